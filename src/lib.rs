@@ -1,1 +1,9 @@
-//! x
+//! jira-credential-operator keeps Jira credentials alive.
+//!
+//! The README tells what it does; `docs/design.md` how one pass works. The modules, from the
+//! inside out: [`api`] (types), [`core`] (decisions), [`render`] (contents of Secrets), [`jira`]
+//! (everything about Atlassian), [`cluster`] (everything about Kubernetes).
+
+pub mod api;
+pub mod core;
+pub mod clock;

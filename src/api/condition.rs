@@ -1,0 +1,122 @@
+//! Conditions and the one list of reasons that conditions and events share.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One aspect of the state of a credential, in the form of `metav1.Condition`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Which aspect this is.
+    #[serde(rename = "type")]
+    pub kind: ConditionType,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// Why, in one CamelCase word; the same words are the reasons of events.
+    pub reason: Reason,
+    /// What happened, what still works and what to do next.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// The generation of the spec that this condition speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// When `status` last changed.
+    pub last_transition_time: DateTime<Utc>,
+}
+
+/// The aspects that are reported.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum ConditionType {
+    /// What pods mount is current and proven.
+    Ready,
+    /// Jira accepts the credential.
+    Valid,
+    /// Every target holds the last proven credential.
+    Published,
+    /// A person must rotate the credential (abnormal-true).
+    RotationDue,
+    /// The operator is waiting or backing off (abnormal-true, absent otherwise).
+    Reconciling,
+    /// Nothing will change until a person acts (abnormal-true, absent otherwise).
+    Stalled,
+}
+
+/// The value of a condition.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be told at present.
+    Unknown,
+}
+
+/// Why a condition is as it is, and the reason of the event that told of it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum Reason {
+    /// What pods mount is current and proven.
+    Proven,
+    /// Jira accepts the credential.
+    Accepted,
+    /// Jira refuses the credential.
+    Rejected,
+    /// The stated end of life has passed.
+    Expired,
+    /// Jira wants a person to solve a CAPTCHA before it looks at any password of this user.
+    CaptchaRequired,
+    /// This Jira does not accept Basic authentication at all.
+    BasicAuthDisabled,
+    /// Jira does not accept calls from the cluster's address.
+    IpBlocked,
+    /// The token lacks a scope.
+    InsufficientScope,
+    /// This address does not serve this kind of credential.
+    WrongHost,
+    /// The credential belongs to another account than the one that is pinned.
+    AccountChanged,
+    /// The account is deactivated.
+    AccountInactive,
+    /// Jira could not be asked.
+    SiteUnavailable,
+    /// Jira asked us to wait.
+    RateLimited,
+    /// Jira has not yet accepted the credential.
+    NotYetProven,
+    /// A surprising refusal is being confirmed by a second probe.
+    Confirming,
+    /// Every target holds the last proven credential.
+    Written,
+    /// Somebody else holds the Secret of this name.
+    TargetForeign,
+    /// Another `JiraCredential` holds the Secret of this name.
+    TargetConflict,
+    /// The API server refused to write a target.
+    WriteRefused,
+    /// Nothing proven is there to be published yet.
+    Waiting,
+    /// No rotation is due.
+    NotDue,
+    /// An end of life is near.
+    ExpiresSoon,
+    /// The organisation's maximum age is reached, or nearly.
+    MaxAgeReached,
+    /// The spec contradicts itself.
+    SpecInvalid,
+    /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.
+    SourceMissing,
+    /// A source holds something that cannot be a credential.
+    SourceMalformed,
+    /// A source is a Secret that the operator itself publishes.
+    SourceIsTarget,
+    /// The site, or the address it resolves to, is not allowed by the administrator.
+    HostNotAllowed,
+    /// `spec.suspend` is set.
+    Suspended,
+    /// A reason of another version of the operator.
+    #[serde(other)]
+    Unrecognised,
+}

@@ -1,0 +1,35 @@
+//! The public API: `JiraCredential`, its spec, its status, and the words both use.
+//!
+//! Types only. Whatever decides something lives in [`crate::core`].
+
+mod condition;
+mod period;
+mod spec;
+mod status;
+
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use period::Period;
+pub use spec::{
+    ApiToken, Auth, BasicAuth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec,
+    Method, PersonalAccessToken, Rotation, RotationPolicy, SecretKeyRef, SecretRef, Target,
+    TargetTemplate, Tls, Validation,
+};
+pub use status::{
+    Account, Attempt, AttemptOutcome, Binding, JiraCredentialStatus, MethodName, SiteStatus,
+    SourceVersion, TargetVersion,
+};
+
+/// API group of the custom resource, and the prefix of every label and annotation of ours.
+pub const GROUP: &str = "jira-operator.dev";
+
+/// Annotation whose every new value asks for a proof of the credential now.
+pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
+
+/// Label on a published Secret: the name of the `JiraCredential` that holds it.
+pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
+
+/// The label that says who manages an object, and our name in it.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// The name under which the operator manages objects and reports events.
+pub const OPERATOR_NAME: &str = "jira-credential-operator";

@@ -1,0 +1,400 @@
+//! What a user asks for.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::{JiraCredentialStatus, MethodName, Period};
+
+/// CEL: the site is one of Atlassian's own cloud.
+macro_rules! cloud_host {
+    () => {
+        "self.site.matches('^https://[^/:]+\\.(atlassian\\.net|jira\\.com|atlassian-us-gov-mod\\.net)(/|$)')"
+    };
+}
+
+/// CEL: the site runs on Cloud, by the same rule as `core::site`.
+macro_rules! cloud {
+    () => {
+        concat!("(", cloud_host!(), " || (has(self.hosting) ? self.hosting == 'Cloud' : has(self.auth.apiToken)))")
+    };
+}
+
+/// CEL: no target has the name of the Secret that `spec.auth.<member>.<reference>` names.
+macro_rules! source_is_no_target {
+    ($member:literal, $reference:literal) => {
+        concat!(
+            "!has(self.spec.auth.", $member, ") || !(has(self.spec.targets) && self.spec.targets.size() > 0 ? ",
+            "self.spec.targets.exists(target, target.name == self.spec.auth.", $member, ".", $reference, ".name) : ",
+            "self.metadata.name == self.spec.auth.", $member, ".", $reference, ".name)"
+        )
+    };
+}
+
+/// CEL: the same for the Secret that holds the e-mail address.
+macro_rules! email_source_is_no_target {
+    () => {
+        concat!(
+            "!has(self.spec.auth.apiToken) || !has(self.spec.auth.apiToken.emailSecretRef) || ",
+            "!(has(self.spec.targets) && self.spec.targets.size() > 0 ? ",
+            "self.spec.targets.exists(target, target.name == self.spec.auth.apiToken.emailSecretRef.name) : ",
+            "self.metadata.name == self.spec.auth.apiToken.emailSecretRef.name)"
+        )
+    };
+}
+
+const SOURCE_IS_TARGET: &str = "spec.targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the credential)";
+
+/// A Jira credential that is proven against Jira and published as Secrets.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "jira-operator.dev",
+    version = "v1alpha1",
+    kind = "JiraCredential",
+    plural = "jiracredentials",
+    shortname = "jc",
+    category = "jira",
+    namespaced,
+    status = "JiraCredentialStatus",
+    derive = "PartialEq",
+    doc = "A Jira credential that the operator proves against Jira, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id"),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.binding.name"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiresAt"),
+    printcolumn(name = "Rotation", type_ = "string", json_path = ".status.conditions[?(@.type==\"RotationDue\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Site", type_ = "string", json_path = ".spec.site", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    validation = Rule::new("size(self.metadata.name) <= 200").message("metadata.name must have at most 200 characters: the Secrets are named after it"),
+    validation = Rule::new(source_is_no_target!("apiToken", "tokenSecretRef")).message(SOURCE_IS_TARGET),
+    validation = Rule::new(source_is_no_target!("personalAccessToken", "tokenSecretRef")).message(SOURCE_IS_TARGET),
+    validation = Rule::new(source_is_no_target!("basic", "secretRef")).message(SOURCE_IS_TARGET),
+    validation = Rule::new(email_source_is_no_target!()).message(SOURCE_IS_TARGET)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(concat!("!(has(self.hosting) && self.hosting == 'DataCenter') || !", cloud_host!())).message("hosting must be Cloud for a site of Atlassian's own cloud: leave spec.hosting out"))]
+#[x_kube(validation = Rule::new(concat!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !", cloud!())).message("auth: personalAccessToken and basic exist on Jira Data Center only; for a Cloud site use auth.apiToken"))]
+#[x_kube(validation = Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')").message("auth: apiToken exists on Jira Cloud only; for Data Center use auth.personalAccessToken"))]
+#[x_kube(validation = Rule::new(concat!("!has(self.tls) || !", cloud!())).message("tls is for Jira Data Center with a private CA; remove spec.tls for a Cloud site"))]
+pub struct JiraCredentialSpec {
+    /// The address of Jira as a person opens it, such as https://acme.atlassian.net. Data Center
+    /// may have a port and a context path. Always https.
+    #[schemars(length(min = 12, max = 512))]
+    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("site must start with https://: credentials never travel unencrypted"))]
+    #[x_kube(validation = Rule::new("!self.contains('@')").message("site must not contain user info: remove everything up to the @; the credential belongs into a Secret"))]
+    #[x_kube(validation = Rule::new("!self.contains('?') && !self.contains('#')").message("site must not contain a query or fragment: end it at the host, or at the context path"))]
+    #[x_kube(validation = Rule::new("!self.matches('^https://([0-9.]+|\\\\[.*)(:|/|$)')").message("site must name a host, not an IP address: the certificate is checked against the name"))]
+    #[x_kube(validation = Rule::new("self.contains('@') || self.contains('?') || self.contains('#') || !self.startsWith('https://') || self.matches('^https://[^/]*$') || self.matches('^https://[^/]+(/[A-Za-z0-9._~-]+)*/?$')").message("site must end at the host or at a plain context path such as /jira"))]
+    #[x_kube(validation = Rule::new("self.contains('@') || self.contains('?') || self.contains('#') || !self.startsWith('https://') || self.contains('[') || self.matches('^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/.*)?$')").message("site must name its host in lower-case ASCII, with a port from 1 to 65535 if any: write an international name in its xn-- form"))]
+    #[x_kube(validation = Rule::new("!self.matches('^https://[^/:]+\\\\.(atlassian\\\\.net|jira\\\\.com|atlassian-us-gov-mod\\\\.net)(:.*|/.+)$')").message("site of Atlassian's own cloud must have neither port nor path: write https://NAME.atlassian.net"))]
+    pub site: String,
+
+    /// Cloud or Data Center. Left out: Cloud for Atlassian's own hosts; else what the method
+    /// implies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosting: Option<Hosting>,
+
+    /// Trust of a private certificate authority. Data Center only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+
+    /// How to authenticate: exactly one member.
+    pub auth: Auth,
+
+    /// How the credential is proven.
+    #[serde(default)]
+    pub validation: Validation,
+
+    /// When a person should rotate the credential.
+    #[serde(default)]
+    pub rotation: Rotation,
+
+    /// The Secrets to write. Left out: one Secret with the credential's own name.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 8))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+
+    /// Stop: no call to Jira and no write to a Secret until it is false again.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where a Jira runs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum Hosting {
+    /// Atlassian's cloud.
+    Cloud,
+    /// Jira Data Center or Server.
+    DataCenter,
+}
+
+/// Trust of a private certificate authority: exactly one member.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.caSecretRef) != has(self.caConfigMapRef)").message("tls must have exactly one of caSecretRef and caConfigMapRef"))]
+pub struct Tls {
+    /// Key of a Secret that holds the CA certificates in PEM form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretKeyRef>,
+    /// Key of a `ConfigMap` that holds the CA certificates in PEM form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_config_map_ref: Option<ConfigMapKeyRef>,
+}
+
+/// A way to authenticate: exactly one member.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.apiToken), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1").message("auth must have exactly one member: apiToken, personalAccessToken or basic"))]
+pub struct Auth {
+    /// Atlassian Cloud API token of a user: Basic with e-mail and token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_token: Option<ApiToken>,
+    /// Personal access token of Jira Data Center 8.14 and later: Bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal_access_token: Option<PersonalAccessToken>,
+    /// User name and password on Jira Data Center: Basic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<BasicAuth>,
+}
+
+/// The one member of [`Auth`] that is set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method<'a> {
+    /// Atlassian Cloud API token.
+    ApiToken(&'a ApiToken),
+    /// Data Center personal access token.
+    PersonalAccessToken(&'a PersonalAccessToken),
+    /// Data Center user name and password.
+    Basic(&'a BasicAuth),
+}
+
+impl Auth {
+    /// The one member that is set; `None` when there is none, or more than one.
+    pub fn method(&self) -> Option<Method<'_>> {
+        match (&self.api_token, &self.personal_access_token, &self.basic) {
+            (Some(token), None, None) => Some(Method::ApiToken(token)),
+            (None, Some(token), None) => Some(Method::PersonalAccessToken(token)),
+            (None, None, Some(basic)) => Some(Method::Basic(basic)),
+            _ => None,
+        }
+    }
+}
+
+impl Method<'_> {
+    /// The name of the method, as status shows it.
+    pub fn name(&self) -> MethodName {
+        match self {
+            Method::ApiToken(_) => MethodName::ApiToken,
+            Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
+            Method::Basic(_) => MethodName::Basic,
+        }
+    }
+
+    /// When the credential was issued, where the user says so.
+    pub fn issued_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Method::ApiToken(token) => token.issued_at,
+            Method::PersonalAccessToken(token) => token.issued_at,
+            Method::Basic(basic) => basic.issued_at,
+        }
+    }
+
+    /// When the credential expires, where the user says so.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Method::ApiToken(token) => token.expires_at,
+            Method::PersonalAccessToken(token) => token.expires_at,
+            Method::Basic(_) => None,
+        }
+    }
+}
+
+/// An Atlassian Cloud API token.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.email) != has(self.emailSecretRef)").message("apiToken must have exactly one of email and emailSecretRef"))]
+pub struct ApiToken {
+    /// E-mail address of the account that owns the token.
+    #[schemars(length(min = 3, max = 254))]
+    #[x_kube(validation = Rule::new("self.matches('^[^\\\\x00-\\\\x20\\\\x7f:]+@[^\\\\x00-\\\\x20\\\\x7f:]+$')").message("email must be an e-mail address without blanks, colons or control characters"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Key of a Secret that holds the e-mail address, instead of `email`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_secret_ref: Option<SecretKeyRef>,
+    /// Key of the Secret that holds the token.
+    pub token_secret_ref: SecretKeyRef,
+    /// When the token was created; `rotation.maxAge` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When the token expires. Atlassian tells it when the token is created and nowhere later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A Jira Data Center personal access token.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonalAccessToken {
+    /// Key of the Secret that holds the token.
+    pub token_secret_ref: SecretKeyRef,
+    /// When the token was created; `rotation.maxAge` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When the token expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Who replaces the token before it expires. Manual: a person, who is told in time.
+    #[serde(default)]
+    pub rotation: RotationPolicy,
+}
+
+/// Who replaces a token.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RotationPolicy {
+    /// A person.
+    #[default]
+    Manual,
+}
+
+/// A Jira Data Center user name and password.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuth {
+    /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
+    pub secret_ref: SecretRef,
+    /// When the password was set; `rotation.maxAge` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime<Utc>>,
+}
+
+/// A key of a Secret in the namespace of the credential.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
+    /// Key in the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// A key of a `ConfigMap` in the namespace of the credential.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct ConfigMapKeyRef {
+    /// Name of the `ConfigMap`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
+    /// Key in the `ConfigMap`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// A Secret in the namespace of the credential.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
+}
+
+/// How the credential is proven.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validation {
+    /// How often Jira is asked when nothing changes; at least 10s.
+    #[serde(default = "default_interval")]
+    pub interval: Period,
+    /// The account that the credential must belong to: accountId on Cloud, key on Data Center.
+    /// Left out: the first account that it is proven for.
+    #[schemars(length(min = 1, max = 128))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self { interval: default_interval(), account_id: None }
+    }
+}
+
+fn default_interval() -> Period {
+    Period::new("1h")
+}
+
+/// When a person should rotate the credential.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// The organisation's maximum age of a credential; counted from `issuedAt`, else from when
+    /// the operator first saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Period>,
+    /// How long before any end of life the condition `RotationDue` turns True.
+    #[serde(default = "default_warn_before")]
+    pub warn_before: Period,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { max_age: None, warn_before: default_warn_before() }
+    }
+}
+
+fn default_warn_before() -> Period {
+    Period::new("14d")
+}
+
+/// A Secret to write.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct Target {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
+    /// Type, labels and annotations of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TargetTemplate>,
+}
+
+/// Type, labels and annotations of a target.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+pub struct TargetTemplate {
+    /// Type of the Secret: Opaque, kubernetes.io/basic-auth, or a type of your own.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|\\\\.)(kubernetes\\\\.io|k8s\\\\.io|helm\\\\.sh)(/|$)')").message("type must be Opaque, kubernetes.io/basic-auth, or a type outside kubernetes.io, k8s.io and helm.sh"))]
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Labels: literals, under the prefixes that the administrator allows.
+    #[schemars(schema_with = "labels_schema")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations: literals, under the prefixes that the administrator allows.
+    #[schemars(schema_with = "annotations_schema")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
+fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": { "type": "string", "maxLength": 63 }
+    })
+}
+
+fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": { "type": "string", "maxLength": 1024 }
+    })
+}

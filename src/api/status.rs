@@ -1,0 +1,193 @@
+//! What the operator has seen and done, for people and for its own next pass.
+
+use chrono::{DateTime, Utc};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Hosting};
+
+/// The state of a `JiraCredential`.
+///
+/// Times are whole seconds. Nothing here is secret: fingerprints are keyed with a key that only
+/// the operator holds.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JiraCredentialStatus {
+    /// The generation of the spec that this status speaks of; -1 before the first pass.
+    #[serde(default = "never")]
+    pub observed_generation: i64,
+    /// The aspects of the credential's state, each with a reason and a message.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// How the credential authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodName>,
+    /// The account to which the credential is pinned: the first one that it was proven for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// Where the credential is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteStatus>,
+    /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_fingerprint: Option<String>,
+    /// When the credential that `provenFingerprint` names was first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen_time: Option<DateTime<Utc>>,
+    /// The end of life of the credential, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// From when on a person should rotate the credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_due_time: Option<DateTime<Utc>>,
+    /// When Jira last accepted the credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_validated_time: Option<DateTime<Utc>>,
+    /// The last probe that did not end in an acceptance, and when the next may follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// The versions of the sources that were read last.
+    #[schemars(length(max = 8))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceVersion>,
+    /// The targets as they were last written or seen.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetVersion>,
+    /// The first target, in the form of the Service Binding specification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+    /// The value of the annotation `jira-operator.dev/renew` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_renew: Option<String>,
+}
+
+/// The generation before the first pass.
+fn never() -> i64 {
+    -1
+}
+
+impl Default for JiraCredentialStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: never(),
+            conditions: Vec::new(),
+            method: None,
+            account: None,
+            site: None,
+            proven_fingerprint: None,
+            first_seen_time: None,
+            expires_at: None,
+            rotation_due_time: None,
+            last_validated_time: None,
+            attempt: None,
+            sources: Vec::new(),
+            targets: Vec::new(),
+            binding: None,
+            last_handled_renew: None,
+        }
+    }
+}
+
+/// A way to authenticate to Jira.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum MethodName {
+    /// Atlassian Cloud API token, Basic `email:token`.
+    ApiToken,
+    /// Data Center personal access token, Bearer.
+    PersonalAccessToken,
+    /// Data Center user name and password, Basic.
+    Basic,
+}
+
+/// A Jira account.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// `accountId` on Cloud, `key` on Data Center.
+    pub id: String,
+    /// `accountType` on Cloud: atlassian, app or customer.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// The site as the operator uses it.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteStatus {
+    /// Cloud or Data Center.
+    pub hosting: Hosting,
+    /// The base of API calls; `/rest/…` is appended to it.
+    pub api_url: String,
+}
+
+/// A probe that did not end in an acceptance.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Probes without an acceptance in a row.
+    pub failures: i32,
+    /// When the last of them was made.
+    pub last_failure_time: DateTime<Utc>,
+    /// Not before this time is the credential tried again by itself; absent: only after a change
+    /// of the Secret, or when a person asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<DateTime<Utc>>,
+    /// Keyed fingerprint of the credential that was tried.
+    pub fingerprint: String,
+    /// What became of it.
+    pub outcome: AttemptOutcome,
+}
+
+/// What became of a probe.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum AttemptOutcome {
+    /// A password is about to be sent, or was sent by a process that died before the answer came.
+    Started,
+    /// Jira refused.
+    Refused,
+    /// Jira refused what it had accepted before; a second probe will confirm it.
+    Unconfirmed,
+    /// There was no answer that says anything about the credential.
+    NoVerdict,
+    /// A password was sent and the answer was lost: it is not sent again without a person.
+    Interrupted,
+}
+
+/// The version of a source as it was last read.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceVersion {
+    /// Name of the Secret.
+    pub name: String,
+    /// Its uid; empty when it did not exist.
+    pub uid: String,
+    /// Its resourceVersion; empty when it did not exist.
+    pub resource_version: String,
+}
+
+/// A target as it was last written or seen.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetVersion {
+    /// Name of the Secret.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Digest of what the operator wrote; absent when somebody else holds the Secret, or when
+    /// the write was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// Reference to the Secret to bind to (servicebinding.io, provisioned service).
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Binding {
+    /// Name of the Secret.
+    pub name: String,
+}

@@ -1,0 +1,135 @@
+//! What a probe of `/myself` can tell.
+//!
+//! Nothing of an answer's text is kept: a body may repeat the credential, and a message that we
+//! show must not be written by somebody else.
+
+use std::time::Duration;
+
+use crate::api::Account;
+
+/// The outcome of one probe.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Jira accepted the credential: it belongs to this account.
+    Accepted(Account),
+    /// Jira looked at the credential, or at who asked, and said no.
+    Refused(Refusal),
+    /// Nothing was learnt about the credential.
+    NoVerdict(Outage),
+    /// The call was not made, because the operator must not connect to where the site's name
+    /// points.
+    NotAllowed(Forbidden),
+}
+
+/// Why Jira said no.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Refusal {
+    /// Wrong, expired or revoked credential; Jira does not tell which.
+    Rejected,
+    /// A person must solve a CAPTCHA first; the password was not looked at.
+    CaptchaRequired,
+    /// Basic authentication is switched off on this instance.
+    BasicAuthDisabled,
+    /// A password was used where Cloud wants an API token.
+    PasswordNotAllowed,
+    /// The address we call from is not on the site's allow-list.
+    IpBlocked,
+    /// The token is good but lacks a scope.
+    InsufficientScope,
+    /// This host does not serve this kind of credential.
+    WrongHost,
+    /// The account is deactivated.
+    AccountInactive,
+    /// 403 without a known cause.
+    Forbidden,
+}
+
+/// Why nothing was learnt.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Outage {
+    /// The name of the site does not resolve.
+    Dns,
+    /// No connection.
+    Connect,
+    /// The TLS handshake failed for another reason than the certificate.
+    Tls,
+    /// The certificate is not trusted, expired, or of another name.
+    Certificate,
+    /// No answer in time; the request may have arrived.
+    Timeout,
+    /// The connection broke; the request may have arrived.
+    ConnectionLost,
+    /// The answer was longer than we read.
+    TooLarge,
+    /// A redirect, which is never followed with a credential.
+    Redirect,
+    /// 200 with something that is not JSON, such as a login page of single sign-on.
+    NotJson,
+    /// JSON that does not describe a user.
+    NotAUser,
+    /// 404: no Jira at this address.
+    NotFound,
+    /// 429.
+    RateLimited {
+        /// How long Jira asked us to wait; `None` when it did not say, or said 0.
+        retry_after: Option<Duration>,
+    },
+    /// 503 with Retry-After.
+    Unavailable {
+        /// How long Jira asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Another 5xx.
+    ServerError(u16),
+    /// A status code without a meaning for this call.
+    Unexpected(u16),
+    /// The CA certificates of `spec.tls` cannot be used.
+    BadCaBundle,
+}
+
+/// Why the call was not made.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Forbidden {
+    /// The name resolves to a loopback address.
+    Loopback,
+    /// The name resolves to a link-local address, where clouds serve machine credentials.
+    LinkLocal,
+    /// The name of a Cloud site resolves to a private address.
+    Private,
+    /// The name resolves to an address that no site can have (unspecified, multicast, reserved).
+    Reserved,
+}
+
+impl Outage {
+    /// Whether the request may have reached Jira: a password may then have been counted.
+    pub fn may_have_arrived(self) -> bool {
+        match self {
+            Outage::Dns
+            | Outage::Connect
+            | Outage::Tls
+            | Outage::Certificate
+            | Outage::BadCaBundle
+            | Outage::RateLimited { .. } => false,
+            Outage::Timeout
+            | Outage::ConnectionLost
+            | Outage::TooLarge
+            | Outage::Redirect
+            | Outage::NotJson
+            | Outage::NotAUser
+            | Outage::NotFound
+            | Outage::Unavailable { .. }
+            | Outage::ServerError(_)
+            | Outage::Unexpected(_) => true,
+        }
+    }
+
+    /// How long Jira asked us to wait.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Outage::RateLimited { retry_after } | Outage::Unavailable { retry_after } => {
+                retry_after
+            }
+            _ => None,
+        }
+    }
+}
