@@ -1,1 +1,55 @@
-//! x
+//! A simulator of Atlassian Cloud and Jira Data Center: HTTPS with virtual hosts, both
+//! personalities, virtual time, faults, and a log of every call.
+//!
+//! It answers as the public documentation and recorded answers say Jira does; where neither says
+//! anything, the comment at the answer says so. It runs on a thread and a runtime of its own, so
+//! that it outlives the runtime of the program under test.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), atlassian_sim::SimError> {
+//! use atlassian_sim::{Config, Fault, Rule, Sim};
+//!
+//! let sim = Sim::start_blocking(Config::default())?;
+//! let site = sim.cloud_site("acme");
+//! let token = site.api_token("bot@acme.example");
+//! sim.fault(Rule::new(Fault::DropAfter).host(site.host()).once());
+//! // GET {site.url()}/rest/api/3/myself with `Authorization: {token.basic()}`, trusting
+//! // sim.ca_pem() and resolving site.host() to sim.addr().
+//! sim.revoke(&token);
+//! assert!(sim.calls_for(site.host()).is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod calls;
+mod clock;
+mod cloud;
+mod cloud_site;
+mod config;
+mod data_center;
+mod dc;
+mod fault;
+mod fault_reply;
+mod ids;
+mod reply;
+mod request;
+mod rules;
+mod server;
+mod service;
+mod settings;
+mod sim;
+mod tls;
+mod token;
+mod world;
+
+pub use calls::{Call, Counters, Verdict};
+pub use clock::VirtualClock;
+pub use cloud_site::CloudSite;
+pub use config::{CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
+pub use data_center::DataCenter;
+pub use fault::{Canned, Fault, Rule};
+pub use rules::{FaultHandle, RuleStatus};
+pub use settings::{CloudSettings, DataCenterSettings, SiteState, Sso, UserState};
+pub use sim::Sim;
+pub use token::{Token, TokenKind, basic};

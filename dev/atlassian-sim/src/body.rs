@@ -1,0 +1,113 @@
+//! Bodies as faults make them: whole, dribbling, endless, cut short.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+/// The connection is to be closed without a (further) word.
+#[derive(Debug, thiserror::Error)]
+#[error("the simulator closes this connection")]
+pub(crate) struct Abort;
+
+/// A response body.
+#[derive(Debug)]
+pub(crate) enum SimBody {
+    /// All at once.
+    Full(Option<Bytes>),
+    /// `chunk` bytes, a pause, and so on.
+    Dribble {
+        rest: Bytes,
+        chunk: usize,
+        pause: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    },
+    /// Never ends.
+    Endless(Bytes),
+    /// This much, then the connection is closed.
+    Truncated { first: Option<Bytes>, flushed: bool },
+}
+
+impl SimBody {
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        Self::Full(Some(bytes))
+    }
+}
+
+impl Body for SimBody {
+    type Data = Bytes;
+    type Error = Abort;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Abort>>> {
+        match &mut *self {
+            Self::Full(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|b| !b.is_empty())
+                    .map(|b| Ok(Frame::data(b))),
+            ),
+            Self::Dribble {
+                rest,
+                chunk,
+                pause,
+                timer,
+            } => dribble(rest, (*chunk).max(1), *pause, timer, cx),
+            Self::Endless(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes.clone())))),
+            Self::Truncated { first, flushed } => match first.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None if !*flushed => {
+                    // One turn of waiting lets the server flush what it has before the end.
+                    *flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                None => Poll::Ready(Some(Err(Abort))),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Dribble { rest, .. } => rest.is_empty(),
+            Self::Endless(_) | Self::Truncated { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(length(bytes.as_ref())),
+            Self::Dribble { rest, .. } => SizeHint::with_exact(length(Some(rest))),
+            Self::Endless(_) | Self::Truncated { .. } => SizeHint::default(),
+        }
+    }
+}
+
+fn length(bytes: Option<&Bytes>) -> u64 {
+    bytes.map_or(0, |b| b.len() as u64)
+}
+
+fn dribble(
+    rest: &mut Bytes,
+    chunk: usize,
+    pause: Duration,
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Abort>>> {
+    if rest.is_empty() {
+        return Poll::Ready(None);
+    }
+    let waiting = timer.get_or_insert_with(|| Box::pin(sleep(pause)));
+    if waiting.as_mut().poll(cx).is_pending() {
+        return Poll::Pending;
+    }
+    *timer = None;
+    let piece = rest.split_to(chunk.min(rest.len()));
+    Poll::Ready(Some(Ok(Frame::data(piece))))
+}

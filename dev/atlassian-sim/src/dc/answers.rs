@@ -1,0 +1,219 @@
+//! The answers of Jira Data Center, as recorded on 8.5.3, 10.4.0 and 11.3.5 or described; the
+//! words and data are our own where no client depends on them.
+
+use chrono::{DateTime, Timelike as _, Utc};
+use http::header;
+use serde_json::json;
+
+use crate::calls::Verdict;
+use crate::reply::Reply;
+use crate::settings::{DataCenterSettings, UserState};
+use crate::world::DcUser;
+
+/// A request below the context path.
+pub(super) struct Visit<'a> {
+    pub(super) settings: &'a DataCenterSettings,
+    pub(super) path: &'a str,
+    pub(super) base: &'a str,
+    pub(super) session: &'a str,
+    pub(super) number: u64,
+}
+
+/// What Jira adds to every answer (recorded on 8.5.3).
+pub(super) fn finish(
+    reply: Reply,
+    visit: &Visit<'_>,
+    user: Option<&str>,
+    now: DateTime<Utc>,
+) -> Reply {
+    let minute = now.hour() * 60 + now.minute();
+    let root = if visit.settings.context_path.is_empty() {
+        "/"
+    } else {
+        &visit.settings.context_path
+    };
+    let session = visit.session.to_ascii_uppercase();
+    let login = if user.is_some() { "lin" } else { "lout" };
+    let reply = reply
+        .with("x-arequestid", &format!("{minute}x{}x1", visit.number))
+        .with("x-anodeid", "node1")
+        .with("x-xss-protection", "1; mode=block")
+        .with("x-content-type-options", "nosniff")
+        .with("x-frame-options", "SAMEORIGIN")
+        .with("content-security-policy", "frame-ancestors 'self'")
+        .with("x-ausername", user.unwrap_or("anonymous"))
+        .set(header::CACHE_CONTROL, "no-cache, no-store, no-transform")
+        .append(
+            header::SET_COOKIE,
+            &format!("JSESSIONID={session}; Path={root}; Secure; HttpOnly"),
+        )
+        .append(
+            header::SET_COOKIE,
+            &format!(
+                "atlassian.xsrf.token=SIMU-LATE-DXSR-FTOK_{}_{login}; Path={root}; Secure",
+                visit.session
+            ),
+        );
+    let reply = match user {
+        Some(_) => reply.with("x-asessionid", visit.session.get(..7).unwrap_or_default()),
+        None => reply,
+    };
+    if visit.settings.rate_limit_headers {
+        return reply
+            .with("x-ratelimit-limit", "50")
+            .with("x-ratelimit-remaining", "49")
+            .with("x-ratelimit-fillrate", "10")
+            .with("x-ratelimit-interval-seconds", "60")
+            .set(header::RETRY_AFTER, "0");
+    }
+    reply
+}
+
+/// No instance of that name: what a reverse proxy in front of nothing says.
+pub(super) fn no_backend() -> Reply {
+    Reply::html(502, "502 Bad Gateway", "nginx").verdict(Verdict::UnknownSite)
+}
+
+pub(super) fn not_found(path: &str) -> Reply {
+    let text = format!("null for uri: {path}");
+    if path.starts_with("/rest/") {
+        return Reply::json(404, &json!({ "message": text, "status-code": 404 }))
+            .verdict(Verdict::NotFound);
+    }
+    Reply::html(404, "HTTP Status 404", "The page does not exist.").verdict(Verdict::NotFound)
+}
+
+pub(super) fn method_not_allowed() -> Reply {
+    Reply::json(
+        405,
+        &json!({ "message": "HTTP 405 Method Not Allowed", "status-code": 405 }),
+    )
+    .set(header::ALLOW, "GET, HEAD, OPTIONS")
+    .verdict(Verdict::NotFound)
+}
+
+pub(super) fn status(visit: &Visit<'_>) -> Reply {
+    Reply::json(200, &json!({ "state": visit.settings.status })).verdict(Verdict::Anonymous)
+}
+
+/// A login page: 200 with HTML, which proves nothing about a credential.
+pub(super) fn login_page(status: u16) -> Reply {
+    Reply::html(
+        status,
+        "Log in - Simulated Jira",
+        "<form action=\"login.jsp\" method=\"post\"></form>",
+    )
+    .verdict(Verdict::Anonymous)
+}
+
+/// Jira 11's answer to any Basic header, without the headers of a failed login (recorded).
+pub(super) fn basic_disabled() -> Reply {
+    let body = json!({ "message": "Basic Authentication has been disabled on this instance." });
+    Reply::json(403, &body).verdict(Verdict::BasicDisabled)
+}
+
+/// A rejected password: 401 with an HTML page.
+pub(super) fn unauthorized_page() -> Reply {
+    Reply::html(
+        401,
+        "Unauthorized (401)",
+        "Encountered a \"401 - Unauthorized\" error.",
+    )
+    .set(
+        header::WWW_AUTHENTICATE,
+        "OAuth realm=\"https%3A%2F%2Fjira\"",
+    )
+}
+
+/// A rejected token: Jira names OAuth in the challenge and says no more.
+pub(super) fn client_must_be_authenticated(visit: &Visit<'_>) -> Reply {
+    let realm = visit.base.replace(':', "%3A").replace('/', "%2F");
+    let text = "Client must be authenticated to access this resource.";
+    Reply::json(401, &json!({ "message": text, "status-code": 401 })).set(
+        header::WWW_AUTHENTICATE,
+        &format!("OAuth realm=\"{realm}\""),
+    )
+}
+
+pub(super) fn not_logged_in() -> Reply {
+    let text = "You are not authenticated. Authentication required to perform this operation.";
+    Reply::json(401, &json!({ "errorMessages": [text], "errors": {} }))
+}
+
+/// A login that is denied until a person solves a CAPTCHA in the browser.
+pub(super) fn captcha(visit: &Visit<'_>) -> Reply {
+    let says = if visit.settings.captcha_says_failed {
+        "AUTHENTICATED_FAILED"
+    } else {
+        "AUTHENTICATION_DENIED"
+    };
+    let login_url = format!("{}/login.jsp", visit.base);
+    let text = "Basic Authentication Failure - Reason : AUTHENTICATION_DENIED";
+    Reply::html(visit.settings.captcha_status, "Forbidden", text)
+        .with("x-seraph-loginreason", says)
+        .with(
+            "x-authentication-denied-reason",
+            &format!("CAPTCHA_CHALLENGE; login-url={login_url}"),
+        )
+        .verdict(Verdict::Captcha)
+}
+
+/// The redirect to the login page.
+pub(super) fn to_login(visit: &Visit<'_>) -> Reply {
+    let destination = visit.path.replace('/', "%2F");
+    let location = format!(
+        "{}/login.jsp?permissionViolation=true&os_destination={destination}",
+        visit.base
+    );
+    Reply::redirect(302, &location)
+}
+
+pub(super) fn no_projects() -> Reply {
+    Reply::json(200, &json!([]))
+}
+
+/// `serverInfo`; a recorded Data Center 10.4 says `deploymentType` "Server".
+pub(super) fn server_info(visit: &Visit<'_>, now: DateTime<Utc>) -> Reply {
+    let numbers = visit.settings.version_numbers();
+    let [major, minor, patch] = numbers;
+    // Three digits per part until Jira 9 (805003 is 8.5.3), more since (10040001 is 10.4.0).
+    let build = if major < 10 {
+        major * 100_000 + minor * 1_000 + patch
+    } else {
+        major * 1_000_000 + minor * 10_000 + patch + 1
+    };
+    let body = json!({
+        "baseUrl": visit.base,
+        "version": visit.settings.version,
+        "versionNumbers": numbers,
+        "deploymentType": "Server",
+        "buildNumber": build,
+        "buildDate": "2025-06-02T00:00:00.000+0000",
+        "databaseBuildNumber": build,
+        "serverTime": now.format("%Y-%m-%dT%H:%M:%S%.3f%z").to_string(),
+        "scmInfo": "89abcdef0123456789abcdef0123456789abcdef",
+        "serverTitle": visit.settings.title,
+    });
+    Reply::json(200, &body)
+}
+
+/// `/myself`: `key` and `name`, no `accountId` (recorded on 10.4.0).
+pub(super) fn myself(visit: &Visit<'_>, user: &DcUser) -> Reply {
+    let avatar = format!("{}/secure/useravatar?avatarId=10122", visit.base);
+    let body = json!({
+        "self": format!("{}/rest/api/2/user?username={}", visit.base, user.name),
+        "key": user.key,
+        "name": user.name,
+        "emailAddress": user.email,
+        "avatarUrls": { "48x48": avatar, "24x24": avatar, "16x16": avatar, "32x32": avatar },
+        "displayName": user.display_name,
+        "active": user.state == UserState::Active,
+        "deleted": false,
+        "timeZone": "Etc/UTC",
+        "locale": "en_US",
+        "groups": { "size": 2, "items": [] },
+        "applicationRoles": { "size": 1, "items": [] },
+        "expand": "groups,applicationRoles",
+    });
+    Reply::json(200, &body)
+}

@@ -1,0 +1,156 @@
+//! A request as the personalities see it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+
+/// The `Authorization` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    /// No header.
+    None,
+    /// `Basic` with a user and a secret.
+    Basic { user: String, secret: String },
+    /// `Bearer`, exactly one space, and a token.
+    Bearer { token: String },
+    /// Anything else, malformed `Basic` and `Bearer` included.
+    Other,
+}
+
+impl Authorization {
+    /// Jira wants the scheme spelled exactly so, with exactly one space (measured by others).
+    pub(crate) fn parse(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Self::None;
+        };
+        let Ok(value) = value.to_str() else {
+            return Self::Other;
+        };
+        if let Some(encoded) = value.strip_prefix("Basic ") {
+            let Ok(decoded) = STANDARD.decode(encoded) else {
+                return Self::Other;
+            };
+            let Ok(text) = String::from_utf8(decoded) else {
+                return Self::Other;
+            };
+            return match text.split_once(':') {
+                Some((user, secret)) => Self::Basic {
+                    user: user.to_owned(),
+                    secret: secret.to_owned(),
+                },
+                None => Self::Other,
+            };
+        }
+        match value.strip_prefix("Bearer ") {
+            Some(token) if !token.is_empty() && !token.contains(' ') => Self::Bearer {
+                token: token.to_owned(),
+            },
+            _ => Self::Other,
+        }
+    }
+
+    /// The scheme's name for the call log.
+    pub(crate) fn scheme(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Basic { .. } => Some("basic"),
+            Self::Bearer { .. } => Some("bearer"),
+            Self::Other => Some("other"),
+        }
+    }
+}
+
+/// A request: its target split up, and its credentials decoded.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// The host without its port, in lower case; what virtual hosting goes by.
+    pub(crate) host: String,
+    /// The host as sent, port included; what links in answers carry.
+    pub(crate) authority: String,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) wants_json: bool,
+    pub(crate) authorization: Authorization,
+}
+
+impl Incoming {
+    pub(crate) fn new(parts: &Parts) -> Self {
+        let authority = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
+            .unwrap_or_default()
+            .to_owned();
+        let accept = parts
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok());
+        Self {
+            host: host_of(&authority),
+            authority,
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
+            authorization: Authorization::parse(&parts.headers),
+        }
+    }
+}
+
+/// The host of `host[:port]`, in lower case.
+pub(crate) fn host_of(authority: &str) -> String {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Authorization {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        Authorization::parse(&headers)
+    }
+
+    #[test]
+    fn authorization_headers() {
+        assert_eq!(
+            parse(&format!(
+                "Basic {}",
+                STANDARD.encode("ann@a.example:se:cret")
+            )),
+            Authorization::Basic {
+                user: "ann@a.example".into(),
+                secret: "se:cret".into()
+            }
+        );
+        assert_eq!(
+            parse("Bearer abc"),
+            Authorization::Bearer {
+                token: "abc".into()
+            }
+        );
+        for other in [
+            "Bearer  abc",
+            "bearer abc",
+            "Bearer ",
+            "Basic !",
+            "OAuth x",
+            "basic YTpi",
+        ] {
+            assert_eq!(parse(other), Authorization::Other, "{other}");
+        }
+        assert_eq!(Authorization::parse(&HeaderMap::new()), Authorization::None);
+    }
+
+    #[test]
+    fn hosts_lose_port_case_and_final_dot() {
+        assert_eq!(host_of("ACME.cloud.localhost:8443"), "acme.cloud.localhost");
+        assert_eq!(host_of("acme.example."), "acme.example");
+    }
+}

@@ -1,0 +1,260 @@
+//! One request: faults before, the personality, faults after, the log.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::{Bytes, Incoming as RequestBody};
+use tokio::time::sleep;
+
+use crate::body::{Abort, SimBody};
+use crate::calls::{Call, CallLog};
+use crate::clock::VirtualClock;
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::fault_reply;
+use crate::reply::Reply;
+use crate::request::{Authorization, Incoming};
+use crate::rules::{Rules, Strike, Subject};
+use crate::tls::Tls;
+use crate::world::{Place, World};
+use crate::{cloud, dc};
+
+/// What the handles and the server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) port: u16,
+    pub(crate) clock: VirtualClock,
+    pub(crate) tls: Tls,
+    pub(crate) rules: Arc<Rules>,
+    world: Mutex<World>,
+    log: Mutex<CallLog>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, port: u16, tls: Tls) -> Self {
+        Self {
+            world: Mutex::new(World::new(&config.gateway_hosts)),
+            log: Mutex::new(CallLog::new(config.call_log_capacity)),
+            config,
+            port,
+            clock: VirtualClock::default(),
+            tls,
+            rules: Arc::default(),
+        }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, CallLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an answer needs to know besides the world.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) port: u16,
+}
+
+impl Context {
+    /// The base URL in answers: the one set, or the one this simulator is reached by.
+    pub(crate) fn base_url(&self, set: Option<&str>, host: &str) -> String {
+        set.map_or_else(|| format!("https://{host}:{}", self.port), str::to_owned)
+    }
+}
+
+/// A log entry that is written even if the client goes away in the middle.
+struct Entry<'a> {
+    shared: &'a Shared,
+    call: Option<Call>,
+}
+
+impl Entry<'_> {
+    fn call(&mut self) -> Option<&mut Call> {
+        self.call.as_mut()
+    }
+
+    fn status(&mut self, status: u16) {
+        if let Some(call) = self.call() {
+            call.status = Some(status);
+        }
+    }
+
+    /// Writes the entry now: before the answer leaves, so that who has the answer finds it.
+    fn write(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.shared.log().push(call);
+        }
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.write();
+    }
+}
+
+/// Answers a request, or asks for the connection to be closed.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    request: Request<RequestBody>,
+) -> Result<Response<SimBody>, Abort> {
+    let (parts, _body) = request.into_parts();
+    let call = Incoming::new(&parts);
+    let now = shared.clock.now();
+    let mut first = Call::new(now, &call);
+    first.user = who(&shared, &call);
+    let strikes = strikes(&shared, &call, &first, now);
+    first.faults = strikes.iter().map(|strike| strike.fault.name()).collect();
+    let mut entry = Entry {
+        shared: &shared,
+        call: Some(first),
+    };
+    let mut last = None;
+    for strike in strikes {
+        if let Fault::Latency { millis } = strike.fault {
+            strike.signal.strike();
+            sleep(Duration::from_millis(millis)).await;
+        } else {
+            last = Some(strike);
+        }
+    }
+    let Some(strike) = last else {
+        let reply = process(&shared, &call, &mut entry);
+        return Ok(whole(&shared, reply, &mut entry));
+    };
+    struck(&shared, &call, &strike, &mut entry).await
+}
+
+/// The user for the log: never a secret, even if somebody sends one in the user's place.
+fn who(shared: &Shared, call: &Incoming) -> Option<String> {
+    let world = shared.world();
+    match &call.authorization {
+        Authorization::Basic { user, .. } if user.is_empty() => None,
+        Authorization::Basic { user, .. } => match world.token_by_secret(user) {
+            Some(token) => Some(format!("({})", token.id)),
+            None => Some(user.clone()),
+        },
+        Authorization::Bearer { token } => world
+            .token_by_secret(token)
+            .map(|token| token.owner.clone()),
+        Authorization::None | Authorization::Other => None,
+    }
+}
+
+fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -> Vec<Strike> {
+    if shared.rules.none() {
+        return Vec::new();
+    }
+    let token_id = match &call.authorization {
+        Authorization::Basic { secret: token, .. } | Authorization::Bearer { token } => shared
+            .world()
+            .token_by_secret(token)
+            .map(|token| token.id.to_string()),
+        Authorization::None | Authorization::Other => None,
+    };
+    shared.rules.strikes(&Subject {
+        host: &call.host,
+        path: &call.path,
+        user: first.user.as_deref(),
+        token_id: token_id.as_deref(),
+        now,
+    })
+}
+
+/// Lets the personality of the host answer.
+fn process(shared: &Shared, call: &Incoming, entry: &mut Entry<'_>) -> Reply {
+    let cx = Context {
+        now: shared.clock.now(),
+        port: shared.port,
+    };
+    let mut nobody = Call::new(cx.now, call);
+    let entry = entry.call().unwrap_or(&mut nobody);
+    let mut world = shared.world();
+    let reply = match world.places.get(&call.host) {
+        Some(Place::Gateway) => cloud::gateway(&mut world, call, &cx, entry),
+        Some(Place::DataCenter(_)) => dc::handle(&mut world, call, &cx, entry),
+        None if call.host.ends_with(&shared.config.data_center_suffix) => {
+            dc::handle(&mut world, call, &cx, entry)
+        }
+        Some(Place::Cloud(_)) | None => cloud::site(&mut world, call, &cx, entry),
+    };
+    entry.verdict = reply.verdict;
+    reply
+}
+
+async fn struck(
+    shared: &Shared,
+    call: &Incoming,
+    strike: &Strike,
+    entry: &mut Entry<'_>,
+) -> Result<Response<SimBody>, Abort> {
+    match &strike.fault {
+        Fault::DropBefore => {
+            entry.write();
+            strike.signal.strike();
+            Err(Abort)
+        }
+        Fault::DropAfter => {
+            process(shared, call, entry);
+            entry.write();
+            strike.signal.strike();
+            Err(Abort)
+        }
+        Fault::HangBefore => {
+            strike.signal.strike();
+            strike.signal.released().await;
+            let reply = process(shared, call, entry);
+            Ok(whole(shared, reply, entry))
+        }
+        Fault::HangAfter => {
+            let reply = process(shared, call, entry);
+            strike.signal.strike();
+            strike.signal.released().await;
+            Ok(whole(shared, reply, entry))
+        }
+        fault => {
+            let response = match fault_reply::instead(shared, call, fault) {
+                Some(reply) => whole(shared, reply, entry),
+                None => {
+                    let reply = process(shared, call, entry);
+                    entry.status(reply.status.as_u16());
+                    entry.write();
+                    fault_reply::bent(shared, reply, fault)
+                }
+            };
+            strike.signal.strike();
+            Ok(response)
+        }
+    }
+}
+
+/// The answer as it is, logged.
+fn whole(shared: &Shared, reply: Reply, entry: &mut Entry<'_>) -> Response<SimBody> {
+    entry.status(reply.status.as_u16());
+    entry.write();
+    let body = SimBody::full(reply.body.clone());
+    respond(shared, reply, body)
+}
+
+/// Puts an answer together; its `Date` is of virtual time.
+pub(crate) fn respond(shared: &Shared, reply: Reply, body: SimBody) -> Response<SimBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    let date = shared
+        .clock
+        .now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    if let Ok(date) = HeaderValue::from_maybe_shared(Bytes::from(date)) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}

@@ -1,0 +1,299 @@
+//! Everything that exists: sites, instances, accounts, tokens.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::ids::Rng;
+use crate::settings::{CloudSettings, DataCenterSettings, UserState};
+use crate::token::{Token, TokenKind};
+
+/// What answers on a host.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Cloud(Site),
+    Gateway,
+    DataCenter(Instance),
+}
+
+/// A Cloud site.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) settings: CloudSettings,
+    /// The e-mails (lower case) of the accounts with access.
+    pub(crate) members: HashSet<String>,
+}
+
+/// An Atlassian account; one account serves all sites, as at Atlassian.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) account_id: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    pub(crate) service_account: bool,
+    pub(crate) state: UserState,
+    pub(crate) password: Option<String>,
+}
+
+/// A Data Center instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) settings: DataCenterSettings,
+    pub(crate) users: HashMap<String, DcUser>,
+    pub(crate) requests: u64,
+}
+
+/// A user of a Data Center instance.
+#[derive(Debug, Clone)]
+pub(crate) struct DcUser {
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) email: String,
+    pub(crate) state: UserState,
+    pub(crate) password: Option<String>,
+    pub(crate) failed_logins: u32,
+    /// Logins that were denied without a look at the password.
+    pub(crate) denied_logins: u32,
+}
+
+/// A token as the server keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenRecord {
+    pub(crate) id: Arc<str>,
+    pub(crate) kind: TokenKind,
+    /// E-mail in lower case, or user name on a Data Center instance.
+    pub(crate) owner: String,
+    /// The Data Center instance it belongs to.
+    pub(crate) host: Option<String>,
+    /// Empty for a token without scopes.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) revoked: bool,
+}
+
+impl TokenRecord {
+    pub(crate) fn expired(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// The whole state, behind one lock: a request holds it for some microseconds.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) places: HashMap<String, Place>,
+    /// cloudId to host.
+    pub(crate) cloud_ids: HashMap<String, String>,
+    pub(crate) accounts: HashMap<String, Account>,
+    tokens: HashMap<Arc<str>, TokenRecord>,
+    by_secret: HashMap<Arc<str>, Arc<str>>,
+    next_token: u64,
+    next_dc_user: u64,
+}
+
+impl World {
+    pub(crate) fn new(gateways: &[String]) -> Self {
+        let places = gateways
+            .iter()
+            .map(|host| (host.to_ascii_lowercase(), Place::Gateway));
+        Self {
+            rng: Rng::from_process(),
+            places: places.collect(),
+            cloud_ids: HashMap::new(),
+            accounts: HashMap::new(),
+            tokens: HashMap::new(),
+            by_secret: HashMap::new(),
+            next_token: 0,
+            next_dc_user: 10_000,
+        }
+    }
+
+    /// Makes the site unless it exists; its settings stay as they are.
+    pub(crate) fn ensure_site(&mut self, host: &str) {
+        if matches!(self.places.get(host), Some(Place::Cloud(_))) {
+            return;
+        }
+        let cloud_id = self.rng.uuid();
+        self.cloud_ids.insert(cloud_id.clone(), host.to_owned());
+        let settings = CloudSettings {
+            cloud_id,
+            ..CloudSettings::default()
+        };
+        let site = Site {
+            settings,
+            members: HashSet::new(),
+        };
+        self.places.insert(host.to_owned(), Place::Cloud(site));
+    }
+
+    pub(crate) fn ensure_instance(&mut self, host: &str) {
+        if matches!(self.places.get(host), Some(Place::DataCenter(_))) {
+            return;
+        }
+        let settings = DataCenterSettings::default();
+        let instance = Instance {
+            settings,
+            users: HashMap::new(),
+            requests: 0,
+        };
+        self.places
+            .insert(host.to_owned(), Place::DataCenter(instance));
+    }
+
+    pub(crate) fn site(&self, host: &str) -> Option<&Site> {
+        match self.places.get(host) {
+            Some(Place::Cloud(site)) => Some(site),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn site_mut(&mut self, host: &str) -> Option<&mut Site> {
+        match self.places.get_mut(host) {
+            Some(Place::Cloud(site)) => Some(site),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn instance(&self, host: &str) -> Option<&Instance> {
+        match self.places.get(host) {
+            Some(Place::DataCenter(instance)) => Some(instance),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn instance_mut(&mut self, host: &str) -> Option<&mut Instance> {
+        match self.places.get_mut(host) {
+            Some(Place::DataCenter(instance)) => Some(instance),
+            _ => None,
+        }
+    }
+
+    /// Changes a site's settings, and keeps the index of cloudIds right.
+    pub(crate) fn configure_site(&mut self, host: &str, change: impl FnOnce(&mut CloudSettings)) {
+        let Some(site) = self.site_mut(host) else {
+            return;
+        };
+        let before = site.settings.cloud_id.clone();
+        change(&mut site.settings);
+        if site.settings.cloud_id.is_empty() {
+            site.settings.cloud_id.clone_from(&before);
+        }
+        let after = site.settings.cloud_id.clone();
+        self.cloud_ids.remove(&before);
+        self.cloud_ids.insert(after, host.to_owned());
+    }
+
+    /// Makes the account unless it exists, and lets it into the site.
+    pub(crate) fn ensure_account(
+        &mut self,
+        host: &str,
+        email: &str,
+        service: bool,
+    ) -> &mut Account {
+        let key = email.to_lowercase();
+        if let Some(site) = self.site_mut(host) {
+            site.members.insert(key.clone());
+        }
+        let rng = &mut self.rng;
+        self.accounts.entry(key).or_insert_with(|| Account {
+            account_id: rng.account_id(),
+            email: email.to_owned(),
+            display_name: display_name(email),
+            service_account: service,
+            state: UserState::Active,
+            password: None,
+        })
+    }
+
+    /// Makes the user unless it exists. `None` if there is no such instance.
+    pub(crate) fn ensure_user(&mut self, host: &str, name: &str) -> Option<&mut DcUser> {
+        let number = self.next_dc_user;
+        let instance = self.instance_mut(host)?;
+        let lower = name.to_lowercase();
+        if !instance.users.contains_key(&lower) {
+            let user = DcUser {
+                key: format!("JIRAUSER{number}"),
+                name: name.to_owned(),
+                display_name: display_name(name),
+                email: format!("{lower}@dc.example"),
+                state: UserState::Active,
+                password: None,
+                failed_logins: 0,
+                denied_logins: 0,
+            };
+            instance.users.insert(lower.clone(), user);
+            self.next_dc_user += 1;
+        }
+        self.instance_mut(host)?.users.get_mut(&lower)
+    }
+
+    /// Issues a token. Cloud tokens live a year at most, which is also their default; a Data
+    /// Center token is endless unless told otherwise.
+    pub(crate) fn issue(&mut self, order: TokenOrder<'_>, now: DateTime<Utc>) -> Token {
+        let secret: Arc<str> = match order.kind {
+            _ if order.secret.is_some() => order.secret.unwrap_or_default().into(),
+            TokenKind::Classic | TokenKind::Scoped => self.rng.cloud_token("ATATT3xFfGF0").into(),
+            TokenKind::ServiceAccount => self.rng.cloud_token("ATSTT3xFfGF0").into(),
+            TokenKind::PersonalAccess => self.rng.personal_access_token().into(),
+        };
+        self.next_token += 1;
+        let id: Arc<str> = format!("token-{}", self.next_token).into();
+        let expires_at = match order.kind {
+            TokenKind::PersonalAccess => None,
+            _ => now.checked_add_signed(TimeDelta::days(365)),
+        };
+        let record = TokenRecord {
+            id: Arc::clone(&id),
+            kind: order.kind,
+            owner: order.owner.to_lowercase(),
+            host: order.host.map(str::to_owned),
+            scopes: order.scopes.to_vec(),
+            expires_at,
+            revoked: false,
+        };
+        self.by_secret.insert(Arc::clone(&secret), Arc::clone(&id));
+        self.tokens.insert(Arc::clone(&id), record);
+        Token::new(id, secret, order.owner.into(), order.kind)
+    }
+
+    pub(crate) fn token(&self, id: &str) -> Option<&TokenRecord> {
+        self.tokens.get(id)
+    }
+
+    pub(crate) fn token_mut(&mut self, id: &str) -> Option<&mut TokenRecord> {
+        self.tokens.get_mut(id)
+    }
+
+    pub(crate) fn token_by_secret(&self, secret: &str) -> Option<&TokenRecord> {
+        self.by_secret
+            .get(secret)
+            .and_then(|id| self.tokens.get(id))
+    }
+}
+
+/// What to issue.
+pub(crate) struct TokenOrder<'a> {
+    pub(crate) kind: TokenKind,
+    pub(crate) owner: &'a str,
+    pub(crate) host: Option<&'a str>,
+    pub(crate) scopes: &'a [String],
+    /// A secret given from outside, instead of a generated one.
+    pub(crate) secret: Option<&'a str>,
+}
+
+/// `jane.doe@example` becomes `Jane Doe`.
+fn display_name(name: &str) -> String {
+    let local = name.split('@').next().unwrap_or(name);
+    let words = local
+        .split(['.', '-', '_'])
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map_or_else(String::new, |first| {
+                first.to_uppercase().collect::<String>() + letters.as_str()
+            })
+        });
+    words.collect::<Vec<_>>().join(" ")
+}
