@@ -1,7 +1,7 @@
 //! Conditions and the one list of reasons that conditions and events share.
 
 use chrono::{DateTime, Utc};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// One aspect of the state of a credential, in the form of `metav1.Condition`.
@@ -14,9 +14,10 @@ pub struct Condition {
     /// True, False or Unknown.
     pub status: ConditionStatus,
     /// Why, in one CamelCase word; the same words are the reasons of events.
+    #[schemars(schema_with = "reason_schema")]
     pub reason: Reason,
     /// What happened, what still works and what to do next.
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 32768))]
     pub message: String,
     /// The generation of the spec that this condition speaks of.
     #[serde(default)]
@@ -55,8 +56,19 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+/// Any word, as in `metav1.Condition`: a status that another version of the operator wrote must
+/// stay writable by its neighbours.
+fn reason_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+    })
+}
+
 /// Why a condition is as it is, and the reason of the event that told of it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Reason {
     /// What pods mount is current and proven.
     Proven,

@@ -4,6 +4,7 @@
 
 mod condition;
 mod period;
+mod rules;
 mod spec;
 mod status;
 

@@ -6,6 +6,8 @@ use chrono::TimeDelta;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::rules;
+
 /// A length of time: days, hours, minutes, seconds, in this order, such as `90d` or `1h30m`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -54,13 +56,8 @@ impl JsonSchema for Period {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "minLength": 2,
             "maxLength": 32,
-            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
-            "x-kubernetes-validations": [{
-                "rule": "self.matches('[1-9]')",
-                "message": "must be longer than zero: write days, hours, minutes, seconds, such as 90d or 1h30m"
-            }]
+            "x-kubernetes-validations": [rules::period()]
         })
     }
 }

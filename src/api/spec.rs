@@ -1,5 +1,10 @@
 //! What a user asks for.
 
+#![expect(
+    unreachable_pub,
+    reason = "the derive repeats every type inside a function of its own"
+)]
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -7,46 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{JiraCredentialStatus, MethodName, Period};
-
-/// CEL: the site is one of Atlassian's own cloud.
-macro_rules! cloud_host {
-    () => {
-        "self.site.matches('^https://[^/:]+\\.(atlassian\\.net|jira\\.com|atlassian-us-gov-mod\\.net)(/|$)')"
-    };
-}
-
-/// CEL: the site runs on Cloud, by the same rule as `core::site`.
-macro_rules! cloud {
-    () => {
-        concat!("(", cloud_host!(), " || (has(self.hosting) ? self.hosting == 'Cloud' : has(self.auth.apiToken)))")
-    };
-}
-
-/// CEL: no target has the name of the Secret that `spec.auth.<member>.<reference>` names.
-macro_rules! source_is_no_target {
-    ($member:literal, $reference:literal) => {
-        concat!(
-            "!has(self.spec.auth.", $member, ") || !(has(self.spec.targets) && self.spec.targets.size() > 0 ? ",
-            "self.spec.targets.exists(target, target.name == self.spec.auth.", $member, ".", $reference, ".name) : ",
-            "self.metadata.name == self.spec.auth.", $member, ".", $reference, ".name)"
-        )
-    };
-}
-
-/// CEL: the same for the Secret that holds the e-mail address.
-macro_rules! email_source_is_no_target {
-    () => {
-        concat!(
-            "!has(self.spec.auth.apiToken) || !has(self.spec.auth.apiToken.emailSecretRef) || ",
-            "!(has(self.spec.targets) && self.spec.targets.size() > 0 ? ",
-            "self.spec.targets.exists(target, target.name == self.spec.auth.apiToken.emailSecretRef.name) : ",
-            "self.metadata.name == self.spec.auth.apiToken.emailSecretRef.name)"
-        )
-    };
-}
-
-const SOURCE_IS_TARGET: &str = "spec.targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the credential)";
+use super::{JiraCredentialStatus, MethodName, Period, rules};
 
 /// A Jira credential that is proven against Jira and published as Secrets.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -71,28 +37,20 @@ const SOURCE_IS_TARGET: &str = "spec.targets must not name a Secret that the cre
     printcolumn(name = "Site", type_ = "string", json_path = ".spec.site", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
-    validation = Rule::new("size(self.metadata.name) <= 200").message("metadata.name must have at most 200 characters: the Secrets are named after it"),
-    validation = Rule::new(source_is_no_target!("apiToken", "tokenSecretRef")).message(SOURCE_IS_TARGET),
-    validation = Rule::new(source_is_no_target!("personalAccessToken", "tokenSecretRef")).message(SOURCE_IS_TARGET),
-    validation = Rule::new(source_is_no_target!("basic", "secretRef")).message(SOURCE_IS_TARGET),
-    validation = Rule::new(email_source_is_no_target!()).message(SOURCE_IS_TARGET)
+    validation = rules::object_name(),
+    validation = rules::no_source_is_target()
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(concat!("!(has(self.hosting) && self.hosting == 'DataCenter') || !", cloud_host!())).message("hosting must be Cloud for a site of Atlassian's own cloud: leave spec.hosting out"))]
-#[x_kube(validation = Rule::new(concat!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !", cloud!())).message("auth: personalAccessToken and basic exist on Jira Data Center only; for a Cloud site use auth.apiToken"))]
-#[x_kube(validation = Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')").message("auth: apiToken exists on Jira Cloud only; for Data Center use auth.personalAccessToken"))]
-#[x_kube(validation = Rule::new(concat!("!has(self.tls) || !", cloud!())).message("tls is for Jira Data Center with a private CA; remove spec.tls for a Cloud site"))]
+#[x_kube(validation = rules::hosting_fits_site())]
+#[x_kube(validation = rules::method_fits_cloud())]
+#[x_kube(validation = rules::method_fits_data_center())]
+#[x_kube(validation = rules::tls_fits())]
 pub struct JiraCredentialSpec {
-    /// The address of Jira as a person opens it, such as https://acme.atlassian.net. Data Center
-    /// may have a port and a context path. Always https.
-    #[schemars(length(min = 12, max = 512))]
-    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("site must start with https://: credentials never travel unencrypted"))]
-    #[x_kube(validation = Rule::new("!self.contains('@')").message("site must not contain user info: remove everything up to the @; the credential belongs into a Secret"))]
-    #[x_kube(validation = Rule::new("!self.contains('?') && !self.contains('#')").message("site must not contain a query or fragment: end it at the host, or at the context path"))]
-    #[x_kube(validation = Rule::new("!self.matches('^https://([0-9.]+|\\\\[.*)(:|/|$)')").message("site must name a host, not an IP address: the certificate is checked against the name"))]
-    #[x_kube(validation = Rule::new("self.contains('@') || self.contains('?') || self.contains('#') || !self.startsWith('https://') || self.matches('^https://[^/]*$') || self.matches('^https://[^/]+(/[A-Za-z0-9._~-]+)*/?$')").message("site must end at the host or at a plain context path such as /jira"))]
-    #[x_kube(validation = Rule::new("self.contains('@') || self.contains('?') || self.contains('#') || !self.startsWith('https://') || self.contains('[') || self.matches('^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/.*)?$')").message("site must name its host in lower-case ASCII, with a port from 1 to 65535 if any: write an international name in its xn-- form"))]
-    #[x_kube(validation = Rule::new("!self.matches('^https://[^/:]+\\\\.(atlassian\\\\.net|jira\\\\.com|atlassian-us-gov-mod\\\\.net)(:.*|/.+)$')").message("site of Atlassian's own cloud must have neither port nor path: write https://NAME.atlassian.net"))]
+    /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
+    /// Center may have a port and a context path. Always https.
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::site())]
+    #[x_kube(validation = rules::cloud_site())]
     pub site: String,
 
     /// Cloud or Data Center. Left out: Cloud for Atlassian's own hosts; else what the method
@@ -126,7 +84,7 @@ pub struct JiraCredentialSpec {
     pub suspend: bool,
 }
 
-/// Where a Jira runs.
+/// Cloud or Data Center. Left out: Cloud for Atlassian's own hosts; else what the method implies.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Hosting {
     /// Atlassian's cloud.
@@ -138,7 +96,7 @@ pub enum Hosting {
 /// Trust of a private certificate authority: exactly one member.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.caSecretRef) != has(self.caConfigMapRef)").message("tls must have exactly one of caSecretRef and caConfigMapRef"))]
+#[x_kube(validation = rules::one_ca())]
 pub struct Tls {
     /// Key of a Secret that holds the CA certificates in PEM form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,7 +109,7 @@ pub struct Tls {
 /// A way to authenticate: exactly one member.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.apiToken), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1").message("auth must have exactly one member: apiToken, personalAccessToken or basic"))]
+#[x_kube(validation = rules::one_method())]
 pub struct Auth {
     /// Atlassian Cloud API token of a user: Basic with e-mail and token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,11 +177,11 @@ impl Method<'_> {
 /// An Atlassian Cloud API token.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.email) != has(self.emailSecretRef)").message("apiToken must have exactly one of email and emailSecretRef"))]
+#[x_kube(validation = rules::one_email())]
 pub struct ApiToken {
     /// E-mail address of the account that owns the token.
-    #[schemars(length(min = 3, max = 254))]
-    #[x_kube(validation = Rule::new("self.matches('^[^\\\\x00-\\\\x20\\\\x7f:]+@[^\\\\x00-\\\\x20\\\\x7f:]+$')").message("email must be an e-mail address without blanks, colons or control characters"))]
+    #[schemars(length(max = 254))]
+    #[x_kube(validation = rules::email())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Key of a Secret that holds the e-mail address, instead of `email`.
@@ -279,10 +237,12 @@ pub struct BasicAuth {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct SecretKeyRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::name())]
     pub name: String,
     /// Key in the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::key())]
     pub key: String,
 }
 
@@ -290,10 +250,12 @@ pub struct SecretKeyRef {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct ConfigMapKeyRef {
     /// Name of the `ConfigMap`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::name())]
     pub name: String,
     /// Key in the `ConfigMap`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::key())]
     pub key: String,
 }
 
@@ -301,7 +263,8 @@ pub struct ConfigMapKeyRef {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct SecretRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::name())]
     pub name: String,
 }
 
@@ -321,7 +284,10 @@ pub struct Validation {
 
 impl Default for Validation {
     fn default() -> Self {
-        Self { interval: default_interval(), account_id: None }
+        Self {
+            interval: default_interval(),
+            account_id: None,
+        }
     }
 }
 
@@ -344,7 +310,10 @@ pub struct Rotation {
 
 impl Default for Rotation {
     fn default() -> Self {
-        Self { max_age: None, warn_before: default_warn_before() }
+        Self {
+            max_age: None,
+            warn_before: default_warn_before(),
+        }
     }
 }
 
@@ -356,7 +325,8 @@ fn default_warn_before() -> Period {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct Target {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::name())]
     pub name: String,
     /// Type, labels and annotations of the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -367,21 +337,21 @@ pub struct Target {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct TargetTemplate {
     /// Type of the Secret: Opaque, kubernetes.io/basic-auth, or a type of your own.
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|\\\\.)(kubernetes\\\\.io|k8s\\\\.io|helm\\\\.sh)(/|$)')").message("type must be Opaque, kubernetes.io/basic-auth, or a type outside kubernetes.io, k8s.io and helm.sh"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::target_type())]
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Labels: literals, under the prefixes that the administrator allows.
     #[schemars(schema_with = "labels_schema")]
+    #[x_kube(validation = rules::target_metadata("labels"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations: literals, under the prefixes that the administrator allows.
     #[schemars(schema_with = "annotations_schema")]
+    #[x_kube(validation = rules::target_metadata("annotations"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
-
-const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
 fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

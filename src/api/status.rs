@@ -1,5 +1,10 @@
 //! What the operator has seen and done, for people and for its own next pass.
 
+#![expect(
+    unreachable_pub,
+    reason = "the derive repeats every type inside a function of its own"
+)]
+
 use chrono::{DateTime, Utc};
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -33,6 +38,7 @@ pub struct JiraCredentialStatus {
     pub site: Option<SiteStatus>,
     /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub proven_fingerprint: Option<String>,
     /// When the credential that `provenFingerprint` names was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +68,7 @@ pub struct JiraCredentialStatus {
     pub binding: Option<Binding>,
     /// The value of the annotation `jira-operator.dev/renew` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub last_handled_renew: Option<String>,
 }
 
@@ -92,7 +99,7 @@ impl Default for JiraCredentialStatus {
     }
 }
 
-/// A way to authenticate to Jira.
+/// How the credential authenticates.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum MethodName {
     /// Atlassian Cloud API token, Basic `email:token`.
@@ -108,9 +115,11 @@ pub enum MethodName {
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// `accountId` on Cloud, `key` on Data Center.
+    #[schemars(length(max = 255))]
     pub id: String,
     /// `accountType` on Cloud: atlassian, app or customer.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub kind: Option<String>,
 }
 
@@ -121,6 +130,7 @@ pub struct SiteStatus {
     /// Cloud or Data Center.
     pub hosting: Hosting,
     /// The base of API calls; `/rest/…` is appended to it.
+    #[schemars(length(max = 1024))]
     pub api_url: String,
 }
 
@@ -137,6 +147,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<DateTime<Utc>>,
     /// Keyed fingerprint of the credential that was tried.
+    #[schemars(length(max = 64))]
     pub fingerprint: String,
     /// What became of it.
     pub outcome: AttemptOutcome,
@@ -162,10 +173,13 @@ pub enum AttemptOutcome {
 #[serde(rename_all = "camelCase")]
 pub struct SourceVersion {
     /// Name of the Secret.
+    #[schemars(length(max = 253))]
     pub name: String,
     /// Its uid; empty when it did not exist.
+    #[schemars(length(max = 128))]
     pub uid: String,
     /// Its resourceVersion; empty when it did not exist.
+    #[schemars(length(max = 64))]
     pub resource_version: String,
 }
 
@@ -174,14 +188,18 @@ pub struct SourceVersion {
 #[serde(rename_all = "camelCase")]
 pub struct TargetVersion {
     /// Name of the Secret.
+    #[schemars(length(max = 253))]
     pub name: String,
     /// Its uid.
+    #[schemars(length(max = 128))]
     pub uid: String,
     /// Its resourceVersion.
+    #[schemars(length(max = 64))]
     pub resource_version: String,
     /// Digest of what the operator wrote; absent when somebody else holds the Secret, or when
     /// the write was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub hash: Option<String>,
 }
 
@@ -189,5 +207,6 @@ pub struct TargetVersion {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Binding {
     /// Name of the Secret.
+    #[schemars(length(max = 253))]
     pub name: String,
 }

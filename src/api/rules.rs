@@ -1,0 +1,189 @@
+//! What the API server itself checks of a `JiraCredential` (CEL), and what it answers.
+//!
+//! Every message names the field and the remedy. Regular expressions hold no backslash, since it
+//! would have to survive Rust, CEL and YAML; a dot is `[.]`.
+
+use kube::core::{Message, Rule};
+
+use super::GROUP;
+
+/// Longest `metadata.name`: names of Secrets are made from it.
+const LONGEST_NAME: usize = 200;
+
+const HOST: &str = "([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])*[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const PORT: &str =
+    ":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const PATH: &str = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?";
+
+/// Hosts of Atlassian's own cloud, as `core::site` knows them, up to the end of the host.
+const CLOUD: &str = "^https://[^/:]+[.](atlassian[.]net|jira[.]com|atlassian-us-gov-mod[.]net)";
+
+/// The site: https, a host name, at most a port and a context path.
+///
+/// One rule with several answers, so that one mistake is told once.
+pub(super) fn site() -> Rule {
+    // Resolvers read a last label of digits, or of hex after 0x, as an address: 2130706433 is
+    // 127.0.0.1.
+    let address = "self.startsWith('https://[') || self.matches('^https://([^/:]*[.])?([0-9]+|0x[0-9a-f]*)[.]?([:/]|$)')";
+    let whole = format!("self.matches('^https://{HOST}({PORT})?{PATH}$')");
+    let host = format!("self.matches('^https://{HOST}({PORT})?(/|$)')");
+    let answer = format!(
+        "!self.startsWith('https://') ? 'site must start with https://: credentials never travel unencrypted' : \
+         self.contains('@') ? 'site must not contain user info: remove everything up to the @, the credential belongs in a Secret' : \
+         self.contains('?') || self.contains('#') ? 'site must not contain a query or fragment: end it at the host or at the context path' : \
+         {address} ? 'site must name a host, not an IP address: certificates are checked against the name' : \
+         !{host} ? 'site must name its host in lower-case ASCII, with a port from 1 to 65535 if any: write an international name in its xn-- form' : \
+         'site must end at the host or at a plain context path such as /jira'"
+    );
+    Rule::new(format!("{whole} && !({address})")).message(Message::Expression(answer))
+}
+
+/// Atlassian's cloud has neither ports nor context paths.
+pub(super) fn cloud_site() -> Rule {
+    Rule::new(format!("!self.matches('{CLOUD}(:.*|/.+)$')")).message(
+        "site of Atlassian's own cloud must have neither port nor path: write https://NAME.atlassian.net",
+    )
+}
+
+/// A host of Atlassian's cloud is not a Data Center.
+pub(super) fn hosting_fits_site() -> Rule {
+    Rule::new(format!(
+        "!(has(self.hosting) && self.hosting == 'DataCenter') || !{}",
+        cloud_host()
+    ))
+    .message("hosting must be Cloud for a site of Atlassian's own cloud: leave spec.hosting out")
+    .field_path(".hosting")
+}
+
+/// Cloud knows neither personal access tokens nor passwords.
+pub(super) fn method_fits_cloud() -> Rule {
+    Rule::new(format!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !{}", cloud()))
+        .message("auth.personalAccessToken and auth.basic exist on Jira Data Center only: for a Cloud site use auth.apiToken")
+        .field_path(".auth")
+}
+
+/// Data Center knows no API tokens.
+pub(super) fn method_fits_data_center() -> Rule {
+    Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')")
+        .message(
+            "auth.apiToken exists on Jira Cloud only: for Data Center use auth.personalAccessToken",
+        )
+        .field_path(".auth")
+}
+
+/// Cloud certificates come from public authorities; a tenant's own CA must not vouch for them.
+pub(super) fn tls_fits() -> Rule {
+    Rule::new(format!("!has(self.tls) || !{}", cloud()))
+        .message("tls is for Jira Data Center with a private CA: remove spec.tls for a Cloud site")
+        .field_path(".tls")
+}
+
+/// Exactly one source of CA certificates.
+pub(super) fn one_ca() -> Rule {
+    Rule::new("has(self.caSecretRef) != has(self.caConfigMapRef)")
+        .message("tls must have exactly one of caSecretRef and caConfigMapRef")
+}
+
+/// Exactly one way to authenticate.
+pub(super) fn one_method() -> Rule {
+    Rule::new("[has(self.apiToken), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1")
+        .message("auth must have exactly one member: apiToken, personalAccessToken or basic")
+}
+
+/// Exactly one source of the e-mail address.
+pub(super) fn one_email() -> Rule {
+    Rule::new("has(self.email) != has(self.emailSecretRef)")
+        .message("apiToken must have exactly one of email and emailSecretRef")
+}
+
+/// An e-mail address that cannot break out of a Basic header or a file that it is rendered into.
+pub(super) fn email() -> Rule {
+    Rule::new("self.matches('^[^[:cntrl:][:space:]:@]+@[^[:cntrl:][:space:]:@]+$')").message(
+        "email must be one e-mail address such as bot@acme.example, without blanks, colons or control characters",
+    )
+}
+
+/// A name of a Secret or `ConfigMap`.
+pub(super) fn name() -> Rule {
+    Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')")
+        .message("name must be a DNS name: use lower-case letters, digits, - and . only, and begin and end with a letter or digit")
+}
+
+/// A key of a Secret or `ConfigMap`.
+pub(super) fn key() -> Rule {
+    Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
+        .message("key must be a key of a Secret: use letters, digits, -, _ and . only")
+}
+
+/// A length of time.
+pub(super) fn period() -> Rule {
+    Rule::new("self.matches('^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self.matches('[1-9]')")
+        .message("must be a length of time above zero: write days, hours, minutes and seconds in this order, such as 90d or 1h30m")
+}
+
+/// A type that nothing in a cluster acts upon.
+pub(super) fn target_type() -> Rule {
+    Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh)(/|$)')")
+        .message("type must be Opaque, kubernetes.io/basic-auth, or a type outside kubernetes.io, k8s.io and helm.sh")
+}
+
+/// Keys under our own prefix are the operator's.
+pub(super) fn target_metadata(field: &str) -> Rule {
+    Rule::new(format!("!self.exists(key, key.startsWith('{GROUP}/'))")).message(Message::Message(
+        format!(
+            "{field} must not have keys under {GROUP}/: they belong to the operator, remove them"
+        ),
+    ))
+}
+
+/// The name leaves room for what is appended to it.
+pub(super) fn object_name() -> Rule {
+    Rule::new(format!("size(self.metadata.name) <= {LONGEST_NAME}")).message(Message::Message(format!(
+        "metadata.name must have at most {LONGEST_NAME} characters: choose a shorter one, Secrets are named after it"
+    )))
+}
+
+/// No target has the name of a Secret that the credential is read from; left out, the target has
+/// the name of the object.
+pub(super) fn no_source_is_target() -> Rule {
+    let sources = [
+        (
+            "has(self.spec.auth.apiToken)",
+            "auth.apiToken.tokenSecretRef",
+        ),
+        (
+            "has(self.spec.auth.apiToken) && has(self.spec.auth.apiToken.emailSecretRef)",
+            "auth.apiToken.emailSecretRef",
+        ),
+        (
+            "has(self.spec.auth.personalAccessToken)",
+            "auth.personalAccessToken.tokenSecretRef",
+        ),
+        ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
+        (
+            "has(self.spec.tls) && has(self.spec.tls.caSecretRef)",
+            "tls.caSecretRef",
+        ),
+    ]
+    .map(|(present, path)| format!("{present} ? self.spec.{path}.name : ''"))
+    .join(", ");
+    Rule::new(format!(
+        "[{sources}].all(source, source == '' || (has(self.spec.targets) && self.spec.targets.size() > 0 ? \
+         self.spec.targets.all(target, target.name != source) : self.metadata.name != source))"
+    ))
+    .message("targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the JiraCredential)")
+    .field_path(".spec.targets")
+}
+
+/// CEL: the host is one of Atlassian's own cloud.
+fn cloud_host() -> String {
+    format!("self.site.matches('{CLOUD}([:/]|$)')")
+}
+
+/// CEL: the site runs on Cloud, by the same rule as `core::site`.
+fn cloud() -> String {
+    format!(
+        "({} || (has(self.hosting) ? self.hosting == 'Cloud' : has(self.auth.apiToken)))",
+        cloud_host()
+    )
+}

@@ -1,0 +1,82 @@
+//! The `CustomResourceDefinition`, as it is installed.
+//!
+//! Nearly all of it is derived from [`crate::api`]; this adds what the derive cannot say.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use kube::CustomResourceExt;
+use serde_json::json;
+
+use crate::api::JiraCredential;
+
+/// First line of the printed file.
+const HEADER: &str = "# Printed by `jira-credential-operator crd`. Do not edit: change src/api and print it again.\n";
+
+/// A date-time needs no more; without a bound, the API server reckons a rule on it as if it were
+/// as long as a request.
+const LONGEST_DATE_TIME: i64 = 64;
+
+/// The definition of `JiraCredential`.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = JiraCredential::crd();
+    let schemas = crd
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut());
+    for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
+        complete(root);
+        // Without it an object that the operator has not seen yet would read as up to date.
+        if let Some(status) = root
+            .properties
+            .as_mut()
+            .and_then(|all| all.get_mut("status"))
+        {
+            status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+        }
+    }
+    crd
+}
+
+/// The definition as a YAML document.
+///
+/// # Errors
+/// Only when a value cannot be written as YAML, which would be a bug.
+pub fn yaml() -> Result<String, serde_saphyr::SerializeError> {
+    Ok(format!("{HEADER}{}", serde_saphyr::to_string(&crd())?))
+}
+
+/// Bounds date-times, drops formats that the API server does not know, and lets the API server
+/// take `null` for what it means in a manifest: left out.
+fn complete(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    schema.title = None;
+    schema.description = schema.description.as_deref().map(reflow);
+    match schema.format.as_deref() {
+        None | Some("int32" | "int64") => {}
+        Some("date-time") => schema.max_length = Some(LONGEST_DATE_TIME),
+        Some(_) => schema.format = None,
+    }
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|all| all.values_mut())
+    {
+        complete(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        complete(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
+        complete(values);
+    }
+}
+
+/// Joins the lines of each paragraph: where a doc comment breaks its lines is nobody's concern.
+fn reflow(text: &str) -> String {
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}
