@@ -58,7 +58,7 @@ pub enum ConditionStatus {
 
 /// Any word, as in `metav1.Condition`: a status that another version of the operator wrote must
 /// stay writable by its neighbours.
-fn reason_schema(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn reason_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "minLength": 1,

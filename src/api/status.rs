@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Hosting};
+use super::{Condition, Hosting, Reason};
 
 /// The state of a `JiraCredential`.
 ///
@@ -151,6 +151,10 @@ pub struct Attempt {
     pub fingerprint: String,
     /// What became of it.
     pub outcome: AttemptOutcome,
+    /// Why, where it is known.
+    #[schemars(schema_with = "super::condition::reason_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 /// What became of a probe.

@@ -1,5 +1,20 @@
 //! Decisions: pure functions over plain values. No runtime, no client, no clock; `now` is a
 //! value among the others.
+//!
+//! One pass: [`facts::Facts`] are observed, [`decide::decide`] names the next [`decide::Step`],
+//! its [`decide::Answer`] is absorbed, and so on until no step is left; then
+//! [`conclude::conclude`] says what to write down, what to tell, and when to look again.
 
 pub mod answer;
+pub mod conclude;
+pub mod conditions;
+pub mod decide;
+pub mod facts;
+pub mod fingerprint;
+pub mod judge;
+pub mod message;
+pub mod problem;
+pub mod publication;
+mod record;
+pub mod schedule;
 pub mod site;

@@ -1,0 +1,222 @@
+//! The end of a pass: what to write down, what to tell, when to look again.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::conditions::{Finding, Waits, condition, published, ready, rotation_due, valid};
+use super::decide::{Proof, proof};
+use super::facts::{Facts, Peer, Source, TargetState};
+use super::publication;
+use super::schedule::{LONGEST_WAIT, later};
+use crate::api::{
+    Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, SiteStatus,
+    TargetVersion,
+};
+
+/// The end of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The status to write, if it differs from what is recorded.
+    pub status: JiraCredentialStatus,
+    /// What to tell.
+    pub events: Vec<Notice>,
+    /// When to look again.
+    pub wake: TimeDelta,
+}
+
+/// An event to publish.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notice {
+    /// Whether a person should look at it.
+    pub warning: bool,
+    /// The reason.
+    pub reason: Reason,
+    /// In words.
+    pub note: String,
+}
+
+/// A write that the API server refused is tried again after this time.
+const REFUSED_WRITE: TimeDelta = TimeDelta::minutes(5);
+
+/// Another credential is sending the same password: its answer will be there soon.
+const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
+
+/// Concludes a pass in which no step is left. `recorded` is the status as it stood when the pass
+/// began.
+pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
+    let valid = valid(facts);
+    let published = published(facts);
+    let (ready, waits) = ready(facts, &valid, &published);
+    let (rotation, due, changes) = rotation_due(facts);
+    let mut status = facts.status.clone();
+    status.observed_generation = facts.object.generation;
+    record_plan(facts, &mut status);
+    record_versions(facts, &mut status);
+    status.rotation_due_time = due;
+    if facts.is_new() || facts.happened.judgement.is_some() {
+        status.last_handled_renew.clone_from(&facts.object.renew);
+    }
+    let (reconciling, stalled) = match waits {
+        Waits::No => (None, None),
+        Waits::ByItself => (Some(abnormal(&ready)), None),
+        Waits::ForPerson => (None, Some(abnormal(&ready))),
+    };
+    let findings = [
+        (ConditionType::Ready, Some(ready)),
+        (ConditionType::Valid, Some(valid)),
+        (ConditionType::Published, Some(published)),
+        (ConditionType::RotationDue, Some(rotation)),
+        (ConditionType::Reconciling, reconciling),
+        (ConditionType::Stalled, stalled),
+    ];
+    status.conditions = findings
+        .into_iter()
+        .filter_map(|(kind, finding)| Some(settle(facts, recorded, kind, finding?)))
+        .collect();
+    let events = notices(recorded, &status);
+    let wake = wake(facts, &changes);
+    Conclusion { status, events, wake }
+}
+
+fn abnormal(ready: &Finding) -> Finding {
+    Finding { status: ConditionStatus::True, ..ready.clone() }
+}
+
+/// Method and site are shown from the first pass; once an account is pinned they say where it
+/// was proven, and move with the next proof only.
+fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Ok(plan) = &facts.plan else { return };
+    if status.account.is_none() {
+        status.method = Some(plan.method);
+        status.site =
+            Some(SiteStatus { hosting: plan.site.hosting, api_url: plan.site.base.clone() });
+    }
+    status.expires_at = plan.expires_at;
+}
+
+fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
+    match &facts.source {
+        Source::Unchanged => {}
+        Source::Read { versions, .. } => status.sources.clone_from(versions),
+        // Without versions the next pass looks again.
+        Source::Unusable(_) => status.sources.clear(),
+    }
+    let mut targets: Vec<TargetVersion> = Vec::new();
+    for target in &facts.targets {
+        let recorded = facts.recorded(&target.target.name).cloned();
+        let now = match &target.state {
+            TargetState::Written(version) | TargetState::Held(_, version) => Some(version.clone()),
+            TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
+            TargetState::Absent
+            | TargetState::Unknown
+            | TargetState::Present { .. }
+            | TargetState::Refused(_) => recorded,
+        };
+        targets.extend(now);
+    }
+    let kept = facts.surplus.iter().filter(|old| !facts.happened.retracted.contains(&old.name));
+    targets.extend(kept.cloned());
+    status.targets = targets;
+    let wanted = publication::targets(&facts.spec, &facts.object.name);
+    status.binding = wanted
+        .first()
+        .filter(|first| {
+            status.targets.iter().any(|seen| seen.name == first.name && seen.hash.is_some())
+        })
+        .map(|first| Binding { name: first.name.clone() });
+}
+
+/// Turns a finding into a condition; what has not changed keeps its words and its time.
+fn settle(
+    facts: &Facts,
+    recorded: &JiraCredentialStatus,
+    kind: ConditionType,
+    finding: Finding,
+) -> Condition {
+    let old = condition(recorded, kind);
+    let same_status = old.filter(|old| old.status == finding.status);
+    let same = same_status.filter(|old| old.reason == finding.reason);
+    let message = finding
+        .message
+        .or_else(|| same.map(|old| old.message.clone()))
+        .or_else(|| condition(recorded, ConditionType::Ready).map(|old| old.message.clone()))
+        .unwrap_or_default();
+    Condition {
+        kind,
+        status: finding.status,
+        reason: finding.reason,
+        message: truncate(message, 1024),
+        observed_generation: facts.object.generation,
+        last_transition_time: same_status.map_or(facts.now, |old| old.last_transition_time),
+    }
+}
+
+/// Shortens a text to at most `most` bytes at the border of a character.
+fn truncate(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+/// One event when what `Ready` says changes, and one when a rotation falls due or another cause
+/// for it appears.
+fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
+    let changed = |kind| {
+        let new = condition(status, kind)?;
+        let old = condition(recorded, kind);
+        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        (!same).then_some((old, new))
+    };
+    let ready = changed(ConditionType::Ready).map(|(_, new)| Notice {
+        warning: new.status != ConditionStatus::True,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    let rotation = changed(ConditionType::RotationDue)
+        .filter(|(old, new)| new.status == ConditionStatus::True || old.is_some())
+        .map(|(_, new)| Notice {
+            warning: new.status == ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    ready.into_iter().chain(rotation).collect()
+}
+
+/// The earliest time at which something can be due, as a wait from now, at most 12 h.
+fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
+    if facts.object.deleting || facts.plan.is_err() {
+        return LONGEST_WAIT;
+    }
+    let mut times: Vec<DateTime<Utc>> = changes.to_vec();
+    if !facts.spec.suspend && !matches!(facts.source, Source::Unusable(_)) {
+        let next = if facts.happened.judgement.is_some() { after_probe(facts) } else { proof(facts) };
+        match next {
+            Proof::Due => times.push(facts.now),
+            Proof::At(time) => times.push(time),
+            Proof::NotByItself => {}
+        }
+        if facts.targets.iter().any(|target| matches!(target.state, TargetState::Refused(_))) {
+            times.push(later(facts.now, REFUSED_WRITE));
+        }
+        if facts.peer == Peer::InFlight {
+            times.push(later(facts.now, PEER_ANSWERS));
+        }
+    }
+    times.extend(facts.proof_is_stale_from().filter(|_| facts.status.attempt.is_some()));
+    let future = times.into_iter().filter(|time| *time > facts.now).min();
+    let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
+    wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)
+}
+
+/// When the next probe is due after the one of this pass.
+fn after_probe(facts: &Facts) -> Proof {
+    let next = match facts.attempt() {
+        Some(attempt) => attempt.next_attempt_time,
+        None => facts.next_proof(),
+    };
+    next.map_or(Proof::NotByItself, Proof::At)
+}

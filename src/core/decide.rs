@@ -1,0 +1,241 @@
+//! The next step of a pass.
+
+use chrono::{DateTime, Utc};
+
+use super::answer::Verdict;
+use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
+use crate::api::{Account, Attempt, AttemptOutcome, TargetVersion};
+
+/// One effect: one write to the cluster, or one call to Jira.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Write down that a password is about to be sent, so that a crash cannot send it twice.
+    RecordAttempt(Attempt),
+    /// Ask Jira who the credential belongs to.
+    Prove,
+    /// Write a target.
+    Publish(Publish),
+    /// Delete a target that the spec no longer names.
+    Retract(TargetVersion),
+}
+
+/// How to write a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Publish {
+    /// Index among the targets of the facts.
+    pub index: usize,
+    /// The digest of what is to be written.
+    pub digest: String,
+    /// The account that what is written belongs to.
+    pub account: Account,
+    /// The uid of the Secret that we hold under this name; `None`: create it.
+    pub holds: Option<String>,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The attempt stands in the status.
+    AttemptRecorded(Attempt),
+    /// Somebody else is sending the same password, or has.
+    AttemptNotOurs(Peer),
+    /// The probe was made.
+    Proved(Verdict),
+    /// The target was written.
+    Written(usize, TargetVersion),
+    /// Somebody else holds the target.
+    Held(usize, Holder, TargetVersion),
+    /// The API server refused the write, for this cause.
+    WriteRefused(usize, String),
+    /// The surplus target of this name is gone, or was not ours.
+    Retracted(String),
+}
+
+/// Names the next step; `None` when nothing is left to do in this pass. The first check that
+/// applies decides.
+pub fn decide(facts: &Facts) -> Option<Step> {
+    // 1. What is being deleted, suspended or contradictory is left alone. A source that is no
+    //    credential proves nothing and publishes nothing.
+    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
+        return None;
+    }
+    if matches!(facts.source, Source::Unusable(_)) {
+        return None;
+    }
+    // 2. A proof comes before anything is published.
+    if proof(facts) == Proof::Due {
+        return Some(prove(facts));
+    }
+    // 3. Targets that do not hold the proven credential are written.
+    let out_of_sync = facts.targets.iter().position(|target| wants_write(facts, target));
+    if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
+        return Some(step);
+    }
+    // 4. What the spec no longer names goes last, so that pods find the new before the old goes.
+    if facts.targets.iter().all(|target| facts.is_in_sync(target)) {
+        let surplus = facts.surplus.iter().find(|old| !facts.happened.retracted.contains(&old.name));
+        return surplus.cloned().map(Step::Retract);
+    }
+    None
+}
+
+/// Whether the pass must read the user's Secret before it can decide. Called while the source
+/// still counts as unchanged.
+pub fn needs_source(facts: &Facts) -> bool {
+    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
+        return false;
+    }
+    facts.spec_changed()
+        || facts.status.sources.is_empty()
+        || proof(facts) == Proof::Due
+        || facts.targets.iter().any(|target| wants_write(facts, target))
+}
+
+/// Whether a proof is due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// Now.
+    Due,
+    /// At this time.
+    At(DateTime<Utc>),
+    /// Not before something changes.
+    NotByItself,
+}
+
+/// Tells when the credential in the source is to be proven next.
+pub fn proof(facts: &Facts) -> Proof {
+    if facts.happened.judgement.is_some() {
+        return Proof::NotByItself;
+    }
+    let due = due_by_record(facts);
+    match facts.cooling_until {
+        Some(until) if due == Proof::Due && until > facts.now => Proof::At(until),
+        _ => due,
+    }
+}
+
+fn due_by_record(facts: &Facts) -> Proof {
+    let at = |time: DateTime<Utc>| if time <= facts.now { Proof::Due } else { Proof::At(time) };
+    let asked = facts.renew_requested();
+    match facts.peer {
+        _ if facts.happened.attempt_recorded => return Proof::Due,
+        Peer::InFlight => return Proof::NotByItself,
+        _ if asked => return Proof::Due,
+        Peer::Interrupted | Peer::Refused(_) => return Proof::NotByItself,
+        Peer::Silent => {}
+    }
+    let regular = || facts.next_proof().map_or(Proof::Due, at);
+    match facts.attempt() {
+        Some(attempt) => match attempt.outcome {
+            // Whether Jira counted it is unknown. What it accepted before may be asked again at
+            // the usual time; what it never accepted waits for a person.
+            AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => regular(),
+            AttemptOutcome::Started | AttemptOutcome::Interrupted => Proof::NotByItself,
+            AttemptOutcome::Refused if facts.spec_changed() && !facts.is_password() => Proof::Due,
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
+                attempt.next_attempt_time.map_or(Proof::NotByItself, at)
+            }
+        },
+        None if facts.is_proven() && !pin_moved(facts) => regular(),
+        None => Proof::Due,
+    }
+}
+
+/// Whether the spec now pins another account than the proven one.
+fn pin_moved(facts: &Facts) -> bool {
+    facts.pinned_account() != facts.account().map(|account| account.id.as_str())
+}
+
+fn prove(facts: &Facts) -> Step {
+    if facts.is_password() && !facts.happened.attempt_recorded {
+        let failures = facts.attempt().map_or(0, |attempt| attempt.failures);
+        let fingerprint = facts.fingerprint().map(|print| print.as_str().to_owned());
+        return Step::RecordAttempt(Attempt {
+            failures,
+            last_failure_time: facts.now,
+            next_attempt_time: None,
+            fingerprint: fingerprint.unwrap_or_default(),
+            outcome: AttemptOutcome::Started,
+            reason: None,
+        });
+    }
+    Step::Prove
+}
+
+/// Whether the credential in the source may be written into targets: it is the one that Jira
+/// accepted last, and Jira has not refused it since.
+pub fn may_publish(facts: &Facts) -> bool {
+    let refused = facts.attempt().is_some_and(|attempt| match attempt.outcome {
+        AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
+        AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => false,
+    });
+    facts.is_proven() && !pin_moved(facts) && !refused
+}
+
+fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
+    let tried = matches!(target.state, TargetState::Refused(_) | TargetState::Held(..));
+    may_publish(facts)
+        && !tried
+        && !facts.is_in_sync(target)
+        && (target.older_claim.is_none() || holds(facts, target).is_some())
+        && !(facts.is_held_by_another(target) && !facts.spec_changed())
+}
+
+/// The uid of the Secret under this name, if it is the one that we wrote.
+fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
+    let recorded = facts.recorded(&target.target.name).filter(|seen| seen.hash.is_some())?;
+    match &target.state {
+        TargetState::Present { uid, .. } if *uid == recorded.uid => Some(uid.clone()),
+        TargetState::Unknown => Some(recorded.uid.clone()),
+        TargetState::Present { .. }
+        | TargetState::Absent
+        | TargetState::Written(_)
+        | TargetState::Held(..)
+        | TargetState::Refused(_) => None,
+    }
+}
+
+fn publish(facts: &Facts, index: usize) -> Option<Step> {
+    // Only what was read in this pass can be written.
+    if !matches!(facts.source, Source::Read { .. }) {
+        return None;
+    }
+    let target = facts.targets.get(index)?;
+    Some(Step::Publish(Publish {
+        index,
+        digest: facts.wanted_digest(&target.target)?,
+        account: facts.account()?.clone(),
+        holds: holds(facts, target),
+    }))
+}
+
+impl Facts {
+    /// Takes in what became of a step.
+    #[must_use]
+    pub fn absorb(mut self, answer: Answer) -> Self {
+        match answer {
+            Answer::AttemptRecorded(attempt) => {
+                self.status.attempt = Some(attempt);
+                self.happened.attempt_recorded = true;
+            }
+            Answer::AttemptNotOurs(peer) => self.peer = peer,
+            // From here on the rest of the pass decides as the next pass would.
+            Answer::Proved(verdict) => self.record(&verdict),
+            Answer::Written(index, version) => self.set_target(index, TargetState::Written(version)),
+            Answer::Held(index, holder, version) => {
+                self.set_target(index, TargetState::Held(holder, version));
+            }
+            Answer::WriteRefused(index, cause) => {
+                self.set_target(index, TargetState::Refused(cause));
+            }
+            Answer::Retracted(name) => self.happened.retracted.push(name),
+        }
+        self
+    }
+
+    fn set_target(&mut self, index: usize, state: TargetState) {
+        if let Some(target) = self.targets.get_mut(index) {
+            target.state = state;
+        }
+    }
+}

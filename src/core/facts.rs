@@ -1,0 +1,323 @@
+//! What a decision may look at. No secret value is among it, so that it can be printed, logged
+//! and written into a test.
+
+use chrono::{DateTime, Utc};
+
+use super::fingerprint::{Fingerprint, Likeness};
+use super::judge::Judgement;
+use super::problem::{Periods, SourceProblem, SpecProblem};
+use super::publication::Publication;
+use super::schedule::{self, later};
+use super::site::Site;
+use crate::api::{
+    Account, Attempt, JiraCredentialSpec, JiraCredentialStatus, MethodName, Reason, SourceVersion,
+    Target, TargetVersion,
+};
+
+/// Everything known about one credential in one pass.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The present time.
+    pub now: DateTime<Utc>,
+    /// Who the object is.
+    pub object: Object,
+    /// What the user asks for.
+    pub spec: JiraCredentialSpec,
+    /// What was recorded last; a step that writes the status brings it up to date.
+    pub status: JiraCredentialStatus,
+    /// What follows from the spec alone, or why it cannot be acted on.
+    pub plan: Result<Plan, SpecProblem>,
+    /// The user's Secret.
+    pub source: Source,
+    /// The targets of the spec, in its order.
+    pub targets: Vec<TargetFacts>,
+    /// Targets that were written earlier and that the spec no longer names.
+    pub surplus: Vec<TargetVersion>,
+    /// What other credentials know of the same password.
+    pub peer: Peer,
+    /// Until when the site asked everybody to wait.
+    pub cooling_until: Option<DateTime<Utc>>,
+    /// What has happened in this pass.
+    pub happened: Happened,
+}
+
+/// The identity of a `JiraCredential`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Object {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Uid.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The value of the annotation `jira-operator.dev/renew`.
+    pub renew: Option<String>,
+}
+
+/// What follows from a spec alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// The method.
+    pub method: MethodName,
+    /// The site.
+    pub site: Site,
+    /// The lengths of time.
+    pub periods: Periods,
+    /// When the credential was issued, as far as the user says.
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When the credential expires, as far as the user says.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What is known of the user's Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// It has the versions that are recorded; it was not read.
+    Unchanged,
+    /// It was read.
+    Read {
+        /// Keyed fingerprint of site, user and secret.
+        fingerprint: Fingerprint,
+        /// The versions that were read.
+        versions: Vec<SourceVersion>,
+    },
+    /// It is missing, or no credential.
+    Unusable(SourceProblem),
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TargetFacts {
+    /// The target, as the spec has it.
+    pub target: Target,
+    /// What stands on the cluster under its name.
+    pub state: TargetState,
+    /// An older `JiraCredential` that names the same Secret.
+    pub older_claim: Option<String>,
+}
+
+/// What stands on the cluster under the name of a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TargetState {
+    /// Nobody looked.
+    Unknown,
+    /// Nothing.
+    Absent,
+    /// A Secret of this uid and resourceVersion.
+    Present {
+        /// Its uid.
+        uid: String,
+        /// Its resourceVersion.
+        resource_version: String,
+    },
+    /// This pass wrote it.
+    Written(TargetVersion),
+    /// This pass found that somebody else holds it.
+    Held(Holder, TargetVersion),
+    /// The API server refused to write it in this pass.
+    Refused(String),
+}
+
+/// Who holds a Secret that is not ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Holder {
+    /// Another `JiraCredential`, by its name.
+    Credential(String),
+    /// Somebody that has nothing to do with us.
+    Stranger,
+}
+
+/// What other credentials know of the same site, user and password.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// Nothing, or it is no password.
+    Silent,
+    /// One of them is sending it at this moment.
+    InFlight,
+    /// One of them sent it and nobody knows the answer.
+    Interrupted,
+    /// Jira refused it.
+    Refused(Reason),
+}
+
+/// What has happened in this pass.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Happened {
+    /// The attempt with a password was recorded before it is sent.
+    pub attempt_recorded: bool,
+    /// What the probe means.
+    pub judgement: Option<Judgement>,
+    /// Names of surplus targets that were removed, or turned out to be gone or another's.
+    pub retracted: Vec<String>,
+}
+
+impl Facts {
+    /// Whether this is the first pass over the object.
+    pub fn is_new(&self) -> bool {
+        self.status.observed_generation < 0
+    }
+
+    /// Whether the spec has changed since the last pass.
+    pub fn spec_changed(&self) -> bool {
+        self.status.observed_generation != self.object.generation
+    }
+
+    /// Whether a person asks for a proof now. The value that a new object brings along was
+    /// meant for an earlier one.
+    pub fn renew_requested(&self) -> bool {
+        !self.is_new()
+            && self.object.renew.is_some()
+            && self.object.renew != self.status.last_handled_renew
+    }
+
+    /// Whether the method sends a password, which Jira counts.
+    pub fn is_password(&self) -> bool {
+        self.plan.as_ref().is_ok_and(|plan| plan.method == MethodName::Basic)
+    }
+
+    /// The fingerprint of the credential in the source: as read, or else as recorded.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.source {
+            Source::Read { fingerprint, .. } => Some(fingerprint.clone()),
+            Source::Unchanged | Source::Unusable(_) => self
+                .status
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.fingerprint.as_str())
+                .or(self.status.proven_fingerprint.as_deref())
+                .map(Fingerprint::recorded),
+        }
+    }
+
+    /// The recorded attempt, if it was made with the credential that is in the source now.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        let fingerprint = self.fingerprint()?;
+        let attempt = self.status.attempt.as_ref()?;
+        self.is_same(&fingerprint, &attempt.fingerprint).then_some(attempt)
+    }
+
+    /// Whether the credential in the source is the one that was proven last.
+    pub fn is_proven(&self) -> bool {
+        match (self.fingerprint(), &self.status.proven_fingerprint) {
+            (Some(fingerprint), Some(proven)) => {
+                fingerprint.likeness(proven) == Likeness::Same
+                    && self.site_recorded()
+            }
+            _ => false,
+        }
+    }
+
+    /// Fingerprints of different keys tell nothing: then equal versions of the Secret decide.
+    fn is_same(&self, fingerprint: &Fingerprint, recorded: &str) -> bool {
+        match fingerprint.likeness(recorded) {
+            Likeness::Same => true,
+            Likeness::Different => false,
+            Likeness::Unknown => match &self.source {
+                Source::Read { versions, .. } => *versions == self.status.sources,
+                Source::Unchanged => true,
+                Source::Unusable(_) => false,
+            },
+        }
+    }
+
+    /// Whether the recorded proof was made at the site and with the method of the present spec.
+    pub fn site_recorded(&self) -> bool {
+        match (&self.plan, &self.status.site) {
+            (Ok(plan), Some(site)) => {
+                site.api_url == plan.site.base && self.status.method == Some(plan.method)
+            }
+            _ => false,
+        }
+    }
+
+    /// The account that the credential must belong to: the one of the spec, else the first one
+    /// that it was proven for. Another site or method is another account.
+    pub fn pinned_account(&self) -> Option<&str> {
+        let recorded = || self.status.account.as_ref().filter(|_| self.site_recorded());
+        self.spec
+            .validation
+            .account_id
+            .as_deref()
+            .or_else(|| recorded().map(|account| account.id.as_str()))
+    }
+
+    /// When a proof of the credential that was proven last falls due.
+    pub fn next_proof(&self) -> Option<DateTime<Utc>> {
+        let plan = self.plan.as_ref().ok()?;
+        let last = self.status.last_validated_time?;
+        Some(schedule::next_proof(last, plan.periods.interval, &self.object.uid))
+    }
+
+    /// From when on the last proof says nothing any more: two intervals after it, or when what
+    /// was proven has expired.
+    pub fn proof_is_stale_from(&self) -> Option<DateTime<Utc>> {
+        let plan = self.plan.as_ref().ok()?;
+        let last = self.status.last_validated_time?;
+        let stale = later(last, plan.periods.interval * 2);
+        // A token that Jira accepted after its stated end is no token that has ended.
+        let expiry = plan.expires_at.filter(|expiry| *expiry > last);
+        Some(expiry.map_or(stale, |expiry| expiry.min(stale)))
+    }
+
+    /// The digest that a target has when it holds the credential that was proven last.
+    pub fn wanted_digest(&self, target: &Target) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        let publication = Publication {
+            fingerprint: self.status.proven_fingerprint.as_deref()?,
+            method: plan.method,
+            site: &plan.site,
+            account: self.account()?,
+            expires_at: &plan.expires_at.map(|time| time.to_rfc3339()).unwrap_or_default(),
+            target,
+        };
+        Some(publication.digest())
+    }
+
+    /// The account of the credential that was proven last.
+    pub fn account(&self) -> Option<&Account> {
+        self.status.account.as_ref()
+    }
+
+    /// What is recorded of a target.
+    pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
+        self.status.targets.iter().find(|target| target.name == name)
+    }
+
+    /// Whether a target holds the credential that was proven last.
+    pub fn is_in_sync(&self, facts: &TargetFacts) -> bool {
+        let wanted = self.wanted_digest(&facts.target);
+        let current = match &facts.state {
+            TargetState::Written(version) => Some(version),
+            TargetState::Present { uid, resource_version } => self
+                .recorded(&facts.target.name)
+                .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Held(..)
+            | TargetState::Refused(_) => None,
+        };
+        current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
+    }
+
+    /// Whether somebody else is known to hold a target, and nothing has changed since.
+    pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
+        match &facts.state {
+            TargetState::Held(..) => true,
+            TargetState::Present { uid, resource_version } => {
+                self.recorded(&facts.target.name).is_some_and(|seen| {
+                    seen.hash.is_none()
+                        && seen.uid == *uid
+                        && seen.resource_version == *resource_version
+                })
+            }
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Written(_)
+            | TargetState::Refused(_) => false,
+        }
+    }
+}

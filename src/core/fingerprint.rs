@@ -1,0 +1,106 @@
+//! Keyed fingerprints: they tell whether two credentials are the same and nothing else.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, hmac};
+
+/// The key of this installation's fingerprints.
+#[derive(Clone)]
+pub struct FingerprintKey {
+    id: String,
+    key: hmac::Key,
+}
+
+/// `k<4 hex of the key's hash>:<12 hex>`; the first part tells which key made it.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Fingerprint(String);
+
+/// What a comparison of two fingerprints tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Likeness {
+    /// The same credential.
+    Same,
+    /// Another credential.
+    Different,
+    /// Made with different keys: nothing can be told.
+    Unknown,
+}
+
+impl FingerprintKey {
+    /// Takes the key's bytes, as they stand in the operator's Secret.
+    pub fn new(bytes: &[u8]) -> Self {
+        let id = hex(digest::digest(&digest::SHA256, bytes).as_ref(), 4);
+        Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, bytes) }
+    }
+
+    /// The fingerprint of a sequence of parts; each is preceded by its length, so that moving
+    /// a byte from one part to the next gives another fingerprint.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Fingerprint(format!("k{}:{}", self.id, hex(context.sign().as_ref(), 12)))
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "FingerprintKey(k{})", self.id)
+    }
+}
+
+impl Fingerprint {
+    /// Takes a fingerprint as it was recorded.
+    pub fn recorded(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text, as it is recorded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares with a recorded fingerprint.
+    pub fn likeness(&self, recorded: &str) -> Likeness {
+        let key = |text: &str| text.split_once(':').map(|(key, _)| key.to_owned());
+        if self.0 == recorded {
+            Likeness::Same
+        } else if key(&self.0) == key(recorded) {
+            Likeness::Different
+        } else {
+            Likeness::Unknown
+        }
+    }
+}
+
+/// The first `digits` hexadecimal digits of some bytes.
+pub(crate) fn hex(bytes: &[u8], digits: usize) -> String {
+    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.truncate(digits);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_same_from_different_and_both_from_unknown() {
+        let (ours, theirs) = (FingerprintKey::new(b"key one"), FingerprintKey::new(b"key two"));
+        let fingerprint = ours.fingerprint(&[b"site", b"secret"]);
+        let again = ours.fingerprint(&[b"site", b"secret"]);
+        let shifted = ours.fingerprint(&[b"sites", b"ecret"]);
+        let foreign = theirs.fingerprint(&[b"site", b"secret"]);
+        assert_eq!(fingerprint.likeness(again.as_str()), Likeness::Same);
+        assert_eq!(fingerprint.likeness(shifted.as_str()), Likeness::Different);
+        assert_eq!(fingerprint.likeness(foreign.as_str()), Likeness::Unknown);
+        assert_eq!(fingerprint.as_str().len(), "k0000:000000000000".len());
+    }
+
+    #[test]
+    fn debug_output_shows_no_key() {
+        assert_eq!(format!("{:?}", FingerprintKey::new(b"canary")).len(), "FingerprintKey(k0000)".len());
+    }
+}

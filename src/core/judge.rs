@@ -1,0 +1,106 @@
+//! What a verdict of Jira means for this credential.
+
+use super::answer::{Forbidden, Outage, Refusal, Verdict};
+use super::facts::Facts;
+use crate::api::{Account, AttemptOutcome, Reason};
+
+/// The meaning of a probe.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Judgement {
+    /// The credential works and belongs to the pinned account.
+    Accepted(Account),
+    /// It is refused.
+    Refused(Cause),
+    /// It is refused to our surprise: a second probe decides.
+    Unconfirmed(Refusal),
+    /// Nothing was learnt.
+    NoVerdict(Outage),
+    /// The site must not be called.
+    NotAllowed(Forbidden),
+}
+
+/// Why a credential is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// Jira said so.
+    Jira(Refusal),
+    /// It belongs to another account than the pinned one.
+    AccountChanged,
+}
+
+impl Facts {
+    /// What a verdict means for this credential, by what is recorded of it.
+    pub fn judge(&self, verdict: &Verdict) -> Judgement {
+        match verdict {
+            Verdict::Accepted(account) => {
+                if self.pinned_account().is_some_and(|pinned| pinned != account.id) {
+                    Judgement::Refused(Cause::AccountChanged)
+                } else {
+                    Judgement::Accepted(account.clone())
+                }
+            }
+            Verdict::Refused(refusal) if self.is_surprising() => Judgement::Unconfirmed(*refusal),
+            Verdict::Refused(refusal) => Judgement::Refused(Cause::Jira(*refusal)),
+            Verdict::NoVerdict(outage) => Judgement::NoVerdict(*outage),
+            Verdict::NotAllowed(forbidden) => Judgement::NotAllowed(*forbidden),
+        }
+    }
+
+    /// One refusal of what Jira accepted before is confirmed first. A password never is: Jira
+    /// counts every refusal.
+    fn is_surprising(&self) -> bool {
+        let refused_before = self.attempt().is_some_and(|attempt| match attempt.outcome {
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
+            AttemptOutcome::Started
+            | AttemptOutcome::NoVerdict
+            | AttemptOutcome::Interrupted => false,
+        });
+        let ended = self
+            .plan
+            .as_ref()
+            .is_ok_and(|plan| plan.expires_at.is_some_and(|expiry| expiry <= self.now));
+        self.is_proven() && !self.is_password() && !refused_before && !ended
+    }
+}
+
+impl Cause {
+    /// The reason to report.
+    pub fn reason(self) -> Reason {
+        match self {
+            Cause::AccountChanged => Reason::AccountChanged,
+            Cause::Jira(refusal) => match refusal {
+                Refusal::Rejected | Refusal::Forbidden | Refusal::PasswordNotAllowed => {
+                    Reason::Rejected
+                }
+                Refusal::CaptchaRequired => Reason::CaptchaRequired,
+                Refusal::BasicAuthDisabled => Reason::BasicAuthDisabled,
+                Refusal::IpBlocked => Reason::IpBlocked,
+                Refusal::InsufficientScope => Reason::InsufficientScope,
+                Refusal::WrongHost => Reason::WrongHost,
+                Refusal::AccountInactive => Reason::AccountInactive,
+            },
+        }
+    }
+}
+
+/// The reason to report for an outage.
+pub fn outage_reason(outage: Outage) -> Reason {
+    match outage {
+        Outage::RateLimited { .. } => Reason::RateLimited,
+        Outage::BadCaBundle => Reason::SourceMalformed,
+        Outage::Dns
+        | Outage::Connect
+        | Outage::Tls
+        | Outage::Certificate
+        | Outage::Timeout
+        | Outage::ConnectionLost
+        | Outage::TooLarge
+        | Outage::Redirect
+        | Outage::NotJson
+        | Outage::NotAUser
+        | Outage::NotFound
+        | Outage::Unavailable { .. }
+        | Outage::ServerError(_)
+        | Outage::Unexpected(_) => Reason::SiteUnavailable,
+    }
+}

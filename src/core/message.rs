@@ -1,0 +1,174 @@
+//! The words of conditions and events: what happened, what still works, what to do next.
+//!
+//! Built from the user's own spec and from fixed texts. Nothing volatile (a changing message is
+//! a write), and nothing that came out of an answer or a Secret.
+
+use super::answer::{Forbidden, Outage, Refusal};
+use super::facts::Facts;
+use super::judge::Cause;
+use super::site::Site;
+use crate::api::{Hosting, Method, MethodName};
+
+/// Why Jira refuses, and the remedy.
+pub fn refused(facts: &Facts, cause: Cause) -> String {
+    let host = host(facts);
+    let what = match cause {
+        Cause::AccountChanged => {
+            let pinned = facts.pinned_account().unwrap_or_default();
+            format!(
+                "The credential works at {host} but belongs to another account than {pinned}, to which this JiraCredential is pinned. If the change is meant, set spec.validation.accountId to the new account."
+            )
+        }
+        Cause::Jira(refusal) => refusal_text(facts, refusal, &host),
+    };
+    format!("{what} {}", still(facts))
+}
+
+fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
+    let source = source_names(facts);
+    match refusal {
+        Refusal::Rejected => rejected(facts, host, &source),
+        Refusal::CaptchaRequired => format!(
+            "Jira at {host} wants a CAPTCHA solved and does not look at the password until then. Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
+        ),
+        Refusal::BasicAuthDisabled => format!(
+            "Basic authentication is switched off at {host}. Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
+        ),
+        Refusal::PasswordNotAllowed => format!(
+            "Jira at {host} accepts no passwords. Store an API token in {source}."
+        ),
+        Refusal::IpBlocked => format!(
+            "Jira at {host} does not accept calls from this cluster's address. Have it added to the site's IP allow-list; the credential itself may be fine."
+        ),
+        Refusal::InsufficientScope => format!(
+            "The token works at {host} but lacks the scope to read its own user. Create one with read:jira-user and store it in {source}."
+        ),
+        Refusal::WrongHost => format!(
+            "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
+        ),
+        Refusal::AccountInactive => format!(
+            "The account of the credential is deactivated at {host}. Have it activated, or store the credential of another account in {source}."
+        ),
+        Refusal::Forbidden => format!(
+            "Jira at {host} forbids the credential to read its own user. Check the account's access to Jira."
+        ),
+    }
+}
+
+fn rejected(facts: &Facts, host: &str, source: &str) -> String {
+    match facts.plan.as_ref().map(|plan| plan.method) {
+        Ok(MethodName::ApiToken) => format!(
+            "Jira at {host} refuses the e-mail and API token: the token is wrong, expired or revoked, belongs to another e-mail, or has scopes (tokens with scopes do not work at a site's own address). Create a token in the Atlassian account settings and store it in {source}."
+        ),
+        Ok(MethodName::PersonalAccessToken) => format!(
+            "Jira at {host} refuses the personal access token: it is wrong, expired or revoked. Create one in the Jira profile and store it in {source}."
+        ),
+        Ok(MethodName::Basic) | Err(_) => format!(
+            "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
+        ),
+    }
+}
+
+/// Why a first refusal is not yet believed.
+pub fn confirming(facts: &Facts) -> String {
+    format!(
+        "Jira at {} refused the credential that it had accepted before; a second probe follows within a minute or so. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// What an outage means.
+pub fn outage(facts: &Facts, outage: Outage) -> String {
+    let host = host(facts);
+    let what = match outage {
+        Outage::Dns => format!("The name {host} does not resolve. Check spec.site and the cluster's DNS."),
+        Outage::Connect => format!("No connection to {host}. Check spec.site, network policies and whether Jira is up."),
+        Outage::Tls => format!("The TLS handshake with {host} failed."),
+        Outage::Certificate => format!("The certificate of {host} is not trusted, expired, or made for another name.{}", ca_hint(facts)),
+        Outage::Timeout => format!("{host} did not answer in time."),
+        Outage::ConnectionLost => format!("The connection to {host} broke before the answer was complete."),
+        Outage::TooLarge => format!("{host} answered with far more than a user. Check that spec.site is the base address of Jira."),
+        Outage::Redirect => format!("{host} answered with a redirect, which is never followed with a credential. Write the address that it leads to into spec.site, or check for single sign-on in front of Jira."),
+        Outage::NotJson => format!("{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."),
+        Outage::NotAUser => format!("{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."),
+        Outage::NotFound => format!("No Jira was found at {host}. Check the name in spec.site, and the context path on Data Center."),
+        Outage::RateLimited { .. } => format!("{host} limits the rate of calls and asked to wait."),
+        Outage::Unavailable { .. } => format!("{host} is unavailable and asked to wait."),
+        Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
+        Outage::Unexpected(status) => format!("{host} answered with the unexpected status {status}."),
+        Outage::BadCaBundle => "The CA certificates of spec.tls cannot be used. Store valid PEM certificates.".to_owned(),
+    };
+    format!("{what} {} It is tried again by itself.", still(facts))
+}
+
+fn ca_hint(facts: &Facts) -> &'static str {
+    match facts.plan.as_ref().map(|plan| plan.site.hosting) {
+        Ok(Hosting::DataCenter) => " For a private CA set spec.tls.",
+        Ok(Hosting::Cloud) | Err(_) => "",
+    }
+}
+
+/// Why a site was not called.
+pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
+    let kind = match forbidden {
+        Forbidden::Loopback => "a loopback address",
+        Forbidden::LinkLocal => "a link-local address",
+        Forbidden::Private => "a private address",
+        Forbidden::Reserved => "a reserved address",
+    };
+    format!(
+        "The name {} resolves to {kind}, to which no credential is sent. Correct spec.site; the administrator can name exceptions with --allowed-addresses. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// A password whose answer was lost.
+pub fn interrupted(facts: &Facts) -> String {
+    format!(
+        "NotYetProven: interrupted. The password was sent to {} and the answer was lost; it is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// What pods have meanwhile.
+pub fn still(facts: &Facts) -> &'static str {
+    let published = facts.targets.iter().any(|target| {
+        facts.recorded(&target.target.name).is_some_and(|seen| seen.hash.is_some())
+    });
+    if published {
+        "The published Secrets keep the last proven credential."
+    } else {
+        "Nothing is published."
+    }
+}
+
+/// Where the credential is used, for messages.
+pub fn host(facts: &Facts) -> String {
+    match &facts.plan {
+        Ok(plan) => short(&plan.site),
+        Err(_) => facts.spec.site.clone(),
+    }
+}
+
+fn short(site: &Site) -> String {
+    site.base.trim_start_matches("https://").to_owned()
+}
+
+/// The user's Secrets, for messages.
+fn source_names(facts: &Facts) -> String {
+    match facts.spec.auth.method() {
+        Some(Method::ApiToken(token)) => format!(
+            "key {} of the Secret {}",
+            token.token_secret_ref.key, token.token_secret_ref.name
+        ),
+        Some(Method::PersonalAccessToken(token)) => format!(
+            "key {} of the Secret {}",
+            token.token_secret_ref.key, token.token_secret_ref.name
+        ),
+        Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
+        None => "the Secret".to_owned(),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a target should hold, told without its secret values.
+
+use aws_lc_rs::digest;
+
+use super::fingerprint::hex;
+use super::site::Site;
+use crate::api::{Account, JiraCredentialSpec, MethodName, Target};
+
+/// Raised whenever the same facts are rendered to other contents, so that a new version of the
+/// operator rewrites what an older one wrote.
+const RENDERING: &str = "1";
+
+/// Everything that decides the contents of a target, the secret value standing in by its
+/// fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The credential that is to be published.
+    pub fingerprint: &'a str,
+    /// How it authenticates.
+    pub method: MethodName,
+    /// Where it is used.
+    pub site: &'a Site,
+    /// Whose it is.
+    pub account: &'a Account,
+    /// When it expires, as RFC 3339 text; empty when unknown.
+    pub expires_at: &'a str,
+    /// The target.
+    pub target: &'a Target,
+}
+
+impl Publication<'_> {
+    /// A digest: equal digests mean equal contents. Nothing secret goes into it.
+    pub fn digest(&self) -> String {
+        let template = serde_json::to_string(&self.target.template).unwrap_or_default();
+        let parts = [
+            RENDERING,
+            self.fingerprint,
+            &format!("{:?}", self.method),
+            &self.site.base,
+            &self.account.id,
+            self.expires_at,
+            &template,
+        ];
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        hex(context.finish().as_ref(), 16)
+    }
+}
+
+/// The targets of a spec; without any, one with the credential's own name.
+pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
+    if spec.targets.is_empty() {
+        vec![Target { name: name.to_owned(), template: None }]
+    } else {
+        spec.targets.clone()
+    }
+}
