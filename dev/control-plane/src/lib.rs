@@ -1,1 +1,41 @@
-//! x
+//! A real etcd, kube-apiserver and kube-controller-manager for tests, demos
+//! and benchmarks, and faults to put between them and a client.
+//!
+//! ```no_run
+//! # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+//! use control_plane::ControlPlane;
+//! use k8s_openapi::api::core::v1::ConfigMap;
+//! use kube::{Api, api::ListParams};
+//!
+//! let plane = ControlPlane::shared().await?;
+//! let namespace = plane.namespace("example").await?;
+//! let maps = Api::<ConfigMap>::namespaced(plane.client()?, &namespace);
+//! maps.list(&ListParams::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+pub mod binaries;
+mod error;
+pub mod faults;
+mod go_build;
+mod identities;
+mod launch;
+mod objects;
+mod pki;
+mod plane;
+mod processes;
+
+pub use binaries::Binaries;
+pub use error::Error;
+pub use objects::Verdict;
+pub use plane::ControlPlane;
+
+/// The last lines of a text.
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all.get(all.len().saturating_sub(lines)..)
+        .unwrap_or_default()
+        .join("\n")
+}

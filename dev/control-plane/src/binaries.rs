@@ -1,0 +1,160 @@
+//! Finds the binaries of the control plane, or builds them once per user.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    go_build::{Module, Target},
+};
+
+/// The Kubernetes version that is built.
+pub const KUBERNETES_VERSION: &str = "1.36.3";
+
+const VERSION_FLAGS: &str = "-s -w \
+    -X k8s.io/component-base/version.gitVersion=v1.36.3 \
+    -X k8s.io/component-base/version.gitMajor=1 \
+    -X k8s.io/component-base/version.gitMinor=36";
+
+/// Smallest first: a broken set-up then shows within seconds.
+static KUBERNETES: Module = Module {
+    name: "kubernetes",
+    version: KUBERNETES_VERSION,
+    files: &[
+        ("go.mod", include_str!("../go.mod")),
+        ("go.sum", include_str!("../go.sum")),
+    ],
+    linker_flags: VERSION_FLAGS,
+    targets: &[
+        Target {
+            name: "etcd",
+            package: "go.etcd.io/etcd/server/v3",
+        },
+        Target {
+            name: "kubectl",
+            package: "k8s.io/kubernetes/cmd/kubectl",
+        },
+        Target {
+            name: "kube-controller-manager",
+            package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+        },
+        Target {
+            name: "kube-apiserver",
+            package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        },
+    ],
+    estimate: "about 5 minutes on 2 cores, once",
+};
+
+static KSTATUS: Module = Module {
+    name: "kstatus",
+    version: "1",
+    files: &[
+        ("go.mod", include_str!("../kstatus/go.mod")),
+        ("go.sum", include_str!("../kstatus/go.sum")),
+        ("main.go", include_str!("../kstatus/main.go")),
+    ],
+    linker_flags: "-s -w",
+    targets: &[Target {
+        name: "kstatus",
+        package: ".",
+    }],
+    estimate: "less than a minute, once",
+};
+
+/// Where the binaries are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binaries {
+    /// The store behind the API server.
+    pub etcd: PathBuf,
+    /// The API server.
+    pub kube_apiserver: PathBuf,
+    /// Garbage collection, namespaces, service accounts and workloads.
+    pub kube_controller_manager: PathBuf,
+    /// The command line client.
+    pub kubectl: PathBuf,
+    /// Reads objects, prints how generic tooling judges them.
+    pub kstatus: PathBuf,
+}
+
+/// Finds the binaries, and builds them if they are not there yet.
+///
+/// `KUBEBUILDER_ASSETS` names a directory with ready-made ones. Without it
+/// they are built from pinned Go modules into the user's cache directory.
+/// Several processes may call this at once: one builds, the others wait.
+/// This blocks, for minutes when something has to be built.
+pub fn ensure() -> Result<Binaries, Error> {
+    let cache = cache_directory()?;
+    let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
+    let (etcd, kube_apiserver, kube_controller_manager, kubectl) = match assets {
+        Some(directory) => {
+            let directory = PathBuf::from(directory);
+            (
+                asset(&directory, "etcd")?,
+                asset(&directory, "kube-apiserver")?,
+                asset(&directory, "kube-controller-manager")?,
+                asset(&directory, "kubectl")?,
+            )
+        }
+        None => {
+            let directory = KUBERNETES.ensure(&cache)?;
+            (
+                directory.join("etcd"),
+                directory.join("kube-apiserver"),
+                directory.join("kube-controller-manager"),
+                directory.join("kubectl"),
+            )
+        }
+    };
+    let kstatus = KSTATUS.ensure(&cache)?.join("kstatus");
+    Ok(Binaries {
+        etcd,
+        kube_apiserver,
+        kube_controller_manager,
+        kubectl,
+        kstatus,
+    })
+}
+
+fn asset(directory: &Path, name: &'static str) -> Result<PathBuf, Error> {
+    let path = directory.join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Error::MissingAsset {
+            directory: directory.to_owned(),
+            name,
+        })
+    }
+}
+
+fn cache_directory() -> Result<PathBuf, Error> {
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        // The XDG specification has relative paths ignored.
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("jira-credential-operator").join("control-plane"))
+        .ok_or_else(|| Error::Malformed {
+            what: "finding the cache directory".to_owned(),
+            reason: "neither XDG_CACHE_HOME nor HOME is set".to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KUBERNETES_VERSION, VERSION_FLAGS};
+
+    #[test]
+    fn the_version_is_the_one_that_is_pinned() {
+        let pin = format!("k8s.io/kubernetes v{KUBERNETES_VERSION}\n");
+        assert!(include_str!("../go.mod").contains(&pin));
+        assert!(VERSION_FLAGS.contains(&format!("gitVersion=v{KUBERNETES_VERSION} ")));
+    }
+}

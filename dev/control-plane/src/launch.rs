@@ -1,0 +1,191 @@
+//! How the three processes are started.
+
+use std::{
+    ffi::OsString,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+
+use crate::{
+    Binaries, Error,
+    error::Context,
+    processes::{Guard, Process},
+};
+
+/// How long one process may take to become ready. A machine that compiles on
+/// all cores at the same time is slow.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The ports of one control plane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) api: u16,
+    pub(crate) etcd: u16,
+    pub(crate) peer: u16,
+}
+
+impl Ports {
+    /// Ports that are free now. Another process may be quicker to take them.
+    pub(crate) fn pick() -> Result<Self, Error> {
+        Ok(Self {
+            api: free_port()?,
+            etcd: free_port()?,
+            peer: free_port()?,
+        })
+    }
+}
+
+/// A random port below those the kernel hands out to outgoing connections:
+/// the many connections of tests then never take a port we have chosen.
+fn free_port() -> Result<u16, Error> {
+    const FIRST: u16 = 20_000;
+    const COUNT: u64 = 12_000;
+    for _ in 0..1_000 {
+        let random = RandomState::new().build_hasher().finish() % COUNT;
+        let port = FIRST + u16::try_from(random).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("finding a free port")
+}
+
+pub(crate) async fn etcd(
+    guard: &Guard,
+    binaries: &Binaries,
+    ports: Ports,
+) -> Result<Process, Error> {
+    let client = format!("http://127.0.0.1:{}", ports.etcd);
+    let peer = format!("http://127.0.0.1:{}", ports.peer);
+    let arguments = Arguments::default()
+        .path("--data-dir", &guard.directory().join("etcd"))
+        .set("--listen-client-urls", &client)
+        .set("--advertise-client-urls", &client)
+        .set("--listen-peer-urls", &peer)
+        .set("--initial-advertise-peer-urls", &peer)
+        .set("--initial-cluster", &format!("default={peer}"))
+        // The data are thrown away with the directory.
+        .flag("--unsafe-no-fsync")
+        .set("--logger", "zap")
+        .set("--log-level", "error");
+    let mut process = guard.spawn("etcd", &binaries.etcd, arguments.0)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.etcd));
+    ready(&mut process, async || {
+        tokio::net::TcpStream::connect(address).await.is_ok()
+    })
+    .await?;
+    Ok(process)
+}
+
+pub(crate) async fn api_server(
+    guard: &Guard,
+    binaries: &Binaries,
+    ports: Ports,
+    client: &Client,
+) -> Result<Process, Error> {
+    let directory = guard.directory();
+    let arguments = Arguments::default()
+        .set("--etcd-servers", &format!("http://127.0.0.1:{}", ports.etcd))
+        .set("--bind-address", "127.0.0.1")
+        .set("--secure-port", &ports.api.to_string())
+        .path("--cert-dir", directory)
+        .path("--tls-cert-file", &directory.join("server.pem"))
+        .path("--tls-private-key-file", &directory.join("server.key"))
+        .set("--service-account-issuer", "https://kubernetes.default.svc")
+        .path("--service-account-key-file", &directory.join("sa.pub"))
+        .path("--service-account-signing-key-file", &directory.join("sa.key"))
+        .path("--token-auth-file", &directory.join("tokens.csv"))
+        .set("--authorization-mode", "RBAC")
+        .set("--anonymous-auth", "false")
+        .set("--service-cluster-ip-range", "10.0.0.0/24")
+        // There is nobody to tell where the API server is, and no reason to
+        // linger at shutdown to take the announcement back.
+        .set("--endpoint-reconciler-type", "none")
+        .set("--allow-privileged", "true")
+        .set("--profiling", "false")
+        .set("--max-requests-inflight", "4000")
+        .set("--max-mutating-requests-inflight", "2000");
+    let mut process = guard.spawn("kube-apiserver", &binaries.kube_apiserver, arguments.0)?;
+    ready(&mut process, async || {
+        let request = http::Request::get("/readyz").body(Vec::new());
+        match request {
+            Ok(request) => client.request_text(request).await.is_ok(),
+            Err(_) => false,
+        }
+    })
+    .await?;
+    Ok(process)
+}
+
+/// Runs what a namespaced operator and its users can observe. Without a
+/// scheduler and a kubelet, pods stay pending.
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
+    serviceaccount-controller,serviceaccount-token-controller,\
+    root-ca-certificate-publisher-controller,clusterrole-aggregation-controller,\
+    validatingadmissionpolicy-status-controller,\
+    deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller";
+
+pub(crate) fn controller_manager(guard: &Guard, binaries: &Binaries) -> Result<Process, Error> {
+    let directory = guard.directory();
+    let arguments = Arguments::default()
+        .path("--kubeconfig", &directory.join("admin.kubeconfig"))
+        // No serving: nobody asks it, and its self-signed certificate is slow.
+        .set("--secure-port", "0")
+        .set("--leader-elect", "false")
+        .path("--service-account-private-key-file", &directory.join("sa.key"))
+        .path("--root-ca-file", &directory.join("ca.pem"))
+        .set("--use-service-account-credentials", "false")
+        .set("--controllers", CONTROLLERS)
+        .set("--kube-api-qps", "2000")
+        .set("--kube-api-burst", "4000");
+    guard.spawn(
+        "kube-controller-manager",
+        &binaries.kube_controller_manager,
+        arguments.0,
+    )
+}
+
+/// Command line arguments.
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(mut self, name: &str) -> Self {
+        self.0.push(name.into());
+        self
+    }
+
+    fn set(self, name: &str, value: &str) -> Self {
+        self.flag(&format!("{name}={value}"))
+    }
+
+    fn path(mut self, name: &str, value: &Path) -> Self {
+        let mut argument = OsString::from(format!("{name}="));
+        argument.push(value);
+        self.0.push(argument);
+        self
+    }
+}
+
+/// Waits until a process is ready, has ended, or time is up.
+pub(crate) async fn ready(
+    process: &mut Process,
+    probe: impl AsyncFn() -> bool,
+) -> Result<(), Error> {
+    let begun = Instant::now();
+    loop {
+        // A silent peer must not outlast our patience either.
+        if let Ok(true) = tokio::time::timeout(Duration::from_secs(5), probe()).await {
+            return Ok(());
+        }
+        process.check()?;
+        if begun.elapsed() > PATIENCE {
+            return Err(process.failure(format!("it was not ready after {PATIENCE:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}

@@ -1,0 +1,258 @@
+//! A running control plane.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Client, Config};
+use rustix::process::Signal;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    Binaries, Error,
+    access::{Endpoint, Identity, write_private},
+    binaries,
+    error::Context,
+    launch::{self, Ports},
+    pki,
+    processes::{Guard, Process},
+    tail,
+};
+
+/// A real etcd, kube-apiserver and kube-controller-manager on loopback.
+///
+/// They end with this value, and with the process that owns it, however that
+/// ends. Nothing here is bound to an async runtime: a value made in one test
+/// serves the tests after it. Clients are bound to the runtime that makes
+/// them, so every test makes its own with [`ControlPlane::client`].
+#[derive(Debug)]
+pub struct ControlPlane {
+    pub(crate) binaries: Binaries,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) admin: Identity,
+    admin_kubeconfig: PathBuf,
+    directory: PathBuf,
+    ports: Ports,
+    // Behind a lock that does not need a runtime either.
+    running: Arc<Mutex<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    guard: Guard,
+    etcd: Option<Process>,
+    api_server: Option<Process>,
+    controller_manager: Option<Process>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let processes = [
+            self.controller_manager.take(),
+            self.api_server.take(),
+            self.etcd.take(),
+        ];
+        self.guard.stop(processes.into_iter().flatten());
+    }
+}
+
+static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+
+impl ControlPlane {
+    /// The control plane that all tests of this process share: started by the
+    /// first, stopped when the process ends.
+    pub async fn shared() -> Result<&'static Self, Error> {
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    /// Starts a control plane of its own, for tests of cluster-wide state.
+    ///
+    /// The first start ever builds the binaries, which takes minutes.
+    pub async fn start() -> Result<Self, Error> {
+        let binaries = blocking(binaries::ensure).await??;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match Self::boot(&binaries).await {
+                Err(Error::Start { log, .. })
+                    if log.contains("address already in use") && attempts < 5 => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn boot(binaries: &Binaries) -> Result<Self, Error> {
+        let ports = Ports::pick()?;
+        let guard = Guard::new()?;
+        let directory = guard.directory().to_owned();
+        let mut running = Running {
+            guard,
+            etcd: None,
+            api_server: None,
+            controller_manager: None,
+        };
+        let endpoint = Endpoint {
+            port: ports.api,
+            authority: pki::write(&directory)?,
+        };
+        let admin = Identity {
+            token: pki::token()?,
+            acts_as: None,
+        };
+        let line = format!("{},admin,admin,\"system:masters\"\n", admin.token);
+        write_private(&directory.join("tokens.csv"), &line)?;
+        let admin_kubeconfig = directory.join("admin.kubeconfig");
+        endpoint.write_kubeconfig(&admin, &admin_kubeconfig)?;
+        running.etcd = Some(launch::etcd(&running.guard, binaries, ports).await?);
+        let plane = Self {
+            binaries: binaries.clone(),
+            endpoint,
+            admin,
+            admin_kubeconfig,
+            directory,
+            ports,
+            running: Arc::new(Mutex::new(running)),
+        };
+        plane.start_api_server().await?;
+        Ok(plane)
+    }
+
+    /// Stops the processes and waits until they are gone. Dropping the value
+    /// does the same, but blocks.
+    pub async fn stop(self) -> Result<(), Error> {
+        blocking(move || drop(self)).await
+    }
+
+    /// A kubeconfig file of the administrator.
+    pub fn admin_kubeconfig(&self) -> &Path {
+        &self.admin_kubeconfig
+    }
+
+    /// The administrator's configuration.
+    pub fn admin_config(&self) -> Result<Config, Error> {
+        self.endpoint.config(&self.admin)
+    }
+
+    /// A client of the administrator, for the current runtime.
+    pub fn client(&self) -> Result<Client, Error> {
+        client(self.admin_config()?)
+    }
+
+    /// The directory of data and logs. It goes away with the control plane.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The port of the API server on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.ports.api
+    }
+
+    /// The end of a process's log: `etcd`, `kube-apiserver` or
+    /// `kube-controller-manager`.
+    pub fn log(&self, name: &str) -> String {
+        let log = fs::read(self.directory.join(format!("{name}.log"))).unwrap_or_default();
+        tail(&String::from_utf8_lossy(&log), 100)
+    }
+
+    /// The ids of the running processes.
+    pub async fn process_ids(&self) -> Vec<u32> {
+        let running = self.running.lock().await;
+        [
+            &running.etcd,
+            &running.api_server,
+            &running.controller_manager,
+        ]
+        .into_iter()
+        .flatten()
+        .map(Process::id)
+        .collect()
+    }
+
+    /// Makes the API server stop answering without closing a connection.
+    pub async fn pause_api_server(&self) -> Result<(), Error> {
+        self.signal_api_server(Signal::STOP).await
+    }
+
+    /// Lets a paused API server go on.
+    pub async fn resume_api_server(&self) -> Result<(), Error> {
+        self.signal_api_server(Signal::CONT).await
+    }
+
+    async fn signal_api_server(&self, signal: Signal) -> Result<(), Error> {
+        match &self.running.lock().await.api_server {
+            Some(process) => process.signal(signal),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the API server, and the controller manager with it. Connections
+    /// are refused until [`ControlPlane::start_api_server`].
+    pub async fn stop_api_server(&self) -> Result<(), Error> {
+        let mut running = self.running.clone().lock_owned().await;
+        blocking(move || {
+            let processes = [running.controller_manager.take(), running.api_server.take()];
+            processes
+                .into_iter()
+                .flatten()
+                .try_for_each(Process::terminate)
+        })
+        .await?
+    }
+
+    /// Starts the API server again, on the same port and with the same data,
+    /// and the controller manager, which would otherwise wait for long
+    /// between its attempts to connect.
+    pub async fn start_api_server(&self) -> Result<(), Error> {
+        let client = self.client()?;
+        let mut running = self.running.lock().await;
+        if running.api_server.is_none() {
+            let started =
+                launch::api_server(&running.guard, &self.binaries, self.ports, &client).await?;
+            running.api_server = Some(started);
+        }
+        if running.controller_manager.is_none() {
+            let mut started = launch::controller_manager(&running.guard, &self.binaries)?;
+            // Its first deed that anyone can see.
+            let accounts = Api::<ServiceAccount>::namespaced(client, "default");
+            launch::ready(&mut started, async || {
+                matches!(accounts.get_opt("default").await, Ok(Some(_)))
+            })
+            .await?;
+            running.controller_manager = Some(started);
+        }
+        Ok(())
+    }
+
+    /// Starts the controller manager anew. It looks for new kinds of objects
+    /// to collect twice a minute, and at its start.
+    pub async fn restart_controller_manager(&self) -> Result<(), Error> {
+        let mut running = self.running.clone().lock_owned().await;
+        blocking(move || {
+            running
+                .controller_manager
+                .take()
+                .map_or(Ok(()), Process::terminate)
+        })
+        .await??;
+        self.start_api_server().await
+    }
+}
+
+/// Makes a client for the current runtime.
+pub(crate) fn client(config: Config) -> Result<Client, Error> {
+    Client::try_from(config).context("making a client")
+}
+
+/// Runs what blocks where blocking is allowed.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(std::io::Error::from)
+        .context("waiting")
+}
