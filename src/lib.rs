@@ -8,3 +8,4 @@ pub mod api;
 pub mod core;
 pub mod crd;
 pub mod clock;
+pub mod jira;

@@ -1,0 +1,275 @@
+//! Which addresses the operator may connect to.
+//!
+//! The name of a site is chosen by a user and its address by whoever runs the DNS of that name;
+//! so the address is judged when the connection is made, not when the spec is written.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::api::Hosting;
+use crate::core::answer::Forbidden;
+
+/// Which addresses the operator may connect to, beside the public ones.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AddressPolicy {
+    exceptions: Vec<IpNet>,
+}
+
+/// A value of `--allowed-addresses` that is neither an address nor a range.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "--allowed-addresses: {0:?} is neither an IP address nor a range: write 10.1.2.3 or 10.0.0.0/8"
+)]
+pub struct AddressPatternError(String);
+
+/// What an address is for.
+enum Reach {
+    Public,
+    Private,
+    Never(Forbidden),
+}
+
+impl AddressPolicy {
+    /// Reads the values of `--allowed-addresses`. Empty values are left out.
+    ///
+    /// # Errors
+    /// When a value is neither an address nor a range in CIDR notation.
+    pub fn parse<I>(values: I) -> Result<Self, AddressPatternError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let parse = |value: &str| {
+            value
+                .parse::<IpNet>()
+                .or_else(|_| value.parse::<IpAddr>().map(IpNet::from))
+                .map_err(|_| AddressPatternError(value.to_owned()))
+        };
+        let exceptions = values
+            .into_iter()
+            .filter(|value| !value.as_ref().trim().is_empty())
+            .map(|value| parse(value.as_ref().trim()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { exceptions })
+    }
+
+    /// Whether the operator may connect to an address on behalf of a site.
+    ///
+    /// # Errors
+    /// When it may not: why.
+    pub fn check(&self, address: IpAddr, hosting: Hosting) -> Result<(), Forbidden> {
+        let meant = unwrapped(address);
+        if self
+            .exceptions
+            .iter()
+            .any(|net| net.contains(&address) || net.contains(&meant))
+        {
+            return Ok(());
+        }
+        match (reach(meant), hosting) {
+            (Reach::Public, _) | (Reach::Private, Hosting::DataCenter) => Ok(()),
+            (Reach::Private, Hosting::Cloud) => Err(Forbidden::Private),
+            (Reach::Never(forbidden), _) => Err(forbidden),
+        }
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for, else the address itself: mapped
+/// (`::ffff:0:0/96`), compatible (`::/96`), NAT64 (`64:ff9b::/96`, RFC 6052), 6to4 (`2002::/16`).
+fn unwrapped(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let [a, b, c, d, e, f, g, h] = v6.segments();
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0) if v6.is_unspecified() || v6.is_loopback() => address,
+        (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => v4(g, h),
+        (0x2002, ..) => v4(b, c),
+        _ => address,
+    }
+}
+
+fn reach(address: IpAddr) -> Reach {
+    match address {
+        IpAddr::V4(v4) => reach_of_v4(v4),
+        IpAddr::V6(v6) => reach_of_v6(v6),
+    }
+}
+
+/// By the IANA IPv4 Special-Purpose Address Registry; the metadata addresses outside
+/// 169.254.0.0/16 are those of Alibaba Cloud and of Azure's host, by the documentation of each.
+fn reach_of_v4(address: Ipv4Addr) -> Reach {
+    match address.octets() {
+        [127, ..] => Reach::Never(Forbidden::Loopback),
+        [169, 254, ..] | [100, 100, 100, 200] | [168, 63, 129, 16] => {
+            Reach::Never(Forbidden::LinkLocal)
+        }
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Reach::Private,
+        // This network, protocol assignments, documentation, benchmarks, 6to4 relays, multicast,
+        // reserved and broadcast.
+        [0 | 224..=255, ..]
+        | [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 18..=19, ..]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _] => Reach::Never(Forbidden::Reserved),
+        _ => Reach::Public,
+    }
+}
+
+/// By the IANA IPv6 Special-Purpose Address Registry. Only 2000::/3 is in use as public space. The
+/// metadata addresses are those of AWS and of Google Cloud, by the documentation of each.
+fn reach_of_v6(address: Ipv6Addr) -> Reach {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Never(Forbidden::Loopback),
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfe80..=0xfebf, ..] => Reach::Never(Forbidden::LinkLocal),
+        [0xfc00..=0xfdff, ..] => Reach::Private,
+        // Protocol assignments with Teredo (2001::/23), documentation.
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => {
+            Reach::Never(Forbidden::Reserved)
+        }
+        [0x2000..=0x3fff, ..] => Reach::Public,
+        _ => Reach::Never(Forbidden::Reserved),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Forbidden::{LinkLocal, Loopback, Private, Reserved};
+
+    fn check(address: &str, hosting: Hosting) -> Result<(), Forbidden> {
+        AddressPolicy::default().check(address.parse().unwrap(), hosting)
+    }
+
+    #[test]
+    fn public_addresses_are_allowed() {
+        for address in [
+            "185.166.143.25",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.17.0.1",
+            "223.255.255.255",
+            "2401:1d80:3220::1",
+            "2600:9000::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2002:808:808::1",
+        ] {
+            assert_eq!(check(address, Hosting::Cloud), Ok(()), "{address}");
+            assert_eq!(check(address, Hosting::DataCenter), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn private_addresses_are_for_data_center() {
+        for address in [
+            "10.0.0.1",
+            "10.255.255.255",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "fc00::1",
+            "fd12:3456::1",
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:a00:1::1",
+        ] {
+            assert_eq!(check(address, Hosting::Cloud), Err(Private), "{address}");
+            assert_eq!(check(address, Hosting::DataCenter), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_site_has_these_addresses() {
+        for (address, forbidden) in [
+            ("127.0.0.1", Loopback),
+            ("127.255.255.254", Loopback),
+            ("::1", Loopback),
+            ("::ffff:127.0.0.1", Loopback),
+            ("::127.0.0.1", Loopback),
+            ("64:ff9b::7f00:1", Loopback),
+            ("2002:7f00:1::", Loopback),
+            ("169.254.169.254", LinkLocal),
+            ("169.254.0.1", LinkLocal),
+            ("::ffff:169.254.169.254", LinkLocal),
+            ("64:ff9b::a9fe:a9fe", LinkLocal),
+            ("2002:a9fe:a9fe::1", LinkLocal),
+            ("fe80::1", LinkLocal),
+            ("febf::1", LinkLocal),
+            ("fd00:ec2::254", LinkLocal),
+            ("fd20:ce::254", LinkLocal),
+            ("100.100.100.200", LinkLocal),
+            ("168.63.129.16", LinkLocal),
+            ("0.0.0.0", Reserved),
+            ("0.1.2.3", Reserved),
+            ("::", Reserved),
+            ("::ffff:0.0.0.0", Reserved),
+            ("192.0.0.192", Reserved),
+            ("192.0.2.1", Reserved),
+            ("192.88.99.1", Reserved),
+            ("198.18.0.1", Reserved),
+            ("198.51.100.7", Reserved),
+            ("203.0.113.7", Reserved),
+            ("224.0.0.1", Reserved),
+            ("239.255.255.250", Reserved),
+            ("240.0.0.1", Reserved),
+            ("255.255.255.255", Reserved),
+            ("ff02::1", Reserved),
+            ("fec0::1", Reserved),
+            ("100::1", Reserved),
+            ("64:ff9b:1::1", Reserved),
+            ("2001::1", Reserved),
+            ("2001:db8::1", Reserved),
+            ("3fff::1", Reserved),
+            ("4000::1", Reserved),
+        ] {
+            for hosting in [Hosting::Cloud, Hosting::DataCenter] {
+                assert_eq!(check(address, hosting), Err(forbidden), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn exceptions_win() {
+        let policy =
+            AddressPolicy::parse(["127.0.0.0/8", "10.1.2.3", "fd00::/8", "", "::1"]).unwrap();
+        for (address, expected) in [
+            ("127.0.0.1", Ok(())),
+            ("::1", Ok(())),
+            ("::ffff:127.0.0.1", Ok(())),
+            ("10.1.2.3", Ok(())),
+            ("10.1.2.4", Err(Private)),
+            ("fd12::1", Ok(())),
+            ("169.254.169.254", Err(LinkLocal)),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(policy.check(address, Hosting::Cloud), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_flag_and_the_remedy() {
+        for value in ["localhost", "10.0.0.0/33", "10.0.0", "*"] {
+            let error = AddressPolicy::parse([value]).unwrap_err().to_string();
+            assert!(error.contains("--allowed-addresses"), "{error}");
+            assert!(
+                error.contains(value) && error.contains("10.0.0.0/8"),
+                "{error}"
+            );
+        }
+    }
+}

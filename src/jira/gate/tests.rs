@@ -1,0 +1,157 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::api::{Account, Hosting};
+use crate::core::answer::Refusal;
+
+fn site(authority: &str) -> Site {
+    let host = authority.split(':').next().unwrap_or_default().to_owned();
+    Site {
+        hosting: Hosting::DataCenter,
+        base: format!("https://{authority}/jira"),
+        host,
+    }
+}
+
+fn gates() -> (Gates, Clock) {
+    let clock = Clock::standing_at(DateTime::from_timestamp(1_790_000_000, 0).unwrap());
+    (Gates::new(clock.clone(), 2), clock)
+}
+
+fn limited(seconds: Option<u64>) -> Verdict {
+    Verdict::NoVerdict(Outage::RateLimited {
+        retry_after: seconds.map(Duration::from_secs),
+    })
+}
+
+fn accepted() -> Verdict {
+    Verdict::Accepted(Account {
+        id: "JIRAUSER10000".to_owned(),
+        kind: None,
+    })
+}
+
+async fn call(gates: &Gates, site: &Site, verdict: &Verdict) -> Result<(), Duration> {
+    gates.enter(site).await.map(|turn| turn.learn(verdict))
+}
+
+#[tokio::test]
+async fn retry_after_is_kept_and_ends() {
+    let (gates, clock) = gates();
+    let site = site("jira.example.com");
+    assert_eq!(gates.resting_until(&site), None);
+    assert_eq!(call(&gates, &site, &limited(Some(60))).await, Ok(()));
+    assert_eq!(
+        gates.resting_until(&site),
+        Some(clock.now() + TimeDelta::seconds(60))
+    );
+    assert_eq!(
+        call(&gates, &site, &accepted()).await,
+        Err(Duration::from_mins(1))
+    );
+    clock.advance(TimeDelta::seconds(59));
+    assert_eq!(
+        call(&gates, &site, &accepted()).await,
+        Err(Duration::from_secs(1))
+    );
+    clock.advance(TimeDelta::seconds(1));
+    assert_eq!(call(&gates, &site, &accepted()).await, Ok(()));
+    assert_eq!(gates.resting_until(&site), None);
+}
+
+#[tokio::test]
+async fn our_own_wait_doubles_up_to_a_limit_and_an_answer_resets_it() {
+    let (gates, clock) = gates();
+    let site = site("jira.example.com");
+    for seconds in [30, 60, 120, 240, 480, 600, 600] {
+        assert_eq!(call(&gates, &site, &limited(None)).await, Ok(()));
+        let wait = TimeDelta::seconds(seconds);
+        assert_eq!(gates.resting_until(&site), Some(clock.now() + wait));
+        clock.advance(wait);
+    }
+    let refused = Verdict::Refused(Refusal::Rejected);
+    assert_eq!(call(&gates, &site, &refused).await, Ok(()));
+    assert_eq!(call(&gates, &site, &limited(None)).await, Ok(()));
+    assert_eq!(
+        gates.resting_until(&site),
+        Some(clock.now() + TimeDelta::seconds(30))
+    );
+}
+
+#[tokio::test]
+async fn calls_that_are_turned_away_together_count_once() {
+    let (gates, clock) = gates();
+    let site = site("jira.example.com");
+    let (one, other) = (gates.enter(&site).await.ok(), gates.enter(&site).await.ok());
+    one.as_ref().unwrap().learn(&limited(None));
+    other.as_ref().unwrap().learn(&limited(None));
+    assert_eq!(
+        gates.resting_until(&site),
+        Some(clock.now() + TimeDelta::seconds(30))
+    );
+    // Nor does the success of a call that was under way end the rest.
+    other.unwrap().learn(&accepted());
+    assert!(gates.resting_until(&site).is_some());
+}
+
+#[tokio::test]
+async fn those_who_waited_in_line_do_not_call_a_resting_site() {
+    let (gates, _) = gates();
+    let site = site("jira.example.com");
+    let turn = gates.enter(&site).await.ok().unwrap();
+    let _other = gates.enter(&site).await.ok().unwrap();
+    let (waiting, ()) = tokio::join!(gates.enter(&site), async {
+        turn.learn(&limited(Some(7)));
+        drop(turn);
+    });
+    assert_eq!(waiting.err(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn no_more_calls_at_a_time_than_configured() {
+    let (gates, _) = gates();
+    let site = site("jira.example.com");
+    let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let calls = (0..16).map(|_| async {
+        let _turn = gates.enter(&site).await.ok().unwrap();
+        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        running.fetch_sub(1, Ordering::SeqCst);
+    });
+    futures::future::join_all(calls).await;
+    assert_eq!(most.into_inner(), 2);
+}
+
+#[tokio::test]
+async fn sites_are_told_apart_by_host_and_port_but_not_by_path() {
+    let (gates, _) = gates();
+    let (one, other) = (site("jira.example.com:8443"), site("jira.example.com:9443"));
+    assert_eq!(call(&gates, &one, &limited(Some(60))).await, Ok(()));
+    assert_eq!(call(&gates, &other, &accepted()).await, Ok(()));
+    let path = Site {
+        base: "https://jira.example.com:8443".to_owned(),
+        ..one
+    };
+    assert!(gates.resting_until(&path).is_some());
+}
+
+#[tokio::test]
+async fn idle_gates_are_forgotten_and_resting_ones_kept() {
+    let (gates, clock) = gates();
+    let resting = site("resting.example.com");
+    assert_eq!(call(&gates, &resting, &limited(Some(3600))).await, Ok(()));
+    for number in 0..100 {
+        assert_eq!(
+            call(&gates, &site(&format!("{number}.example.com")), &accepted()).await,
+            Ok(())
+        );
+    }
+    assert_eq!(gates.lock().len(), 2);
+    assert!(gates.resting_until(&resting).is_some());
+    clock.advance(TimeDelta::hours(2));
+    assert_eq!(
+        call(&gates, &site("new.example.com"), &accepted()).await,
+        Ok(())
+    );
+    assert_eq!(gates.lock().len(), 1);
+}

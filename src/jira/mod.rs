@@ -1,0 +1,27 @@
+//! Everything about Atlassian: which hosts and addresses a credential may be sent to, how it is
+//! sent, and what the answer means.
+//!
+//! Knows nothing of Kubernetes. The order of a probe: the gate of the site (`gate`), a client
+//! with the right trust (`http`, `trust`), the address behind the name (`resolver`,
+//! [`addresses`]), the call ([`whoami`]), the reading of the answer ([`verdict`]) or of the
+//! failure (`failure`).
+
+pub mod addresses;
+pub mod credential;
+mod failure;
+mod gate;
+pub mod hosts;
+mod http;
+pub mod observer;
+mod resolver;
+mod trust;
+pub mod verdict;
+pub mod whoami;
+
+pub use addresses::{AddressPatternError, AddressPolicy};
+pub use credential::Credential;
+pub use hosts::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
+pub use http::Timeouts;
+pub use observer::Observer;
+pub use trust::TrustError;
+pub use whoami::{Jira, JiraConfig, JiraError};

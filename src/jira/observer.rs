@@ -1,0 +1,55 @@
+//! A view on the calls to Jira, for metrics.
+
+use crate::core::answer::{Outage, Refusal, Verdict};
+
+/// Is told of every call to Jira. The words come from a small fixed set, so that they can be
+/// labels of metrics.
+pub trait Observer: Send + Sync {
+    /// One call has ended.
+    fn call(&self, operation: &'static str, outcome: &'static str, seconds: f64);
+}
+
+/// The word for a verdict.
+pub(super) fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted(_) => "accepted",
+        Verdict::NotAllowed(_) => "not_allowed",
+        Verdict::Refused(refusal) => refused(*refusal),
+        Verdict::NoVerdict(outage) => outage_word(*outage),
+    }
+}
+
+fn refused(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Rejected => "rejected",
+        Refusal::CaptchaRequired => "captcha_required",
+        Refusal::BasicAuthDisabled => "basic_auth_disabled",
+        Refusal::PasswordNotAllowed => "password_not_allowed",
+        Refusal::IpBlocked => "ip_blocked",
+        Refusal::InsufficientScope => "insufficient_scope",
+        Refusal::WrongHost => "wrong_host",
+        Refusal::AccountInactive => "account_inactive",
+        Refusal::Forbidden => "forbidden",
+    }
+}
+
+fn outage_word(outage: Outage) -> &'static str {
+    match outage {
+        Outage::Dns => "dns",
+        Outage::Connect => "connect",
+        Outage::Tls => "tls",
+        Outage::Certificate => "certificate",
+        Outage::Timeout => "timeout",
+        Outage::ConnectionLost => "connection_lost",
+        Outage::TooLarge => "too_large",
+        Outage::Redirect => "redirect",
+        Outage::NotJson => "not_json",
+        Outage::NotAUser => "not_a_user",
+        Outage::NotFound => "not_found",
+        Outage::RateLimited { .. } => "rate_limited",
+        Outage::Unavailable { .. } => "unavailable",
+        Outage::ServerError(_) => "server_error",
+        Outage::Unexpected(_) => "unexpected",
+        Outage::BadCaBundle => "bad_ca_bundle",
+    }
+}

@@ -1,0 +1,297 @@
+//! What an answer of `/myself` means. Pure.
+//!
+//! `/myself` is the one call that has no anonymous form: 200 with a user proves the credential
+//! (Atlassian documentation). Everything else is read with one question in mind: did Jira look at
+//! the credential and say no, or did somebody in between answer?
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, header};
+use serde::Deserialize;
+
+use crate::api::{Account, Hosting};
+use crate::core::answer::{Outage, Refusal, Verdict};
+
+/// The longest wait that a server can impose.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// An answer of `/myself`.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// How the site is hosted.
+    pub hosting: Hosting,
+    /// Status code.
+    pub status: u16,
+    /// Headers.
+    pub headers: &'a HeaderMap,
+    /// The beginning of the body.
+    pub body: &'a [u8],
+    /// Whether that is all of the body.
+    pub complete: bool,
+    /// When the answer came.
+    pub now: DateTime<Utc>,
+}
+
+/// The parts of a user that are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    account_id: Option<String>,
+    account_type: Option<String>,
+    key: Option<String>,
+    active: Option<bool>,
+    deleted: Option<bool>,
+}
+
+/// Reads an answer of `/myself`.
+pub fn read(answer: &Answer<'_>) -> Verdict {
+    match answer.status {
+        200 => ok(answer),
+        300..=399 => Verdict::NoVerdict(Outage::Redirect),
+        401 => unauthorized(answer),
+        403 => forbidden(answer),
+        // No site of that name, or no Jira on it; answered before a credential is looked at
+        // (recorded on Cloud).
+        404 => Verdict::NoVerdict(Outage::NotFound),
+        429 => Verdict::NoVerdict(Outage::RateLimited {
+            retry_after: retry_after(answer),
+        }),
+        503 if answer.headers.contains_key(header::RETRY_AFTER) => {
+            Verdict::NoVerdict(Outage::Unavailable {
+                retry_after: retry_after(answer),
+            })
+        }
+        status @ 500..=599 => Verdict::NoVerdict(Outage::ServerError(status)),
+        status => Verdict::NoVerdict(Outage::Unexpected(status)),
+    }
+}
+
+fn ok(answer: &Answer<'_>) -> Verdict {
+    if !is_json(answer.headers) {
+        // The login page of single sign-on or of a proxy.
+        return Verdict::NoVerdict(Outage::NotJson);
+    }
+    if !answer.complete {
+        return Verdict::NoVerdict(Outage::TooLarge);
+    }
+    let user = match serde_json::from_slice::<serde_json::Value>(answer.body) {
+        Err(_) => return Verdict::NoVerdict(Outage::NotJson),
+        Ok(value) => serde_json::from_value::<User>(value).ok(),
+    };
+    let Some((user, account)) = user.and_then(|user| account(answer.hosting, user)) else {
+        return Verdict::NoVerdict(Outage::NotAUser);
+    };
+    if login_reason(answer.headers) == Some(LoginReason::Failed) {
+        // Somebody's user, but not by this credential: a proxy logged in by itself.
+        return Verdict::Refused(Refusal::Rejected);
+    }
+    if user.active == Some(false) || user.deleted == Some(true) {
+        return Verdict::Refused(Refusal::AccountInactive);
+    }
+    Verdict::Accepted(account)
+}
+
+/// Cloud identifies a user by `accountId`, Data Center by `key`; each lacks the other's (recorded
+/// on Cloud and on Data Center 10.4).
+fn account(hosting: Hosting, mut user: User) -> Option<(User, Account)> {
+    let (id, kind) = match hosting {
+        Hosting::Cloud => (user.account_id.take()?, user.account_type.take()),
+        Hosting::DataCenter => (user.key.take()?, None),
+    };
+    let kind = kind.filter(|kind| matches!(kind.as_str(), "atlassian" | "app" | "customer"));
+    is_account_id(&id).then_some((user, Account { id, kind }))
+}
+
+/// Whether a text can go into a status as the id of an account. Keys from before Jira 8.4 are user
+/// names, so that letters of any language and blanks inside occur.
+fn is_account_id(id: &str) -> bool {
+    let known = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ';
+    !id.is_empty() && id.chars().count() <= 128 && id.trim() == id && id.chars().all(known)
+}
+
+fn unauthorized(answer: &Answer<'_>) -> Verdict {
+    match stated_refusal(answer) {
+        Some(refusal) => Verdict::Refused(refusal),
+        None if is_from_jira(answer.headers) => Verdict::Refused(Refusal::Rejected),
+        // Jira sends no challenge, because anonymous access is its default (Atlassian
+        // documentation); a proxy that wants a login of its own does. And it answers a REST call
+        // in HTML only along with headers of its own.
+        None if has_foreign_challenge(answer.headers) || is_html(answer) => {
+            Verdict::NoVerdict(Outage::Unexpected(401))
+        }
+        None => Verdict::Refused(Refusal::Rejected),
+    }
+}
+
+fn forbidden(answer: &Answer<'_>) -> Verdict {
+    match stated_refusal(answer) {
+        Some(refusal) => Verdict::Refused(refusal),
+        None if is_from_jira(answer.headers) || is_json(answer.headers) => {
+            Verdict::Refused(Refusal::Forbidden)
+        }
+        // A firewall or a proxy.
+        None => Verdict::NoVerdict(Outage::Unexpected(403)),
+    }
+}
+
+/// The refusal that a 401 or 403 states in so many words.
+fn stated_refusal(answer: &Answer<'_>) -> Option<Refusal> {
+    let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
+    // Before the login reason, which said AUTHENTICATED_FAILED beside the challenge (reported for
+    // Data Center 8.20).
+    if is_captcha(answer.headers, &text) {
+        return Some(Refusal::CaptchaRequired);
+    }
+    // Each text is Jira's own (Atlassian documentation and knowledge base; the first recorded on
+    // Data Center 11.3).
+    let stated = [
+        (
+            "basic authentication has been disabled on this instance",
+            Refusal::BasicAuthDisabled,
+        ),
+        (
+            "basic auth with password is not allowed",
+            Refusal::PasswordNotAllowed,
+        ),
+        ("ip address has been rejected", Refusal::IpBlocked),
+        ("scope does not match", Refusal::InsufficientScope),
+        (
+            "failed to parse connect session auth token",
+            Refusal::WrongHost,
+        ),
+    ];
+    if let Some((_, refusal)) = stated.into_iter().find(|(words, _)| text.contains(words)) {
+        return Some(refusal);
+    }
+    let failed = login_reason(answer.headers) == Some(LoginReason::Failed);
+    let failed = failed || text.contains("reason : authenticated_failed");
+    failed.then_some(Refusal::Rejected)
+}
+
+/// The word "captcha" alone proves nothing: firewalls show pages with captchas of their own.
+fn is_captcha(headers: &HeaderMap, text: &str) -> bool {
+    let denied = all(headers, "x-authentication-denied-reason");
+    denied.to_ascii_uppercase().contains("CAPTCHA")
+        || login_reason(headers) == Some(LoginReason::Denied)
+        || text.contains("captcha_challenge")
+        || text.contains("reason : authentication_denied")
+        || (is_json(headers) && text.contains("captcha"))
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LoginReason {
+    Good,
+    /// The credential was looked at and is wrong.
+    Failed,
+    /// The credential was not looked at.
+    Denied,
+}
+
+/// `X-Seraph-LoginReason`: one word, or several separated by commas.
+fn login_reason(headers: &HeaderMap) -> Option<LoginReason> {
+    let reasons = all(headers, "x-seraph-loginreason").to_ascii_uppercase();
+    let has = |word| reasons.split(',').any(|reason| reason.trim() == word);
+    if has("AUTHENTICATION_DENIED") {
+        Some(LoginReason::Denied)
+    } else if has("OK") {
+        Some(LoginReason::Good)
+    } else if has("AUTHENTICATED_FAILED") {
+        Some(LoginReason::Failed)
+    } else {
+        None
+    }
+}
+
+/// Whether Jira, or the edge of Atlassian's cloud, wrote the answer: by headers that were recorded
+/// on answers of each.
+fn is_from_jira(headers: &HeaderMap) -> bool {
+    const JIRA: [&str; 8] = [
+        "x-seraph-loginreason",
+        "x-ausername",
+        "x-aaccountid",
+        "x-arequestid",
+        "x-asessionid",
+        "x-anodeid",
+        "atl-traceid",
+        "atl-request-id",
+    ];
+    JIRA.iter().any(|name| headers.contains_key(*name))
+        || all(headers, "server").contains("AtlassianEdge")
+        || challenges(headers).any(|scheme| scheme == "oauth")
+}
+
+fn has_foreign_challenge(headers: &HeaderMap) -> bool {
+    challenges(headers).any(|scheme| scheme != "oauth" && scheme != "jira")
+}
+
+/// The first scheme of each `WWW-Authenticate`, in lower case.
+fn challenges(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers
+        .get_all(header::WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            text.split([' ', ',']).next().map(str::to_owned)
+        })
+}
+
+fn is_html(answer: &Answer<'_>) -> bool {
+    let kind = media_type(answer.headers);
+    kind.as_deref() == Some("text/html") || answer.body.trim_ascii_start().starts_with(b"<")
+}
+
+/// `application/json`, or a format built on it.
+fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|kind| {
+        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    })
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    value
+        .split(';')
+        .next()
+        .map(|kind| kind.trim().to_ascii_lowercase())
+}
+
+/// All values of a header, joined as HTTP allows.
+fn all(headers: &HeaderMap, name: &str) -> String {
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    values.join(",")
+}
+
+/// `Retry-After` in seconds or as a date; Cloud also tells the time in `X-RateLimit-Reset`
+/// (Atlassian documentation). Zero says nothing: Data Center sends it with healthy answers too.
+fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
+    let text = |name: &str| {
+        answer
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let until =
+        |time: DateTime<chrono::FixedOffset>| (time.with_timezone(&Utc) - answer.now).to_std().ok();
+    let stated = text("retry-after").map(str::trim).and_then(|value| {
+        let seconds = value.parse().ok().map(Duration::from_secs);
+        seconds.or_else(|| DateTime::parse_from_rfc2822(value).ok().and_then(until))
+    });
+    let reset = || {
+        let value = text("x-ratelimit-reset")?;
+        DateTime::parse_from_rfc3339(value.trim())
+            .ok()
+            .and_then(until)
+    };
+    let wait = stated.filter(|wait| !wait.is_zero()).or_else(reset)?;
+    // In whole seconds, upwards: the clock of the operator knows no others.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests;

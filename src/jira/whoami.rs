@@ -1,0 +1,206 @@
+//! Asks Jira to whom a credential belongs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use http::header;
+use url::{Host, Url};
+
+use super::addresses::AddressPolicy;
+use super::credential::Credential;
+use super::failure;
+use super::gate::Gates;
+use super::http::{Body, Clients, Timeouts, read_body};
+use super::observer::{self, Observer};
+use super::trust::TrustError;
+use super::verdict::{self, Answer};
+use crate::api::Hosting;
+use crate::clock::Clock;
+use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
+use crate::core::site::Site;
+
+/// The name of the call, as an observer is told it.
+const OPERATION: &str = "myself";
+
+/// How Jira is called.
+#[derive(Clone)]
+pub struct JiraConfig {
+    /// Which addresses may be connected to.
+    pub addresses: AddressPolicy,
+    /// Authorities that the administrator trusts beside those of the system, in PEM form.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// How long each part of a call may take.
+    pub timeouts: Timeouts,
+    /// Calls to one site at a time.
+    pub concurrency: usize,
+    /// Is told of every call.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl Default for JiraConfig {
+    fn default() -> Self {
+        Self {
+            addresses: AddressPolicy::default(),
+            extra_ca_pem: None,
+            timeouts: Timeouts::default(),
+            concurrency: 4,
+            observer: None,
+        }
+    }
+}
+
+/// Why Jira cannot be called at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum JiraError {
+    /// The administrator's certificates, or TLS itself.
+    #[error("--extra-ca-file: {0}")]
+    Trust(#[from] TrustError),
+}
+
+/// Calls Jira.
+pub struct Jira {
+    clients: Clients,
+    gates: Gates,
+    clock: Clock,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl fmt::Debug for Jira {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jira").finish_non_exhaustive()
+    }
+}
+
+impl Jira {
+    /// Reads the authorities and name servers of the machine, once.
+    ///
+    /// # Errors
+    /// When the administrator's certificates cannot be used.
+    pub fn new(config: JiraConfig, clock: Clock) -> Result<Self, JiraError> {
+        let JiraConfig {
+            addresses,
+            extra_ca_pem,
+            timeouts,
+            concurrency,
+            observer,
+        } = config;
+        let clients = Clients::new(addresses, timeouts, extra_ca_pem.as_deref())?;
+        Ok(Self {
+            clients,
+            gates: Gates::new(clock.clone(), concurrency),
+            clock,
+            observer,
+        })
+    }
+
+    /// Asks the site to whom a credential belongs: one call, or none while the site rests.
+    ///
+    /// Whether the host may be called is the caller's to check, with
+    /// [`HostPolicy`](super::HostPolicy); so is whether the credential
+    /// [can be sent](Credential::is_sendable): one that cannot is refused here without a call.
+    pub async fn whoami(
+        &self,
+        site: &Site,
+        ca_pem: Option<&[u8]>,
+        credential: &Credential,
+    ) -> Verdict {
+        if credential.header().is_none() {
+            return Verdict::Refused(Refusal::Rejected);
+        }
+        let turn = match self.gates.enter(site).await {
+            Ok(turn) => turn,
+            Err(remaining) => {
+                let retry_after = Some(remaining);
+                return Verdict::NoVerdict(Outage::RateLimited { retry_after });
+            }
+        };
+        let started = Instant::now();
+        let verdict = match self.call(site, ca_pem, credential).await {
+            Ok(verdict) | Err(verdict) => without_echo(verdict, credential),
+        };
+        turn.learn(&verdict);
+        let outcome = observer::outcome(&verdict);
+        tracing::debug!(site = %site.base, operation = OPERATION, outcome, "called Jira");
+        if let Some(observer) = &self.observer {
+            observer.call(OPERATION, outcome, started.elapsed().as_secs_f64());
+        }
+        verdict
+    }
+
+    /// Until when a site that asked for rest is not called.
+    pub fn cooling_until(&self, site: &Site) -> Option<DateTime<Utc>> {
+        self.gates.resting_until(site)
+    }
+
+    async fn call(
+        &self,
+        site: &Site,
+        ca_pem: Option<&[u8]>,
+        credential: &Credential,
+    ) -> Result<Verdict, Verdict> {
+        let url = myself(site)?;
+        let client = self
+            .clients
+            .get(site.hosting, ca_pem)
+            .map_err(|_| Verdict::NoVerdict(Outage::BadCaBundle))?;
+        let authorization = credential
+            .header()
+            .ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let mut response = client
+            .get(url)
+            // At once: Jira never asks for it, because anonymous access is its default.
+            .header(header::AUTHORIZATION, authorization)
+            .header(header::ACCEPT, "application/json")
+            // A cache in between must not answer for Jira.
+            .header(header::CACHE_CONTROL, "no-store")
+            .send()
+            .await
+            .map_err(|error| failure::verdict(&error))?;
+        let status = response.status().as_u16();
+        let body = match read_body(&mut response).await {
+            Ok(body) => body,
+            // What these statuses mean does not depend on the body.
+            Err(_) if status == 429 || status >= 500 => Body {
+                bytes: Vec::new(),
+                complete: false,
+            },
+            Err(error) => return Err(failure::verdict(&error)),
+        };
+        Ok(verdict::read(&Answer {
+            hosting: site.hosting,
+            status,
+            headers: response.headers(),
+            body: &body.bytes,
+            complete: body.complete,
+            now: self.clock.now(),
+        }))
+    }
+}
+
+/// The address of the call. Version 3 exists on Cloud only; Data Center 9 redirects it to its
+/// login page although the credential is good.
+fn myself(site: &Site) -> Result<Url, Verdict> {
+    let version = match site.hosting {
+        Hosting::Cloud => 3,
+        Hosting::DataCenter => 2,
+    };
+    let url = Url::parse(&format!("{}/rest/api/{version}/myself", site.base));
+    match url {
+        // An address in place of a name would never meet the check of addresses.
+        Ok(url) if matches!(url.host(), Some(Host::Domain(_))) => Ok(url),
+        _ => Err(Verdict::NotAllowed(Forbidden::Reserved)),
+    }
+}
+
+/// A site that answers with the secret as the id of the account would have us write it into a
+/// status for all to read.
+fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
+    match verdict {
+        Verdict::Accepted(account) if credential.is_repeated_in(&account.id) => {
+            Verdict::NoVerdict(Outage::NotAUser)
+        }
+        verdict => verdict,
+    }
+}
