@@ -123,8 +123,8 @@ pub(super) fn period() -> Rule {
 
 /// A type that nothing in a cluster acts upon.
 pub(super) fn target_type() -> Rule {
-    Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh)(/|$)')")
-        .message("type must be Opaque, kubernetes.io/basic-auth, or a type outside kubernetes.io, k8s.io and helm.sh")
+    Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|[.])(kubernetes[.]io|k8s[.]io|x-k8s[.]io|helm[.]sh)(/|$)')")
+        .message("type must be Opaque, kubernetes.io/basic-auth, or a type outside kubernetes.io, k8s.io, x-k8s.io and helm.sh")
 }
 
 /// Keys under our own prefix are the operator's.

@@ -1,0 +1,14 @@
+//! What the API server takes from whom: the definition, its rules, what `deploy/` adds to them.
+//!
+//! One binary, so that one control plane serves all of it. Each test has a namespace of its own.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test may panic"
+)]
+
+mod rules;
+mod schema;
+mod support;
