@@ -112,20 +112,20 @@ impl CloudSite {
 
     /// The account's id; makes the account unless it exists.
     pub fn account_id(&self, email: &str) -> String {
-        self.with_account(email, false, |account| account.account_id.clone())
+        self.with_account(email, false, |account| account.id.clone())
     }
 
     /// Changes the account's id, as if another person had got the address.
     pub fn set_account_id(&self, email: &str, id: &str) {
         self.with_account(email, false, |account| {
-            id.clone_into(&mut account.account_id)
+            id.clone_into(&mut account.id);
         });
     }
 
     /// Changes the account's display name.
     pub fn set_display_name(&self, email: &str, name: &str) {
         self.with_account(email, false, |account| {
-            name.clone_into(&mut account.display_name)
+            name.clone_into(&mut account.display_name);
         });
     }
 
@@ -145,7 +145,7 @@ impl CloudSite {
     pub fn new_password(&self, email: &str) -> String {
         let password = self.sim.shared.world().rng.password();
         self.with_account(email, false, |account| {
-            account.password = Some(password.clone())
+            account.password = Some(password.clone());
         });
         password
     }
@@ -190,7 +190,7 @@ impl CloudSite {
         let mut world = self.sim.shared.world();
         world.ensure_account(&self.host, email, kind == TokenKind::ServiceAccount);
         world.issue(
-            TokenOrder {
+            &TokenOrder {
                 kind,
                 owner: email,
                 host: None,

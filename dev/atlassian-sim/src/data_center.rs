@@ -199,7 +199,7 @@ impl DataCenter {
         let kind = TokenKind::PersonalAccess;
         let host = Some(self.host.as_str());
         world.issue(
-            TokenOrder {
+            &TokenOrder {
                 kind,
                 owner: user,
                 host,

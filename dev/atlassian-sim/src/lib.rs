@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod body;
 mod calls;
 mod clock;

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -29,11 +29,9 @@ pub(crate) struct Orders {
 }
 
 /// Serves until the future is dropped.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    orders: watch::Receiver<Orders>,
-) {
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let orders = shared.orders.subscribe();
+
     let mut http = http1::Builder::new();
     http.header_read_timeout(None::<Duration>)
         .pipeline_flush(true);

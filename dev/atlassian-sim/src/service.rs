@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::{Bytes, Incoming as RequestBody};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::body::{Abort, SimBody};
@@ -17,6 +18,7 @@ use crate::fault_reply;
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::rules::{Rules, Strike, Subject};
+use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
 use crate::{cloud, dc};
@@ -29,7 +31,9 @@ pub(crate) struct Shared {
     pub(crate) clock: VirtualClock,
     pub(crate) tls: Tls,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) orders: watch::Sender<Orders>,
     world: Mutex<World>,
+
     log: Mutex<CallLog>,
 }
 
@@ -43,6 +47,7 @@ impl Shared {
             clock: VirtualClock::default(),
             tls,
             rules: Arc::default(),
+            orders: watch::Sender::new(Orders::default()),
         }
     }
 
@@ -220,15 +225,15 @@ async fn struck(
             Ok(whole(shared, reply, entry))
         }
         fault => {
-            let response = match fault_reply::instead(shared, call, fault) {
-                Some(reply) => whole(shared, reply, entry),
-                None => {
-                    let reply = process(shared, call, entry);
-                    entry.status(reply.status.as_u16());
-                    entry.write();
-                    fault_reply::bent(shared, reply, fault)
-                }
+            let response = if let Some(reply) = fault_reply::instead(shared, call, fault) {
+                whole(shared, reply, entry)
+            } else {
+                let reply = process(shared, call, entry);
+                entry.status(reply.status.as_u16());
+                entry.write();
+                fault_reply::bent(shared, reply, fault)
             };
+
             strike.signal.strike();
             Ok(response)
         }

@@ -6,8 +6,9 @@ use std::sync::{Arc, mpsc};
 
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
+use crate::admin::{self, StateDocument};
 use crate::calls::{Call, Counters};
 use crate::clock::VirtualClock;
 use crate::cloud_site::CloudSite;
@@ -16,7 +17,7 @@ use crate::data_center::DataCenter;
 use crate::fault::{Fault, Rule};
 use crate::request::host_of;
 use crate::rules::{FaultHandle, RuleStatus};
-use crate::server::{self, Orders};
+use crate::server;
 use crate::service::Shared;
 use crate::tls::Tls;
 use crate::token::Token;
@@ -27,12 +28,13 @@ use crate::world::TokenRecord;
 #[derive(Debug, Clone)]
 pub struct Sim {
     pub(crate) shared: Arc<Shared>,
-    life: Arc<Life>,
+    /// None in the admin API's own handle, which must not keep the simulator alive.
+    _life: Option<Arc<Life>>,
+    admin: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
 struct Life {
-    orders: watch::Sender<Orders>,
     /// Dropped with the last handle; the thread waits for that.
     _stop: oneshot::Sender<()>,
 }
@@ -41,13 +43,19 @@ impl Sim {
     /// Starts a simulator on a thread and a runtime of its own.
     pub fn start_blocking(config: Config) -> Result<Self, SimError> {
         let (listener, address) = server::bind(config.port)?;
+        let admin = config.admin_port.map(server::bind).transpose()?;
+        let (admin, admin_address) = admin.unzip();
         let tls = Tls::new(certificate_names(&config))?;
         let threads = config.worker_threads;
         let shared = Arc::new(Shared::new(config, address.port(), tls));
-        let (orders, orders_seen) = watch::channel(Orders::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = mpsc::channel();
-        let served = Arc::clone(&shared);
+        let served = Self {
+            shared: Arc::clone(&shared),
+            _life: None,
+            admin: admin_address,
+        };
+
         std::thread::Builder::new()
             .name("atlassian-sim".to_owned())
             .spawn(move || {
@@ -56,25 +64,20 @@ impl Sim {
                     Err(error) => return drop(ready.send(Err(error))),
                 };
                 runtime.block_on(async move {
-                    match TcpListener::from_std(listener) {
-                        Ok(listener) => {
-                            let _ = ready.send(Ok(()));
-                            tokio::select! {
-                                () = server::serve(served, listener, orders_seen) => {}
-                                _ = stopped => {}
-                            }
-                        }
-                        Err(error) => drop(ready.send(Err(error))),
+                    if let Err(error) = spawn_servers(served, listener, admin) {
+                        return drop(ready.send(Err(error)));
                     }
+                    let _ = ready.send(Ok(()));
+                    // Ends, with an error, when the last handle is dropped.
+                    let _ = stopped.await;
                 });
             })?;
         started.recv().map_err(|_| SimError::Thread)??;
+        let life = Some(Arc::new(Life { _stop: stop }));
         Ok(Self {
             shared,
-            life: Arc::new(Life {
-                orders,
-                _stop: stop,
-            }),
+            _life: life,
+            admin: admin_address,
         })
     }
 
@@ -94,6 +97,19 @@ impl Sim {
     /// The HTTPS port.
     pub fn port(&self) -> u16 {
         self.shared.port
+    }
+
+    /// The base URL of the admin API, if it was asked for.
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.map(|address| format!("http://{address}"))
+    }
+
+    /// Makes what a JSON state document says: `cloudSites`, `dataCenters`, `users`, `tokens`,
+    /// `faults`, `clock`, with the same fields as the admin API.
+    pub fn load_state(&self, json: &str) -> Result<(), SimError> {
+        let document: StateDocument =
+            serde_json::from_str(json).map_err(|error| SimError::Invalid(error.to_string()))?;
+        document.apply(self)
     }
 
     /// The certificate of the simulator's authority, for clients to trust.
@@ -235,13 +251,13 @@ impl Sim {
 
     /// Closes every open connection, so that the next request needs a new handshake.
     pub fn cut_connections(&self) {
-        self.life.orders.send_modify(|orders| orders.cut += 1);
+        self.shared.orders.send_modify(|orders| orders.cut += 1);
     }
 
     /// While `true`, new connections are closed at once, as by a machine that is going down;
     /// open ones live on (see [`Sim::cut_connections`]).
     pub fn refuse_connections(&self, refuse: bool) {
-        self.life
+        self.shared
             .orders
             .send_modify(|orders| orders.refuse = refuse);
     }
@@ -273,6 +289,23 @@ impl Sim {
     pub fn clear_calls(&self) {
         self.shared.log().clear();
     }
+}
+
+/// Starts the tasks that serve; they end with the runtime.
+fn spawn_servers(
+    sim: Sim,
+    listener: std::net::TcpListener,
+    admin: Option<std::net::TcpListener>,
+) -> std::io::Result<()> {
+    tokio::spawn(server::serve(
+        Arc::clone(&sim.shared),
+        TcpListener::from_std(listener)?,
+    ));
+    if let Some(admin) = admin {
+        let admin = TcpListener::from_std(admin)?;
+        tokio::spawn(async move { axum::serve(admin, admin::router(sim)).await });
+    }
+    Ok(())
 }
 
 fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {

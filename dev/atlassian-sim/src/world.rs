@@ -28,10 +28,10 @@ pub(crate) struct Site {
 /// An Atlassian account; one account serves all sites, as at Atlassian.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    pub(crate) account_id: String,
+    pub(crate) id: String,
     pub(crate) email: String,
     pub(crate) display_name: String,
-    pub(crate) service_account: bool,
+    pub(crate) service: bool,
     pub(crate) state: UserState,
     pub(crate) password: Option<String>,
 }
@@ -198,10 +198,10 @@ impl World {
         }
         let rng = &mut self.rng;
         self.accounts.entry(key).or_insert_with(|| Account {
-            account_id: rng.account_id(),
+            id: rng.account_id(),
             email: email.to_owned(),
             display_name: display_name(email),
-            service_account: service,
+            service,
             state: UserState::Active,
             password: None,
         })
@@ -231,7 +231,7 @@ impl World {
 
     /// Issues a token. Cloud tokens live a year at most, which is also their default; a Data
     /// Center token is endless unless told otherwise.
-    pub(crate) fn issue(&mut self, order: TokenOrder<'_>, now: DateTime<Utc>) -> Token {
+    pub(crate) fn issue(&mut self, order: &TokenOrder<'_>, now: DateTime<Utc>) -> Token {
         let secret: Arc<str> = match order.kind {
             _ if order.secret.is_some() => order.secret.unwrap_or_default().into(),
             TokenKind::Classic | TokenKind::Scoped => self.rng.cloud_token("ATATT3xFfGF0").into(),

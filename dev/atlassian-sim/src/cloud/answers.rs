@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::calls::Verdict;
 use crate::reply::Reply;
 use crate::settings::UserState;
-use crate::world::{Site, World};
+use crate::world::Site;
 
 use super::login::Identity;
 use super::{Door, Visit};
@@ -212,9 +212,9 @@ pub(super) fn server_info(visit: &Visit<'_>, now: DateTime<Utc>) -> Reply {
 }
 
 /// `/myself`, the one honest probe (recorded; no `name` and no `key` on Cloud).
-pub(super) fn myself(_: &World, visit: &Visit<'_>, identity: &Identity<'_>) -> Reply {
+pub(super) fn myself(visit: &Visit<'_>, identity: &Identity<'_>) -> Reply {
     let account = identity.account;
-    let id = &account.account_id;
+    let id = &account.id;
     let version = if visit.path().starts_with("/rest/api/2/") {
         "2"
     } else {
@@ -224,7 +224,7 @@ pub(super) fn myself(_: &World, visit: &Visit<'_>, identity: &Identity<'_>) -> R
     let body = json!({
         "self": format!("{}/rest/api/{version}/user?accountId={id}", visit.base),
         "accountId": id,
-        "accountType": if account.service_account { "app" } else { "atlassian" },
+        "accountType": if account.service { "app" } else { "atlassian" },
         "emailAddress": account.email,
         "avatarUrls": { "48x48": avatar, "24x24": avatar, "16x16": avatar, "32x32": avatar },
         "displayName": account.display_name,

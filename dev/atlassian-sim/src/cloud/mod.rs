@@ -12,7 +12,7 @@ use crate::service::Context;
 use crate::settings::SiteState;
 use crate::world::{Site, World};
 
-use login::{Identity, Login};
+use login::Login;
 
 /// Which door a request came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,6 @@ fn on_site(
     }
     let base = cx.base_url(site.settings.base_url.as_deref(), &call.host);
     resource(
-        world,
         &Visit {
             site,
             call,
@@ -108,7 +107,7 @@ fn through_gateway(
         base: &base,
         trace,
     };
-    let reply = resource(world, &visit, &login, cx);
+    let reply = resource(&visit, &login, cx);
     answers::gateway_headers(reply)
 }
 
@@ -143,7 +142,7 @@ impl Visit<'_> {
     }
 }
 
-fn resource(world: &World, visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
+fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
     let Some(resource) = rest_resource(visit.path()) else {
         return answers::unknown_path(visit);
     };
@@ -161,13 +160,13 @@ fn resource(world: &World, visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -
         "serverInfo" => answers::server_info(visit, cx.now).verdict(verdict),
         "search" => answers::search_removed(),
         "myself" => match identity {
-            Some(identity) => scoped(identity, login::may_read_self(identity), || {
-                answers::myself(world, visit, identity)
+            Some(identity) => scoped(login::may_read_self(identity), || {
+                answers::myself(visit, identity)
             }),
             None => unauthorized(visit).verdict(why(login)),
         },
         "project" | "project/search" | "search/jql" => match identity {
-            Some(identity) => scoped(identity, login::may_read_work(identity), || {
+            Some(identity) => scoped(login::may_read_work(identity), || {
                 answers::empty_list(resource).verdict(Verdict::Accepted)
             }),
             None if visit.site.settings.anonymous => answers::empty_list(resource).verdict(verdict),
@@ -184,7 +183,7 @@ fn why(login: &Login<'_>) -> Verdict {
     }
 }
 
-fn scoped(_: &Identity<'_>, allowed: bool, answer: impl FnOnce() -> Reply) -> Reply {
+fn scoped(allowed: bool, answer: impl FnOnce() -> Reply) -> Reply {
     if allowed {
         return answer();
     }
