@@ -5,7 +5,9 @@
 //! (everything about Atlassian), [`cluster`] (everything about Kubernetes).
 
 pub mod api;
+pub mod cluster;
 pub mod core;
 pub mod crd;
 pub mod clock;
 pub mod jira;
+pub mod render;

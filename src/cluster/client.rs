@@ -1,0 +1,121 @@
+//! The requests that the operator makes, each with a limit on its time.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use serde::de::DeserializeOwned;
+
+use super::error::ClusterError;
+use crate::api::JiraCredential;
+
+/// The API server, as the operator uses it.
+#[derive(Clone)]
+pub struct Cluster {
+    client: kube::Client,
+    limit: Duration,
+}
+
+impl Cluster {
+    /// Every request of this value ends within `limit`, the client's own retries included.
+    pub fn new(client: kube::Client, limit: Duration) -> Self {
+        Self { client, limit }
+    }
+
+    /// The client, for watches.
+    pub fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Reads a Secret; `None` when there is none.
+    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ClusterError> {
+        self.within(self.secrets(namespace).get_opt(name)).await
+    }
+
+    /// Reads a `ConfigMap`; `None` when there is none.
+    pub async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ConfigMap>, ClusterError> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        self.within(api.get_opt(name)).await
+    }
+
+    /// Reads who a Secret belongs to, without its contents.
+    pub async fn secret_metadata(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<PartialObjectMeta<Secret>>, ClusterError> {
+        self.within(self.secrets(namespace).get_metadata_opt(name)).await
+    }
+
+    /// Creates a Secret.
+    pub async fn create_secret(
+        &self,
+        namespace: &str,
+        secret: &Secret,
+    ) -> Result<Secret, ClusterError> {
+        let params = PostParams { field_manager: Some(super::target::MANAGER.into()), ..PostParams::default() };
+        self.within(self.secrets(namespace).create(&params, secret)).await
+    }
+
+    /// Changes a Secret by a JSON Patch.
+    pub async fn patch_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: json_patch::Patch,
+    ) -> Result<Secret, ClusterError> {
+        let params = PatchParams { field_manager: Some(super::target::MANAGER.into()), ..PatchParams::default() };
+        let patch = Patch::Json::<Secret>(patch);
+        self.within(self.secrets(namespace).patch(name, &params, &patch)).await
+    }
+
+    /// Deletes the Secret of this uid; one of another uid is left alone.
+    pub async fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        self.within(self.secrets(namespace).delete(name, &params)).await.map(|_| ())
+    }
+
+    /// Reads a `JiraCredential` afresh; `None` when there is none.
+    pub async fn credential(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<JiraCredential>, ClusterError> {
+        self.within(self.credentials(namespace).get_opt(name)).await
+    }
+
+    pub(super) fn credentials(&self, namespace: &str) -> Api<JiraCredential> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(super) async fn within<T: Send>(
+        &self,
+        request: impl Future<Output = kube::Result<T>> + Send,
+    ) -> Result<T, ClusterError> {
+        match tokio::time::timeout(self.limit, request).await {
+            Ok(answer) => answer.map_err(ClusterError::from),
+            Err(_) => Err(ClusterError::TimedOut),
+        }
+    }
+}
+
+/// Builds a JSON Patch from its JSON form; the forms in this crate are fixed.
+pub(super) fn json_patch<T: DeserializeOwned>(operations: serde_json::Value) -> Result<T, ClusterError> {
+    serde_json::from_value(operations)
+        .map_err(|error| ClusterError::Refused(format!("invalid patch: {error}")))
+}

@@ -1,0 +1,62 @@
+//! What the API server answers when it does not do what was asked.
+
+use kube::core::Status;
+
+/// A failed request to the API server.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The object does not exist.
+    #[error("the object does not exist")]
+    NotFound,
+    /// Somebody changed the object since it was read.
+    #[error("the object has changed meanwhile")]
+    Conflict,
+    /// An object of this name exists.
+    #[error("an object of this name exists")]
+    AlreadyExists,
+    /// The request is refused and will be as long as nothing changes.
+    #[error("{0}")]
+    Refused(String),
+    /// The API server did not answer in time.
+    #[error("the API server did not answer in time")]
+    TimedOut,
+    /// The API server cannot serve the request now.
+    #[error("the API server cannot serve the request now")]
+    Unavailable(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for ClusterError {
+    fn from(error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else {
+            return Self::Unavailable(Box::new(error));
+        };
+        match (status.code, status.reason.as_str()) {
+            (404 | 410, _) => Self::NotFound,
+            (409, "AlreadyExists") => Self::AlreadyExists,
+            (409, _) => Self::Conflict,
+            (400 | 403 | 405 | 413 | 415 | 422, _) => Self::Refused(describe(status)),
+            _ => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+/// The refusal in words that cannot repeat what was sent: reason, code and the names of the
+/// fields, but not the server's text, which may quote a value.
+fn describe(status: &Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let fields: Vec<String> = causes
+        .map(|cause| format!("{} {}", cause.reason, cause.field).trim().to_owned())
+        .filter(|cause| !cause.is_empty())
+        .take(4)
+        .collect();
+    let advice = match status.code {
+        403 if fields.iter().any(|field| field.contains("NamespaceTerminating")) => {
+            "; the namespace is being deleted"
+        }
+        403 => "; check quotas, admission policies and the operator's RBAC rules",
+        413 => "; the Secret would be too large",
+        _ => "",
+    };
+    let fields = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
+    format!("{} ({}){fields}{advice}.", status.reason, status.code)
+}

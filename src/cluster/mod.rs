@@ -1,0 +1,21 @@
+//! Everything about Kubernetes. Nothing here knows how to call Jira.
+
+mod client;
+mod error;
+mod events;
+mod key;
+mod observe;
+mod source;
+mod status;
+mod target;
+mod time;
+mod versions;
+
+pub use client::Cluster;
+pub use error::ClusterError;
+pub use key::fingerprint_key;
+pub use observe::{Observed, Surroundings, key_of, observe, references};
+pub use source::Material;
+pub use target::{Publication, Published};
+pub use time::creation_time;
+pub use versions::{Key, Known, VersionIndex};

@@ -1,0 +1,190 @@
+//! The one reader: gathers the facts of a pass, and apart from them the secret values.
+
+use chrono::{DateTime, Utc};
+use kube::ResourceExt;
+use secrecy::ExposeSecret;
+
+use super::client::Cluster;
+use super::error::ClusterError;
+use super::source::{self, Material};
+use super::versions::{Key, Known, VersionIndex};
+use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion};
+use crate::core::decide::needs_source;
+use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+use crate::core::problem::{SourceProblem, SpecProblem};
+use crate::core::publication;
+
+/// The facts of a pass, and apart from them the secret values, if they had to be read.
+#[derive(Debug)]
+pub struct Observed {
+    /// What decisions may look at.
+    pub facts: Facts,
+    /// What they may not.
+    pub material: Option<Material>,
+}
+
+/// What the pass knows before anything is read.
+pub struct Surroundings<'a> {
+    /// The present time.
+    pub now: DateTime<Utc>,
+    /// What follows from the spec.
+    pub plan: Result<Plan, SpecProblem>,
+    /// Until when the site asked everybody to wait.
+    pub cooling_until: Option<DateTime<Utc>>,
+    /// What other credentials know of the same password, by its fingerprint.
+    pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
+    /// The older credential that names this target, if there is one.
+    pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// Gathers the facts. The user's Secret is read only when they cannot be told without.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn observe(
+    cluster: &Cluster,
+    index: &VersionIndex,
+    key: &FingerprintKey,
+    object: &JiraCredential,
+    around: Surroundings<'_>,
+) -> Result<Observed, ClusterError> {
+    let mut facts = without_source(index, object, &around);
+    if let Some(print) = facts.fingerprint() {
+        facts.peer = peer(&facts, &around, &print);
+    }
+    let (namespace, spec) = (facts.object.namespace.clone(), &object.spec);
+    let missing = source::names(spec)
+        .into_iter()
+        .find(|name| index.look(&namespace, name) == Known::Absent);
+    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
+        return Ok(Observed { facts, material: None });
+    }
+    if let Some(name) = missing {
+        let name = name.to_owned();
+        facts.source = Source::Unusable(SourceProblem::Missing { kind: "Secret", name });
+        return Ok(Observed { facts, material: None });
+    }
+    if is_unchanged(index, &facts) && !needs_source(&facts) {
+        return Ok(Observed { facts, material: None });
+    }
+    match source::read(cluster, &namespace, spec).await? {
+        Ok((material, versions)) => {
+            learn(index, &namespace, &versions);
+            let print = fingerprint(key, &facts, &material);
+            facts.peer = peer(&facts, &around, &print);
+            facts.source = Source::Read { fingerprint: print, versions };
+            Ok(Observed { facts, material: Some(material) })
+        }
+        Err(problem) => {
+            if let SourceProblem::Missing { kind: "Secret", name } = &problem {
+                index.learn_from_read(&namespace, name, Known::Absent);
+            }
+            facts.source = Source::Unusable(problem);
+            Ok(Observed { facts, material: None })
+        }
+    }
+}
+
+fn without_source(
+    index: &VersionIndex,
+    object: &JiraCredential,
+    around: &Surroundings<'_>,
+) -> Facts {
+    let namespace = object.namespace().unwrap_or_default();
+    let status = object.status.clone().unwrap_or_default();
+    let targets = publication::targets(&object.spec, &object.name_any());
+    let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
+    let surplus = status.targets.iter().filter(|old| old.hash.is_some() && !is_wanted(&old.name));
+    Facts {
+        now: around.now,
+        object: Object {
+            namespace: namespace.clone(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            renew: object.annotations().get(RENEW_ANNOTATION).cloned(),
+        },
+        spec: object.spec.clone(),
+        plan: around.plan.clone(),
+        source: Source::Unchanged,
+        surplus: surplus.cloned().collect(),
+        targets: targets
+            .into_iter()
+            .map(|target| TargetFacts {
+                state: match index.look(&namespace, &target.name) {
+                    Known::Unknown => TargetState::Unknown,
+                    Known::Absent => TargetState::Absent,
+                    Known::Present { uid, resource_version } => {
+                        TargetState::Present { uid, resource_version }
+                    }
+                },
+                older_claim: (around.older_claim)(&target.name),
+                target,
+            })
+            .collect(),
+        peer: Peer::Silent,
+        cooling_until: around.cooling_until,
+        happened: Happened::default(),
+        status,
+    }
+}
+
+fn peer(facts: &Facts, around: &Surroundings<'_>, fingerprint: &Fingerprint) -> Peer {
+    if facts.is_password() { (around.peer)(fingerprint) } else { Peer::Silent }
+}
+
+/// Whether every source has the version that was read last.
+fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
+    let names = source::names(&facts.spec);
+    names.len() == facts.status.sources.len()
+        && names.iter().all(|name| {
+            let recorded = facts.status.sources.iter().find(|source| source.name == **name);
+            match (recorded, index.look(&facts.object.namespace, name)) {
+                (Some(recorded), Known::Present { uid, resource_version }) => {
+                    recorded.uid == uid && recorded.resource_version == resource_version
+                }
+                _ => false,
+            }
+        })
+}
+
+fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVersion]) {
+    for version in versions {
+        let known = Known::Present {
+            uid: version.uid.clone(),
+            resource_version: version.resource_version.clone(),
+        };
+        index.learn_from_read(namespace, &version.name, known);
+    }
+}
+
+fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fingerprint {
+    let (site, method) = match &facts.plan {
+        Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
+        Err(_) => ("", String::new()),
+    };
+    key.fingerprint(&[
+        method.as_bytes(),
+        site.as_bytes(),
+        material.user.as_deref().unwrap_or_default().as_bytes(),
+        material.secret.expose_secret().as_bytes(),
+    ])
+}
+
+/// Every Secret that a credential refers to, sources and targets, and targets of earlier specs.
+pub fn references(object: &JiraCredential) -> Vec<String> {
+    let sources = source::names(&object.spec).into_iter().map(str::to_owned);
+    let targets = publication::targets(&object.spec, &object.name_any());
+    let targets = targets.into_iter().map(|target| target.name);
+    let mut names: Vec<String> = sources.chain(targets).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The key of a credential in the index.
+pub fn key_of(object: &impl ResourceExt) -> Key {
+    Key::new(&object.namespace().unwrap_or_default(), &object.name_any())
+}

@@ -1,0 +1,311 @@
+//! Reading the user's Secret: whatever is wrong with it is told by name, never by content.
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::SecretString;
+
+use super::client::Cluster;
+use super::error::ClusterError;
+use crate::api::{CREDENTIAL_LABEL, JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
+use crate::core::problem::{Flaw, SourceProblem};
+
+/// The secret values of one credential. They stay apart from the facts that decisions see.
+pub struct Material {
+    /// E-mail or user name; none for Bearer methods.
+    pub user: Option<String>,
+    /// Token or password.
+    pub secret: SecretString,
+    /// Certificates of a private authority.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Material").finish_non_exhaustive()
+    }
+}
+
+/// No token or password of Jira comes near this length.
+const LONGEST_SECRET: usize = 4096;
+
+/// The length of the longest e-mail address (RFC 5321), ample for a user name.
+const LONGEST_USER: usize = 254;
+
+/// Enough for a bundle of some hundred certificates.
+const LONGEST_CA: usize = 512 * 1024;
+
+/// Types of Secrets that are credentials of the cluster itself.
+const FORBIDDEN_TYPES: [&str; 4] = [
+    "kubernetes.io/service-account-token",
+    "bootstrap.kubernetes.io/token",
+    "kubernetes.io/dockerconfigjson",
+    "helm.sh/release.v1",
+];
+
+/// The Secrets that a spec reads from, each once.
+pub fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
+    let ca = spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref());
+    let auth = match spec.auth.method() {
+        Some(Method::ApiToken(token)) => vec![
+            Some(token.token_secret_ref.name.as_str()),
+            token.email_secret_ref.as_ref().map(|reference| reference.name.as_str()),
+        ],
+        Some(Method::PersonalAccessToken(token)) => {
+            vec![Some(token.token_secret_ref.name.as_str())]
+        }
+        Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
+        None => Vec::new(),
+    };
+    let mut names: Vec<&str> =
+        auth.into_iter().chain([ca.map(|reference| reference.name.as_str())]).flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The Secrets of one credential, as they were read.
+struct Secrets(Vec<Secret>);
+
+/// Reads everything that a spec refers to.
+///
+/// # Errors
+/// Outer: the API server could not be asked. Inner: what it holds is no credential.
+pub async fn read(
+    cluster: &Cluster,
+    namespace: &str,
+    spec: &JiraCredentialSpec,
+) -> Result<Result<(Material, Vec<SourceVersion>), SourceProblem>, ClusterError> {
+    let mut secrets = Secrets(Vec::new());
+    for name in names(spec) {
+        match cluster.secret(namespace, name).await? {
+            Some(secret) => secrets.0.push(secret),
+            None => {
+                return Ok(Err(SourceProblem::Missing { kind: "Secret", name: name.to_owned() }));
+            }
+        }
+    }
+    let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_config_map_ref.as_ref()) {
+        Some(reference) => {
+            let map = cluster.config_map(namespace, &reference.name).await?;
+            let data = map.map(|map| map.data.unwrap_or_default());
+            let value = value_of("ConfigMap", &reference.name, &reference.key, data.as_ref());
+            match value.map(|text| text.as_bytes().to_vec()) {
+                Ok(pem) => Some(("ConfigMap", &reference.name, &reference.key, pem)),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
+        None => None,
+    };
+    Ok(secrets.material(spec).and_then(|mut material| {
+        if let Some((kind, name, key, pem)) = ca_pem {
+            material.ca_pem = Some(certificates(kind, name, key, pem)?);
+        }
+        Ok((material, secrets.versions()))
+    }))
+}
+
+fn value_of<'a, V>(
+    kind: &'static str,
+    name: &str,
+    key: &str,
+    data: Option<&'a std::collections::BTreeMap<String, V>>,
+) -> Result<&'a V, SourceProblem> {
+    let data = data.ok_or_else(|| SourceProblem::Missing { kind, name: name.to_owned() })?;
+    let missing = || SourceProblem::KeyMissing { kind, name: name.to_owned(), key: key.to_owned() };
+    data.get(key).ok_or_else(missing)
+}
+
+impl Secrets {
+    fn material(&self, spec: &JiraCredentialSpec) -> Result<Material, SourceProblem> {
+        for secret in &self.0 {
+            check_secret(secret)?;
+        }
+        let (user, secret) = match spec.auth.method() {
+            Some(Method::ApiToken(token)) => {
+                let email = match &token.email_secret_ref {
+                    Some(reference) => Some(self.user(&reference.name, &reference.key)?),
+                    None => token.email.clone(),
+                };
+                (email, self.token(&token.token_secret_ref)?)
+            }
+            Some(Method::PersonalAccessToken(token)) => {
+                (None, self.token(&token.token_secret_ref)?)
+            }
+            Some(Method::Basic(basic)) => {
+                let name = &basic.secret_ref.name;
+                let password = self.text(name, "password", LONGEST_SECRET)?;
+                (Some(self.user(name, "username")?), SecretString::from(password.to_owned()))
+            }
+            None => (None, SecretString::default()),
+        };
+        let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
+            Some(reference) => {
+                let pem = self.bytes(&reference.name, &reference.key)?.to_vec();
+                Some(certificates("Secret", &reference.name, &reference.key, pem)?)
+            }
+            None => None,
+        };
+        Ok(Material { user, secret, ca_pem })
+    }
+
+    fn versions(&self) -> Vec<SourceVersion> {
+        let version = |secret: &Secret| SourceVersion {
+            name: secret.name_any(),
+            uid: secret.uid().unwrap_or_default(),
+            resource_version: secret.resource_version().unwrap_or_default(),
+        };
+        self.0.iter().map(version).collect()
+    }
+
+    /// A token: printable ASCII, since it travels in a header.
+    fn token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {
+        let text = self.text(&reference.name, &reference.key, LONGEST_SECRET)?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(malformed(&reference.name, &reference.key, Flaw::NotAscii));
+        }
+        Ok(SecretString::from(text.to_owned()))
+    }
+
+    fn user(&self, name: &str, key: &str) -> Result<String, SourceProblem> {
+        let text = self.text(name, key, LONGEST_USER)?;
+        if text.contains(':') {
+            return Err(malformed(name, key, Flaw::Colon));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn text(&self, name: &str, key: &str, longest: usize) -> Result<&str, SourceProblem> {
+        let bytes = self.bytes(name, key)?;
+        let flaw = |flaw| malformed(name, key, flaw);
+        let text = std::str::from_utf8(bytes).map_err(|_| flaw(Flaw::NotUtf8))?;
+        if text.trim().is_empty() {
+            return Err(flaw(Flaw::Empty));
+        }
+        if text.len() > longest {
+            return Err(flaw(Flaw::TooLong));
+        }
+        if text.ends_with('\n') {
+            return Err(flaw(Flaw::TrailingNewline));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(flaw(Flaw::ControlCharacter));
+        }
+        if text.trim() != text {
+            return Err(flaw(Flaw::Blank));
+        }
+        Ok(text)
+    }
+
+    fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceProblem> {
+        let secret = self.0.iter().find(|secret| secret.metadata.name.as_deref() == Some(name));
+        let empty = std::collections::BTreeMap::new();
+        let data = secret.map(|secret| secret.data.as_ref());
+        match data {
+            Some(Some(data)) => Ok(value_of("Secret", name, key, Some(data))?.0.as_slice()),
+            Some(None) => value_of::<Vec<u8>>("Secret", name, key, Some(&empty))
+                .map(|_| [].as_slice()),
+            None => value_of::<Vec<u8>>("Secret", name, key, None).map(|_| [].as_slice()),
+        }
+    }
+}
+
+/// What the operator publishes, and what the cluster itself uses, is never a source.
+fn check_secret(secret: &Secret) -> Result<(), SourceProblem> {
+    if secret.labels().contains_key(CREDENTIAL_LABEL) {
+        return Err(SourceProblem::IsTarget { name: secret.name_any() });
+    }
+    match secret.type_.as_deref() {
+        Some(kind) if FORBIDDEN_TYPES.contains(&kind) => Err(SourceProblem::ForbiddenType {
+            name: secret.name_any(),
+            kind: kind.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn certificates(
+    kind: &'static str,
+    name: &str,
+    key: &str,
+    pem: Vec<u8>,
+) -> Result<Vec<u8>, SourceProblem> {
+    let marker = b"-----BEGIN CERTIFICATE-----";
+    let found = pem.windows(marker.len()).any(|window| window == marker);
+    let flaw = match (pem.len() > LONGEST_CA, found) {
+        (true, _) => Flaw::TooLong,
+        (false, true) => return Ok(pem),
+        (false, false) => Flaw::NotPem,
+    };
+    Err(SourceProblem::Malformed { kind, name: name.to_owned(), key: key.to_owned(), flaw })
+}
+
+fn malformed(name: &str, key: &str, flaw: Flaw) -> SourceProblem {
+    SourceProblem::Malformed {
+        kind: "Secret",
+        name: name.to_owned(),
+        key: key.to_owned(),
+        flaw,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::ByteString;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn secret(value: Option<&[u8]>) -> Secrets {
+        let data = value.map(|value| BTreeMap::from([("key".to_owned(), ByteString(value.into()))]));
+        let mut secret = Secret { data, ..Secret::default() };
+        secret.metadata.name = Some("source".into());
+        Secrets(vec![secret])
+    }
+
+    #[test]
+    fn every_flaw_of_a_token_is_named_and_none_is_quoted() {
+        let long = vec![b'x'; LONGEST_SECRET + 1];
+        let reference = SecretKeyRef { name: "source".into(), key: "key".into() };
+        for (value, said) in [
+            (None, "has no key key"),
+            (Some(b"".as_slice()), "is empty"),
+            (Some(b" \n"), "is empty"),
+            (Some(b"canary\n"), "ends in a newline"),
+            (Some(b"canary "), "begins or ends with a blank"),
+            (Some(b"can\0ary"), "control characters"),
+            (Some(b"can\r\nary"), "control characters"),
+            (Some(b"\xff\xfecanary"), "not UTF-8"),
+            (Some("cänary".as_bytes()), "printable ASCII"),
+            (Some(b"can ary"), "printable ASCII"),
+            (Some(&long), "longer than any"),
+        ] {
+            let problem = secret(value).token(&reference).unwrap_err().to_string();
+            assert!(problem.contains(said), "{problem} lacks {said}");
+            assert!(problem.contains("source") && problem.contains("key"), "{problem}");
+            assert!(!problem.contains("ary") || problem.contains("binary"), "{problem}");
+        }
+        let good = secret(Some(b"token")).token(&reference).unwrap();
+        assert_eq!(good.expose_secret(), "token");
+    }
+
+    #[test]
+    fn a_user_name_has_no_colon() {
+        let problem = secret(Some(b"us:er")).user("source", "key").unwrap_err();
+        assert!(problem.to_string().contains("colon"));
+    }
+
+    #[test]
+    fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
+        let mut ours = Secret::default();
+        ours.labels_mut().insert(CREDENTIAL_LABEL.into(), "other".into());
+        assert!(matches!(check_secret(&ours), Err(SourceProblem::IsTarget { .. })));
+        for kind in FORBIDDEN_TYPES {
+            let theirs = Secret { type_: Some(kind.into()), ..Secret::default() };
+            assert!(matches!(check_secret(&theirs), Err(SourceProblem::ForbiddenType { .. })));
+        }
+    }
+}

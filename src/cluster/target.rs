@@ -1,0 +1,369 @@
+//! Writing targets. Never by server-side apply: applied onto somebody else's Secret it would
+//! merge our keys and our owner reference into it, and the garbage collector would later delete
+//! a Secret that a person made.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
+
+use super::client::{Cluster, json_patch};
+use super::error::ClusterError;
+use crate::api::{
+    CREDENTIAL_LABEL, GROUP, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Target, TargetVersion,
+};
+use crate::core::facts::Holder;
+use crate::render::Contents;
+
+/// Field manager of everything that the operator writes into Secrets.
+pub(super) const MANAGER: &str = "jira-credential-operator/secret";
+
+/// A target and what it is to hold.
+pub struct Publication<'a> {
+    /// The credential that holds the target.
+    pub owner: &'a JiraCredential,
+    /// The target.
+    pub target: &'a Target,
+    /// Its keys and values.
+    pub contents: &'a Contents,
+    /// The digest to record.
+    pub digest: &'a str,
+    /// Prefixes of the labels and annotations that are ours to remove.
+    pub allowed_keys: &'a [String],
+}
+
+/// What became of a publication.
+pub enum Published {
+    /// The target holds it.
+    Written(TargetVersion),
+    /// Somebody else holds the Secret of this name.
+    Held(Holder, TargetVersion),
+}
+
+/// Who holds a Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Ownership {
+    Ours,
+    Theirs(Holder),
+}
+
+impl Cluster {
+    /// Writes a target. `holds` is the uid of the Secret that we hold under this name.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] when the API server will not have it, others when it could not
+    /// be asked.
+    pub async fn publish(
+        &self,
+        publication: &Publication<'_>,
+        holds: Option<&str>,
+    ) -> Result<Published, ClusterError> {
+        let namespace = publication.namespace();
+        let written = match holds {
+            Some(uid) => {
+                let patch = publication.repair(uid)?;
+                self.patch_secret(&namespace, &publication.target.name, patch).await
+            }
+            None => self.create_secret(&namespace, &publication.secret()).await,
+        };
+        match written {
+            Ok(secret) => self.finish(publication, secret).await,
+            // It exists though we hold none, or it is not as we left it: look who holds it.
+            Err(ClusterError::AlreadyExists | ClusterError::Refused(_) | ClusterError::NotFound) => {
+                self.publish_with_care(publication).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at what stands under the name before anything is written.
+    async fn publish_with_care(
+        &self,
+        publication: &Publication<'_>,
+    ) -> Result<Published, ClusterError> {
+        let namespace = publication.namespace();
+        let name = &publication.target.name;
+        let Some(found) = self.secret_metadata(&namespace, name).await? else {
+            let created = self.create_secret(&namespace, &publication.secret()).await?;
+            return Ok(Published::Written(publication.version(&created.metadata)));
+        };
+        if let Ownership::Theirs(holder) = ownership(&found.metadata, publication.owner) {
+            let seen = TargetVersion { hash: None, ..publication.version(&found.metadata) };
+            return Ok(Published::Held(holder, seen));
+        }
+        let patch = publication.adopt(&found.metadata)?;
+        match self.patch_secret(&namespace, name, patch).await {
+            Ok(secret) => self.finish(publication, secret).await,
+            // Type and immutability cannot be patched away; the Secret is ours to make anew.
+            Err(ClusterError::Refused(_)) => self.replace(publication, &found.metadata).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks what the API server made of a write, and mends what a patch could not say.
+    async fn finish(
+        &self,
+        publication: &Publication<'_>,
+        secret: Secret,
+    ) -> Result<Published, ClusterError> {
+        if secret.type_.as_deref() != Some(publication.kind()) {
+            return self.replace(publication, &secret.metadata).await;
+        }
+        let surplus = publication.surplus(&secret.metadata);
+        if surplus.is_empty() {
+            return Ok(Published::Written(publication.version(&secret.metadata)));
+        }
+        let patch = json_patch(Value::Array(surplus))?;
+        let name = &publication.target.name;
+        let mended = self.patch_secret(&publication.namespace(), name, patch).await?;
+        Ok(Published::Written(publication.version(&mended.metadata)))
+    }
+
+    async fn replace(
+        &self,
+        publication: &Publication<'_>,
+        old: &ObjectMeta,
+    ) -> Result<Published, ClusterError> {
+        let namespace = publication.namespace();
+        let uid = old.uid.as_deref().unwrap_or_default();
+        match self.delete_secret(&namespace, &publication.target.name, uid).await {
+            Ok(()) | Err(ClusterError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let created = self.create_secret(&namespace, &publication.secret()).await?;
+        Ok(Published::Written(publication.version(&created.metadata)))
+    }
+
+    /// Deletes a target that the spec no longer names, if it is still the Secret that we wrote
+    /// and still ours.
+    pub async fn retract(
+        &self,
+        owner: &JiraCredential,
+        old: &TargetVersion,
+    ) -> Result<(), ClusterError> {
+        let namespace = owner.namespace().unwrap_or_default();
+        let found = self.secret_metadata(&namespace, &old.name).await?;
+        let ours = found.is_some_and(|found| {
+            found.metadata.uid.as_deref() == Some(&old.uid)
+                && ownership(&found.metadata, owner) == Ownership::Ours
+        });
+        if !ours {
+            return Ok(());
+        }
+        match self.delete_secret(&namespace, &old.name, &old.uid).await {
+            Ok(()) | Err(ClusterError::NotFound | ClusterError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Publication<'_> {
+    fn namespace(&self) -> String {
+        self.owner.namespace().unwrap_or_default()
+    }
+
+    fn kind(&self) -> &str {
+        let template = self.target.template.as_ref();
+        template.and_then(|template| template.kind.as_deref()).unwrap_or("Opaque")
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let template = self.target.template.as_ref();
+        let mut labels = template.map(|template| template.labels.clone()).unwrap_or_default();
+        labels.insert(MANAGED_BY_LABEL.into(), OPERATOR_NAME.into());
+        labels.insert(CREDENTIAL_LABEL.into(), label_value(&self.owner.name_any()));
+        labels
+    }
+
+    fn annotations(&self) -> BTreeMap<String, String> {
+        let template = self.target.template.as_ref();
+        template.map(|template| template.annotations.clone()).unwrap_or_default()
+    }
+
+    fn owner_reference(&self) -> OwnerReference {
+        OwnerReference {
+            // Nothing waits for the Secret when the credential goes, so nothing has to block.
+            block_owner_deletion: None,
+            ..self.owner.controller_owner_ref(&()).unwrap_or_default()
+        }
+    }
+
+    fn data(&self) -> BTreeMap<String, ByteString> {
+        let pairs = self.contents.iter();
+        pairs.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec()))).collect()
+    }
+
+    fn secret(&self) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(self.target.name.clone()),
+                labels: Some(self.labels()),
+                annotations: Some(self.annotations()).filter(|map| !map.is_empty()),
+                owner_references: Some(vec![self.owner_reference()]),
+                ..ObjectMeta::default()
+            },
+            data: Some(self.data()),
+            type_: Some(self.kind().to_owned()),
+            ..Secret::default()
+        }
+    }
+
+    fn version(&self, metadata: &ObjectMeta) -> TargetVersion {
+        TargetVersion {
+            name: self.target.name.clone(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            hash: Some(self.digest.to_owned()),
+        }
+    }
+
+    /// Sets contents and labels of the Secret that we hold; refused when it is not as we left
+    /// it in what says whose it is.
+    fn repair(&self, uid: &str) -> Result<json_patch::Patch, ClusterError> {
+        let mut operations = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+            json!({"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": self.owner.uid()}),
+            json!({"op": "add", "path": "/data", "value": self.data()}),
+        ];
+        let labels = self.labels().into_iter().map(|pair| ("labels", pair));
+        let annotations = self.annotations().into_iter().map(|pair| ("annotations", pair));
+        operations.extend(labels.chain(annotations).map(|(field, (key, value))| {
+            json!({"op": "add", "path": pointer(field, &key), "value": value})
+        }));
+        json_patch(Value::Array(operations))
+    }
+
+    /// Makes a Secret ours again, on the version that was looked at.
+    fn adopt(&self, found: &ObjectMeta) -> Result<json_patch::Patch, ClusterError> {
+        let merged = |old: &Option<BTreeMap<String, String>>, new: BTreeMap<String, String>| {
+            let mut all = old.clone().unwrap_or_default();
+            all.extend(new);
+            all
+        };
+        let others = found.owner_references.iter().flatten();
+        let others = others.filter(|other| other.controller != Some(true) && Some(&other.uid) != self.owner.meta().uid.as_ref());
+        let owners: Vec<OwnerReference> =
+            std::iter::once(self.owner_reference()).chain(others.cloned()).collect();
+        json_patch(json!([
+            {"op": "test", "path": "/metadata/uid", "value": found.uid},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": found.resource_version},
+            {"op": "add", "path": "/metadata/ownerReferences", "value": owners},
+            {"op": "add", "path": "/metadata/labels", "value": merged(&found.labels, self.labels())},
+            {"op": "add", "path": "/metadata/annotations", "value": merged(&found.annotations, self.annotations())},
+            {"op": "add", "path": "/data", "value": self.data()},
+        ]))
+    }
+
+    /// Removes labels and annotations that an earlier template had. Only keys that a template
+    /// may have are touched.
+    fn surplus(&self, metadata: &ObjectMeta) -> Vec<Value> {
+        let fields = [
+            ("labels", &metadata.labels, self.labels()),
+            ("annotations", &metadata.annotations, self.annotations()),
+        ];
+        let mut operations = Vec::new();
+        for (field, found, wanted) in fields {
+            let ours = |key: &&String| {
+                self.allowed_keys.iter().any(|prefix| key.starts_with(prefix.as_str()))
+                    && !wanted.contains_key(*key)
+            };
+            let keys = found.iter().flat_map(BTreeMap::keys).filter(ours);
+            operations.extend(keys.map(|key| json!({"op": "remove", "path": pointer(field, key)})));
+        }
+        operations
+    }
+}
+
+/// The JSON Pointer of a label or annotation (RFC 6901: `~` and `/` are escaped).
+fn pointer(field: &str, key: &str) -> String {
+    format!("/metadata/{field}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// A name as the value of a label, which may have 63 characters only.
+fn label_value(name: &str) -> String {
+    let short: String = name.chars().take(63).collect();
+    short.trim_end_matches(['-', '.']).to_owned()
+}
+
+/// Ours is what our credential controls, and what carries our labels while no living owner
+/// controls it. A controller that bears our own name and another uid is dead: names are unique.
+fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership {
+    let (name, uid) = (owner.name_any(), owner.uid().unwrap_or_default());
+    let mut references = found.owner_references.iter().flatten();
+    if let Some(controller) = references.clone().find(|owner| owner.controller == Some(true)) {
+        let is_credential = controller.kind == JiraCredential::kind(&())
+            && controller.api_version.split('/').next() == Some(GROUP);
+        return match (is_credential, controller.uid == uid, controller.name == name) {
+            (true, true, _) | (true, _, true) => Ownership::Ours,
+            (true, false, false) => {
+                Ownership::Theirs(Holder::Credential(controller.name.clone()))
+            }
+            (false, ..) => Ownership::Theirs(Holder::Stranger),
+        };
+    }
+    if references.any(|owner| owner.uid == uid) {
+        return Ownership::Ours;
+    }
+    let label = |key: &str| found.labels.as_ref().and_then(|labels| labels.get(key));
+    let managed = label(MANAGED_BY_LABEL).is_some_and(|by| by == OPERATOR_NAME);
+    match label(CREDENTIAL_LABEL) {
+        Some(credential) if managed && *credential == label_value(&name) => Ownership::Ours,
+        Some(credential) if managed => Ownership::Theirs(Holder::Credential(credential.clone())),
+        _ => Ownership::Theirs(Holder::Stranger),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> JiraCredential {
+        serde_json::from_value(json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": {"name": "bot", "namespace": "team", "uid": "uid-1"},
+            "spec": {"site": "https://acme.atlassian.net", "auth": {"basic": {"secretRef": {"name": "s"}}}}
+        }))
+        .unwrap()
+    }
+
+    fn found(controller: Option<(&str, &str, &str)>, labels: &[(&str, &str)]) -> ObjectMeta {
+        let reference = |(kind, name, uid): (&str, &str, &str)| OwnerReference {
+            api_version: "jira-operator.dev/v1alpha1".into(),
+            kind: kind.into(),
+            name: name.into(),
+            uid: uid.into(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        };
+        let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        ObjectMeta {
+            owner_references: controller.map(|controller| vec![reference(controller)]),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn only_what_this_credential_holds_is_ours() {
+        let mine = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "bot")];
+        let theirs = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "other")];
+        let stranger = Ownership::Theirs(Holder::Stranger);
+        let other = Ownership::Theirs(Holder::Credential("other".into()));
+        for (metadata, expected) in [
+            (found(Some(("JiraCredential", "bot", "uid-1")), &[]), Ownership::Ours),
+            (found(Some(("JiraCredential", "bot", "uid-0")), &[]), Ownership::Ours),
+            (found(Some(("JiraCredential", "other", "uid-2")), &mine), other.clone()),
+            (found(Some(("Deployment", "bot", "uid-1")), &mine), stranger.clone()),
+            (found(None, &mine), Ownership::Ours),
+            (found(None, &theirs), other),
+            (found(None, &[(CREDENTIAL_LABEL, "bot")]), stranger.clone()),
+            (found(None, &[]), stranger),
+        ] {
+            assert_eq!(ownership(&metadata, &owner()), expected, "{metadata:?}");
+        }
+    }
+}

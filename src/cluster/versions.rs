@@ -1,0 +1,222 @@
+//! Which version the Secrets have that some credential refers to. Fed by the watch on metadata;
+//! no contents, and nothing about Secrets that nobody refers to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// Namespace and name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// Puts a key together.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// What is known of a Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// Nothing yet.
+    Unknown,
+    /// It does not exist.
+    Absent,
+    /// It has this uid and resourceVersion.
+    Present {
+        /// Uid.
+        uid: String,
+        /// Resource version.
+        resource_version: String,
+    },
+}
+
+/// The versions of all Secrets that are referred to.
+#[derive(Debug)]
+pub struct VersionIndex {
+    inner: Mutex<Inner>,
+    listed: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    secrets: HashMap<Key, Entry>,
+    references: HashMap<Key, Vec<Key>>,
+    /// The referenced Secrets that the list under way has shown; `None` outside of a list.
+    seen: Option<HashSet<Key>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Known,
+    users: Vec<Key>,
+}
+
+impl Default for VersionIndex {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), listed: watch::Sender::new(false) }
+    }
+}
+
+impl VersionIndex {
+    /// Waits until the first list of Secrets is complete.
+    pub async fn listed(&self) {
+        // The sender lives as long as self: there is always an answer.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    /// Whether the first list of Secrets is complete.
+    pub fn is_listed(&self) -> bool {
+        *self.listed.borrow()
+    }
+
+    /// Says which Secrets a credential refers to from now on. Returns the credentials that share
+    /// a Secret which this one no longer refers to: they may take it over.
+    pub fn refer(&self, user: &Key, names: &[&str]) -> Vec<Key> {
+        let mut inner = self.lock();
+        let old = inner.references.remove(user).unwrap_or_default();
+        let new: Vec<Key> = names
+            .iter()
+            .map(|name| Key { namespace: user.namespace.clone(), name: (*name).into() })
+            .collect();
+        for key in new.iter().filter(|key| !old.contains(key)) {
+            let entry = inner
+                .secrets
+                .entry(key.clone())
+                .or_insert_with(|| Entry { known: Known::Unknown, users: Vec::new() });
+            entry.users.push(user.clone());
+        }
+        let mut freed = Vec::new();
+        for key in old.iter().filter(|key| !new.contains(key)) {
+            if let Some(entry) = inner.secrets.get_mut(key) {
+                entry.users.retain(|other| other != user);
+                freed.extend(entry.users.iter().cloned());
+                if entry.users.is_empty() {
+                    inner.secrets.remove(key);
+                }
+            }
+        }
+        if !new.is_empty() {
+            inner.references.insert(user.clone(), new);
+        }
+        freed
+    }
+
+    /// What is known of a Secret.
+    pub fn look(&self, namespace: &str, name: &str) -> Known {
+        let key = Key::new(namespace, name);
+        self.lock().secrets.get(&key).map_or(Known::Unknown, |entry| entry.known.clone())
+    }
+
+    /// The credentials that refer to a Secret.
+    pub fn users(&self, namespace: &str, name: &str) -> Vec<Key> {
+        let key = Key::new(namespace, name);
+        self.lock().secrets.get(&key).map(|entry| entry.users.clone()).unwrap_or_default()
+    }
+
+    /// Takes in what a read told. The watch knows better where it has spoken already.
+    pub fn learn_from_read(&self, namespace: &str, name: &str, known: Known) {
+        let key = Key::new(namespace, name);
+        if let Some(entry) = self.lock().secrets.get_mut(&key)
+            && entry.known == Known::Unknown
+        {
+            entry.known = known;
+        }
+    }
+
+    /// Takes in what our own write made of a Secret, so that its echo on the watch is no news.
+    pub fn learn_from_write(&self, namespace: &str, name: &str, known: Known) {
+        let key = Key::new(namespace, name);
+        let mut inner = self.lock();
+        if let Some(entry) = inner.secrets.get_mut(&key)
+            && !is_older(&known, &entry.known)
+        {
+            entry.known = known;
+            // A list that began before the write does not show it.
+            if let Some(seen) = &mut inner.seen {
+                seen.insert(key);
+            }
+        }
+    }
+
+    /// A list begins.
+    pub fn list_begins(&self) {
+        self.lock().seen = Some(HashSet::new());
+    }
+
+    /// The watch or the list shows a Secret. Returns whom it concerns.
+    pub fn shown(&self, key: Key, uid: String, resource_version: String) -> Vec<Key> {
+        let mut inner = self.lock();
+        let Some(entry) = inner.secrets.get_mut(&key) else { return Vec::new() };
+        let known = Known::Present { uid, resource_version };
+        let news = entry.known != known && !is_older(&known, &entry.known);
+        if news {
+            entry.known = known;
+        }
+        let users = if news { entry.users.clone() } else { Vec::new() };
+        if let Some(seen) = &mut inner.seen {
+            seen.insert(key);
+        }
+        users
+    }
+
+    /// The watch says that a Secret is gone. Returns whom it concerns.
+    pub fn gone(&self, key: &Key, uid: &str) -> Vec<Key> {
+        let mut inner = self.lock();
+        match inner.secrets.get_mut(key) {
+            // A late word about a predecessor says nothing about its successor.
+            Some(Entry { known: Known::Present { uid: present, .. }, .. }) if present != uid => {
+                Vec::new()
+            }
+            Some(entry) if entry.known != Known::Absent => {
+                entry.known = Known::Absent;
+                entry.users.clone()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A list is complete: what it has not shown does not exist. Returns whom that concerns.
+    pub fn list_ends(&self) -> Vec<Key> {
+        let mut inner = self.lock();
+        let seen = inner.seen.take().unwrap_or_default();
+        let mut concerned = Vec::new();
+        for (_, entry) in inner.secrets.iter_mut().filter(|(key, _)| !seen.contains(*key)) {
+            if entry.known != Known::Absent {
+                entry.known = Known::Absent;
+                concerned.extend(entry.users.iter().cloned());
+            }
+        }
+        drop(inner);
+        self.listed.send_replace(true);
+        concerned
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether news is older than what is known of the same object. Resource versions of one object
+/// grow (Kubernetes API concepts, since 1.35 by contract); anything that is no number is taken
+/// as news.
+fn is_older(news: &Known, known: &Known) -> bool {
+    let (
+        Known::Present { uid: new, resource_version: new_version },
+        Known::Present { uid: old, resource_version: old_version },
+    ) = (news, known)
+    else {
+        return false;
+    };
+    match (new_version.parse::<u64>(), old_version.parse::<u64>()) {
+        (Ok(new_version), Ok(old_version)) => new == old && new_version < old_version,
+        _ => false,
+    }
+}
