@@ -26,7 +26,10 @@ pub(crate) enum SimBody {
         timer: Option<Pin<Box<Sleep>>>,
     },
     /// Never ends.
-    Endless(Bytes),
+    Endless {
+        chunk: Bytes,
+        timer: Option<Pin<Box<Sleep>>>,
+    },
     /// This much, then the connection is closed.
     Truncated { first: Option<Bytes>, flushed: bool },
 }
@@ -58,7 +61,7 @@ impl Body for SimBody {
                 pause,
                 timer,
             } => dribble(rest, (*chunk).max(1), *pause, timer, cx),
-            Self::Endless(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes.clone())))),
+            Self::Endless { chunk, timer } => endless(chunk, timer, cx),
             Self::Truncated { first, flushed } => match first.take() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 None if !*flushed => {
@@ -76,7 +79,7 @@ impl Body for SimBody {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Dribble { rest, .. } => rest.is_empty(),
-            Self::Endless(_) | Self::Truncated { .. } => false,
+            Self::Endless { .. } | Self::Truncated { .. } => false,
         }
     }
 
@@ -84,7 +87,7 @@ impl Body for SimBody {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(length(bytes.as_ref())),
             Self::Dribble { rest, .. } => SizeHint::with_exact(length(Some(rest))),
-            Self::Endless(_) | Self::Truncated { .. } => SizeHint::default(),
+            Self::Endless { .. } | Self::Truncated { .. } => SizeHint::default(),
         }
     }
 }
@@ -110,4 +113,18 @@ fn dribble(
     *timer = None;
     let piece = rest.split_to(chunk.min(rest.len()));
     Poll::Ready(Some(Ok(Frame::data(piece))))
+}
+
+/// One chunk a millisecond: fast enough to hurt a careless client, and no load of its own.
+fn endless(
+    chunk: &Bytes,
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Abort>>> {
+    let waiting = timer.get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
+    if waiting.as_mut().poll(cx).is_pending() {
+        return Poll::Pending;
+    }
+    *timer = Some(Box::pin(sleep(Duration::from_millis(1))));
+    Poll::Ready(Some(Ok(Frame::data(chunk.clone()))))
 }

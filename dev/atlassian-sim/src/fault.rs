@@ -140,7 +140,7 @@ pub struct Canned {
 /// Rules are tried in the order in which they were added. Every `Latency` that matches adds up;
 /// of the others the first one strikes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Only this host (without port).
     #[serde(default)]

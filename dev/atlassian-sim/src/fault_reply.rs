@@ -123,9 +123,16 @@ pub(crate) fn bent(shared: &Shared, reply: Reply, fault: &Fault) -> Response<Sim
             respond(shared, reply, body)
         }
         Fault::EndlessBody => {
-            let mut chunk = vec![b' '; 16 * 1024];
+            let mut chunk = vec![b' '; 64 * 1024];
             chunk.extend_from_slice(b"\n");
-            respond(shared, reply, SimBody::Endless(chunk.into()))
+            respond(
+                shared,
+                reply,
+                SimBody::Endless {
+                    chunk: chunk.into(),
+                    timer: None,
+                },
+            )
         }
         Fault::TruncatedBody => {
             let length = reply.body.len();

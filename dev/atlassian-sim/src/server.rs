@@ -33,8 +33,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let orders = shared.orders.subscribe();
 
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None::<Duration>)
-        .pipeline_flush(true);
+    http.header_read_timeout(None::<Duration>);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: give others a chance to close some.

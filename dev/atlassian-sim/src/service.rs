@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) tls: Tls,
     pub(crate) rules: Arc<Rules>,
     pub(crate) orders: watch::Sender<Orders>,
+    /// Goes up with every call in the log.
+    pub(crate) logged: watch::Sender<u64>,
     world: Mutex<World>,
 
     log: Mutex<CallLog>,
@@ -48,6 +50,7 @@ impl Shared {
             tls,
             rules: Arc::default(),
             orders: watch::Sender::new(Orders::default()),
+            logged: watch::Sender::new(0),
         }
     }
 
@@ -95,6 +98,7 @@ impl Entry<'_> {
     fn write(&mut self) {
         if let Some(call) = self.call.take() {
             self.shared.log().push(call);
+            self.shared.logged.send_modify(|number| *number += 1);
         }
     }
 }

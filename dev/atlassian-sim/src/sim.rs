@@ -280,6 +280,19 @@ impl Sim {
             .calls(|call| call.token_id.as_deref() == Some(token.id()))
     }
 
+    /// Waits until the log holds `count` calls that `keep` picks, and returns them. Works on any
+    /// runtime, and also for calls that came before.
+    pub async fn wait_for_calls(&self, count: usize, keep: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let mut logged = self.shared.logged.subscribe();
+        loop {
+            logged.borrow_and_update();
+            let calls = self.shared.log().calls(&keep);
+            if calls.len() >= count || logged.changed().await.is_err() {
+                return calls;
+            }
+        }
+    }
+
     /// The counters.
     pub fn counters(&self) -> Counters {
         self.shared.log().counters()

@@ -1,4 +1,18 @@
 //! The admin API: plain HTTP with JSON on a port of its own, for programs that are not Rust.
+//!
+//! | Request (below `/admin`) | Does |
+//! |---|---|
+//! | `GET /health`, `/ca.pem`, `/hosts` | port and time; the authority's certificate; all hosts |
+//! | `POST /cloud-sites`, `/data-centers` | `{name or host, settings}`: makes or changes one |
+//! | `DELETE /hosts/{host}` | takes a site or an instance away |
+//! | `POST /users` | `{host, user, password, state, displayName, id, access}`: makes or changes |
+//! | `POST /captcha-solved` | `{host, user}`: a person has solved it |
+//! | `POST /tokens`, `/tokens/bulk` | `{host, user, kind, scopes, expiresAt}`; `{host, prefix, count}` |
+//! | `PATCH`, `DELETE /tokens/{id}` | `{expiresAt, revoked, scopes}`; revokes |
+//! | `GET`, `POST`, `DELETE /faults`, `DELETE /faults/{id}`, `POST /faults/{id}/release` | rules |
+//! | `GET`, `DELETE /calls`, `GET /counters` | the log (`?host=`, `?limit=`) and its numbers |
+//! | `GET`, `POST /clock` | `{frozen, set, advanceSeconds}` |
+//! | `DELETE /connections` | closes every open connection |
 
 mod orders;
 
