@@ -1,9 +1,6 @@
 //! Finds the binaries of the control plane, or builds them once per user.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use crate::{
     Error,
@@ -88,45 +85,32 @@ pub struct Binaries {
 pub fn ensure() -> Result<Binaries, Error> {
     let cache = cache_directory()?;
     let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
-    let (etcd, kube_apiserver, kube_controller_manager, kubectl) = match assets {
-        Some(directory) => {
-            let directory = PathBuf::from(directory);
-            (
-                asset(&directory, "etcd")?,
-                asset(&directory, "kube-apiserver")?,
-                asset(&directory, "kube-controller-manager")?,
-                asset(&directory, "kubectl")?,
-            )
-        }
-        None => {
-            let directory = KUBERNETES.ensure(&cache)?;
-            (
-                directory.join("etcd"),
-                directory.join("kube-apiserver"),
-                directory.join("kube-controller-manager"),
-                directory.join("kubectl"),
-            )
-        }
+    let directory = match assets {
+        Some(directory) => complete(PathBuf::from(directory))?,
+        None => KUBERNETES.ensure(&cache)?,
     };
     let kstatus = KSTATUS.ensure(&cache)?.join("kstatus");
     Ok(Binaries {
-        etcd,
-        kube_apiserver,
-        kube_controller_manager,
-        kubectl,
+        etcd: directory.join("etcd"),
+        kube_apiserver: directory.join("kube-apiserver"),
+        kube_controller_manager: directory.join("kube-controller-manager"),
+        kubectl: directory.join("kubectl"),
         kstatus,
     })
 }
 
-fn asset(directory: &Path, name: &'static str) -> Result<PathBuf, Error> {
-    let path = directory.join(name);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Error::MissingAsset {
-            directory: directory.to_owned(),
-            name,
-        })
+/// A directory of ready-made binaries, if none is missing.
+fn complete(directory: PathBuf) -> Result<PathBuf, Error> {
+    let missing = KUBERNETES
+        .targets
+        .iter()
+        .find(|target| !directory.join(target.name).is_file());
+    match missing {
+        Some(target) => Err(Error::MissingAsset {
+            directory,
+            name: target.name,
+        }),
+        None => Ok(directory),
     }
 }
 
@@ -153,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_version_is_the_one_that_is_pinned() {
-        let pin = format!("k8s.io/kubernetes v{KUBERNETES_VERSION}\n");
+        let pin = format!("k8s.io/kubernetes v{KUBERNETES_VERSION} ");
         assert!(include_str!("../go.mod").contains(&pin));
         assert!(VERSION_FLAGS.contains(&format!("gitVersion=v{KUBERNETES_VERSION} ")));
     }

@@ -1,7 +1,6 @@
 //! Builds Go binaries into a cache directory, once.
 
 use std::{
-    fmt::Write as _,
     fs,
     io::{self, IsTerminal, Write as _},
     path::{Path, PathBuf},
@@ -11,7 +10,7 @@ use std::{
 
 use aws_lc_rs::digest;
 
-use crate::{Error, error::Context, tail};
+use crate::{Error, error::Context, hex, tail};
 
 /// A Go module with binaries to build.
 pub(crate) struct Module {
@@ -64,12 +63,9 @@ impl Module {
             context.update(text.as_bytes());
             context.update(&[0]);
         }
-        let mut key = format!("{}-{}-", self.name, self.version);
-        for byte in context.finish().as_ref().iter().take(8) {
-            // Writing to a String cannot fail.
-            let _ = write!(key, "{byte:02x}");
-        }
-        key
+        let digest = hex(context.finish().as_ref());
+        let digest = digest.get(..16).unwrap_or(&digest);
+        format!("{}-{}-{digest}", self.name, self.version)
     }
 
     fn go_mod(&self) -> &'static str {
@@ -226,7 +222,7 @@ fn watch(child: Child, name: &str) -> Result<Output, Error> {
                 let _ = write!(io::stderr(), "\r  {name}: {seconds} s ...");
             }
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                say(&format!("  {name}: {seconds} s ..."))
+                say(&format!("  {name}: {seconds} s ..."));
             }
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
                 return Err(io::Error::other("the waiting thread ended"))

@@ -18,7 +18,7 @@ use crate::{
 
 /// How long one process may take to become ready. A machine that compiles on
 /// all cores at the same time is slow.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The ports of one control plane.
 #[derive(Debug, Clone, Copy)]

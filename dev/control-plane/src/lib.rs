@@ -39,3 +39,17 @@ fn tail(text: &str, lines: usize) -> String {
         .unwrap_or_default()
         .join("\n")
 }
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |index: u8| {
+        DIGITS
+            .get(usize::from(index))
+            .copied()
+            .map_or('0', char::from)
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}

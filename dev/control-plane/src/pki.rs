@@ -7,7 +7,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use crate::{Error, error::Context};
+use crate::{Error, error::Context, hex};
 
 /// The certificate authority that clients trust.
 #[derive(Debug, Clone)]
@@ -63,5 +63,5 @@ pub(crate) fn write(directory: &Path) -> Result<Authority, Error> {
 pub(crate) fn token() -> Result<String, Error> {
     let mut random = [0; 32];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| rcgen::Error::RingUnspecified)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random))
 }

@@ -1,5 +1,7 @@
 //! Starting and ending control planes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
