@@ -9,6 +9,9 @@
     reason = "a failed test may panic"
 )]
 
+mod attacks;
+mod manifests;
+mod policy;
 mod rules;
 mod schema;
 mod support;

@@ -1,8 +1,14 @@
-//! A control plane with the definition installed, and a namespace of one's own on it.
+//! A control plane with `deploy/` applied, a namespace of one's own on it, and people.
+
+use std::{
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use control_plane::ControlPlane;
 use http::Request;
-use kube::Client;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::{Api, Client, ResourceExt as _, api::PostParams};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -22,19 +28,187 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
 }
 
-static INSTALLED: OnceCell<()> = OnceCell::const_new();
+/// What kubectl said when it applied `deploy/`.
+static DEPLOYED: OnceCell<Output> = OnceCell::const_new();
 
-/// A fresh namespace on a control plane that knows `JiraCredential`.
+/// A fresh namespace on a control plane to which `deploy/` was applied as a person would.
 pub(crate) async fn context(prefix: &str) -> Context {
     let plane = ControlPlane::shared().await.unwrap();
-    INSTALLED
-        .get_or_init(async || plane.install_crds(CRD).await.unwrap())
-        .await;
+    DEPLOYED.get_or_init(async || deploy(plane).await).await;
     Context {
         plane,
         client: plane.client().unwrap(),
         namespace: plane.namespace(prefix).await.unwrap(),
     }
+}
+
+/// What kubectl said when it applied `deploy/`.
+pub(crate) async fn deployed() -> &'static Output {
+    let plane = ControlPlane::shared().await.unwrap();
+    DEPLOYED.get_or_init(async || deploy(plane).await).await
+}
+
+async fn deploy(plane: &'static ControlPlane) -> Output {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+    let mut kubectl = plane.kubectl();
+    kubectl.args(["apply", "-k", directory]);
+    let output = tokio::task::spawn_blocking(move || kubectl.output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Waits until the resource is served.
+    plane.install_crds(CRD).await.unwrap();
+    // The policy takes effect a moment after it was stored.
+    let client = plane.client().unwrap();
+    let namespace = plane.namespace("policy").await.unwrap();
+    let nobody = User::new(plane, &namespace, "nobody");
+    nobody
+        .may(
+            &client,
+            &["create"],
+            "jira-operator.dev",
+            "jiracredentials",
+            &[],
+        )
+        .await;
+    let object = credential("probe", password("login", &["target"]));
+    nobody
+        .is_answered(&object, |answer| {
+            answer.is_err_and(|message| message.contains(POLICY))
+        })
+        .await;
+    output
+}
+
+/// How the policy begins its refusals.
+pub(crate) const POLICY: &str = "ValidatingAdmissionPolicy 'jira-credential-operator'";
+
+/// A person with rights in one namespace.
+pub(crate) struct User {
+    name: String,
+    namespace: String,
+    /// Speaks for the person.
+    pub(crate) client: Client,
+}
+
+impl User {
+    /// Somebody without any right.
+    pub(crate) fn new(plane: &ControlPlane, namespace: &str, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            client: plane.user_client(name, &[]).unwrap(),
+        }
+    }
+
+    /// Somebody who may write `JiraCredentials` and nothing else.
+    pub(crate) async fn tenant(context: &Context, name: &str) -> Self {
+        let user = Self::new(context.plane, &context.namespace, name);
+        let verbs = ["get", "list", "create", "update", "patch", "delete"];
+        user.may(
+            &context.client,
+            &verbs,
+            "jira-operator.dev",
+            "jiracredentials",
+            &[],
+        )
+        .await;
+        user
+    }
+
+    /// Grants verbs on a resource, or on these names of it.
+    pub(crate) async fn may(
+        &self,
+        admin: &Client,
+        verbs: &[&str],
+        group: &str,
+        resource: &str,
+        names: &[&str],
+    ) {
+        let rule = json!({
+            "apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": names
+        });
+        let role: Role = from_value(json!({
+            "metadata": { "generateName": "granted-" }, "rules": [rule]
+        }));
+        let roles = Api::<Role>::namespaced(admin.clone(), &self.namespace);
+        let role = roles.create(&PostParams::default(), &role).await.unwrap();
+        let binding: RoleBinding = from_value(json!({
+            "metadata": { "generateName": "granted-" },
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role.name_any()
+            },
+            "subjects": [{
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": self.name
+            }]
+        }));
+        let bindings = Api::<RoleBinding>::namespaced(admin.clone(), &self.namespace);
+        bindings
+            .create(&PostParams::default(), &binding)
+            .await
+            .unwrap();
+    }
+
+    /// Grants verbs on these Secrets.
+    pub(crate) async fn may_secrets(&self, admin: &Client, verbs: &[&str], names: &[&str]) {
+        self.may(admin, verbs, "", "secrets", names).await;
+    }
+
+    /// Tries to create the object, for show, until the answer is the expected one: new rights
+    /// take a moment.
+    pub(crate) async fn is_answered(
+        &self,
+        object: &Value,
+        expected: impl Fn(Result<Value, String>) -> bool,
+    ) {
+        eventually(async || {
+            let answer = create(&self.client, &self.namespace, object, true).await;
+            let text = format!("{answer:?}");
+            if expected(answer) { Ok(()) } else { Err(text) }
+        })
+        .await;
+    }
+
+    /// The policy refuses the object, with these words.
+    pub(crate) async fn is_refused(&self, object: &Value, words: &[&str]) {
+        self.is_answered(object, |answer| {
+            answer.is_err_and(|message| {
+                message.contains(POLICY) && words.iter().all(|word| message.contains(word))
+            })
+        })
+        .await;
+    }
+
+    /// The object is accepted.
+    pub(crate) async fn is_accepted(&self, object: &Value) {
+        self.is_answered(object, |answer| answer.is_ok()).await;
+    }
+}
+
+/// Asks until there is no complaint left, for at most half a minute.
+pub(crate) async fn eventually(ask: impl AsyncFn() -> Result<(), String>) {
+    let begun = Instant::now();
+    while let Err(complaint) = ask().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "still: {complaint}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// A spec that reads one Secret and publishes to targets.
+pub(crate) fn password(source: &str, targets: &[&str]) -> Value {
+    let targets: Vec<Value> = targets.iter().map(|name| json!({ "name": name })).collect();
+    json!({
+        "site": "https://jira.corp.example",
+        "auth": { "basic": { "secretRef": { "name": source } } },
+        "targets": targets
+    })
 }
 
 /// A `JiraCredential` of this name and spec.

@@ -1,0 +1,159 @@
+//! `deploy/` as a cluster takes it.
+
+use jira_credential_operator::api::JiraCredential;
+use k8s_openapi::api::{
+    authorization::v1::SelfSubjectAccessReview,
+    core::v1::{Event, Pod},
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+use serde_json::json;
+
+use crate::support::{context, deployed, eventually};
+
+const OPERATOR: &str = "jira-credential-operator";
+
+#[tokio::test]
+async fn applying_it_needs_no_explanation() {
+    let output = deployed().await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.is_empty(), "{said}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("deployment.apps/"),
+        "{output:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_operators_pod_passes_the_restricted_pod_security_of_its_namespace() {
+    let client = context("pod").await.client;
+    let pods = Api::<Pod>::namespaced(client.clone(), OPERATOR);
+    let events = Api::<Event>::namespaced(client, OPERATOR);
+    eventually(async || {
+        let pods = pods.list(&ListParams::default()).await.unwrap();
+        let refusals = events.list(&ListParams::default()).await.unwrap();
+        let refusals = refusals
+            .items
+            .iter()
+            .filter(|event| event.reason.as_deref() == Some("FailedCreate"));
+        if pods.items.is_empty() {
+            return Err(format!(
+                "no pod: {:?}",
+                refusals.map(|event| &event.message).collect::<Vec<_>>()
+            ));
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_operator_may_do_its_work_and_nothing_else() {
+    let test = context("rbac").await;
+    let operator = test
+        .plane
+        .service_account_client(OPERATOR, OPERATOR)
+        .await
+        .unwrap();
+    let reviews = Api::<SelfSubjectAccessReview>::all(operator);
+    let may = async |verb: &str, resource: &str| {
+        let (group, resource) = resource.split_once('/').unwrap();
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let review = serde_json::from_value(json!({
+            "metadata": {},
+            "spec": { "resourceAttributes": {
+                "namespace": test.namespace, "verb": verb, "group": group,
+                "resource": resource, "subresource": subresource
+            } }
+        }))
+        .unwrap();
+        let review = reviews
+            .create(&PostParams::default(), &review)
+            .await
+            .unwrap();
+        review.status.is_some_and(|status| status.allowed)
+    };
+    for (resource, allowed, refused) in [
+        (
+            "jira-operator.dev/jiracredentials",
+            &["get", "list", "watch"][..],
+            &["create", "update", "patch", "delete"][..],
+        ),
+        (
+            "jira-operator.dev/jiracredentials/status",
+            &["patch"],
+            &["update", "get"],
+        ),
+        (
+            "/secrets",
+            &["get", "list", "watch", "create", "patch", "delete"],
+            &["update", "deletecollection"],
+        ),
+        (
+            "/configmaps",
+            &["get"],
+            &["list", "watch", "create", "update", "patch", "delete"],
+        ),
+        (
+            "events.k8s.io/events",
+            &["create"],
+            &["list", "update", "delete"],
+        ),
+        ("/pods", &[], &["get", "list", "create"]),
+        ("apps/deployments", &[], &["get", "list", "patch"]),
+        (
+            "rbac.authorization.k8s.io/roles",
+            &[],
+            &["get", "create", "bind", "escalate"],
+        ),
+    ] {
+        for verb in allowed {
+            assert!(
+                may(verb, resource).await,
+                "the operator may not {verb} {resource}"
+            );
+        }
+        for verb in refused {
+            assert!(
+                !may(verb, resource).await,
+                "the operator may {verb} {resource}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_examples_apply() {
+    let test = context("examples").await;
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/examples")).unwrap()
+    {
+        let mut kubectl = test.plane.kubectl();
+        kubectl.args([
+            "apply",
+            "--validate=strict",
+            "--namespace",
+            &test.namespace,
+            "-f",
+        ]);
+        let output = kubectl.arg(file.unwrap().path()).output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+    }
+    let created = Api::<JiraCredential>::namespaced(test.client, &test.namespace);
+    for object in created.list(&ListParams::default()).await.unwrap() {
+        names.extend(
+            object
+                .spec
+                .auth
+                .method()
+                .map(|method| format!("{:?}", method.name())),
+        );
+    }
+    names.sort();
+    assert_eq!(names, ["ApiToken", "Basic", "PersonalAccessToken"]);
+}
