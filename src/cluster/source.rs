@@ -45,7 +45,7 @@ const FORBIDDEN_TYPES: [&str; 4] = [
 ];
 
 /// The Secrets that a spec reads from, each once.
-pub fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
+pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     let ca = spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref());
     let auth = match spec.auth.method() {
         Some(Method::ApiToken(token)) => vec![
@@ -72,7 +72,7 @@ struct Secrets(Vec<Secret>);
 ///
 /// # Errors
 /// Outer: the API server could not be asked. Inner: what it holds is no credential.
-pub async fn read(
+pub(super) async fn read(
     cluster: &Cluster,
     namespace: &str,
     spec: &JiraCredentialSpec,

@@ -42,6 +42,7 @@ pub enum Known {
 #[derive(Debug)]
 pub struct VersionIndex {
     inner: Mutex<Inner>,
+    referred: watch::Sender<bool>,
     listed: watch::Sender<bool>,
 }
 
@@ -61,14 +62,33 @@ struct Entry {
 
 impl Default for VersionIndex {
     fn default() -> Self {
-        Self { inner: Mutex::default(), listed: watch::Sender::new(false) }
+        Self {
+            inner: Mutex::default(),
+            referred: watch::Sender::new(false),
+            listed: watch::Sender::new(false),
+        }
     }
 }
 
 impl VersionIndex {
+    /// All credentials are known, and with them everything that is referred to.
+    pub fn references_known(&self) {
+        self.referred.send_replace(true);
+    }
+
+    /// Waits until all credentials are known.
+    pub async fn references(&self) {
+        // The sender lives as long as self: there is always an answer.
+        let _ = self.referred.subscribe().wait_for(|known| *known).await;
+    }
+
+    /// The credentials that refer to anything.
+    pub fn referring(&self) -> Vec<Key> {
+        self.lock().references.keys().cloned().collect()
+    }
+
     /// Waits until the first list of Secrets is complete.
     pub async fn listed(&self) {
-        // The sender lives as long as self: there is always an answer.
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 

@@ -40,6 +40,9 @@ const REFUSED_WRITE: TimeDelta = TimeDelta::minutes(5);
 /// Another credential is sending the same password: its answer will be there soon.
 const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 
+/// A person may have another credential with the same password tried again.
+const PEER_SETTLES: TimeDelta = TimeDelta::seconds(60);
+
 /// Concludes a pass in which no step is left. `recorded` is the status as it stood when the pass
 /// began.
 pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
@@ -202,8 +205,10 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         if facts.targets.iter().any(|target| matches!(target.state, TargetState::Refused(_))) {
             times.push(later(facts.now, REFUSED_WRITE));
         }
-        if facts.peer == Peer::InFlight {
-            times.push(later(facts.now, PEER_ANSWERS));
+        match facts.peer {
+            Peer::Silent => {}
+            Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),
+            Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
         }
     }
     times.extend(facts.proof_is_stale_from().filter(|_| facts.status.attempt.is_some()));

@@ -28,8 +28,11 @@ fn finding(status: ConditionStatus, reason: Reason, message: impl Into<String>) 
 
 /// Whether Jira accepts the credential.
 pub fn valid(facts: &Facts) -> Finding {
-    use ConditionStatus::{False, True, Unknown};
-    let Some(attempt) = facts.attempt() else { return without_attempt(facts) };
+    use ConditionStatus::{False, Unknown};
+    let refused_elsewhere = refused_for_another(facts);
+    let Some(attempt) = facts.attempt() else {
+        return refused_elsewhere.unwrap_or_else(|| without_attempt(facts));
+    };
     let reason = attempt.reason.unwrap_or(Reason::NotYetProven);
     match attempt.outcome {
         AttemptOutcome::Refused => {
@@ -42,6 +45,9 @@ pub fn valid(facts: &Facts) -> Finding {
             Finding { status: False, reason, message: refusal_message(facts, reason) }
         }
         AttemptOutcome::Unconfirmed => finding(Unknown, Reason::Confirming, message::confirming(facts)),
+        AttemptOutcome::Started | AttemptOutcome::Interrupted if refused_elsewhere.is_some() => {
+            refused_elsewhere.unwrap_or_else(|| without_attempt(facts))
+        }
         AttemptOutcome::NoVerdict | AttemptOutcome::Started | AttemptOutcome::Interrupted
             if still_proven(facts) =>
         {
@@ -60,26 +66,28 @@ pub fn valid(facts: &Facts) -> Finding {
                 Reason::RateLimited | Reason::SiteUnavailable => reason,
                 _ => Reason::NotYetProven,
             };
-            let status = if facts.is_proven() && facts.status.last_validated_time.is_none() { True } else { Unknown };
-            Finding { status, reason, message }
+            Finding { status: Unknown, reason, message }
         }
     }
 }
 
+/// A refusal of a password counts for every credential that would send the same.
+fn refused_for_another(facts: &Facts) -> Option<Finding> {
+    let Peer::Refused(reason) = facts.peer else { return None };
+    let text = format!(
+        "Jira refused the same user name and password for another JiraCredential; they were not sent again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to try all the same. {}",
+        message::still(facts)
+    );
+    Some(finding(ConditionStatus::False, reason, text))
+}
+
 fn without_attempt(facts: &Facts) -> Finding {
-    use ConditionStatus::{False, Unknown};
+    use ConditionStatus::Unknown;
     if still_proven(facts) {
         return accepted(facts);
     }
-    match facts.peer {
-        Peer::Refused(reason) if !facts.is_proven() => {
-            let text = "Jira refused the same user name and password for another JiraCredential; they were not sent again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to try all the same.";
-            return finding(False, reason, format!("{text} {}", message::still(facts)));
-        }
-        Peer::Interrupted if !facts.is_proven() => {
-            return finding(Unknown, Reason::NotYetProven, message::interrupted(facts));
-        }
-        Peer::Silent | Peer::InFlight | Peer::Interrupted | Peer::Refused(_) => {}
+    if facts.peer == Peer::Interrupted && !facts.is_proven() {
+        return finding(Unknown, Reason::NotYetProven, message::interrupted(facts));
     }
     if matches!((facts.cooling_until, proof(facts)), (Some(_), Proof::At(_))) {
         let host = message::host(facts);

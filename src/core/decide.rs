@@ -121,8 +121,9 @@ fn due_by_record(facts: &Facts) -> Proof {
         _ if facts.happened.attempt_recorded => return Proof::Due,
         Peer::InFlight => return Proof::NotByItself,
         _ if asked => return Proof::Due,
-        Peer::Interrupted | Peer::Refused(_) => return Proof::NotByItself,
-        Peer::Silent => {}
+        Peer::Refused(_) => return Proof::NotByItself,
+        Peer::Interrupted if !facts.is_proven() => return Proof::NotByItself,
+        Peer::Interrupted | Peer::Silent => {}
     }
     let regular = || facts.next_proof().map_or(Proof::Due, at);
     match facts.attempt() {

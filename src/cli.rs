@@ -1,0 +1,207 @@
+//! The command line. Every flag has an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+
+use crate::clock::Clock;
+use crate::controller::{Operator, OperatorConfig};
+use crate::crd;
+use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
+use crate::ops::http::{serve_health, serve_metrics};
+use crate::ops::metrics::Metrics;
+use crate::ops::telemetry::{self, LogFormat};
+
+/// Keeps Jira credentials alive: proves them, publishes them as Secrets, flags what is to be
+/// rotated.
+#[derive(Debug, Parser)]
+#[command(name = "jira-credential-operator", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinition.
+    Crd,
+    /// Print the version.
+    Version,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Namespace of the operator, where it keeps the key of its fingerprints.
+    #[arg(long, env = "JCO_NAMESPACE", default_value = "jira-credential-operator")]
+    namespace: String,
+    /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
+    #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
+    cloud_hosts: Vec<String>,
+    /// Hosts of Data Center sites that credentials may be sent to, in the same form.
+    #[arg(long, env = "JCO_ALLOWED_HOSTS", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+    /// Exceptions to the refusal of loopback, link-local and (for Cloud) private addresses:
+    /// addresses or networks such as 10.1.0.0/16.
+    #[arg(long, env = "JCO_ALLOWED_ADDRESSES", value_delimiter = ',')]
+    allowed_addresses: Vec<String>,
+    /// PEM file with certificate authorities to trust beside those of the system.
+    #[arg(long, env = "JCO_EXTRA_CA_FILE")]
+    extra_ca_file: Option<PathBuf>,
+    /// Prefixes of labels and annotations that targets may have.
+    #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/"])]
+    allowed_metadata_keys: Vec<String>,
+    /// Credentials that are worked on at a time.
+    #[arg(long, env = "JCO_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    max_concurrent_reconciles: u16,
+    /// Calls to one Jira site at a time.
+    #[arg(long, env = "JCO_MAX_CONCURRENT_CALLS_PER_SITE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    max_concurrent_calls_per_site: u16,
+    /// Address of /metrics.
+    #[arg(long, env = "JCO_METRICS_BIND_ADDRESS", default_value = ":8080", value_parser = bind_address)]
+    metrics_bind_address: SocketAddr,
+    /// Address of /healthz and /readyz.
+    #[arg(long, env = "JCO_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = bind_address)]
+    health_probe_bind_address: SocketAddr,
+    /// How log lines look.
+    #[arg(long, env = "JCO_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// error, warn, info, debug or trace. Libraries never say more than warnings.
+    #[arg(long, env = "JCO_LOG_LEVEL", default_value_t = Level::INFO)]
+    log_level: Level,
+}
+
+/// `:8080` means every address of the machine, as in Kubernetes' own programs.
+fn bind_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| "write ADDRESS:PORT or :PORT".to_owned())
+}
+
+/// Why the process failed, in one sentence for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cause}")]
+pub struct Failure {
+    what: &'static str,
+    cause: String,
+}
+
+fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Failure {
+    move |cause| Failure { what, cause: cause.to_string() }
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// When the operator cannot start.
+    pub async fn execute(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(args) => args.run().await,
+            Command::Crd => {
+                print!("{}", crd::yaml().map_err(failed("the CustomResourceDefinition"))?);
+                Ok(())
+            }
+            Command::Version => {
+                println!("jira-credential-operator {}", env!("CARGO_PKG_VERSION"));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl RunArgs {
+    async fn run(self) -> Result<(), Failure> {
+        telemetry::start(self.log_format, self.log_level);
+        let config = self.config()?;
+        let shutdown = shutdown_signal()?;
+        let metrics = Arc::new(Metrics::default());
+        serve_metrics(self.metrics_bind_address, metrics.clone())
+            .await
+            .map_err(failed("--metrics-bind-address"))?;
+        let started: Arc<std::sync::OnceLock<Arc<Operator>>> = Arc::default();
+        let watched = started.clone();
+        let ready = move || watched.get().is_some_and(|operator| operator.is_ready());
+        serve_health(self.health_probe_bind_address, Arc::new(ready))
+            .await
+            .map_err(failed("--health-probe-bind-address"))?;
+        let client = kube::Client::try_default().await.map_err(failed("the Kubernetes client"))?;
+        let operator = tokio::select! {
+            operator = Operator::new(config, client, Clock::system(), metrics) => operator,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let operator = operator.map_err(failed("the operator cannot start"))?;
+        let _ = started.set(operator.clone());
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+        operator.run(shutdown, futures::stream::pending()).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn config(&self) -> Result<OperatorConfig, Failure> {
+        let extra_ca_pem = match &self.extra_ca_file {
+            Some(path) => Some(std::fs::read(path).map_err(failed("--extra-ca-file"))?),
+            None => None,
+        };
+        Ok(OperatorConfig {
+            namespace: self.namespace.clone(),
+            hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
+                .map_err(failed("the lists of hosts"))?,
+            jira: JiraConfig {
+                addresses: AddressPolicy::parse(&self.allowed_addresses)
+                    .map_err(failed("--allowed-addresses"))?,
+                extra_ca_pem,
+                concurrency: usize::from(self.max_concurrent_calls_per_site),
+                ..JiraConfig::default()
+            },
+            allowed_metadata_keys: self
+                .allowed_metadata_keys
+                .iter()
+                .filter(|prefix| !prefix.is_empty())
+                .cloned()
+                .collect(),
+            max_concurrent_reconciles: self.max_concurrent_reconciles,
+        })
+    }
+}
+
+/// A token that SIGTERM or an interrupt cancels. Signals are heard from the first moment on,
+/// while the process still waits for the API server, too.
+fn shutdown_signal() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("signals"))?;
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: passes under way are finished first");
+        cancel.cancel();
+    });
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_port_alone_is_an_address() {
+        assert_eq!(bind_address(":8080").unwrap().port(), 8080);
+        assert!(bind_address("127.0.0.1:0").unwrap().ip().is_loopback());
+        assert!(bind_address("8080").is_err());
+    }
+}

@@ -1,0 +1,334 @@
+//! One pass over one credential: observe, then decide and act until no step is left, conclude.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::Operator;
+use super::passwords::Settled;
+use crate::api::{
+    Attempt, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion,
+};
+use crate::cluster::{
+    ClusterError, Known, Material, Observed, Publication, Published, Surroundings, observe,
+};
+use crate::core::conclude::{Conclusion, conclude};
+use crate::core::decide::{Answer, Publish, Step, decide};
+use crate::core::facts::{Facts, Plan};
+use crate::core::judge::Judgement;
+use crate::core::problem::{Periods, SpecProblem, check_metadata};
+use crate::core::site::Site;
+use crate::jira::Credential;
+use crate::render::{Proven, standard};
+
+/// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
+/// proof. More steps would mean that a step changes nothing.
+const MOST_STEPS: usize = 64;
+
+/// Rounds that a pass may begin anew because somebody changed the object meanwhile.
+const MOST_ROUNDS: usize = 5;
+
+/// How often a status that tells of a probe is tried against an unavailable API server: the
+/// next pass would have to probe again.
+const STATUS_TRIES: u32 = 6;
+
+/// How a round ended.
+enum Round {
+    /// With this wait until the next pass.
+    Done(Duration),
+    /// The object has changed: look at it afresh.
+    Outdated,
+}
+
+impl Operator {
+    /// Performs one pass. Returns when the next one is due.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked; the pass is repeated later.
+    pub async fn pass(&self, object: &JiraCredential) -> Result<Duration, ClusterError> {
+        let mut fresh: Option<JiraCredential> = None;
+        for _ in 0..MOST_ROUNDS {
+            let object = fresh.as_ref().unwrap_or(object);
+            match self.round(object).await? {
+                Round::Done(wake) => return Ok(wake),
+                Round::Outdated => {}
+            }
+            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+            fresh = self.cluster.credential(&namespace, &name).await?;
+            if fresh.is_none() {
+                break;
+            }
+        }
+        Ok(Duration::from_secs(1))
+    }
+
+    async fn round(&self, object: &JiraCredential) -> Result<Round, ClusterError> {
+        let Observed { mut facts, material } = self.look(object).await?;
+        let recorded = facts.status.clone();
+        // The object as it stands on the cluster, our own writes of this pass included.
+        let mut current = object.clone();
+        for _ in 0..MOST_STEPS {
+            let Some(step) = decide(&facts) else { break };
+            let answer = match self.act(step, &facts, material.as_ref(), &mut current).await {
+                Ok(answer) => answer,
+                Err(ClusterError::Conflict) => return Ok(Round::Outdated),
+                // Gone with its credential.
+                Err(ClusterError::NotFound) => return Ok(Round::Done(Duration::from_secs(60))),
+                Err(error) => return Err(error),
+            };
+            facts = facts.absorb(answer);
+        }
+        self.report(&facts);
+        let conclusion = conclude(&facts, &recorded);
+        self.write_down(current, &facts, conclusion).await
+    }
+
+    async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
+        let plan = self.plan(&object.spec);
+        let cooling_until = plan.as_ref().ok().and_then(|plan| self.jira.cooling_until(&plan.site));
+        let uid = object.uid().unwrap_or_default();
+        let around = Surroundings {
+            now: self.clock.now(),
+            plan,
+            cooling_until,
+            peer: &|fingerprint| self.passwords.look(fingerprint, &uid),
+            older_claim: &|target| self.older_claim(object, target),
+        };
+        observe(&self.cluster, &self.index, &self.key, object, around).await
+    }
+
+    fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecProblem> {
+        let method = spec.auth.method().ok_or(SpecProblem::NoMethod)?;
+        let site = Site::of(spec)?;
+        self.config.hosts.check(&site).map_err(|refusal| {
+            SpecProblem::HostNotAllowed(format!("spec.site {}: {refusal}", site.host))
+        })?;
+        let periods = Periods::of(spec)?;
+        check_metadata(spec, &self.config.allowed_metadata_keys)?;
+        Ok(Plan {
+            method: method.name(),
+            site,
+            periods,
+            issued_at: method.issued_at(),
+            expires_at: method.expires_at(),
+        })
+    }
+
+    /// Performs one step: the one place where Jira and the cluster meet.
+    async fn act(
+        &self,
+        step: Step,
+        facts: &Facts,
+        material: Option<&Material>,
+        current: &mut JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        match step {
+            Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
+            Step::Prove => Ok(self.prove(facts, material).await),
+            Step::Publish(publish) => self.publish(&publish, facts, material, current).await,
+            Step::Retract(old) => self.retract(&old, current).await,
+        }
+    }
+
+    async fn record_attempt(
+        &self,
+        attempt: Attempt,
+        facts: &Facts,
+        current: &mut JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
+        if let Err(peer) = self.passwords.claim(print, uid, facts.renew_requested()) {
+            return Ok(Answer::AttemptNotOurs(peer));
+        }
+        let status =
+            JiraCredentialStatus { attempt: Some(attempt.clone()), ..facts.status.clone() };
+        match self.cluster.write_status(current, &status).await {
+            Ok(written) => {
+                self.remember(&written);
+                *current = written;
+                Ok(Answer::AttemptRecorded(attempt))
+            }
+            Err(error) => {
+                // Nothing was sent.
+                self.passwords.settle(print, uid, Settled::Free);
+                Err(error)
+            }
+        }
+    }
+
+    async fn prove(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        use crate::core::answer::{Outage, Verdict};
+        let (Ok(plan), Some(material)) = (&facts.plan, material) else {
+            // decide never asks for a proof of what was not read.
+            return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
+        };
+        let user = material.user.clone().unwrap_or_default();
+        let credential = match plan.method {
+            MethodName::ApiToken | MethodName::Basic => {
+                Credential::Basic { user, secret: material.secret.clone() }
+            }
+            MethodName::PersonalAccessToken => Credential::Bearer(material.secret.clone()),
+        };
+        let verdict =
+            self.jira.whoami(&plan.site, material.ca_pem.as_deref(), &credential).await;
+        if plan.method == MethodName::Basic {
+            self.settle(facts, &verdict);
+        }
+        Answer::Proved(verdict)
+    }
+
+    /// Lets the other credentials with the same password know.
+    fn settle(&self, facts: &Facts, verdict: &crate::core::answer::Verdict) {
+        let Some(print) = facts.fingerprint() else { return };
+        let settled = match facts.judge(verdict) {
+            Judgement::Refused(cause @ crate::core::judge::Cause::Jira(_)) => {
+                Settled::Refused(cause.reason())
+            }
+            Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
+                Settled::Interrupted
+            }
+            Judgement::Accepted(_)
+            | Judgement::Refused(_)
+            | Judgement::Unconfirmed(_)
+            | Judgement::NoVerdict(_)
+            | Judgement::NotAllowed(_) => Settled::Free,
+        };
+        self.passwords.settle(print.as_str(), &facts.object.uid, settled);
+    }
+
+    async fn publish(
+        &self,
+        publish: &Publish,
+        facts: &Facts,
+        material: Option<&Material>,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        let (Ok(plan), Some(material), Some(target)) =
+            (&facts.plan, material, facts.targets.get(publish.index))
+        else {
+            return Ok(Answer::WriteRefused(publish.index, "nothing to write".into()));
+        };
+        let contents = standard(&Proven {
+            method: plan.method,
+            url: &plan.site.base,
+            user: material.user.as_deref(),
+            secret: &material.secret,
+            account: &publish.account.id,
+            expires_at: plan.expires_at,
+        });
+        let publication = Publication {
+            owner: current,
+            target: &target.target,
+            contents: &contents,
+            digest: &publish.digest,
+            allowed_keys: &self.config.allowed_metadata_keys,
+        };
+        Ok(match self.cluster.publish(&publication, publish.holds.as_deref()).await {
+            Ok(Published::Written(version)) => {
+                self.learn(&facts.object.namespace, &version);
+                Answer::Written(publish.index, version)
+            }
+            Ok(Published::Held(holder, version)) => {
+                self.learn(&facts.object.namespace, &version);
+                Answer::Held(publish.index, holder, version)
+            }
+            Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
+            Err(error) => return Err(error),
+        })
+    }
+
+    async fn retract(
+        &self,
+        old: &TargetVersion,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        self.cluster.retract(current, old).await?;
+        Ok(Answer::Retracted(old.name.clone()))
+    }
+
+    fn learn(&self, namespace: &str, version: &TargetVersion) {
+        let known = Known::Present {
+            uid: version.uid.clone(),
+            resource_version: version.resource_version.clone(),
+        };
+        self.index.learn_from_write(namespace, &version.name, known);
+    }
+
+    /// Writes the status if it differs, then tells what changed.
+    async fn write_down(
+        &self,
+        mut current: JiraCredential,
+        facts: &Facts,
+        conclusion: Conclusion,
+    ) -> Result<Round, ClusterError> {
+        let wake = Round::Done(conclusion.wake.to_std().unwrap_or(Duration::from_secs(1)));
+        let stored = current.status.clone().unwrap_or_default();
+        if stored == conclusion.status || facts.object.deleting {
+            return Ok(wake);
+        }
+        let tries = if facts.happened.judgement.is_some() { STATUS_TRIES } else { 1 };
+        let mut tried = 0;
+        loop {
+            match self.cluster.write_status(&current, &conclusion.status).await {
+                Ok(written) => {
+                    self.remember(&written);
+                    break;
+                }
+                Err(ClusterError::NotFound) => return Ok(wake),
+                // Somebody touched the object. If it was not the status, what we found still
+                // holds, and a probe need not be repeated.
+                Err(ClusterError::Conflict) => {
+                    let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+                    match self.cluster.credential(namespace, name).await? {
+                        Some(fresh)
+                            if fresh.uid() == current.uid()
+                                && fresh.status.clone().unwrap_or_default() == stored =>
+                        {
+                            current = fresh;
+                        }
+                        Some(_) => return Ok(Round::Outdated),
+                        None => return Ok(wake),
+                    }
+                }
+                Err(error) => {
+                    tried += 1;
+                    if tried >= tries {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(Duration::from_millis(250 << tried)).await;
+                }
+            }
+        }
+        for notice in &conclusion.events {
+            if let Err(error) = self.cluster.tell(&current, notice, facts.now).await {
+                tracing::warn!(%error, reason = ?notice.reason, "an event could not be published");
+            }
+        }
+        Ok(wake)
+    }
+
+    /// One line of log and one metric per probe.
+    fn report(&self, facts: &Facts) {
+        let Some(judgement) = &facts.happened.judgement else { return };
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        let method = facts.plan.as_ref().ok().map(|plan| plan.method);
+        match judgement {
+            Judgement::Accepted(_) => tracing::debug!(namespace, name, ?method, "accepted"),
+            Judgement::Refused(cause) => {
+                let reason = cause.reason();
+                self.metrics.authentication_failed(reason);
+                tracing::warn!(namespace, name, ?method, ?reason, "authentication failed");
+            }
+            Judgement::Unconfirmed(refusal) => {
+                self.metrics.authentication_failed(crate::api::Reason::Confirming);
+                tracing::warn!(namespace, name, ?method, ?refusal, "authentication failed; it will be confirmed");
+            }
+            Judgement::NoVerdict(outage) => {
+                tracing::warn!(namespace, name, ?method, ?outage, "Jira could not be asked");
+            }
+            Judgement::NotAllowed(forbidden) => {
+                tracing::warn!(namespace, name, ?method, ?forbidden, "the site's address is not allowed");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Who has sent which password, across all credentials: Jira counts refusals, so the same
+//! password must not be tried once per object.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::api::{AttemptOutcome, JiraCredentialStatus, MethodName, Reason};
+use crate::core::facts::Peer;
+use crate::core::fingerprint::Fingerprint;
+
+/// The passwords that were sent and not accepted, by their fingerprint.
+#[derive(Debug, Default)]
+pub(super) struct Passwords(Mutex<HashMap<String, Sent>>);
+
+#[derive(Debug)]
+struct Sent {
+    uid: String,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    InFlight,
+    Interrupted,
+    Refused(Reason),
+}
+
+impl Passwords {
+    /// What others know of a password.
+    pub(super) fn look(&self, fingerprint: &Fingerprint, me: &str) -> Peer {
+        match self.lock().get(fingerprint.as_str()) {
+            Some(Sent { what: What::Refused(reason), .. }) => Peer::Refused(*reason),
+            Some(Sent { uid, what }) if uid != me => what.as_peer(),
+            Some(_) | None => Peer::Silent,
+        }
+    }
+
+    /// Claims the right to send a password. `asked`: a person wants it tried whatever is known.
+    pub(super) fn claim(&self, fingerprint: &str, me: &str, asked: bool) -> Result<(), Peer> {
+        let mut all = self.lock();
+        match all.get(fingerprint) {
+            Some(Sent { uid, what: What::InFlight }) if uid != me => return Err(Peer::InFlight),
+            Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
+            Some(Sent { what: What::Refused(reason), .. }) if !asked => {
+                return Err(Peer::Refused(*reason));
+            }
+            Some(_) | None => {}
+        }
+        all.insert(fingerprint.to_owned(), Sent { uid: me.to_owned(), what: What::InFlight });
+        Ok(())
+    }
+
+    /// Tells what became of a password that was sent.
+    pub(super) fn settle(&self, fingerprint: &str, me: &str, outcome: Settled) {
+        let mut all = self.lock();
+        let what = match outcome {
+            Settled::Free => {
+                all.remove(fingerprint);
+                return;
+            }
+            Settled::Interrupted => What::Interrupted,
+            Settled::Refused(reason) => What::Refused(reason),
+        };
+        all.insert(fingerprint.to_owned(), Sent { uid: me.to_owned(), what });
+    }
+
+    /// Takes in what the status of a credential tells: it outlives the process.
+    pub(super) fn note(&self, uid: &str, status: &JiraCredentialStatus) {
+        let Some(attempt) = &status.attempt else { return };
+        if status.method != Some(MethodName::Basic) {
+            return;
+        }
+        let what = match attempt.outcome {
+            AttemptOutcome::Refused => What::Refused(attempt.reason.unwrap_or(Reason::Rejected)),
+            AttemptOutcome::Started | AttemptOutcome::Interrupted => What::Interrupted,
+            AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => return,
+        };
+        // What this process knows itself is fresher than a status on its way through the watch.
+        self.lock()
+            .entry(attempt.fingerprint.clone())
+            .or_insert_with(|| Sent { uid: uid.to_owned(), what });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Sent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a password that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Settled {
+    /// Accepted, or not looked at: it may be sent again.
+    Free,
+    /// Nobody knows whether Jira counted it.
+    Interrupted,
+    /// Refused.
+    Refused(Reason),
+}
+
+impl What {
+    fn as_peer(self) -> Peer {
+        match self {
+            What::InFlight => Peer::InFlight,
+            What::Interrupted => Peer::Interrupted,
+            What::Refused(reason) => Peer::Refused(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_credential_sends_and_the_others_learn_from_it() {
+        let passwords = Passwords::default();
+        let print = Fingerprint::recorded("k0000:0");
+        assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+        assert_eq!(passwords.claim(print.as_str(), "b", true), Err(Peer::InFlight));
+        assert_eq!(passwords.look(&print, "b"), Peer::InFlight);
+        passwords.settle(print.as_str(), "a", Settled::Refused(Reason::Rejected));
+        let refused = Peer::Refused(Reason::Rejected);
+        assert_eq!(passwords.look(&print, "a"), refused);
+        assert_eq!(passwords.look(&print, "b"), refused);
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Err(refused));
+        assert_eq!(passwords.claim(print.as_str(), "b", true), Ok(()));
+        passwords.settle(print.as_str(), "b", Settled::Free);
+        assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the operator hears of: credentials, and the metadata of Secrets.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::channel::mpsc::UnboundedSender;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, ResourceExt};
+
+use super::{Operator, Watched};
+use crate::cluster::{Key, key_of, references};
+
+type Wake = UnboundedSender<ObjectRef<Watched>>;
+
+/// Load balancers drop a connection that is quiet for 240 s without a word; a watch ends earlier.
+const WATCH_SECONDS: u32 = 200;
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+impl Operator {
+    /// The credentials as they change, and a store of all of them.
+    pub(super) fn watch_credentials(
+        self: Arc<Self>,
+        wake: Wake,
+    ) -> (Store<Watched>, impl Stream<Item = Result<Watched, watcher::Error>> + Send + 'static) {
+        let (reader, writer) = reflector::store();
+        let api: Api<Watched> = Api::all(self.cluster.client());
+        let mut listed: HashSet<Key> = HashSet::new();
+        let stream = watcher(api, config())
+            .default_backoff()
+            .modify(|object| object.managed_fields_mut().clear())
+            .inspect_err(|error| tracing::warn!(%error, "the watch on JiraCredentials failed"))
+            .inspect_ok(move |event| self.hear_of_credential(event, &mut listed, &wake))
+            .reflect(writer)
+            .applied_objects();
+        (reader, stream)
+    }
+
+    fn hear_of_credential(
+        &self,
+        event: &Event<Watched>,
+        listed: &mut HashSet<Key>,
+        wake: &Wake,
+    ) {
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(object) | Event::Apply(object) => {
+                let key = key_of(object);
+                if let Ok(object) = &object.0 {
+                    let names = references(object);
+                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                    send(wake, self.index.refer(&key, &names));
+                    if let (Some(uid), Some(status)) = (object.uid(), &object.status) {
+                        self.passwords.note(&uid, status);
+                    }
+                }
+                listed.insert(key);
+            }
+            Event::InitDone => {
+                for key in self.index.referring() {
+                    if !listed.contains(&key) {
+                        self.forget(&key, wake);
+                    }
+                }
+                listed.clear();
+                self.index.references_known();
+            }
+            Event::Delete(object) => self.forget(&key_of(object), wake),
+        }
+    }
+
+    fn forget(&self, key: &Key, wake: &Wake) {
+        send(wake, self.index.refer(key, &[]));
+        self.written().remove(key);
+    }
+
+    /// Follows the metadata of all Secrets; keeps versions of those that are referred to.
+    pub(super) async fn watch_secrets(self: Arc<Self>, wake: Wake) {
+        // Before the credentials are known nobody refers to anything.
+        self.index.references().await;
+        let api: Api<PartialObjectMeta<Secret>> = Api::all(self.cluster.client());
+        let mut events = watcher(api, config()).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => send(&wake, self.hear_of_secret(event)),
+                Err(error) => tracing::warn!(%error, "the watch on Secrets failed"),
+            }
+        }
+    }
+
+    fn hear_of_secret(&self, event: Event<PartialObjectMeta<Secret>>) -> Vec<Key> {
+        match event {
+            Event::Init => {
+                self.index.list_begins();
+                Vec::new()
+            }
+            Event::InitApply(secret) | Event::Apply(secret) => {
+                let uid = secret.uid().unwrap_or_default();
+                let version = secret.resource_version().unwrap_or_default();
+                self.index.shown(key_of(&secret), uid, version)
+            }
+            Event::InitDone => self.index.list_ends(),
+            Event::Delete(secret) => {
+                self.index.gone(&key_of(&secret), &secret.uid().unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn send(wake: &Wake, keys: Vec<Key>) {
+    for key in keys {
+        // The receiver goes at shutdown only.
+        let _ = wake.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+}

@@ -1,0 +1,160 @@
+//! Metrics. No label holds an account, a path or a token. The series of a credential are read
+//! from the store when they are asked for, so that they vanish with the object.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use kube::ResourceExt;
+use kube::runtime::reflector::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason};
+use crate::controller::Watched;
+use crate::core::conditions::condition;
+
+type Outcome = [(&'static str, &'static str); 1];
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Call {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+type Seconds = Family<Call, Histogram, fn() -> Histogram>;
+
+/// All metrics of the operator.
+pub struct Metrics {
+    registry: Registry,
+    probes: Family<Outcome, Counter>,
+    calls: Seconds,
+    passes: Family<Outcome, Counter>,
+    pass_seconds: Histogram,
+    failures: Family<[(&'static str, String); 1], Counter>,
+    store: Arc<OnceLock<Store<Watched>>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let store = Arc::new(OnceLock::new());
+        let mut registry = Registry::with_prefix("jira_credential");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        let metrics = Self {
+            probes: Family::default(),
+            calls: Family::new_with_constructor(call_seconds),
+            passes: Family::default(),
+            pass_seconds: call_seconds(),
+            failures: Family::default(),
+            store: store.clone(),
+            registry: Registry::default(),
+        };
+        registry.register("probes", "Probes of /myself by verdict", metrics.probes.clone());
+        registry.register("jira_request_duration_seconds", "Calls to Jira", metrics.calls.clone());
+        registry.register("reconcile", "Passes by outcome", metrics.passes.clone());
+        registry.register("reconcile_duration_seconds", "Time of a pass", metrics.pass_seconds.clone());
+        registry.register("auth_failures", "Refusals by reason", metrics.failures.clone());
+        registry.register_collector(Box::new(Credentials(store)));
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// The text that a scrape gets.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded, which would be a bug.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// From now on the credentials of this store are shown.
+    pub fn show_credentials(&self, store: Store<Watched>) {
+        let _ = self.store.set(store);
+    }
+
+    /// A pass has ended.
+    pub fn passed(&self, well: bool, took: Duration) {
+        let outcome = if well { "success" } else { "error" };
+        self.passes.get_or_create(&[("outcome", outcome)]).inc();
+        self.pass_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Jira refused a credential.
+    pub fn authentication_failed(&self, reason: Reason) {
+        self.failures.get_or_create(&[("reason", format!("{reason:?}"))]).inc();
+    }
+}
+
+impl crate::jira::Observer for Metrics {
+    fn call(&self, operation: &'static str, outcome: &'static str, seconds: f64) {
+        self.probes.get_or_create(&[("verdict", outcome)]).inc();
+        self.calls.get_or_create(&Call { operation, outcome }).observe(seconds);
+    }
+}
+
+fn call_seconds() -> Histogram {
+    Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0])
+}
+
+/// The series of the credentials, made when they are asked for.
+struct Credentials(Arc<OnceLock<Store<Watched>>>);
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credentials")
+    }
+}
+
+/// What is told of one credential: `None` leaves the series out.
+type Read = fn(&JiraCredentialStatus) -> Option<i64>;
+
+const SERIES: [(&str, &str, Read); 6] = [
+    ("ready", "1 when what pods mount is current and proven", |status| Some(holds(status, ConditionType::Ready))),
+    ("valid", "1 when Jira accepts the credential", |status| Some(holds(status, ConditionType::Valid))),
+    ("rotation_due", "1 when a person must rotate the credential", |status| Some(holds(status, ConditionType::RotationDue))),
+    ("expiration_timestamp_seconds", "End of life, where known", |status| seconds(status.expires_at)),
+    ("renewal_timestamp_seconds", "From when on a rotation is due", |status| seconds(status.rotation_due_time)),
+    ("last_validated_timestamp_seconds", "Last acceptance by Jira", |status| seconds(status.last_validated_time)),
+];
+
+fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
+    let found = condition(status, kind);
+    i64::from(found.is_some_and(|condition| condition.status == ConditionStatus::True))
+}
+
+fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
+    time.map(|time| time.timestamp())
+}
+
+impl Collector for Credentials {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(store) = self.0.get() else { return Ok(()) };
+        let objects = store.state();
+        for (name, help, read) in SERIES {
+            let gauge = ConstGauge::<i64>::new(0);
+            let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
+                let Some(value) = object.status.as_ref().and_then(read) else { continue };
+                let labels = labels(object);
+                let series = family.encode_family(&labels)?;
+                ConstGauge::new(value).encode(series)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn labels(object: &JiraCredential) -> [(&'static str, String); 2] {
+    [("namespace", object.namespace().unwrap_or_default()), ("name", object.name_any())]
+}
