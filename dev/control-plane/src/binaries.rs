@@ -1,9 +1,10 @@
 //! Finds the binaries of the control plane, or builds them once per user.
 
-use std::{env, path::PathBuf};
+use std::{env, ffi::OsStr, path::PathBuf};
 
 use crate::{
     Error,
+    error::Context as _,
     go_build::{Module, Target},
 };
 
@@ -86,7 +87,7 @@ pub fn ensure() -> Result<Binaries, Error> {
     let cache = cache_directory()?;
     let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
     let directory = match assets {
-        Some(directory) => complete(PathBuf::from(directory))?,
+        Some(directory) => complete(&directory)?,
         None => KUBERNETES.ensure(&cache)?,
     };
     let kstatus = KSTATUS.ensure(&cache)?.join("kstatus");
@@ -100,7 +101,9 @@ pub fn ensure() -> Result<Binaries, Error> {
 }
 
 /// A directory of ready-made binaries, if none is missing.
-fn complete(directory: PathBuf) -> Result<PathBuf, Error> {
+fn complete(directory: &OsStr) -> Result<PathBuf, Error> {
+    // They are started in another working directory.
+    let directory = std::path::absolute(directory).context("reading KUBEBUILDER_ASSETS")?;
     let missing = KUBERNETES
         .targets
         .iter()

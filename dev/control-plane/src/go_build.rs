@@ -130,7 +130,7 @@ impl Module {
             self.names(),
             begun.elapsed().as_secs()
         ));
-        fs::remove_dir_all(&source).context("removing the build's sources")
+        remove_leftovers(directory).context("removing what a build leaves behind")
     }
 
     /// Fails with one clear sentence if Go is absent or too old.
@@ -187,6 +187,21 @@ impl Module {
         fs::rename(&unfinished, &finished)
             .context(format!("moving {} into place", finished.display()))
     }
+}
+
+/// Leaves only the binaries.
+fn remove_leftovers(directory: &Path) -> io::Result<()> {
+    fs::remove_dir_all(directory.join("source"))?;
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "unfinished")
+        {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn go(directory: &Path) -> Command {

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, TcpListener},
     path::Path,
     time::{Duration, Instant},
 };
@@ -20,28 +20,10 @@ use crate::{
 /// all cores at the same time is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The ports of one control plane.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ports {
-    pub(crate) api: u16,
-    pub(crate) etcd: u16,
-    pub(crate) peer: u16,
-}
-
-impl Ports {
-    /// Ports that are free now. Another process may be quicker to take them.
-    pub(crate) fn pick() -> Result<Self, Error> {
-        Ok(Self {
-            api: free_port()?,
-            etcd: free_port()?,
-            peer: free_port()?,
-        })
-    }
-}
-
 /// A random port below those the kernel hands out to outgoing connections:
-/// the many connections of tests then never take a port we have chosen.
-fn free_port() -> Result<u16, Error> {
+/// the many connections of tests then never take a port we have chosen. Another
+/// server may still be quicker.
+pub(crate) fn free_port() -> Result<u16, Error> {
     const FIRST: u16 = 20_000;
     const COUNT: u64 = 12_000;
     for _ in 0..1_000 {
@@ -54,28 +36,31 @@ fn free_port() -> Result<u16, Error> {
     Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("finding a free port")
 }
 
-pub(crate) async fn etcd(
-    guard: &Guard,
-    binaries: &Binaries,
-    ports: Ports,
-) -> Result<Process, Error> {
-    let client = format!("http://127.0.0.1:{}", ports.etcd);
-    let peer = format!("http://127.0.0.1:{}", ports.peer);
+/// Sockets in the directory, so that nobody else can be mistaken for our etcd.
+/// It wants them in the form of a host and a port.
+const CLIENT_SOCKET: &str = "etcd.sock:0";
+const PEER_SOCKET: &str = "peer.sock:0";
+
+/// There are no other members: nobody ever connects here.
+const ADVERTISED: &str = "http://127.0.0.1:1";
+
+pub(crate) async fn etcd(guard: &Guard, binaries: &Binaries) -> Result<Process, Error> {
     let arguments = Arguments::default()
+        // All of the path: the watchdog knows its processes by it.
         .path("--data-dir", &guard.directory().join("etcd"))
-        .set("--listen-client-urls", &client)
-        .set("--advertise-client-urls", &client)
-        .set("--listen-peer-urls", &peer)
-        .set("--initial-advertise-peer-urls", &peer)
-        .set("--initial-cluster", &format!("default={peer}"))
+        .set("--listen-client-urls", &format!("unix://{CLIENT_SOCKET}"))
+        .set("--listen-peer-urls", &format!("unix://{PEER_SOCKET}"))
+        .set("--advertise-client-urls", ADVERTISED)
+        .set("--initial-advertise-peer-urls", ADVERTISED)
+        .set("--initial-cluster", &format!("default={ADVERTISED}"))
         // The data are thrown away with the directory.
         .flag("--unsafe-no-fsync")
         .set("--logger", "zap")
         .set("--log-level", "error");
     let mut process = guard.spawn("etcd", &binaries.etcd, arguments.0)?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.etcd));
+    let socket = guard.directory().join(CLIENT_SOCKET);
     ready(&mut process, async || {
-        tokio::net::TcpStream::connect(address).await.is_ok()
+        tokio::net::UnixStream::connect(&socket).await.is_ok()
     })
     .await?;
     Ok(process)
@@ -84,14 +69,14 @@ pub(crate) async fn etcd(
 pub(crate) async fn api_server(
     guard: &Guard,
     binaries: &Binaries,
-    ports: Ports,
+    port: u16,
     client: &Client,
 ) -> Result<Process, Error> {
     let directory = guard.directory();
     let arguments = Arguments::default()
-        .set("--etcd-servers", &format!("http://127.0.0.1:{}", ports.etcd))
+        .set("--etcd-servers", &format!("unix://{CLIENT_SOCKET}"))
         .set("--bind-address", "127.0.0.1")
-        .set("--secure-port", &ports.api.to_string())
+        .set("--secure-port", &port.to_string())
         .path("--cert-dir", directory)
         .path("--tls-cert-file", &directory.join("server.pem"))
         .path("--tls-private-key-file", &directory.join("server.key"))

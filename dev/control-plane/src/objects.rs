@@ -73,6 +73,7 @@ impl ControlPlane {
                     reason: error.to_string(),
                 }
             })?;
+        let _alone = self.installing.lock().await;
         let mut new = false;
         for definition in &definitions {
             new |= self.apply_crd(definition).await?;
@@ -83,11 +84,13 @@ impl ControlPlane {
     /// Installs one custom resource definition and waits until its resource
     /// is served and garbage collected.
     pub async fn install_crd(&self, definition: &CustomResourceDefinition) -> Result<(), Error> {
+        let _alone = self.installing.lock().await;
         let new = self.apply_crd(definition).await?;
         self.collect_garbage_of(new).await
     }
 
-    /// The garbage collector looks for new kinds only twice a minute.
+    /// The garbage collector looks for new kinds only twice a minute. Whoever
+    /// installs the same definitions meanwhile waits for this to be done.
     async fn collect_garbage_of(&self, new_kinds: bool) -> Result<(), Error> {
         if new_kinds {
             self.restart_controller_manager().await

@@ -16,8 +16,7 @@ use crate::{
     access::{Endpoint, Identity, write_private},
     binaries,
     error::Context,
-    launch::{self, Ports},
-    pki,
+    launch, pki,
     processes::{Guard, Process},
     tail,
 };
@@ -35,8 +34,9 @@ pub struct ControlPlane {
     pub(crate) admin: Identity,
     admin_kubeconfig: PathBuf,
     directory: PathBuf,
-    ports: Ports,
-    // Behind a lock that does not need a runtime either.
+    /// Held while custom resource definitions are installed.
+    pub(crate) installing: Mutex<()>,
+    // Locks of tokio do not need a runtime either.
     running: Arc<Mutex<Running>>,
 }
 
@@ -76,16 +76,14 @@ impl ControlPlane {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match Self::boot(&binaries).await {
-                Err(Error::Start { log, .. })
-                    if log.contains("address already in use") && attempts < 5 => {}
+            match Self::boot(&binaries, launch::free_port()?).await {
+                Err(error) if is_port_taken(&error) && attempts < 5 => {}
                 other => return other,
             }
         }
     }
 
-    async fn boot(binaries: &Binaries) -> Result<Self, Error> {
-        let ports = Ports::pick()?;
+    async fn boot(binaries: &Binaries, port: u16) -> Result<Self, Error> {
         let guard = Guard::new()?;
         let directory = guard.directory().to_owned();
         let mut running = Running {
@@ -95,7 +93,7 @@ impl ControlPlane {
             controller_manager: None,
         };
         let endpoint = Endpoint {
-            port: ports.api,
+            port,
             authority: pki::write(&directory)?,
         };
         let admin = Identity {
@@ -106,14 +104,14 @@ impl ControlPlane {
         write_private(&directory.join("tokens.csv"), &line)?;
         let admin_kubeconfig = directory.join("admin.kubeconfig");
         endpoint.write_kubeconfig(&admin, &admin_kubeconfig)?;
-        running.etcd = Some(launch::etcd(&running.guard, binaries, ports).await?);
+        running.etcd = Some(launch::etcd(&running.guard, binaries).await?);
         let plane = Self {
             binaries: binaries.clone(),
             endpoint,
             admin,
             admin_kubeconfig,
             directory,
-            ports,
+            installing: Mutex::new(()),
             running: Arc::new(Mutex::new(running)),
         };
         plane.start_api_server().await?;
@@ -148,7 +146,7 @@ impl ControlPlane {
 
     /// The port of the API server on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.ports.api
+        self.endpoint.port
     }
 
     /// The end of a process's log: `etcd`, `kube-apiserver` or
@@ -211,7 +209,8 @@ impl ControlPlane {
         let mut running = self.running.lock().await;
         if running.api_server.is_none() {
             let started =
-                launch::api_server(&running.guard, &self.binaries, self.ports, &client).await?;
+                launch::api_server(&running.guard, &self.binaries, self.endpoint.port, &client)
+                    .await?;
             running.api_server = Some(started);
         }
         if running.controller_manager.is_none() {
@@ -242,6 +241,11 @@ impl ControlPlane {
     }
 }
 
+/// Another server was quicker to take the port.
+fn is_port_taken(error: &Error) -> bool {
+    matches!(error, Error::Start { log, .. } if log.contains("address already in use"))
+}
+
 /// Makes a client for the current runtime.
 pub(crate) fn client(config: Config) -> Result<Client, Error> {
     Client::try_from(config).context("making a client")
@@ -255,4 +259,20 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .await
         .map_err(std::io::Error::from)
         .context("waiting")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::{ControlPlane, binaries, is_port_taken};
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_noticed() {
+        let binaries = super::blocking(binaries::ensure).await.unwrap().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let error = ControlPlane::boot(&binaries, port).await.unwrap_err();
+        assert!(is_port_taken(&error), "{error}");
+    }
 }

@@ -18,11 +18,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Error, error::Context, tail};
 
-/// Notes the process id, then becomes the program. The order of note and check
+/// Notes the process id, then becomes the program, in our directory. The order of note and check
 /// closes the race with a watchdog that makes the mark first and then reads
 /// the notes: either it sees the note, or the program never begins.
 const LAUNCH: &str = r#"
-echo $$ >"$0/$1.pid" && [ ! -e "$0/stopping" ] || exit 1
+cd "$0" && echo $$ >"$1.pid" && [ ! -e stopping ] || exit 1
 shift
 exec "$@"
 "#;
