@@ -112,53 +112,45 @@ fn canned(canned: &Canned) -> Reply {
 
 /// The right answer, bent.
 pub(crate) fn bent(shared: &Shared, reply: Reply, fault: &Fault) -> Response<SimBody> {
-    match fault {
+    let whole = reply.body.clone();
+    let (reply, body) = match fault {
         Fault::SlowBody { chunk, millis } => {
-            let body = SimBody::Dribble {
-                rest: reply.body.clone(),
-                chunk: *chunk,
-                pause: Duration::from_millis(*millis),
-                timer: None,
-            };
-            respond(shared, reply, body)
-        }
-        Fault::EndlessBody => {
-            let mut chunk = vec![b' '; 64 * 1024];
-            chunk.extend_from_slice(b"\n");
-            respond(
-                shared,
+            let pause = Duration::from_millis(*millis);
+            (
                 reply,
-                SimBody::Endless {
-                    chunk: chunk.into(),
+                SimBody::Dribble {
+                    rest: whole,
+                    chunk: *chunk,
+                    pause,
                     timer: None,
                 },
             )
         }
+        Fault::EndlessBody => {
+            let chunk = vec![b' '; 64 * 1024].into();
+            (reply, SimBody::Endless { chunk, timer: None })
+        }
         Fault::TruncatedBody => {
-            let length = reply.body.len();
-            let first = reply.body.slice(..length / 2);
+            let length = whole.len();
+            let first = Some(whole.slice(..length / 2));
             let reply = reply.set(header::CONTENT_LENGTH, &length.max(1).to_string());
-            respond(
-                shared,
+            (
                 reply,
                 SimBody::Truncated {
-                    first: Some(first),
+                    first,
                     flushed: false,
                 },
             )
         }
-        Fault::WrongContentType { content_type } => {
-            let reply = reply.set(header::CONTENT_TYPE, content_type);
-            let body = SimBody::full(reply.body.clone());
-            respond(shared, reply, body)
-        }
+        Fault::WrongContentType { content_type } => (
+            reply.set(header::CONTENT_TYPE, content_type),
+            SimBody::full(whole),
+        ),
         Fault::GarbageJson => {
-            let body = SimBody::full(Bytes::from_static(b"{\"accountId\": \"55:\xff\xfe, ]["));
-            respond(shared, reply, body)
+            let garbage = Bytes::from_static(b"{\"accountId\": \"55:\xff\xfe, ][");
+            (reply, SimBody::full(garbage))
         }
-        _ => {
-            let body = SimBody::full(reply.body.clone());
-            respond(shared, reply, body)
-        }
-    }
+        _ => (reply, SimBody::full(whole)),
+    };
+    respond(shared, reply, body)
 }

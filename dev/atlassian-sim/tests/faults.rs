@@ -1,4 +1,4 @@
-//! Every fault, the rules that aim them, and the call log.
+//! Every fault, and the rules that aim them.
 
 #![allow(clippy::unwrap_used, reason = "a test file")]
 
@@ -150,58 +150,27 @@ async fn rate_limits_have_the_form_of_their_host() {
 #[tokio::test]
 async fn answers_of_others() {
     let w = world();
-    let location = "https://elsewhere.example/".to_owned();
-    let canned = Canned {
+    let to = "https://elsewhere.example/";
+    let redirect = |status| Fault::Redirect {
+        status,
+        location: to.to_owned(),
+    };
+    let unavailable = |retry_after| Fault::Unavailable { retry_after };
+    let canned = Fault::Canned(Canned {
         status: 418,
         headers: BTreeMap::from([("x-tea".to_owned(), "pot".to_owned())]),
         body: "short and stout".to_owned(),
-    };
+    });
+    let html = "text/html;charset=UTF-8";
+    let error = Fault::ServerError { status: 502 };
     let cases = [
-        (
-            Fault::ServerError { status: 502 },
-            502,
-            "content-type",
-            "text/html;charset=UTF-8",
-        ),
-        (
-            Fault::Unavailable {
-                retry_after: Some(9),
-            },
-            503,
-            "retry-after",
-            "9",
-        ),
-        (
-            Fault::Unavailable { retry_after: None },
-            503,
-            "retry-after",
-            "",
-        ),
-        (
-            Fault::Redirect {
-                status: 301,
-                location: location.clone(),
-            },
-            301,
-            "location",
-            &location,
-        ),
-        (
-            Fault::Redirect {
-                status: 302,
-                location: location.clone(),
-            },
-            302,
-            "location",
-            &location,
-        ),
-        (
-            Fault::HtmlPage,
-            200,
-            "content-type",
-            "text/html;charset=UTF-8",
-        ),
-        (Fault::Canned(canned), 418, "x-tea", "pot"),
+        (error, 502, "content-type", html),
+        (unavailable(Some(9)), 503, "retry-after", "9"),
+        (unavailable(None), 503, "retry-after", ""),
+        (redirect(301), 301, "location", to),
+        (redirect(302), 302, "location", to),
+        (Fault::HtmlPage, 200, "content-type", html),
+        (canned, 418, "x-tea", "pot"),
     ];
     for (fault, status, header, value) in cases {
         w.once(fault.clone());
@@ -405,58 +374,4 @@ async fn rules_aim_at_host_path_user_token_number_and_time() {
     assert_eq!(w.dc().await.status, 500, "the owner of a Bearer token");
     w.sim.clear_faults();
     assert_eq!(w.dc().await.status, 200);
-}
-
-#[tokio::test]
-async fn the_log_names_credentials_and_never_shows_them() {
-    let w = world();
-    w.cloud().await;
-    w.dc().await;
-    get(&w.client, &w.url(), &basic(w.token.secret(), "x")).await;
-    get(&w.client, &w.url(), "").await;
-    let calls = w.sim.calls();
-    let brief: Vec<_> = calls
-        .iter()
-        .map(|c| (c.scheme, c.user.as_deref(), c.token_id.as_deref(), c.status))
-        .collect();
-    let hidden = format!("({})", w.token.id());
-    assert_eq!(
-        brief,
-        [
-            (Some("basic"), Some(USER), Some(w.token.id()), Some(200)),
-            (Some("bearer"), Some("robot"), Some(w.pat.id()), Some(200)),
-            (Some("basic"), Some(hidden.as_str()), None, Some(401)),
-            (None, None, None, Some(401)),
-        ]
-    );
-    let text = serde_json::to_string(&calls).unwrap() + &format!("{calls:?} {:?}", w.token);
-    assert!(!text.contains(w.token.secret()) && !text.contains(w.pat.secret()));
-
-    assert_eq!(w.sim.calls_for(w.dc.host()).len(), 1);
-    assert_eq!(w.sim.calls_with(&w.token).len(), 1);
-    let counters = w.sim.counters();
-    assert_eq!(counters.total, 4);
-    assert_eq!(counters.by_host[w.site.host()], 3);
-    assert_eq!(counters.by_path["/rest/api/3/myself"], 3);
-    assert_eq!(counters.by_credential[w.token.id()], 1);
-    assert_eq!(counters.by_status[&401], 2);
-    w.sim.clear_calls();
-    assert_eq!((w.sim.calls().len(), w.sim.counters().total), (0, 0));
-}
-
-#[tokio::test]
-async fn the_log_forgets_the_oldest() {
-    let config = Config {
-        call_log_capacity: 2,
-        ..Config::default()
-    };
-    let sim = Sim::start(config).await.unwrap();
-    let site = sim.cloud_site("acme");
-    let client = client(&sim, &[site.host()]);
-    for number in 0..3 {
-        get(&client, &format!("{}/{number}", site.url()), "").await;
-    }
-    let paths: Vec<_> = sim.calls().into_iter().map(|call| call.path).collect();
-    assert_eq!(paths, ["/1", "/2"]);
-    assert_eq!(sim.counters().total, 3);
 }
