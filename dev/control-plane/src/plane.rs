@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Api, Client, Config};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, Config, api::DeleteParams};
 use rustix::process::Signal;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -214,11 +214,17 @@ impl ControlPlane {
             running.api_server = Some(started);
         }
         if running.controller_manager.is_none() {
+            // Something that nobody misses, and that the controller manager
+            // makes anew as soon as it works.
+            let maps = Api::<ConfigMap>::namespaced(client, "kube-public");
+            let name = "kube-root-ca.crt";
+            match maps.delete(name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => drop(other.context("preparing for the controller manager")?),
+            }
             let mut started = launch::controller_manager(&running.guard, &self.binaries)?;
-            // Its first deed that anyone can see.
-            let accounts = Api::<ServiceAccount>::namespaced(client, "default");
             launch::ready(&mut started, async || {
-                matches!(accounts.get_opt("default").await, Ok(Some(_)))
+                matches!(maps.get_opt(name).await, Ok(Some(_)))
             })
             .await?;
             running.controller_manager = Some(started);

@@ -223,53 +223,54 @@ impl<'a> Query<'a> {
 mod tests {
     use super::{Method, Recorded, Request};
 
+    const REQUESTS: &[(&str, &str, &str)] = &[
+        ("GET", "/api/v1/namespaces/a/secrets/b", "get  secrets a b"),
+        (
+            "GET",
+            "/api/v1/namespaces/a/secrets?limit=5",
+            "list  secrets a -",
+        ),
+        ("GET", "/api/v1/secrets?watch=true", "watch  secrets - -"),
+        (
+            "GET",
+            "/api/v1/namespaces/a/secrets?watch=1&fieldSelector=metadata.name%3Db",
+            "watch  secrets a b",
+        ),
+        (
+            "PATCH",
+            "/apis/x.io/v1/namespaces/a/things/b/status?",
+            "patch x.io things/status a b",
+        ),
+        ("PUT", "/apis/x.io/v1/things/b", "update x.io things - b"),
+        (
+            "DELETE",
+            "/apis/x.io/v1/namespaces/a/things",
+            "deletecollection x.io things a -",
+        ),
+        (
+            "DELETE",
+            "/apis/x.io/v1/namespaces/a/things/b",
+            "delete x.io things a b",
+        ),
+        (
+            "POST",
+            "/api/v1/namespaces/a/serviceaccounts/b/token",
+            "create  serviceaccounts/token a b",
+        ),
+        ("GET", "/api/v1/namespaces/a", "get  namespaces a a"),
+        (
+            "PUT",
+            "/api/v1/namespaces/a/finalize",
+            "update  namespaces/finalize a a",
+        ),
+        ("GET", "/api/v1/namespaces", "list  namespaces - -"),
+        ("GET", "/apis/x.io/v1", "get  /apis/x.io/v1 - -"),
+        ("GET", "/version", "get  /version - -"),
+    ];
+
     #[test]
     fn requests_are_read_like_the_api_server_reads_them() {
-        let table = [
-            ("GET", "/api/v1/namespaces/a/secrets/b", "get  secrets a b"),
-            (
-                "GET",
-                "/api/v1/namespaces/a/secrets?limit=5",
-                "list  secrets a -",
-            ),
-            ("GET", "/api/v1/secrets?watch=true", "watch  secrets - -"),
-            (
-                "GET",
-                "/api/v1/namespaces/a/secrets?watch=1&fieldSelector=metadata.name%3Db",
-                "watch  secrets a b",
-            ),
-            (
-                "PATCH",
-                "/apis/x.io/v1/namespaces/a/things/b/status?",
-                "patch x.io things/status a b",
-            ),
-            ("PUT", "/apis/x.io/v1/things/b", "update x.io things - b"),
-            (
-                "DELETE",
-                "/apis/x.io/v1/namespaces/a/things",
-                "deletecollection x.io things a -",
-            ),
-            (
-                "DELETE",
-                "/apis/x.io/v1/namespaces/a/things/b",
-                "delete x.io things a b",
-            ),
-            (
-                "POST",
-                "/api/v1/namespaces/a/serviceaccounts/b/token",
-                "create  serviceaccounts/token a b",
-            ),
-            ("GET", "/api/v1/namespaces/a", "get  namespaces a a"),
-            (
-                "PUT",
-                "/api/v1/namespaces/a/finalize",
-                "update  namespaces/finalize a a",
-            ),
-            ("GET", "/api/v1/namespaces", "list  namespaces - -"),
-            ("GET", "/apis/x.io/v1", "get  /apis/x.io/v1 - -"),
-            ("GET", "/version", "get  /version - -"),
-        ];
-        for (method, uri, expected) in table {
+        for &(method, uri, expected) in REQUESTS {
             let method: Method = method.parse().unwrap();
             let request = Request::builder().method(method).uri(uri).body(()).unwrap();
             let read = Recorded::from_head(&request);
