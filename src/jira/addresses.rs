@@ -80,15 +80,16 @@ fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
     };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
     let v4 = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0) if v6.is_unspecified() || v6.is_loopback() => address,
-        (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => v4(g, h),
-        (0x2002, ..) => v4(b, c),
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => address,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            v4(high, low)
+        }
+        [0x2002, high, low, ..] => v4(high, low),
         _ => address,
     }
 }
@@ -121,8 +122,8 @@ fn reach_of_v4(address: Ipv4Addr) -> Reach {
     }
 }
 
-/// By the IANA IPv6 Special-Purpose Address Registry. Only 2000::/3 is in use as public space. The
-/// metadata addresses are those of AWS and of Google Cloud, by the documentation of each.
+/// By the IANA IPv6 Special-Purpose Address Registry. Only `2000::/3` is in use as public space.
+/// The metadata addresses are those of AWS and of Google Cloud, by the documentation of each.
 fn reach_of_v6(address: Ipv6Addr) -> Reach {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Never(Forbidden::Loopback),

@@ -23,7 +23,7 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
 pub(super) struct Gates {
     clock: Clock,
     concurrency: usize,
-    gates: Mutex<HashMap<String, Arc<Gate>>>,
+    by_site: Mutex<HashMap<String, Arc<Gate>>>,
 }
 
 struct Gate {
@@ -50,7 +50,7 @@ impl Gates {
         Self {
             clock,
             concurrency: concurrency.max(1),
-            gates: Mutex::default(),
+            by_site: Mutex::default(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Gates {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Gate>>> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_site.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -108,14 +108,12 @@ impl Clients {
         key.copy_from_slice(digest(&SHA256, pem).as_ref());
         let mut clients = self.private.lock().unwrap_or_else(PoisonError::into_inner);
         let known = clients.iter().position(|(digest, _)| *digest == key);
-        let client = match known.and_then(|at| clients.remove(at)) {
-            Some((_, client)) => client,
-            None => {
-                let addresses = Arc::clone(&self.addresses);
-                let resolver =
-                    SiteResolver::new(self.names.clone(), addresses, Hosting::DataCenter);
-                build(&self.trust, Some(pem), resolver, self.timeouts)?
-            }
+        let client = if let Some((_, client)) = known.and_then(|at| clients.remove(at)) {
+            client
+        } else {
+            let addresses = Arc::clone(&self.addresses);
+            let resolver = SiteResolver::new(self.names.clone(), addresses, Hosting::DataCenter);
+            build(&self.trust, Some(pem), resolver, self.timeouts)?
         };
         clients.push_back((key, client.clone()));
         if clients.len() > MOST_CLIENTS {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::name_server::TokioConnectionProvider;
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
@@ -22,7 +22,7 @@ use crate::core::answer::Forbidden;
 const CACHE_SIZE: usize = 64;
 /// Longest that a wrong "no such name" is believed, and that a moved site stays unfound.
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(10);
-const LONGEST_POSITIVE: Duration = Duration::from_mins(5);
+const LONGEST_POSITIVE: Duration = Duration::from_secs(300);
 /// One lost datagram must leave time for a second try within the limit.
 const LONGEST_TRY: Duration = Duration::from_millis(1500);
 
@@ -108,12 +108,7 @@ impl Names {
                 self.hosts
                     .lookup_static_host(&Query::query(name.clone(), kind))
             })
-            .flat_map(|found| {
-                found
-                    .iter()
-                    .filter_map(|data| data.ip_addr())
-                    .collect::<Vec<_>>()
-            })
+            .flat_map(|found| found.iter().filter_map(RData::ip_addr).collect::<Vec<_>>())
             .collect()
     }
 }

@@ -14,7 +14,7 @@ use crate::api::{Account, Hosting};
 use crate::core::answer::{Outage, Refusal, Verdict};
 
 /// The longest wait that a server can impose.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// An answer of `/myself`.
 #[derive(Clone, Copy)]
@@ -266,31 +266,23 @@ fn all(headers: &HeaderMap, name: &str) -> String {
     values.join(",")
 }
 
-/// `Retry-After` in seconds or as a date; Cloud also tells the time in `X-RateLimit-Reset`
-/// (Atlassian documentation). Zero says nothing: Data Center sends it with healthy answers too.
+/// `Retry-After` in seconds or as a date. Zero says nothing: Data Center sends it with healthy
+/// answers too (reported).
 fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
-    let text = |name: &str| {
-        answer
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let value = answer
+        .headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
     let until =
         |time: DateTime<chrono::FixedOffset>| (time.with_timezone(&Utc) - answer.now).to_std().ok();
-    let stated = text("retry-after").map(str::trim).and_then(|value| {
-        let seconds = value.parse().ok().map(Duration::from_secs);
-        seconds.or_else(|| DateTime::parse_from_rfc2822(value).ok().and_then(until))
-    });
-    let reset = || {
-        let value = text("x-ratelimit-reset")?;
-        DateTime::parse_from_rfc3339(value.trim())
-            .ok()
-            .and_then(until)
+    let wait = match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => DateTime::parse_from_rfc2822(value).ok().and_then(until),
     };
-    let wait = stated.filter(|wait| !wait.is_zero()).or_else(reset)?;
-    // In whole seconds, upwards: the clock of the operator knows no others.
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_WAIT))
+    wait.filter(|wait| !wait.is_zero())
+        .map(|wait| wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
