@@ -125,14 +125,18 @@ impl User {
         resource: &str,
         names: &[&str],
     ) {
-        let rule = json!({
-            "apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": names
-        });
-        let role: Role = from_value(json!({
-            "metadata": { "generateName": "granted-" }, "rules": [rule]
+        let granted: Role = from_value(json!({
+            "metadata": { "generateName": "granted-" },
+            "rules": [{
+                "apiGroups": [group], "resources": [resource], "verbs": verbs,
+                "resourceNames": names
+            }]
         }));
         let roles = Api::<Role>::namespaced(admin.clone(), &self.namespace);
-        let role = roles.create(&PostParams::default(), &role).await.unwrap();
+        let role = roles
+            .create(&PostParams::default(), &granted)
+            .await
+            .unwrap();
         let binding: RoleBinding = from_value(json!({
             "metadata": { "generateName": "granted-" },
             "roleRef": {
@@ -213,12 +217,13 @@ pub(crate) fn password(source: &str, targets: &[&str]) -> Value {
 
 /// A `JiraCredential` of this name and spec.
 pub(crate) fn credential(name: &str, spec: Value) -> Value {
-    json!({
+    let mut object = json!({
         "apiVersion": "jira-operator.dev/v1alpha1",
         "kind": "JiraCredential",
-        "metadata": { "name": name },
-        "spec": spec
-    })
+        "metadata": { "name": name }
+    });
+    object["spec"] = spec;
+    object
 }
 
 /// Creates a `JiraCredential` under strict validation; an error is the API server's message.

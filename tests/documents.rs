@@ -1,0 +1,58 @@
+//! The documents speak of what there is.
+
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::collections::BTreeSet;
+
+const RUNBOOK: &str = include_str!("../docs/runbook.md");
+const REFERENCE: &str = include_str!("../docs/reference.md");
+
+/// The names of the variants of `pub enum Reason`.
+fn reasons() -> BTreeSet<&'static str> {
+    let source = include_str!("../src/api/condition.rs");
+    let (_, body) = source.split_once("pub enum Reason {").unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    body.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//") && !line.starts_with('#'))
+        .filter_map(|line| line.strip_suffix(','))
+        .collect()
+}
+
+#[test]
+fn the_runbook_has_a_section_for_every_reason_and_no_other() {
+    let sections: BTreeSet<&str> = RUNBOOK
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert!(sections.len() > 20);
+    assert_eq!(sections, reasons());
+}
+
+#[test]
+fn the_reference_lists_every_reason() {
+    let missing: Vec<&str> = reasons()
+        .into_iter()
+        .filter(|reason| *reason != "Unrecognised" && !REFERENCE.contains(&format!("`{reason}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_reference_lists_every_flag() {
+    let source = include_str!("../src/cli.rs");
+    let variables: Vec<&str> = source
+        .split("env = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"').map(|(variable, _)| variable))
+        .collect();
+    assert!(variables.len() > 5);
+    for variable in variables {
+        let flag = variable
+            .trim_start_matches("JCO_")
+            .to_lowercase()
+            .replace('_', "-");
+        let row = format!("| `--{flag}` | `{variable}` |");
+        assert!(REFERENCE.contains(&row), "docs/reference.md lacks {row}");
+    }
+}
