@@ -38,7 +38,11 @@ enum Command {
 #[derive(Args, Debug)]
 struct RunArgs {
     /// Namespace of the operator, where it keeps the key of its fingerprints.
-    #[arg(long, env = "JCO_NAMESPACE", default_value = "jira-credential-operator")]
+    #[arg(
+        long,
+        env = "JCO_NAMESPACE",
+        default_value = "jira-credential-operator"
+    )]
     namespace: String,
     /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
     #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
@@ -78,8 +82,13 @@ struct RunArgs {
 
 /// `:8080` means every address of the machine, as in Kubernetes' own programs.
 fn bind_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
-    full.parse().map_err(|_| "write ADDRESS:PORT or :PORT".to_owned())
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    full.parse()
+        .map_err(|_| "write ADDRESS:PORT or :PORT".to_owned())
 }
 
 /// Why the process failed, in one sentence for people.
@@ -91,7 +100,10 @@ pub struct Failure {
 }
 
 fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Failure {
-    move |cause| Failure { what, cause: cause.to_string() }
+    move |cause| Failure {
+        what,
+        cause: cause.to_string(),
+    }
 }
 
 impl Cli {
@@ -103,7 +115,10 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run().await,
             Command::Crd => {
-                print!("{}", crd::yaml().map_err(failed("the CustomResourceDefinition"))?);
+                print!(
+                    "{}",
+                    crd::yaml().map_err(failed("the CustomResourceDefinition"))?
+                );
                 Ok(())
             }
             Command::Version => {
@@ -129,7 +144,9 @@ impl RunArgs {
         serve_health(self.health_probe_bind_address, Arc::new(ready))
             .await
             .map_err(failed("--health-probe-bind-address"))?;
-        let client = kube::Client::try_default().await.map_err(failed("the Kubernetes client"))?;
+        let client = kube::Client::try_default()
+            .await
+            .map_err(failed("the Kubernetes client"))?;
         let operator = tokio::select! {
             operator = Operator::new(config, client, Clock::system(), metrics) => operator,
             () = shutdown.cancelled() => return Ok(()),
@@ -149,6 +166,7 @@ impl RunArgs {
         };
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
+            watch_namespace: None,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {

@@ -19,7 +19,9 @@ impl Clock {
 
     /// A clock that stands still until it is advanced. Copies share the time.
     pub fn standing_at(now: DateTime<Utc>) -> Self {
-        Self { standing: Some(Arc::new(Mutex::new(now.trunc_subsecs(0)))) }
+        Self {
+            standing: Some(Arc::new(Mutex::new(now.trunc_subsecs(0)))),
+        }
     }
 
     /// The present time.

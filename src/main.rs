@@ -9,7 +9,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Chosen here once, so that no dependency can bring a second provider and a panic with it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("jira-credential-operator: {error}");

@@ -29,7 +29,11 @@ impl Cluster {
     }
 
     /// Reads a Secret; `None` when there is none.
-    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ClusterError> {
+    pub async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Secret>, ClusterError> {
         self.within(self.secrets(namespace).get_opt(name)).await
     }
 
@@ -49,7 +53,8 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<PartialObjectMeta<Secret>>, ClusterError> {
-        self.within(self.secrets(namespace).get_metadata_opt(name)).await
+        self.within(self.secrets(namespace).get_metadata_opt(name))
+            .await
     }
 
     /// Creates a Secret.
@@ -58,8 +63,12 @@ impl Cluster {
         namespace: &str,
         secret: &Secret,
     ) -> Result<Secret, ClusterError> {
-        let params = PostParams { field_manager: Some(super::target::MANAGER.into()), ..PostParams::default() };
-        self.within(self.secrets(namespace).create(&params, secret)).await
+        let params = PostParams {
+            field_manager: Some(super::target::MANAGER.into()),
+            ..PostParams::default()
+        };
+        self.within(self.secrets(namespace).create(&params, secret))
+            .await
     }
 
     /// Changes a Secret by a JSON Patch.
@@ -69,9 +78,13 @@ impl Cluster {
         name: &str,
         patch: json_patch::Patch,
     ) -> Result<Secret, ClusterError> {
-        let params = PatchParams { field_manager: Some(super::target::MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(super::target::MANAGER.into()),
+            ..PatchParams::default()
+        };
         let patch = Patch::Json::<Secret>(patch);
-        self.within(self.secrets(namespace).patch(name, &params, &patch)).await
+        self.within(self.secrets(namespace).patch(name, &params, &patch))
+            .await
     }
 
     /// Deletes the Secret of this uid; one of another uid is left alone.
@@ -81,9 +94,17 @@ impl Cluster {
         name: &str,
         uid: &str,
     ) -> Result<(), ClusterError> {
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        self.within(self.secrets(namespace).delete(name, &params)).await.map(|_| ())
+        let preconditions = Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        };
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::default()
+        };
+        self.within(self.secrets(namespace).delete(name, &params))
+            .await
+            .map(|_| ())
     }
 
     /// Reads a `JiraCredential` afresh; `None` when there is none.
@@ -115,7 +136,9 @@ impl Cluster {
 }
 
 /// Builds a JSON Patch from its JSON form; the forms in this crate are fixed.
-pub(super) fn json_patch<T: DeserializeOwned>(operations: serde_json::Value) -> Result<T, ClusterError> {
+pub(super) fn json_patch<T: DeserializeOwned>(
+    operations: serde_json::Value,
+) -> Result<T, ClusterError> {
     serde_json::from_value(operations)
         .map_err(|error| ClusterError::Refused(format!("invalid patch: {error}")))
 }

@@ -45,18 +45,29 @@ impl From<kube::Error> for ClusterError {
 fn describe(status: &Status) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let fields: Vec<String> = causes
-        .map(|cause| format!("{} {}", cause.reason, cause.field).trim().to_owned())
+        .map(|cause| {
+            format!("{} {}", cause.reason, cause.field)
+                .trim()
+                .to_owned()
+        })
         .filter(|cause| !cause.is_empty())
         .take(4)
         .collect();
     let advice = match status.code {
-        403 if fields.iter().any(|field| field.contains("NamespaceTerminating")) => {
+        403 if fields
+            .iter()
+            .any(|field| field.contains("NamespaceTerminating")) =>
+        {
             "; the namespace is being deleted"
         }
         403 => "; check quotas, admission policies and the operator's RBAC rules",
         413 => "; the Secret would be too large",
         _ => "",
     };
-    let fields = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
+    let fields = if fields.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", fields.join(", "))
+    };
     format!("{} ({}){fields}{advice}.", status.reason, status.code)
 }

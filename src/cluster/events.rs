@@ -25,7 +25,9 @@ impl Cluster {
         let namespace = object.namespace().unwrap_or_default();
         let mut note = notice.note.clone();
         if note.len() > LONGEST_NOTE {
-            let end = (0..=LONGEST_NOTE).rev().find(|end| note.is_char_boundary(*end));
+            let end = (0..=LONGEST_NOTE)
+                .rev()
+                .find(|end| note.is_char_boundary(*end));
             note.truncate(end.unwrap_or_default());
         }
         let event = Event {
@@ -44,6 +46,8 @@ impl Cluster {
             ..Event::default()
         };
         let api: Api<Event> = Api::namespaced(self.client(), &namespace);
-        self.within(api.create(&PostParams::default(), &event)).await.map(|_| ())
+        self.within(api.create(&PostParams::default(), &event))
+            .await
+            .map(|_| ())
     }
 }

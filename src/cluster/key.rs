@@ -29,9 +29,10 @@ pub async fn fingerprint_key(
         None => match cluster.create_secret(namespace, &fresh()?).await {
             Ok(secret) => secret,
             // Another replica was faster: its key is the key.
-            Err(ClusterError::AlreadyExists) => {
-                cluster.secret(namespace, NAME).await?.ok_or(ClusterError::NotFound)?
-            }
+            Err(ClusterError::AlreadyExists) => cluster
+                .secret(namespace, NAME)
+                .await?
+                .ok_or(ClusterError::NotFound)?,
             Err(error) => return Err(error),
         },
     };
@@ -51,7 +52,10 @@ fn fresh() -> Result<Secret, ClusterError> {
     Ok(Secret {
         metadata: ObjectMeta {
             name: Some(NAME.into()),
-            labels: Some(BTreeMap::from([(MANAGED_BY_LABEL.into(), OPERATOR_NAME.into())])),
+            labels: Some(BTreeMap::from([(
+                MANAGED_BY_LABEL.into(),
+                OPERATOR_NAME.into(),
+            )])),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(KEY.into(), ByteString(bytes.to_vec()))])),

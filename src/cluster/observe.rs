@@ -58,30 +58,55 @@ pub async fn observe(
         .into_iter()
         .find(|name| index.look(&namespace, name) == Known::Absent);
     if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
-        return Ok(Observed { facts, material: None });
+        return Ok(Observed {
+            facts,
+            material: None,
+        });
     }
     if let Some(name) = missing {
         let name = name.to_owned();
-        facts.source = Source::Unusable(SourceProblem::Missing { kind: "Secret", name });
-        return Ok(Observed { facts, material: None });
+        facts.source = Source::Unusable(SourceProblem::Missing {
+            kind: "Secret",
+            name,
+        });
+        return Ok(Observed {
+            facts,
+            material: None,
+        });
     }
     if is_unchanged(index, &facts) && !needs_source(&facts) {
-        return Ok(Observed { facts, material: None });
+        return Ok(Observed {
+            facts,
+            material: None,
+        });
     }
     match source::read(cluster, &namespace, spec).await? {
         Ok((material, versions)) => {
             learn(index, &namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             facts.peer = peer(&facts, &around, &print);
-            facts.source = Source::Read { fingerprint: print, versions };
-            Ok(Observed { facts, material: Some(material) })
+            facts.source = Source::Read {
+                fingerprint: print,
+                versions,
+            };
+            Ok(Observed {
+                facts,
+                material: Some(material),
+            })
         }
         Err(problem) => {
-            if let SourceProblem::Missing { kind: "Secret", name } = &problem {
+            if let SourceProblem::Missing {
+                kind: "Secret",
+                name,
+            } = &problem
+            {
                 index.learn_from_read(&namespace, name, Known::Absent);
             }
             facts.source = Source::Unusable(problem);
-            Ok(Observed { facts, material: None })
+            Ok(Observed {
+                facts,
+                material: None,
+            })
         }
     }
 }
@@ -95,7 +120,10 @@ fn without_source(
     let status = object.status.clone().unwrap_or_default();
     let targets = publication::targets(&object.spec, &object.name_any());
     let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
-    let surplus = status.targets.iter().filter(|old| old.hash.is_some() && !is_wanted(&old.name));
+    let surplus = status
+        .targets
+        .iter()
+        .filter(|old| old.hash.is_some() && !is_wanted(&old.name));
     Facts {
         now: around.now,
         object: Object {
@@ -116,9 +144,13 @@ fn without_source(
                 state: match index.look(&namespace, &target.name) {
                     Known::Unknown => TargetState::Unknown,
                     Known::Absent => TargetState::Absent,
-                    Known::Present { uid, resource_version } => {
-                        TargetState::Present { uid, resource_version }
-                    }
+                    Known::Present {
+                        uid,
+                        resource_version,
+                    } => TargetState::Present {
+                        uid,
+                        resource_version,
+                    },
                 },
                 older_claim: (around.older_claim)(&target.name),
                 target,
@@ -132,7 +164,11 @@ fn without_source(
 }
 
 fn peer(facts: &Facts, around: &Surroundings<'_>, fingerprint: &Fingerprint) -> Peer {
-    if facts.is_password() { (around.peer)(fingerprint) } else { Peer::Silent }
+    if facts.is_password() {
+        (around.peer)(fingerprint)
+    } else {
+        Peer::Silent
+    }
 }
 
 /// Whether every source has the version that was read last.
@@ -140,11 +176,19 @@ fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
     let names = source::names(&facts.spec);
     names.len() == facts.status.sources.len()
         && names.iter().all(|name| {
-            let recorded = facts.status.sources.iter().find(|source| source.name == **name);
+            let recorded = facts
+                .status
+                .sources
+                .iter()
+                .find(|source| source.name == **name);
             match (recorded, index.look(&facts.object.namespace, name)) {
-                (Some(recorded), Known::Present { uid, resource_version }) => {
-                    recorded.uid == uid && recorded.resource_version == resource_version
-                }
+                (
+                    Some(recorded),
+                    Known::Present {
+                        uid,
+                        resource_version,
+                    },
+                ) => recorded.uid == uid && recorded.resource_version == resource_version,
                 _ => false,
             }
         })

@@ -50,7 +50,10 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     let auth = match spec.auth.method() {
         Some(Method::ApiToken(token)) => vec![
             Some(token.token_secret_ref.name.as_str()),
-            token.email_secret_ref.as_ref().map(|reference| reference.name.as_str()),
+            token
+                .email_secret_ref
+                .as_ref()
+                .map(|reference| reference.name.as_str()),
         ],
         Some(Method::PersonalAccessToken(token)) => {
             vec![Some(token.token_secret_ref.name.as_str())]
@@ -58,8 +61,11 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
         None => Vec::new(),
     };
-    let mut names: Vec<&str> =
-        auth.into_iter().chain([ca.map(|reference| reference.name.as_str())]).flatten().collect();
+    let mut names: Vec<&str> = auth
+        .into_iter()
+        .chain([ca.map(|reference| reference.name.as_str())])
+        .flatten()
+        .collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -82,11 +88,18 @@ pub(super) async fn read(
         match cluster.secret(namespace, name).await? {
             Some(secret) => secrets.0.push(secret),
             None => {
-                return Ok(Err(SourceProblem::Missing { kind: "Secret", name: name.to_owned() }));
+                return Ok(Err(SourceProblem::Missing {
+                    kind: "Secret",
+                    name: name.to_owned(),
+                }));
             }
         }
     }
-    let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_config_map_ref.as_ref()) {
+    let ca_pem = match spec
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.ca_config_map_ref.as_ref())
+    {
         Some(reference) => {
             let map = cluster.config_map(namespace, &reference.name).await?;
             let data = map.map(|map| map.data.unwrap_or_default());
@@ -112,8 +125,15 @@ fn value_of<'a, V>(
     key: &str,
     data: Option<&'a std::collections::BTreeMap<String, V>>,
 ) -> Result<&'a V, SourceProblem> {
-    let data = data.ok_or_else(|| SourceProblem::Missing { kind, name: name.to_owned() })?;
-    let missing = || SourceProblem::KeyMissing { kind, name: name.to_owned(), key: key.to_owned() };
+    let data = data.ok_or_else(|| SourceProblem::Missing {
+        kind,
+        name: name.to_owned(),
+    })?;
+    let missing = || SourceProblem::KeyMissing {
+        kind,
+        name: name.to_owned(),
+        key: key.to_owned(),
+    };
     data.get(key).ok_or_else(missing)
 }
 
@@ -136,18 +156,30 @@ impl Secrets {
             Some(Method::Basic(basic)) => {
                 let name = &basic.secret_ref.name;
                 let password = self.text(name, "password", LONGEST_SECRET)?;
-                (Some(self.user(name, "username")?), SecretString::from(password.to_owned()))
+                (
+                    Some(self.user(name, "username")?),
+                    SecretString::from(password.to_owned()),
+                )
             }
             None => (None, SecretString::default()),
         };
         let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
             Some(reference) => {
                 let pem = self.bytes(&reference.name, &reference.key)?.to_vec();
-                Some(certificates("Secret", &reference.name, &reference.key, pem)?)
+                Some(certificates(
+                    "Secret",
+                    &reference.name,
+                    &reference.key,
+                    pem,
+                )?)
             }
             None => None,
         };
-        Ok(Material { user, secret, ca_pem })
+        Ok(Material {
+            user,
+            secret,
+            ca_pem,
+        })
     }
 
     fn versions(&self) -> Vec<SourceVersion> {
@@ -199,13 +231,17 @@ impl Secrets {
     }
 
     fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceProblem> {
-        let secret = self.0.iter().find(|secret| secret.metadata.name.as_deref() == Some(name));
+        let secret = self
+            .0
+            .iter()
+            .find(|secret| secret.metadata.name.as_deref() == Some(name));
         let empty = std::collections::BTreeMap::new();
         let data = secret.map(|secret| secret.data.as_ref());
         match data {
             Some(Some(data)) => Ok(value_of("Secret", name, key, Some(data))?.0.as_slice()),
-            Some(None) => value_of::<Vec<u8>>("Secret", name, key, Some(&empty))
-                .map(|_| [].as_slice()),
+            Some(None) => {
+                value_of::<Vec<u8>>("Secret", name, key, Some(&empty)).map(|_| [].as_slice())
+            }
             None => value_of::<Vec<u8>>("Secret", name, key, None).map(|_| [].as_slice()),
         }
     }
@@ -214,7 +250,9 @@ impl Secrets {
 /// What the operator publishes, and what the cluster itself uses, is never a source.
 fn check_secret(secret: &Secret) -> Result<(), SourceProblem> {
     if secret.labels().contains_key(CREDENTIAL_LABEL) {
-        return Err(SourceProblem::IsTarget { name: secret.name_any() });
+        return Err(SourceProblem::IsTarget {
+            name: secret.name_any(),
+        });
     }
     match secret.type_.as_deref() {
         Some(kind) if FORBIDDEN_TYPES.contains(&kind) => Err(SourceProblem::ForbiddenType {
@@ -238,7 +276,12 @@ fn certificates(
         (false, true) => return Ok(pem),
         (false, false) => Flaw::NotPem,
     };
-    Err(SourceProblem::Malformed { kind, name: name.to_owned(), key: key.to_owned(), flaw })
+    Err(SourceProblem::Malformed {
+        kind,
+        name: name.to_owned(),
+        key: key.to_owned(),
+        flaw,
+    })
 }
 
 fn malformed(name: &str, key: &str, flaw: Flaw) -> SourceProblem {
@@ -260,8 +303,12 @@ mod tests {
     use super::*;
 
     fn secret(value: Option<&[u8]>) -> Secrets {
-        let data = value.map(|value| BTreeMap::from([("key".to_owned(), ByteString(value.into()))]));
-        let mut secret = Secret { data, ..Secret::default() };
+        let data =
+            value.map(|value| BTreeMap::from([("key".to_owned(), ByteString(value.into()))]));
+        let mut secret = Secret {
+            data,
+            ..Secret::default()
+        };
         secret.metadata.name = Some("source".into());
         Secrets(vec![secret])
     }
@@ -269,7 +316,10 @@ mod tests {
     #[test]
     fn every_flaw_of_a_token_is_named_and_none_is_quoted() {
         let long = vec![b'x'; LONGEST_SECRET + 1];
-        let reference = SecretKeyRef { name: "source".into(), key: "key".into() };
+        let reference = SecretKeyRef {
+            name: "source".into(),
+            key: "key".into(),
+        };
         for (value, said) in [
             (None, "has no key key"),
             (Some(b"".as_slice()), "is empty"),
@@ -285,8 +335,14 @@ mod tests {
         ] {
             let problem = secret(value).token(&reference).unwrap_err().to_string();
             assert!(problem.contains(said), "{problem} lacks {said}");
-            assert!(problem.contains("source") && problem.contains("key"), "{problem}");
-            assert!(!problem.contains("ary") || problem.contains("binary"), "{problem}");
+            assert!(
+                problem.contains("source") && problem.contains("key"),
+                "{problem}"
+            );
+            assert!(
+                !problem.contains("ary") || problem.contains("binary"),
+                "{problem}"
+            );
         }
         let good = secret(Some(b"token")).token(&reference).unwrap();
         assert_eq!(good.expose_secret(), "token");
@@ -301,11 +357,21 @@ mod tests {
     #[test]
     fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
         let mut ours = Secret::default();
-        ours.labels_mut().insert(CREDENTIAL_LABEL.into(), "other".into());
-        assert!(matches!(check_secret(&ours), Err(SourceProblem::IsTarget { .. })));
+        ours.labels_mut()
+            .insert(CREDENTIAL_LABEL.into(), "other".into());
+        assert!(matches!(
+            check_secret(&ours),
+            Err(SourceProblem::IsTarget { .. })
+        ));
         for kind in FORBIDDEN_TYPES {
-            let theirs = Secret { type_: Some(kind.into()), ..Secret::default() };
-            assert!(matches!(check_secret(&theirs), Err(SourceProblem::ForbiddenType { .. })));
+            let theirs = Secret {
+                type_: Some(kind.into()),
+                ..Secret::default()
+            };
+            assert!(matches!(
+                check_secret(&theirs),
+                Err(SourceProblem::ForbiddenType { .. })
+            ));
         }
     }
 }

@@ -28,6 +28,7 @@ impl Cluster {
             field_manager: Some("jira-credential-operator/status".into()),
             ..PatchParams::default()
         };
-        self.within(api.patch_status(&object.name_any(), &params, &Patch::Json::<()>(patch))).await
+        self.within(api.patch_status(&object.name_any(), &params, &Patch::Json::<()>(patch)))
+            .await
     }
 }

@@ -66,16 +66,17 @@ impl Cluster {
         let written = match holds {
             Some(uid) => {
                 let patch = publication.repair(uid)?;
-                self.patch_secret(&namespace, &publication.target.name, patch).await
+                self.patch_secret(&namespace, &publication.target.name, patch)
+                    .await
             }
             None => self.create_secret(&namespace, &publication.secret()).await,
         };
         match written {
             Ok(secret) => self.finish(publication, secret).await,
             // It exists though we hold none, or it is not as we left it: look who holds it.
-            Err(ClusterError::AlreadyExists | ClusterError::Refused(_) | ClusterError::NotFound) => {
-                self.publish_with_care(publication).await
-            }
+            Err(
+                ClusterError::AlreadyExists | ClusterError::Refused(_) | ClusterError::NotFound,
+            ) => self.publish_with_care(publication).await,
             Err(error) => Err(error),
         }
     }
@@ -88,11 +89,16 @@ impl Cluster {
         let namespace = publication.namespace();
         let name = &publication.target.name;
         let Some(found) = self.secret_metadata(&namespace, name).await? else {
-            let created = self.create_secret(&namespace, &publication.secret()).await?;
+            let created = self
+                .create_secret(&namespace, &publication.secret())
+                .await?;
             return Ok(Published::Written(publication.version(&created.metadata)));
         };
         if let Ownership::Theirs(holder) = ownership(&found.metadata, publication.owner) {
-            let seen = TargetVersion { hash: None, ..publication.version(&found.metadata) };
+            let seen = TargetVersion {
+                hash: None,
+                ..publication.version(&found.metadata)
+            };
             return Ok(Published::Held(holder, seen));
         }
         let patch = publication.adopt(&found.metadata)?;
@@ -119,7 +125,9 @@ impl Cluster {
         }
         let patch = json_patch(Value::Array(surplus))?;
         let name = &publication.target.name;
-        let mended = self.patch_secret(&publication.namespace(), name, patch).await?;
+        let mended = self
+            .patch_secret(&publication.namespace(), name, patch)
+            .await?;
         Ok(Published::Written(publication.version(&mended.metadata)))
     }
 
@@ -130,11 +138,16 @@ impl Cluster {
     ) -> Result<Published, ClusterError> {
         let namespace = publication.namespace();
         let uid = old.uid.as_deref().unwrap_or_default();
-        match self.delete_secret(&namespace, &publication.target.name, uid).await {
+        match self
+            .delete_secret(&namespace, &publication.target.name, uid)
+            .await
+        {
             Ok(()) | Err(ClusterError::NotFound) => {}
             Err(error) => return Err(error),
         }
-        let created = self.create_secret(&namespace, &publication.secret()).await?;
+        let created = self
+            .create_secret(&namespace, &publication.secret())
+            .await?;
         Ok(Published::Written(publication.version(&created.metadata)))
     }
 
@@ -168,12 +181,16 @@ impl Publication<'_> {
 
     fn kind(&self) -> &str {
         let template = self.target.template.as_ref();
-        template.and_then(|template| template.kind.as_deref()).unwrap_or("Opaque")
+        template
+            .and_then(|template| template.kind.as_deref())
+            .unwrap_or("Opaque")
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
         let template = self.target.template.as_ref();
-        let mut labels = template.map(|template| template.labels.clone()).unwrap_or_default();
+        let mut labels = template
+            .map(|template| template.labels.clone())
+            .unwrap_or_default();
         labels.insert(MANAGED_BY_LABEL.into(), OPERATOR_NAME.into());
         labels.insert(CREDENTIAL_LABEL.into(), label_value(&self.owner.name_any()));
         labels
@@ -181,7 +198,9 @@ impl Publication<'_> {
 
     fn annotations(&self) -> BTreeMap<String, String> {
         let template = self.target.template.as_ref();
-        template.map(|template| template.annotations.clone()).unwrap_or_default()
+        template
+            .map(|template| template.annotations.clone())
+            .unwrap_or_default()
     }
 
     fn owner_reference(&self) -> OwnerReference {
@@ -194,7 +213,9 @@ impl Publication<'_> {
 
     fn data(&self) -> BTreeMap<String, ByteString> {
         let pairs = self.contents.iter();
-        pairs.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec()))).collect()
+        pairs
+            .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
+            .collect()
     }
 
     fn secret(&self) -> Secret {
@@ -230,7 +251,10 @@ impl Publication<'_> {
             json!({"op": "add", "path": "/data", "value": self.data()}),
         ];
         let labels = self.labels().into_iter().map(|pair| ("labels", pair));
-        let annotations = self.annotations().into_iter().map(|pair| ("annotations", pair));
+        let annotations = self
+            .annotations()
+            .into_iter()
+            .map(|pair| ("annotations", pair));
         operations.extend(labels.chain(annotations).map(|(field, (key, value))| {
             json!({"op": "add", "path": pointer(field, &key), "value": value})
         }));
@@ -245,9 +269,12 @@ impl Publication<'_> {
             all
         };
         let others = found.owner_references.iter().flatten();
-        let others = others.filter(|other| other.controller != Some(true) && Some(&other.uid) != self.owner.meta().uid.as_ref());
-        let owners: Vec<OwnerReference> =
-            std::iter::once(self.owner_reference()).chain(others.cloned()).collect();
+        let others = others.filter(|other| {
+            other.controller != Some(true) && Some(&other.uid) != self.owner.meta().uid.as_ref()
+        });
+        let owners: Vec<OwnerReference> = std::iter::once(self.owner_reference())
+            .chain(others.cloned())
+            .collect();
         json_patch(json!([
             {"op": "test", "path": "/metadata/uid", "value": found.uid},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": found.resource_version},
@@ -268,7 +295,9 @@ impl Publication<'_> {
         let mut operations = Vec::new();
         for (field, found, wanted) in fields {
             let ours = |key: &&String| {
-                self.allowed_keys.iter().any(|prefix| key.starts_with(prefix.as_str()))
+                self.allowed_keys
+                    .iter()
+                    .any(|prefix| key.starts_with(prefix.as_str()))
                     && !wanted.contains_key(*key)
             };
             let keys = found.iter().flat_map(BTreeMap::keys).filter(ours);
@@ -280,7 +309,10 @@ impl Publication<'_> {
 
 /// The JSON Pointer of a label or annotation (RFC 6901: `~` and `/` are escaped).
 fn pointer(field: &str, key: &str) -> String {
-    format!("/metadata/{field}/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!(
+        "/metadata/{field}/{}",
+        key.replace('~', "~0").replace('/', "~1")
+    )
 }
 
 /// A name as the value of a label, which may have 63 characters only.
@@ -294,14 +326,19 @@ fn label_value(name: &str) -> String {
 fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership {
     let (name, uid) = (owner.name_any(), owner.uid().unwrap_or_default());
     let mut references = found.owner_references.iter().flatten();
-    if let Some(controller) = references.clone().find(|owner| owner.controller == Some(true)) {
+    if let Some(controller) = references
+        .clone()
+        .find(|owner| owner.controller == Some(true))
+    {
         let is_credential = controller.kind == JiraCredential::kind(&())
             && controller.api_version.split('/').next() == Some(GROUP);
-        return match (is_credential, controller.uid == uid, controller.name == name) {
+        return match (
+            is_credential,
+            controller.uid == uid,
+            controller.name == name,
+        ) {
             (true, true, _) | (true, _, true) => Ownership::Ours,
-            (true, false, false) => {
-                Ownership::Theirs(Holder::Credential(controller.name.clone()))
-            }
+            (true, false, false) => Ownership::Theirs(Holder::Credential(controller.name.clone())),
             (false, ..) => Ownership::Theirs(Holder::Stranger),
         };
     }
@@ -339,7 +376,10 @@ mod tests {
             controller: Some(true),
             block_owner_deletion: None,
         };
-        let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
         ObjectMeta {
             owner_references: controller.map(|controller| vec![reference(controller)]),
             labels: Some(labels),
@@ -350,14 +390,29 @@ mod tests {
     #[test]
     fn only_what_this_credential_holds_is_ours() {
         let mine = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "bot")];
-        let theirs = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "other")];
+        let theirs = [
+            (MANAGED_BY_LABEL, OPERATOR_NAME),
+            (CREDENTIAL_LABEL, "other"),
+        ];
         let stranger = Ownership::Theirs(Holder::Stranger);
         let other = Ownership::Theirs(Holder::Credential("other".into()));
         for (metadata, expected) in [
-            (found(Some(("JiraCredential", "bot", "uid-1")), &[]), Ownership::Ours),
-            (found(Some(("JiraCredential", "bot", "uid-0")), &[]), Ownership::Ours),
-            (found(Some(("JiraCredential", "other", "uid-2")), &mine), other.clone()),
-            (found(Some(("Deployment", "bot", "uid-1")), &mine), stranger.clone()),
+            (
+                found(Some(("JiraCredential", "bot", "uid-1")), &[]),
+                Ownership::Ours,
+            ),
+            (
+                found(Some(("JiraCredential", "bot", "uid-0")), &[]),
+                Ownership::Ours,
+            ),
+            (
+                found(Some(("JiraCredential", "other", "uid-2")), &mine),
+                other.clone(),
+            ),
+            (
+                found(Some(("Deployment", "bot", "uid-1")), &mine),
+                stranger.clone(),
+            ),
             (found(None, &mine), Ownership::Ours),
             (found(None, &theirs), other),
             (found(None, &[(CREDENTIAL_LABEL, "bot")]), stranger.clone()),

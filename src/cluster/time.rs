@@ -6,7 +6,9 @@ use kube::ResourceExt;
 
 /// When an object was created.
 pub fn creation_time(object: &impl ResourceExt) -> Option<DateTime<Utc>> {
-    object.creation_timestamp().and_then(|time| from_kube(&time))
+    object
+        .creation_timestamp()
+        .and_then(|time| from_kube(&time))
 }
 
 fn from_kube(time: &Time) -> Option<DateTime<Utc>> {
@@ -30,6 +32,9 @@ mod tests {
             let ours = DateTime::from_timestamp(second, 0).unwrap();
             assert_eq!(from_kube(&Time(to_micro(ours).0)), Some(ours));
         }
-        assert_eq!(to_micro(DateTime::<Utc>::MAX_UTC).0, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            to_micro(DateTime::<Utc>::MAX_UTC).0,
+            jiff::Timestamp::UNIX_EPOCH
+        );
     }
 }

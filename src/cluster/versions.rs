@@ -18,7 +18,10 @@ pub struct Key {
 impl Key {
     /// Puts a key together.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -104,13 +107,16 @@ impl VersionIndex {
         let old = inner.references.remove(user).unwrap_or_default();
         let new: Vec<Key> = names
             .iter()
-            .map(|name| Key { namespace: user.namespace.clone(), name: (*name).into() })
+            .map(|name| Key {
+                namespace: user.namespace.clone(),
+                name: (*name).into(),
+            })
             .collect();
         for key in new.iter().filter(|key| !old.contains(key)) {
-            let entry = inner
-                .secrets
-                .entry(key.clone())
-                .or_insert_with(|| Entry { known: Known::Unknown, users: Vec::new() });
+            let entry = inner.secrets.entry(key.clone()).or_insert_with(|| Entry {
+                known: Known::Unknown,
+                users: Vec::new(),
+            });
             entry.users.push(user.clone());
         }
         let mut freed = Vec::new();
@@ -132,13 +138,20 @@ impl VersionIndex {
     /// What is known of a Secret.
     pub fn look(&self, namespace: &str, name: &str) -> Known {
         let key = Key::new(namespace, name);
-        self.lock().secrets.get(&key).map_or(Known::Unknown, |entry| entry.known.clone())
+        self.lock()
+            .secrets
+            .get(&key)
+            .map_or(Known::Unknown, |entry| entry.known.clone())
     }
 
     /// The credentials that refer to a Secret.
     pub fn users(&self, namespace: &str, name: &str) -> Vec<Key> {
         let key = Key::new(namespace, name);
-        self.lock().secrets.get(&key).map(|entry| entry.users.clone()).unwrap_or_default()
+        self.lock()
+            .secrets
+            .get(&key)
+            .map(|entry| entry.users.clone())
+            .unwrap_or_default()
     }
 
     /// Takes in what a read told. The watch knows better where it has spoken already.
@@ -174,13 +187,22 @@ impl VersionIndex {
     /// The watch or the list shows a Secret. Returns whom it concerns.
     pub fn shown(&self, key: Key, uid: String, resource_version: String) -> Vec<Key> {
         let mut inner = self.lock();
-        let Some(entry) = inner.secrets.get_mut(&key) else { return Vec::new() };
-        let known = Known::Present { uid, resource_version };
+        let Some(entry) = inner.secrets.get_mut(&key) else {
+            return Vec::new();
+        };
+        let known = Known::Present {
+            uid,
+            resource_version,
+        };
         let news = entry.known != known && !is_older(&known, &entry.known);
         if news {
             entry.known = known;
         }
-        let users = if news { entry.users.clone() } else { Vec::new() };
+        let users = if news {
+            entry.users.clone()
+        } else {
+            Vec::new()
+        };
         if let Some(seen) = &mut inner.seen {
             seen.insert(key);
         }
@@ -192,9 +214,10 @@ impl VersionIndex {
         let mut inner = self.lock();
         match inner.secrets.get_mut(key) {
             // A late word about a predecessor says nothing about its successor.
-            Some(Entry { known: Known::Present { uid: present, .. }, .. }) if present != uid => {
-                Vec::new()
-            }
+            Some(Entry {
+                known: Known::Present { uid: present, .. },
+                ..
+            }) if present != uid => Vec::new(),
             Some(entry) if entry.known != Known::Absent => {
                 entry.known = Known::Absent;
                 entry.users.clone()
@@ -208,7 +231,11 @@ impl VersionIndex {
         let mut inner = self.lock();
         let seen = inner.seen.take().unwrap_or_default();
         let mut concerned = Vec::new();
-        for (_, entry) in inner.secrets.iter_mut().filter(|(key, _)| !seen.contains(*key)) {
+        for (_, entry) in inner
+            .secrets
+            .iter_mut()
+            .filter(|(key, _)| !seen.contains(*key))
+        {
             if entry.known != Known::Absent {
                 entry.known = Known::Absent;
                 concerned.extend(entry.users.iter().cloned());
@@ -229,8 +256,14 @@ impl VersionIndex {
 /// as news.
 fn is_older(news: &Known, known: &Known) -> bool {
     let (
-        Known::Present { uid: new, resource_version: new_version },
-        Known::Present { uid: old, resource_version: old_version },
+        Known::Present {
+            uid: new,
+            resource_version: new_version,
+        },
+        Known::Present {
+            uid: old,
+            resource_version: old_version,
+        },
     ) = (news, known)
     else {
         return false;

@@ -44,6 +44,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 pub struct OperatorConfig {
     /// The namespace of the operator, where the key of the fingerprints is kept.
     pub namespace: String,
+    /// The one namespace to watch; `None`: all of them.
+    pub watch_namespace: Option<String>,
     /// Which hosts a credential may be sent to.
     pub hosts: HostPolicy,
     /// How Jira is called.
@@ -94,7 +96,10 @@ impl Operator {
     ) -> Result<Arc<Self>, StartError> {
         let cluster = Cluster::new(client, REQUEST_LIMIT);
         let key = fingerprint_key(&cluster, &config.namespace).await?;
-        let jira = JiraConfig { observer: Some(metrics.clone()), ..config.jira.clone() };
+        let jira = JiraConfig {
+            observer: Some(metrics.clone()),
+            ..config.jira.clone()
+        };
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
             config,
@@ -179,13 +184,16 @@ impl Operator {
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
         let namespace = object.namespace().unwrap_or_default();
         let users = self.index.users(&namespace, target);
-        let rivals = users.iter().filter(|user| *user != &key_of(object)).filter_map(|user| {
-            let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
-            let rival = rival.0.as_ref().ok()?;
-            let names = publication::targets(&rival.spec, &rival.name_any());
-            let claims = names.iter().any(|other| other.name == target);
-            (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
-        });
+        let rivals = users
+            .iter()
+            .filter(|user| *user != &key_of(object))
+            .filter_map(|user| {
+                let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
+                let rival = rival.0.as_ref().ok()?;
+                let names = publication::targets(&rival.spec, &rival.name_any());
+                let claims = names.iter().any(|other| other.name == target);
+                (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
+            });
         rivals.min().map(|(_, name)| name)
     }
 }
@@ -221,6 +229,8 @@ fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Act
         %error,
         "the pass will be repeated"
     );
-    let spread = splay(&uid, chrono::TimeDelta::seconds(5)).to_std().unwrap_or_default();
+    let spread = splay(&uid, chrono::TimeDelta::seconds(5))
+        .to_std()
+        .unwrap_or_default();
     Action::requeue(RETRY + spread)
 }

@@ -6,9 +6,7 @@ use kube::ResourceExt;
 
 use super::Operator;
 use super::passwords::Settled;
-use crate::api::{
-    Attempt, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion,
-};
+use crate::api::{Attempt, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion};
 use crate::cluster::{
     ClusterError, Known, Material, Observed, Publication, Published, Surroundings, observe,
 };
@@ -63,13 +61,19 @@ impl Operator {
     }
 
     async fn round(&self, object: &JiraCredential) -> Result<Round, ClusterError> {
-        let Observed { mut facts, material } = self.look(object).await?;
+        let Observed {
+            mut facts,
+            material,
+        } = self.look(object).await?;
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this pass included.
         let mut current = object.clone();
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
-            let answer = match self.act(step, &facts, material.as_ref(), &mut current).await {
+            let answer = match self
+                .act(step, &facts, material.as_ref(), &mut current)
+                .await
+            {
                 Ok(answer) => answer,
                 Err(ClusterError::Conflict) => return Ok(Round::Outdated),
                 // Gone with its credential.
@@ -85,7 +89,10 @@ impl Operator {
 
     async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
         let plan = self.plan(&object.spec);
-        let cooling_until = plan.as_ref().ok().and_then(|plan| self.jira.cooling_until(&plan.site));
+        let cooling_until = plan
+            .as_ref()
+            .ok()
+            .and_then(|plan| self.jira.cooling_until(&plan.site));
         let uid = object.uid().unwrap_or_default();
         let around = Surroundings {
             now: self.clock.now(),
@@ -140,8 +147,10 @@ impl Operator {
         if let Err(peer) = self.passwords.claim(print, uid, facts.renew_requested()) {
             return Ok(Answer::AttemptNotOurs(peer));
         }
-        let status =
-            JiraCredentialStatus { attempt: Some(attempt.clone()), ..facts.status.clone() };
+        let status = JiraCredentialStatus {
+            attempt: Some(attempt.clone()),
+            ..facts.status.clone()
+        };
         match self.cluster.write_status(current, &status).await {
             Ok(written) => {
                 self.remember(&written);
@@ -164,13 +173,16 @@ impl Operator {
         };
         let user = material.user.clone().unwrap_or_default();
         let credential = match plan.method {
-            MethodName::ApiToken | MethodName::Basic => {
-                Credential::Basic { user, secret: material.secret.clone() }
-            }
+            MethodName::ApiToken | MethodName::Basic => Credential::Basic {
+                user,
+                secret: material.secret.clone(),
+            },
             MethodName::PersonalAccessToken => Credential::Bearer(material.secret.clone()),
         };
-        let verdict =
-            self.jira.whoami(&plan.site, material.ca_pem.as_deref(), &credential).await;
+        let verdict = self
+            .jira
+            .whoami(&plan.site, material.ca_pem.as_deref(), &credential)
+            .await;
         if plan.method == MethodName::Basic {
             self.settle(facts, &verdict);
         }
@@ -179,7 +191,9 @@ impl Operator {
 
     /// Lets the other credentials with the same password know.
     fn settle(&self, facts: &Facts, verdict: &crate::core::answer::Verdict) {
-        let Some(print) = facts.fingerprint() else { return };
+        let Some(print) = facts.fingerprint() else {
+            return;
+        };
         let settled = match facts.judge(verdict) {
             Judgement::Refused(cause @ crate::core::judge::Cause::Jira(_)) => {
                 Settled::Refused(cause.reason())
@@ -193,7 +207,8 @@ impl Operator {
             | Judgement::NoVerdict(_)
             | Judgement::NotAllowed(_) => Settled::Free,
         };
-        self.passwords.settle(print.as_str(), &facts.object.uid, settled);
+        self.passwords
+            .settle(print.as_str(), &facts.object.uid, settled);
     }
 
     async fn publish(
@@ -206,7 +221,10 @@ impl Operator {
         let (Ok(plan), Some(material), Some(target)) =
             (&facts.plan, material, facts.targets.get(publish.index))
         else {
-            return Ok(Answer::WriteRefused(publish.index, "nothing to write".into()));
+            return Ok(Answer::WriteRefused(
+                publish.index,
+                "nothing to write".into(),
+            ));
         };
         let contents = standard(&Proven {
             method: plan.method,
@@ -223,18 +241,24 @@ impl Operator {
             digest: &publish.digest,
             allowed_keys: &self.config.allowed_metadata_keys,
         };
-        Ok(match self.cluster.publish(&publication, publish.holds.as_deref()).await {
-            Ok(Published::Written(version)) => {
-                self.learn(&facts.object.namespace, &version);
-                Answer::Written(publish.index, version)
-            }
-            Ok(Published::Held(holder, version)) => {
-                self.learn(&facts.object.namespace, &version);
-                Answer::Held(publish.index, holder, version)
-            }
-            Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
-            Err(error) => return Err(error),
-        })
+        Ok(
+            match self
+                .cluster
+                .publish(&publication, publish.holds.as_deref())
+                .await
+            {
+                Ok(Published::Written(version)) => {
+                    self.learn(&facts.object.namespace, &version);
+                    Answer::Written(publish.index, version)
+                }
+                Ok(Published::Held(holder, version)) => {
+                    self.learn(&facts.object.namespace, &version);
+                    Answer::Held(publish.index, holder, version)
+                }
+                Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
+                Err(error) => return Err(error),
+            },
+        )
     }
 
     async fn retract(
@@ -266,10 +290,18 @@ impl Operator {
         if stored == conclusion.status || facts.object.deleting {
             return Ok(wake);
         }
-        let tries = if facts.happened.judgement.is_some() { STATUS_TRIES } else { 1 };
+        let tries = if facts.happened.judgement.is_some() {
+            STATUS_TRIES
+        } else {
+            1
+        };
         let mut tried = 0;
         loop {
-            match self.cluster.write_status(&current, &conclusion.status).await {
+            match self
+                .cluster
+                .write_status(&current, &conclusion.status)
+                .await
+            {
                 Ok(written) => {
                     self.remember(&written);
                     break;
@@ -309,7 +341,9 @@ impl Operator {
 
     /// One line of log and one metric per probe.
     fn report(&self, facts: &Facts) {
-        let Some(judgement) = &facts.happened.judgement else { return };
+        let Some(judgement) = &facts.happened.judgement else {
+            return;
+        };
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         let method = facts.plan.as_ref().ok().map(|plan| plan.method);
         match judgement {
@@ -320,14 +354,27 @@ impl Operator {
                 tracing::warn!(namespace, name, ?method, ?reason, "authentication failed");
             }
             Judgement::Unconfirmed(refusal) => {
-                self.metrics.authentication_failed(crate::api::Reason::Confirming);
-                tracing::warn!(namespace, name, ?method, ?refusal, "authentication failed; it will be confirmed");
+                self.metrics
+                    .authentication_failed(crate::api::Reason::Confirming);
+                tracing::warn!(
+                    namespace,
+                    name,
+                    ?method,
+                    ?refusal,
+                    "authentication failed; it will be confirmed"
+                );
             }
             Judgement::NoVerdict(outage) => {
                 tracing::warn!(namespace, name, ?method, ?outage, "Jira could not be asked");
             }
             Judgement::NotAllowed(forbidden) => {
-                tracing::warn!(namespace, name, ?method, ?forbidden, "the site's address is not allowed");
+                tracing::warn!(
+                    namespace,
+                    name,
+                    ?method,
+                    ?forbidden,
+                    "the site's address is not allowed"
+                );
             }
         }
     }

@@ -29,7 +29,10 @@ impl Passwords {
     /// What others know of a password.
     pub(super) fn look(&self, fingerprint: &Fingerprint, me: &str) -> Peer {
         match self.lock().get(fingerprint.as_str()) {
-            Some(Sent { what: What::Refused(reason), .. }) => Peer::Refused(*reason),
+            Some(Sent {
+                what: What::Refused(reason),
+                ..
+            }) => Peer::Refused(*reason),
             Some(Sent { uid, what }) if uid != me => what.as_peer(),
             Some(_) | None => Peer::Silent,
         }
@@ -39,14 +42,26 @@ impl Passwords {
     pub(super) fn claim(&self, fingerprint: &str, me: &str, asked: bool) -> Result<(), Peer> {
         let mut all = self.lock();
         match all.get(fingerprint) {
-            Some(Sent { uid, what: What::InFlight }) if uid != me => return Err(Peer::InFlight),
+            Some(Sent {
+                uid,
+                what: What::InFlight,
+            }) if uid != me => return Err(Peer::InFlight),
             Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
-            Some(Sent { what: What::Refused(reason), .. }) if !asked => {
+            Some(Sent {
+                what: What::Refused(reason),
+                ..
+            }) if !asked => {
                 return Err(Peer::Refused(*reason));
             }
             Some(_) | None => {}
         }
-        all.insert(fingerprint.to_owned(), Sent { uid: me.to_owned(), what: What::InFlight });
+        all.insert(
+            fingerprint.to_owned(),
+            Sent {
+                uid: me.to_owned(),
+                what: What::InFlight,
+            },
+        );
         Ok(())
     }
 
@@ -61,12 +76,20 @@ impl Passwords {
             Settled::Interrupted => What::Interrupted,
             Settled::Refused(reason) => What::Refused(reason),
         };
-        all.insert(fingerprint.to_owned(), Sent { uid: me.to_owned(), what });
+        all.insert(
+            fingerprint.to_owned(),
+            Sent {
+                uid: me.to_owned(),
+                what,
+            },
+        );
     }
 
     /// Takes in what the status of a credential tells: it outlives the process.
     pub(super) fn note(&self, uid: &str, status: &JiraCredentialStatus) {
-        let Some(attempt) = &status.attempt else { return };
+        let Some(attempt) = &status.attempt else {
+            return;
+        };
         if status.method != Some(MethodName::Basic) {
             return;
         }
@@ -78,7 +101,10 @@ impl Passwords {
         // What this process knows itself is fresher than a status on its way through the watch.
         self.lock()
             .entry(attempt.fingerprint.clone())
-            .or_insert_with(|| Sent { uid: uid.to_owned(), what });
+            .or_insert_with(|| Sent {
+                uid: uid.to_owned(),
+                what,
+            });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Sent>> {
@@ -117,7 +143,10 @@ mod tests {
         let print = Fingerprint::recorded("k0000:0");
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
         assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
-        assert_eq!(passwords.claim(print.as_str(), "b", true), Err(Peer::InFlight));
+        assert_eq!(
+            passwords.claim(print.as_str(), "b", true),
+            Err(Peer::InFlight)
+        );
         assert_eq!(passwords.look(&print, "b"), Peer::InFlight);
         passwords.settle(print.as_str(), "a", Settled::Refused(Reason::Rejected));
         let refused = Peer::Refused(Reason::Rejected);

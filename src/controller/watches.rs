@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures::channel::mpsc::UnboundedSender;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::WatchStreamExt;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 
 use super::{Operator, Watched};
 use crate::cluster::{Key, key_of, references};
@@ -29,9 +29,12 @@ impl Operator {
     pub(super) fn watch_credentials(
         self: Arc<Self>,
         wake: Wake,
-    ) -> (Store<Watched>, impl Stream<Item = Result<Watched, watcher::Error>> + Send + 'static) {
+    ) -> (
+        Store<Watched>,
+        impl Stream<Item = Result<Watched, watcher::Error>> + Send + 'static,
+    ) {
         let (reader, writer) = reflector::store();
-        let api: Api<Watched> = Api::all(self.cluster.client());
+        let api: Api<Watched> = self.watched();
         let mut listed: HashSet<Key> = HashSet::new();
         let stream = watcher(api, config())
             .default_backoff()
@@ -43,12 +46,17 @@ impl Operator {
         (reader, stream)
     }
 
-    fn hear_of_credential(
-        &self,
-        event: &Event<Watched>,
-        listed: &mut HashSet<Key>,
-        wake: &Wake,
-    ) {
+    fn watched<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.config.watch_namespace {
+            Some(namespace) => Api::namespaced(self.cluster.client(), namespace),
+            None => Api::all(self.cluster.client()),
+        }
+    }
+
+    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashSet<Key>, wake: &Wake) {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
@@ -85,7 +93,7 @@ impl Operator {
     pub(super) async fn watch_secrets(self: Arc<Self>, wake: Wake) {
         // Before the credentials are known nobody refers to anything.
         self.index.references().await;
-        let api: Api<PartialObjectMeta<Secret>> = Api::all(self.cluster.client());
+        let api: Api<PartialObjectMeta<Secret>> = self.watched();
         let mut events = watcher(api, config()).default_backoff().boxed();
         while let Some(event) = events.next().await {
             match event {
@@ -107,9 +115,9 @@ impl Operator {
                 self.index.shown(key_of(&secret), uid, version)
             }
             Event::InitDone => self.index.list_ends(),
-            Event::Delete(secret) => {
-                self.index.gone(&key_of(&secret), &secret.uid().unwrap_or_default())
-            }
+            Event::Delete(secret) => self
+                .index
+                .gone(&key_of(&secret), &secret.uid().unwrap_or_default()),
         }
     }
 }

@@ -77,11 +77,18 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         .collect();
     let events = notices(recorded, &status);
     let wake = wake(facts, &changes);
-    Conclusion { status, events, wake }
+    Conclusion {
+        status,
+        events,
+        wake,
+    }
 }
 
 fn abnormal(ready: &Finding) -> Finding {
-    Finding { status: ConditionStatus::True, ..ready.clone() }
+    Finding {
+        status: ConditionStatus::True,
+        ..ready.clone()
+    }
 }
 
 /// Method and site are shown from the first pass; once an account is pinned they say where it
@@ -90,8 +97,10 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
     if status.account.is_none() {
         status.method = Some(plan.method);
-        status.site =
-            Some(SiteStatus { hosting: plan.site.hosting, api_url: plan.site.base.clone() });
+        status.site = Some(SiteStatus {
+            hosting: plan.site.hosting,
+            api_url: plan.site.base.clone(),
+        });
     }
     status.expires_at = plan.expires_at;
 }
@@ -116,16 +125,24 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
         };
         targets.extend(now);
     }
-    let kept = facts.surplus.iter().filter(|old| !facts.happened.retracted.contains(&old.name));
+    let kept = facts
+        .surplus
+        .iter()
+        .filter(|old| !facts.happened.retracted.contains(&old.name));
     targets.extend(kept.cloned());
     status.targets = targets;
     let wanted = publication::targets(&facts.spec, &facts.object.name);
     status.binding = wanted
         .first()
         .filter(|first| {
-            status.targets.iter().any(|seen| seen.name == first.name && seen.hash.is_some())
+            status
+                .targets
+                .iter()
+                .any(|seen| seen.name == first.name && seen.hash.is_some())
         })
-        .map(|first| Binding { name: first.name.clone() });
+        .map(|first| Binding {
+            name: first.name.clone(),
+        });
 }
 
 /// Turns a finding into a condition; what has not changed keeps its words and its time.
@@ -196,13 +213,21 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
     }
     let mut times: Vec<DateTime<Utc>> = changes.to_vec();
     if !facts.spec.suspend && !matches!(facts.source, Source::Unusable(_)) {
-        let next = if facts.happened.judgement.is_some() { after_probe(facts) } else { proof(facts) };
+        let next = if facts.happened.judgement.is_some() {
+            after_probe(facts)
+        } else {
+            proof(facts)
+        };
         match next {
             Proof::Due => times.push(facts.now),
             Proof::At(time) => times.push(time),
             Proof::NotByItself => {}
         }
-        if facts.targets.iter().any(|target| matches!(target.state, TargetState::Refused(_))) {
+        if facts
+            .targets
+            .iter()
+            .any(|target| matches!(target.state, TargetState::Refused(_)))
+        {
             times.push(later(facts.now, REFUSED_WRITE));
         }
         match facts.peer {
@@ -211,7 +236,11 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
         }
     }
-    times.extend(facts.proof_is_stale_from().filter(|_| facts.status.attempt.is_some()));
+    times.extend(
+        facts
+            .proof_is_stale_from()
+            .filter(|_| facts.status.attempt.is_some()),
+    );
     let future = times.into_iter().filter(|time| *time > facts.now).min();
     let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
     wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)

@@ -67,13 +67,19 @@ pub fn decide(facts: &Facts) -> Option<Step> {
         return Some(prove(facts));
     }
     // 3. Targets that do not hold the proven credential are written.
-    let out_of_sync = facts.targets.iter().position(|target| wants_write(facts, target));
+    let out_of_sync = facts
+        .targets
+        .iter()
+        .position(|target| wants_write(facts, target));
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
     // 4. What the spec no longer names goes last, so that pods find the new before the old goes.
     if facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        let surplus = facts.surplus.iter().find(|old| !facts.happened.retracted.contains(&old.name));
+        let surplus = facts
+            .surplus
+            .iter()
+            .find(|old| !facts.happened.retracted.contains(&old.name));
         return surplus.cloned().map(Step::Retract);
     }
     None
@@ -88,7 +94,10 @@ pub fn needs_source(facts: &Facts) -> bool {
     facts.spec_changed()
         || facts.status.sources.is_empty()
         || proof(facts) == Proof::Due
-        || facts.targets.iter().any(|target| wants_write(facts, target))
+        || facts
+            .targets
+            .iter()
+            .any(|target| wants_write(facts, target))
 }
 
 /// Whether a proof is due.
@@ -115,7 +124,13 @@ pub fn proof(facts: &Facts) -> Proof {
 }
 
 fn due_by_record(facts: &Facts) -> Proof {
-    let at = |time: DateTime<Utc>| if time <= facts.now { Proof::Due } else { Proof::At(time) };
+    let at = |time: DateTime<Utc>| {
+        if time <= facts.now {
+            Proof::Due
+        } else {
+            Proof::At(time)
+        }
+    };
     let asked = facts.renew_requested();
     match facts.peer {
         _ if facts.happened.attempt_recorded => return Proof::Due,
@@ -166,15 +181,22 @@ fn prove(facts: &Facts) -> Step {
 /// Whether the credential in the source may be written into targets: it is the one that Jira
 /// accepted last, and Jira has not refused it since.
 pub fn may_publish(facts: &Facts) -> bool {
-    let refused = facts.attempt().is_some_and(|attempt| match attempt.outcome {
-        AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
-        AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => false,
-    });
+    let refused = facts
+        .attempt()
+        .is_some_and(|attempt| match attempt.outcome {
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
+            AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
+                false
+            }
+        });
     facts.is_proven() && !pin_moved(facts) && !refused
 }
 
 fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
-    let tried = matches!(target.state, TargetState::Refused(_) | TargetState::Held(..));
+    let tried = matches!(
+        target.state,
+        TargetState::Refused(_) | TargetState::Held(..)
+    );
     may_publish(facts)
         && !tried
         && !facts.is_in_sync(target)
@@ -184,7 +206,9 @@ fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
 
 /// The uid of the Secret under this name, if it is the one that we wrote.
 fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
-    let recorded = facts.recorded(&target.target.name).filter(|seen| seen.hash.is_some())?;
+    let recorded = facts
+        .recorded(&target.target.name)
+        .filter(|seen| seen.hash.is_some())?;
     match &target.state {
         TargetState::Present { uid, .. } if *uid == recorded.uid => Some(uid.clone()),
         TargetState::Unknown => Some(recorded.uid.clone()),
@@ -222,7 +246,9 @@ impl Facts {
             Answer::AttemptNotOurs(peer) => self.peer = peer,
             // From here on the rest of the pass decides as the next pass would.
             Answer::Proved(verdict) => self.record(&verdict),
-            Answer::Written(index, version) => self.set_target(index, TargetState::Written(version)),
+            Answer::Written(index, version) => {
+                self.set_target(index, TargetState::Written(version))
+            }
             Answer::Held(index, holder, version) => {
                 self.set_target(index, TargetState::Held(holder, version));
             }

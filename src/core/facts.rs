@@ -176,7 +176,9 @@ impl Facts {
 
     /// Whether the method sends a password, which Jira counts.
     pub fn is_password(&self) -> bool {
-        self.plan.as_ref().is_ok_and(|plan| plan.method == MethodName::Basic)
+        self.plan
+            .as_ref()
+            .is_ok_and(|plan| plan.method == MethodName::Basic)
     }
 
     /// The fingerprint of the credential in the source: as read, or else as recorded.
@@ -197,15 +199,15 @@ impl Facts {
     pub fn attempt(&self) -> Option<&Attempt> {
         let fingerprint = self.fingerprint()?;
         let attempt = self.status.attempt.as_ref()?;
-        self.is_same(&fingerprint, &attempt.fingerprint).then_some(attempt)
+        self.is_same(&fingerprint, &attempt.fingerprint)
+            .then_some(attempt)
     }
 
     /// Whether the credential in the source is the one that was proven last.
     pub fn is_proven(&self) -> bool {
         match (self.fingerprint(), &self.status.proven_fingerprint) {
             (Some(fingerprint), Some(proven)) => {
-                fingerprint.likeness(proven) == Likeness::Same
-                    && self.site_recorded()
+                fingerprint.likeness(proven) == Likeness::Same && self.site_recorded()
             }
             _ => false,
         }
@@ -237,7 +239,12 @@ impl Facts {
     /// The account that the credential must belong to: the one of the spec, else the first one
     /// that it was proven for. Another site or method is another account.
     pub fn pinned_account(&self) -> Option<&str> {
-        let recorded = || self.status.account.as_ref().filter(|_| self.site_recorded());
+        let recorded = || {
+            self.status
+                .account
+                .as_ref()
+                .filter(|_| self.site_recorded())
+        };
         self.spec
             .validation
             .account_id
@@ -249,7 +256,11 @@ impl Facts {
     pub fn next_proof(&self) -> Option<DateTime<Utc>> {
         let plan = self.plan.as_ref().ok()?;
         let last = self.status.last_validated_time?;
-        Some(schedule::next_proof(last, plan.periods.interval, &self.object.uid))
+        Some(schedule::next_proof(
+            last,
+            plan.periods.interval,
+            &self.object.uid,
+        ))
     }
 
     /// From when on the last proof says nothing any more: two intervals after it, or when what
@@ -271,7 +282,10 @@ impl Facts {
             method: plan.method,
             site: &plan.site,
             account: self.account()?,
-            expires_at: &plan.expires_at.map(|time| time.to_rfc3339()).unwrap_or_default(),
+            expires_at: &plan
+                .expires_at
+                .map(|time| time.to_rfc3339())
+                .unwrap_or_default(),
             target,
         };
         Some(publication.digest())
@@ -284,7 +298,10 @@ impl Facts {
 
     /// What is recorded of a target.
     pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
-        self.status.targets.iter().find(|target| target.name == name)
+        self.status
+            .targets
+            .iter()
+            .find(|target| target.name == name)
     }
 
     /// Whether a target holds the credential that was proven last.
@@ -292,7 +309,10 @@ impl Facts {
         let wanted = self.wanted_digest(&facts.target);
         let current = match &facts.state {
             TargetState::Written(version) => Some(version),
-            TargetState::Present { uid, resource_version } => self
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self
                 .recorded(&facts.target.name)
                 .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
             TargetState::Unknown
@@ -307,13 +327,14 @@ impl Facts {
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
             TargetState::Held(..) => true,
-            TargetState::Present { uid, resource_version } => {
-                self.recorded(&facts.target.name).is_some_and(|seen| {
-                    seen.hash.is_none()
-                        && seen.uid == *uid
-                        && seen.resource_version == *resource_version
-                })
-            }
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self.recorded(&facts.target.name).is_some_and(|seen| {
+                seen.hash.is_none()
+                    && seen.uid == *uid
+                    && seen.resource_version == *resource_version
+            }),
             TargetState::Unknown
             | TargetState::Absent
             | TargetState::Written(_)

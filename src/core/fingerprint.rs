@@ -30,7 +30,10 @@ impl FingerprintKey {
     /// Takes the key's bytes, as they stand in the operator's Secret.
     pub fn new(bytes: &[u8]) -> Self {
         let id = hex(digest::digest(&digest::SHA256, bytes).as_ref(), 4);
-        Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, bytes) }
+        Self {
+            id,
+            key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        }
     }
 
     /// The fingerprint of a sequence of parts; each is preceded by its length, so that moving
@@ -88,7 +91,10 @@ mod tests {
 
     #[test]
     fn tells_same_from_different_and_both_from_unknown() {
-        let (ours, theirs) = (FingerprintKey::new(b"key one"), FingerprintKey::new(b"key two"));
+        let (ours, theirs) = (
+            FingerprintKey::new(b"key one"),
+            FingerprintKey::new(b"key two"),
+        );
         let fingerprint = ours.fingerprint(&[b"site", b"secret"]);
         let again = ours.fingerprint(&[b"site", b"secret"]);
         let shifted = ours.fingerprint(&[b"sites", b"ecret"]);
@@ -101,6 +107,9 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_key() {
-        assert_eq!(format!("{:?}", FingerprintKey::new(b"canary")).len(), "FingerprintKey(k0000)".len());
+        assert_eq!(
+            format!("{:?}", FingerprintKey::new(b"canary")).len(),
+            "FingerprintKey(k0000)".len()
+        );
     }
 }

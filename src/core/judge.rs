@@ -33,7 +33,10 @@ impl Facts {
     pub fn judge(&self, verdict: &Verdict) -> Judgement {
         match verdict {
             Verdict::Accepted(account) => {
-                if self.pinned_account().is_some_and(|pinned| pinned != account.id) {
+                if self
+                    .pinned_account()
+                    .is_some_and(|pinned| pinned != account.id)
+                {
                     Judgement::Refused(Cause::AccountChanged)
                 } else {
                     Judgement::Accepted(account.clone())
@@ -51,9 +54,9 @@ impl Facts {
     fn is_surprising(&self) -> bool {
         let refused_before = self.attempt().is_some_and(|attempt| match attempt.outcome {
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
-            AttemptOutcome::Started
-            | AttemptOutcome::NoVerdict
-            | AttemptOutcome::Interrupted => false,
+            AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
+                false
+            }
         });
         let ended = self
             .plan

@@ -34,9 +34,9 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
         Refusal::BasicAuthDisabled => format!(
             "Basic authentication is switched off at {host}. Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
         ),
-        Refusal::PasswordNotAllowed => format!(
-            "Jira at {host} accepts no passwords. Store an API token in {source}."
-        ),
+        Refusal::PasswordNotAllowed => {
+            format!("Jira at {host} accepts no passwords. Store an API token in {source}.")
+        }
         Refusal::IpBlocked => format!(
             "Jira at {host} does not accept calls from this cluster's address. Have it added to the site's IP allow-list; the credential itself may be fine."
         ),
@@ -82,22 +82,46 @@ pub fn confirming(facts: &Facts) -> String {
 pub fn outage(facts: &Facts, outage: Outage) -> String {
     let host = host(facts);
     let what = match outage {
-        Outage::Dns => format!("The name {host} does not resolve. Check spec.site and the cluster's DNS."),
-        Outage::Connect => format!("No connection to {host}. Check spec.site, network policies and whether Jira is up."),
+        Outage::Dns => {
+            format!("The name {host} does not resolve. Check spec.site and the cluster's DNS.")
+        }
+        Outage::Connect => format!(
+            "No connection to {host}. Check spec.site, network policies and whether Jira is up."
+        ),
         Outage::Tls => format!("The TLS handshake with {host} failed."),
-        Outage::Certificate => format!("The certificate of {host} is not trusted, expired, or made for another name.{}", ca_hint(facts)),
+        Outage::Certificate => format!(
+            "The certificate of {host} is not trusted, expired, or made for another name.{}",
+            ca_hint(facts)
+        ),
         Outage::Timeout => format!("{host} did not answer in time."),
-        Outage::ConnectionLost => format!("The connection to {host} broke before the answer was complete."),
-        Outage::TooLarge => format!("{host} answered with far more than a user. Check that spec.site is the base address of Jira."),
-        Outage::Redirect => format!("{host} answered with a redirect, which is never followed with a credential. Write the address that it leads to into spec.site, or check for single sign-on in front of Jira."),
-        Outage::NotJson => format!("{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."),
-        Outage::NotAUser => format!("{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."),
-        Outage::NotFound => format!("No Jira was found at {host}. Check the name in spec.site, and the context path on Data Center."),
+        Outage::ConnectionLost => {
+            format!("The connection to {host} broke before the answer was complete.")
+        }
+        Outage::TooLarge => format!(
+            "{host} answered with far more than a user. Check that spec.site is the base address of Jira."
+        ),
+        Outage::Redirect => format!(
+            "{host} answered with a redirect, which is never followed with a credential. Write the address that it leads to into spec.site, or check for single sign-on in front of Jira."
+        ),
+        Outage::NotJson => format!(
+            "{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
+        ),
+        Outage::NotAUser => format!(
+            "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
+        ),
+        Outage::NotFound => format!(
+            "No Jira was found at {host}. Check the name in spec.site, and the context path on Data Center."
+        ),
         Outage::RateLimited { .. } => format!("{host} limits the rate of calls and asked to wait."),
         Outage::Unavailable { .. } => format!("{host} is unavailable and asked to wait."),
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
-        Outage::Unexpected(status) => format!("{host} answered with the unexpected status {status}."),
-        Outage::BadCaBundle => "The CA certificates of spec.tls cannot be used. Store valid PEM certificates.".to_owned(),
+        Outage::Unexpected(status) => {
+            format!("{host} answered with the unexpected status {status}.")
+        }
+        Outage::BadCaBundle => {
+            "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
+                .to_owned()
+        }
     };
     format!("{what} {} It is tried again by itself.", still(facts))
 }
@@ -136,7 +160,9 @@ pub fn interrupted(facts: &Facts) -> String {
 /// What pods have meanwhile.
 pub fn still(facts: &Facts) -> &'static str {
     let published = facts.targets.iter().any(|target| {
-        facts.recorded(&target.target.name).is_some_and(|seen| seen.hash.is_some())
+        facts
+            .recorded(&target.target.name)
+            .is_some_and(|seen| seen.hash.is_some())
     });
     if published {
         "The published Secrets keep the last proven credential."

@@ -19,7 +19,9 @@ pub enum SpecProblem {
     #[error("spec.auth must have exactly one member")]
     NoMethod,
     /// A text that is not a length of time.
-    #[error("{0} is not a length of time: write days, hours, minutes, seconds, such as 90d or 1h30m")]
+    #[error(
+        "{0} is not a length of time: write days, hours, minutes, seconds, such as 90d or 1h30m"
+    )]
     NotAPeriod(&'static str),
     /// An interval that would be load without knowledge.
     #[error("spec.validation.interval must be at least 10s")]
@@ -105,7 +107,9 @@ pub enum SourceProblem {
         name: String,
     },
     /// The Secret is a credential of the cluster itself.
-    #[error("the Secret {name} has the type {kind}, which is never sent to a site; use an Opaque Secret")]
+    #[error(
+        "the Secret {name} has the type {kind}, which is never sent to a site; use an Opaque Secret"
+    )]
     ForbiddenType {
         /// Its name.
         name: String,
@@ -124,7 +128,9 @@ pub enum Flaw {
     #[error("is not UTF-8 text; store the value itself, not a file in another encoding")]
     NotUtf8,
     /// The most frequent slip: `echo` adds a newline.
-    #[error("ends in a newline; create it with kubectl create secret --from-literal, or with printf in place of echo")]
+    #[error(
+        "ends in a newline; create it with kubectl create secret --from-literal, or with printf in place of echo"
+    )]
     TrailingNewline,
     /// Blanks at an end.
     #[error("begins or ends with a blank; store the value without it")]
@@ -133,7 +139,9 @@ pub enum Flaw {
     #[error("contains control characters; store the value without them")]
     ControlCharacter,
     /// Characters that no token has.
-    #[error("contains characters other than printable ASCII, which no Jira token has; copy the token anew")]
+    #[error(
+        "contains characters other than printable ASCII, which no Jira token has; copy the token anew"
+    )]
     NotAscii,
     /// No credential is that long.
     #[error("is longer than any Jira credential; check that it holds the value alone")]
@@ -190,7 +198,10 @@ impl Periods {
         if periods.interval < SHORTEST_INTERVAL {
             return Err(SpecProblem::IntervalTooShort);
         }
-        if periods.max_age.is_some_and(|max_age| max_age <= periods.warn_before) {
+        if periods
+            .max_age
+            .is_some_and(|max_age| max_age <= periods.warn_before)
+        {
             return Err(SpecProblem::WarnBeforeTooLong);
         }
         Ok(periods)
@@ -204,12 +215,18 @@ impl Periods {
 /// For the first key outside the allowed prefixes, and for the labels that are ours.
 pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(), SpecProblem> {
     for target in &spec.targets {
-        let Some(template) = &target.template else { continue };
+        let Some(template) = &target.template else {
+            continue;
+        };
         let labels = template.labels.keys().map(|key| ("labels", key));
         let annotations = template.annotations.keys().map(|key| ("annotations", key));
         for (field, key) in labels.chain(annotations) {
             let ours = key == crate::api::MANAGED_BY_LABEL;
-            if ours || !allowed.iter().any(|prefix| key.starts_with(prefix.as_str())) {
+            if ours
+                || !allowed
+                    .iter()
+                    .any(|prefix| key.starts_with(prefix.as_str()))
+            {
                 return Err(SpecProblem::KeyNotAllowed {
                     target: target.name.clone(),
                     field,

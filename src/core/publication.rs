@@ -53,7 +53,10 @@ impl Publication<'_> {
 /// The targets of a spec; without any, one with the credential's own name.
 pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
-        vec![Target { name: name.to_owned(), template: None }]
+        vec![Target {
+            name: name.to_owned(),
+            template: None,
+        }]
     } else {
         spec.targets.clone()
     }

@@ -4,7 +4,9 @@ use super::answer::{Outage, Verdict};
 use super::facts::Facts;
 use super::fingerprint::{Fingerprint, Likeness};
 use super::judge::{Judgement, outage_reason};
-use super::schedule::{CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, later, splay};
+use super::schedule::{
+    CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, later, splay,
+};
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, SiteStatus};
 
 impl Facts {
@@ -20,13 +22,17 @@ impl Facts {
     }
 
     fn record_acceptance(&mut self, account: Account) {
-        let Some(fingerprint) = self.fingerprint() else { return };
+        let Some(fingerprint) = self.fingerprint() else {
+            return;
+        };
         let Ok(plan) = &self.plan else { return };
         if !self.is_known(&fingerprint) || self.status.first_seen_time.is_none() {
             self.status.first_seen_time = Some(self.now);
         }
-        self.status.site =
-            Some(SiteStatus { hosting: plan.site.hosting, api_url: plan.site.base.clone() });
+        self.status.site = Some(SiteStatus {
+            hosting: plan.site.hosting,
+            api_url: plan.site.base.clone(),
+        });
         self.status.method = Some(plan.method);
         self.status.proven_fingerprint = Some(fingerprint.as_str().to_owned());
         self.status.account = Some(account);
@@ -37,23 +43,31 @@ impl Facts {
     /// Whether the credential is the one that was proven last. A lost fingerprint key makes
     /// everything unknown, never new.
     fn is_known(&self, fingerprint: &Fingerprint) -> bool {
-        self.status.proven_fingerprint.as_deref().is_some_and(|proven| {
-            match fingerprint.likeness(proven) {
+        self.status
+            .proven_fingerprint
+            .as_deref()
+            .is_some_and(|proven| match fingerprint.likeness(proven) {
                 Likeness::Same | Likeness::Unknown => true,
                 Likeness::Different => false,
-            }
-        })
+            })
     }
 
     fn failed_attempt(&self, judgement: &Judgement) -> Option<Attempt> {
         let fingerprint = self.fingerprint()?.as_str().to_owned();
-        let failures = self.attempt().map_or(0, |attempt| attempt.failures).saturating_add(1);
+        let failures = self
+            .attempt()
+            .map_or(0, |attempt| attempt.failures)
+            .saturating_add(1);
         let uid = self.object.uid.as_str();
         let heartbeat = |wait| Some(later(self.now, wait + splay(uid, wait / 10)));
         let (outcome, reason, next) = match judgement {
             Judgement::Accepted(_) => return None,
             Judgement::Refused(cause) => {
-                let next = if self.is_password() { None } else { heartbeat(REFUSED_HEARTBEAT) };
+                let next = if self.is_password() {
+                    None
+                } else {
+                    heartbeat(REFUSED_HEARTBEAT)
+                };
                 (AttemptOutcome::Refused, cause.reason(), next)
             }
             Judgement::Unconfirmed(_) => (
@@ -83,7 +97,11 @@ impl Facts {
         &self,
         outage: Outage,
         failures: i32,
-    ) -> (AttemptOutcome, Reason, Option<chrono::DateTime<chrono::Utc>>) {
+    ) -> (
+        AttemptOutcome,
+        Reason,
+        Option<chrono::DateTime<chrono::Utc>>,
+    ) {
         // A password that Jira may have counted, and that it never accepted, is not sent again.
         if self.is_password() && outage.may_have_arrived() && !self.is_proven() {
             return (AttemptOutcome::Interrupted, Reason::NotYetProven, None);
@@ -93,6 +111,10 @@ impl Facts {
             .and_then(|wait| chrono::TimeDelta::from_std(wait).ok())
             .unwrap_or_default();
         let wait = backoff(failures, &self.object.uid).max(asked);
-        (AttemptOutcome::NoVerdict, outage_reason(outage), Some(later(self.now, wait)))
+        (
+            AttemptOutcome::NoVerdict,
+            outage_reason(outage),
+            Some(later(self.now, wait)),
+        )
     }
 }

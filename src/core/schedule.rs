@@ -23,7 +23,9 @@ const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
 /// The wait after the `failures`-th failure in a row, 15 s doubling to 1 h, spread by up to a
 /// fifth so that objects that failed together do not come back together.
 pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
-    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(12);
+    let doublings = u32::try_from(failures.saturating_sub(1))
+        .unwrap_or(0)
+        .min(12);
     let wait = FIRST_BACKOFF
         .checked_mul(1_i32.checked_shl(doublings).unwrap_or(i32::MAX))
         .unwrap_or(LONGEST_BACKOFF)
@@ -44,18 +46,24 @@ pub fn splay(uid: &str, most: TimeDelta) -> TimeDelta {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let seconds = u64::try_from(most.num_seconds()).unwrap_or(0);
-    let share = if seconds == 0 { 0 } else { (hash >> 16) % seconds };
+    let share = if seconds == 0 {
+        0
+    } else {
+        (hash >> 16) % seconds
+    };
     TimeDelta::seconds(i64::try_from(share).unwrap_or(0))
 }
 
 /// `time + delta`, at most the end of time.
 pub fn later(time: DateTime<Utc>, delta: TimeDelta) -> DateTime<Utc> {
-    time.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    time.checked_add_signed(delta)
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// `time - delta`, at least the beginning of time.
 pub fn earlier(time: DateTime<Utc>, delta: TimeDelta) -> DateTime<Utc> {
-    time.checked_sub_signed(delta).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    time.checked_sub_signed(delta)
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 #[cfg(test)]
@@ -64,9 +72,19 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_an_hour() {
-        for (failures, least) in [(1, 15), (2, 30), (3, 60), (8, 1920), (9, 3600), (i32::MAX, 3600)] {
+        for (failures, least) in [
+            (1, 15),
+            (2, 30),
+            (3, 60),
+            (8, 1920),
+            (9, 3600),
+            (i32::MAX, 3600),
+        ] {
             let wait = backoff(failures, "uid").num_seconds();
-            assert!((least..=least + least / 5).contains(&wait), "{failures}: {wait}");
+            assert!(
+                (least..=least + least / 5).contains(&wait),
+                "{failures}: {wait}"
+            );
         }
         assert!(backoff(i32::MIN, "uid") >= FIRST_BACKOFF);
     }
@@ -74,8 +92,9 @@ mod tests {
     #[test]
     fn splay_is_even_and_bounded() {
         let most = TimeDelta::seconds(100);
-        let shares: Vec<i64> =
-            (0..1000).map(|n| splay(&format!("uid-{n}"), most).num_seconds()).collect();
+        let shares: Vec<i64> = (0..1000)
+            .map(|n| splay(&format!("uid-{n}"), most).num_seconds())
+            .collect();
         assert!(shares.iter().all(|share| (0..100).contains(share)));
         let low = shares.iter().filter(|share| **share < 50).count();
         assert!((400..600).contains(&low), "{low} of 1000 in the lower half");

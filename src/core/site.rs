@@ -62,15 +62,23 @@ impl Site {
         if is_cloud_host(&host) && (url.port().is_some() || !path.is_empty()) {
             return Err(SiteError::CloudPortOrPath);
         }
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        Ok(Self { hosting: hosting(spec, &host), base: format!("https://{host}{port}{path}"), host })
+        let port = url
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        Ok(Self {
+            hosting: hosting(spec, &host),
+            base: format!("https://{host}{port}{path}"),
+            host,
+        })
     }
 }
 
 /// Whether a host is a site of Atlassian's own cloud.
 pub fn is_cloud_host(host: &str) -> bool {
     CLOUD_SUFFIXES.iter().any(|suffix| {
-        host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        host.strip_suffix(suffix)
+            .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
     })
 }
 

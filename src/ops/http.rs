@@ -19,7 +19,10 @@ pub type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn serve_metrics(address: SocketAddr, metrics: Arc<Metrics>) -> std::io::Result<SocketAddr> {
+pub async fn serve_metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<SocketAddr> {
     let app = Router::new().route("/metrics", get(move || async move { render(&metrics) }));
     serve(address, app).await
 }
@@ -33,10 +36,15 @@ pub async fn serve_health(address: SocketAddr, ready: Readiness) -> std::io::Res
         if ready() {
             (StatusCode::OK, "ok")
         } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "the first lists have not arrived")
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the first lists have not arrived",
+            )
         }
     };
-    let app = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz));
+    let app = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz));
     serve(address, app).await
 }
 
@@ -52,7 +60,10 @@ async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> 
 }
 
 fn render(metrics: &Metrics) -> impl IntoResponse + use<> {
-    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let kind = [(
+        header::CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
     match metrics.render() {
         Ok(text) => (StatusCode::OK, kind, text),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, kind, String::new()),

@@ -57,13 +57,32 @@ impl Default for Metrics {
             store: store.clone(),
             registry: Registry::default(),
         };
-        registry.register("probes", "Probes of /myself by verdict", metrics.probes.clone());
-        registry.register("jira_request_duration_seconds", "Calls to Jira", metrics.calls.clone());
+        registry.register(
+            "probes",
+            "Probes of /myself by verdict",
+            metrics.probes.clone(),
+        );
+        registry.register(
+            "jira_request_duration_seconds",
+            "Calls to Jira",
+            metrics.calls.clone(),
+        );
         registry.register("reconcile", "Passes by outcome", metrics.passes.clone());
-        registry.register("reconcile_duration_seconds", "Time of a pass", metrics.pass_seconds.clone());
-        registry.register("auth_failures", "Refusals by reason", metrics.failures.clone());
+        registry.register(
+            "reconcile_duration_seconds",
+            "Time of a pass",
+            metrics.pass_seconds.clone(),
+        );
+        registry.register(
+            "auth_failures",
+            "Refusals by reason",
+            metrics.failures.clone(),
+        );
         registry.register_collector(Box::new(Credentials(store)));
-        Self { registry, ..metrics }
+        Self {
+            registry,
+            ..metrics
+        }
     }
 }
 
@@ -92,14 +111,18 @@ impl Metrics {
 
     /// Jira refused a credential.
     pub fn authentication_failed(&self, reason: Reason) {
-        self.failures.get_or_create(&[("reason", format!("{reason:?}"))]).inc();
+        self.failures
+            .get_or_create(&[("reason", format!("{reason:?}"))])
+            .inc();
     }
 }
 
 impl crate::jira::Observer for Metrics {
     fn call(&self, operation: &'static str, outcome: &'static str, seconds: f64) {
         self.probes.get_or_create(&[("verdict", outcome)]).inc();
-        self.calls.get_or_create(&Call { operation, outcome }).observe(seconds);
+        self.calls
+            .get_or_create(&Call { operation, outcome })
+            .observe(seconds);
     }
 }
 
@@ -120,12 +143,34 @@ impl fmt::Debug for Credentials {
 type Read = fn(&JiraCredentialStatus) -> Option<i64>;
 
 const SERIES: [(&str, &str, Read); 6] = [
-    ("ready", "1 when what pods mount is current and proven", |status| Some(holds(status, ConditionType::Ready))),
-    ("valid", "1 when Jira accepts the credential", |status| Some(holds(status, ConditionType::Valid))),
-    ("rotation_due", "1 when a person must rotate the credential", |status| Some(holds(status, ConditionType::RotationDue))),
-    ("expiration_timestamp_seconds", "End of life, where known", |status| seconds(status.expires_at)),
-    ("renewal_timestamp_seconds", "From when on a rotation is due", |status| seconds(status.rotation_due_time)),
-    ("last_validated_timestamp_seconds", "Last acceptance by Jira", |status| seconds(status.last_validated_time)),
+    (
+        "ready",
+        "1 when what pods mount is current and proven",
+        |status| Some(holds(status, ConditionType::Ready)),
+    ),
+    ("valid", "1 when Jira accepts the credential", |status| {
+        Some(holds(status, ConditionType::Valid))
+    }),
+    (
+        "rotation_due",
+        "1 when a person must rotate the credential",
+        |status| Some(holds(status, ConditionType::RotationDue)),
+    ),
+    (
+        "expiration_timestamp_seconds",
+        "End of life, where known",
+        |status| seconds(status.expires_at),
+    ),
+    (
+        "renewal_timestamp_seconds",
+        "From when on a rotation is due",
+        |status| seconds(status.rotation_due_time),
+    ),
+    (
+        "last_validated_timestamp_seconds",
+        "Last acceptance by Jira",
+        |status| seconds(status.last_validated_time),
+    ),
 ];
 
 fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
@@ -139,13 +184,17 @@ fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
 
 impl Collector for Credentials {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(store) = self.0.get() else { return Ok(()) };
+        let Some(store) = self.0.get() else {
+            return Ok(());
+        };
         let objects = store.state();
         for (name, help, read) in SERIES {
             let gauge = ConstGauge::<i64>::new(0);
             let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
-                let Some(value) = object.status.as_ref().and_then(read) else { continue };
+                let Some(value) = object.status.as_ref().and_then(read) else {
+                    continue;
+                };
                 let labels = labels(object);
                 let series = family.encode_family(&labels)?;
                 ConstGauge::new(value).encode(series)?;
@@ -156,5 +205,8 @@ impl Collector for Credentials {
 }
 
 fn labels(object: &JiraCredential) -> [(&'static str, String); 2] {
-    [("namespace", object.namespace().unwrap_or_default()), ("name", object.name_any())]
+    [
+        ("namespace", object.namespace().unwrap_or_default()),
+        ("name", object.name_any()),
+    ]
 }

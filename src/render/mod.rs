@@ -133,9 +133,15 @@ mod tests {
             expires_at: None,
         };
         let header = |contents: Contents| {
-            contents.iter().find(|(key, _)| *key == "authorization").map(|(_, value)| value.to_owned())
+            contents
+                .iter()
+                .find(|(key, _)| *key == "authorization")
+                .map(|(_, value)| value.to_owned())
         };
-        assert_eq!(header(standard(&proven)).as_deref(), Some("Basic dXNlcjpzZWNyZXQ="));
+        assert_eq!(
+            header(standard(&proven)).as_deref(),
+            Some("Basic dXNlcjpzZWNyZXQ=")
+        );
         proven.method = MethodName::PersonalAccessToken;
         assert_eq!(header(standard(&proven)).as_deref(), Some("Bearer secret"));
     }

@@ -1,0 +1,5 @@
+//! The whole system: the real API server, the simulator of Jira, and the operator between them.
+
+mod lifecycle;
+mod numbers;
+mod support;

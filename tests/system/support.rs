@@ -1,0 +1,424 @@
+//! A world for one test: a namespace of its own on the shared control plane, a simulator, and an
+//! operator that can be crashed, with a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atlassian_sim::{CloudSite, Config as SimConfig, DataCenter, Sim};
+use chrono::{DateTime, TimeDelta};
+use control_plane::ControlPlane;
+use control_plane::faults::{Faults, Mark};
+use futures::channel::mpsc;
+use jira_credential_operator::api::{
+    Condition, ConditionStatus, ConditionType, JiraCredential, Reason,
+};
+use jira_credential_operator::clock::Clock;
+use jira_credential_operator::controller::{Operator, OperatorConfig};
+use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::crd::crd;
+use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
+use jira_credential_operator::ops::metrics::Metrics;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Anything slower than this is stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The namespace and name under which `deploy/` runs the operator.
+pub(crate) const OPERATOR: &str = "jira-credential-operator";
+
+pub(crate) struct World {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) sim: Sim,
+    pub(crate) clock: Clock,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let plane = ControlPlane::shared().await.unwrap();
+        plane.install_crd(&crd()).await.unwrap();
+        deploy(plane).await;
+        let sim = Sim::start_blocking(SimConfig::default()).unwrap();
+        let clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        sim.clock().set(clock.now());
+        sim.clock().freeze();
+        let namespace = plane.namespace("system").await.unwrap();
+        Self {
+            plane,
+            client: plane.client().unwrap(),
+            namespace,
+            sim,
+            clock,
+        }
+    }
+
+    pub(crate) fn cloud(&self) -> CloudSite {
+        self.sim.cloud_site("acme")
+    }
+
+    pub(crate) fn data_center(&self) -> DataCenter {
+        self.sim.data_center("jira").context_path("/jira")
+    }
+
+    /// Both clocks, the operator's and Jira's.
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.sim.clock().set(self.clock.now());
+    }
+
+    /// Starts an operator over this world's namespace, under the identity of `deploy/`.
+    pub(crate) async fn operator(&self) -> Running {
+        self.operator_with(|_| {}).await
+    }
+
+    pub(crate) async fn operator_with(&self, change: impl FnOnce(&mut OperatorConfig)) -> Running {
+        let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
+        let mut config = OperatorConfig {
+            namespace: OPERATOR.into(),
+            watch_namespace: Some(self.namespace.clone()),
+            hosts,
+            jira: JiraConfig {
+                addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),
+                extra_ca_pem: Some(self.sim.ca_pem().as_bytes().to_vec()),
+                timeouts: Timeouts {
+                    connect: Duration::from_secs(2),
+                    read: Duration::from_secs(2),
+                    total: Duration::from_secs(3),
+                    ..Timeouts::default()
+                },
+                ..JiraConfig::default()
+            },
+            allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
+            max_concurrent_reconciles: 4,
+        };
+        change(&mut config);
+        let identity = self
+            .plane
+            .service_account_config(OPERATOR, OPERATOR)
+            .await
+            .unwrap();
+        Running::start(config, identity, self.clock.clone()).await
+    }
+
+    pub(crate) fn credentials(&self) -> Api<JiraCredential> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates or replaces a Secret.
+    pub(crate) async fn secret(&self, name: &str, data: &[(&str, &str)]) -> Secret {
+        let data = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+            .collect::<BTreeMap<_, _>>();
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data,
+        });
+        let params = PatchParams::apply("test").force();
+        self.secrets()
+            .patch(name, &params, &Patch::Apply(secret))
+            .await
+            .unwrap()
+    }
+
+    /// Creates a `JiraCredential`.
+    pub(crate) async fn create(&self, name: &str, spec: Value) -> JiraCredential {
+        let object: JiraCredential = serde_json::from_value(json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },
+            "spec": spec,
+        }))
+        .unwrap();
+        self.credentials()
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap()
+    }
+
+    /// Merges a change into the spec.
+    pub(crate) async fn change(&self, name: &str, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.credentials()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        self.credentials()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn credential(&self, name: &str) -> JiraCredential {
+        self.credentials().get(name).await.unwrap()
+    }
+
+    /// Waits until a condition of a credential has this status and reason for the present spec.
+    pub(crate) async fn wait(
+        &self,
+        name: &str,
+        kind: ConditionType,
+        status: ConditionStatus,
+        reason: Reason,
+    ) -> JiraCredential {
+        let mut last = None;
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let object = self.credential(name).await;
+            if let Some(state) = &object.status
+                && let Some(found) = condition(state, kind)
+                && found.status == status
+                && found.reason == reason
+                && found.observed_generation == object.metadata.generation.unwrap()
+            {
+                return object;
+            }
+            last = object.status;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{name}: {kind:?} is not {status:?}/{reason:?} but {last:#?}");
+    }
+
+    pub(crate) async fn wait_ready(&self, name: &str) -> JiraCredential {
+        self.wait(
+            name,
+            ConditionType::Ready,
+            ConditionStatus::True,
+            Reason::Proven,
+        )
+        .await
+    }
+
+    /// Polls until something is there.
+    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> T {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("waited in vain: {what}");
+    }
+
+    pub(crate) async fn events(&self, name: &str) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = api.list(&ListParams::default()).await.unwrap().items;
+        all.into_iter()
+            .filter(|event| {
+                event
+                    .regarding
+                    .as_ref()
+                    .and_then(|about| about.name.as_deref())
+                    == Some(name)
+            })
+            .collect()
+    }
+
+    /// A Cloud API token in a Secret of its own, and the credential that uses it, both of this
+    /// name (the Secret with `-source` behind it). Returns the token.
+    pub(crate) async fn api_token(&self, name: &str) -> atlassian_sim::Token {
+        let email = format!("{name}@acme.example");
+        let token = self.cloud().api_token(&email);
+        self.secret(&format!("{name}-source"), &[("token", token.secret())])
+            .await;
+        self.create(name, self.api_token_spec(name)).await;
+        token
+    }
+
+    pub(crate) fn api_token_spec(&self, name: &str) -> Value {
+        json!({
+            "site": self.cloud().url(),
+            "hosting": "Cloud",
+            "auth": {"apiToken": {
+                "email": format!("{name}@acme.example"),
+                "tokenSecretRef": {"name": format!("{name}-source"), "key": "token"},
+            }},
+        })
+    }
+}
+
+/// Applies the part of `deploy/` that a test needs: namespace, identity and its rights.
+async fn deploy(plane: &ControlPlane) {
+    static ONCE: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
+    let mut done = ONCE.lock().await;
+    if !*done {
+        let status = plane
+            .kubectl()
+            .args([
+                "apply",
+                "--server-side",
+                "-k",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/deploy"),
+            ])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "kubectl apply -k deploy failed");
+        *done = true;
+    }
+}
+
+/// What a condition says.
+pub(crate) fn says(object: &JiraCredential, kind: ConditionType) -> Condition {
+    condition(object.status.as_ref().unwrap(), kind)
+        .unwrap()
+        .clone()
+}
+
+/// An operator in a runtime of its own.
+pub(crate) struct Running {
+    pub(crate) operator: Arc<Operator>,
+    pub(crate) faults: Faults,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Before the first request.
+    pub(crate) start: Mark,
+    runtime: Option<Runtime>,
+    poke: mpsc::UnboundedSender<()>,
+    shutdown: CancellationToken,
+}
+
+impl Running {
+    async fn start(config: OperatorConfig, identity: kube::Config, clock: Clock) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let faults = Faults::default();
+        let start = faults.mark();
+        let metrics = Arc::new(Metrics::default());
+        let (poke, pokes) = mpsc::unbounded();
+        let shutdown = CancellationToken::new();
+        let (started, starting) = tokio::sync::oneshot::channel();
+        let (layer, token, shown) = (faults.clone(), shutdown.clone(), metrics.clone());
+        runtime.spawn(async move {
+            let client = layer.client(identity).unwrap();
+            let operator = Operator::new(config, client, clock, shown).await.unwrap();
+            let _ = started.send(operator.clone());
+            operator.run(token, pokes).await;
+        });
+        let operator = starting.await.unwrap();
+        let running = Self {
+            operator,
+            faults,
+            metrics,
+            start,
+            runtime: Some(runtime),
+            poke,
+            shutdown,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !running.operator.is_ready() {
+            assert!(
+                Instant::now() < deadline,
+                "the operator does not become ready"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        running
+    }
+
+    /// Has every credential looked at, and waits until nothing more happens.
+    pub(crate) async fn look_again(&self, credentials: u64) {
+        let before = self.operator.passes();
+        self.poke.unbounded_send(()).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.operator.passes() < before + credentials {
+            assert!(Instant::now() < deadline, "no pass after a poke");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.quiet().await;
+    }
+
+    /// Waits until neither a request nor a pass has happened for a while.
+    pub(crate) async fn quiet(&self) {
+        let state = || (self.operator.passes(), self.faults.requests().len());
+        let (mut last, mut since) = (state(), Instant::now());
+        let deadline = Instant::now() + PATIENCE;
+        while since.elapsed() < Duration::from_millis(400) {
+            assert!(
+                Instant::now() < deadline,
+                "the operator does not come to rest"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if state() != last {
+                (last, since) = (state(), Instant::now());
+            }
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.faults.mark()
+    }
+
+    /// The requests since a mark, as `verb resource`, watches and lists left out.
+    pub(crate) fn requests_since(&self, mark: Mark) -> Vec<String> {
+        use control_plane::faults::Verb;
+        let requests = self.faults.since(mark);
+        requests
+            .iter()
+            .filter(|request| !matches!(request.verb, Verb::Watch | Verb::List))
+            .map(|request| format!("{} {}", request.verb.as_str(), request.target()))
+            .collect()
+    }
+
+    /// Ends the process, as far as one can inside another: nothing of it runs on.
+    pub(crate) fn crash(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Asks the operator to stop, and waits for it.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE))
+                .await
+                .unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The names of a Secret's keys.
+pub(crate) fn keys(secret: &Secret) -> Vec<&str> {
+    secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect()
+}
+
+pub(crate) fn value(secret: &Secret, key: &str) -> String {
+    let value = secret.data.as_ref().and_then(|data| data.get(key));
+    String::from_utf8(value.map(|value| value.0.clone()).unwrap_or_default()).unwrap()
+}
