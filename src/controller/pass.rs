@@ -1,12 +1,15 @@
 //! One pass over one credential: observe, then decide and act until no step is left, conclude.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use kube::ResourceExt;
 
 use super::Operator;
 use super::passwords::Settled;
-use crate::api::{Attempt, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion};
+use crate::api::{
+    Attempt, AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion,
+};
 use crate::cluster::{
     ClusterError, Known, Material, Observed, Publication, Published, Surroundings, observe,
 };
@@ -68,23 +71,34 @@ impl Operator {
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this pass included.
         let mut current = object.clone();
+        let mut failure = None;
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
-            let answer = match self
+            match self
                 .act(step, &facts, material.as_ref(), &mut current)
                 .await
             {
-                Ok(answer) => answer,
+                Ok(answer) => facts = facts.absorb(answer),
+                // What Jira said is written down before anything is begun anew: a password must
+                // not be asked about twice, nor a refusal be forgotten.
+                Err(error) if facts.happened.judgement.is_some() => {
+                    failure = Some(error);
+                    break;
+                }
                 Err(ClusterError::Conflict) => return Ok(Round::Outdated),
                 // Gone with its credential.
                 Err(ClusterError::NotFound) => return Ok(Round::Done(Duration::from_secs(60))),
                 Err(error) => return Err(error),
-            };
-            facts = facts.absorb(answer);
+            }
         }
         self.report(&facts);
         let conclusion = conclude(&facts, &recorded);
-        self.write_down(current, &facts, conclusion).await
+        let round = self.write_down(current, &facts, conclusion).await?;
+        match failure {
+            Some(ClusterError::Conflict) => Ok(Round::Outdated),
+            Some(error) => Err(error),
+            None => Ok(round),
+        }
     }
 
     async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
@@ -94,6 +108,7 @@ impl Operator {
             .ok()
             .and_then(|plan| self.jira.cooling_until(&plan.site));
         let uid = object.uid().unwrap_or_default();
+        let object = &self.without_unsent(object, &uid);
         let around = Surroundings {
             now: self.clock.now(),
             plan,
@@ -102,6 +117,26 @@ impl Operator {
             older_claim: &|target| self.older_claim(object, target),
         };
         observe(&self.cluster, &self.index, &self.key, object, around).await
+    }
+
+    /// An attempt that this process recorded, or tried to, and never sent is none.
+    fn without_unsent<'a>(&self, object: &'a JiraCredential, uid: &str) -> Cow<'a, JiraCredential> {
+        let attempt = object
+            .status
+            .as_ref()
+            .and_then(|status| status.attempt.as_ref());
+        let unsent = attempt.is_some_and(|attempt| {
+            attempt.outcome == AttemptOutcome::Started
+                && self.passwords.was_not_sent(&attempt.fingerprint, uid)
+        });
+        if !unsent {
+            return Cow::Borrowed(object);
+        }
+        let mut object = object.clone();
+        if let Some(status) = &mut object.status {
+            status.attempt = None;
+        }
+        Cow::Owned(object)
     }
 
     fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecProblem> {
@@ -158,8 +193,7 @@ impl Operator {
                 Ok(Answer::AttemptRecorded(attempt))
             }
             Err(error) => {
-                // Nothing was sent.
-                self.passwords.settle(print, uid, Settled::Free);
+                self.passwords.settle(print, uid, Settled::NotSent);
                 Err(error)
             }
         }
@@ -312,6 +346,11 @@ impl Operator {
                 Err(ClusterError::Conflict) => {
                     let (namespace, name) = (&facts.object.namespace, &facts.object.name);
                     match self.cluster.credential(namespace, name).await? {
+                        // Our own write, whose answer was lost.
+                        Some(fresh) if fresh.status.as_ref() == Some(&conclusion.status) => {
+                            self.remember(&fresh);
+                            break;
+                        }
                         Some(fresh)
                             if fresh.uid() == current.uid()
                                 && fresh.status.clone().unwrap_or_default() == stored =>

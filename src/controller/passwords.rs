@@ -20,6 +20,7 @@ struct Sent {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
+    NotSent,
     InFlight,
     Interrupted,
     Refused(Reason),
@@ -46,6 +47,10 @@ impl Passwords {
                 uid,
                 what: What::InFlight,
             }) if uid != me => return Err(Peer::InFlight),
+            Some(Sent {
+                what: What::NotSent,
+                ..
+            }) => {}
             Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
             Some(Sent {
                 what: What::Refused(reason),
@@ -73,6 +78,7 @@ impl Passwords {
                 all.remove(fingerprint);
                 return;
             }
+            Settled::NotSent => What::NotSent,
             Settled::Interrupted => What::Interrupted,
             Settled::Refused(reason) => What::Refused(reason),
         };
@@ -83,6 +89,13 @@ impl Passwords {
                 what,
             },
         );
+    }
+
+    /// Whether this process knows that an attempt which stands in the status was never made.
+    pub(super) fn was_not_sent(&self, fingerprint: &str, me: &str) -> bool {
+        let all = self.lock();
+        let sent = all.get(fingerprint);
+        sent.is_some_and(|sent| sent.uid == me && matches!(sent.what, What::NotSent))
     }
 
     /// Takes in what the status of a credential tells: it outlives the process.
@@ -117,6 +130,8 @@ impl Passwords {
 pub(super) enum Settled {
     /// Accepted, or not looked at: it may be sent again.
     Free,
+    /// It was recorded, or may have been, and never sent.
+    NotSent,
     /// Nobody knows whether Jira counted it.
     Interrupted,
     /// Refused.
@@ -126,6 +141,7 @@ pub(super) enum Settled {
 impl What {
     fn as_peer(self) -> Peer {
         match self {
+            What::NotSent => Peer::Silent,
             What::InFlight => Peer::InFlight,
             What::Interrupted => Peer::Interrupted,
             What::Refused(reason) => Peer::Refused(reason),
