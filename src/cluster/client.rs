@@ -64,7 +64,7 @@ impl Cluster {
         secret: &Secret,
     ) -> Result<Secret, ClusterError> {
         let params = PostParams {
-            field_manager: Some(super::target::MANAGER.into()),
+            field_manager: Some(super::SECRET_MANAGER.into()),
             ..PostParams::default()
         };
         self.within(self.secrets(namespace).create(&params, secret))
@@ -79,7 +79,7 @@ impl Cluster {
         patch: json_patch::Patch,
     ) -> Result<Secret, ClusterError> {
         let params = PatchParams {
-            field_manager: Some(super::target::MANAGER.into()),
+            field_manager: Some(super::SECRET_MANAGER.into()),
             ..PatchParams::default()
         };
         let patch = Patch::Json::<Secret>(patch);

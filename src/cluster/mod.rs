@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod key;
 mod observe;
+mod ownership;
 mod source;
 mod status;
 mod target;
@@ -19,3 +20,12 @@ pub use source::Material;
 pub use target::{Publication, Published};
 pub use time::creation_time;
 pub use versions::{Key, Known, VersionIndex};
+
+/// One malformed object must not end the watch for all.
+pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;
+
+/// Field manager of everything that the operator writes into Secrets.
+const SECRET_MANAGER: &str = "jira-credential-operator/secret";
+
+/// Field manager of the status.
+const STATUS_MANAGER: &str = "jira-credential-operator/status";

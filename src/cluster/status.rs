@@ -25,7 +25,7 @@ impl Cluster {
         ]))?;
         let api = self.credentials(&object.namespace().unwrap_or_default());
         let params = PatchParams {
-            field_manager: Some("jira-credential-operator/status".into()),
+            field_manager: Some(super::STATUS_MANAGER.into()),
             ..PatchParams::default()
         };
         self.within(api.patch_status(&object.name_any(), &params, &Patch::Json::<()>(patch)))

@@ -13,14 +13,12 @@ use serde_json::{Value, json};
 
 use super::client::{Cluster, json_patch};
 use super::error::ClusterError;
+use super::ownership::{Ownership, label_value, ownership};
 use crate::api::{
-    CREDENTIAL_LABEL, GROUP, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Target, TargetVersion,
+    CREDENTIAL_LABEL, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Target, TargetVersion,
 };
 use crate::core::facts::Holder;
 use crate::render::Contents;
-
-/// Field manager of everything that the operator writes into Secrets.
-pub(super) const MANAGER: &str = "jira-credential-operator/secret";
 
 /// A target and what it is to hold.
 pub struct Publication<'a> {
@@ -42,13 +40,6 @@ pub enum Published {
     Written(TargetVersion),
     /// Somebody else holds the Secret of this name.
     Held(Holder, TargetVersion),
-}
-
-/// Who holds a Secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Ownership {
-    Ours,
-    Theirs(Holder),
 }
 
 impl Cluster {
@@ -313,112 +304,4 @@ fn pointer(field: &str, key: &str) -> String {
         "/metadata/{field}/{}",
         key.replace('~', "~0").replace('/', "~1")
     )
-}
-
-/// A name as the value of a label, which may have 63 characters only.
-fn label_value(name: &str) -> String {
-    let short: String = name.chars().take(63).collect();
-    short.trim_end_matches(['-', '.']).to_owned()
-}
-
-/// Ours is what our credential controls, and what carries our labels while no living owner
-/// controls it. A controller that bears our own name and another uid is dead: names are unique.
-fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership {
-    let (name, uid) = (owner.name_any(), owner.uid().unwrap_or_default());
-    let mut references = found.owner_references.iter().flatten();
-    if let Some(controller) = references
-        .clone()
-        .find(|owner| owner.controller == Some(true))
-    {
-        let is_credential = controller.kind == JiraCredential::kind(&())
-            && controller.api_version.split('/').next() == Some(GROUP);
-        return match (
-            is_credential,
-            controller.uid == uid,
-            controller.name == name,
-        ) {
-            (true, true, _) | (true, _, true) => Ownership::Ours,
-            (true, false, false) => Ownership::Theirs(Holder::Credential(controller.name.clone())),
-            (false, ..) => Ownership::Theirs(Holder::Stranger),
-        };
-    }
-    if references.any(|owner| owner.uid == uid) {
-        return Ownership::Ours;
-    }
-    let label = |key: &str| found.labels.as_ref().and_then(|labels| labels.get(key));
-    let managed = label(MANAGED_BY_LABEL).is_some_and(|by| by == OPERATOR_NAME);
-    match label(CREDENTIAL_LABEL) {
-        Some(credential) if managed && *credential == label_value(&name) => Ownership::Ours,
-        Some(credential) if managed => Ownership::Theirs(Holder::Credential(credential.clone())),
-        _ => Ownership::Theirs(Holder::Stranger),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owner() -> JiraCredential {
-        serde_json::from_value(json!({
-            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-            "metadata": {"name": "bot", "namespace": "team", "uid": "uid-1"},
-            "spec": {"site": "https://acme.atlassian.net", "auth": {"basic": {"secretRef": {"name": "s"}}}}
-        }))
-        .unwrap()
-    }
-
-    fn found(controller: Option<(&str, &str, &str)>, labels: &[(&str, &str)]) -> ObjectMeta {
-        let reference = |(kind, name, uid): (&str, &str, &str)| OwnerReference {
-            api_version: "jira-operator.dev/v1alpha1".into(),
-            kind: kind.into(),
-            name: name.into(),
-            uid: uid.into(),
-            controller: Some(true),
-            block_owner_deletion: None,
-        };
-        let labels = labels
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect();
-        ObjectMeta {
-            owner_references: controller.map(|controller| vec![reference(controller)]),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        }
-    }
-
-    #[test]
-    fn only_what_this_credential_holds_is_ours() {
-        let mine = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "bot")];
-        let theirs = [
-            (MANAGED_BY_LABEL, OPERATOR_NAME),
-            (CREDENTIAL_LABEL, "other"),
-        ];
-        let stranger = Ownership::Theirs(Holder::Stranger);
-        let other = Ownership::Theirs(Holder::Credential("other".into()));
-        for (metadata, expected) in [
-            (
-                found(Some(("JiraCredential", "bot", "uid-1")), &[]),
-                Ownership::Ours,
-            ),
-            (
-                found(Some(("JiraCredential", "bot", "uid-0")), &[]),
-                Ownership::Ours,
-            ),
-            (
-                found(Some(("JiraCredential", "other", "uid-2")), &mine),
-                other.clone(),
-            ),
-            (
-                found(Some(("Deployment", "bot", "uid-1")), &mine),
-                stranger.clone(),
-            ),
-            (found(None, &mine), Ownership::Ours),
-            (found(None, &theirs), other),
-            (found(None, &[(CREDENTIAL_LABEL, "bot")]), stranger.clone()),
-            (found(None, &[]), stranger),
-        ] {
-            assert_eq!(ownership(&metadata, &owner()), expected, "{metadata:?}");
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! Watches, queue, passes, shutdown.
 
+mod act;
 mod pass;
 mod passwords;
 mod watches;
@@ -12,7 +13,6 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
-use kube::core::DeserializeGuard;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::JiraCredential;
 use crate::clock::Clock;
 use crate::cluster::{
-    Cluster, ClusterError, Key, VersionIndex, creation_time, fingerprint_key, key_of,
+    Cluster, ClusterError, Key, VersionIndex, Watched, creation_time, fingerprint_key, key_of,
 };
 use crate::core::fingerprint::FingerprintKey;
 use crate::core::publication;
@@ -29,9 +29,6 @@ use crate::core::schedule::splay;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
 use passwords::Passwords;
-
-/// One malformed object must not end the watch for all.
-pub type Watched = DeserializeGuard<JiraCredential>;
 
 /// How long a pass waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);

@@ -6,21 +6,14 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::Operator;
-use super::passwords::Settled;
-use crate::api::{
-    Attempt, AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion,
-};
-use crate::cluster::{
-    ClusterError, Known, Material, Observed, Publication, Published, Surroundings, observe,
-};
+use crate::api::{AttemptOutcome, JiraCredential};
+use crate::cluster::{ClusterError, Observed, Surroundings, observe};
 use crate::core::conclude::{Conclusion, conclude};
-use crate::core::decide::{Answer, Publish, Step, decide};
+use crate::core::decide::decide;
 use crate::core::facts::{Facts, Plan};
 use crate::core::judge::Judgement;
 use crate::core::problem::{Periods, SpecProblem, check_metadata};
 use crate::core::site::Site;
-use crate::jira::Credential;
-use crate::render::{Proven, standard};
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
 /// proof. More steps would mean that a step changes nothing.
@@ -154,162 +147,6 @@ impl Operator {
             issued_at: method.issued_at(),
             expires_at: method.expires_at(),
         })
-    }
-
-    /// Performs one step: the one place where Jira and the cluster meet.
-    async fn act(
-        &self,
-        step: Step,
-        facts: &Facts,
-        material: Option<&Material>,
-        current: &mut JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        match step {
-            Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
-            Step::Prove => Ok(self.prove(facts, material).await),
-            Step::Publish(publish) => self.publish(&publish, facts, material, current).await,
-            Step::Retract(old) => self.retract(&old, current).await,
-        }
-    }
-
-    async fn record_attempt(
-        &self,
-        attempt: Attempt,
-        facts: &Facts,
-        current: &mut JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
-        if let Err(peer) = self.passwords.claim(print, uid, facts.renew_requested()) {
-            return Ok(Answer::AttemptNotOurs(peer));
-        }
-        let status = JiraCredentialStatus {
-            attempt: Some(attempt.clone()),
-            ..facts.status.clone()
-        };
-        match self.cluster.write_status(current, &status).await {
-            Ok(written) => {
-                self.remember(&written);
-                *current = written;
-                Ok(Answer::AttemptRecorded(attempt))
-            }
-            Err(error) => {
-                self.passwords.settle(print, uid, Settled::NotSent);
-                Err(error)
-            }
-        }
-    }
-
-    async fn prove(&self, facts: &Facts, material: Option<&Material>) -> Answer {
-        use crate::core::answer::{Outage, Verdict};
-        let (Ok(plan), Some(material)) = (&facts.plan, material) else {
-            // decide never asks for a proof of what was not read.
-            return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
-        };
-        let user = material.user.clone().unwrap_or_default();
-        let credential = match plan.method {
-            MethodName::ApiToken | MethodName::Basic => Credential::Basic {
-                user,
-                secret: material.secret.clone(),
-            },
-            MethodName::PersonalAccessToken => Credential::Bearer(material.secret.clone()),
-        };
-        let verdict = self
-            .jira
-            .whoami(&plan.site, material.ca_pem.as_deref(), &credential)
-            .await;
-        if plan.method == MethodName::Basic {
-            self.settle(facts, &verdict);
-        }
-        Answer::Proved(verdict)
-    }
-
-    /// Lets the other credentials with the same password know.
-    fn settle(&self, facts: &Facts, verdict: &crate::core::answer::Verdict) {
-        let Some(print) = facts.fingerprint() else {
-            return;
-        };
-        let settled = match facts.judge(verdict) {
-            Judgement::Refused(cause @ crate::core::judge::Cause::Jira(_)) => {
-                Settled::Refused(cause.reason())
-            }
-            Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
-                Settled::Interrupted
-            }
-            Judgement::Accepted(_)
-            | Judgement::Refused(_)
-            | Judgement::Unconfirmed(_)
-            | Judgement::NoVerdict(_)
-            | Judgement::NotAllowed(_) => Settled::Free,
-        };
-        self.passwords
-            .settle(print.as_str(), &facts.object.uid, settled);
-    }
-
-    async fn publish(
-        &self,
-        publish: &Publish,
-        facts: &Facts,
-        material: Option<&Material>,
-        current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        let (Ok(plan), Some(material), Some(target)) =
-            (&facts.plan, material, facts.targets.get(publish.index))
-        else {
-            return Ok(Answer::WriteRefused(
-                publish.index,
-                "nothing to write".into(),
-            ));
-        };
-        let contents = standard(&Proven {
-            method: plan.method,
-            url: &plan.site.base,
-            user: material.user.as_deref(),
-            secret: &material.secret,
-            account: &publish.account.id,
-            expires_at: plan.expires_at,
-        });
-        let publication = Publication {
-            owner: current,
-            target: &target.target,
-            contents: &contents,
-            digest: &publish.digest,
-            allowed_keys: &self.config.allowed_metadata_keys,
-        };
-        Ok(
-            match self
-                .cluster
-                .publish(&publication, publish.holds.as_deref())
-                .await
-            {
-                Ok(Published::Written(version)) => {
-                    self.learn(&facts.object.namespace, &version);
-                    Answer::Written(publish.index, version)
-                }
-                Ok(Published::Held(holder, version)) => {
-                    self.learn(&facts.object.namespace, &version);
-                    Answer::Held(publish.index, holder, version)
-                }
-                Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
-                Err(error) => return Err(error),
-            },
-        )
-    }
-
-    async fn retract(
-        &self,
-        old: &TargetVersion,
-        current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        self.cluster.retract(current, old).await?;
-        Ok(Answer::Retracted(old.name.clone()))
-    }
-
-    fn learn(&self, namespace: &str, version: &TargetVersion) {
-        let known = Known::Present {
-            uid: version.uid.clone(),
-            resource_version: version.resource_version.clone(),
-        };
-        self.index.learn_from_write(namespace, &version.name, known);
     }
 
     /// Writes the status if it differs, then tells what changed.

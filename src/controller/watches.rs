@@ -12,8 +12,8 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 
-use super::{Operator, Watched};
-use crate::cluster::{Key, key_of, references};
+use super::Operator;
+use crate::cluster::{Key, Watched, key_of, references};
 
 type Wake = UnboundedSender<ObjectRef<Watched>>;
 

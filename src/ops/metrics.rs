@@ -18,7 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason};
-use crate::controller::Watched;
+use crate::cluster::Watched;
 use crate::core::conditions::condition;
 
 type Outcome = [(&'static str, &'static str); 1];
