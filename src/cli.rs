@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::clock::Clock;
-use crate::controller::{Operator, OperatorConfig};
+use crate::controller::{Operator, OperatorConfig, StartError};
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 use crate::ops::http::{serve_health, serve_metrics};
@@ -148,7 +149,7 @@ impl RunArgs {
             .await
             .map_err(failed("the Kubernetes client"))?;
         let operator = tokio::select! {
-            operator = Operator::new(config, client, Clock::system(), metrics) => operator,
+            operator = start(config, client, metrics) => operator,
             () = shutdown.cancelled() => return Ok(()),
         };
         let operator = operator.map_err(failed("the operator cannot start"))?;
@@ -184,6 +185,31 @@ impl RunArgs {
                 .collect(),
             max_concurrent_reconciles: self.max_concurrent_reconciles,
         })
+    }
+}
+
+/// Starts the operator as soon as the API server can be asked.
+async fn start(
+    config: OperatorConfig,
+    client: kube::Client,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Operator>, StartError> {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        let operator = Operator::new(
+            config.clone(),
+            client.clone(),
+            Clock::system(),
+            metrics.clone(),
+        );
+        match operator.await {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the API server cannot be asked yet");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(30));
+            }
+            settled => return settled,
+        }
     }
 }
 

@@ -78,6 +78,24 @@ pub struct Operator {
     /// The versions that our own writes of the status produced, until the watch has shown them.
     written: Mutex<HashMap<Key, u64>>,
     passes: AtomicU64,
+    stopping: CancellationToken,
+}
+
+impl StartError {
+    /// Whether another try can succeed without anybody doing anything.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StartError::Jira(_) => false,
+            StartError::Key(error) => match error {
+                ClusterError::TimedOut
+                | ClusterError::Unavailable(_)
+                | ClusterError::Conflict
+                | ClusterError::NotFound
+                | ClusterError::AlreadyExists => true,
+                ClusterError::Refused(_) => false,
+            },
+        }
+    }
 }
 
 impl Operator {
@@ -109,6 +127,7 @@ impl Operator {
             store: OnceLock::new(),
             written: Mutex::default(),
             passes: AtomicU64::new(0),
+            stopping: CancellationToken::new(),
         }))
     }
 
@@ -124,15 +143,19 @@ impl Operator {
         let _ = self.store.set(reader.clone());
         self.metrics.show_credentials(reader.clone());
         let secrets = tokio::spawn(self.clone().watch_secrets(wake));
+        let stop = {
+            let stopping = self.stopping.clone();
+            async move {
+                shutdown.cancelled().await;
+                stopping.cancel();
+            }
+        };
         let config = Config::default().concurrency(self.config.max_concurrent_reconciles);
         Controller::for_stream(credentials, reader)
             .with_config(config)
             .reconcile_on(woken)
             .reconcile_all_on(pokes)
-            .graceful_shutdown_on({
-                let shutdown = shutdown.clone();
-                async move { shutdown.cancelled().await }
-            })
+            .graceful_shutdown_on(stop)
             .run(reconcile, on_error, self.clone())
             .for_each(|_| async {})
             .await;
@@ -202,7 +225,11 @@ fn version_of(object: &JiraCredential) -> Option<u64> {
 }
 
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
-    operator.index.listed().await;
+    // What cannot begin must not hold up a shutdown either.
+    tokio::select! {
+        () = operator.index.listed() => {}
+        () = operator.stopping.cancelled() => return Ok(Action::requeue(RETRY)),
+    }
     let started = std::time::Instant::now();
     let result = match &object.0 {
         Ok(object) if operator.is_outdated(object) => Ok(RETRY),
