@@ -74,32 +74,15 @@ fn none(outage: Outage) -> Verdict {
 use Hosting::{Cloud, DataCenter};
 
 #[test]
+#[rustfmt::skip]
 fn users_are_accepted() {
     let app = r#"{"accountId":"5b10:a1","accountType":"app","active":true}"#;
     let new_kind = r#"{"accountId":"5b10:a1","accountType":"<b>","active":true}"#;
     let old_key = r#"{"key":"jörg von a","name":"jörg von a","active":true}"#;
     check(&[
-        (
-            Cloud,
-            200,
-            &[JSON],
-            CLOUD_USER,
-            accepted("557058:0f5e", Some("atlassian")),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON, EDGE],
-            app,
-            accepted("5b10:a1", Some("app")),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON, EDGE],
-            new_kind,
-            accepted("5b10:a1", None),
-        ),
+        (Cloud, 200, &[JSON], CLOUD_USER, accepted("557058:0f5e", Some("atlassian"))),
+        (Cloud, 200, &[JSON, EDGE], app, accepted("5b10:a1", Some("app"))),
+        (Cloud, 200, &[JSON, EDGE], new_kind, accepted("5b10:a1", None)),
         (
             Cloud,
             200,
@@ -107,29 +90,12 @@ fn users_are_accepted() {
             app,
             accepted("5b10:a1", Some("app")),
         ),
+        (DataCenter, 200, &[JSON], DC_USER, accepted("JIRAUSER10107", None)),
+        (DataCenter, 200, &[JSON, ("retry-after", "0")], DC_USER, accepted("JIRAUSER10107", None)),
         (
             DataCenter,
             200,
-            &[JSON],
-            DC_USER,
-            accepted("JIRAUSER10107", None),
-        ),
-        (
-            DataCenter,
-            200,
-            &[JSON, ("retry-after", "0")],
-            DC_USER,
-            accepted("JIRAUSER10107", None),
-        ),
-        (
-            DataCenter,
-            200,
-            &[
-                JSON,
-                TOMCAT,
-                ("x-seraph-loginreason", "OK"),
-                ("x-ausername", "bot"),
-            ],
+            &[JSON, TOMCAT, ("x-seraph-loginreason", "OK"), ("x-ausername", "bot")],
             DC_USER,
             accepted("JIRAUSER10107", None),
         ),
@@ -140,17 +106,12 @@ fn users_are_accepted() {
             DC_USER,
             accepted("JIRAUSER10107", None),
         ),
-        (
-            DataCenter,
-            200,
-            &[JSON],
-            old_key,
-            accepted("jörg von a", None),
-        ),
+        (DataCenter, 200, &[JSON], old_key, accepted("jörg von a", None)),
     ]);
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_200_without_a_proven_user_accepts_nothing() {
     let inactive = r#"{"accountId":"5b10:a1","active":false}"#;
     let deleted = r#"{"key":"JIRAUSER1","active":true,"deleted":true}"#;
@@ -161,90 +122,27 @@ fn a_200_without_a_proven_user_accepts_nothing() {
         (DataCenter, 200, &[], DC_USER, none(Outage::NotJson)),
         (DataCenter, 200, &[JSON], LOGIN_PAGE, none(Outage::NotJson)),
         (DataCenter, 200, &[JSON], "", none(Outage::NotJson)),
-        (
-            DataCenter,
-            200,
-            &[("content-type", "text/json")],
-            DC_USER,
-            none(Outage::NotJson),
-        ),
+        (DataCenter, 200, &[("content-type", "text/json")], DC_USER, none(Outage::NotJson)),
         (Cloud, 200, &[JSON], "{}", none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], "[]", none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], "null", none(Outage::NotAUser)),
         // Data Center passed off as Cloud, and the other way round.
         (Cloud, 200, &[JSON], DC_USER, none(Outage::NotAUser)),
         (DataCenter, 200, &[JSON], CLOUD_USER, none(Outage::NotAUser)),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            r#"{"accountId":7}"#,
-            none(Outage::NotAUser),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            r#"{"accountId":""}"#,
-            none(Outage::NotAUser),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            r#"{"accountId":"a\nb"}"#,
-            none(Outage::NotAUser),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            r#"{"accountId":" a"}"#,
-            none(Outage::NotAUser),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            "{\"accountId\":\"a\u{202e}b\"}",
-            none(Outage::NotAUser),
-        ),
-        (
-            Cloud,
-            200,
-            &[JSON],
-            inactive,
-            refused(Refusal::AccountInactive),
-        ),
-        (
-            DataCenter,
-            200,
-            &[JSON],
-            deleted,
-            refused(Refusal::AccountInactive),
-        ),
+        (Cloud, 200, &[JSON], r#"{"accountId":7}"#, none(Outage::NotAUser)),
+        (Cloud, 200, &[JSON], r#"{"accountId":""}"#, none(Outage::NotAUser)),
+        (Cloud, 200, &[JSON], r#"{"accountId":"a\nb"}"#, none(Outage::NotAUser)),
+        (Cloud, 200, &[JSON], r#"{"accountId":" a"}"#, none(Outage::NotAUser)),
+        (Cloud, 200, &[JSON], "{\"accountId\":\"a\u{202e}b\"}", none(Outage::NotAUser)),
+        (Cloud, 200, &[JSON], inactive, refused(Refusal::AccountInactive)),
+        (DataCenter, 200, &[JSON], deleted, refused(Refusal::AccountInactive)),
         // A proxy logged in by itself.
-        (
-            DataCenter,
-            200,
-            &[JSON, FAILED],
-            DC_USER,
-            refused(Refusal::Rejected),
-        ),
+        (DataCenter, 200, &[JSON, FAILED], DC_USER, refused(Refusal::Rejected)),
         (Cloud, 204, &[], "", none(Outage::Unexpected(204))),
-        (
-            Cloud,
-            203,
-            &[JSON],
-            CLOUD_USER,
-            none(Outage::Unexpected(203)),
-        ),
+        (Cloud, 203, &[JSON], CLOUD_USER, none(Outage::Unexpected(203))),
     ]);
     let long = format!(r#"{{"accountId":"{}"}}"#, "a".repeat(129));
-    assert_eq!(
-        read_as(Cloud, 200, &[JSON], long.as_bytes()),
-        none(Outage::NotAUser)
-    );
+    assert_eq!(read_as(Cloud, 200, &[JSON], long.as_bytes()), none(Outage::NotAUser));
 }
 
 #[test]
@@ -267,6 +165,7 @@ fn an_answer_that_was_not_read_to_its_end_accepts_nothing() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn rejections_of_jira_are_told_from_those_of_a_proxy() {
     let cloud_401 =
         r#"{"message":"Client must be authenticated to access this resource.","status-code":401}"#;
@@ -280,69 +179,21 @@ fn rejections_of_jira_are_told_from_those_of_a_proxy() {
         (Cloud, 401, &[TEXT], text_401, rejected()),
         (Cloud, 401, &[JSON], cloud_401, rejected()),
         (Cloud, 401, &[], "", rejected()),
-        (
-            DataCenter,
-            401,
-            &[HTML, FAILED],
-            "<html>Unauthorized (401)",
-            rejected(),
-        ),
-        (
-            DataCenter,
-            401,
-            &[HTML, TOMCAT],
-            "<html>Unauthorized (401)",
-            rejected(),
-        ),
+        (DataCenter, 401, &[HTML, FAILED], "<html>Unauthorized (401)", rejected()),
+        (DataCenter, 401, &[HTML, TOMCAT], "<html>Unauthorized (401)", rejected()),
         (DataCenter, 401, &[HTML], seraph, rejected()),
         (
             DataCenter,
             401,
-            &[
-                JSON,
-                (
-                    "www-authenticate",
-                    "OAuth realm=\"https%3A%2F%2Fjira.example.com\"",
-                ),
-            ],
+            &[JSON, ("www-authenticate", "OAuth realm=\"https%3A%2F%2Fjira.example.com\"")],
             "{}",
             rejected(),
         ),
-        (
-            DataCenter,
-            401,
-            &[TEXT, ("www-authenticate", "JIRA REST POST")],
-            "",
-            rejected(),
-        ),
-        (
-            DataCenter,
-            403,
-            &[HTML, FAILED],
-            "<html>Forbidden (403)",
-            rejected(),
-        ),
-        (
-            DataCenter,
-            401,
-            &[HTML],
-            "<html><h1>401 Authorization Required</h1>nginx",
-            proxy(),
-        ),
-        (
-            DataCenter,
-            401,
-            &[TEXT, ("www-authenticate", "Negotiate")],
-            "",
-            proxy(),
-        ),
-        (
-            DataCenter,
-            401,
-            &[JSON, ("www-authenticate", "Basic realm=\"gate\"")],
-            "{}",
-            proxy(),
-        ),
+        (DataCenter, 401, &[TEXT, ("www-authenticate", "JIRA REST POST")], "", rejected()),
+        (DataCenter, 403, &[HTML, FAILED], "<html>Forbidden (403)", rejected()),
+        (DataCenter, 401, &[HTML], "<html><h1>401 Authorization Required</h1>nginx", proxy()),
+        (DataCenter, 401, &[TEXT, ("www-authenticate", "Negotiate")], "", proxy()),
+        (DataCenter, 401, &[JSON, ("www-authenticate", "Basic realm=\"gate\"")], "{}", proxy()),
         (
             DataCenter,
             401,
@@ -354,6 +205,7 @@ fn rejections_of_jira_are_told_from_those_of_a_proxy() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_captcha_wins_over_everything_that_says_wrong_password() {
     let captcha = || refused(Refusal::CaptchaRequired);
     let denied = "<html>Basic Authentication Failure - Reason : AUTHENTICATION_DENIED";
@@ -364,13 +216,7 @@ fn a_captcha_wins_over_everything_that_says_wrong_password() {
         // Reported for Data Center 8.20.
         (DataCenter, 403, &[HTML, FAILED, CHALLENGE], "", captcha()),
         (DataCenter, 401, &[JSON, FAILED, CHALLENGE], "{}", captcha()),
-        (
-            DataCenter,
-            403,
-            &[HTML, FAILED],
-            "CAPTCHA_CHALLENGE",
-            captcha(),
-        ),
+        (DataCenter, 403, &[HTML, FAILED], "CAPTCHA_CHALLENGE", captcha()),
         (DataCenter, 403, &[HTML, DENIED], "", captcha()),
         (DataCenter, 403, &[HTML], denied, captcha()),
         (DataCenter, 403, &[JSON], json, captcha()),
@@ -386,6 +232,7 @@ fn a_captcha_wins_over_everything_that_says_wrong_password() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn refusals_that_say_why() {
     // Recorded on Data Center 11.3: no header of Jira's own.
     let basic_off = r#"{"message":"Basic Authentication has been disabled on this instance."}"#;
@@ -395,132 +242,37 @@ fn refusals_that_say_why() {
     let connect = r#"{"error":"Failed to parse Connect Session Auth Token"}"#;
     let permission = r#"{"errorMessages":["You do not have permission"],"errors":{}}"#;
     check(&[
-        (
-            DataCenter,
-            403,
-            &[JSON],
-            basic_off,
-            refused(Refusal::BasicAuthDisabled),
-        ),
-        (
-            DataCenter,
-            401,
-            &[JSON],
-            basic_off,
-            refused(Refusal::BasicAuthDisabled),
-        ),
-        (
-            Cloud,
-            403,
-            &[JSON, EDGE],
-            password,
-            refused(Refusal::PasswordNotAllowed),
-        ),
-        (
-            Cloud,
-            401,
-            &[JSON, EDGE],
-            password,
-            refused(Refusal::PasswordNotAllowed),
-        ),
-        (
-            Cloud,
-            403,
-            &[JSON, EDGE],
-            address,
-            refused(Refusal::IpBlocked),
-        ),
-        (
-            Cloud,
-            401,
-            &[JSON, EDGE],
-            scope,
-            refused(Refusal::InsufficientScope),
-        ),
-        (
-            Cloud,
-            403,
-            &[JSON, EDGE],
-            scope,
-            refused(Refusal::InsufficientScope),
-        ),
-        (
-            Cloud,
-            403,
-            &[JSON, EDGE],
-            connect,
-            refused(Refusal::WrongHost),
-        ),
+        (DataCenter, 403, &[JSON], basic_off, refused(Refusal::BasicAuthDisabled)),
+        (DataCenter, 401, &[JSON], basic_off, refused(Refusal::BasicAuthDisabled)),
+        (Cloud, 403, &[JSON, EDGE], password, refused(Refusal::PasswordNotAllowed)),
+        (Cloud, 401, &[JSON, EDGE], password, refused(Refusal::PasswordNotAllowed)),
+        (Cloud, 403, &[JSON, EDGE], address, refused(Refusal::IpBlocked)),
+        (Cloud, 401, &[JSON, EDGE], scope, refused(Refusal::InsufficientScope)),
+        (Cloud, 403, &[JSON, EDGE], scope, refused(Refusal::InsufficientScope)),
+        (Cloud, 403, &[JSON, EDGE], connect, refused(Refusal::WrongHost)),
         (Cloud, 403, &[JSON], permission, refused(Refusal::Forbidden)),
-        (
-            DataCenter,
-            403,
-            &[HTML, TOMCAT],
-            "<html>Forbidden",
-            refused(Refusal::Forbidden),
-        ),
-        (
-            DataCenter,
-            403,
-            &[HTML],
-            "<html>Blocked by policy",
-            none(Outage::Unexpected(403)),
-        ),
-        (
-            DataCenter,
-            403,
-            &[TEXT],
-            "RBAC: access denied",
-            none(Outage::Unexpected(403)),
-        ),
+        (DataCenter, 403, &[HTML, TOMCAT], "<html>Forbidden", refused(Refusal::Forbidden)),
+        (DataCenter, 403, &[HTML], "<html>Blocked by policy", none(Outage::Unexpected(403))),
+        (DataCenter, 403, &[TEXT], "RBAC: access denied", none(Outage::Unexpected(403))),
         (DataCenter, 403, &[], "", none(Outage::Unexpected(403))),
     ]);
 }
 
 #[test]
+#[rustfmt::skip]
 fn outages_are_no_verdicts() {
     let gone: &Headers = &[HTML, EDGE, ("atl-missing-tcs", "true")];
     let suspended = r#"{"errorMessage":"Site temporarily unavailable"}"#;
     check(&[
-        (
-            Cloud,
-            404,
-            gone,
-            "<html><h1>Page unavailable</h1>",
-            none(Outage::NotFound),
-        ),
+        (Cloud, 404, gone, "<html><h1>Page unavailable</h1>", none(Outage::NotFound)),
         (Cloud, 404, &[JSON, EDGE], suspended, none(Outage::NotFound)),
-        (
-            DataCenter,
-            404,
-            &[HTML],
-            "<html>nginx",
-            none(Outage::NotFound),
-        ),
-        (
-            DataCenter,
-            302,
-            &[("location", "/login.jsp")],
-            "",
-            none(Outage::Redirect),
-        ),
-        (
-            Cloud,
-            301,
-            &[("location", "https://elsewhere.example/")],
-            "",
-            none(Outage::Redirect),
-        ),
+        (DataCenter, 404, &[HTML], "<html>nginx", none(Outage::NotFound)),
+        (DataCenter, 302, &[("location", "/login.jsp")], "", none(Outage::Redirect)),
+        (Cloud, 301, &[("location", "https://elsewhere.example/")], "", none(Outage::Redirect)),
         (Cloud, 307, &[], "", none(Outage::Redirect)),
         (Cloud, 500, &[HTML], "", none(Outage::ServerError(500))),
         (Cloud, 502, &[HTML], "", none(Outage::ServerError(502))),
-        (
-            Cloud,
-            503,
-            &[JSON, EDGE],
-            suspended,
-            none(Outage::ServerError(503)),
-        ),
+        (Cloud, 503, &[JSON, EDGE], suspended, none(Outage::ServerError(503))),
         (Cloud, 504, &[HTML], "", none(Outage::ServerError(504))),
         (Cloud, 400, &[JSON], "{}", none(Outage::Unexpected(400))),
         (Cloud, 405, &[JSON], "{}", none(Outage::Unexpected(405))),

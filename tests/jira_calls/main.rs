@@ -1,108 +1,22 @@
-//! Calls to a simulated Jira over real HTTPS: what is trusted, where a credential goes, and what
-//! is made of every kind of answer and of none.
+//! Calls to a simulated Jira over real HTTPS: what is made of every kind of answer, and of none.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::fmt::Write as _;
+mod safety;
+mod support;
+
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atlassian_sim::{Canned, Config, DataCenter, Fault, Rule, Sim, Token, UserState};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, TimeDelta, Utc};
+use atlassian_sim::{Canned, Fault, Rule, UserState};
+use chrono::TimeDelta;
 use jira_credential_operator::api::{Account, Hosting};
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::core::answer::{Forbidden, Outage, Refusal, Verdict};
-use jira_credential_operator::core::site::Site;
-use jira_credential_operator::jira::{
-    AddressPolicy, Credential, Jira, JiraConfig, Observer, Timeouts,
-};
+use jira_credential_operator::core::answer::{Outage, Refusal, Verdict};
+use jira_credential_operator::jira::{Credential, Jira, JiraConfig, Observer, Timeouts};
 
-const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
-
-fn simulator() -> Sim {
-    Sim::start_blocking(Config::default()).unwrap()
-}
-
-fn noon() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_793_880_000, 0).unwrap()
-}
-
-/// Loopback is allowed, and waits are short.
-fn config() -> JiraConfig {
-    JiraConfig {
-        addresses: AddressPolicy::parse(LOOPBACK).unwrap(),
-        timeouts: Timeouts {
-            resolve: Duration::from_millis(300),
-            connect: Duration::from_secs(5),
-            read: Duration::from_millis(400),
-            total: Duration::from_millis(1200),
-            ..Timeouts::default()
-        },
-        ..JiraConfig::default()
-    }
-}
-
-fn jira(config: JiraConfig) -> Jira {
-    Jira::new(config, Clock::standing_at(noon())).unwrap()
-}
-
-fn site(hosting: Hosting, url: &str, host: &str) -> Site {
-    Site {
-        hosting,
-        base: url.to_owned(),
-        host: host.to_owned(),
-    }
-}
-
-fn basic(user: &str, secret: &str) -> Credential {
-    Credential::Basic {
-        user: user.to_owned(),
-        secret: secret.to_owned().into(),
-    }
-}
-
-/// A Data Center behind the simulator's own authority, and a good token of `bot`.
-struct Server {
-    sim: Sim,
-    dc: DataCenter,
-    token: Token,
-}
-
-impl Server {
-    fn start() -> Self {
-        let sim = simulator();
-        let dc = sim.data_center("jira");
-        let token = dc.pat("bot");
-        Self { sim, dc, token }
-    }
-
-    fn site(&self) -> Site {
-        site(Hosting::DataCenter, &self.dc.url(), self.dc.host())
-    }
-
-    fn bearer(&self) -> Credential {
-        Credential::Bearer(self.token.secret().to_owned().into())
-    }
-
-    async fn ask(&self, jira: &Jira) -> Verdict {
-        jira.whoami(
-            &self.site(),
-            Some(self.sim.ca_pem().as_bytes()),
-            &self.bearer(),
-        )
-        .await
-    }
-
-    fn bot(&self) -> Verdict {
-        Verdict::Accepted(Account {
-            id: self.dc.user_key("bot"),
-            kind: None,
-        })
-    }
-}
+use support::{Server, basic, config, jira, noon, simulator, site};
 
 #[derive(Default)]
 struct Seen(Mutex<Vec<(&'static str, &'static str)>>);
@@ -301,78 +215,6 @@ async fn what_cannot_be_reached_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_name_that_points_to_loopback_is_not_connected_to() {
-    let server = Server::start();
-    let jira = jira(JiraConfig {
-        addresses: AddressPolicy::default(),
-        ..config()
-    });
-    assert_eq!(
-        server.ask(&jira).await,
-        Verdict::NotAllowed(Forbidden::Loopback)
-    );
-    // Nor is an address in place of a name, which would meet no resolver.
-    let port = server.sim.port();
-    for host in ["127.0.0.1", "[::1]", "0x7f.1", "2130706433"] {
-        let site = site(Hosting::DataCenter, &format!("https://{host}:{port}"), host);
-        let verdict = jira.whoami(&site, None, &server.bearer()).await;
-        assert!(
-            matches!(verdict, Verdict::NotAllowed(_)),
-            "{host}: {verdict:?}"
-        );
-    }
-    assert_eq!(server.sim.counters().handshakes, 0);
-}
-
-#[tokio::test]
-async fn plain_http_is_never_spoken() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let base = format!(
-        "http://jira.localhost:{}",
-        listener.local_addr().unwrap().port()
-    );
-    let site = site(Hosting::DataCenter, &base, "jira.localhost");
-    let verdict = jira(config())
-        .whoami(&site, None, &basic("bot", "password"))
-        .await;
-    assert!(
-        !matches!(verdict, Verdict::Accepted(_) | Verdict::Refused(_)),
-        "{verdict:?}"
-    );
-    assert!(listener.accept().is_err(), "somebody connected");
-}
-
-#[tokio::test]
-async fn the_trust_of_one_credential_does_not_reach_another() {
-    let server = Server::start();
-    let jira = jira(config());
-    assert_eq!(server.ask(&jira).await, server.bot());
-    // Same site, open connections and all, but without the authority.
-    let certificate = Verdict::NoVerdict(Outage::Certificate);
-    assert_eq!(
-        jira.whoami(&server.site(), None, &server.bearer()).await,
-        certificate
-    );
-    // Atlassian's cloud has public certificates: a private authority counts for nothing there.
-    let acme = server.sim.cloud_site("acme");
-    let cloud = site(Hosting::Cloud, &acme.url(), acme.host());
-    let credential = basic(
-        "bot@acme.example",
-        acme.api_token("bot@acme.example").secret(),
-    );
-    let ca = server.sim.ca_pem().as_bytes();
-    assert_eq!(
-        jira.whoami(&cloud, Some(ca), &credential).await,
-        certificate
-    );
-    let bad = jira
-        .whoami(&server.site(), Some(b"not PEM"), &server.bearer())
-        .await;
-    assert_eq!(bad, Verdict::NoVerdict(Outage::BadCaBundle));
-}
-
-#[tokio::test]
 async fn a_site_that_asks_for_rest_gets_it() {
     let server = Server::start();
     let clock = Clock::standing_at(noon());
@@ -424,78 +266,4 @@ async fn a_site_gets_no_more_calls_at_a_time_than_configured() {
     };
     let (verdicts, ()) = tokio::join!(calls, release);
     assert_eq!(verdicts, vec![server.bot(); 6]);
-}
-
-#[tokio::test]
-async fn what_cannot_be_sent_is_not_sent() {
-    let server = Server::start();
-    let jira = jira(config());
-    let broken = Credential::Bearer(format!("{}\n", server.token.secret()).into());
-    assert!(!broken.is_sendable());
-    let verdict = jira.whoami(&server.site(), None, &broken).await;
-    assert_eq!(verdict, Verdict::Refused(Refusal::Rejected));
-    assert_eq!(server.sim.counters().handshakes, 0);
-}
-
-#[tokio::test]
-async fn an_account_named_like_the_secret_is_not_taken_for_one() {
-    let server = Server::start();
-    server.dc.set_user_key("bot", server.token.secret());
-    let verdict = server.ask(&jira(config())).await;
-    assert_eq!(verdict, Verdict::NoVerdict(Outage::NotAUser));
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn no_secret_is_printed_or_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    // For all tests of this program: what the others log does no harm here.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-
-    let server = Server::start();
-    let jira = jira(config());
-    let password = server.dc.new_password("bot");
-    let (bearer, basic) = (server.bearer(), basic("bot", &password));
-    let mut printed = format!("{jira:?} {bearer:?} {basic:#?}");
-    for fault in [
-        None,
-        Some(Fault::DropAfter),
-        Some(Fault::GarbageJson),
-        Some(Fault::HangAfter),
-    ] {
-        server.sim.clear_faults();
-        if let Some(fault) = fault {
-            server.sim.fault(Rule::new(fault));
-        }
-        for credential in [&bearer, &basic] {
-            let ca = server.sim.ca_pem().as_bytes();
-            let verdict = jira.whoami(&server.site(), Some(ca), credential).await;
-            write!(printed, "{verdict:?}").unwrap();
-        }
-    }
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("called Jira"), "{logged}");
-    let pair = STANDARD.encode(format!("bot:{password}"));
-    for secret in [server.token.secret(), password.as_str(), pair.as_str()] {
-        assert!(!printed.contains(secret) && !logged.contains(secret));
-    }
 }
