@@ -1,1 +1,73 @@
-fn main(){}
+//! The workshop's commands: `cargo xtask demo | bench | mutants | generate`.
+
+mod bench;
+mod cargo;
+mod demo;
+mod failure;
+mod generate;
+mod mutants;
+mod operator;
+mod stage;
+mod ui;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The workshop of jira-credential-operator.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the operator at work: a real API server, simulated Jira sites, the real binary.
+    Demo(demo::Options),
+    /// Measures time, requests, CPU and memory with many credentials.
+    Bench(bench::Options),
+    /// Breaks the operator on purpose and requires a named test to notice.
+    Mutants(mutants::Options),
+    /// Writes the files that are generated from the code.
+    Generate(generate::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Chosen here once: kube and reqwest must not each bring a provider of their own.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cargo xtask: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(options) => demo::run(&options).await,
+            Command::Bench(options) => bench::run(&options).await,
+            Command::Mutants(options) => mutants::run(&options).await,
+            Command::Generate(options) => generate::run(&options),
+        }
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("cargo xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or(here.clone(), PathBuf::from)
+}

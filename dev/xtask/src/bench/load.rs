@@ -1,0 +1,193 @@
+//! What the bench itself does to the cluster, with as little effort as possible.
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::Request;
+use jira_credential_operator::api::CREDENTIAL_LABEL;
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::failure::{Outcome, While as _, fail};
+use crate::stage::Jira;
+
+/// Requests at a time.
+const PARALLEL: usize = 32;
+
+/// The namespace of everything.
+const NAMESPACE: &str = "bench";
+
+/// Plays the users of the cluster.
+pub(super) struct Load {
+    client: Client,
+    size: usize,
+}
+
+impl Load {
+    pub(super) async fn new(client: Client, size: usize) -> Outcome<Self> {
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE }
+        });
+        let load = Self { client, size };
+        load.send("POST", "/api/v1/namespaces", "application/json", &namespace)
+            .await?;
+        Ok(load)
+    }
+
+    /// Creates the Secrets that the credentials are read from; returns the e-mail addresses.
+    pub(super) async fn create_sources(&self, jira: &Jira) -> Outcome<Vec<String>> {
+        let tokens = jira.cloud.bulk_tokens("user", self.size);
+        let secrets = tokens.iter().enumerate().map(|(number, token)| {
+            let body = json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": { "name": format!("source-{number}") },
+                "stringData": { "token": token.secret() },
+            });
+            ("POST", secrets(None), "application/json", body)
+        });
+        self.send_all(secrets).await?;
+        Ok(tokens
+            .iter()
+            .map(|token| token.owner().to_owned())
+            .collect())
+    }
+
+    /// Creates the credentials.
+    pub(super) async fn create_credentials(&self, site: &str, emails: &[String]) -> Outcome {
+        let credentials = emails.iter().enumerate().map(|(number, email)| {
+            let body = json!({
+                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+                "metadata": { "name": name(number) },
+                "spec": {
+                    "site": site,
+                    "auth": { "apiToken": {
+                        "email": email,
+                        "tokenSecretRef": { "name": format!("source-{number}"), "key": "token" },
+                    } },
+                },
+            });
+            ("POST", credentials(None), "application/json", body)
+        });
+        self.send_all(credentials).await
+    }
+
+    /// Puts a label on every credential.
+    pub(super) async fn label(&self) -> Outcome {
+        let patches = (0..self.size).map(|number| {
+            let body = json!({ "metadata": { "labels": { "team": "payments" } } });
+            (
+                "PATCH",
+                credentials(Some(number)),
+                "application/merge-patch+json",
+                body,
+            )
+        });
+        self.send_all(patches).await
+    }
+
+    /// Deletes every published Secret.
+    pub(super) async fn delete_targets(&self) -> Outcome {
+        let orders = (0..self.size).map(|number| {
+            (
+                "DELETE",
+                secrets(Some(number)),
+                "application/json",
+                Value::Null,
+            )
+        });
+        self.send_all(orders).await
+    }
+
+    /// How many credentials are Ready, and how many Secrets are published.
+    pub(super) async fn results(&self) -> Outcome<(usize, usize)> {
+        let text = self
+            .get(&format!("{}?resourceVersion=0", credentials(None)))
+            .await?;
+        let list: Value = serde_json::from_str(&text)?;
+        let items = list.get("items").and_then(Value::as_array);
+        let ready = items
+            .into_iter()
+            .flatten()
+            .filter(|item| is_ready(item))
+            .count();
+        let text = self
+            .get(&format!(
+                "{}?labelSelector={CREDENTIAL_LABEL}",
+                secrets(None)
+            ))
+            .await?;
+        let list: Value = serde_json::from_str(&text)?;
+        let published = list
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        Ok((ready, published))
+    }
+
+    async fn send_all(
+        &self,
+        orders: impl Iterator<Item = (&'static str, String, &'static str, Value)>,
+    ) -> Outcome {
+        stream::iter(orders)
+            .map(|(method, path, kind, body)| async move { self.send(method, &path, kind, &body).await })
+            .buffer_unordered(PARALLEL)
+            .try_for_each(|()| async { Ok(()) })
+            .await
+    }
+
+    async fn send(&self, method: &str, path: &str, kind: &str, body: &Value) -> Outcome {
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(body)?
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", kind)
+            .body(body)?;
+        match self.client.request_text(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => fail(error.to_string()).while_(format!("{method} {path}")),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Outcome<String> {
+        let request = Request::get(path).body(Vec::new())?;
+        self.client.request_text(request).await.while_(path)
+    }
+}
+
+fn is_ready(object: &Value) -> bool {
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| {
+        condition.get("type").is_some_and(|kind| kind == "Ready")
+            && condition
+                .get("status")
+                .is_some_and(|status| status == "True")
+    })
+}
+
+/// The name of a credential, and of the Secret that it publishes.
+fn name(number: usize) -> String {
+    format!("credential-{number}")
+}
+
+fn secrets(number: Option<usize>) -> String {
+    path("/api/v1", "secrets", number)
+}
+
+fn credentials(number: Option<usize>) -> String {
+    path(
+        "/apis/jira-operator.dev/v1alpha1",
+        "jiracredentials",
+        number,
+    )
+}
+
+fn path(group: &str, resource: &str, number: Option<usize>) -> String {
+    let number = number
+        .map(|number| format!("/{}", name(number)))
+        .unwrap_or_default();
+    format!("{group}/namespaces/{NAMESPACE}/{resource}{number}")
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask bench`: what many credentials cost.
+//!
+//! The operator's requests are counted by the API server itself: its audit log notes every request
+//! of the operator's account, and nobody else's. The control plane cannot be asked for that, so a
+//! launcher of ours stands in for kube-apiserver and adds the flags (`KUBEBUILDER_ASSETS` names
+//! the directory it is in). Calls to Jira are counted by the simulator. CPU and memory are read
+//! from `/proc`.
+
+mod audit;
+mod load;
+mod process;
+mod report;
+mod run;
+mod staging;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::failure::{Outcome, While as _};
+use crate::ui::Ui;
+
+/// What to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Numbers of credentials, each on a control plane of its own.
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
+    sizes: Vec<usize>,
+    /// How long to look on while nothing happens.
+    #[arg(long, default_value_t = 60)]
+    rest_seconds: u64,
+    /// Where the numbers go as JSON; without it they follow the table.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A flag for the operator, such as --operator-flag=--max-concurrent-reconciles=32; may be
+    /// repeated.
+    #[arg(long = "operator-flag", allow_hyphen_values = true)]
+    operator_flags: Vec<String>,
+    /// Another binary of the operator than the release build of this work tree.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
+    /// Set by the bench itself once everything is built.
+    #[arg(long, hide = true)]
+    staged: bool,
+}
+
+/// Measures, prints a table and JSON.
+pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
+    let (true, Some(binary)) = (options.staged, options.operator.clone()) else {
+        return staging::run(options).await;
+    };
+    let ui = Ui::new();
+    let mut sizes = Vec::new();
+    for size in &options.sizes {
+        ui.heading(&format!("{size} credentials"));
+        let measured = tokio::select! {
+            measured = run::measure(&ui, *size, &binary, options) => measured?,
+            _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),
+        };
+        report::table(&ui, &measured);
+        sizes.push(measured);
+    }
+    report::targets(&ui, &sizes);
+    let json = serde_json::to_string_pretty(&report::Report::new(sizes))?;
+    match &options.json {
+        Some(path) => {
+            std::fs::write(path, json + "\n").while_(path.display())?;
+            ui.line(&format!("\nThe numbers are in {}.", path.display()));
+        }
+        None => ui.line(&format!("\n{json}")),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,86 @@
+//! CPU and memory of processes, from `/proc`.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::failure::{Outcome, While as _, fail};
+
+/// Memory of a process in kB.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Memory {
+    /// Resident now.
+    pub(super) resident: u64,
+    /// The most that was resident since [`forget_peak`].
+    pub(super) peak: u64,
+}
+
+/// Seconds of CPU that a process has used so far, those of the kernel for it included.
+pub(super) fn cpu_seconds(pid: u32) -> Outcome<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).while_(format!("process {pid}"))?;
+    // The second field is a name in parentheses, which may hold anything.
+    let rest = text
+        .rsplit_once(')')
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    let field = |index: usize| {
+        rest.split_ascii_whitespace()
+            .nth(index)?
+            .parse::<u32>()
+            .ok()
+    };
+    match (field(11), field(12)) {
+        (Some(user), Some(system)) => {
+            let ticks = f64::from(user) + f64::from(system);
+            let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+            Ok(ticks / f64::from(per_second))
+        }
+        _ => fail(format!("/proc/{pid}/stat has an unknown form")),
+    }
+}
+
+/// Memory of a process.
+pub(super) fn memory(pid: u32) -> Outcome<Memory> {
+    let text =
+        fs::read_to_string(format!("/proc/{pid}/status")).while_(format!("process {pid}"))?;
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_start_matches(':')
+            .split_ascii_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    };
+    match (field("VmRSS"), field("VmHWM")) {
+        (Some(resident), Some(peak)) => Ok(Memory { resident, peak }),
+        _ => fail(format!("/proc/{pid}/status has an unknown form")),
+    }
+}
+
+/// Lets the peak begin anew.
+pub(super) fn forget_peak(pid: u32) -> Outcome {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").while_(format!("the peak of process {pid}"))
+}
+
+/// Seconds of CPU by process.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Cpu {
+    pub(super) operator: f64,
+    pub(super) api_server: f64,
+    pub(super) etcd: f64,
+    pub(super) controller_manager: f64,
+    /// The bench itself, with the simulator of Jira in it.
+    pub(super) bench_and_jira: f64,
+}
+
+impl Cpu {
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            operator: self.operator - before.operator,
+            api_server: self.api_server - before.api_server,
+            etcd: self.etcd - before.etcd,
+            controller_manager: self.controller_manager - before.controller_manager,
+            bench_and_jira: self.bench_and_jira - before.bench_and_jira,
+        }
+    }
+}
