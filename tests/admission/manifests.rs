@@ -2,8 +2,10 @@
 
 use jira_credential_operator::api::JiraCredential;
 use k8s_openapi::api::{
+    admissionregistration::v1::ValidatingAdmissionPolicy,
     authorization::v1::SelfSubjectAccessReview,
     core::v1::{Event, Pod},
+    rbac::v1::ClusterRole,
 };
 use kube::{
     Api,
@@ -121,6 +123,62 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
                 "the operator may {verb} {resource}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_expressions_of_the_policy_fit_the_types() {
+    let client = context("types").await.client;
+    let policies = Api::<ValidatingAdmissionPolicy>::all(client);
+    eventually(async || {
+        let policy = policies.get(OPERATOR).await.unwrap();
+        let status = policy.status.unwrap_or_default();
+        let checked = status.type_checking.ok_or("not checked yet")?;
+        let warnings = checked.expression_warnings.unwrap_or_default();
+        assert!(warnings.is_empty(), "{warnings:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_roles_that_people_have_learn_of_the_new_kind() {
+    let client = context("roles").await.client;
+    let api = Api::<ClusterRole>::all(client);
+    for (role, expected) in [
+        ("view", &["get", "list", "watch"][..]),
+        (
+            "edit",
+            &[
+                "get", "list", "watch", "create", "update", "patch", "delete",
+            ],
+        ),
+        (
+            "admin",
+            &[
+                "get", "list", "watch", "create", "update", "patch", "delete",
+            ],
+        ),
+    ] {
+        eventually(async || {
+            let rules = api.get(role).await.unwrap().rules.unwrap_or_default();
+            let held: Vec<&String> = rules
+                .iter()
+                .filter(|rule| {
+                    rule.resources
+                        .iter()
+                        .flatten()
+                        .any(|resource| resource == "jiracredentials")
+                })
+                .flat_map(|rule| &rule.verbs)
+                .collect();
+            let missing = expected
+                .iter()
+                .find(|verb| !held.iter().any(|held| held == *verb));
+            assert!(role != "view" || held.iter().all(|verb| expected.contains(&verb.as_str())));
+            missing.map_or(Ok(()), |verb| Err(format!("{role} may not {verb}")))
+        })
+        .await;
     }
 }
 
