@@ -1,7 +1,7 @@
 //! The listeners for metrics and health. They outlive the controller, so that a pod that is
 //! finishing its work still answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -49,7 +49,13 @@ pub async fn serve_health(address: SocketAddr, ready: Readiness) -> std::io::Res
 }
 
 async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = match TcpListener::bind(address).await {
+        // `:8080` means all addresses; a node without IPv6 has those of IPv4 only.
+        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
+        }
+        bound => bound?,
+    };
     let bound = listener.local_addr()?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
