@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::api::{AttemptOutcome, JiraCredentialStatus, MethodName, Reason};
+use kube::ResourceExt;
+
+use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
 use crate::core::facts::Peer;
 use crate::core::fingerprint::Fingerprint;
 
@@ -98,31 +100,57 @@ impl Passwords {
         sent.is_some_and(|sent| sent.uid == me && matches!(sent.what, What::NotSent))
     }
 
-    /// Takes in what the status of a credential tells: it outlives the process.
-    pub(super) fn note(&self, uid: &str, status: &JiraCredentialStatus) {
-        let Some(attempt) = &status.attempt else {
+    /// Takes in what a credential tells of its last attempt: it outlives the process.
+    pub(super) fn note(&self, object: &JiraCredential) {
+        let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
             return;
         };
-        if status.method != Some(MethodName::Basic) {
-            return;
-        }
+        let Some(attempt) = &status.attempt else {
+            return self.forget_interruption(&uid, status);
+        };
         let what = match attempt.outcome {
-            AttemptOutcome::Refused => What::Refused(attempt.reason.unwrap_or(Reason::Rejected)),
+            // Recorded for passwords only, and at first before the status names the method.
             AttemptOutcome::Started | AttemptOutcome::Interrupted => What::Interrupted,
-            AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => return,
+            AttemptOutcome::Refused if is_password(object) => {
+                What::Refused(attempt.reason.unwrap_or(Reason::Rejected))
+            }
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
+                return;
+            }
         };
         // What this process knows itself is fresher than a status on its way through the watch.
         self.lock()
             .entry(attempt.fingerprint.clone())
-            .or_insert_with(|| Sent {
-                uid: uid.to_owned(),
-                what,
-            });
+            .or_insert_with(|| Sent { uid, what });
+    }
+
+    /// An attempt that came through the watch only when its answer was here already: the
+    /// answer follows.
+    fn forget_interruption(&self, me: &str, status: &JiraCredentialStatus) {
+        let Some(proven) = &status.proven_fingerprint else {
+            return;
+        };
+        let mut all = self.lock();
+        if let Some(Sent {
+            uid,
+            what: What::Interrupted,
+        }) = all.get(proven)
+            && uid == me
+        {
+            all.remove(proven);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Sent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a credential sends a password, or did when its status was written.
+fn is_password(object: &JiraCredential) -> bool {
+    let recorded = object.status.as_ref().and_then(|status| status.method);
+    let wanted = object.spec.auth.method().map(|method| method.name());
+    [recorded, wanted].contains(&Some(MethodName::Basic))
 }
 
 /// What became of a password that was sent.
@@ -172,5 +200,30 @@ mod tests {
         assert_eq!(passwords.claim(print.as_str(), "b", true), Ok(()));
         passwords.settle(print.as_str(), "b", Settled::Free);
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+    }
+
+    fn credential(status: serde_json::Value) -> JiraCredential {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": {"name": "bot", "uid": "a"},
+            "spec": {"site": "https://jira.example", "auth": {"basic": {"secretRef": {"name": "s"}}}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_attempt_counts_before_its_status_names_the_method_and_until_it_is_accepted() {
+        let passwords = Passwords::default();
+        let print = Fingerprint::recorded("k0000:0");
+        let attempt = serde_json::json!({"failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
+            "fingerprint": print.as_str(), "outcome": "Started"});
+        passwords.note(&credential(serde_json::json!({"attempt": attempt})));
+        assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+        assert_eq!(passwords.look(&print, "b"), Peer::Interrupted);
+        passwords.note(&credential(
+            serde_json::json!({"provenFingerprint": print.as_str()}),
+        ));
+        assert_eq!(passwords.look(&print, "b"), Peer::Silent);
     }
 }

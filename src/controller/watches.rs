@@ -65,9 +65,7 @@ impl Operator {
                     let names = references(object);
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     send(wake, self.index.refer(&key, &names));
-                    if let (Some(uid), Some(status)) = (object.uid(), &object.status) {
-                        self.passwords.note(&uid, status);
-                    }
+                    self.passwords.note(object);
                 }
                 listed.insert(key);
             }
