@@ -81,16 +81,17 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
 
     let mut survivors = 0;
     for mutant in &mutants {
-        let title = format!(
-            "{} (invariant {}): {}",
-            mutant.name, mutant.invariant, mutant.says
-        );
+        let title = format!("{} (invariant {})", mutant.name, mutant.invariant);
         let ended = ui
             .step(&title, async {
+                ui.say(&mutant.says);
+                let test = mutant.test.join(" ");
+                ui.command(&format!("cargo test {test}"));
                 let run = mutant.run(&tree, &target).await?;
                 match run.verdict() {
-                    Verdict::Fails => Ok(((), format!("noticed by {}", mutant.test.join(" ")))),
-                    other => fail(format!("NOT NOTICED: {other}\n{}", run.tail())),
+                    Verdict::Fails => Ok(((), "noticed".to_owned())),
+                    Verdict::Passes => fail(format!("SURVIVED: the test passes\n{}", run.tail())),
+                    other => fail(format!("UNFIT: {other}\n{}", run.tail())),
                 }
             })
             .await;

@@ -63,6 +63,24 @@ impl Ui {
         title: &str,
         work: impl Future<Output = Outcome<(T, String)>>,
     ) -> Outcome<T> {
+        self.perform(title, work, self.terminal).await
+    }
+
+    /// A step during which another program draws its own progress.
+    pub(crate) async fn noisy_step<T>(
+        &self,
+        title: &str,
+        work: impl Future<Output = Outcome<(T, String)>>,
+    ) -> Outcome<T> {
+        self.perform(title, work, false).await
+    }
+
+    async fn perform<T>(
+        &self,
+        title: &str,
+        work: impl Future<Output = Outcome<(T, String)>>,
+        spin: bool,
+    ) -> Outcome<T> {
         let number = self.state().rows.len() + 1;
         self.print(&format!(
             "\n{} {}",
@@ -70,7 +88,11 @@ impl Ui {
             self.paint(Style::Bold, title)
         ));
         let begun = Instant::now();
-        let ended = self.spin(begun, work).await;
+        let ended = if spin {
+            self.spin(begun, work).await
+        } else {
+            work.await
+        };
         let seconds = begun.elapsed().as_secs_f64();
         let (result, good) = match &ended {
             Ok((_, result)) => (result.clone(), true),
@@ -94,9 +116,6 @@ impl Ui {
 
     async fn spin<T>(&self, begun: Instant, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
-        if !self.terminal {
-            return work.await;
-        }
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         let mut frames = FRAMES.iter().cycle();
         loop {

@@ -111,7 +111,7 @@ pub(super) async fn measure(
     let mut begin = bench.begin("restart")?;
     bench.restart().await?;
     // The new process began with nothing.
-    begin.cpu.operator = 0.0;
+    begin.cpu.others += std::mem::take(&mut begin.cpu.operator);
     phases.push(bench.end("restart", begin).await?);
     check(&load, size).await?;
     bench
@@ -209,13 +209,16 @@ impl<'a> Bench<'a> {
 
     fn cpu(&self) -> Outcome<Cpu> {
         let [etcd, api_server, controller_manager] = self.processes;
-        Ok(Cpu {
+        let mut cpu = Cpu {
             operator: process::cpu_seconds(self.operator.id())?,
             api_server: process::cpu_seconds(api_server)?,
             etcd: process::cpu_seconds(etcd)?,
             controller_manager: process::cpu_seconds(controller_manager)?,
             bench_and_jira: process::cpu_seconds(std::process::id())?,
-        })
+            others: 0.0,
+        };
+        cpu.others = process::machine_cpu_seconds()? - cpu.ours();
+        Ok(cpu)
     }
 
     /// Waits until the operator has nothing left to do; returns what it asked for.

@@ -58,10 +58,10 @@ async fn show(ui: &Ui, keep: bool) -> Outcome {
         .step("Start simulated Jira sites", start_jira(ui))
         .await?;
     let binary = ui
-        .step("Build the operator", async {
+        .noisy_step("Build the operator", async {
             let path =
                 cargo::build(OPERATOR, &["-p", OPERATOR, "-p", "xtask"], ui.is_terminal()).await?;
-            Ok((path, "target binary is up to date".to_owned()))
+            Ok((path, "its binary is up to date".to_owned()))
         })
         .await?;
     let kubeconfig = jira.file("operator.kubeconfig");
