@@ -1,0 +1,75 @@
+//! What a person types.
+
+use std::process::Output;
+
+use crate::process::binary;
+
+fn run(arguments: &[&str]) -> Output {
+    binary().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error_that_names_what_is_wrong() {
+    for (arguments, named) in [
+        (vec!["run", "--no-such-flag"], "--no-such-flag"),
+        (vec!["walk"], "walk"),
+        (vec![], "Usage"),
+        (
+            vec!["run", "--metrics-bind-address", "8080"],
+            "--metrics-bind-address",
+        ),
+        (
+            vec!["run", "--health-probe-bind-address", "here"],
+            "--health-probe-bind-address",
+        ),
+        (vec!["run", "--log-format", "xml"], "--log-format"),
+        (vec!["run", "--log-level", "chatty"], "--log-level"),
+        (
+            vec!["run", "--max-concurrent-reconciles", "0"],
+            "--max-concurrent-reconciles",
+        ),
+        (
+            vec!["run", "--max-concurrent-calls-per-site", "many"],
+            "--max-concurrent-calls-per-site",
+        ),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(named), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
+    for (flag, value, named) in [
+        ("--cloud-hosts", "*", "*"),
+        ("--allowed-hosts", "*.com", "*.com"),
+        ("--allowed-addresses", "ten", "--allowed-addresses"),
+        ("--extra-ca-file", "/no/such/file", "--extra-ca-file"),
+    ] {
+        let output = run(&["run", flag, value]);
+        let error = text(&output.stderr);
+        assert!(
+            matches!(output.status.code(), Some(1 | 2)),
+            "{flag}: {error}"
+        );
+        assert!(error.contains(named), "{flag}: {error}");
+    }
+}
+
+#[test]
+fn the_definition_and_the_version_are_printed() {
+    let output = run(&["crd"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("kind: CustomResourceDefinition"));
+    let version = run(&["version"]);
+    assert!(version.status.success());
+    assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+    let flag = run(&["--version"]);
+    assert_eq!(text(&flag.stdout), text(&version.stdout));
+}

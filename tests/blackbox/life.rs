@@ -1,0 +1,58 @@
+//! An operator that nobody disturbs.
+
+use serde_json::Value;
+
+use crate::stage::{Stage, email, texts};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_proves_publishes_and_tells_about_it() {
+    let stage = Stage::new().await;
+    let mut operator = stage.operator().await;
+    assert_eq!(operator.get_health("/healthz").0, 200);
+    let token = stage.api_token("bot").await;
+    let password = stage.password("robot").await;
+    stage.wait_ready("bot").await;
+    stage.wait_ready("robot").await;
+    let published = stage.secrets().get("bot").await.unwrap();
+    assert_eq!(texts(&published)["token"], token.secret());
+    assert_eq!(texts(&published)["authorization"], token.basic());
+    stage.assert_at_rest(&mut operator).await;
+
+    let metrics = operator.metrics();
+    let ready = |name: &str| {
+        let labels = format!("namespace=\"{}\",name=\"{name}\"", stage.namespace);
+        format!("jira_credential_ready{{{labels}}} 1")
+    };
+    for name in ["bot", "robot"] {
+        assert!(metrics.contains(&ready(name)), "{metrics}");
+    }
+    let account = &texts(&published)["accountId"];
+    let secrets = [token.secret(), &token.basic()[6..], &password];
+    let places = [".localhost", account, &email("bot")];
+    let series = metrics.lines().filter(|line| !line.starts_with('#'));
+    let labels = series.map(|line| line.rsplit_once(' ').unwrap().0);
+    for label in labels {
+        // Neither a path nor an address of any kind.
+        assert!(!label.contains(['/', '@']), "{label}");
+        for word in places.iter().copied().chain(secrets) {
+            assert!(!label.contains(word), "{word}: {label}");
+        }
+    }
+
+    stage.delete("bot").await;
+    operator
+        .until("without the series", |process| {
+            let metrics = process.metrics();
+            !metrics.contains(r#"name="bot""#) && metrics.contains(&ready("robot"))
+        })
+        .await;
+
+    let lines = operator.log_lines();
+    let started = |line: &Value| line["message"] == "started" && line["level"] == "INFO";
+    assert!(lines.iter().any(started), "{lines:?}");
+    assert!(lines.iter().all(|line| line["timestamp"].is_string()));
+    let log = operator.log();
+    for secret in secrets {
+        assert!(!log.contains(secret), "{log}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The binary as a cluster runs it: a process of its own, in real time, under the rights of its
+//! `ServiceAccount`, ended by signals.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test may panic"
+)]
+
+mod command_line;
+mod killed;
+mod life;
+mod process;
+mod stage;
+mod stopped;

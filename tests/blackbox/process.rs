@@ -1,0 +1,210 @@
+//! The operator's process.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Anything slower than this is stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ends the operator when we end, however we end: the kernel then closes our end of the pipe.
+const WATCHDOG: &str = r#"while read -r _; do :; done; kill -KILL "$0""#;
+
+/// The binary, undisturbed by the environment of whoever runs the tests.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jira-credential-operator"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("JCO_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env_remove("KUBECONFIG")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A running operator. It ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    watchdog: Child,
+    log: PathBuf,
+    metrics: SocketAddr,
+    health: SocketAddr,
+}
+
+impl Process {
+    /// Starts `run` with these flags, and with addresses and a log of its own.
+    pub(crate) fn start(directory: &Path, kubeconfig: &Path, flags: &[String]) -> Self {
+        let (metrics, health) = (free_address(), free_address());
+        let log = directory.join(format!("{}.log", metrics.port()));
+        let child = binary()
+            .arg("run")
+            .args(["--log-format", "json", "--log-level", "debug"])
+            .args(["--metrics-bind-address", &metrics.to_string()])
+            .args(["--health-probe-bind-address", &health.to_string()])
+            .args(flags)
+            .env("KUBECONFIG", kubeconfig)
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            watchdog,
+            log,
+            metrics,
+            health,
+        }
+    }
+
+    /// Waits until it says that it has listed everything.
+    pub(crate) async fn ready(&mut self) {
+        self.until("ready", |process| process.get_health("/readyz").0 == 200)
+            .await;
+    }
+
+    /// Polls until something holds of the process, which must live.
+    pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "the operator ended\n{}",
+                self.log()
+            );
+            assert!(Instant::now() < deadline, "not {what}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn get_health(&self, path: &str) -> (u16, String) {
+        get(self.health, path).unwrap_or_default()
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let (status, text) = get(self.metrics, "/metrics").unwrap_or_default();
+        assert!(matches!(status, 200 | 0), "/metrics: {status}");
+        text
+    }
+
+    /// The number of passes that have ended.
+    pub(crate) fn passes(&self) -> u64 {
+        let metrics = self.metrics();
+        let counters = metrics
+            .lines()
+            .filter(|line| line.starts_with("jira_credential_reconcile_total"));
+        counters
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
+    /// Waits until no pass has ended for a while.
+    pub(crate) async fn quiet(&mut self) {
+        let (mut last, mut since) = (self.passes(), Instant::now());
+        let deadline = Instant::now() + PATIENCE;
+        while since.elapsed() < Duration::from_millis(500) {
+            assert!(Instant::now() < deadline, "no rest\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            let passes = self.passes();
+            if passes != last {
+                (last, since) = (passes, Instant::now());
+            }
+        }
+    }
+
+    /// SIGKILL: it has no say in this.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let mut kill = Command::new("sh");
+        kill.args(["-c", r#"kill -TERM "$0""#, &id]);
+        assert!(kill.status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself, at most this long.
+    pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            let waited = begun.elapsed();
+            assert!(
+                waited < within,
+                "still there after {waited:?}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The lines of the log.
+    pub(crate) fn log_lines(&self) -> Vec<Value> {
+        let log = self.log();
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        log.lines().map(parse).collect()
+    }
+
+    /// The watchdog goes first: the id of an ended process may be given to another.
+    fn end(&mut self) {
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// An address outside the range from which outgoing connections take theirs.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let seed = u16::try_from(std::process::id() % 9000).unwrap();
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + seed.wrapping_add(step.wrapping_mul(7)) % 18_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Status and body of a GET; `None` while nobody listens.
+fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: operator\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}

@@ -1,0 +1,303 @@
+//! Where a test takes place: the shared control plane, a simulator, a namespace. The binary
+//! watches the whole cluster, so the tests that run it take turns.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use atlassian_sim::{Call, CloudSite, Config, DataCenter, Sim, Token};
+use control_plane::ControlPlane;
+use jira_credential_operator::api::{
+    Condition, ConditionStatus, ConditionType, JiraCredential, Reason,
+};
+use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::crd::crd;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::process::{PATIENCE, Process};
+
+/// The namespace and name under which `deploy/` runs the operator.
+const OPERATOR: &str = "jira-credential-operator";
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+pub(crate) struct Stage {
+    pub(crate) sim: Sim,
+    pub(crate) namespace: String,
+    client: Client,
+    directory: TempDir,
+    kubeconfig: PathBuf,
+    flags: Vec<String>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let turn = TURN.lock().await;
+        let plane = ControlPlane::shared().await.unwrap();
+        plane.install_crd(&crd()).await.unwrap();
+        deploy(plane);
+        let client = plane.client().unwrap();
+        clear(&client).await;
+        let sim = Sim::start_blocking(Config::default()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("kubeconfig");
+        let written = plane.service_account_kubeconfig(OPERATOR, OPERATOR, &kubeconfig);
+        written.await.unwrap();
+        let ca = directory.path().join("ca.pem");
+        sim.write_ca(&ca).unwrap();
+        let flags = [
+            "--cloud-hosts",
+            "*.cloud.localhost",
+            "--allowed-hosts",
+            "*.dc.localhost",
+            "--allowed-addresses",
+            "127.0.0.0/8,::1",
+            "--extra-ca-file",
+            ca.to_str().unwrap(),
+        ];
+        Self {
+            namespace: plane.namespace("blackbox").await.unwrap(),
+            flags: flags.map(str::to_owned).to_vec(),
+            sim,
+            client,
+            directory,
+            kubeconfig,
+            _turn: turn,
+        }
+    }
+
+    /// Starts an operator; it is not ready yet.
+    pub(crate) fn start(&self) -> Process {
+        Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
+    }
+
+    pub(crate) async fn operator(&self) -> Process {
+        let mut process = self.start();
+        process.ready().await;
+        process
+    }
+
+    pub(crate) fn cloud(&self) -> CloudSite {
+        self.sim.cloud_site("acme")
+    }
+
+    pub(crate) fn data_center(&self) -> DataCenter {
+        self.sim.data_center("jira")
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.sim.calls()
+    }
+
+    pub(crate) fn credentials(&self) -> Api<JiraCredential> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates or replaces a Secret.
+    pub(crate) async fn secret(&self, name: &str, data: &[(&str, &str)]) {
+        let data = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+            .collect::<BTreeMap<_, _>>();
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data,
+        });
+        let params = PatchParams::apply("test").force();
+        let (secrets, patch) = (self.secrets(), Patch::Apply(secret));
+        secrets.patch(name, &params, &patch).await.unwrap();
+    }
+
+    pub(crate) async fn create(&self, name: &str, spec: Value) {
+        let object: JiraCredential = serde_json::from_value(json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": {"name": name}, "spec": spec,
+        }))
+        .unwrap();
+        let credentials = self.credentials();
+        let params = PostParams::default();
+        credentials.create(&params, &object).await.unwrap();
+    }
+
+    pub(crate) async fn merge(&self, name: &str, change: Value) {
+        let (credentials, patch) = (self.credentials(), Patch::Merge(change));
+        let params = PatchParams::default();
+        credentials.patch(name, &params, &patch).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        let credentials = self.credentials();
+        let params = DeleteParams::default();
+        credentials.delete(name, &params).await.unwrap();
+    }
+
+    /// Puts a new API token into the credential's source and returns it.
+    pub(crate) async fn rotate(&self, name: &str) -> Token {
+        let token = self.cloud().api_token(&email(name));
+        self.secret(&format!("{name}-source"), &[("token", token.secret())])
+            .await;
+        token
+    }
+
+    pub(crate) fn api_token_spec(&self, name: &str) -> Value {
+        json!({
+            "site": self.cloud().url(),
+            "auth": {"apiToken": {
+                "email": email(name),
+                "tokenSecretRef": {"name": format!("{name}-source"), "key": "token"},
+            }},
+        })
+    }
+
+    /// A credential with an API token of its own.
+    pub(crate) async fn api_token(&self, name: &str) -> Token {
+        let token = self.rotate(name).await;
+        self.create(name, self.api_token_spec(name)).await;
+        token
+    }
+
+    /// A credential with a password of its own, which is in the source.
+    pub(crate) async fn password(&self, name: &str) -> String {
+        let jira = self.data_center();
+        let password = jira.new_password(name);
+        let source = format!("{name}-source");
+        let data = [("username", name), ("password", password.as_str())];
+        self.secret(&source, &data).await;
+        let spec = json!({"site": jira.url(), "auth": {"basic": {"secretRef": {"name": source}}}});
+        self.create(name, spec).await;
+        password
+    }
+
+    /// Waits until a condition of a credential is so for its present spec.
+    pub(crate) async fn wait(
+        &self,
+        name: &str,
+        kind: ConditionType,
+        status: ConditionStatus,
+        reason: Reason,
+    ) -> Condition {
+        let what = format!("{name}: {kind:?} {status:?} {reason:?}");
+        self.until(&what, async || {
+            let object = self.credentials().get(name).await.unwrap();
+            let found = condition(object.status.as_ref()?, kind)?;
+            let is_so = found.status == status
+                && found.reason == reason
+                && Some(found.observed_generation) == object.metadata.generation;
+            is_so.then(|| found.clone())
+        })
+        .await
+    }
+
+    pub(crate) async fn wait_ready(&self, name: &str) -> Condition {
+        let (ready, proven) = (ConditionType::Ready, Reason::Proven);
+        self.wait(name, ready, ConditionStatus::True, proven).await
+    }
+
+    /// Waits until a target exists and its contents are so.
+    pub(crate) async fn wait_target(
+        &self,
+        name: &str,
+        is_so: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) {
+        self.until(&format!("target {name}"), async || {
+            let secret = self.secrets().get_opt(name).await.unwrap()?;
+            is_so(&texts(&secret)).then_some(())
+        })
+        .await;
+    }
+
+    /// Polls until something is there.
+    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// The versions of everything that an operator could write in the namespace.
+    async fn versions(&self) -> Vec<(String, Option<String>)> {
+        let all = ListParams::default();
+        let secrets = self.secrets().list(&all).await.unwrap();
+        let mut versions: Vec<_> = secrets
+            .iter()
+            .map(|object| (object.name_any(), object.resource_version()))
+            .collect();
+        let credentials = self.credentials().list(&all).await.unwrap();
+        versions.extend(
+            credentials
+                .iter()
+                .map(|object| (object.name_any(), object.resource_version())),
+        );
+        versions
+    }
+
+    /// Has every credential looked at once more; that must neither write nor call.
+    pub(crate) async fn assert_at_rest(&self, operator: &mut Process) {
+        operator.quiet().await;
+        let (passes, calls) = (operator.passes(), self.calls().len());
+        let credentials = self.credentials();
+        let all = credentials.list(&ListParams::default()).await.unwrap();
+        let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
+        for name in &names {
+            let churn = json!({"metadata": {"labels": {"looked-at": format!("after-{passes}")}}});
+            self.merge(name, churn).await;
+        }
+        let versions = self.versions().await;
+        let wanted = passes + u64::try_from(names.len()).unwrap();
+        operator
+            .until("looking", |process| process.passes() >= wanted)
+            .await;
+        operator.quiet().await;
+        assert_eq!(self.versions().await, versions, "{}", operator.log());
+        assert_eq!(self.calls().len(), calls, "{}", operator.log());
+    }
+}
+
+pub(crate) fn email(name: &str) -> String {
+    format!("{name}@acme.example")
+}
+
+/// The contents of a Secret.
+pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
+    let text = |value: &ByteString| String::from_utf8(value.0.clone()).unwrap();
+    let data = secret.data.iter().flatten();
+    data.map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+/// Namespace, identity and rights of the operator, as a cluster gets them.
+fn deploy(plane: &ControlPlane) {
+    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+    let status = plane
+        .kubectl()
+        .args(["apply", "--server-side", "-k", manifests])
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "kubectl apply -k deploy failed");
+}
+
+/// Removes what earlier tests left: an operator would take care of it.
+async fn clear(client: &Client) {
+    let all = Api::<JiraCredential>::all(client.clone());
+    for object in all.list(&ListParams::default()).await.unwrap() {
+        let namespace = object.namespace().unwrap();
+        let api = Api::<JiraCredential>::namespaced(client.clone(), &namespace);
+        let name = object.name_any();
+        api.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+}
