@@ -124,6 +124,11 @@ pub(super) fn targets(ui: &Ui, sizes: &[Measured]) {
     for measured in sizes {
         let _ = writeln!(text, "{}", measured.against_targets());
     }
+    for pair in sizes.windows(2) {
+        if let [few, many] = pair {
+            let _ = writeln!(text, "{}", many.growth_beyond(few));
+        }
+    }
     let _ = writeln!(
         text,
         "* what {} cores could do if nothing else ran on them: credentials by CPU seconds used",
@@ -152,6 +157,24 @@ impl Measured {
         each(
             resident.saturating_sub(self.idle.resident),
             self.credentials,
+        )
+    }
+
+    /// Without what the first credential costs once and for all: connections, threads, tables.
+    fn growth_beyond(&self, few: &Self) -> String {
+        let (from, to) = (few.credentials, self.credentials);
+        let beyond = |phase: &str| {
+            let resident = |measured: &Self| {
+                measured
+                    .phase(phase)
+                    .map_or(0.0, |phase| number(phase.memory.resident))
+            };
+            (resident(self) - resident(few)) / number(to.abs_diff(from) as u64).max(1.0)
+        };
+        format!(
+            "growth from {from} to {to}: {:.2} kB each, {:.2} kB each after a restart",
+            beyond("rest"),
+            beyond("restart"),
         )
     }
 
