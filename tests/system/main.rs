@@ -8,6 +8,11 @@
 )]
 
 mod crash;
+mod faults;
 mod lifecycle;
 mod numbers;
+mod outages;
+mod passwords;
+mod rotation;
 mod support;
+mod targets;

@@ -11,7 +11,7 @@ use control_plane::ControlPlane;
 use control_plane::faults::{Faults, Mark};
 use futures::channel::mpsc;
 use jira_credential_operator::api::{
-    Condition, ConditionStatus, ConditionType, JiraCredential, Reason,
+    Condition, ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason,
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
@@ -23,7 +23,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,19 @@ impl World {
         let plane = ControlPlane::shared().await.unwrap();
         plane.install_crd(&crd()).await.unwrap();
         deploy(plane).await;
+        Self::on(plane).await
+    }
+
+    /// A world on a control plane of its own, for tests that stop the API server.
+    pub(crate) async fn alone() -> Self {
+        let plane: &'static ControlPlane =
+            Box::leak(Box::new(ControlPlane::start().await.unwrap()));
+        plane.install_crd(&crd()).await.unwrap();
+        apply_deploy(plane);
+        Self::on(plane).await
+    }
+
+    async fn on(plane: &'static ControlPlane) -> Self {
         let sim = Sim::start_blocking(SimConfig::default()).unwrap();
         let clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         sim.clock().set(clock.now());
@@ -234,6 +247,112 @@ impl World {
             .collect()
     }
 
+    /// The reasons of a credential's events, oldest first.
+    pub(crate) async fn told(&self, name: &str) -> Vec<String> {
+        let mut events = self.events(name).await;
+        events.sort_by_key(|event| {
+            let version = event.metadata.resource_version.as_deref();
+            version.and_then(|version| version.parse::<u64>().ok())
+        });
+        events
+            .into_iter()
+            .filter_map(|event| event.reason)
+            .collect()
+    }
+
+    /// How many calls Jira has had.
+    pub(crate) fn calls(&self) -> usize {
+        self.sim.calls().len()
+    }
+
+    /// Waits until the status of a credential speaks of the present spec and is as wanted.
+    pub(crate) async fn until_status(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&JiraCredentialStatus) -> bool,
+    ) -> JiraCredential {
+        self.until(&format!("{name}: {what}"), || async {
+            let object = self.credential(name).await;
+            let status = object.status.as_ref()?;
+            let current = Some(status.observed_generation) == object.metadata.generation;
+            (current && wanted(status)).then_some(object)
+        })
+        .await
+    }
+
+    /// Waits until the operator has seen the present spec.
+    pub(crate) async fn observed(&self, name: &str) -> JiraCredential {
+        self.until_status(name, "its spec has been seen", |_| true)
+            .await
+    }
+
+    /// Waits until a Secret holds this value.
+    pub(crate) async fn until_value(&self, secret: &str, key: &str, wanted: &str) -> Secret {
+        self.until(&format!("{secret} holds the {key}"), || async {
+            let found = self.secrets().get_opt(secret).await.unwrap()?;
+            (value(&found, key) == wanted).then_some(found)
+        })
+        .await
+    }
+
+    /// Merges a change into a Secret.
+    pub(crate) async fn edit_secret(&self, name: &str, patch: Value) -> Secret {
+        self.secrets()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn delete_secret(&self, name: &str) {
+        let params = DeleteParams::default();
+        self.secrets().delete(name, &params).await.unwrap();
+    }
+
+    /// Sets labels of a credential.
+    pub(crate) async fn label(&self, name: &str, labels: Value) {
+        let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        self.credentials()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        let params = DeleteParams::default();
+        self.credentials().delete(name, &params).await.unwrap();
+    }
+
+    /// A personal access token in a Secret of its own, and the credential that uses it, as
+    /// [`Self::api_token`] makes them.
+    pub(crate) async fn pat(&self, name: &str) -> atlassian_sim::Token {
+        let token = self.data_center().pat(name);
+        self.secret(&format!("{name}-source"), &[("token", token.secret())])
+            .await;
+        self.create(name, self.pat_spec(name)).await;
+        token
+    }
+
+    pub(crate) fn pat_spec(&self, name: &str) -> Value {
+        let reference = json!({"name": format!("{name}-source"), "key": "token"});
+        json!({
+            "site": self.data_center().url(),
+            "auth": {"personalAccessToken": {"tokenSecretRef": reference}},
+        })
+    }
+
+    /// A user name and a password in a Secret, and the credential that uses them.
+    pub(crate) async fn password(&self, name: &str, user: &str, password: &str) {
+        let source = format!("{name}-source");
+        self.secret(&source, &[("username", user), ("password", password)])
+            .await;
+        let spec = json!({
+            "site": self.data_center().url(),
+            "auth": {"basic": {"secretRef": {"name": source}}},
+        });
+        self.create(name, spec).await;
+    }
+
     /// A Cloud API token in a Secret of its own, and the credential that uses it, both of this
     /// name (the Secret with `-source` behind it). Returns the token.
     pub(crate) async fn api_token(&self, name: &str) -> atlassian_sim::Token {
@@ -262,20 +381,24 @@ async fn deploy(plane: &ControlPlane) {
     static ONCE: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
     let mut done = ONCE.lock().await;
     if !*done {
-        let status = plane
-            .kubectl()
-            .args([
-                "apply",
-                "--server-side",
-                "-k",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/deploy"),
-            ])
-            .stdout(std::process::Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "kubectl apply -k deploy failed");
+        apply_deploy(plane);
         *done = true;
     }
+}
+
+fn apply_deploy(plane: &ControlPlane) {
+    let status = plane
+        .kubectl()
+        .args([
+            "apply",
+            "--server-side",
+            "-k",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/deploy"),
+        ])
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "kubectl apply -k deploy failed");
 }
 
 /// What a condition says.
@@ -341,13 +464,18 @@ impl Running {
     /// Has every credential looked at, and waits until nothing more happens.
     pub(crate) async fn look_again(&self, credentials: u64) {
         let before = self.operator.passes();
-        self.poke.unbounded_send(()).unwrap();
+        self.poke();
         let deadline = Instant::now() + PATIENCE;
         while self.operator.passes() < before + credentials {
             assert!(Instant::now() < deadline, "no pass after a poke");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.quiet().await;
+    }
+
+    /// Has every credential looked at.
+    pub(crate) fn poke(&self) {
+        self.poke.unbounded_send(()).unwrap();
     }
 
     /// Waits until neither a request nor a pass has happened for a while.
@@ -380,6 +508,13 @@ impl Running {
             .filter(|request| !matches!(request.verb, Verb::Watch | Verb::List))
             .map(|request| format!("{} {}", request.verb.as_str(), request.target()))
             .collect()
+    }
+
+    /// The writes since a mark, those of events left out.
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<String> {
+        let mut requests = self.requests_since(mark);
+        requests.retain(|request| !request.starts_with("get ") && request != "create events");
+        requests
     }
 
     /// Ends the process, as far as one can inside another: nothing of it runs on.

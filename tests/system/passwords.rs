@@ -1,0 +1,257 @@
+//! Passwords: Jira counts every refusal, so each is sent once, whoever names it.
+
+use std::time::Duration;
+
+use atlassian_sim::{Fault, Rule};
+use chrono::TimeDelta;
+use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
+use jira_credential_operator::core::schedule::next_proof;
+use serde_json::json;
+
+use crate::support::{Running, World, says};
+
+impl World {
+    async fn refused(&self, name: &str, reason: Reason) -> JiraCredential {
+        let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+        self.wait(name, kind, status, reason).await
+    }
+
+    async fn interrupted(&self, name: &str) {
+        let (kind, status) = (ConditionType::Valid, ConditionStatus::Unknown);
+        let object = self.wait(name, kind, status, Reason::NotYetProven).await;
+        let message = says(&object, ConditionType::Valid).message;
+        assert!(message.contains("interrupted"), "{message}");
+        let stalled = says(&object, ConditionType::Stalled).reason;
+        assert_eq!(stalled, Reason::NotYetProven);
+    }
+
+    async fn asks(&self, name: &str, value: &str) {
+        self.annotate(name, "jira-operator.dev/renew", value).await;
+    }
+
+    async fn handled(&self, name: &str, value: &str) {
+        self.until_status(name, "the annotation is handled", |status| {
+            status.last_handled_renew.as_deref() == Some(value)
+        })
+        .await;
+    }
+
+    /// Has everything looked at for two days, over a restart as well.
+    async fn two_days(&self, operator: Running, credentials: u64) -> Running {
+        for hours in [0, 1, 23] {
+            self.advance(TimeDelta::hours(hours));
+            operator.look_again(credentials).await;
+        }
+        operator.crash();
+        let operator = self.operator().await;
+        for hours in [0, 24] {
+            self.advance(TimeDelta::hours(hours));
+            operator.look_again(credentials).await;
+        }
+        operator
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_sent_once_by_all_together() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let jira = world.data_center();
+    let right = jira.new_password("robot");
+    // At the same moment.
+    tokio::join!(
+        world.password("a", "robot", "wrong"),
+        world.password("b", "robot", "wrong"),
+    );
+    for name in ["a", "b"] {
+        world.refused(name, Reason::Rejected).await;
+    }
+    assert_eq!(jira.failed_logins("robot"), 1);
+    let operator = world.two_days(operator, 2).await;
+    // Later, and by a process that has sent nothing itself.
+    world.password("c", "robot", "wrong").await;
+    let object = world.refused("c", Reason::Rejected).await;
+    let message = says(&object, ConditionType::Ready).message;
+    assert!(message.contains("for another JiraCredential"), "{message}");
+    for name in ["a", "b", "c"] {
+        let change = json!({"validation": {"interval": "2h"}, "rotation": {"maxAge": "90d"}});
+        world.change(name, change).await;
+        world.label(name, json!({"team": "a"})).await;
+        world.observed(name).await;
+    }
+    let operator = world.two_days(operator, 3).await;
+    assert_eq!((jira.failed_logins("robot"), world.calls()), (1, 1));
+    // A person asks: once more, by the one that is asked, and never again.
+    world.asks("b", "now").await;
+    world.handled("b", "now").await;
+    operator.look_again(3).await;
+    assert_eq!((jira.failed_logins("robot"), world.calls()), (2, 2));
+    // Another password is another matter.
+    let source = [("username", "robot"), ("password", right.as_str())];
+    world.secret("a-source", &source).await;
+    world.wait_ready("a").await;
+    world.until_value("a", "password", &right).await;
+    operator.look_again(3).await;
+    assert_eq!(world.calls(), 3);
+    for name in ["b", "c"] {
+        world.refused(name, Reason::Rejected).await;
+        assert_eq!(world.told(name).await, ["Rejected"]);
+        assert!(world.secrets().get_opt(name).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_jira_does_not_look_at_waits_for_a_person() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let captcha = world.data_center();
+    let disabled = world.sim.data_center("basic-off").basic(false);
+    let captcha_password = captcha.new_password("robot");
+    for wrong in ["one", "two", "three"] {
+        world.password(wrong, "robot", wrong).await;
+        world.refused(wrong, Reason::Rejected).await;
+        world.delete(wrong).await;
+    }
+    assert!(captcha.captcha_required("robot"));
+    world.password("captcha", "robot", &captcha_password).await;
+    let password = disabled.new_password("robot");
+    let source = [("username", "robot"), ("password", password.as_str())];
+    world.secret("disabled-source", &source).await;
+    let spec = json!({"site": disabled.url(), "auth": {"basic": {"secretRef": {"name": "disabled-source"}}}});
+    world.create("disabled", spec).await;
+    let cases = [
+        ("captcha", Reason::CaptchaRequired, "CAPTCHA"),
+        ("disabled", Reason::BasicAuthDisabled, "switched off"),
+    ];
+    for (name, reason, words) in cases {
+        let object = world.refused(name, reason).await;
+        assert_eq!(says(&object, ConditionType::Valid).reason, reason);
+        assert_eq!(says(&object, ConditionType::Stalled).reason, reason);
+        let message = says(&object, ConditionType::Ready).message;
+        assert!(message.contains(words), "{message}");
+    }
+    let calls = world.calls();
+    let operator = world.two_days(operator, 2).await;
+    assert_eq!(world.calls(), calls);
+    assert_eq!(captcha.denied_logins("robot"), 1);
+    captcha.solve_captcha("robot");
+    let disabled = disabled.basic(true);
+    operator.look_again(2).await;
+    assert_eq!(world.calls(), calls, "nobody has asked");
+    for (name, reason, _) in cases {
+        world.asks(name, "now").await;
+        world.wait_ready(name).await;
+        assert_eq!(
+            world.told(name).await,
+            [format!("{reason:?}"), "Proven".into()]
+        );
+    }
+    assert_eq!(world.calls(), calls + 2);
+    drop(disabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_whose_answer_was_lost_is_not_sent_again_unasked() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let jira = world.data_center();
+    let password = jira.new_password("robot");
+    let lost = world.sim.fault(Rule::new(Fault::DropAfter).once());
+    world.password("a", "robot", &password).await;
+    world.interrupted("a").await;
+    assert_eq!(lost.hits(), 1);
+    world.password("b", "robot", &password).await;
+    world.interrupted("b").await;
+    // Nor when its process died while it waited for the answer.
+    let other = jira.new_password("other");
+    let hang = world
+        .sim
+        .hang_after(Rule::new(Fault::HangAfter).user("other"));
+    world.password("c", "other", &other).await;
+    hang.reached(1).await;
+    operator.crash();
+    hang.remove();
+    let operator = world.operator().await;
+    world.interrupted("c").await;
+    let operator = world.two_days(operator, 3).await;
+    assert_eq!(world.calls(), 2);
+    for name in ["a", "c"] {
+        world.asks(name, "now").await;
+        world.wait_ready(name).await;
+    }
+    // What is no longer in doubt is in doubt for nobody.
+    operator.look_again(3).await;
+    world.wait_ready("b").await;
+    assert_eq!(world.calls(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proven_password_whose_answer_was_lost_stays_ready_and_is_asked_at_the_usual_time() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let password = world.data_center().new_password("robot");
+    world.password("bot", "robot", &password).await;
+    let uid = world.wait_ready("bot").await.metadata.uid.unwrap();
+    let hour = TimeDelta::hours(1);
+    let wait = next_proof(world.clock.now(), hour, &uid) - world.clock.now();
+    world.sim.fault(Rule::new(Fault::DropAfter).once());
+    world.advance(wait);
+    operator.look_again(1).await;
+    assert_eq!(world.calls(), 2);
+    for minutes in [0, 1, 5, 50] {
+        world.advance(TimeDelta::minutes(minutes));
+        operator.look_again(1).await;
+        world.wait_ready("bot").await;
+    }
+    assert_eq!(world.calls(), 2, "not before the usual time");
+    world.advance(wait - TimeDelta::minutes(56));
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.calls(), 3);
+    // The same when the process dies instead.
+    let hang = world.sim.hang_after(Rule::new(Fault::HangAfter));
+    world.advance(wait);
+    operator.poke();
+    hang.reached(1).await;
+    operator.crash();
+    hang.remove();
+    let operator = world.operator().await;
+    for minutes in [0, 1, 5, 50] {
+        world.advance(TimeDelta::minutes(minutes));
+        operator.look_again(1).await;
+        world.wait_ready("bot").await;
+    }
+    assert_eq!(world.calls(), 4, "not before the usual time");
+    world.advance(wait - TimeDelta::minutes(56));
+    operator.look_again(1).await;
+    assert_eq!(world.calls(), 5);
+    world.wait_ready("bot").await;
+    assert_eq!(world.told("bot").await, ["Proven"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
+    let world = World::new().await;
+    let operator = world
+        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
+        .await;
+    let jira = world.data_center();
+    let password = jira.new_password("robot");
+    world.sim.refuse_connections(true);
+    world.password("bot", "robot", &password).await;
+    let (kind, status) = (ConditionType::Valid, ConditionStatus::Unknown);
+    let object = world
+        .wait("bot", kind, status, Reason::SiteUnavailable)
+        .await;
+    assert_eq!(
+        says(&object, ConditionType::Reconciling).reason,
+        Reason::SiteUnavailable
+    );
+    world.sim.refuse_connections(false);
+    operator.look_again(1).await;
+    assert_eq!(world.calls(), 0, "before the back-off has run out");
+    world.advance(TimeDelta::seconds(20));
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.calls(), 1);
+}
