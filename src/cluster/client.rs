@@ -71,6 +71,26 @@ impl Cluster {
             .await
     }
 
+    /// Asks whether a Secret would be created, were there none of its name.
+    pub(super) async fn would_create_secret(
+        &self,
+        namespace: &str,
+        secret: &Secret,
+    ) -> Result<(), ClusterError> {
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(super::SECRET_MANAGER.into()),
+        };
+        match self
+            .within(self.secrets(namespace).create(&params, secret))
+            .await
+        {
+            // Its contents are looked at before its name.
+            Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Changes a Secret by a JSON Patch.
     pub async fn patch_secret(
         &self,

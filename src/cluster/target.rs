@@ -129,6 +129,9 @@ impl Cluster {
     ) -> Result<Published, ClusterError> {
         let namespace = publication.namespace();
         let uid = old.uid.as_deref().unwrap_or_default();
+        // What pods mount does not go before it is certain that something can take its place.
+        self.would_create_secret(&namespace, &publication.secret())
+            .await?;
         match self
             .delete_secret(&namespace, &publication.target.name, uid)
             .await
