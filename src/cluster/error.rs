@@ -20,23 +20,39 @@ pub enum ClusterError {
     /// The API server did not answer in time.
     #[error("the API server did not answer in time")]
     TimedOut,
-    /// The API server cannot serve the request now.
-    #[error("the API server cannot serve the request now")]
-    Unavailable(#[source] Box<kube::Error>),
+    /// The API server cannot serve the request now. The words are ours: the client's own error
+    /// holds the text of the answer, which may quote what was sent.
+    #[error("the API server cannot serve the request now: {0}")]
+    Unavailable(String),
 }
 
 impl From<kube::Error> for ClusterError {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = &error else {
-            return Self::Unavailable(Box::new(error));
+            return Self::Unavailable(no_answer(&error));
         };
         match (status.code, status.reason.as_str()) {
             (404 | 410, _) => Self::NotFound,
             (409, "AlreadyExists") => Self::AlreadyExists,
             (409, _) => Self::Conflict,
             (400 | 403 | 405 | 413 | 415 | 422, _) => Self::Refused(describe(status)),
-            _ => Self::Unavailable(Box::new(error)),
+            (code, _) => Self::Unavailable(format!("it answers {code}")),
         }
+    }
+}
+
+/// Why there is no answer: the innermost cause of a failed connection, but nothing of an answer
+/// that could not be read.
+fn no_answer(error: &kube::Error) -> String {
+    match error {
+        kube::Error::HyperError(_) | kube::Error::Service(_) => {
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            cause.to_string()
+        }
+        _ => "its answer cannot be read".to_owned(),
     }
 }
 

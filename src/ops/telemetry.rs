@@ -16,11 +16,19 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged at a level.
+///
+/// Of the Kubernetes client errors only: it warns of an answer that it cannot read by printing it,
+/// and the answer may be a Secret. What fails is told by us as well.
+pub fn filter(level: Level) -> Targets {
+    Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("kube_client", LevelFilter::ERROR)
+        .with_default(LevelFilter::WARN)
+}
+
 /// Sends the logs of this process to standard error.
 pub fn start(format: LogFormat, level: Level) {
-    let targets = Targets::new()
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_default(LevelFilter::WARN);
     let layer = match format {
         LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
         LogFormat::Json => fmt::layer()
@@ -31,6 +39,6 @@ pub fn start(format: LogFormat, level: Level) {
     };
     // Only the first subscriber of a process counts; a second start in a test is no error.
     let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(targets))
+        .with(layer.with_filter(filter(level)))
         .try_init();
 }
