@@ -17,6 +17,11 @@ const HEADER: &str = "# Printed by `jira-credential-operator crd`. Do not edit: 
 /// as long as a request.
 const LONGEST_DATE_TIME: i64 = 64;
 
+/// The date-times of a spec, RFC 3339. The API server by itself takes more than a program can read
+/// (`+99:99`, a comma for the point, words behind a second T), and the ends of its calendar would
+/// leave it when days are added.
+const DATE_TIME: &str = "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
 /// The definition of `JiraCredential`.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = JiraCredential::crd();
@@ -27,6 +32,9 @@ pub fn crd() -> CustomResourceDefinition {
         .filter_map(|version| version.schema.as_mut());
     for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
         complete(root);
+        if let Some(spec) = root.properties.as_mut().and_then(|all| all.get_mut("spec")) {
+            narrow_dates(spec);
+        }
         // Without it an object that the operator has not seen yet would read as up to date.
         if let Some(status) = root
             .properties
@@ -58,19 +66,36 @@ fn complete(schema: &mut JSONSchemaProps) {
         Some("date-time") => schema.max_length = Some(LONGEST_DATE_TIME),
         Some(_) => schema.format = None,
     }
-    for property in schema
+    for inner in children(schema) {
+        complete(inner);
+    }
+}
+
+/// Lets date-times be such that every program can read.
+fn narrow_dates(schema: &mut JSONSchemaProps) {
+    if schema.format.as_deref() == Some("date-time") {
+        schema.pattern = Some(DATE_TIME.to_owned());
+    }
+    for inner in children(schema) {
+        narrow_dates(inner);
+    }
+}
+
+/// The schemas of properties, items and values.
+fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let properties = schema
         .properties
         .iter_mut()
-        .flat_map(|all| all.values_mut())
-    {
-        complete(property);
-    }
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
-        complete(items);
-    }
-    if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
-        complete(values);
-    }
+        .flat_map(|all| all.values_mut());
+    let items = match schema.items.as_mut() {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => Some(&mut **items),
+        _ => None,
+    };
+    let values = match schema.additional_properties.as_mut() {
+        Some(JSONSchemaPropsOrBool::Schema(values)) => Some(&mut **values),
+        _ => None,
+    };
+    properties.chain(items).chain(values)
 }
 
 /// Joins the lines of each paragraph: where a doc comment breaks its lines is nobody's concern.
