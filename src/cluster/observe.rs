@@ -1,5 +1,6 @@
 //! The one reader: gathers the facts of a pass, and apart from them the secret values.
 
+use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
@@ -11,9 +12,12 @@ use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
-use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
 use crate::core::problem::{SourceProblem, SpecProblem};
 use crate::core::publication;
+
+/// Longest value of the annotation that is recorded as it is.
+const LONGEST_RENEW: usize = 256;
 
 /// The facts of a pass, and apart from them the secret values, if they had to be read.
 #[derive(Debug)]
@@ -132,7 +136,10 @@ fn without_source(
             uid: object.uid().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
-            renew: object.annotations().get(RENEW_ANNOTATION).cloned(),
+            renew: object
+                .annotations()
+                .get(RENEW_ANNOTATION)
+                .map(|value| short(value)),
         },
         spec: object.spec.clone(),
         plan: around.plan.clone(),
@@ -161,6 +168,16 @@ fn without_source(
         happened: Happened::default(),
         status,
     }
+}
+
+/// A value that fits into the status. An annotation may be far longer, and a status that the API
+/// server refuses would have every pass repeated for ever.
+fn short(value: &str) -> String {
+    if value.len() <= LONGEST_RENEW {
+        return value.to_owned();
+    }
+    let digest = digest::digest(&digest::SHA256, value.as_bytes());
+    format!("sha256:{}", hex(digest.as_ref(), 64))
 }
 
 fn peer(facts: &Facts, around: &Surroundings<'_>, fingerprint: &Fingerprint) -> Peer {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 use super::client::Cluster;
@@ -269,12 +272,12 @@ fn certificates(
     key: &str,
     pem: Vec<u8>,
 ) -> Result<Vec<u8>, SourceProblem> {
-    let marker = b"-----BEGIN CERTIFICATE-----";
-    let found = pem.windows(marker.len()).any(|window| window == marker);
-    let flaw = match (pem.len() > LONGEST_CA, found) {
-        (true, _) => Flaw::TooLong,
-        (false, true) => return Ok(pem),
-        (false, false) => Flaw::NotPem,
+    let flaw = if pem.len() > LONGEST_CA {
+        Flaw::TooLong
+    } else if is_bundle(&pem) {
+        return Ok(pem);
+    } else {
+        Flaw::NotPem
     };
     Err(SourceProblem::Malformed {
         kind,
@@ -282,6 +285,14 @@ fn certificates(
         key: key.to_owned(),
         flaw,
     })
+}
+
+/// Whether a text holds certificates, every one of which can be an authority.
+fn is_bundle(pem: &[u8]) -> bool {
+    let mut roots = RootCertStore::empty();
+    let all = CertificateDer::pem_slice_iter(pem)
+        .all(|certificate| certificate.is_ok_and(|certificate| roots.add(certificate).is_ok()));
+    all && !roots.is_empty()
 }
 
 fn malformed(name: &str, key: &str, flaw: Flaw) -> SourceProblem {

@@ -150,7 +150,7 @@ pub enum Flaw {
     #[error("contains a colon, which a user name in Basic authentication cannot have")]
     Colon,
     /// Not certificates.
-    #[error("holds no PEM certificate; store the CA certificates in PEM form")]
+    #[error("holds no usable PEM certificates; store the CA certificates in PEM form")]
     NotPem,
 }
 
