@@ -148,6 +148,8 @@ fn due_by_record(facts: &Facts) -> Proof {
             AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => regular(),
             AttemptOutcome::Started | AttemptOutcome::Interrupted => Proof::NotByItself,
             AttemptOutcome::Refused if facts.spec_changed() && !facts.is_password() => Proof::Due,
+            // The change may be the remedy, such as another CA.
+            AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }
