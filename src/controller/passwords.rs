@@ -22,6 +22,8 @@ struct Sent {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
+    /// Kept, because a status on its way through the watch may still say that it was started.
+    Answered,
     NotSent,
     InFlight,
     Interrupted,
@@ -50,7 +52,7 @@ impl Passwords {
                 what: What::InFlight,
             }) if uid != me => return Err(Peer::InFlight),
             Some(Sent {
-                what: What::NotSent,
+                what: What::Answered | What::NotSent,
                 ..
             }) => {}
             Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
@@ -76,10 +78,7 @@ impl Passwords {
     pub(super) fn settle(&self, fingerprint: &str, me: &str, outcome: Settled) {
         let mut all = self.lock();
         let what = match outcome {
-            Settled::Free => {
-                all.remove(fingerprint);
-                return;
-            }
+            Settled::Free => What::Answered,
             Settled::NotSent => What::NotSent,
             Settled::Interrupted => What::Interrupted,
             Settled::Refused(reason) => What::Refused(reason),
@@ -169,7 +168,7 @@ pub(super) enum Settled {
 impl What {
     fn as_peer(self) -> Peer {
         match self {
-            What::NotSent => Peer::Silent,
+            What::Answered | What::NotSent => Peer::Silent,
             What::InFlight => Peer::InFlight,
             What::Interrupted => Peer::Interrupted,
             What::Refused(reason) => Peer::Refused(reason),
@@ -210,6 +209,20 @@ mod tests {
             "status": status,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn an_attempt_that_the_watch_shows_after_its_answer_is_no_news() {
+        let passwords = Passwords::default();
+        let print = Fingerprint::recorded("k0000:0");
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+        passwords.settle(print.as_str(), "a", Settled::Free);
+        passwords.note(&credential(serde_json::json!({"attempt": {
+            "failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
+            "fingerprint": print.as_str(), "outcome": "Started",
+        }})));
+        assert_eq!(passwords.look(&print, "b"), Peer::Silent);
+        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(()));
     }
 
     #[test]
