@@ -1,6 +1,7 @@
 //! HTTPS clients that may carry a credential, and what they read.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,11 +68,12 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(
         addresses: AddressPolicy,
+        names: &[(String, IpAddr)],
         timeouts: Timeouts,
         extra_ca_pem: Option<&[u8]>,
     ) -> Result<Self, TrustError> {
         let trust = Trust::of_the_machine(extra_ca_pem)?;
-        let names = Names::of_the_machine(timeouts.resolve);
+        let names = Names::of_the_machine(timeouts.resolve).with(names);
         let addresses = Arc::new(addresses);
         let client = |hosting| {
             let resolver = SiteResolver::new(names.clone(), Arc::clone(&addresses), hosting);

@@ -41,6 +41,7 @@ struct UnresolvedError;
 pub(super) struct Names {
     servers: Arc<TokioResolver>,
     hosts: Arc<Hosts>,
+    known: Arc<[(String, IpAddr)]>,
     limit: Duration,
 }
 
@@ -73,13 +74,28 @@ impl Names {
         Self {
             servers: Arc::new(servers),
             hosts: Arc::new(hosts),
+            known: Arc::default(),
             limit,
         }
+    }
+
+    /// Adds names to those of the hosts file.
+    pub(super) fn with(mut self, names: &[(String, IpAddr)]) -> Self {
+        self.known = names
+            .iter()
+            .map(|(name, address)| (name.to_ascii_lowercase(), *address))
+            .collect();
+        self
     }
 
     async fn lookup(&self, host: &str, hosting: Hosting) -> Vec<IpAddr> {
         if is_localhost(host) {
             return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        let known = self.known.iter().filter(|(name, _)| name == host);
+        let known: Vec<IpAddr> = known.map(|(_, address)| *address).collect();
+        if !known.is_empty() {
+            return known;
         }
         let Ok(mut name) = Name::from_utf8(host) else {
             return Vec::new();

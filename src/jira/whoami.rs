@@ -1,6 +1,7 @@
 //! Asks Jira to whom a credential belongs.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ const OPERATION: &str = "myself";
 pub struct JiraConfig {
     /// Which addresses may be connected to.
     pub addresses: AddressPolicy,
+    /// Addresses of names that no name server is asked for, like lines of `/etc/hosts`.
+    pub names: Vec<(String, IpAddr)>,
     /// Authorities that the administrator trusts beside those of the system, in PEM form.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// How long each part of a call may take.
@@ -43,6 +46,7 @@ impl Default for JiraConfig {
     fn default() -> Self {
         Self {
             addresses: AddressPolicy::default(),
+            names: Vec::new(),
             extra_ca_pem: None,
             timeouts: Timeouts::default(),
             concurrency: 4,
@@ -81,12 +85,13 @@ impl Jira {
     pub fn new(config: JiraConfig, clock: Clock) -> Result<Self, JiraError> {
         let JiraConfig {
             addresses,
+            names,
             extra_ca_pem,
             timeouts,
             concurrency,
             observer,
         } = config;
-        let clients = Clients::new(addresses, timeouts, extra_ca_pem.as_deref())?;
+        let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref())?;
         Ok(Self {
             clients,
             gates: Gates::new(clock.clone(), concurrency),
