@@ -7,12 +7,17 @@
     reason = "a failed test may panic"
 )]
 
+mod attacks;
+mod bad_input;
 mod crash;
 mod faults;
+mod kstatus;
 mod lifecycle;
 mod numbers;
 mod outages;
 mod passwords;
+mod rbac;
+mod redaction;
 mod rotation;
 mod support;
 mod targets;

@@ -94,8 +94,46 @@ impl World {
     }
 
     pub(crate) async fn operator_with(&self, change: impl FnOnce(&mut OperatorConfig)) -> Running {
+        let mut config = self.config();
+        change(&mut config);
+        let identity = self.identity().await;
+        Running::start(config, identity, self.clock.clone(), None).await
+    }
+
+    /// An operator whose logs go where the test wants them.
+    pub(crate) async fn operator_logging(
+        &self,
+        change: impl FnOnce(&mut OperatorConfig),
+        logs: tracing::Dispatch,
+    ) -> Running {
+        let mut config = self.config();
+        change(&mut config);
+        let identity = self.identity().await;
+        Running::start(config, identity, self.clock.clone(), Some(logs)).await
+    }
+
+    /// An operator under another identity.
+    pub(crate) async fn operator_as(
+        &self,
+        identity: kube::Config,
+        change: impl FnOnce(&mut OperatorConfig),
+    ) -> Running {
+        let mut config = self.config();
+        change(&mut config);
+        Running::start(config, identity, self.clock.clone(), None).await
+    }
+
+    async fn identity(&self) -> kube::Config {
+        self.plane
+            .service_account_config(OPERATOR, OPERATOR)
+            .await
+            .unwrap()
+    }
+
+    /// How an operator of this world is set up.
+    pub(crate) fn config(&self) -> OperatorConfig {
         let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
-        let mut config = OperatorConfig {
+        OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespace: Some(self.namespace.clone()),
             hosts,
@@ -112,14 +150,7 @@ impl World {
             },
             allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
             max_concurrent_reconciles: 4,
-        };
-        change(&mut config);
-        let identity = self
-            .plane
-            .service_account_config(OPERATOR, OPERATOR)
-            .await
-            .unwrap();
-        Running::start(config, identity, self.clock.clone()).await
+        }
     }
 
     pub(crate) fn credentials(&self) -> Api<JiraCredential> {
@@ -421,9 +452,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    async fn start(config: OperatorConfig, identity: kube::Config, clock: Clock) -> Self {
+    async fn start(
+        config: OperatorConfig,
+        identity: kube::Config,
+        clock: Clock,
+        logs: Option<tracing::Dispatch>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
+            .on_thread_start(move || {
+                if let Some(logs) = &logs {
+                    // For as long as the thread lives.
+                    std::mem::forget(tracing::dispatcher::set_default(logs));
+                }
+            })
             .enable_all()
             .build()
             .unwrap();

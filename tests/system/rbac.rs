@@ -1,0 +1,393 @@
+//! The rules of `deploy/rbac.yaml`: every one is used, and without one its lack is told.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use control_plane::faults::{Fault, Requests, Verb};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::controller::Operator;
+use jira_credential_operator::ops::metrics::Metrics;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{OPERATOR, PATIENCE, World, says, value};
+
+/// A right, as `verb group/resource`.
+type Rights = BTreeSet<String>;
+
+fn rules() -> Vec<PolicyRule> {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml"));
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
+    let roles = documents
+        .into_iter()
+        .filter(|document| matches!(document["kind"].as_str(), Some("ClusterRole" | "Role")));
+    roles
+        .flat_map(|role| serde_json::from_value::<Vec<PolicyRule>>(role["rules"].clone()).unwrap())
+        .collect()
+}
+
+fn granted(rules: &[PolicyRule]) -> Rights {
+    let mut all = Rights::new();
+    for rule in rules {
+        assert!(rule.resource_names.is_none() && rule.non_resource_urls.is_none());
+        for group in rule.api_groups.iter().flatten() {
+            for resource in rule.resources.iter().flatten() {
+                all.extend(
+                    rule.verbs
+                        .iter()
+                        .map(|verb| format!("{verb} {group}/{resource}")),
+                );
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_is_used_and_nothing_else_is_asked_for() {
+    let world = World::new().await;
+    // A namespace in which no operator has been yet: it makes the key of its fingerprints.
+    let home = world.plane.namespace("home").await.unwrap();
+    let operator = world
+        .operator_with(|config| config.namespace.clone_from(&home))
+        .await;
+
+    // A site with a private authority: a ConfigMap is read.
+    let jira = world.data_center();
+    let token = jira.pat("bot");
+    world.secret("source", &[("token", token.secret())]).await;
+    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let map = json!({"metadata": {"name": "corp-ca"}, "data": {"ca.crt": world.sim.ca_pem()}});
+    let map = serde_json::from_value(map).unwrap();
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    let spec = json!({
+        "site": jira.url(),
+        "tls": {"caConfigMapRef": {"name": "corp-ca", "key": "ca.crt"}},
+        "auth": {"personalAccessToken": {"tokenSecretRef": {"name": "source", "key": "token"}}},
+        "targets": [{"name": "first"}],
+    });
+    world.create("bot", spec).await;
+    world.wait_ready("bot").await;
+
+    // A password: its attempt is recorded before it is sent. The answer to a write of the status
+    // is lost, so that the object is read afresh.
+    let password = jira.new_password("robot");
+    let login = [("username", "robot"), ("password", password.as_str())];
+    world.secret("login", &login).await;
+    let status = Requests::verb(Verb::Patch).resource("jiracredentials/status");
+    operator
+        .faults
+        .add(status.name("robot"), 2..=2, Fault::LostAnswer);
+    let spec = json!({"site": jira.url(), "auth": {"basic": {"secretRef": {"name": "login"}}}});
+    world.create("robot", spec).await;
+    world.wait_ready("robot").await;
+
+    // A target is edited, and repaired; then the spec names another, and the first one goes.
+    let damage = Patch::Merge(json!({"stringData": {"token": "vandalised"}}));
+    world
+        .secrets()
+        .patch("first", &PatchParams::default(), &damage)
+        .await
+        .unwrap();
+    world
+        .until("the target is as it was", || async {
+            let secret = world.secrets().get("first").await.unwrap();
+            (value(&secret, "token") == token.secret()).then_some(())
+        })
+        .await;
+    world
+        .change("bot", json!({"targets": [{"name": "second"}]}))
+        .await;
+    world
+        .until("the first target is gone", || async {
+            let gone = world.secrets().get_opt("first").await.unwrap().is_none();
+            gone.then_some(())
+        })
+        .await;
+    world.wait_ready("bot").await;
+    // The watches begin a moment after the lists.
+    world
+        .until("both watches are open", || async {
+            let open = operator.faults.open_watches(&Requests::any());
+            (open >= 2).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+
+    let asked: Rights = operator
+        .faults
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}/{}", request.verb, request.group, request.target()))
+        .collect();
+    let granted = granted(&rules());
+    let missing: Vec<_> = asked.difference(&granted).collect();
+    let unused: Vec<_> = granted.difference(&asked).collect();
+    assert!(
+        missing.is_empty() && unused.is_empty(),
+        "asked for but not granted: {missing:?}; granted but never used: {unused:?}"
+    );
+}
+
+/// Rules without one right.
+fn without(right: &str) -> Vec<PolicyRule> {
+    let (verb, resource) = right.split_once(' ').unwrap();
+    let (_, resource) = resource.split_once('/').unwrap();
+    let mut rules = rules();
+    for rule in &mut rules {
+        if rule.resources.as_deref() == Some(&[resource.to_owned()]) {
+            rule.verbs.retain(|granted| granted != verb);
+        }
+    }
+    rules.retain(|rule| !rule.verbs.is_empty());
+    rules
+}
+
+/// An identity with these rules, and the key of fingerprints in its namespace.
+async fn identity(world: &World, rules: Vec<PolicyRule>) -> (kube::Config, String) {
+    let home = world.plane.namespace("home").await.unwrap();
+    let params = PostParams::default();
+    let account = json!({"metadata": {"name": OPERATOR}});
+    let accounts: Api<ServiceAccount> = Api::namespaced(world.client.clone(), &home);
+    accounts
+        .create(&params, &serde_json::from_value(account).unwrap())
+        .await
+        .unwrap();
+    let key = Secret {
+        metadata: kube::api::ObjectMeta {
+            name: Some("jira-credential-operator-key".to_owned()),
+            ..kube::api::ObjectMeta::default()
+        },
+        data: Some([("key".to_owned(), ByteString(vec![7; 32]))].into()),
+        ..Secret::default()
+    };
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &home);
+    secrets.create(&params, &key).await.unwrap();
+    let role = ClusterRole {
+        metadata: kube::api::ObjectMeta {
+            name: Some(home.clone()),
+            ..kube::api::ObjectMeta::default()
+        },
+        rules: Some(rules),
+        ..ClusterRole::default()
+    };
+    Api::<ClusterRole>::all(world.client.clone())
+        .create(&params, &role)
+        .await
+        .unwrap();
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": home},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": home},
+        "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": home}],
+    }))
+    .unwrap();
+    Api::<ClusterRoleBinding>::all(world.client.clone())
+        .create(&params, &binding)
+        .await
+        .unwrap();
+    let config = world.plane.service_account_config(&home, OPERATOR).await;
+    let config = config.unwrap();
+    // New rules take a moment: the one that all these identities have is there when it is
+    // allowed.
+    let client = kube::Client::try_from(config.clone()).unwrap();
+    world
+        .until("the rules are in force", || {
+            may(&client, "create", "events.k8s.io", "events", &home)
+        })
+        .await;
+    (config, home)
+}
+
+async fn may(
+    client: &kube::Client,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: &str,
+) -> Option<()> {
+    use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
+    let review = serde_json::from_value(json!({"metadata": {}, "spec": {"resourceAttributes": {
+        "namespace": namespace, "verb": verb, "group": group, "resource": resource,
+    }}}))
+    .unwrap();
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let answer = reviews.create(&PostParams::default(), &review).await;
+    answer.unwrap().status?.allowed.then_some(())
+}
+
+fn failed_passes(metrics: &Metrics) -> bool {
+    let text = metrics.render().unwrap();
+    text.lines().any(|line| {
+        line.strip_prefix("jira_credential_reconcile_total{outcome=\"error\"} ")
+            .is_some_and(|count| count != "0")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_create_secrets_the_condition_says_so() {
+    let world = World::new().await;
+    let (identity, home) = identity(&world, without("create /secrets")).await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    world.api_token("bot").await;
+    let object = world
+        .wait(
+            "bot",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::WriteRefused,
+        )
+        .await;
+    let said = says(&object, ConditionType::Ready).message;
+    assert!(
+        said.contains("Secret bot") && said.contains("Forbidden (403)") && said.contains("RBAC"),
+        "{said}"
+    );
+    assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_write_the_status_passes_count_as_failed() {
+    let world = World::new().await;
+    let right = "patch jira-operator.dev/jiracredentials/status";
+    let (identity, home) = identity(&world, without(right)).await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    world.api_token("bot").await;
+    world
+        .until("a pass failed", || async {
+            failed_passes(&operator.metrics).then_some(())
+        })
+        .await;
+    let status = world.credential("bot").await.status.unwrap();
+    assert_eq!(status.observed_generation, -1);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_read_config_maps_passes_count_as_failed() {
+    let world = World::new().await;
+    let (identity, home) = identity(&world, without("get /configmaps")).await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    let jira = world.data_center();
+    let token = jira.pat("bot");
+    world.secret("source", &[("token", token.secret())]).await;
+    let spec = json!({
+        "site": jira.url(),
+        "tls": {"caConfigMapRef": {"name": "corp-ca", "key": "ca.crt"}},
+        "auth": {"personalAccessToken": {"tokenSecretRef": {"name": "source", "key": "token"}}},
+    });
+    world.create("bot", spec).await;
+    world
+        .until("a pass failed", || async {
+            failed_passes(&operator.metrics).then_some(())
+        })
+        .await;
+    assert!(world.sim.calls().is_empty());
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_delete_secrets_the_old_target_is_told_by_failed_passes() {
+    let world = World::new().await;
+    let (identity, home) = identity(&world, without("delete /secrets")).await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    world
+        .change("bot", json!({"targets": [{"name": "other"}]}))
+        .await;
+    world
+        .until("a pass failed", || async {
+            failed_passes(&operator.metrics).then_some(())
+        })
+        .await;
+    // Pods find the new one all the same.
+    assert!(world.secrets().get_opt("other").await.unwrap().is_some());
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_list_the_operator_is_not_ready() {
+    let world = World::new().await;
+    for right in ["list jira-operator.dev/jiracredentials", "list /secrets"] {
+        let (identity, home) = identity(&world, without(right)).await;
+        let mut config = world.config();
+        config.namespace = home;
+        let faults = control_plane::faults::Faults::default();
+        let client = faults.client(identity).unwrap();
+        let clock = world.clock.clone();
+        let operator = Operator::new(config, client, clock, Metrics::default().into())
+            .await
+            .unwrap();
+        let running = tokio::spawn(
+            operator
+                .clone()
+                .run(CancellationToken::new(), futures::stream::pending()),
+        );
+        let resource = right.rsplit('/').next().unwrap();
+        let lists = Requests::verb(Verb::List).resource(resource);
+        let started = Instant::now();
+        // Asked twice: the first refusal has been heard.
+        while faults.count(&lists) < 2 {
+            assert!(started.elapsed() < PATIENCE, "{right}: nobody asked");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(!operator.is_ready(), "{right}");
+        running.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_get_secrets_the_operator_does_not_start() {
+    let world = World::new().await;
+    let (identity, home) = identity(&world, without("get /secrets")).await;
+    let mut config = world.config();
+    config.namespace = home;
+    let client = kube::Client::try_from(identity).unwrap();
+    let clock = world.clock.clone();
+    let error = Operator::new(config, client, clock, Metrics::default().into())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("key of the fingerprints") && error.contains("Forbidden (403)"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cleaning_up_after_oneself_needs_no_right() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let mark = operator.mark();
+    world
+        .credentials()
+        .delete("bot", &DeleteParams::default())
+        .await
+        .unwrap();
+    // The garbage collector does it, by the owner reference.
+    world
+        .until("the target is gone", || async {
+            let gone = world.secrets().get_opt("bot").await.unwrap().is_none();
+            gone.then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+}
