@@ -110,11 +110,27 @@ impl Facts {
             .retry_after()
             .and_then(|wait| chrono::TimeDelta::from_std(wait).ok())
             .unwrap_or_default();
-        let wait = backoff(failures, &self.object.uid).max(asked);
+        let wait = self
+            .unhurried(outage)
+            .unwrap_or_else(|| backoff(failures, &self.object.uid));
+        let wait = wait.max(asked);
         (
             AttemptOutcome::NoVerdict,
             outage_reason(outage),
             Some(later(self.now, wait)),
         )
+    }
+
+    /// A proven password whose answer was lost is asked about again at the usual time, at the
+    /// latest when the last proof grows too old: it may have been changed meanwhile, and every
+    /// answer that is lost may be a refusal that counts.
+    fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
+        let interval = self.plan.as_ref().ok()?.periods.interval;
+        let usual = interval + splay(&self.object.uid, interval / 10);
+        let stale = self.proof_is_stale_from().map(|stale| stale - self.now);
+        let wait = stale
+            .filter(|left| *left > chrono::TimeDelta::zero())
+            .map_or(usual, |left| left.min(usual));
+        (self.is_password() && outage.may_have_arrived()).then_some(wait)
     }
 }

@@ -219,7 +219,8 @@ async fn a_renamed_target_replaces_the_old_one_after_every_crash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_template_is_applied_after_every_crash() {
     converges(Scenario::TargetRelabelled, &[PATCH, PATCH, STATUS], 0).await;
-    let writes = [PATCH, DELETE, CREATE, STATUS];
+    // Whether it will be accepted is asked before the old one goes.
+    let writes = [PATCH, CREATE, DELETE, CREATE, STATUS];
     converges(Scenario::TargetOfAnotherType, &writes, 0).await;
 }
 

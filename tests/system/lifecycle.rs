@@ -172,7 +172,7 @@ async fn the_source_may_be_edited_deleted_and_made_again() {
     assert_eq!(world.calls(), 3);
     assert_eq!(world.secrets().get("bot").await.unwrap(), published);
     let told = "Proven SourceMissing Proven SourceMissing Proven";
-    assert_eq!(world.told("bot").await.join(" "), told);
+    world.until_told("bot", told).await;
 }
 
 async fn source_missing(world: &World, name: &str) -> JiraCredential {
@@ -224,8 +224,7 @@ async fn what_is_missing_at_first_is_waited_for() {
         world.wait_ready(name).await;
         operator.quiet().await;
         assert_eq!(world.calls(), calls + 1, "{name}");
-        let told = world.told(name).await;
-        assert_eq!(told, [format!("{reason:?}"), "Proven".into()], "{name}");
+        world.until_told(name, &format!("{reason:?} Proven")).await;
     }
 }
 
@@ -267,7 +266,7 @@ async fn a_token_wrong_from_the_start_is_not_tried_again_for_hours() {
     operator.look_again(1).await;
     assert_eq!(world.calls(), 2);
     assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
-    assert_eq!(world.told("bot").await, ["Rejected"]);
+    world.until_told("bot", "Rejected").await;
     // A person asks; a new spec asks as well.
     world
         .annotate("bot", "jira-operator.dev/renew", "now")
@@ -337,7 +336,7 @@ async fn the_annotation_asks_for_exactly_one_proof() {
         .unwrap();
     operator.look_again(1).await;
     assert_eq!(world.calls(), 4);
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -441,7 +440,7 @@ async fn changes_of_the_spec_beside_the_credential_cause_no_call() {
     }
     operator.look_again(1).await;
     assert_eq!(world.calls(), 1);
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
     let published = world.secrets().get("bot").await.unwrap();
     assert_eq!(value(&published, "expiresAt"), "2028-01-01T00:00:00Z");
 }
@@ -493,7 +492,7 @@ async fn the_credential_of_another_account_is_not_published_unless_it_is_meant()
     world.until_value("bot", "token", first.secret()).await;
     operator.look_again(1).await;
     let told = "Proven AccountChanged Proven AccountChanged Proven";
-    assert_eq!(world.told("bot").await.join(" "), told);
+    world.until_told("bot", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -642,7 +641,7 @@ async fn a_proof_falls_due_after_the_interval_and_a_splay_and_not_before() {
         calls += 1;
         assert_eq!(world.calls(), calls);
     }
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -680,7 +679,7 @@ async fn a_watch_that_ends_costs_no_call_and_nothing_is_missed() {
         calls += 1;
         assert_eq!(world.calls(), calls, "{cut:?}");
     }
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -710,7 +709,7 @@ async fn a_restart_of_the_api_server_is_lived_through() {
         .await;
     operator.quiet().await;
     assert_eq!(world.calls(), 2);
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
     drop(operator);
     world.plane.stop_api_server().await.unwrap();
 }
@@ -774,7 +773,7 @@ async fn events_tell_every_transition_once() {
     operator.look_again(1).await;
     let expected = "Proven Confirming Rejected Proven Suspended Proven SiteUnavailable Proven \
         SpecInvalid Proven ExpiresSoon NotDue";
-    assert_eq!(world.told("bot").await.join(" "), expected);
+    world.until_told("bot", expected).await;
     for event in world.events("bot").await {
         let normal = ["Proven", "NotDue"].contains(&event.reason.as_deref().unwrap());
         let suspended = event.reason.as_deref() == Some("Suspended");

@@ -279,7 +279,7 @@ impl World {
     }
 
     /// The reasons of a credential's events, oldest first.
-    pub(crate) async fn told(&self, name: &str) -> Vec<String> {
+    async fn told(&self, name: &str) -> Vec<String> {
         let mut events = self.events(name).await;
         events.sort_by_key(|event| {
             let version = event.metadata.resource_version.as_deref();
@@ -289,6 +289,20 @@ impl World {
             .into_iter()
             .filter_map(|event| event.reason)
             .collect()
+    }
+
+    /// Waits until the reasons of a credential's events are these; an event follows its status.
+    pub(crate) async fn until_told(&self, name: &str, expected: &str) {
+        let started = Instant::now();
+        loop {
+            let told = self.told(name).await.join(" ");
+            if told == expected {
+                return;
+            }
+            let patient = started.elapsed() < Duration::from_secs(5);
+            assert!(patient, "{name}: {told:?} was told, not {expected:?}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
     }
 
     /// How many calls Jira has had.

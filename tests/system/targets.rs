@@ -130,7 +130,7 @@ async fn several_targets_are_written_renamed_and_dropped() {
     assert_eq!(world.calls(), 1);
     // A suspended credential tells that a target went.
     let told = "Proven Suspended Suspended Proven";
-    assert_eq!(world.told("bot").await.join(" "), told);
+    world.until_told("bot", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,11 +195,7 @@ async fn a_foreign_secret_is_untouched_and_gives_way_when_a_person_deletes_it() 
         assert_eq!(world.target(&name).await, Some(theirs));
         world.delete_secret(&name).await;
         world.wait_ready(&name).await;
-        assert_eq!(
-            world.told(&name).await,
-            ["TargetForeign", "Proven"],
-            "{name}"
-        );
+        world.until_told(&name, "TargetForeign Proven").await;
     }
     assert_eq!(world.calls(), 8);
 }
@@ -343,7 +339,7 @@ async fn every_damage_is_repaired_without_a_call() {
         .await;
     operator.quiet().await;
     assert_eq!(world.calls(), 1);
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());
@@ -410,7 +406,7 @@ async fn a_changed_template_changes_the_secret_without_a_call() {
     }
     operator.quiet().await;
     assert_eq!(world.calls(), 1);
-    assert_eq!(world.told("bot").await, ["Proven"]);
+    world.until_told("bot", "Proven").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
