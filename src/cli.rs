@@ -30,7 +30,7 @@ pub struct Cli {
 enum Command {
     /// Run the operator.
     Run(Box<RunArgs>),
-    /// Print the CustomResourceDefinition.
+    /// Print the definition of the custom resource.
     Crd,
     /// Print the version.
     Version,

@@ -245,6 +245,10 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     result.map(Action::requeue)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the controller prescribes the signature"
+)]
 fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Action {
     let uid = object.uid().unwrap_or_default();
     tracing::warn!(

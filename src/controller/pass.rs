@@ -166,7 +166,7 @@ impl Operator {
         } else {
             1
         };
-        let mut tried = 0;
+        let mut failures = 0;
         loop {
             match self
                 .cluster
@@ -199,11 +199,11 @@ impl Operator {
                     }
                 }
                 Err(error) => {
-                    tried += 1;
-                    if tried >= tries {
+                    failures += 1;
+                    if failures >= tries {
                         return Err(error);
                     }
-                    tokio::time::sleep(Duration::from_millis(250 << tried)).await;
+                    tokio::time::sleep(Duration::from_millis(250 << failures)).await;
                 }
             }
         }

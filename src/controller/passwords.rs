@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
     }
 
-    fn credential(status: serde_json::Value) -> JiraCredential {
+    fn credential(status: &serde_json::Value) -> JiraCredential {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
             "metadata": {"name": "bot", "uid": "a"},
@@ -217,7 +217,7 @@ mod tests {
         let print = Fingerprint::recorded("k0000:0");
         assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
         passwords.settle(print.as_str(), "a", Settled::Free);
-        passwords.note(&credential(serde_json::json!({"attempt": {
+        passwords.note(&credential(&serde_json::json!({"attempt": {
             "failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
             "fingerprint": print.as_str(), "outcome": "Started",
         }})));
@@ -231,7 +231,7 @@ mod tests {
         let print = Fingerprint::recorded("k0000:0");
         let attempt = serde_json::json!({"failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
             "fingerprint": print.as_str(), "outcome": "Started"});
-        passwords.note(&credential(serde_json::json!({"attempt": attempt})));
+        passwords.note(&credential(&serde_json::json!({"attempt": attempt})));
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
         assert_eq!(passwords.look(&print, "b"), Peer::Interrupted);
         passwords.note(&credential(
