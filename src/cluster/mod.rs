@@ -16,10 +16,11 @@ pub use client::Cluster;
 pub use error::ClusterError;
 pub use key::fingerprint_key;
 pub use observe::{Observed, Surroundings, key_of, observe, references};
+pub use ownership::controller_of;
 pub use source::Material;
 pub use target::{Publication, Published};
 pub use time::creation_time;
-pub use versions::{Key, Known, VersionIndex};
+pub use versions::{Key, Known, Stray, VersionIndex};
 
 /// One malformed object must not end the watch for all.
 pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;

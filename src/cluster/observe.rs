@@ -9,7 +9,7 @@ use super::client::Cluster;
 use super::error::ClusterError;
 use super::source::{self, Material};
 use super::versions::{Key, Known, VersionIndex};
-use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion};
+use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
@@ -124,10 +124,20 @@ fn without_source(
     let status = object.status.clone().unwrap_or_default();
     let targets = publication::targets(&object.spec, &object.name_any());
     let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
-    let surplus = status
-        .targets
-        .iter()
-        .filter(|old| old.hash.is_some() && !is_wanted(&old.name));
+    let recorded = status.targets.iter().filter(|old| old.hash.is_some());
+    let strays = index.strays(&namespace, &object.uid().unwrap_or_default());
+    let strays = strays
+        .into_iter()
+        .filter(|stray| !status.targets.iter().any(|seen| seen.name == stray.name))
+        .map(|stray| TargetVersion {
+            name: stray.name,
+            uid: stray.uid,
+            resource_version: stray.resource_version,
+            // What it holds is not known.
+            hash: Some(String::new()),
+        });
+    let surplus = recorded.cloned().chain(strays);
+    let surplus = surplus.filter(|old| !is_wanted(&old.name)).collect();
     Facts {
         now: around.now,
         object: Object {
@@ -144,7 +154,7 @@ fn without_source(
         spec: object.spec.clone(),
         plan: around.plan.clone(),
         source: Source::Unchanged,
-        surplus: surplus.cloned().collect(),
+        surplus,
         targets: targets
             .into_iter()
             .map(|target| TargetFacts {

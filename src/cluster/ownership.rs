@@ -1,7 +1,7 @@
 //! Who holds a Secret. What this credential does not hold is not written.
 
 use aws_lc_rs::digest;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
 use crate::api::{CREDENTIAL_LABEL, GROUP, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME};
@@ -28,6 +28,20 @@ pub(super) fn label_value(name: &str) -> String {
     format!("{start}-{}", hex(digest.as_ref(), 16))
 }
 
+/// The credential that controls a Secret which the operator wrote.
+pub fn controller_of(found: &ObjectMeta) -> Option<&OwnerReference> {
+    let labels = found.labels.as_ref()?;
+    if labels.get(MANAGED_BY_LABEL)? != OPERATOR_NAME {
+        return None;
+    }
+    let mut references = found.owner_references.iter().flatten();
+    references.find(|owner| owner.controller == Some(true) && is_credential(owner))
+}
+
+fn is_credential(owner: &OwnerReference) -> bool {
+    owner.kind == JiraCredential::kind(&()) && owner.api_version.split('/').next() == Some(GROUP)
+}
+
 /// Ours is what our credential controls, and what carries our labels while no living owner
 /// controls it. A controller that bears our own name and another uid is dead: names are unique.
 pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership {
@@ -37,10 +51,8 @@ pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership
         .clone()
         .find(|owner| owner.controller == Some(true))
     {
-        let is_credential = controller.kind == JiraCredential::kind(&())
-            && controller.api_version.split('/').next() == Some(GROUP);
         return match (
-            is_credential,
+            is_credential(controller),
             controller.uid == uid,
             controller.name == name,
         ) {
@@ -63,7 +75,6 @@ pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
     use serde_json::json;
 
     use super::*;

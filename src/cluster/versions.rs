@@ -53,8 +53,23 @@ pub struct VersionIndex {
 struct Inner {
     secrets: HashMap<Key, Entry>,
     references: HashMap<Key, Vec<Key>>,
+    strays: HashMap<Key, Stray>,
     /// The referenced Secrets that the list under way has shown; `None` outside of a list.
     seen: Option<HashSet<Key>>,
+}
+
+/// A Secret that a credential controls and that nobody refers to: a process ended after it wrote
+/// the Secret and before it wrote that down, and the spec has changed since.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stray {
+    /// Uid of the credential.
+    pub owner: String,
+    /// Name of the Secret.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resource version.
+    pub resource_version: String,
 }
 
 #[derive(Debug)]
@@ -154,6 +169,26 @@ impl VersionIndex {
             .unwrap_or_default()
     }
 
+    /// A list shows a Secret that a credential controls. Returns whether it is a stray.
+    pub fn found(&self, namespace: &str, secret: Stray) -> bool {
+        let key = Key::new(namespace, &secret.name);
+        let mut inner = self.lock();
+        let stray = !inner.secrets.contains_key(&key);
+        if stray {
+            inner.strays.insert(key, secret);
+        }
+        stray
+    }
+
+    /// The strays of a credential.
+    pub fn strays(&self, namespace: &str, owner: &str) -> Vec<Stray> {
+        let inner = self.lock();
+        let strays = inner.strays.iter();
+        let mine =
+            strays.filter(|(key, stray)| &*key.namespace == namespace && stray.owner == owner);
+        mine.map(|(_, stray)| stray.clone()).collect()
+    }
+
     /// Takes in what a read told. The watch knows better where it has spoken already.
     pub fn learn_from_read(&self, namespace: &str, name: &str, known: Known) {
         let key = Key::new(namespace, name);
@@ -181,7 +216,9 @@ impl VersionIndex {
 
     /// A list begins.
     pub fn list_begins(&self) {
-        self.lock().seen = Some(HashSet::new());
+        let mut inner = self.lock();
+        inner.seen = Some(HashSet::new());
+        inner.strays.clear();
     }
 
     /// The watch or the list shows a Secret. Returns whom it concerns.
@@ -212,6 +249,9 @@ impl VersionIndex {
     /// The watch says that a Secret is gone. Returns whom it concerns.
     pub fn gone(&self, key: &Key, uid: &str) -> Vec<Key> {
         let mut inner = self.lock();
+        if inner.strays.get(key).is_some_and(|stray| stray.uid == uid) {
+            inner.strays.remove(key);
+        }
         match inner.secrets.get_mut(key) {
             // A late word about a predecessor says nothing about its successor.
             Some(Entry {

@@ -13,7 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 
 use super::Operator;
-use crate::cluster::{Key, Watched, key_of, references};
+use crate::cluster::{Key, Stray, Watched, controller_of, key_of, references};
 
 type Wake = UnboundedSender<ObjectRef<Watched>>;
 
@@ -107,7 +107,13 @@ impl Operator {
                 self.index.list_begins();
                 Vec::new()
             }
-            Event::InitApply(secret) | Event::Apply(secret) => {
+            Event::InitApply(secret) => {
+                let stray = self.hear_of_stray(&secret);
+                let mut concerned = self.hear_of_secret(Event::Apply(secret));
+                concerned.extend(stray);
+                concerned
+            }
+            Event::Apply(secret) => {
                 let uid = secret.uid().unwrap_or_default();
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
@@ -117,6 +123,20 @@ impl Operator {
                 .index
                 .gone(&key_of(&secret), &secret.uid().unwrap_or_default()),
         }
+    }
+
+    /// What an earlier process wrote without writing it down is seen in a list at the latest.
+    fn hear_of_stray(&self, secret: &PartialObjectMeta<Secret>) -> Option<Key> {
+        let owner = controller_of(secret.meta())?;
+        let namespace = secret.namespace()?;
+        let stray = Stray {
+            owner: owner.uid.clone(),
+            name: secret.name_any(),
+            uid: secret.uid()?,
+            resource_version: secret.resource_version()?,
+        };
+        let found = self.index.found(&namespace, stray);
+        found.then(|| Key::new(&namespace, &owner.name))
     }
 }
 

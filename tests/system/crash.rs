@@ -177,6 +177,7 @@ async fn converges(scenario: Scenario, writes: &[&str], calls: usize) {
 const STATUS: &str = "patch jiracredentials/status";
 const EVENT: &str = "create events";
 const CREATE: &str = "create secrets";
+const REHEARSAL: &str = "create secrets, dry run";
 const PATCH: &str = "patch secrets";
 const DELETE: &str = "delete secrets";
 
@@ -220,7 +221,7 @@ async fn a_renamed_target_replaces_the_old_one_after_every_crash() {
 async fn a_changed_template_is_applied_after_every_crash() {
     converges(Scenario::TargetRelabelled, &[PATCH, PATCH, STATUS], 0).await;
     // Whether it will be accepted is asked before the old one goes.
-    let writes = [PATCH, CREATE, DELETE, CREATE, STATUS];
+    let writes = [PATCH, REHEARSAL, DELETE, CREATE, STATUS];
     converges(Scenario::TargetOfAnotherType, &writes, 0).await;
 }
 
@@ -396,4 +397,21 @@ async fn a_password_shared_by_two_credentials_is_sent_once_across_a_crash() {
     });
     let cases = stream::iter(cases).buffer_unordered(ABREAST);
     cases.collect::<Vec<()>>().await;
+}
+
+/// What the spec no longer names goes, even if only the process that ended knew of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_was_written_before_a_crash_and_renamed_after_it_is_retracted() {
+    for scenario in [Scenario::ApiToken, Scenario::TargetRenamed] {
+        let case = cut_short(scenario, Cut(Effect::Write(1), Side::After)).await;
+        case.retarget(json!({"name": "last"})).await;
+        let next = case.world.operator().await;
+        let only_the_last = |state: &Value| {
+            let secrets = state["secrets"].as_object().unwrap();
+            secrets.keys().eq(["bot-source", "last"])
+        };
+        case.drive(&next, only_the_last, "one target").await;
+        case.world.wait_ready(BOT).await;
+        case.assert_at_rest(&next).await;
+    }
 }

@@ -317,7 +317,10 @@ pub(super) fn writes_since(operator: &Running, mark: Mark) -> Vec<String> {
     requests
         .iter()
         .filter(|request| request.verb.is_write())
-        .map(|request| format!("{} {}", request.verb, request.target()))
+        .map(|request| {
+            let rehearsal = if request.dry_run { ", dry run" } else { "" };
+            format!("{} {}{rehearsal}", request.verb, request.target())
+        })
         .collect()
 }
 
