@@ -795,7 +795,6 @@ fn basic_spec(site: &str) -> JiraCredentialSpec {
     serde_json::from_value(json!({"site": site, "auth": auth})).unwrap()
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_no_site_is_refused_by_the_api_server_and_again_by_the_operator() {
     use SiteError::{IpLiteral, NotAUrl, NotHttps, Surplus};
