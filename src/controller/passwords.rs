@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
         assert_eq!(passwords.look(&print, "b"), Peer::Interrupted);
         passwords.note(&credential(
-            serde_json::json!({"provenFingerprint": print.as_str()}),
+            &serde_json::json!({"provenFingerprint": print.as_str()}),
         ));
         assert_eq!(passwords.look(&print, "b"), Peer::Silent);
     }
