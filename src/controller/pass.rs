@@ -203,7 +203,7 @@ impl Operator {
                     if failures >= tries {
                         return Err(error);
                     }
-                    tokio::time::sleep(Duration::from_millis(250 << failures)).await;
+                    tokio::time::sleep(Duration::from_millis(100 << failures)).await;
                 }
             }
         }
