@@ -75,7 +75,26 @@ pub struct Stray {
 #[derive(Debug)]
 struct Entry {
     known: Known,
+    /// Uid of the Secret that went last: an answer that comes after the news of its end speaks of
+    /// the past.
+    gone: Option<Box<str>>,
     users: Vec<Key>,
+}
+
+impl Entry {
+    fn is_past(&self, known: &Known) -> bool {
+        match known {
+            Known::Present { uid, .. } => self.gone.as_deref() == Some(uid),
+            Known::Unknown | Known::Absent => false,
+        }
+    }
+
+    fn end(&mut self) {
+        if let Known::Present { uid, .. } = &self.known {
+            self.gone = Some(uid.as_str().into());
+        }
+        self.known = Known::Absent;
+    }
 }
 
 impl Default for VersionIndex {
@@ -130,6 +149,7 @@ impl VersionIndex {
         for key in new.iter().filter(|key| !old.contains(key)) {
             let entry = inner.secrets.entry(key.clone()).or_insert_with(|| Entry {
                 known: Known::Unknown,
+                gone: None,
                 users: Vec::new(),
             });
             entry.users.push(user.clone());
@@ -205,6 +225,7 @@ impl VersionIndex {
         let mut inner = self.lock();
         if let Some(entry) = inner.secrets.get_mut(&key)
             && !is_older(&known, &entry.known)
+            && !entry.is_past(&known)
         {
             entry.known = known;
             // A list that began before the write does not show it.
@@ -252,17 +273,18 @@ impl VersionIndex {
         if inner.strays.get(key).is_some_and(|stray| stray.uid == uid) {
             inner.strays.remove(key);
         }
-        match inner.secrets.get_mut(key) {
+        let Some(entry) = inner.secrets.get_mut(key) else {
+            return Vec::new();
+        };
+        entry.gone = Some(uid.into());
+        match &entry.known {
             // A late word about a predecessor says nothing about its successor.
-            Some(Entry {
-                known: Known::Present { uid: present, .. },
-                ..
-            }) if present != uid => Vec::new(),
-            Some(entry) if entry.known != Known::Absent => {
+            Known::Present { uid: present, .. } if present != uid => Vec::new(),
+            Known::Absent => Vec::new(),
+            Known::Present { .. } | Known::Unknown => {
                 entry.known = Known::Absent;
                 entry.users.clone()
             }
-            _ => Vec::new(),
         }
     }
 
@@ -277,7 +299,7 @@ impl VersionIndex {
             .filter(|(key, _)| !seen.contains(*key))
         {
             if entry.known != Known::Absent {
-                entry.known = Known::Absent;
+                entry.end();
                 concerned.extend(entry.users.iter().cloned());
             }
         }
@@ -311,5 +333,44 @@ fn is_older(news: &Known, known: &Known) -> bool {
     match (new_version.parse::<u64>(), old_version.parse::<u64>()) {
         (Ok(new_version), Ok(old_version)) => new == old && new_version < old_version,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(uid: &str) -> Known {
+        Known::Present {
+            uid: uid.into(),
+            resource_version: "1".into(),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_end_of_a_secret_does_not_bring_it_back() {
+        let index = VersionIndex::default();
+        let (user, secret) = (Key::new("team", "bot"), Key::new("team", "target"));
+        index.refer(&user, &["target"]);
+        let show = || index.shown(secret.clone(), "a".into(), "1".into());
+        let learn = |uid| index.learn_from_write("team", "target", version(uid));
+        let ends: [fn(&VersionIndex, &Key) -> Vec<Key>; 2] = [
+            |index, secret| index.gone(secret, "a"),
+            |index, _| {
+                index.list_begins();
+                index.list_ends()
+            },
+        ];
+        for end in ends {
+            let index = &index;
+            show();
+            assert_eq!(end(index, &secret), std::slice::from_ref(&user));
+            learn("a");
+            assert_eq!(index.look("team", "target"), Known::Absent);
+            // Another one is another matter.
+            learn("b");
+            assert_eq!(index.look("team", "target"), version("b"));
+            assert_eq!(index.gone(&secret, "b"), std::slice::from_ref(&user));
+        }
     }
 }

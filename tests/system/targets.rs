@@ -1,6 +1,9 @@
 //! Targets: whose they are, what becomes of damage, of changes, and of rivals.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use control_plane::faults::{Fault, Requests, Verb};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Reason,
 };
@@ -198,6 +201,29 @@ async fn a_foreign_secret_is_untouched_and_gives_way_when_a_person_deletes_it() 
         world.until_told(&name, "TargetForeign Proven").await;
     }
     assert_eq!(world.calls(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_secret_that_goes_while_it_is_looked_at_gives_way_too() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let looks = Requests::verb(Verb::Get).resource("secrets").name("bot");
+    // The answer comes after the news that the Secret is gone.
+    let delay = Fault::DelayAfter(Duration::from_secs(2));
+    operator.faults.add(looks.clone(), 1..=1, delay);
+    world
+        .make_secret(json!({"metadata": {"name": "bot"}}))
+        .await;
+    world.api_token("bot").await;
+    world
+        .until("the operator looks at it", || async {
+            (operator.faults.count(&looks) == 1).then_some(())
+        })
+        .await;
+    world.target("bot").await.unwrap();
+    world.delete_secret("bot").await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.calls(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
