@@ -2,7 +2,7 @@
 
 use super::Operator;
 use super::passwords::Settled;
-use crate::api::{Attempt, JiraCredential, JiraCredentialStatus, MethodName, TargetVersion};
+use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::decide::{Answer, Publish, Step};
@@ -38,10 +38,7 @@ impl Operator {
         if let Err(peer) = self.passwords.claim(print, uid, facts.renew_requested()) {
             return Ok(Answer::AttemptNotOurs(peer));
         }
-        let status = JiraCredentialStatus {
-            attempt: Some(attempt.clone()),
-            ..facts.status.clone()
-        };
+        let status = facts.with_attempt(attempt.clone());
         match self.cluster.write_status(current, &status).await {
             Ok(written) => {
                 self.remember(&written);

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::Operator;
 use crate::api::{AttemptOutcome, JiraCredential};
 use crate::cluster::{ClusterError, Observed, Surroundings, observe};
+use crate::core::attempt::without_unsent;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::{Facts, Plan};
@@ -126,9 +127,7 @@ impl Operator {
             return Cow::Borrowed(object);
         }
         let mut object = object.clone();
-        if let Some(status) = &mut object.status {
-            status.attempt = None;
-        }
+        object.status = object.status.as_ref().map(without_unsent);
         Cow::Owned(object)
     }
 

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::conditions::{Finding, Waits, condition, published, ready, rotation_due, valid};
+use super::conditions::{Finding, Waits, condition, published, ready, valid};
 use super::decide::{Proof, proof};
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::publication;
+use super::rotation::rotation_due;
 use super::schedule::{LONGEST_WAIT, later};
 use crate::api::{
     Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, SiteStatus,
@@ -50,9 +51,10 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     let published = published(facts);
     let (ready, waits) = ready(facts, &valid, &published);
     let (rotation, due, changes) = rotation_due(facts);
-    let mut status = facts.status.clone();
+    let mut status = facts.without_old_attempt();
     status.observed_generation = facts.object.generation;
     record_plan(facts, &mut status);
+    record_source(facts, &mut status);
     record_versions(facts, &mut status);
     status.rotation_due_time = due;
     if facts.is_new() || facts.happened.judgement.is_some() {
@@ -105,23 +107,31 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     status.expires_at = plan.expires_at;
 }
 
-fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
+/// Versions stand for the credential that the status names, under the spec that it speaks of;
+/// without them the next pass looks again.
+fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
     match &facts.source {
+        Source::Unchanged if facts.spec_changed() => status.sources.clear(),
         Source::Unchanged => {}
-        Source::Read { versions, .. } => status.sources.clone_from(versions),
-        // Without versions the next pass looks again.
-        Source::Unusable(_) => status.sources.clear(),
+        Source::Read { versions, .. } if facts.is_on_record() => {
+            status.sources.clone_from(versions);
+        }
+        Source::Read { .. } | Source::Unusable(_) => status.sources.clear(),
     }
+}
+
+fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     let mut targets: Vec<TargetVersion> = Vec::new();
     for target in &facts.targets {
         let recorded = facts.recorded(&target.target.name).cloned();
         let now = match &target.state {
             TargetState::Written(version) | TargetState::Held(_, version) => Some(version.clone()),
             TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
-            TargetState::Absent
-            | TargetState::Unknown
-            | TargetState::Present { .. }
-            | TargetState::Refused(_) => recorded,
+            // That somebody else holds it was found under another spec, and is to be found anew.
+            TargetState::Present { .. } => {
+                recorded.filter(|seen| seen.hash.is_some() || !facts.spec_changed())
+            }
+            TargetState::Absent | TargetState::Unknown | TargetState::Refused(_) => recorded,
         };
         targets.extend(now);
     }
@@ -145,7 +155,7 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
         });
 }
 
-/// Turns a finding into a condition; what has not changed keeps its words and its time.
+/// Turns a finding into a condition; a status that has not changed keeps its time.
 fn settle(
     facts: &Facts,
     recorded: &JiraCredentialStatus,
@@ -154,17 +164,11 @@ fn settle(
 ) -> Condition {
     let old = condition(recorded, kind);
     let same_status = old.filter(|old| old.status == finding.status);
-    let same = same_status.filter(|old| old.reason == finding.reason);
-    let message = finding
-        .message
-        .or_else(|| same.map(|old| old.message.clone()))
-        .or_else(|| condition(recorded, ConditionType::Ready).map(|old| old.message.clone()))
-        .unwrap_or_default();
     Condition {
         kind,
         status: finding.status,
         reason: finding.reason,
-        message: truncate(message, 1024),
+        message: truncate(finding.message, 1024),
         observed_generation: facts.object.generation,
         last_transition_time: same_status.map_or(facts.now, |old| old.last_transition_time),
     }
@@ -236,11 +240,7 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
         }
     }
-    times.extend(
-        facts
-            .proof_is_stale_from()
-            .filter(|_| facts.status.attempt.is_some()),
-    );
+    times.extend(facts.proof_is_stale_from());
     let future = times.into_iter().filter(|time| *time > facts.now).min();
     let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
     wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)
@@ -254,3 +254,6 @@ fn after_probe(facts: &Facts) -> Proof {
     };
     next.map_or(Proof::NotByItself, Proof::At)
 }
+
+#[cfg(test)]
+mod tests;

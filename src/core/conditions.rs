@@ -1,12 +1,9 @@
 //! The conditions that follow from the facts.
 
-use chrono::{DateTime, TimeDelta, Utc};
-
-use super::decide::{Proof, may_publish, proof};
+use super::decide::{Proof, may_publish, pin_moved, proof};
 use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
 use super::judge::{Cause, Judgement};
 use super::message;
-use super::schedule::{earlier, later};
 use crate::api::{
     AttemptOutcome, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason,
 };
@@ -18,74 +15,90 @@ pub struct Finding {
     pub status: ConditionStatus,
     /// Why.
     pub reason: Reason,
-    /// In words; `None`: the words that are recorded for the same status and reason still hold.
-    pub message: Option<String>,
+    /// In words.
+    pub message: String,
 }
 
-fn finding(status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Finding {
+pub(super) fn finding(
+    status: ConditionStatus,
+    reason: Reason,
+    message: impl Into<String>,
+) -> Finding {
     Finding {
         status,
         reason,
-        message: Some(message.into()),
+        message: message.into(),
     }
 }
 
 /// Whether Jira accepts the credential.
 pub fn valid(facts: &Facts) -> Finding {
-    use ConditionStatus::{False, Unknown};
-    let refused_elsewhere = refused_for_another(facts);
+    use ConditionStatus::Unknown;
+    if let Some(refusal) = facts.refusal() {
+        return refused(facts, refusal);
+    }
+    if let Some(elsewhere) = refused_for_another(facts) {
+        return elsewhere;
+    }
     let Some(attempt) = facts.attempt() else {
-        return refused_elsewhere.unwrap_or_else(|| without_attempt(facts));
+        return without_attempt(facts);
     };
-    let reason = attempt.reason.unwrap_or(Reason::NotYetProven);
     match attempt.outcome {
-        AttemptOutcome::Refused => {
-            let ended = facts
-                .plan
-                .as_ref()
-                .is_ok_and(|plan| plan.expires_at.is_some_and(|end| end <= facts.now));
-            let reason = if ended && reason == Reason::Rejected {
-                Reason::Expired
-            } else {
-                reason
-            };
-            Finding {
-                status: False,
-                reason,
-                message: refusal_message(facts, reason),
-            }
-        }
         AttemptOutcome::Unconfirmed => {
             finding(Unknown, Reason::Confirming, message::confirming(facts))
         }
-        AttemptOutcome::Started | AttemptOutcome::Interrupted if refused_elsewhere.is_some() => {
-            refused_elsewhere.unwrap_or_else(|| without_attempt(facts))
-        }
-        AttemptOutcome::NoVerdict | AttemptOutcome::Started | AttemptOutcome::Interrupted
+        AttemptOutcome::Refused
+        | AttemptOutcome::NoVerdict
+        | AttemptOutcome::Started
+        | AttemptOutcome::Interrupted
             if still_proven(facts) =>
         {
             accepted(facts)
         }
+        AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => {
+            without_attempt(facts)
+        }
         AttemptOutcome::Started | AttemptOutcome::Interrupted => {
             finding(Unknown, Reason::NotYetProven, message::interrupted(facts))
         }
-        AttemptOutcome::NoVerdict => {
-            let message = match &facts.happened.judgement {
-                Some(Judgement::NoVerdict(outage)) => Some(message::outage(facts, *outage)),
-                Some(Judgement::NotAllowed(why)) => Some(message::not_allowed(facts, *why)),
-                _ => None,
-            };
-            let reason = match reason {
-                Reason::RateLimited | Reason::SiteUnavailable => reason,
-                _ => Reason::NotYetProven,
-            };
-            Finding {
-                status: Unknown,
-                reason,
-                message,
-            }
-        }
+        AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
     }
+}
+
+fn refused(facts: &Facts, reason: Reason) -> Finding {
+    use ConditionStatus::False;
+    let ended = facts
+        .plan
+        .as_ref()
+        .is_ok_and(|plan| plan.expires_at.is_some_and(|end| end <= facts.now));
+    let reason = if ended && reason == Reason::Rejected {
+        Reason::Expired
+    } else {
+        reason
+    };
+    let message = refusal_message(facts, reason).unwrap_or_else(|| {
+        // Between a refusal and the end of the credential's life only the reason changes.
+        let told = condition(&facts.status, ConditionType::Valid)
+            .filter(|old| old.status == False)
+            .filter(|old| old.reason == reason || reason == Reason::Expired);
+        told.map_or_else(|| message::refused_before(facts), |old| old.message.clone())
+    });
+    finding(False, reason, message)
+}
+
+fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
+    use ConditionStatus::Unknown;
+    let reason = reason
+        .filter(|reason| matches!(reason, Reason::RateLimited | Reason::SiteUnavailable))
+        .unwrap_or(Reason::NotYetProven);
+    let message = match &facts.happened.judgement {
+        Some(Judgement::NoVerdict(outage)) => message::outage(facts, *outage),
+        Some(Judgement::NotAllowed(why)) => message::not_allowed(facts, *why),
+        _ => condition(&facts.status, ConditionType::Valid)
+            .filter(|old| old.status == Unknown && old.reason == reason)
+            .map_or_else(|| message::not_asked(facts), |old| old.message.clone()),
+    };
+    finding(Unknown, reason, message)
 }
 
 /// A refusal of a password counts for every credential that would send the same.
@@ -140,9 +153,11 @@ fn accepted(facts: &Facts) -> Finding {
     finding(ConditionStatus::True, Reason::Accepted, text)
 }
 
-/// Whether the credential in the source was proven and the proof has not grown stale.
+/// Whether the credential in the source was proven for the account that the spec asks for, and
+/// the proof has not grown stale.
 fn still_proven(facts: &Facts) -> bool {
     facts.is_proven()
+        && !pin_moved(facts)
         && facts
             .proof_is_stale_from()
             .is_some_and(|stale| facts.now < stale)
@@ -214,100 +229,35 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
     };
     match &target.state {
         TargetState::Held(Holder::Credential(other), _) => Some(conflict(other)),
-        TargetState::Held(Holder::Stranger, _) => {
-            let text = format!(
-                "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
-            );
-            Some(finding(False, Reason::TargetForeign, text))
-        }
+        TargetState::Held(Holder::Stranger, _) => Some(foreign(name)),
         TargetState::Refused(cause) => {
             let text = format!("The API server refuses to write the Secret {name}: {cause}");
             Some(finding(False, Reason::WriteRefused, text))
         }
         _ if facts.is_in_sync(target) => None,
-        _ if facts.is_held_by_another(target) => Some(recorded_problem(facts)),
+        _ if facts.is_held_by_another(target) => Some(recorded_problem(facts, name)),
         _ => target.older_claim.as_deref().map(conflict),
     }
 }
 
 /// Who holds the target was told in an earlier pass, and nothing has changed since.
-fn recorded_problem(facts: &Facts) -> Finding {
-    let reason = condition(&facts.status, ConditionType::Published)
-        .map(|old| old.reason)
-        .filter(|reason| matches!(reason, Reason::TargetForeign | Reason::TargetConflict))
-        .unwrap_or(Reason::TargetForeign);
-    Finding {
-        status: ConditionStatus::False,
-        reason,
-        message: None,
-    }
+fn recorded_problem(facts: &Facts, name: &str) -> Finding {
+    use ConditionStatus::False;
+    let told = condition(&facts.status, ConditionType::Published)
+        .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
+        // One problem is told at a time: it may have been that of another target.
+        .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
+    told.map_or_else(
+        || foreign(name),
+        |old| finding(False, old.reason, old.message.clone()),
+    )
 }
 
-/// Whether a person must rotate the credential, and the times at which that changes.
-pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
-    use ConditionStatus::{False, True};
-    let not_due = || finding(False, Reason::NotDue, "No rotation is due.");
-    let Ok(plan) = &facts.plan else {
-        return (not_due(), None, Vec::new());
-    };
-    let warn = plan.periods.warn_before;
-    let begin = plan.issued_at.or(facts.status.first_seen_time);
-    let too_old = plan
-        .periods
-        .max_age
-        .zip(begin)
-        .map(|(age, begin)| later(begin, age));
-    let ends: Vec<DateTime<Utc>> = [plan.expires_at, too_old].into_iter().flatten().collect();
-    let due = ends.iter().min().map(|end| earlier(*end, warn));
-    let mut changes: Vec<DateTime<Utc>> = ends.clone();
-    changes.extend(ends.iter().map(|end| earlier(*end, warn)));
-    let passed = |end: Option<DateTime<Utc>>, before: TimeDelta| {
-        end.is_some_and(|end| earlier(end, before) <= facts.now)
-    };
-    let date = |end: Option<DateTime<Utc>>| {
-        end.map(|end| end.format("%Y-%m-%d").to_string())
-            .unwrap_or_default()
-    };
-    let finding = if passed(plan.expires_at, TimeDelta::zero()) {
-        finding(
-            True,
-            Reason::Expired,
-            format!(
-                "The credential expired on {}. Store a new one in the source.",
-                date(plan.expires_at)
-            ),
-        )
-    } else if passed(plan.expires_at, warn) {
-        finding(
-            True,
-            Reason::ExpiresSoon,
-            format!(
-                "The credential expires on {}. Store a new one in the source before then.",
-                date(plan.expires_at)
-            ),
-        )
-    } else if passed(too_old, TimeDelta::zero()) {
-        finding(
-            True,
-            Reason::MaxAgeReached,
-            format!(
-                "The credential reached spec.rotation.maxAge on {}. Store a new one in the source.",
-                date(too_old)
-            ),
-        )
-    } else if passed(too_old, warn) {
-        finding(
-            True,
-            Reason::MaxAgeReached,
-            format!(
-                "The credential reaches spec.rotation.maxAge on {}. Store a new one in the source before then.",
-                date(too_old)
-            ),
-        )
-    } else {
-        not_due()
-    };
-    (finding, due, changes)
+fn foreign(name: &str) -> Finding {
+    let text = format!(
+        "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
+    );
+    finding(ConditionStatus::False, Reason::TargetForeign, text)
 }
 
 /// Whether a credential needs a person before anything can change.
@@ -363,7 +313,7 @@ pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, W
         (Unknown, _) => without_verdict(facts, valid, published),
     };
     if facts.spec.suspend {
-        suspended(facts, finding)
+        suspended(facts, &finding)
     } else {
         (finding, waits)
     }
@@ -384,7 +334,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         return (ready, Waits::ForPerson);
     }
     let lost = match attempt.map(|attempt| attempt.outcome) {
-        Some(AttemptOutcome::Started | AttemptOutcome::Interrupted) => true,
+        Some(AttemptOutcome::Started | AttemptOutcome::Interrupted) => !facts.is_proven(),
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
@@ -404,21 +354,21 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
     )
 }
 
-fn suspended(facts: &Facts, finding: Finding) -> (Finding, Waits) {
+fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
     let text = format!(
         "spec.suspend is set: the credential is neither proven nor published until it is false again. {}",
         message::still(facts)
     );
-    let waits = if finding.status == ConditionStatus::True {
+    let waits = if without.status == ConditionStatus::True {
         Waits::No
     } else {
         Waits::ForPerson
     };
     (
         Finding {
+            status: without.status,
             reason: Reason::Suspended,
-            message: Some(text),
-            ..finding
+            message: text,
         },
         waits,
     )

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::answer::Verdict;
 use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
-use crate::api::{Account, Attempt, AttemptOutcome, TargetVersion};
+use crate::api::{Account, Attempt, AttemptOutcome, Reason, TargetVersion};
 
 /// One effect: one write to the cluster, or one call to Jira.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -134,33 +134,49 @@ fn due_by_record(facts: &Facts) -> Proof {
     let asked = facts.renew_requested();
     match facts.peer {
         _ if facts.happened.attempt_recorded => return Proof::Due,
+        _ if facts.happened.attempt_denied => return Proof::NotByItself,
         Peer::InFlight => return Proof::NotByItself,
         _ if asked => return Proof::Due,
         Peer::Refused(_) => return Proof::NotByItself,
         Peer::Interrupted if !facts.is_proven() => return Proof::NotByItself,
         Peer::Interrupted | Peer::Silent => {}
     }
-    let regular = || facts.next_proof().map_or(Proof::Due, at);
+    let regular = |last| facts.proof_after(last).map_or(Proof::Due, at);
     match facts.attempt() {
         Some(attempt) => match attempt.outcome {
-            // Whether Jira counted it is unknown. What it accepted before may be asked again at
-            // the usual time; what it never accepted waits for a person.
-            AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => regular(),
+            // Whether Jira counted it is unknown. What it accepted before may be asked again in
+            // due time; what it never accepted, or refused before, waits for a person.
+            AttemptOutcome::Started | AttemptOutcome::Interrupted
+                if facts.is_proven() && facts.refusal().is_none() =>
+            {
+                let next = facts.proof_after_silence(attempt.last_failure_time);
+                next.map_or(Proof::Due, at)
+            }
             AttemptOutcome::Started | AttemptOutcome::Interrupted => Proof::NotByItself,
-            AttemptOutcome::Refused if facts.spec_changed() && !facts.is_password() => Proof::Due,
+            AttemptOutcome::Refused if facts.spec_changed() && may_mend(facts, attempt) => {
+                Proof::Due
+            }
             // The change may be the remedy, such as another CA.
             AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }
         },
-        None if facts.is_proven() && !pin_moved(facts) => regular(),
+        None if facts.is_proven() && !pin_moved(facts) => {
+            facts.status.last_validated_time.map_or(Proof::Due, regular)
+        }
         None => Proof::Due,
     }
 }
 
+/// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and
+/// nothing but the pinned account was wrong.
+fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
+    !facts.is_password() || attempt.reason == Some(Reason::AccountChanged)
+}
+
 /// Whether the spec now pins another account than the proven one.
-fn pin_moved(facts: &Facts) -> bool {
+pub fn pin_moved(facts: &Facts) -> bool {
     facts.pinned_account() != facts.account().map(|account| account.id.as_str())
 }
 
@@ -174,24 +190,26 @@ fn prove(facts: &Facts) -> Step {
             next_attempt_time: None,
             fingerprint: fingerprint.unwrap_or_default(),
             outcome: AttemptOutcome::Started,
-            reason: None,
+            reason: facts.refusal(),
         });
     }
     Step::Prove
 }
 
 /// Whether the credential in the source may be written into targets: it is the one that Jira
-/// accepted last, and Jira has not refused it since.
+/// accepted last, and Jira has not refused it since, neither here nor for another credential.
 pub fn may_publish(facts: &Facts) -> bool {
-    let refused = facts
+    let doubted = facts
         .attempt()
         .is_some_and(|attempt| match attempt.outcome {
-            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
-            AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
+            // Something gave cause to ask, and the answer is not known.
+            AttemptOutcome::Started | AttemptOutcome::Unconfirmed => true,
+            AttemptOutcome::Refused | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
                 false
             }
         });
-    facts.is_proven() && !pin_moved(facts) && !refused
+    let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
+    facts.is_proven() && !pin_moved(facts) && !doubted && !refused
 }
 
 fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
@@ -203,7 +221,7 @@ fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
         && !tried
         && !facts.is_in_sync(target)
         && (target.older_claim.is_none() || holds(facts, target).is_some())
-        && !(facts.is_held_by_another(target) && !facts.spec_changed())
+        && !facts.is_held_by_another(target)
 }
 
 /// The uid of the Secret under this name, if it is the one that we wrote.
@@ -242,14 +260,17 @@ impl Facts {
     pub fn absorb(mut self, answer: Answer) -> Self {
         match answer {
             Answer::AttemptRecorded(attempt) => {
-                self.status.attempt = Some(attempt);
+                self.status = self.with_attempt(attempt);
                 self.happened.attempt_recorded = true;
             }
-            Answer::AttemptNotOurs(peer) => self.peer = peer,
+            Answer::AttemptNotOurs(peer) => {
+                self.peer = peer;
+                self.happened.attempt_denied = true;
+            }
             // From here on the rest of the pass decides as the next pass would.
             Answer::Proved(verdict) => self.record(&verdict),
             Answer::Written(index, version) => {
-                self.set_target(index, TargetState::Written(version))
+                self.set_target(index, TargetState::Written(version));
             }
             Answer::Held(index, holder, version) => {
                 self.set_target(index, TargetState::Held(holder, version));
@@ -268,3 +289,6 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

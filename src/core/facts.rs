@@ -10,8 +10,8 @@ use super::publication::Publication;
 use super::schedule::{self, later};
 use super::site::Site;
 use crate::api::{
-    Account, Attempt, JiraCredentialSpec, JiraCredentialStatus, MethodName, Reason, SourceVersion,
-    Target, TargetVersion,
+    Account, JiraCredentialSpec, JiraCredentialStatus, MethodName, Reason, SourceVersion, Target,
+    TargetVersion,
 };
 
 /// Everything known about one credential in one pass.
@@ -149,6 +149,8 @@ pub enum Peer {
 pub struct Happened {
     /// The attempt with a password was recorded before it is sent.
     pub attempt_recorded: bool,
+    /// Another credential has the word on this password: it is not sent in this pass.
+    pub attempt_denied: bool,
     /// What the probe means.
     pub judgement: Option<Judgement>,
     /// Names of surplus targets that were removed, or turned out to be gone or another's.
@@ -195,26 +197,20 @@ impl Facts {
         }
     }
 
-    /// The recorded attempt, if it was made with the credential that is in the source now.
-    pub fn attempt(&self) -> Option<&Attempt> {
-        let fingerprint = self.fingerprint()?;
-        let attempt = self.status.attempt.as_ref()?;
-        self.is_same(&fingerprint, &attempt.fingerprint)
-            .then_some(attempt)
-    }
-
     /// Whether the credential in the source is the one that was proven last.
     pub fn is_proven(&self) -> bool {
         match (self.fingerprint(), &self.status.proven_fingerprint) {
             (Some(fingerprint), Some(proven)) => {
-                fingerprint.likeness(proven) == Likeness::Same && self.site_recorded()
+                fingerprint.likeness(proven) == Likeness::Same
+                    && self.site_recorded()
+                    && self.status.last_validated_time.is_some()
             }
             _ => false,
         }
     }
 
     /// Fingerprints of different keys tell nothing: then equal versions of the Secret decide.
-    fn is_same(&self, fingerprint: &Fingerprint, recorded: &str) -> bool {
+    pub(super) fn is_same(&self, fingerprint: &Fingerprint, recorded: &str) -> bool {
         match fingerprint.likeness(recorded) {
             Likeness::Same => true,
             Likeness::Different => false,
@@ -254,13 +250,21 @@ impl Facts {
 
     /// When a proof of the credential that was proven last falls due.
     pub fn next_proof(&self) -> Option<DateTime<Utc>> {
-        let plan = self.plan.as_ref().ok()?;
-        let last = self.status.last_validated_time?;
-        Some(schedule::next_proof(
-            last,
-            plan.periods.interval,
-            &self.object.uid,
-        ))
+        self.proof_after(self.status.last_validated_time?)
+    }
+
+    /// When the regular proof after the probe at `last` falls due.
+    pub fn proof_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let interval = self.plan.as_ref().ok()?.periods.interval;
+        Some(schedule::next_proof(last, interval, &self.object.uid))
+    }
+
+    /// When the proven credential is asked about again after the answer to a question was lost:
+    /// at the usual time, at the latest when the last proof grows too old.
+    pub fn proof_after_silence(&self, asked: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let usual = self.proof_after(asked)?;
+        let stale = self.proof_is_stale_from().filter(|stale| *stale > asked);
+        Some(stale.map_or(usual, |stale| stale.min(usual)))
     }
 
     /// From when on the last proof says nothing any more: two intervals after it, or when what
@@ -294,6 +298,16 @@ impl Facts {
     /// The account of the credential that was proven last.
     pub fn account(&self) -> Option<&Account> {
         self.status.account.as_ref()
+    }
+
+    /// Whether the status names the credential in the source: as proven, or as tried. Only then
+    /// may the next pass take it as known without reading it.
+    pub fn is_on_record(&self) -> bool {
+        let proven = || {
+            let proven = self.status.proven_fingerprint.as_deref()?;
+            Some(self.is_same(&self.fingerprint()?, proven))
+        };
+        self.attempt().is_some() || proven().unwrap_or(false)
     }
 
     /// What is recorded of a target.
@@ -331,7 +345,9 @@ impl Facts {
                 uid,
                 resource_version,
             } => self.recorded(&facts.target.name).is_some_and(|seen| {
-                seen.hash.is_none()
+                // Another spec is a reason to look again who holds it.
+                !self.spec_changed()
+                    && seen.hash.is_none()
                     && seen.uid == *uid
                     && seen.resource_version == *resource_version
             }),

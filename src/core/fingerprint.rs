@@ -80,9 +80,11 @@ impl Fingerprint {
 
 /// The first `digits` hexadecimal digits of some bytes.
 pub(crate) fn hex(bytes: &[u8], digits: usize) -> String {
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    text
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digits = nibbles.take(digits);
+    digits
+        .filter_map(|nibble| char::from_digit(nibble.into(), 16))
+        .collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! a write), and nothing that came out of an answer or a Secret.
 
 use super::answer::{Forbidden, Outage, Refusal};
-use super::facts::Facts;
+use super::facts::{Facts, TargetState};
 use super::judge::Cause;
 use super::site::Site;
 use crate::api::{Hosting, Method, MethodName};
@@ -126,6 +126,24 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
     format!("{what} {} It is tried again by itself.", still(facts))
 }
 
+/// An outage of which nothing but the kind is recorded.
+pub fn not_asked(facts: &Facts) -> String {
+    format!(
+        "{} could not be asked about the credential. {} It is tried again by itself.",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// A refusal of which nothing but the reason is recorded.
+pub fn refused_before(facts: &Facts) -> String {
+    format!(
+        "Jira at {} refused the credential. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
 fn ca_hint(facts: &Facts) -> &'static str {
     match facts.plan.as_ref().map(|plan| plan.site.hosting) {
         Ok(Hosting::DataCenter) => " For a private CA set spec.tls.",
@@ -159,10 +177,14 @@ pub fn interrupted(facts: &Facts) -> String {
 
 /// What pods have meanwhile.
 pub fn still(facts: &Facts) -> &'static str {
-    let published = facts.targets.iter().any(|target| {
-        facts
-            .recorded(&target.target.name)
-            .is_some_and(|seen| seen.hash.is_some())
+    // As the next pass will find it recorded, so that it says the same.
+    let published = facts.targets.iter().any(|target| match &target.state {
+        TargetState::Written(_) => true,
+        TargetState::Absent | TargetState::Held(..) => false,
+        TargetState::Unknown | TargetState::Present { .. } | TargetState::Refused(_) => {
+            let recorded = facts.recorded(&target.target.name);
+            recorded.is_some_and(|seen| seen.hash.is_some())
+        }
     });
     if published {
         "The published Secrets keep the last proven credential."

@@ -6,6 +6,7 @@
 //! [`conclude::conclude`] says what to write down, what to tell, and when to look again.
 
 pub mod answer;
+pub mod attempt;
 pub mod conclude;
 pub mod conditions;
 pub mod decide;
@@ -16,5 +17,11 @@ pub mod message;
 pub mod problem;
 pub mod publication;
 mod record;
+pub mod rotation;
 pub mod schedule;
 pub mod site;
+
+#[cfg(test)]
+mod convergence;
+#[cfg(test)]
+mod testing;

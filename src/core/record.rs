@@ -1,7 +1,9 @@
 //! What a probe leaves behind in the status.
 
+use chrono::{DateTime, Utc};
+
 use super::answer::{Outage, Verdict};
-use super::facts::Facts;
+use super::facts::{Facts, Peer};
 use super::fingerprint::{Fingerprint, Likeness};
 use super::judge::{Judgement, outage_reason};
 use super::schedule::{
@@ -9,13 +11,23 @@ use super::schedule::{
 };
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, SiteStatus};
 
+/// When the credential is tried again by itself, if at all.
+type Next = Option<DateTime<Utc>>;
+
+/// What a probe without an acceptance leaves behind.
+type Learnt = (AttemptOutcome, Reason, Next);
+
 impl Facts {
     /// Takes in what Jira said.
     pub(super) fn record(&mut self, verdict: &Verdict) {
         let judgement = self.judge(verdict);
         match &judgement {
             Judgement::Accepted(account) => self.record_acceptance(account.clone()),
-            other => self.status.attempt = self.failed_attempt(other),
+            other => {
+                let attempt = self.failed_attempt(other);
+                self.status = self.without_old_attempt();
+                self.status.attempt = attempt;
+            }
         }
         self.happened.attempt_recorded = false;
         self.happened.judgement = Some(judgement);
@@ -38,6 +50,8 @@ impl Facts {
         self.status.account = Some(account);
         self.status.last_validated_time = Some(self.now);
         self.status.attempt = None;
+        // What others knew of the same password is out of date.
+        self.peer = Peer::Silent;
     }
 
     /// Whether the credential is the one that was proven last. A lost fingerprint key makes
@@ -82,7 +96,7 @@ impl Facts {
             ),
             Judgement::NoVerdict(outage) => self.after_outage(*outage, failures),
         };
-        let next_attempt_time = next;
+        let (outcome, reason, next_attempt_time) = self.after_silence(outcome, reason, next);
         Some(Attempt {
             failures,
             last_failure_time: self.now,
@@ -93,15 +107,29 @@ impl Facts {
         })
     }
 
-    fn after_outage(
-        &self,
-        outage: Outage,
-        failures: i32,
-    ) -> (
-        AttemptOutcome,
-        Reason,
-        Option<chrono::DateTime<chrono::Utc>>,
-    ) {
+    /// Silence takes nothing back: what Jira refused stays refused, and what awaits confirmation
+    /// goes on awaiting it.
+    fn after_silence(&self, outcome: AttemptOutcome, reason: Reason, next: Next) -> Learnt {
+        let silent = match outcome {
+            AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => true,
+            AttemptOutcome::Started | AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => {
+                false
+            }
+        };
+        let before = self.attempt().map(|attempt| attempt.outcome);
+        match self.refusal() {
+            Some(refusal) if silent => {
+                let next = next.filter(|_| !self.is_password());
+                (AttemptOutcome::Refused, refusal, next)
+            }
+            None if silent && before == Some(AttemptOutcome::Unconfirmed) => {
+                (AttemptOutcome::Unconfirmed, Reason::Confirming, next)
+            }
+            _ => (outcome, reason, next),
+        }
+    }
+
+    fn after_outage(&self, outage: Outage, failures: i32) -> Learnt {
         // A password that Jira may have counted, and that it never accepted, is not sent again.
         if self.is_password() && outage.may_have_arrived() && !self.is_proven() {
             return (AttemptOutcome::Interrupted, Reason::NotYetProven, None);
@@ -121,16 +149,10 @@ impl Facts {
         )
     }
 
-    /// A proven password whose answer was lost is asked about again at the usual time, at the
-    /// latest when the last proof grows too old: it may have been changed meanwhile, and every
-    /// answer that is lost may be a refusal that counts.
+    /// A proven password whose answer was lost is not sent again in a hurry: it may have been
+    /// changed meanwhile, and every answer that is lost may be a refusal that counts.
     fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
-        let interval = self.plan.as_ref().ok()?.periods.interval;
-        let usual = interval + splay(&self.object.uid, interval / 10);
-        let stale = self.proof_is_stale_from().map(|stale| stale - self.now);
-        let wait = stale
-            .filter(|left| *left > chrono::TimeDelta::zero())
-            .map_or(usual, |left| left.min(usual));
+        let wait = self.proof_after_silence(self.now)? - self.now;
         (self.is_password() && outage.may_have_arrived()).then_some(wait)
     }
 }

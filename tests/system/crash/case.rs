@@ -192,7 +192,11 @@ impl Case {
             if wanted(&state) {
                 return;
             }
-            self.world.advance(A_MINUTE);
+            self.world.advance(match self.scenario {
+                // A password is not sent again in a hurry.
+                Scenario::PasswordProofDue => TimeDelta::minutes(10),
+                _ => A_MINUTE,
+            });
             operator.look_again(1).await;
         }
         panic!(

@@ -1,0 +1,273 @@
+use chrono::TimeDelta;
+
+use super::*;
+use crate::api::{ConditionType, Period, Reason, TargetTemplate};
+use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
+use crate::core::schedule::{CONFIRM_AFTER, REFUSED_HEARTBEAT, next_proof};
+use crate::core::testing::{Held, REJECTED, Sent, World, accepted, at};
+
+mod identity;
+mod passwords;
+mod refusals;
+mod targets;
+
+/// The steps of the next pass, as words.
+fn steps(world: &mut World) -> String {
+    let passed = world.pass();
+    let words = passed.steps.iter().map(|step| match step {
+        Step::RecordAttempt(_) => "record".to_owned(),
+        Step::Prove => "prove".to_owned(),
+        Step::Publish(publish) => {
+            format!(
+                "publish {}",
+                passed.facts.targets[publish.index].target.name
+            )
+        }
+        Step::Retract(old) => format!("retract {}", old.name),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn target(name: &str, kind: Option<&str>) -> crate::api::Target {
+    let template = kind.map(|kind| TargetTemplate {
+        kind: Some(kind.into()),
+        ..Default::default()
+    });
+    crate::api::Target {
+        name: name.into(),
+        template,
+    }
+}
+
+/// Seconds until the regular proof of what was proven at noon.
+fn interval(world: &World) -> i64 {
+    (next_proof(at(0), TimeDelta::hours(1), &world.object.uid) - at(0)).num_seconds()
+}
+
+const OUT: Verdict = Verdict::NoVerdict(Outage::Timeout);
+
+type Change = fn(&mut World);
+
+/// What is done after each change of a credential at rest, and that it is done once.
+fn check(table: &[(&str, Change, &str)]) {
+    for (name, change, expected) in table {
+        let mut world = World::token().at_rest().with(change);
+        assert_eq!(steps(&mut world), *expected, "{name}");
+        assert_eq!(steps(&mut world), "", "{name}: a second time");
+    }
+}
+
+#[test]
+fn only_what_the_user_has_changed_is_done() {
+    check(&[
+        ("nothing", |_| {}, ""),
+        (
+            "labels of the source",
+            |world| world.source_version += 1,
+            "",
+        ),
+        (
+            "the token",
+            |world| {
+                world.jira.insert("next", accepted("anna"));
+                world.store("next");
+            },
+            "prove, publish bot",
+        ),
+        (
+            "a token that is refused",
+            |world| world.store("bad"),
+            "prove",
+        ),
+        (
+            "warnBefore",
+            |world| {
+                world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
+            },
+            "",
+        ),
+        (
+            "maxAge",
+            |world| world.edit(|spec| spec.rotation.max_age = Some(Period::new("90d"))),
+            "",
+        ),
+        (
+            "expiresAt",
+            |world| {
+                world.edit(|spec| {
+                    spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(9_000_000));
+                });
+            },
+            "publish bot",
+        ),
+        (
+            "the type of the target",
+            |world| {
+                world.edit(|spec| {
+                    spec.targets = vec![target("bot", Some("kubernetes.io/basic-auth"))];
+                });
+            },
+            "publish bot",
+        ),
+        (
+            "one more target",
+            |world| {
+                world.edit(|spec| {
+                    spec.targets = vec![target("bot", None), target("more", None)];
+                });
+            },
+            "publish more",
+        ),
+        (
+            "the name of the target",
+            |world| {
+                world.edit(|spec| {
+                    spec.targets = vec![target("new", None)];
+                });
+            },
+            "publish new, retract bot",
+        ),
+        (
+            "the account",
+            |world| {
+                world.edit(|spec| {
+                    spec.validation.account_id = Some("berta".into());
+                });
+            },
+            "prove",
+        ),
+        (
+            "the account, to the proven one",
+            |world| {
+                world.edit(|spec| {
+                    spec.validation.account_id = Some("anna".into());
+                });
+            },
+            "",
+        ),
+        (
+            "the site",
+            |world| {
+                world.edit(|spec| spec.site = "https://other.atlassian.net".into());
+            },
+            "prove, publish bot",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_due_or_has_drifted_is_done_unless_something_forbids_it() {
+    check(&[
+        (
+            "an edited target",
+            |world| world.tamper("bot"),
+            "publish bot",
+        ),
+        (
+            "a deleted target",
+            |world| world.secrets.clear(),
+            "publish bot",
+        ),
+        (
+            "a person asks",
+            |world| world.object.renew = Some("now".into()),
+            "prove",
+        ),
+        (
+            "the interval, nearly",
+            |world| world.wait(interval(world) - 1),
+            "",
+        ),
+        ("the interval", |world| world.wait(interval(world)), "prove"),
+        (
+            "the site is cooling",
+            |world| {
+                world.wait(interval(world));
+                world.cooling_until = Some(world.now + TimeDelta::seconds(9));
+            },
+            "",
+        ),
+        (
+            "suspended",
+            |world| {
+                world.edit(|spec| spec.suspend = true);
+                world.secrets.clear();
+                world.wait(interval(world));
+            },
+            "",
+        ),
+        (
+            "deleted",
+            |world| {
+                world.object.deleting = true;
+                world.secrets.clear();
+                world.wait(interval(world));
+            },
+            "",
+        ),
+        (
+            "the site is no longer allowed",
+            |world| {
+                world.host_allowed = false;
+                world.secrets.clear();
+                world.wait(interval(world));
+            },
+            "",
+        ),
+        (
+            "the source is gone",
+            |world| {
+                world.source = Held::Nothing;
+                world.secrets.clear();
+                world.wait(interval(world));
+            },
+            "",
+        ),
+        (
+            "the source is no credential",
+            |world| {
+                world.source = Held::Garbage;
+                world.source_version += 1;
+                world.secrets.clear();
+                world.wait(interval(world));
+            },
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn a_new_credential_is_proven_then_published() {
+    assert_eq!(steps(&mut World::token()), "prove, publish bot");
+    assert_eq!(steps(&mut World::password()), "record, prove, publish bot");
+}
+
+#[test]
+fn a_credential_at_rest_is_not_even_read() {
+    let mut world = World::token().at_rest();
+    world.pass();
+    assert_eq!(world.effects, crate::core::testing::Effects::default());
+}
+
+#[test]
+fn the_annotation_of_a_new_object_counts_as_handled_and_each_value_counts_once() {
+    let mut world = World::token()
+        .with(|world| world.object.renew = Some("old".into()))
+        .at_rest();
+    assert_eq!(steps(&mut world), "");
+    world.object.renew = Some("new".into());
+    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "");
+    world.object.renew = None;
+    assert_eq!(steps(&mut world), "");
+}
+
+#[test]
+fn a_request_during_a_cool_down_is_kept_for_its_end() {
+    let mut world = World::token().at_rest();
+    world.object.renew = Some("now".into());
+    world.cooling_until = Some(at(30));
+    assert_eq!(steps(&mut world), "");
+    world.wait(30);
+    assert_eq!(steps(&mut world), "prove");
+}

@@ -1,0 +1,156 @@
+//! What is written, and what is left alone.
+
+use super::*;
+
+#[test]
+fn what_somebody_else_holds_is_not_written() {
+    type Change = fn(&mut World);
+    let foreign = |world: &mut World, holder| {
+        let standing = crate::core::testing::Standing {
+            uid: "theirs".into(),
+            version: 7,
+            holder: Some(holder),
+            contents: None,
+        };
+        world.secrets.insert("bot".into(), standing);
+    };
+    for (holder, reason) in [
+        (Holder::Stranger, "False TargetForeign"),
+        (Holder::Credential("other".into()), "False TargetConflict"),
+    ] {
+        let table: [(&str, Change, &str); 4] = [
+            ("nothing", |_| {}, ""),
+            (
+                "the spec",
+                |world| {
+                    world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
+                },
+                "publish bot",
+            ),
+            (
+                "their labels",
+                |world| {
+                    world.secrets.get_mut("bot").unwrap().version += 1;
+                },
+                "publish bot",
+            ),
+            ("they leave", |world| world.secrets.clear(), "publish bot"),
+        ];
+        for (name, change, expected) in table {
+            let mut world = World::token();
+            foreign(&mut world, holder.clone());
+            assert_eq!(steps(&mut world), "prove, publish bot", "one look");
+            assert_eq!(world.status_of(ConditionType::Ready), reason);
+            change(&mut world);
+            let before = world.secrets.clone();
+            assert_eq!(steps(&mut world), expected, "{name}");
+            if !before.is_empty() {
+                assert_eq!(world.secrets, before, "{name}: it is left alone");
+                assert_eq!(world.status_of(ConditionType::Ready), reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_older_claim_yields_only_to_a_target_that_is_held() {
+    let mut world = World::token().with(|world| {
+        world.claims.insert("bot");
+    });
+    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(
+        world.status_of(ConditionType::Ready),
+        "False TargetConflict"
+    );
+    world.claims.clear();
+    assert_eq!(steps(&mut world), "publish bot");
+    world.claims.insert("bot");
+    world.tamper("bot");
+    assert_eq!(steps(&mut world), "publish bot", "who holds it keeps it");
+    world.secrets.clear();
+    assert_eq!(
+        steps(&mut world),
+        "",
+        "between two that hold nothing, the older"
+    );
+}
+
+#[test]
+fn a_target_of_which_nothing_is_known_is_written_as_it_is_recorded() {
+    let mut facts = World::token().at_rest().observe();
+    facts.targets[0].state = TargetState::Unknown;
+    facts.source = Source::Read {
+        fingerprint: facts.fingerprint().unwrap(),
+        versions: facts.status.sources.clone(),
+    };
+    let Some(Step::Publish(publish)) = decide(&facts) else {
+        panic!("{facts:?}")
+    };
+    assert_eq!(publish.holds, Some(facts.status.targets[0].uid.clone()));
+    facts.status.targets[0].hash = None;
+    let Some(Step::Publish(publish)) = decide(&facts) else {
+        panic!("{facts:?}")
+    };
+    assert_eq!(
+        publish.holds, None,
+        "what we do not hold is created or not at all"
+    );
+}
+
+#[test]
+fn a_refused_write_is_tried_once_in_a_pass() {
+    let mut world = World::token().with(|world| {
+        world.refuses.insert("bot");
+    });
+    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(world.status_of(ConditionType::Ready), "False WriteRefused");
+    world.refuses.clear();
+    assert_eq!(steps(&mut world), "publish bot");
+}
+
+#[test]
+fn old_targets_go_only_when_all_new_ones_are_there() {
+    let mut world = World::token().at_rest();
+    world.edit(|spec| spec.targets = vec![target("one", None), target("two", None)]);
+    world.refuses.insert("two");
+    assert_eq!(steps(&mut world), "publish one, publish two");
+    assert!(world.secrets.contains_key("bot"), "pods may still mount it");
+    world.refuses.clear();
+    assert_eq!(steps(&mut world), "publish two, retract bot");
+    assert_eq!(world.secrets.keys().collect::<Vec<_>>(), ["one", "two"]);
+}
+
+#[test]
+fn nothing_is_published_that_was_refused_or_is_in_doubt() {
+    type Change = fn(&mut World);
+    let table: [(&str, Change); 4] = [
+        ("refused", |world| world.store("bad")),
+        ("unconfirmed", |world| {
+            world.jira.clear();
+            world.object.renew = Some("now".into());
+        }),
+        ("of another account", |world| {
+            world.edit(|spec| spec.validation.account_id = Some("berta".into()));
+            world.cooling_until = Some(at(30));
+        }),
+        ("unproven", |world| {
+            world.store("second");
+            world.outage = Some(OUT);
+        }),
+    ];
+    for (name, change) in table {
+        let mut world = World::token().at_rest().with(change);
+        world.pass();
+        for target in ["deleted", "edited"] {
+            let mut world = world.clone();
+            if target == "deleted" {
+                world.secrets.clear();
+            } else {
+                world.tamper("bot");
+            }
+            let before = world.secrets.clone();
+            world.pass();
+            assert_eq!(world.secrets, before, "{name}, {target}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a step does to the model.
+
+use super::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
+use crate::api::{Attempt, JiraCredentialStatus, TargetVersion};
+use crate::core::decide::{Answer, Publish, Step};
+use crate::core::facts::{Facts, Peer, Source};
+use crate::core::judge::{Cause, Judgement};
+
+impl World {
+    pub(super) fn act(&mut self, step: Step, facts: &Facts) -> Result<Answer, Cut> {
+        match step {
+            Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts),
+            Step::Prove => self.prove(facts),
+            Step::Publish(publish) => self.publish(&publish, facts),
+            Step::Retract(old) => {
+                let ours =
+                    |standing: &Standing| standing.uid == old.uid && standing.holder.is_none();
+                if self.secrets.get(&old.name).is_some_and(ours) {
+                    self.secrets.remove(&old.name);
+                    self.target_written()?;
+                }
+                Ok(Answer::Retracted(old.name))
+            }
+        }
+    }
+
+    fn record_attempt(&mut self, attempt: Attempt, facts: &Facts) -> Result<Answer, Cut> {
+        let asked = facts.renew_requested();
+        match self.passwords.get(&attempt.fingerprint) {
+            Some(sent) if sent.uid != ME && (sent.what == Peer::InFlight || !asked) => {
+                return Ok(Answer::AttemptNotOurs(sent.what));
+            }
+            Some(Sent {
+                what: what @ Peer::Refused(_),
+                ..
+            }) if !asked => {
+                return Ok(Answer::AttemptNotOurs(*what));
+            }
+            Some(_) | None => {}
+        }
+        let sent = Sent {
+            uid: ME,
+            what: Peer::InFlight,
+        };
+        self.passwords.insert(attempt.fingerprint.clone(), sent);
+        self.write_status(facts.with_attempt(attempt.clone()))?;
+        Ok(Answer::AttemptRecorded(attempt))
+    }
+
+    fn prove(&mut self, facts: &Facts) -> Result<Answer, Cut> {
+        let (Held::Secret(secret), Source::Read { fingerprint, .. }) =
+            (&self.source, &facts.source)
+        else {
+            panic!("a proof of what was not read: {facts:?}")
+        };
+        let print = fingerprint.as_str().to_owned();
+        let known = self.jira.get(secret).cloned().unwrap_or(REJECTED);
+        let verdict = self.outage.clone().unwrap_or(known);
+        self.effects.calls.push(print.clone());
+        self.effect()?;
+        let judgement = facts.judge(&verdict);
+        let told = match &judgement {
+            Judgement::Accepted(account) => Some(Told::Accepted(account.id.clone())),
+            Judgement::Refused(_) | Judgement::Unconfirmed(_) => Some(Told::Refused),
+            Judgement::NoVerdict(_) | Judgement::NotAllowed(_) => None,
+        };
+        if let Some(told) = told {
+            self.told.0.insert(print.clone(), told);
+        }
+        if facts.is_password() {
+            let what = match judgement {
+                Judgement::Refused(cause @ Cause::Jira(_)) => Some(Peer::Refused(cause.reason())),
+                Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
+                    Some(Peer::Interrupted)
+                }
+                _ => None,
+            };
+            self.passwords.remove(&print);
+            if let Some(what) = what {
+                self.passwords.insert(print, Sent { uid: ME, what });
+            }
+        }
+        Ok(Answer::Proved(verdict))
+    }
+
+    fn publish(&mut self, publish: &Publish, facts: &Facts) -> Result<Answer, Cut> {
+        let Source::Read { fingerprint, .. } = &facts.source else {
+            panic!("something is published that was not read: {facts:?}")
+        };
+        let print = fingerprint.as_str().to_owned();
+        let told = self.told.0.get(&print);
+        let expected = Told::Accepted(facts.pinned_account().unwrap_or_default().to_owned());
+        assert_eq!(
+            told,
+            Some(&expected),
+            "refused or unproven, yet published: {facts:#?}"
+        );
+        let refused = matches!(self.peer(facts), Peer::Refused(_));
+        assert!(!refused, "refused for another, yet published: {facts:#?}");
+        let name = facts.targets[publish.index].target.name.clone();
+        let older = facts.targets[publish.index].older_claim.is_some();
+        if self.refuses.contains(name.as_str()) {
+            self.effects.refused_writes += 1;
+            self.effect()?;
+            return Ok(Answer::WriteRefused(publish.index, "quota".into()));
+        }
+        self.versions += 1;
+        let versions = self.versions;
+        let version = |standing: &Standing, hash| TargetVersion {
+            name: name.clone(),
+            uid: standing.uid.clone(),
+            resource_version: standing.version.to_string(),
+            hash,
+        };
+        let standing = self.secrets.entry(name.clone()).or_insert_with(|| {
+            assert!(!older, "an older credential names it: {facts:#?}");
+            let uid = format!("uid-{versions}");
+            Standing {
+                uid,
+                version: 0,
+                holder: None,
+                contents: None,
+            }
+        });
+        if let Some(holder) = standing.holder.clone() {
+            let seen = version(standing, None);
+            return Ok(Answer::Held(publish.index, holder, seen));
+        }
+        standing.version = versions;
+        standing.contents = Some((print, publish.digest.clone()));
+        let written = version(standing, Some(publish.digest.clone()));
+        self.target_written()?;
+        Ok(Answer::Written(publish.index, written))
+    }
+
+    pub(super) fn write_status(&mut self, status: JiraCredentialStatus) -> Result<(), Cut> {
+        self.status = status;
+        self.effects.status_writes += 1;
+        self.told.1 = self.told.0.clone();
+        self.effect()
+    }
+
+    fn target_written(&mut self) -> Result<(), Cut> {
+        self.effects.target_writes += 1;
+        self.effect()
+    }
+
+    fn effect(&mut self) -> Result<(), Cut> {
+        match self.cut_after.as_mut() {
+            Some(0) => Err(Cut),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
