@@ -5,6 +5,7 @@ mod examples;
 mod rotation;
 mod story;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 
 use control_plane::{ControlPlane, binaries::KUBERNETES_VERSION};
@@ -37,9 +38,12 @@ struct Demo<'a> {
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let ui = Ui::new();
     ui.line("jira-credential-operator: a real API server, simulated Jira sites, the real operator");
+    // While everything is kept, Ctrl-C is what is waited for.
+    let keeping = Cell::new(false);
+    let interrupted = async { while tokio::signal::ctrl_c().await.is_ok() && keeping.get() {} };
     let shown = tokio::select! {
-        shown = show(&ui, options.keep) => shown,
-        _ = tokio::signal::ctrl_c() => fail("interrupted"),
+        shown = show(&ui, options.keep, &keeping) => shown,
+        () = interrupted => fail("interrupted"),
     };
     match shown {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -50,7 +54,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     }
 }
 
-async fn show(ui: &Ui, keep: bool) -> Outcome {
+async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
     // Says itself what it builds, the first time.
     stage::binaries().await?;
     let plane = ui.step("Start a control plane", start_plane(ui)).await?;
@@ -108,6 +112,7 @@ async fn show(ui: &Ui, keep: bool) -> Outcome {
             ui.error(&failure.to_string());
         }
         demo.keep(&plane, &log);
+        keeping.set(true);
         tokio::signal::ctrl_c().await?;
         ui.line("\nStopping.");
     }

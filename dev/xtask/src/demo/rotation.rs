@@ -63,7 +63,8 @@ impl Demo<'_> {
         ))
     }
 
-    pub(crate) async fn healed(&self, revoked: &Revoked) -> Outcome<((), String)> {
+    /// Returns the id of the new token.
+    pub(crate) async fn healed(&self, revoked: &Revoked) -> Outcome<(String, String)> {
         let token = self.jira.cloud.api_token("bot@acme.example");
         self.ui
             .say("A person creates a new token and stores it where the old one was:");
@@ -94,6 +95,9 @@ impl Demo<'_> {
             })
             .await?;
         self.cluster.kubectl(&wait).await?;
-        Ok(((), "Ready again, the Secret holds the new token".to_owned()))
+        Ok((
+            token.id().to_owned(),
+            "Ready again, the Secret holds the new token".to_owned(),
+        ))
     }
 }

@@ -52,8 +52,10 @@ impl Demo<'_> {
             .await?;
         ui.step("The refusal is confirmed", self.confirmed(&revoked))
             .await?;
-        ui.step("A new token heals it", self.healed(&revoked))
+        let token = ui
+            .step("A new token heals it", self.healed(&revoked))
             .await?;
+        self.cluster.uses(REVOKED, &token);
         ui.step(
             "Deleting a credential takes its Secret along",
             self.collected(),
