@@ -56,3 +56,31 @@ fn the_reference_lists_every_flag() {
         assert!(REFERENCE.contains(&row), "docs/reference.md lacks {row}");
     }
 }
+
+#[test]
+fn contributing_lists_every_mutant_and_no_other() {
+    let text = include_str!("../CONTRIBUTING.md");
+    let listed: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | `").nth(1))
+        .filter_map(|cell| cell.split('`').next())
+        .filter(|name| name.as_bytes().first().is_some_and(u8::is_ascii_digit))
+        .map(str::to_owned)
+        .collect();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/dev/mutants");
+    let found: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.strip_suffix(".patch").map(str::to_owned)
+        })
+        .collect();
+    for invariant in 3..=10 {
+        let prefix = format!("{invariant:02}-");
+        assert!(
+            found.iter().any(|name| name.starts_with(&prefix)),
+            "none for {invariant}"
+        );
+    }
+    assert_eq!(listed, found);
+}

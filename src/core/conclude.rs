@@ -38,6 +38,9 @@ pub struct Notice {
 /// A write that the API server refused is tried again after this time.
 const REFUSED_WRITE: TimeDelta = TimeDelta::minutes(5);
 
+/// Nobody tells when a `ConfigMap` changes: one that was no help is read again after this time.
+const UNWATCHED: TimeDelta = TimeDelta::minutes(1);
+
 /// Another credential is sending the same password: its answer will be there soon.
 const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 
@@ -241,6 +244,11 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         }
     }
     times.extend(facts.proof_is_stale_from());
+    if let Source::Unusable(problem) = &facts.source
+        && problem.is_unwatched()
+    {
+        times.push(later(facts.now, UNWATCHED));
+    }
     let future = times.into_iter().filter(|time| *time > facts.now).min();
     let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
     wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)

@@ -51,6 +51,10 @@ pub enum Answer {
     Retracted(String),
 }
 
+/// A status holds 32 targets, and a spec 8. Without this bound a target that somebody else holds,
+/// beside others that are renamed again and again, would make the status unwritable.
+const MOST_SURPLUS: usize = 24;
+
 /// Names the next step; `None` when nothing is left to do in this pass. The first check that
 /// applies decides.
 pub fn decide(facts: &Facts) -> Option<Step> {
@@ -74,13 +78,15 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 4. What the spec no longer names goes last, so that pods find the new before the old goes.
-    if facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        let surplus = facts
-            .surplus
-            .iter()
-            .find(|old| !facts.happened.retracted.contains(&old.name));
-        return surplus.cloned().map(Step::Retract);
+    // 4. What the spec no longer names goes last, so that pods find the new before the old goes;
+    //    but a status holds only so many.
+    let mut surplus = facts
+        .surplus
+        .iter()
+        .filter(|old| !facts.happened.retracted.contains(&old.name));
+    let crowded = surplus.clone().count() > MOST_SURPLUS;
+    if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
+        return surplus.next().cloned().map(Step::Retract);
     }
     None
 }
@@ -157,7 +163,9 @@ fn due_by_record(facts: &Facts) -> Proof {
                 Proof::Due
             }
             // The change may be the remedy, such as another CA.
-            AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
+            AttemptOutcome::NoVerdict if facts.spec_changed() || facts.source_edited() => {
+                Proof::Due
+            }
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }

@@ -168,6 +168,16 @@ impl Facts {
         self.status.observed_generation != self.object.generation
     }
 
+    /// Whether a Secret that the credential is read from has changed since it was read last.
+    pub fn source_edited(&self) -> bool {
+        match &self.source {
+            Source::Read { versions, .. } => {
+                !self.status.sources.is_empty() && *versions != self.status.sources
+            }
+            Source::Unchanged | Source::Unusable(_) => false,
+        }
+    }
+
     /// Whether a person asks for a proof now. The value that a new object brings along was
     /// meant for an earlier one.
     pub fn renew_requested(&self) -> bool {

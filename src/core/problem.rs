@@ -155,6 +155,16 @@ pub enum Flaw {
 }
 
 impl SourceProblem {
+    /// Whether the remedy can come without a word to us: only Secrets are watched.
+    pub fn is_unwatched(&self) -> bool {
+        match self {
+            SourceProblem::Missing { kind, .. }
+            | SourceProblem::KeyMissing { kind, .. }
+            | SourceProblem::Malformed { kind, .. } => *kind == "ConfigMap",
+            SourceProblem::IsTarget { .. } | SourceProblem::ForbiddenType { .. } => false,
+        }
+    }
+
     /// The reason to report.
     pub fn reason(&self) -> Reason {
         match self {

@@ -1,6 +1,8 @@
 //! Logs. The level is ours alone: libraries below us print headers and frames at their finest
 //! levels, and a credential travels in them.
 
+use std::io::IsTerminal;
+
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -30,7 +32,10 @@ pub fn filter(level: Level) -> Targets {
 /// Sends the logs of this process to standard error.
 pub fn start(format: LogFormat, level: Level) {
     let layer = match format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)

@@ -224,6 +224,23 @@ async fn a_proven_password_whose_answer_was_lost_stays_ready_and_is_asked_at_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proven_password_whose_process_died_is_asked_at_the_usual_time() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (hang, wait) = proven_and_due(&world, Fault::HangAfter).await;
+    operator.poke();
+    hang.reached(1).await;
+    operator.crash();
+    let operator = world.operator().await;
+    world.is_in_no_hurry(&operator).await;
+    world.advance(wait - TimeDelta::minutes(45));
+    operator.look_again(1).await;
+    assert_eq!(world.calls(), 3);
+    world.wait_ready("bot").await;
+    world.until_told("bot", "Proven").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
     let world = World::new().await;
     let operator = world

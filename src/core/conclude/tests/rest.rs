@@ -1,6 +1,7 @@
 //! What is told of a world in which nothing goes on.
 
 use super::*;
+use crate::core::problem::SourceProblem;
 
 /// Worlds in which nothing goes on, by name.
 fn worlds_at_rest() -> Vec<(&'static str, World)> {
@@ -266,5 +267,22 @@ fn the_next_pass_comes_when_something_can_be_due() {
             wake = world.pass().conclusion.wake;
         }
         assert!(fits(wake), "{name}: {wake}");
+    }
+}
+
+#[test]
+fn what_nobody_tells_of_is_looked_for() {
+    let mut world = World::token().at_rest();
+    for (kind, seconds) in [("ConfigMap", 60), ("Secret", 12 * 3600)] {
+        let mut facts = world.observe();
+        let name = "ca".to_owned();
+        facts.source = Source::Unusable(SourceProblem::Missing { kind, name });
+        facts.status.last_validated_time = None;
+        let recorded = facts.status.clone();
+        assert_eq!(
+            conclude(&facts, &recorded).wake.num_seconds(),
+            seconds,
+            "{kind}"
+        );
     }
 }

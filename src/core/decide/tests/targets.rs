@@ -154,3 +154,22 @@ fn nothing_is_published_that_was_refused_or_is_in_doubt() {
         }
     }
 }
+
+#[test]
+fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() {
+    let mut world = World::token().at_rest();
+    let mut facts = world.observe();
+    let old = |number: usize| TargetVersion {
+        name: format!("old-{number}"),
+        uid: format!("uid-{number}"),
+        resource_version: "1".into(),
+        hash: Some("hash".into()),
+    };
+    facts.targets[0].state = TargetState::Held(Holder::Stranger, old(99));
+    facts.surplus = (0..24).map(old).collect();
+    assert_eq!(decide(&facts), None, "pods may still mount the old ones");
+    facts.surplus.push(old(24));
+    assert_eq!(decide(&facts), Some(Step::Retract(old(0))));
+    let facts = facts.absorb(Answer::Retracted("old-0".into()));
+    assert_eq!(decide(&facts), None);
+}
