@@ -26,6 +26,20 @@ pub enum ClusterError {
     Unavailable(String),
 }
 
+impl ClusterError {
+    /// Whether the request is refused for as long as nothing changes.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::NotFound
+            | Self::Conflict
+            | Self::AlreadyExists
+            | Self::TimedOut
+            | Self::Unavailable(_) => false,
+        }
+    }
+}
+
 impl From<kube::Error> for ClusterError {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = &error else {

@@ -244,7 +244,7 @@ fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fing
     ])
 }
 
-/// Every Secret that a credential refers to, sources and targets, and targets of earlier specs.
+/// Every Secret that a credential refers to, sources and targets.
 pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
     let targets = publication::targets(&object.spec, &object.name_any());

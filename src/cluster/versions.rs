@@ -147,6 +147,11 @@ impl VersionIndex {
             })
             .collect();
         for key in new.iter().filter(|key| !old.contains(key)) {
+            // A list under way may have shown the Secret when nobody asked for it.
+            let unknown = !inner.secrets.contains_key(key);
+            if let Some(seen) = inner.seen.as_mut().filter(|_| unknown) {
+                seen.insert(key.clone());
+            }
             let entry = inner.secrets.entry(key.clone()).or_insert_with(|| Entry {
                 known: Known::Unknown,
                 gone: None,
@@ -371,6 +376,26 @@ mod tests {
             learn("b");
             assert_eq!(index.look("team", "target"), version("b"));
             assert_eq!(index.gone(&secret, "b"), std::slice::from_ref(&user));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_a_list_showed_before_anybody_asked_for_it_is_not_taken_for_absent() {
+        let index = VersionIndex::default();
+        let known = Known::Present {
+            uid: "uid".into(),
+            resource_version: "1".into(),
+        };
+        for read_meanwhile in [false, true] {
+            index.list_begins();
+            index.shown(Key::new("team", "late"), "uid".into(), "1".into());
+            index.refer(&Key::new("team", "bot"), &["late"]);
+            if read_meanwhile {
+                index.learn_from_read("team", "late", known.clone());
+            }
+            index.list_ends();
+            assert_ne!(index.look("team", "late"), Known::Absent);
+            index.refer(&Key::new("team", "bot"), &[]);
         }
     }
 }

@@ -35,9 +35,11 @@ impl Operator {
         current: &mut JiraCredential,
     ) -> Result<Answer, ClusterError> {
         let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
-        if let Err(peer) = self.passwords.claim(print, uid, facts.renew_requested()) {
-            return Ok(Answer::AttemptNotOurs(peer));
-        }
+        let asked = facts.renew_requested();
+        let refused = match self.passwords.claim(print, uid, asked) {
+            Ok(refused) => refused,
+            Err(peer) => return Ok(Answer::AttemptNotOurs(peer)),
+        };
         let status = facts.with_attempt(attempt.clone());
         match self.cluster.write_status(current, &status).await {
             Ok(written) => {
@@ -46,7 +48,8 @@ impl Operator {
                 Ok(Answer::AttemptRecorded(attempt))
             }
             Err(error) => {
-                self.passwords.settle(print, uid, Settled::NotSent);
+                let settled = refused.map_or(Settled::NotSent, Settled::Refused);
+                self.passwords.settle(print, uid, settled);
                 Err(error)
             }
         }
@@ -85,8 +88,8 @@ impl Operator {
             Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
                 Settled::Interrupted
             }
-            Judgement::Accepted(_)
-            | Judgement::Refused(_)
+            Judgement::Accepted(_) => Settled::Accepted,
+            Judgement::Refused(_)
             | Judgement::Unconfirmed(_)
             | Judgement::NoVerdict(_)
             | Judgement::NotAllowed(_) => Settled::Free,

@@ -33,6 +33,9 @@ use passwords::Passwords;
 /// How long a pass waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long a pass waits that the API server refused a right: only an administrator can help.
+const REFUSED: Duration = Duration::from_secs(300);
+
 /// No request to the API server takes longer, its retries included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
@@ -260,5 +263,6 @@ fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Act
     let spread = splay(&uid, chrono::TimeDelta::seconds(5))
         .to_std()
         .unwrap_or_default();
-    Action::requeue(RETRY + spread)
+    let wait = if error.is_refusal() { REFUSED } else { RETRY };
+    Action::requeue(wait + spread)
 }

@@ -73,9 +73,9 @@ impl Operator {
                 .await
             {
                 Ok(answer) => facts = facts.absorb(answer),
-                // What Jira said is written down before anything is begun anew: a password must
-                // not be asked about twice, nor a refusal be forgotten.
-                Err(error) if facts.happened.judgement.is_some() => {
+                // What has happened is written down before anything is begun anew: a password must
+                // not be asked about twice, a refusal not be forgotten, nor a Secret that we made.
+                Err(error) if facts.has_effects() || error.is_refusal() => {
                     failure = Some(error);
                     break;
                 }
@@ -121,7 +121,7 @@ impl Operator {
             .and_then(|status| status.attempt.as_ref());
         let unsent = attempt.is_some_and(|attempt| {
             attempt.outcome == AttemptOutcome::Started
-                && self.passwords.was_not_sent(&attempt.fingerprint, uid)
+                && self.passwords.did_no_harm(&attempt.fingerprint, uid)
         });
         if !unsent {
             return Cow::Borrowed(object);
@@ -165,7 +165,7 @@ impl Operator {
         } else {
             1
         };
-        let mut failures = 0;
+        let (mut failures, mut conflicts) = (0, 0);
         loop {
             match self
                 .cluster
@@ -192,6 +192,10 @@ impl Operator {
                                 && fresh.status.clone().unwrap_or_default() == stored =>
                         {
                             current = fresh;
+                            conflicts += 1;
+                            if conflicts >= MOST_ROUNDS {
+                                return Err(ClusterError::Conflict);
+                            }
                         }
                         Some(_) => return Ok(Round::Outdated),
                         None => return Ok(wake),

@@ -24,6 +24,8 @@ struct Sent {
 enum What {
     /// Kept, because a status on its way through the watch may still say that it was started.
     Answered,
+    /// Kept for the case that the status could not be written.
+    Accepted,
     NotSent,
     InFlight,
     Interrupted,
@@ -44,7 +46,13 @@ impl Passwords {
     }
 
     /// Claims the right to send a password. `asked`: a person wants it tried whatever is known.
-    pub(super) fn claim(&self, fingerprint: &str, me: &str, asked: bool) -> Result<(), Peer> {
+    /// Returns the refusal that is set aside, to be restored if nothing is sent after all.
+    pub(super) fn claim(
+        &self,
+        fingerprint: &str,
+        me: &str,
+        asked: bool,
+    ) -> Result<Option<Reason>, Peer> {
         let mut all = self.lock();
         match all.get(fingerprint) {
             Some(Sent {
@@ -52,7 +60,7 @@ impl Passwords {
                 what: What::InFlight,
             }) if uid != me => return Err(Peer::InFlight),
             Some(Sent {
-                what: What::Answered | What::NotSent,
+                what: What::Answered | What::Accepted | What::NotSent,
                 ..
             }) => {}
             Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
@@ -64,14 +72,17 @@ impl Passwords {
             }
             Some(_) | None => {}
         }
-        all.insert(
-            fingerprint.to_owned(),
-            Sent {
-                uid: me.to_owned(),
-                what: What::InFlight,
-            },
-        );
-        Ok(())
+        let ours = Sent {
+            uid: me.to_owned(),
+            what: What::InFlight,
+        };
+        match all.insert(fingerprint.to_owned(), ours) {
+            Some(Sent {
+                what: What::Refused(reason),
+                ..
+            }) => Ok(Some(reason)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// Tells what became of a password that was sent.
@@ -79,6 +90,7 @@ impl Passwords {
         let mut all = self.lock();
         let what = match outcome {
             Settled::Free => What::Answered,
+            Settled::Accepted => What::Accepted,
             Settled::NotSent => What::NotSent,
             Settled::Interrupted => What::Interrupted,
             Settled::Refused(reason) => What::Refused(reason),
@@ -92,11 +104,13 @@ impl Passwords {
         );
     }
 
-    /// Whether this process knows that an attempt which stands in the status was never made.
-    pub(super) fn was_not_sent(&self, fingerprint: &str, me: &str) -> bool {
+    /// Whether this process knows that an attempt which stands in the status without an answer
+    /// was never made, or was accepted.
+    pub(super) fn did_no_harm(&self, fingerprint: &str, me: &str) -> bool {
         let all = self.lock();
         let sent = all.get(fingerprint);
-        sent.is_some_and(|sent| sent.uid == me && matches!(sent.what, What::NotSent))
+        let harmless = |what| matches!(what, What::NotSent | What::Accepted);
+        sent.is_some_and(|sent| sent.uid == me && harmless(sent.what))
     }
 
     /// Takes in what a credential tells of its last attempt: it outlives the process.
@@ -157,7 +171,9 @@ fn is_password(object: &JiraCredential) -> bool {
 /// What became of a password that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Settled {
-    /// Accepted, or not looked at: it may be sent again.
+    /// Accepted.
+    Accepted,
+    /// Not looked at: it may be sent again.
     Free,
     /// It was recorded, or may have been, and never sent.
     NotSent,
@@ -170,7 +186,7 @@ pub(super) enum Settled {
 impl What {
     fn as_peer(self) -> Peer {
         match self {
-            What::Answered | What::NotSent => Peer::Silent,
+            What::Answered | What::Accepted | What::NotSent => Peer::Silent,
             What::InFlight => Peer::InFlight,
             What::Interrupted => Peer::Interrupted,
             What::Refused(reason) => Peer::Refused(reason),
@@ -187,7 +203,7 @@ mod tests {
         let passwords = Passwords::default();
         let print = Fingerprint::recorded("k0000:0");
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
-        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(None));
         assert_eq!(
             passwords.claim(print.as_str(), "b", true),
             Err(Peer::InFlight)
@@ -198,7 +214,10 @@ mod tests {
         assert_eq!(passwords.look(&print, "a"), refused);
         assert_eq!(passwords.look(&print, "b"), refused);
         assert_eq!(passwords.claim(print.as_str(), "a", false), Err(refused));
-        assert_eq!(passwords.claim(print.as_str(), "b", true), Ok(()));
+        assert_eq!(
+            passwords.claim(print.as_str(), "b", true),
+            Ok(Some(Reason::Rejected))
+        );
         passwords.settle(print.as_str(), "b", Settled::Free);
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
     }
@@ -217,14 +236,14 @@ mod tests {
     fn an_attempt_that_the_watch_shows_after_its_answer_is_no_news() {
         let passwords = Passwords::default();
         let print = Fingerprint::recorded("k0000:0");
-        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(None));
         passwords.settle(print.as_str(), "a", Settled::Free);
         passwords.note(&credential(&serde_json::json!({"attempt": {
             "failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
             "fingerprint": print.as_str(), "outcome": "Started",
         }})));
         assert_eq!(passwords.look(&print, "b"), Peer::Silent);
-        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(()));
+        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(None));
     }
 
     #[test]

@@ -45,7 +45,7 @@ const UNWATCHED: TimeDelta = TimeDelta::minutes(1);
 const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 
 /// A person may have another credential with the same password tried again.
-const PEER_SETTLES: TimeDelta = TimeDelta::seconds(60);
+const PEER_SETTLES: TimeDelta = TimeDelta::minutes(10);
 
 /// Concludes a pass in which no step is left. `recorded` is the status as it stood when the pass
 /// began.
@@ -240,6 +240,8 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         match facts.peer {
             Peer::Silent => {}
             Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),
+            // The refusal is our own.
+            Peer::Refused(_) if facts.refusal().is_some() => {}
             Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
         }
     }

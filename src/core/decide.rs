@@ -163,9 +163,8 @@ fn due_by_record(facts: &Facts) -> Proof {
                 Proof::Due
             }
             // The change may be the remedy, such as another CA.
-            AttemptOutcome::NoVerdict if facts.spec_changed() || facts.source_edited() => {
-                Proof::Due
-            }
+            AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
+            AttemptOutcome::NoVerdict if facts.authorities_edited() && !counts(facts) => Proof::Due,
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }
@@ -175,6 +174,11 @@ fn due_by_record(facts: &Facts) -> Proof {
         }
         None => Proof::Due,
     }
+}
+
+/// Whether an answer that was lost may have been a refusal that Jira counts.
+fn counts(facts: &Facts) -> bool {
+    facts.is_password() && facts.is_proven()
 }
 
 /// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and

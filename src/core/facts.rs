@@ -168,14 +168,29 @@ impl Facts {
         self.status.observed_generation != self.object.generation
     }
 
-    /// Whether a Secret that the credential is read from has changed since it was read last.
-    pub fn source_edited(&self) -> bool {
-        match &self.source {
-            Source::Read { versions, .. } => {
-                !self.status.sources.is_empty() && *versions != self.status.sources
-            }
-            Source::Unchanged | Source::Unusable(_) => false,
-        }
+    /// Whether this pass has done something that the status must tell of.
+    pub fn has_effects(&self) -> bool {
+        let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
+        self.happened.judgement.is_some() || self.targets.iter().any(written)
+    }
+
+    /// Whether the Secret with the private authorities has changed since it was read last. Of
+    /// another source its contents tell, by the fingerprint, and its labels are nobody's concern.
+    pub fn authorities_edited(&self) -> bool {
+        let tls = self.spec.tls.as_ref();
+        let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
+            return false;
+        };
+        let Source::Read { versions, .. } = &self.source else {
+            return false;
+        };
+        let of = |all: &[SourceVersion]| {
+            all.iter()
+                .find(|version| version.name == reference.name)
+                .cloned()
+        };
+        let recorded = of(&self.status.sources);
+        recorded.is_some() && recorded != of(versions)
     }
 
     /// Whether a person asks for a proof now. The value that a new object brings along was

@@ -43,9 +43,6 @@ pub enum SpecProblem {
         /// The prefixes that are allowed.
         allowed: String,
     },
-    /// The stored object cannot be read by this version.
-    #[error("the stored object cannot be read: {0}")]
-    Unreadable(String),
 }
 
 impl SpecProblem {
@@ -58,8 +55,7 @@ impl SpecProblem {
             | SpecProblem::NotAPeriod(_)
             | SpecProblem::IntervalTooShort
             | SpecProblem::WarnBeforeTooLong
-            | SpecProblem::KeyNotAllowed { .. }
-            | SpecProblem::Unreadable(_) => Reason::SpecInvalid,
+            | SpecProblem::KeyNotAllowed { .. } => Reason::SpecInvalid,
         }
     }
 }
