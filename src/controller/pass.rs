@@ -113,17 +113,18 @@ impl Operator {
         observe(&self.cluster, &self.index, &self.key, object, around).await
     }
 
-    /// An attempt that this process recorded, or tried to, and never sent is none.
+    /// An attempt that this process recorded, or tried to, and never sent is none; nor is one that
+    /// it knows to be accepted, when only the status could not be written.
     fn without_unsent<'a>(&self, object: &'a JiraCredential, uid: &str) -> Cow<'a, JiraCredential> {
         let attempt = object
             .status
             .as_ref()
             .and_then(|status| status.attempt.as_ref());
-        let unsent = attempt.is_some_and(|attempt| {
+        let harmless = attempt.is_some_and(|attempt| {
             attempt.outcome == AttemptOutcome::Started
                 && self.passwords.did_no_harm(&attempt.fingerprint, uid)
         });
-        if !unsent {
+        if !harmless {
             return Cow::Borrowed(object);
         }
         let mut object = object.clone();

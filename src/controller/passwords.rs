@@ -222,6 +222,29 @@ mod tests {
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
     }
 
+    #[test]
+    fn only_what_this_process_knows_to_be_harmless_may_be_sent_again_unasked() {
+        let print = "k0000:0";
+        for (settled, harmless) in [
+            (Settled::NotSent, true),
+            (Settled::Accepted, true),
+            (Settled::Free, false),
+            (Settled::Interrupted, false),
+            (Settled::Refused(Reason::Rejected), false),
+        ] {
+            let passwords = Passwords::default();
+            assert_eq!(passwords.claim(print, "a", false), Ok(None));
+            assert!(!passwords.did_no_harm(print, "a"), "while it is under way");
+            passwords.settle(print, "a", settled);
+            assert_eq!(passwords.did_no_harm(print, "a"), harmless, "{settled:?}");
+            assert!(!passwords.did_no_harm(print, "b"), "{settled:?}: a twin's");
+        }
+        assert!(
+            !Passwords::default().did_no_harm(print, "a"),
+            "a new process"
+        );
+    }
+
     fn credential(status: &serde_json::Value) -> JiraCredential {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",

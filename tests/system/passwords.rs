@@ -266,3 +266,18 @@ async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
     world.wait_ready("bot").await;
     assert_eq!(world.calls(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_that_could_not_be_written_down_needs_no_person() {
+    use control_plane::faults::{Fault, Requests, Verb};
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let password = world.data_center().new_password("robot");
+    // The attempt is recorded; the answer finds no API server, however often it is tried.
+    let status = Requests::verb(Verb::Patch).resource("jiracredentials/status");
+    operator.faults.add(status, 2..=7, Fault::Status(503));
+    world.password("bot", "robot", &password).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.calls(), 2, "asked again, since it does no harm");
+    assert_eq!(world.data_center().failed_logins("robot"), 0);
+}
