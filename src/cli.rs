@@ -11,6 +11,7 @@ use tracing::Level;
 
 use crate::clock::Clock;
 use crate::controller::{Operator, OperatorConfig, StartError};
+use crate::core::renewal::Pace;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 use crate::ops::http::{serve_health, serve_metrics};
@@ -51,6 +52,12 @@ struct RunArgs {
     /// Hosts of Data Center sites that credentials may be sent to, in the same form.
     #[arg(long, env = "JCO_ALLOWED_HOSTS", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
+    /// Base address of Atlassian's authorization server, where tokens are renewed.
+    #[arg(long, env = "JCO_AUTH_URL", default_value = "https://auth.atlassian.com", value_parser = https_address)]
+    auth_url: String,
+    /// Base address of Atlassian's gateway, where tokens of OAuth 2.0 are used.
+    #[arg(long, env = "JCO_API_URL", default_value = "https://api.atlassian.com", value_parser = https_address)]
+    api_url: String,
     /// Exceptions to the refusal of loopback, link-local and (for Cloud) private addresses:
     /// addresses or networks such as 10.1.0.0/16.
     #[arg(long, env = "JCO_ALLOWED_ADDRESSES", value_delimiter = ',')]
@@ -73,6 +80,10 @@ struct RunArgs {
     /// Address of /healthz and /readyz.
     #[arg(long, env = "JCO_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = bind_address)]
     health_probe_bind_address: SocketAddr,
+    /// Divides the waits of the renewal protocol, for tests against a simulator whose lifetimes
+    /// are divided alike.
+    #[arg(long, hide = true, env = "JCO_TEST_PACE", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    test_pace: i32,
     /// How log lines look.
     #[arg(long, env = "JCO_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -90,6 +101,17 @@ fn bind_address(text: &str) -> Result<SocketAddr, String> {
     };
     full.parse()
         .map_err(|_| "write ADDRESS:PORT or :PORT".to_owned())
+}
+
+/// A base address: https, a host, nothing behind it.
+fn https_address(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|_| "write https://HOST".to_owned())?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if url.scheme() == "https" && url.domain().is_some() && url.username().is_empty() && bare {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("write https://HOST, with a port if any, and nothing behind it".to_owned())
+    }
 }
 
 /// Why the process failed, in one sentence for people.
@@ -155,7 +177,14 @@ impl RunArgs {
         let operator = operator.map_err(failed("the operator cannot start"))?;
         let _ = started.set(operator.clone());
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
-        operator.run(shutdown, futures::stream::pending()).await;
+        operator
+            .clone()
+            .run(shutdown, futures::stream::pending())
+            .await;
+        let lost = operator.unfinished_renewals();
+        if !lost.is_empty() {
+            return Err(failed("RENEWAL NOT STORED")(lost.join(" ")));
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -184,6 +213,11 @@ impl RunArgs {
                 .cloned()
                 .collect(),
             max_concurrent_reconciles: self.max_concurrent_reconciles,
+            auth_url: self.auth_url.clone(),
+            api_url: self.api_url.clone(),
+            // In a pod the name of the host is the name of the pod.
+            pod: std::env::var("HOSTNAME").unwrap_or_default(),
+            pace: Pace(self.test_pace),
         })
     }
 }

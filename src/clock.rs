@@ -1,6 +1,7 @@
 //! The one place where the time of day is read.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -29,6 +30,19 @@ impl Clock {
         match &self.standing {
             Some(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
             None => machine_time().trunc_subsecs(0),
+        }
+    }
+
+    /// Time that only ever grows, from some point in the past: what one has watched oneself is
+    /// measured by it, since the clock on the wall may be set.
+    pub fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.standing {
+            Some(_) => {
+                let seconds = u64::try_from(self.now().timestamp()).unwrap_or_default();
+                Duration::from_secs(seconds)
+            }
+            None => START.elapsed(),
         }
     }
 

@@ -92,6 +92,10 @@ pub enum Reason {
     AccountChanged,
     /// The account is deactivated.
     AccountInactive,
+    /// The refresh token is dead: a person has to consent again.
+    ReconsentRequired,
+    /// Atlassian does not accept the client id and client secret.
+    ClientRejected,
     /// Jira could not be asked.
     SiteUnavailable,
     /// Jira asked us to wait.
@@ -100,6 +104,10 @@ pub enum Reason {
     NotYetProven,
     /// A surprising refusal is being confirmed by a second probe.
     Confirming,
+    /// A renewal was begun by a process that is gone; it is taken up again.
+    RenewalInterrupted,
+    /// The published token would have ended before Jira could be asked about its successor.
+    PublishedUnproven,
     /// Every target holds the last proven credential.
     Written,
     /// Somebody else holds the Secret of this name.
@@ -116,6 +124,14 @@ pub enum Reason {
     ExpiresSoon,
     /// The organisation's maximum age is reached, or nearly.
     MaxAgeReached,
+    /// The consent ends soon.
+    ConsentExpiring,
+    /// The grant has not been used for long, and dies of that soon.
+    GrantIdle,
+    /// What a person stored anew cannot take the place of the present credential.
+    RotationFailed,
+    /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
+    OfflineAccessMissing,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.
@@ -126,6 +142,16 @@ pub enum Reason {
     SourceIsTarget,
     /// The site, or the address it resolves to, is not allowed by the administrator.
     HostNotAllowed,
+    /// An older copy of a refresh token came back that was spent before.
+    SeedStale,
+    /// The Secret in which the operator kept the tokens is gone, and the refresh token was spent.
+    GrantLost,
+    /// The Secret in which the operator would keep the tokens was made by somebody else.
+    GrantForeign,
+    /// The Secret in which the operator keeps the tokens is a copy, from a backup or elsewhere.
+    GrantRestored,
+    /// Another `JiraCredential` holds the same refresh token in another way.
+    GrantConflict,
     /// `spec.suspend` is set.
     Suspended,
     /// A reason of another version of the operator.

@@ -3,12 +3,14 @@
 //! Types only. Whatever decides something lives in [`crate::core`].
 
 mod condition;
+mod oauth;
 mod period;
 mod rules;
 mod spec;
 mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use spec::{
     ApiToken, Auth, BasicAuth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec,
@@ -16,8 +18,8 @@ pub use spec::{
     TargetTemplate, Tls, Validation,
 };
 pub use status::{
-    Account, Attempt, AttemptOutcome, Binding, JiraCredentialStatus, MethodName, SiteStatus,
-    SourceVersion, TargetVersion,
+    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
+    SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.
@@ -28,6 +30,15 @@ pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
 
 /// Label on a published Secret: the name of the `JiraCredential` that holds it.
 pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
+
+/// Label on the Secret in which the operator keeps the tokens of a grant.
+pub const GRANT_LABEL: &str = "jira-operator.dev/grant";
+
+/// Type of the Secret in which the operator keeps the tokens of a grant.
+pub const GRANT_TYPE: &str = "jira-operator.dev/grant";
+
+/// Beginning of the name of every grant.
+pub const GRANT_PREFIX: &str = "jco-grant-";
 
 /// The label that says who manages an object, and our name in it.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";

@@ -5,7 +5,7 @@
 
 use kube::core::{Message, Rule};
 
-use super::GROUP;
+use super::{GRANT_PREFIX, GROUP};
 
 /// Longest `metadata.name`: names of Secrets are made from it.
 const LONGEST_NAME: usize = 200;
@@ -58,15 +58,25 @@ pub(super) fn hosting_fits_site() -> Rule {
 /// Cloud knows neither personal access tokens nor passwords.
 pub(super) fn method_fits_cloud() -> Rule {
     Rule::new(format!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !{}", cloud()))
-        .message("auth.personalAccessToken and auth.basic exist on Jira Data Center only: for a Cloud site use auth.apiToken")
+        .message("auth.personalAccessToken and auth.basic exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
         .field_path(".auth")
 }
 
-/// Data Center knows no API tokens.
+/// OAuth 2.0 exists on both, so that another host than Atlassian's own tells nothing.
+pub(super) fn hosting_is_told() -> Rule {
+    Rule::new(format!(
+        "!(has(self.auth.oauth2) || has(self.auth.clientCredentials)) || has(self.hosting) || {}",
+        cloud_host()
+    ))
+    .message("hosting must be told for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: Cloud")
+    .field_path(".hosting")
+}
+
+/// Data Center knows no API tokens, and the operator no OAuth 2.0 of Data Center.
 pub(super) fn method_fits_data_center() -> Rule {
-    Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')")
+    Rule::new("!(has(self.auth.apiToken) || has(self.auth.oauth2) || has(self.auth.clientCredentials)) || !(has(self.hosting) && self.hosting == 'DataCenter')")
         .message(
-            "auth.apiToken exists on Jira Cloud only: for Data Center use auth.personalAccessToken",
+            "auth.apiToken, auth.oauth2 and auth.clientCredentials are for Jira Cloud only: for Data Center use auth.personalAccessToken",
         )
         .field_path(".auth")
 }
@@ -86,8 +96,8 @@ pub(super) fn one_ca() -> Rule {
 
 /// Exactly one way to authenticate.
 pub(super) fn one_method() -> Rule {
-    Rule::new("[has(self.apiToken), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1")
-        .message("auth must have exactly one member: apiToken, personalAccessToken or basic")
+    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1")
+        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken or basic")
 }
 
 /// Exactly one source of the e-mail address.
@@ -100,6 +110,27 @@ pub(super) fn one_email() -> Rule {
 pub(super) fn email() -> Rule {
     Rule::new("self.matches('^[^[:cntrl:][:space:]:@]+@[^[:cntrl:][:space:]:@]+$')").message(
         "email must be one e-mail address such as bot@acme.example, without blanks, colons or control characters",
+    )
+}
+
+/// A client id travels in the body of a request.
+pub(super) fn client_id() -> Rule {
+    Rule::new("self.matches('^[!-~]+$')").message(
+        "clientId must be printable ASCII without blanks: copy it from the app's settings in the developer console",
+    )
+}
+
+/// Scopes are separated by blanks where they are written in one line.
+pub(super) fn scopes() -> Rule {
+    Rule::new("self.all(scope, scope.matches('^[!-~]+$'))").message(
+        "scopes must be a list of single scopes such as read:jira-work: write each as an item of its own",
+    )
+}
+
+/// The id of a site is part of an address.
+pub(super) fn cloud_id() -> Rule {
+    Rule::new("self.matches('^[0-9a-zA-Z][-0-9a-zA-Z]*$')").message(
+        "cloudId must be the id of the site: letters, digits and hyphens, as https://SITE.atlassian.net/_edge/tenant_info tells it",
     )
 }
 
@@ -161,17 +192,39 @@ pub(super) fn no_source_is_target() -> Rule {
         ),
         ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
         (
+            "has(self.spec.auth.oauth2)",
+            "auth.oauth2.refreshTokenSecretRef",
+        ),
+        (
             "has(self.spec.tls) && has(self.spec.tls.caSecretRef)",
             "tls.caSecretRef",
         ),
     ]
     .map(|(present, path)| format!("{present} ? self.spec.{path}.name : ''"))
     .join(", ");
+    let clients = ["oauth2", "clientCredentials"]
+        .map(|member| {
+            let refs = format!("self.spec.auth.{member}.clientSecretRefs");
+            format!("(has(self.spec.auth.{member}) ? {refs}.map(ref, ref.name) : [])")
+        })
+        .join(" + ");
     Rule::new(format!(
-        "[{sources}].all(source, source == '' || (has(self.spec.targets) && self.spec.targets.size() > 0 ? \
+        "([{sources}] + {clients}).all(source, source == '' || (has(self.spec.targets) && self.spec.targets.size() > 0 ? \
          self.spec.targets.all(target, target.name != source) : self.metadata.name != source))"
     ))
     .message("targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the JiraCredential)")
+    .field_path(".spec.targets")
+}
+
+/// Names of the Secrets in which the operator keeps tokens are its own.
+pub(super) fn no_grant_is_target() -> Rule {
+    Rule::new(format!(
+        "has(self.spec.targets) && self.spec.targets.size() > 0 ? \
+         self.spec.targets.all(target, !target.name.startsWith('{GRANT_PREFIX}')) : !self.metadata.name.startsWith('{GRANT_PREFIX}')"
+    ))
+    .message(Message::Message(format!(
+        "targets must not have names that begin with {GRANT_PREFIX}: the operator keeps its own Secrets under them, choose another name"
+    )))
     .field_path(".spec.targets")
 }
 
@@ -183,7 +236,7 @@ fn cloud_host() -> String {
 /// CEL: the site runs on Cloud, by the same rule as `core::site`.
 fn cloud() -> String {
     format!(
-        "({} || (has(self.hosting) ? self.hosting == 'Cloud' : has(self.auth.apiToken)))",
+        "({} || (has(self.hosting) ? self.hosting == 'Cloud' : (has(self.auth.apiToken) || has(self.auth.oauth2) || has(self.auth.clientCredentials))))",
         cloud_host()
     )
 }

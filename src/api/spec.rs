@@ -12,7 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{JiraCredentialStatus, MethodName, Period, rules};
+use super::{ClientCredentials, JiraCredentialStatus, MethodName, OAuth2, Period, rules};
 
 /// A Jira credential that is proven against Jira and published as Secrets.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -38,9 +38,11 @@ use super::{JiraCredentialStatus, MethodName, Period, rules};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = rules::object_name(),
-    validation = rules::no_source_is_target()
+    validation = rules::no_source_is_target(),
+    validation = rules::no_grant_is_target()
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::hosting_is_told())]
 #[x_kube(validation = rules::hosting_fits_site())]
 #[x_kube(validation = rules::method_fits_cloud())]
 #[x_kube(validation = rules::method_fits_data_center())]
@@ -114,6 +116,16 @@ pub struct Auth {
     /// Atlassian Cloud API token of a user: Basic with e-mail and token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<ApiToken>,
+    /// OAuth 2.0 (3LO) on Jira Cloud, with a refresh token: Bearer.
+    #[serde(
+        default,
+        rename = "oauth2",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub oauth2: Option<OAuth2>,
+    /// OAuth 2.0 client credentials of a service account on Jira Cloud: Bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_credentials: Option<ClientCredentials>,
     /// Personal access token of Jira Data Center 8.14 and later: Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal_access_token: Option<PersonalAccessToken>,
@@ -127,6 +139,10 @@ pub struct Auth {
 pub enum Method<'a> {
     /// Atlassian Cloud API token.
     ApiToken(&'a ApiToken),
+    /// OAuth 2.0 with a refresh token.
+    OAuth2(&'a OAuth2),
+    /// OAuth 2.0 client credentials.
+    ClientCredentials(&'a ClientCredentials),
     /// Data Center personal access token.
     PersonalAccessToken(&'a PersonalAccessToken),
     /// Data Center user name and password.
@@ -136,12 +152,20 @@ pub enum Method<'a> {
 impl Auth {
     /// The one member that is set; `None` when there is none, or more than one.
     pub fn method(&self) -> Option<Method<'_>> {
-        match (&self.api_token, &self.personal_access_token, &self.basic) {
-            (Some(token), None, None) => Some(Method::ApiToken(token)),
-            (None, Some(token), None) => Some(Method::PersonalAccessToken(token)),
-            (None, None, Some(basic)) => Some(Method::Basic(basic)),
-            _ => None,
-        }
+        let members = [
+            self.api_token.as_ref().map(Method::ApiToken),
+            self.oauth2.as_ref().map(Method::OAuth2),
+            self.client_credentials
+                .as_ref()
+                .map(Method::ClientCredentials),
+            self.personal_access_token
+                .as_ref()
+                .map(Method::PersonalAccessToken),
+            self.basic.as_ref().map(Method::Basic),
+        ];
+        let mut set = members.into_iter().flatten();
+        let only = set.next();
+        only.filter(|_| set.next().is_none())
     }
 }
 
@@ -150,6 +174,8 @@ impl Method<'_> {
     pub fn name(&self) -> MethodName {
         match self {
             Method::ApiToken(_) => MethodName::ApiToken,
+            Method::OAuth2(_) => MethodName::OAuth2,
+            Method::ClientCredentials(_) => MethodName::ClientCredentials,
             Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
             Method::Basic(_) => MethodName::Basic,
         }
@@ -161,6 +187,7 @@ impl Method<'_> {
             Method::ApiToken(token) => token.issued_at,
             Method::PersonalAccessToken(token) => token.issued_at,
             Method::Basic(basic) => basic.issued_at,
+            Method::OAuth2(_) | Method::ClientCredentials(_) => None,
         }
     }
 
@@ -169,7 +196,7 @@ impl Method<'_> {
         match self {
             Method::ApiToken(token) => token.expires_at,
             Method::PersonalAccessToken(token) => token.expires_at,
-            Method::Basic(_) => None,
+            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Basic(_) => None,
         }
     }
 }
@@ -306,6 +333,10 @@ pub struct Rotation {
     /// How long before any end of life the condition `RotationDue` turns True.
     #[serde(default = "default_warn_before")]
     pub warn_before: Period,
+    /// How long before its end a token is renewed that the operator can renew; never more than
+    /// half of its life. Left out: 15 minutes for tokens of an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_before: Option<Period>,
 }
 
 impl Default for Rotation {
@@ -313,6 +344,7 @@ impl Default for Rotation {
         Self {
             max_age: None,
             warn_before: default_warn_before(),
+            renew_before: None,
         }
     }
 }

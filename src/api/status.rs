@@ -36,6 +36,10 @@ pub struct JiraCredentialStatus {
     /// Where the credential is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteStatus>,
+    /// The scopes of the token, as Atlassian granted them.
+    #[schemars(length(max = 256))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -46,6 +50,9 @@ pub struct JiraCredentialStatus {
     /// The end of life of the credential, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// When the operator renews the token next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_renewal_time: Option<DateTime<Utc>>,
     /// From when on a person should rotate the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation_due_time: Option<DateTime<Utc>>,
@@ -63,6 +70,9 @@ pub struct JiraCredentialStatus {
     #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetVersion>,
+    /// The Secret in which the operator keeps the tokens that it renews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantStatus>,
     /// The first target, in the form of the Service Binding specification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
@@ -85,14 +95,17 @@ impl Default for JiraCredentialStatus {
             method: None,
             account: None,
             site: None,
+            scopes: Vec::new(),
             proven_fingerprint: None,
             first_seen_time: None,
             expires_at: None,
+            next_renewal_time: None,
             rotation_due_time: None,
             last_validated_time: None,
             attempt: None,
             sources: Vec::new(),
             targets: Vec::new(),
+            grant: None,
             binding: None,
             last_handled_renew: None,
         }
@@ -104,6 +117,10 @@ impl Default for JiraCredentialStatus {
 pub enum MethodName {
     /// Atlassian Cloud API token, Basic `email:token`.
     ApiToken,
+    /// OAuth 2.0 (3LO) with a refresh token, Bearer.
+    OAuth2,
+    /// OAuth 2.0 client credentials of a service account, Bearer.
+    ClientCredentials,
     /// Data Center personal access token, Bearer.
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
@@ -132,6 +149,57 @@ pub struct SiteStatus {
     /// The base of API calls; `/rest/…` is appended to it.
     #[schemars(length(max = 1024))]
     pub api_url: String,
+    /// The address of the site to which `cloudId` belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub address: Option<String>,
+    /// The id of the site on Atlassian's gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub cloud_id: Option<String>,
+}
+
+/// The Secret in which the operator keeps the tokens that it renews, as this credential knows it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantStatus {
+    /// Name of the Secret.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid; empty when it does not exist.
+    #[schemars(length(max = 128))]
+    pub uid: String,
+    /// Keyed fingerprint of the refresh token that began the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub seed: Option<String>,
+    /// Whether that refresh token was spent: it is not spent again without a person.
+    #[serde(default)]
+    pub consumed: bool,
+    /// Digest of the refresh token from which the proven token descends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub chain: Option<String>,
+    /// Keyed fingerprint of a token that was published before Jira could be asked about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub provisional: Option<String>,
+    /// What stands in the way of the renewal.
+    #[schemars(schema_with = "super::condition::reason_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Reason>,
+    /// When a renewal was begun of which nobody knows the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_time: Option<DateTime<Utc>>,
+    /// What became of a newer refresh token that has not taken the place of the present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Attempt>,
+    /// When the person's consent ends (365 days after it was first used, by reports of Atlassian).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_expires_at: Option<DateTime<Utc>>,
+    /// When the grant dies if it is not used before (90 days after its last use).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_expires_at: Option<DateTime<Utc>>,
 }
 
 /// A probe that did not end in an acceptance.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 
@@ -91,6 +91,36 @@ impl Cluster {
         }
     }
 
+    /// Replaces a Secret of the version that it says.
+    pub(super) async fn replace_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<Secret, ClusterError> {
+        let params = PostParams {
+            field_manager: Some(super::SECRET_MANAGER.into()),
+            ..PostParams::default()
+        };
+        self.within(self.secrets(namespace).replace(name, &params, secret))
+            .await
+    }
+
+    /// The metadata of all Secrets with these labels, in one namespace or in all of them.
+    pub(super) async fn secrets_with(
+        &self,
+        namespace: Option<&str>,
+        labels: &str,
+    ) -> Result<Vec<PartialObjectMeta<Secret>>, ClusterError> {
+        let api: Api<Secret> = match namespace {
+            Some(namespace) => self.secrets(namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let params = ListParams::default().labels(labels);
+        let list = self.within(api.list_metadata(&params)).await?;
+        Ok(list.items)
+    }
+
     /// Changes a Secret by a JSON Patch.
     pub async fn patch_secret(
         &self,
@@ -114,9 +144,20 @@ impl Cluster {
         name: &str,
         uid: &str,
     ) -> Result<(), ClusterError> {
+        self.delete_version(namespace, name, uid, None).await
+    }
+
+    /// Deletes the Secret of this uid, and of this version if one is given.
+    pub async fn delete_version(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<(), ClusterError> {
         let preconditions = Preconditions {
             uid: Some(uid.to_owned()),
-            resource_version: None,
+            resource_version: resource_version.map(str::to_owned),
         };
         let params = DeleteParams {
             preconditions: Some(preconditions),

@@ -2,6 +2,9 @@
 
 use kube::core::Status;
 
+/// What is said of a namespace that is being deleted.
+const TERMINATING: &str = "; the namespace is being deleted";
+
 /// A failed request to the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -27,6 +30,11 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether the namespace is being deleted, or gone: nothing can be created in it any more.
+    pub fn is_end_of_namespace(&self) -> bool {
+        matches!(self, Self::Refused(why) if why.contains(TERMINATING))
+    }
+
     /// Whether the request is refused for as long as nothing changes.
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -88,7 +96,7 @@ fn describe(status: &Status) -> String {
             .iter()
             .any(|field| field.contains("NamespaceTerminating")) =>
         {
-            "; the namespace is being deleted"
+            TERMINATING
         }
         403 => "; check quotas, admission policies and the operator's RBAC rules",
         413 => "; the Secret would be too large",

@@ -3,8 +3,10 @@
 mod client;
 mod error;
 mod events;
+mod grant;
 mod key;
 mod observe;
+mod observe_grant;
 mod ownership;
 mod source;
 mod status;
@@ -15,12 +17,14 @@ mod versions;
 pub use client::Cluster;
 pub use error::ClusterError;
 pub use key::fingerprint_key;
+pub use grant::{Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_name, place, seen_grant};
 pub use observe::{Observed, Surroundings, key_of, observe, references};
+pub use observe_grant::{Around, token_print};
 pub use ownership::controller_of;
-pub use source::Material;
+pub use source::{Material, Tokens};
 pub use target::{Publication, Published};
 pub use time::creation_time;
-pub use versions::{Key, Known, Stray, VersionIndex};
+pub use versions::{GrantSeen, Key, Known, Stray, VersionIndex};
 
 /// One malformed object must not end the watch for all.
 pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;

@@ -7,6 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::client::Cluster;
 use super::error::ClusterError;
+use super::grant::grant_name;
+use super::observe_grant::{Around, observe_grant, place_of};
 use super::source::{self, Material};
 use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
@@ -40,6 +42,8 @@ pub struct Surroundings<'a> {
     pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
     /// The older credential that names this target, if there is one.
     pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// What the process knows of renewals.
+    pub renewals: Around<'a>,
 }
 
 /// Gathers the facts. The user's Secret is read only when they cannot be told without.
@@ -66,6 +70,9 @@ pub async fn observe(
             facts,
             material: None,
         });
+    }
+    if facts.renews() {
+        return observe_grant(cluster, index, key, facts, &around.renewals).await;
     }
     if let Some(name) = missing {
         let name = name.to_owned();
@@ -175,6 +182,7 @@ fn without_source(
             .collect(),
         peer: Peer::Silent,
         cooling_until: around.cooling_until,
+        renewal: None,
         happened: Happened::default(),
         status,
     }
@@ -221,11 +229,15 @@ fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
         })
 }
 
-fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVersion]) {
+pub(super) fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVersion]) {
     for version in versions {
-        let known = Known::Present {
-            uid: version.uid.clone(),
-            resource_version: version.resource_version.clone(),
+        let known = if version.uid.is_empty() {
+            Known::Absent
+        } else {
+            Known::Present {
+                uid: version.uid.clone(),
+                resource_version: version.resource_version.clone(),
+            }
         };
         index.learn_from_read(namespace, &version.name, known);
     }
@@ -244,12 +256,13 @@ fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fing
     ])
 }
 
-/// Every Secret that a credential refers to, sources and targets.
+/// Every Secret that a credential refers to: sources, grant and targets.
 pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
     let targets = publication::targets(&object.spec, &object.name_any());
     let targets = targets.into_iter().map(|target| target.name);
-    let mut names: Vec<String> = sources.chain(targets).collect();
+    let grant = place_of(&object.spec).map(grant_name);
+    let mut names: Vec<String> = sources.chain(grant).chain(targets).collect();
     names.sort_unstable();
     names.dedup();
     names

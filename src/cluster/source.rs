@@ -1,5 +1,6 @@
 //! Reading the user's Secret: whatever is wrong with it is told by name, never by content.
 
+use std::any::Any;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -11,7 +12,11 @@ use secrecy::SecretString;
 
 use super::client::Cluster;
 use super::error::ClusterError;
-use crate::api::{CREDENTIAL_LABEL, JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
+use super::grant::Stored;
+use crate::api::{
+    CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
+    SourceVersion,
+};
 use crate::core::problem::{Flaw, SourceProblem};
 
 /// The secret values of one credential. They stay apart from the facts that decisions see.
@@ -22,6 +27,21 @@ pub struct Material {
     pub secret: SecretString,
     /// Certificates of a private authority.
     pub ca_pem: Option<Vec<u8>>,
+    /// What a renewal needs.
+    pub tokens: Option<Tokens>,
+}
+
+/// The secret values of a credential that renews itself.
+#[derive(Default)]
+pub struct Tokens {
+    /// The grant, as it was read or written last.
+    pub stored: Option<Stored>,
+    /// The value in the user's Secret.
+    pub seed: Option<SecretString>,
+    /// The client secrets, in the order of the spec.
+    pub clients: Vec<SecretString>,
+    /// Keeps the attempt that was written down in the register of those that run.
+    pub running: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Material {
@@ -40,7 +60,8 @@ const LONGEST_USER: usize = 254;
 const LONGEST_CA: usize = 512 * 1024;
 
 /// Types of Secrets that are credentials of the cluster itself.
-const FORBIDDEN_TYPES: [&str; 4] = [
+const FORBIDDEN_TYPES: [&str; 5] = [
+    GRANT_TYPE,
     "kubernetes.io/service-account-token",
     "bootstrap.kubernetes.io/token",
     "kubernetes.io/dockerconfigjson",
@@ -61,6 +82,17 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
         Some(Method::PersonalAccessToken(token)) => {
             vec![Some(token.token_secret_ref.name.as_str())]
         }
+        Some(Method::OAuth2(oauth2)) => oauth2
+            .client_secret_refs
+            .iter()
+            .chain([&oauth2.refresh_token_secret_ref])
+            .map(|reference| Some(reference.name.as_str()))
+            .collect(),
+        Some(Method::ClientCredentials(client)) => client
+            .client_secret_refs
+            .iter()
+            .map(|reference| Some(reference.name.as_str()))
+            .collect(),
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
         None => Vec::new(),
     };
@@ -72,6 +104,25 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Reads one token, and the version of the Secret that it stands in.
+///
+/// # Errors
+/// Outer: the API server could not be asked. Inner: what it holds is no token.
+pub(super) async fn read_token(
+    cluster: &Cluster,
+    namespace: &str,
+    reference: &SecretKeyRef,
+) -> Result<Result<(SecretString, SourceVersion), SourceProblem>, ClusterError> {
+    let Some(secret) = cluster.secret(namespace, &reference.name).await? else {
+        return Ok(Err(SourceProblem::Missing {
+            kind: "Secret",
+            name: reference.name.clone(),
+        }));
+    };
+    let secrets = Secrets(vec![secret]);
+    Ok(secrets.one_token(reference))
 }
 
 /// The Secrets of one credential, as they were read.
@@ -164,7 +215,10 @@ impl Secrets {
                     SecretString::from(password.to_owned()),
                 )
             }
-            None => (None, SecretString::default()),
+            // Those are read one by one, when they are needed.
+            Some(Method::OAuth2(_) | Method::ClientCredentials(_)) | None => {
+                (None, SecretString::default())
+            }
         };
         let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
             Some(reference) => {
@@ -182,7 +236,25 @@ impl Secrets {
             user,
             secret,
             ca_pem,
+            tokens: None,
         })
+    }
+
+    fn one_token(
+        &self,
+        reference: &SecretKeyRef,
+    ) -> Result<(SecretString, SourceVersion), SourceProblem> {
+        for secret in &self.0 {
+            check_secret(secret)?;
+        }
+        let token = self.token(reference)?;
+        let version = self.versions().into_iter().next();
+        version
+            .map(|version| (token, version))
+            .ok_or_else(|| SourceProblem::Missing {
+                kind: "Secret",
+                name: reference.name.clone(),
+            })
     }
 
     fn versions(&self) -> Vec<SourceVersion> {
@@ -252,7 +324,11 @@ impl Secrets {
 
 /// What the operator publishes, and what the cluster itself uses, is never a source.
 fn check_secret(secret: &Secret) -> Result<(), SourceProblem> {
-    if secret.labels().contains_key(CREDENTIAL_LABEL) {
+    let ours = [CREDENTIAL_LABEL, GRANT_LABEL];
+    if ours
+        .iter()
+        .any(|label| secret.labels().contains_key(*label))
+    {
         return Err(SourceProblem::IsTarget {
             name: secret.name_any(),
         });

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::TimeDelta;
 use tokio::sync::watch;
 
 /// Namespace and name.
@@ -54,6 +55,7 @@ struct Inner {
     secrets: HashMap<Key, Entry>,
     references: HashMap<Key, Vec<Key>>,
     strays: HashMap<Key, Stray>,
+    grants: HashMap<Key, GrantSeen>,
     /// The referenced Secrets that the list under way has shown; `None` outside of a list.
     seen: Option<HashSet<Key>>,
 }
@@ -70,6 +72,21 @@ pub struct Stray {
     pub uid: String,
     /// Its resource version.
     pub resource_version: String,
+}
+
+/// What the metadata of a grant says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GrantSeen {
+    /// Its uid.
+    pub uid: String,
+    /// Its resource version.
+    pub resource_version: String,
+    /// The user's Secret that it belongs to.
+    pub seed_name: String,
+    /// How long it is kept unused.
+    pub retention: Option<TimeDelta>,
+    /// Since when it is unused, as it is written.
+    pub unused_since: Option<String>,
 }
 
 #[derive(Debug)]
@@ -214,6 +231,20 @@ impl VersionIndex {
         mine.map(|(_, stray)| stray.clone()).collect()
     }
 
+    /// The watch or the list shows a grant.
+    pub fn grant_shown(&self, key: Key, seen: GrantSeen) {
+        self.lock().grants.insert(key, seen);
+    }
+
+    /// The grants of the operator.
+    pub fn grants(&self) -> Vec<(Key, GrantSeen)> {
+        let inner = self.lock();
+        let grants = inner.grants.iter();
+        grants
+            .map(|(key, seen)| (key.clone(), seen.clone()))
+            .collect()
+    }
+
     /// Takes in what a read told. The watch knows better where it has spoken already.
     pub fn learn_from_read(&self, namespace: &str, name: &str, known: Known) {
         let key = Key::new(namespace, name);
@@ -245,6 +276,7 @@ impl VersionIndex {
         let mut inner = self.lock();
         inner.seen = Some(HashSet::new());
         inner.strays.clear();
+        inner.grants.clear();
     }
 
     /// The watch or the list shows a Secret. Returns whom it concerns.
@@ -278,6 +310,7 @@ impl VersionIndex {
         if inner.strays.get(key).is_some_and(|stray| stray.uid == uid) {
             inner.strays.remove(key);
         }
+        inner.grants.remove(key);
         let Some(entry) = inner.secrets.get_mut(key) else {
             return Vec::new();
         };

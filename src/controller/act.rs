@@ -1,11 +1,13 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
 use super::Operator;
+use super::act_grant::chain_token;
 use super::passwords::Settled;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published};
 use crate::core::answer::{Outage, Verdict};
-use crate::core::decide::{Answer, Publish, Step};
+use crate::core::absorb::Answer;
+use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::judge::{Cause, Judgement};
 use crate::jira::Credential;
@@ -17,14 +19,46 @@ impl Operator {
         &self,
         step: Step,
         facts: &Facts,
-        material: Option<&Material>,
+        material: &mut Option<Material>,
         current: &mut JiraCredential,
     ) -> Result<Answer, ClusterError> {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
-            Step::Prove => Ok(self.prove(facts, material).await),
-            Step::Publish(publish) => self.publish(&publish, facts, material, current).await,
+            Step::Prove => Ok(self.prove(facts, material.as_ref()).await),
+            Step::Publish(publish) => {
+                self.publish(&publish, facts, material.as_ref(), current)
+                    .await
+            }
             Step::Retract(old) => self.retract(&old, current).await,
+            Step::Locate => Ok(self.locate(facts).await),
+            other => match material {
+                Some(material) => self.act_on_grant(other, facts, material, current).await,
+                // decide asks for nothing that was not read.
+                None => Err(ClusterError::Conflict),
+            },
+        }
+    }
+
+    async fn act_on_grant(
+        &self,
+        step: Step,
+        facts: &Facts,
+        material: &mut Material,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        match step {
+            Step::Adopt => self.adopt(facts, material).await,
+            Step::Seek => self.seek(material).await,
+            Step::Intend(spend) => self.intend(spend, facts, material).await,
+            Step::Renew(spend) => self.renew(&spend, facts, material, current).await,
+            Step::Promote => self.promote(facts, material, current).await,
+            Step::Survey => Ok(self.survey(facts, material).await),
+            Step::Try => Ok(Answer::Tried(self.ask_gateway(facts, material).await)),
+            Step::RecordAttempt(_)
+            | Step::Prove
+            | Step::Publish(_)
+            | Step::Retract(_)
+            | Step::Locate => Err(ClusterError::Conflict),
         }
     }
 
@@ -60,13 +94,18 @@ impl Operator {
             // decide never asks for a proof of what was not read.
             return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
         };
+        if facts.renews() {
+            return Answer::Proved(self.ask_gateway(facts, material).await);
+        }
         let user = material.user.clone().unwrap_or_default();
         let credential = match plan.method {
             MethodName::ApiToken | MethodName::Basic => Credential::Basic {
                 user,
                 secret: material.secret.clone(),
             },
-            MethodName::PersonalAccessToken => Credential::Bearer(material.secret.clone()),
+            MethodName::PersonalAccessToken
+            | MethodName::OAuth2
+            | MethodName::ClientCredentials => Credential::Bearer(material.secret.clone()),
         };
         let verdict = self
             .jira
@@ -113,13 +152,16 @@ impl Operator {
                 "nothing to write".into(),
             ));
         };
+        let token = chain_token(facts, material);
         let contents = standard(&Proven {
             method: plan.method,
-            url: &plan.site.base,
+            url: &facts.api_base().unwrap_or_default(),
+            site: &plan.site.base,
+            cloud_id: facts.cloud_id(),
             user: material.user.as_deref(),
-            secret: &material.secret,
+            secret: token.as_ref().unwrap_or(&material.secret),
             account: &publish.account.id,
-            expires_at: plan.expires_at,
+            expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
         });
         let publication = Publication {
             owner: current,

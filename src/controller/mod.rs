@@ -1,8 +1,13 @@
 //! Watches, queue, passes, shutdown.
 
 mod act;
+mod act_grant;
+mod collect;
 mod pass;
 mod passwords;
+mod renew;
+mod renewal;
+mod renewals;
 mod watches;
 
 use std::collections::HashMap;
@@ -28,7 +33,9 @@ use crate::core::publication;
 use crate::core::schedule::splay;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
+use crate::core::renewal::Pace;
 use passwords::Passwords;
+use renewals::Renewals;
 
 /// How long a pass waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);
@@ -54,6 +61,14 @@ pub struct OperatorConfig {
     pub allowed_metadata_keys: Vec<String>,
     /// Passes at a time.
     pub max_concurrent_reconciles: u16,
+    /// Base address of Atlassian's authorization server.
+    pub auth_url: String,
+    /// Base address of Atlassian's gateway.
+    pub api_url: String,
+    /// What distinguishes this replica for people.
+    pub pod: String,
+    /// How fast the renewal protocol's own clocks run; 1 outside of tests.
+    pub pace: Pace,
 }
 
 /// Why the operator cannot start.
@@ -71,11 +86,13 @@ pub enum StartError {
 pub struct Operator {
     config: OperatorConfig,
     cluster: Cluster,
-    jira: Jira,
+    jira: Arc<Jira>,
     key: FingerprintKey,
     clock: Clock,
     index: VersionIndex,
     passwords: Passwords,
+    renewals: Renewals,
+    wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
     /// The versions that our own writes of the status produced, until the watch has shown them.
@@ -119,7 +136,9 @@ impl Operator {
             ..config.jira.clone()
         };
         Ok(Arc::new(Self {
-            jira: Jira::new(jira, clock.clone())?,
+            jira: Arc::new(Jira::new(jira, clock.clone())?),
+            renewals: Renewals::new(config.pod.clone(), clock.clone()),
+            wake: OnceLock::new(),
             config,
             cluster,
             key,
@@ -142,10 +161,12 @@ impl Operator {
         pokes: impl stream::Stream<Item = ()> + Send + 'static,
     ) {
         let (wake, woken) = mpsc::unbounded();
+        let _ = self.wake.set(wake.clone());
         let (reader, credentials) = self.clone().watch_credentials(wake.clone());
         let _ = self.store.set(reader.clone());
         self.metrics.show_credentials(reader.clone());
         let secrets = tokio::spawn(self.clone().watch_secrets(wake));
+        let collector = tokio::spawn(self.clone().collect_now_and_then());
         let stop = {
             let stopping = self.stopping.clone();
             async move {
@@ -163,6 +184,8 @@ impl Operator {
             .for_each(|_| async {})
             .await;
         secrets.abort();
+        collector.abort();
+        self.finish_renewals().await;
     }
 
     /// Whether everything that exists has been listed.

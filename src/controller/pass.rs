@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::Operator;
 use crate::api::{AttemptOutcome, JiraCredential};
-use crate::cluster::{ClusterError, Observed, Surroundings, observe};
+use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
 use crate::core::attempt::without_unsent;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
@@ -60,7 +60,7 @@ impl Operator {
     async fn round(&self, object: &JiraCredential) -> Result<Round, ClusterError> {
         let Observed {
             mut facts,
-            material,
+            mut material,
         } = self.look(object).await?;
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this pass included.
@@ -69,7 +69,7 @@ impl Operator {
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
             match self
-                .act(step, &facts, material.as_ref(), &mut current)
+                .act(step, &facts, &mut material, &mut current)
                 .await
             {
                 Ok(answer) => facts = facts.absorb(answer),
@@ -100,8 +100,9 @@ impl Operator {
         let cooling_until = plan
             .as_ref()
             .ok()
-            .and_then(|plan| self.jira.cooling_until(&plan.site));
+            .and_then(|plan| self.cooling_until(plan, object));
         let uid = object.uid().unwrap_or_default();
+        let namespace = object.namespace().unwrap_or_default();
         let object = &self.without_unsent(object, &uid);
         let around = Surroundings {
             now: self.clock.now(),
@@ -109,6 +110,15 @@ impl Operator {
             cooling_until,
             peer: &|fingerprint| self.passwords.look(fingerprint, &uid),
             older_claim: &|target| self.older_claim(object, target),
+            renewals: Around {
+                rival: self.rival(object),
+                process: &|grant, intent| {
+                    let grant = Key::new(&namespace, grant);
+                    let stopping = self.stopping.is_cancelled();
+                    self.renewals.process(&grant, intent, stopping)
+                },
+                pace: self.config.pace,
+            },
         };
         observe(&self.cluster, &self.index, &self.key, object, around).await
     }
@@ -146,6 +156,7 @@ impl Operator {
             periods,
             issued_at: method.issued_at(),
             expires_at: method.expires_at(),
+            renewal: self.renewal_plan(&method, periods.renew_before),
         })
     }
 

@@ -13,7 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 
 use super::Operator;
-use crate::cluster::{Key, Stray, Watched, controller_of, key_of, references};
+use crate::cluster::{Key, Stray, Watched, controller_of, key_of, references, seen_grant};
 
 type Wake = UnboundedSender<ObjectRef<Watched>>;
 
@@ -120,6 +120,9 @@ impl Operator {
                 concerned
             }
             Event::Apply(secret) => {
+                if let Some(seen) = seen_grant(secret.meta()) {
+                    self.index.grant_shown(key_of(&secret), seen);
+                }
                 let uid = secret.uid().unwrap_or_default();
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)

@@ -42,6 +42,14 @@ pub enum Refusal {
     AccountInactive,
     /// 403 without a known cause.
     Forbidden,
+    /// The consent covers no site at all.
+    NoSite,
+    /// The consent covers sites, but not this one.
+    AnotherSite,
+    /// The consent covers the site, but none of Jira's scopes on it.
+    AnotherProduct,
+    /// `cloudId` of the spec is the id of another site than `site`.
+    CloudIdOfAnotherSite,
 }
 
 /// Why nothing was learnt.

@@ -5,12 +5,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::conditions::{Finding, Waits, condition, published, ready, valid};
 use super::decide::{Proof, proof};
 use super::facts::{Facts, Peer, Source, TargetState};
+use super::grant_status::record_grant;
+use super::protocol::{self, Move};
 use super::publication;
 use super::rotation::rotation_due;
 use super::schedule::{LONGEST_WAIT, later};
 use crate::api::{
-    Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, SiteStatus,
-    TargetVersion,
+    Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
 };
 
 /// The end of a pass.
@@ -59,8 +60,9 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     record_plan(facts, &mut status);
     record_source(facts, &mut status);
     record_versions(facts, &mut status);
+    record_grant(facts, &mut status);
     status.rotation_due_time = due;
-    if facts.is_new() || facts.happened.judgement.is_some() {
+    if facts.is_new() || facts.happened.judgement.is_some() || is_answered(facts) {
         status.last_handled_renew.clone_from(&facts.object.renew);
     }
     let (reconciling, stalled) = match waits {
@@ -89,6 +91,16 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     }
 }
 
+/// Whether a person who asked for a renewal has an answer without a word of Jira: it was tried, or
+/// there is nothing that could be.
+fn is_answered(facts: &Facts) -> bool {
+    let stuck = matches!(
+        protocol::next(facts),
+        Some(Move::Rest | Move::Stuck(_))
+    );
+    facts.happened.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
+}
+
 fn abnormal(ready: &Finding) -> Finding {
     Finding {
         status: ConditionStatus::True,
@@ -102,12 +114,11 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
     if status.account.is_none() {
         status.method = Some(plan.method);
-        status.site = Some(SiteStatus {
-            hosting: plan.site.hosting,
-            api_url: plan.site.base.clone(),
-        });
+        status.site = Some(facts.site_status(plan));
     }
-    status.expires_at = plan.expires_at;
+    if plan.renewal.is_none() {
+        status.expires_at = plan.expires_at;
+    }
 }
 
 /// Versions stand for the credential that the status names, under the spec that it speaks of;
@@ -116,7 +127,7 @@ fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
     match &facts.source {
         Source::Unchanged if facts.spec_changed() => status.sources.clear(),
         Source::Unchanged => {}
-        Source::Read { versions, .. } if facts.is_on_record() => {
+        Source::Read { versions, .. } if facts.renews() || facts.is_on_record() => {
             status.sources.clone_from(versions);
         }
         Source::Read { .. } | Source::Unusable(_) => status.sources.clear(),
@@ -230,6 +241,7 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             Proof::At(time) => times.push(time),
             Proof::NotByItself => {}
         }
+        times.extend(renewal_times(facts));
         if facts
             .targets
             .iter()
@@ -254,6 +266,25 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
     let future = times.into_iter().filter(|time| *time > facts.now).min();
     let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
     wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)
+}
+
+/// When something about the renewal is due.
+fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
+    let mut times = Vec::new();
+    match protocol::next(facts) {
+        Some(Move::At(time)) => times.push(time),
+        Some(Move::Rest | Move::Stuck(_)) | None => {}
+        // Left undone: at once.
+        Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
+    }
+    times.extend(facts.nearly_ended());
+    let candidate = facts
+        .status
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.candidate.as_ref());
+    times.extend(candidate.and_then(|attempt| attempt.next_attempt_time));
+    times
 }
 
 /// When the next probe is due after the one of this pass.

@@ -4,6 +4,7 @@ use super::decide::{Proof, may_publish, pin_moved, proof};
 use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
 use super::judge::{Cause, Judgement};
 use super::message;
+use super::trouble;
 use crate::api::{
     AttemptOutcome, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason,
 };
@@ -34,6 +35,9 @@ pub(super) fn finding(
 /// Whether Jira accepts the credential.
 pub fn valid(facts: &Facts) -> Finding {
     use ConditionStatus::Unknown;
+    if let Some(finding) = renewal_finding(facts) {
+        return finding;
+    }
     if let Some(refusal) = facts.refusal() {
         return refused(facts, refusal);
     }
@@ -63,6 +67,25 @@ pub fn valid(facts: &Facts) -> Finding {
         }
         AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
     }
+}
+
+/// What the renewal says of the credential, before Jira is listened to.
+fn renewal_finding(facts: &Facts) -> Option<Finding> {
+    use ConditionStatus::{False, Unknown};
+    let trouble = facts.trouble();
+    if let Some(reason @ (Reason::ReconsentRequired | Reason::ClientRejected)) = trouble {
+        return Some(finding(False, reason, trouble::words(facts, reason)));
+    }
+    let missing = facts.missing_scopes();
+    if !missing.is_empty() {
+        let text = message::missing_scopes(facts, &missing);
+        return Some(finding(False, Reason::InsufficientScope, text));
+    }
+    let unproven = facts.is_provisional() && facts.refusal().is_none();
+    unproven.then(|| {
+        let text = message::unproven(facts);
+        finding(Unknown, Reason::PublishedUnproven, text)
+    })
 }
 
 fn refused(facts: &Facts, reason: Reason) -> Finding {
@@ -118,6 +141,9 @@ fn without_attempt(facts: &Facts) -> Finding {
     if still_proven(facts) {
         return accepted(facts);
     }
+    if let Some(reason) = facts.trouble().filter(|_| !facts.has_token()) {
+        return finding(Unknown, reason, trouble::words(facts, reason));
+    }
     if facts.peer == Peer::Interrupted && !facts.is_proven() {
         return finding(Unknown, Reason::NotYetProven, message::interrupted(facts));
     }
@@ -156,7 +182,9 @@ fn accepted(facts: &Facts) -> Finding {
 /// Whether the credential in the source was proven for the account that the spec asks for, and
 /// the proof has not grown stale.
 fn still_proven(facts: &Facts) -> bool {
-    facts.is_proven()
+    // Until a renewed token is proven, pods have the one before it.
+    let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
+    proven
         && !pin_moved(facts)
         && facts
             .proof_is_stale_from()
@@ -288,6 +316,15 @@ pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, W
         return (
             finding(False, problem.reason(), problem_text(facts, problem)),
             waits,
+        );
+    }
+    if let Some(reason) = facts
+        .trouble()
+        .filter(|reason| trouble::needs_person(*reason))
+    {
+        return (
+            finding(False, reason, trouble::words(facts, reason)),
+            Waits::ForPerson,
         );
     }
     let (finding, waits) = match (valid.status, published.status) {

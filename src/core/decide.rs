@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::answer::Verdict;
-use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
+use super::facts::{Facts, Peer, Source, TargetFacts, TargetState};
+use super::protocol::{self, Move, Spend};
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, TargetVersion};
 
 /// One effect: one write to the cluster, or one call to Jira.
@@ -17,6 +17,22 @@ pub enum Step {
     Publish(Publish),
     /// Delete a target that the spec no longer names.
     Retract(TargetVersion),
+    /// Write a new seed into the grant.
+    Adopt,
+    /// Look whether another grant holds the same seed.
+    Seek,
+    /// Write down that a refresh token is about to be spent.
+    Intend(Spend),
+    /// Ask the token endpoint and store the answer: the one step with two effects.
+    Renew(Spend),
+    /// Let the proven candidate take the place of the chain in use.
+    Promote,
+    /// Ask the site for its id.
+    Locate,
+    /// Ask the gateway what the token covers.
+    Survey,
+    /// Ask Jira who a candidate beside the chain in use belongs to.
+    Try,
 }
 
 /// How to write a target.
@@ -30,25 +46,6 @@ pub struct Publish {
     pub account: Account,
     /// The uid of the Secret that we hold under this name; `None`: create it.
     pub holds: Option<String>,
-}
-
-/// What became of a step.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Answer {
-    /// The attempt stands in the status.
-    AttemptRecorded(Attempt),
-    /// Somebody else is sending the same password, or has.
-    AttemptNotOurs(Peer),
-    /// The probe was made.
-    Proved(Verdict),
-    /// The target was written.
-    Written(usize, TargetVersion),
-    /// Somebody else holds the target.
-    Held(usize, Holder, TargetVersion),
-    /// The API server refused the write, for this cause.
-    WriteRefused(usize, String),
-    /// The surplus target of this name is gone, or was not ours.
-    Retracted(String),
 }
 
 /// A status holds 32 targets, and a spec 8. Without this bound a target that somebody else holds,
@@ -66,11 +63,18 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if matches!(facts.source, Source::Unusable(_)) {
         return None;
     }
-    // 2. A proof comes before anything is published.
+    // 2. A token that is to be renewed is, before anything is said about it.
+    if let Some(step) = renew(facts) {
+        return Some(step);
+    }
+    // 3. A proof comes before anything is published.
+    if facts.candidate_is_due() {
+        return Some(before_proof(facts).unwrap_or(Step::Try));
+    }
     if proof(facts) == Proof::Due {
         return Some(prove(facts));
     }
-    // 3. Targets that do not hold the proven credential are written.
+    // 4. Targets that do not hold the proven credential are written.
     let out_of_sync = facts
         .targets
         .iter()
@@ -78,7 +82,7 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 4. What the spec no longer names goes last, so that pods find the new before the old goes;
+    // 5. What the spec no longer names goes last, so that pods find the new before the old goes;
     //    but a status holds only so many.
     let mut surplus = facts
         .surplus
@@ -99,11 +103,52 @@ pub fn needs_source(facts: &Facts) -> bool {
     }
     facts.spec_changed()
         || facts.status.sources.is_empty()
+        || (facts.renews() && wants_look(facts))
         || proof(facts) == Proof::Due
         || facts
             .targets
             .iter()
             .any(|target| wants_write(facts, target))
+}
+
+/// Whether the grant must be looked at, as far as the recorded times tell.
+fn wants_look(facts: &Facts) -> bool {
+    let due = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time <= facts.now);
+    let candidate = facts
+        .status
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.candidate.as_ref());
+    facts.renew_requested()
+        || due(facts.status.next_renewal_time)
+        || due(candidate.and_then(|attempt| attempt.next_attempt_time))
+        || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
+}
+
+/// The next step of the renewal protocol.
+fn renew(facts: &Facts) -> Option<Step> {
+    let can_ask = facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.clients_read);
+    match protocol::next(facts)? {
+        // Found in the middle of a pass: the next one is there at once.
+        Move::Intend(_) | Move::Renew(_) if !can_ask => None,
+        Move::Adopt => Some(Step::Adopt),
+        Move::Seek => Some(Step::Seek),
+        Move::Intend(spend) => Some(Step::Intend(spend)),
+        Move::Renew(spend) => Some(Step::Renew(spend)),
+        Move::Promote => Some(Step::Promote),
+        Move::At(_) | Move::Rest | Move::Stuck(_) => None,
+    }
+}
+
+/// What has to be known before a token can be proven on Atlassian's gateway.
+fn before_proof(facts: &Facts) -> Option<Step> {
+    if facts.renews() && facts.cloud_id().is_none() {
+        return Some(Step::Locate);
+    }
+    facts.survey_is_due().then_some(Step::Survey)
 }
 
 /// Whether a proof is due.
@@ -119,7 +164,7 @@ pub enum Proof {
 
 /// Tells when the credential in the source is to be proven next.
 pub fn proof(facts: &Facts) -> Proof {
-    if facts.happened.judgement.is_some() {
+    if facts.happened.judgement.is_some() || !facts.has_token() {
         return Proof::NotByItself;
     }
     let due = due_by_record(facts);
@@ -205,7 +250,7 @@ fn prove(facts: &Facts) -> Step {
             reason: facts.refusal(),
         });
     }
-    Step::Prove
+    before_proof(facts).unwrap_or(Step::Prove)
 }
 
 /// Whether the credential in the source may be written into targets: it is the one that Jira
@@ -221,7 +266,10 @@ pub fn may_publish(facts: &Facts) -> bool {
             }
         });
     let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    facts.is_proven() && !pin_moved(facts) && !doubted && !refused
+    if !facts.missing_scopes().is_empty() {
+        return false;
+    }
+    (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused
 }
 
 fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
@@ -264,42 +312,6 @@ fn publish(facts: &Facts, index: usize) -> Option<Step> {
         account: facts.account()?.clone(),
         holds: holds(facts, target),
     }))
-}
-
-impl Facts {
-    /// Takes in what became of a step.
-    #[must_use]
-    pub fn absorb(mut self, answer: Answer) -> Self {
-        match answer {
-            Answer::AttemptRecorded(attempt) => {
-                self.status = self.with_attempt(attempt);
-                self.happened.attempt_recorded = true;
-            }
-            Answer::AttemptNotOurs(peer) => {
-                self.peer = peer;
-                self.happened.attempt_denied = true;
-            }
-            // From here on the rest of the pass decides as the next pass would.
-            Answer::Proved(verdict) => self.record(&verdict),
-            Answer::Written(index, version) => {
-                self.set_target(index, TargetState::Written(version));
-            }
-            Answer::Held(index, holder, version) => {
-                self.set_target(index, TargetState::Held(holder, version));
-            }
-            Answer::WriteRefused(index, cause) => {
-                self.set_target(index, TargetState::Refused(cause));
-            }
-            Answer::Retracted(name) => self.happened.retracted.push(name),
-        }
-        self
-    }
-
-    fn set_target(&mut self, index: usize, state: TargetState) {
-        if let Some(target) = self.targets.get_mut(index) {
-            target.state = state;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use super::fingerprint::{Fingerprint, Likeness};
 use super::judge::Judgement;
 use super::problem::{Periods, SourceProblem, SpecProblem};
+use super::protocol::Spend;
 use super::publication::Publication;
+use super::renewal::{Renewal, RenewalPlan};
 use super::schedule::{self, later};
 use super::site::Site;
 use crate::api::{
@@ -37,6 +39,8 @@ pub struct Facts {
     pub peer: Peer,
     /// Until when the site asked everybody to wait.
     pub cooling_until: Option<DateTime<Utc>>,
+    /// The grant of a credential that renews itself.
+    pub renewal: Option<Renewal>,
     /// What has happened in this pass.
     pub happened: Happened,
 }
@@ -71,6 +75,8 @@ pub struct Plan {
     pub issued_at: Option<DateTime<Utc>>,
     /// When the credential expires, as far as the user says.
     pub expires_at: Option<DateTime<Utc>>,
+    /// How the credential renews itself, if it does.
+    pub renewal: Option<RenewalPlan>,
 }
 
 /// What is known of the user's Secret.
@@ -155,6 +161,20 @@ pub struct Happened {
     pub judgement: Option<Judgement>,
     /// Names of surplus targets that were removed, or turned out to be gone or another's.
     pub retracted: Vec<String>,
+    /// Another grant holds the same seed was looked for.
+    pub sought: bool,
+    /// An older grant holds the same seed.
+    pub twin: bool,
+    /// The renewal whose intent is durable.
+    pub intended: Option<Spend>,
+    /// A renewal was made, whatever became of it.
+    pub renewed: bool,
+    /// The id of the site, as the site told it.
+    pub located: Option<String>,
+    /// What the token covers was asked.
+    pub surveyed: bool,
+    /// A candidate beside the chain in use was asked about.
+    pub candidate_tried: bool,
 }
 
 impl Facts {
@@ -171,7 +191,10 @@ impl Facts {
     /// Whether this pass has done something that the status must tell of.
     pub fn has_effects(&self) -> bool {
         let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
-        self.happened.judgement.is_some() || self.targets.iter().any(written)
+        self.happened.judgement.is_some()
+            || self.happened.renewed
+            || self.happened.candidate_tried
+            || self.targets.iter().any(written)
     }
 
     /// Whether the Secret with the private authorities has changed since it was read last. Of
@@ -210,6 +233,9 @@ impl Facts {
 
     /// The fingerprint of the credential in the source: as read, or else as recorded.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
+        if let Some(print) = self.chain_print() {
+            return Some(print.clone());
+        }
         match &self.source {
             Source::Read { fingerprint, .. } => Some(fingerprint.clone()),
             Source::Unchanged | Source::Unusable(_) => self
@@ -251,7 +277,8 @@ impl Facts {
     pub fn site_recorded(&self) -> bool {
         match (&self.plan, &self.status.site) {
             (Ok(plan), Some(site)) => {
-                site.api_url == plan.site.base && self.status.method == Some(plan.method)
+                Some(&site.api_url) == self.api_base().as_ref()
+                    && self.status.method == Some(plan.method)
             }
             _ => false,
         }
@@ -299,19 +326,21 @@ impl Facts {
         let last = self.status.last_validated_time?;
         let stale = later(last, plan.periods.interval * 2);
         // A token that Jira accepted after its stated end is no token that has ended.
-        let expiry = plan.expires_at.filter(|expiry| *expiry > last);
+        let expiry = self.published_end().filter(|expiry| *expiry > last);
         Some(expiry.map_or(stale, |expiry| expiry.min(stale)))
     }
 
     /// The digest that a target has when it holds the credential that was proven last.
     pub fn wanted_digest(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
+        let wanted = self.wanted()?;
         let publication = Publication {
-            fingerprint: self.status.proven_fingerprint.as_deref()?,
+            fingerprint: &wanted.print,
             method: plan.method,
+            url: &self.api_base()?,
             site: &plan.site,
             account: self.account()?,
-            expires_at: &plan
+            expires_at: &wanted
                 .expires_at
                 .map(|time| time.to_rfc3339())
                 .unwrap_or_default(),

@@ -42,7 +42,11 @@ impl Facts {
                     Judgement::Accepted(account.clone())
                 }
             }
-            Verdict::Refused(refusal) if self.is_surprising() => Judgement::Unconfirmed(*refusal),
+            Verdict::Refused(refusal)
+                if self.is_surprising() || self.is_early_death(*refusal) =>
+            {
+                Judgement::Unconfirmed(*refusal)
+            }
             Verdict::Refused(refusal) => Judgement::Refused(Cause::Jira(*refusal)),
             Verdict::NoVerdict(outage) => Judgement::NoVerdict(*outage),
             Verdict::NotAllowed(forbidden) => Judgement::NotAllowed(*forbidden),
@@ -62,7 +66,19 @@ impl Facts {
             .plan
             .as_ref()
             .is_ok_and(|plan| plan.expires_at.is_some_and(|expiry| expiry <= self.now));
-        self.is_proven() && !self.is_password() && !refused_before && !ended
+        self.is_proven() && !self.renews() && !self.is_password() && !refused_before && !ended
+    }
+}
+
+impl Facts {
+    /// A token that should still live earns one renewal before it counts as refused: a gateway
+    /// says 403 and 404, too, where it means that the token has ended (reported).
+    fn is_early_death(&self, refusal: Refusal) -> bool {
+        let may_be = matches!(
+            refusal,
+            Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
+        );
+        self.renews() && may_be && self.may_renew_early()
     }
 }
 
@@ -78,8 +94,11 @@ impl Cause {
                 Refusal::CaptchaRequired => Reason::CaptchaRequired,
                 Refusal::BasicAuthDisabled => Reason::BasicAuthDisabled,
                 Refusal::IpBlocked => Reason::IpBlocked,
-                Refusal::InsufficientScope => Reason::InsufficientScope,
-                Refusal::WrongHost => Reason::WrongHost,
+                Refusal::InsufficientScope | Refusal::AnotherProduct => Reason::InsufficientScope,
+                Refusal::WrongHost
+                | Refusal::NoSite
+                | Refusal::AnotherSite
+                | Refusal::CloudIdOfAnotherSite => Reason::WrongHost,
                 Refusal::AccountInactive => Reason::AccountInactive,
             },
         }

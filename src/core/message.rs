@@ -52,6 +52,18 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
         Refusal::Forbidden => format!(
             "Jira at {host} forbids the credential to read its own user. Check the account's access to Jira."
         ),
+        Refusal::NoSite => format!(
+            "The token works but covers no site at all. Consent again and choose {host}; the new refresh token goes into {source}."
+        ),
+        Refusal::AnotherSite => format!(
+            "The token works but covers other sites than {host}. Consent again and choose this site, or correct spec.site; the new refresh token goes into {source}."
+        ),
+        Refusal::AnotherProduct => format!(
+            "The token covers {host} with scopes of another product than Jira only. Consent again with Jira's scopes, such as read:jira-work and read:jira-user; the new refresh token goes into {source}."
+        ),
+        Refusal::CloudIdOfAnotherSite => format!(
+            "cloudId in spec.auth is the id of another site than {host}. Correct it, or leave it out: the site is asked for it."
+        ),
     }
 }
 
@@ -63,6 +75,9 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
         Ok(MethodName::PersonalAccessToken) => format!(
             "Jira at {host} refuses the personal access token: it is wrong, expired or revoked. Create one in the Jira profile and store it in {source}."
         ),
+        Ok(MethodName::OAuth2 | MethodName::ClientCredentials) => format!(
+            "Jira at {host} refuses the access token although it was just renewed. Check that the account and the app have access to the site; a new consent goes into {source}."
+        ),
         Ok(MethodName::Basic) | Err(_) => format!(
             "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
         ),
@@ -71,10 +86,35 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
 
 /// Why a first refusal is not yet believed.
 pub fn confirming(facts: &Facts) -> String {
+    if facts.renews() {
+        return format!(
+            "Jira at {} refused the token before its end; it is renewed and asked about again. {}",
+            host(facts),
+            still(facts)
+        );
+    }
     format!(
         "Jira at {} refused the credential that it had accepted before; a second probe follows within a minute or so. {}",
         host(facts),
         still(facts)
+    )
+}
+
+/// Scopes that the spec asks for and the consent has not given.
+pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
+    format!(
+        "The token lacks the scopes {}. {} Add them to the app and consent again, or take them out of spec.auth; the new refresh token goes into {}.",
+        missing.join(", "),
+        still(facts),
+        source_names(facts)
+    )
+}
+
+/// A token was published that could not be proven.
+pub fn unproven(facts: &Facts) -> String {
+    format!(
+        "{} could not be asked about the renewed token before the one before it ended; the renewed one is published, as it comes from the same consent. It is proven as soon as Jira answers.",
+        host(facts)
     )
 }
 
@@ -216,6 +256,19 @@ fn source_names(facts: &Facts) -> String {
             "key {} of the Secret {}",
             token.token_secret_ref.key, token.token_secret_ref.name
         ),
+        Some(Method::OAuth2(oauth2)) => format!(
+            "key {} of the Secret {}",
+            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
+        ),
+        Some(Method::ClientCredentials(client)) => {
+            let reference = client.client_secret_refs.first();
+            reference.map_or_else(
+                || "the Secret".to_owned(),
+                |reference| {
+                    format!("key {} of the Secret {}", reference.key, reference.name)
+                },
+            )
+        }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
         None => "the Secret".to_owned(),
     }

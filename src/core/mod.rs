@@ -5,6 +5,7 @@
 //! its [`decide::Answer`] is absorbed, and so on until no step is left; then
 //! [`conclude::conclude`] says what to write down, what to tell, and when to look again.
 
+pub mod absorb;
 pub mod answer;
 pub mod attempt;
 pub mod conclude;
@@ -12,14 +13,21 @@ pub mod conditions;
 pub mod decide;
 pub mod facts;
 pub mod fingerprint;
+pub mod grant;
+mod grant_status;
 pub mod judge;
 pub mod message;
 pub mod problem;
+pub mod protocol;
 pub mod publication;
 mod record;
+pub mod renewal;
 pub mod rotation;
 pub mod schedule;
 pub mod site;
+pub mod survey;
+pub mod trouble;
+mod unproven;
 
 #[cfg(test)]
 mod convergence;

@@ -184,6 +184,8 @@ pub struct Periods {
     pub warn_before: TimeDelta,
     /// `spec.rotation.maxAge`.
     pub max_age: Option<TimeDelta>,
+    /// `spec.rotation.renewBefore`.
+    pub renew_before: Option<TimeDelta>,
 }
 
 impl Periods {
@@ -198,6 +200,10 @@ impl Periods {
             warn_before: read(&spec.rotation.warn_before, "spec.rotation.warnBefore")?,
             max_age: match &spec.rotation.max_age {
                 Some(period) => Some(read(period, "spec.rotation.maxAge")?),
+                None => None,
+            },
+            renew_before: match &spec.rotation.renew_before {
+                Some(period) => Some(read(period, "spec.rotation.renewBefore")?),
                 None => None,
             },
         };

@@ -18,7 +18,9 @@ pub struct Publication<'a> {
     pub fingerprint: &'a str,
     /// How it authenticates.
     pub method: MethodName,
-    /// Where it is used.
+    /// The base of API calls.
+    pub url: &'a str,
+    /// The site that a person opens.
     pub site: &'a Site,
     /// Whose it is.
     pub account: &'a Account,
@@ -32,17 +34,19 @@ impl Publication<'_> {
     /// A digest: equal digests mean equal contents. Nothing secret goes into it.
     pub fn digest(&self) -> String {
         let template = serde_json::to_string(&self.target.template).unwrap_or_default();
+        // Where both are the same, only one is published.
+        let site = Some(self.site.base.as_str()).filter(|site| *site != self.url);
         let parts = [
             RENDERING,
             self.fingerprint,
             &format!("{:?}", self.method),
-            &self.site.base,
+            self.url,
             &self.account.id,
             self.expires_at,
             &template,
         ];
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
+        for part in parts.into_iter().chain(site) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::answer::{Outage, Verdict};
-use super::facts::{Facts, Peer};
+use super::facts::{Facts, Peer, Plan};
 use super::fingerprint::{Fingerprint, Likeness};
-use super::judge::{Judgement, outage_reason};
+use super::judge::{Cause, Judgement, outage_reason};
 use super::schedule::{
     CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, later, splay,
 };
@@ -38,20 +38,98 @@ impl Facts {
             return;
         };
         let Ok(plan) = &self.plan else { return };
-        if !self.is_known(&fingerprint) || self.status.first_seen_time.is_none() {
+        let (site, method) = (self.site_status(plan), plan.method);
+        let known = if self.renews() {
+            self.is_of_proven_chain()
+        } else {
+            self.is_known(&fingerprint)
+        };
+        if !known || self.status.first_seen_time.is_none() {
             self.status.first_seen_time = Some(self.now);
         }
-        self.status.site = Some(SiteStatus {
-            hosting: plan.site.hosting,
-            api_url: plan.site.base.clone(),
-        });
-        self.status.method = Some(plan.method);
+        self.status.site = Some(site);
+        self.status.method = Some(method);
+        self.record_chain();
         self.status.proven_fingerprint = Some(fingerprint.as_str().to_owned());
         self.status.account = Some(account);
         self.status.last_validated_time = Some(self.now);
         self.status.attempt = None;
         // What others knew of the same password is out of date.
         self.peer = Peer::Silent;
+    }
+
+    /// How the site is used.
+    pub(super) fn site_status(&self, plan: &Plan) -> SiteStatus {
+        let renews = plan.renewal.is_some();
+        SiteStatus {
+            hosting: plan.site.hosting,
+            api_url: self.api_base().unwrap_or_else(|| plan.site.base.clone()),
+            address: renews.then(|| plan.site.base.clone()),
+            cloud_id: self.cloud_id().map(str::to_owned),
+        }
+    }
+
+    /// What is known of the chain whose token was proven.
+    fn record_chain(&mut self) {
+        let Some(chain) = self.chain() else { return };
+        let lineage = chain.lineage();
+        let access = chain.access.clone();
+        let grant = self.status.grant.get_or_insert_default();
+        grant.chain = Some(lineage);
+        grant.provisional = None;
+        if let Some(access) = access {
+            self.status.expires_at = Some(access.expires);
+            self.status.scopes = access.scopes;
+        }
+    }
+
+    /// Takes in what Jira said about a candidate beside the chain in use. Once accepted it is the
+    /// credential; anything else is told without a word about the one in use.
+    pub(super) fn record_candidate(&mut self, verdict: &Verdict) {
+        let Some(print) = self
+            .asked_about()
+            .and_then(|chain| chain.access.as_ref())
+            .map(|access| access.token.clone())
+        else {
+            return;
+        };
+        self.happened.candidate_tried = true;
+        let (outcome, reason, next) = match self.judge(verdict) {
+            Judgement::Accepted(account) => {
+                // From here on the chain of this token is the credential.
+                self.status.proven_fingerprint = Some(print.as_str().to_owned());
+                if let Some(grant) = &mut self.status.grant {
+                    grant.candidate = None;
+                }
+                self.record_acceptance(account.clone());
+                self.happened.judgement = Some(Judgement::Accepted(account));
+                return;
+            }
+            Judgement::Refused(cause) => (AttemptOutcome::Refused, cause.reason(), None),
+            Judgement::Unconfirmed(refusal) => {
+                let reason = Cause::Jira(refusal).reason();
+                (AttemptOutcome::Refused, reason, None)
+            }
+            Judgement::NotAllowed(_) => (
+                AttemptOutcome::NoVerdict,
+                Reason::HostNotAllowed,
+                Some(later(self.now, FORBIDDEN_HEARTBEAT)),
+            ),
+            Judgement::NoVerdict(outage) => {
+                let failures = self.candidate_attempt().map_or(0, |old| old.failures);
+                self.after_outage(outage, failures.saturating_add(1))
+            }
+        };
+        let failures = self.candidate_attempt().map_or(0, |old| old.failures);
+        let attempt = Attempt {
+            failures: failures.saturating_add(1),
+            last_failure_time: self.now,
+            next_attempt_time: next,
+            fingerprint: print.as_str().to_owned(),
+            outcome,
+            reason: Some(reason),
+        };
+        self.status.grant.get_or_insert_default().candidate = Some(attempt);
     }
 
     /// Whether the credential is the one that was proven last. A lost fingerprint key makes

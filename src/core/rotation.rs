@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::conditions::{Finding, finding};
 use super::facts::Facts;
 use super::schedule::{earlier, later};
+use super::trouble;
 use crate::api::{ConditionStatus, Reason};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
@@ -21,7 +22,9 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         .max_age
         .zip(begin)
         .map(|(age, begin)| later(begin, age));
-    let ends: Vec<DateTime<Utc>> = [plan.expires_at, too_old].into_iter().flatten().collect();
+    let (consent, idle) = (facts.consent_ends(), facts.idle_ends());
+    let all = [plan.expires_at, too_old, consent, idle];
+    let ends: Vec<DateTime<Utc>> = all.into_iter().flatten().collect();
     let due = ends.iter().min().map(|end| earlier(*end, warn));
     let mut changes: Vec<DateTime<Utc>> = ends.clone();
     changes.extend(ends.iter().map(|end| earlier(*end, warn)));
@@ -32,7 +35,27 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         end.map(|end| end.format("%Y-%m-%d").to_string())
             .unwrap_or_default()
     };
-    let finding = if passed(plan.expires_at, TimeDelta::zero()) {
+    let finding = if let Some(reason) = facts.rotation_trouble() {
+        finding(True, reason.told(), trouble_words(facts, &reason))
+    } else if passed(consent, warn) {
+        finding(
+            True,
+            Reason::ConsentExpiring,
+            format!(
+                "The consent ends on {}. Consent again before then and store the new refresh token in the source.",
+                date(consent)
+            ),
+        )
+    } else if passed(idle, warn) {
+        finding(
+            True,
+            Reason::GrantIdle,
+            format!(
+                "The refresh token has not been used for long and dies on {} if it is not used before then. Have it renewed, or consent again.",
+                date(idle)
+            ),
+        )
+    } else if passed(plan.expires_at, TimeDelta::zero()) {
         finding(
             True,
             Reason::Expired,
@@ -72,4 +95,54 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         not_due()
     };
     (finding, due, changes)
+}
+
+/// Why what a person stored anew has not taken the place of the credential in use.
+enum Unused {
+    /// By what is recorded of it.
+    Seed(Reason),
+    /// The grant cannot be renewed for long.
+    NotOffline,
+}
+
+impl Unused {
+    fn told(&self) -> Reason {
+        match self {
+            Unused::Seed(Reason::SeedStale) => Reason::SeedStale,
+            Unused::Seed(_) => Reason::RotationFailed,
+            Unused::NotOffline => Reason::OfflineAccessMissing,
+        }
+    }
+}
+
+impl Facts {
+    fn rotation_trouble(&self) -> Option<Unused> {
+        if !self.renews() {
+            return None;
+        }
+        let recorded = self.status.grant.as_ref();
+        let recorded = recorded.and_then(|grant| grant.candidate.as_ref());
+        let refused = |attempt: &crate::api::Attempt| {
+            let refused = attempt.outcome == crate::api::AttemptOutcome::Refused;
+            attempt.reason.filter(|_| refused)
+        };
+        let reason = self.seed_trouble().or_else(|| {
+            if self.grant_unread() {
+                recorded.and_then(refused)
+            } else {
+                self.candidate_attempt().or(recorded).and_then(refused)
+            }
+        });
+        let offline = self.chain().is_some_and(|chain| chain.offline_missing);
+        reason
+            .map(Unused::Seed)
+            .or_else(|| offline.then_some(Unused::NotOffline))
+    }
+}
+
+fn trouble_words(facts: &Facts, unused: &Unused) -> String {
+    match unused {
+        Unused::Seed(reason) => trouble::seed_words_of(facts, *reason),
+        Unused::NotOffline => "Atlassian gave a token without a refresh token and without the scope offline_access: it cannot be renewed for long. Consent again with offline_access among the scopes, and store the new refresh token in the source.".to_owned(),
+    }
 }

@@ -37,6 +37,12 @@ pub enum SiteError {
     /// A port or path on Atlassian's cloud.
     #[error("spec.site of Atlassian's own cloud must have neither port nor path")]
     CloudPortOrPath,
+    /// A method of both hostings on a host that tells nothing.
+    #[error("spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: Cloud")]
+    HostingUntold,
+    /// A method of Cloud on Data Center.
+    #[error("spec.auth: OAuth 2.0 is for Jira Cloud only")]
+    CloudOnly,
 }
 
 impl Site {
@@ -66,8 +72,13 @@ impl Site {
             .port()
             .map(|port| format!(":{port}"))
             .unwrap_or_default();
+        let hosting = hosting(spec, &host).ok_or(SiteError::HostingUntold)?;
+        let oauth = spec.auth.oauth2.is_some() || spec.auth.client_credentials.is_some();
+        if oauth && hosting == Hosting::DataCenter {
+            return Err(SiteError::CloudOnly);
+        }
         Ok(Self {
-            hosting: hosting(spec, &host),
+            hosting,
             base: format!("https://{host}{port}{path}"),
             host,
         })
@@ -83,12 +94,13 @@ pub fn is_cloud_host(host: &str) -> bool {
 }
 
 /// Atlassian's own hosts are Cloud; else the spec says it; else the method implies it.
-fn hosting(spec: &JiraCredentialSpec, host: &str) -> Hosting {
+fn hosting(spec: &JiraCredentialSpec, host: &str) -> Option<Hosting> {
     if is_cloud_host(host) {
-        return Hosting::Cloud;
+        return Some(Hosting::Cloud);
     }
-    spec.hosting.unwrap_or(match spec.auth.method() {
-        Some(Method::ApiToken(_)) | None => Hosting::Cloud,
-        Some(Method::PersonalAccessToken(_) | Method::Basic(_)) => Hosting::DataCenter,
+    spec.hosting.or(match spec.auth.method() {
+        Some(Method::ApiToken(_)) | None => Some(Hosting::Cloud),
+        Some(Method::PersonalAccessToken(_) | Method::Basic(_)) => Some(Hosting::DataCenter),
+        Some(Method::OAuth2(_) | Method::ClientCredentials(_)) => None,
     })
 }

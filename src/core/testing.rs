@@ -255,6 +255,7 @@ impl World {
             periods: Periods::of(&self.spec)?,
             issued_at: method.issued_at(),
             expires_at: method.expires_at(),
+            renewal: None,
         })
     }
 
@@ -355,6 +356,7 @@ impl World {
                 .collect(),
             peer: Peer::Silent,
             cooling_until: self.cooling_until.filter(|until| *until > self.now),
+            renewal: None,
             happened: Happened::default(),
         }
     }

@@ -155,8 +155,12 @@ fn own_wait(in_a_row: u32) -> TimeDelta {
     (FIRST_WAIT * 2_i32.pow(doublings)).min(LONGEST_WAIT)
 }
 
-/// Host and port of a site.
+/// Host and port of a site. On Atlassian's gateway, which is the same for all, the id of the site
+/// belongs to it: limits are those of a tenant.
 fn authority(site: &Site) -> &str {
+    if site.base.contains("/ex/jira/") {
+        return &site.base;
+    }
     let rest = site.base.strip_prefix("https://").unwrap_or(&site.base);
     rest.split('/').next().unwrap_or(rest)
 }

@@ -30,6 +30,10 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::WrongHost => "wrong_host",
         Refusal::AccountInactive => "account_inactive",
         Refusal::Forbidden => "forbidden",
+        Refusal::NoSite => "no_site",
+        Refusal::AnotherSite => "another_site",
+        Refusal::AnotherProduct => "another_product",
+        Refusal::CloudIdOfAnotherSite => "cloud_id_of_another_site",
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use http::header;
+use http::{HeaderMap, HeaderValue, header};
 use url::{Host, Url};
 
 use super::addresses::AddressPolicy;
@@ -65,9 +65,9 @@ pub enum JiraError {
 
 /// Calls Jira.
 pub struct Jira {
-    clients: Clients,
+    pub(super) clients: Clients,
     gates: Gates,
-    clock: Clock,
+    pub(super) clock: Clock,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -114,24 +114,14 @@ impl Jira {
         if credential.header().is_none() {
             return Verdict::Refused(Refusal::Rejected);
         }
-        let turn = match self.gates.enter(site).await {
-            Ok(turn) => turn,
-            Err(remaining) => {
-                let retry_after = Some(remaining);
-                return Verdict::NoVerdict(Outage::RateLimited { retry_after });
+        let call = async {
+            match self.call(site, ca_pem, credential).await {
+                Ok(verdict) | Err(verdict) => without_echo(verdict, credential),
             }
         };
-        let started = Instant::now();
-        let verdict = match self.call(site, ca_pem, credential).await {
-            Ok(verdict) | Err(verdict) => without_echo(verdict, credential),
-        };
-        turn.learn(&verdict);
-        let outcome = observer::outcome(&verdict);
-        tracing::debug!(site = %site.base, operation = OPERATION, outcome, "called Jira");
-        if let Some(observer) = &self.observer {
-            observer.call(OPERATION, outcome, started.elapsed().as_secs_f64());
+        match self.in_turn(site, OPERATION, call, Verdict::clone).await {
+            Ok(verdict) | Err(verdict) => verdict,
         }
-        verdict
     }
 
     /// Until when a site that asked for rest is not called.
@@ -146,23 +136,81 @@ impl Jira {
         credential: &Credential,
     ) -> Result<Verdict, Verdict> {
         let url = myself(site)?;
-        let client = self
-            .clients
-            .get(site.hosting, ca_pem)
-            .map_err(|_| Verdict::NoVerdict(Outage::BadCaBundle))?;
         let authorization = credential
             .header()
             .ok_or(Verdict::Refused(Refusal::Rejected))?;
-        let mut response = client
+        let raw = self
+            .fetch(site.hosting, ca_pem, url, Some(authorization))
+            .await?;
+        Ok(verdict::read(&Answer {
+            hosting: site.hosting,
+            status: raw.status,
+            headers: &raw.headers,
+            body: &raw.body.bytes,
+            complete: raw.body.complete,
+            now: self.clock.now(),
+        }))
+    }
+
+    /// One GET.
+    pub(super) async fn fetch(
+        &self,
+        hosting: Hosting,
+        ca_pem: Option<&[u8]>,
+        url: Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Raw, Verdict> {
+        let client = self
+            .clients
+            .get(hosting, ca_pem)
+            .map_err(|_| Verdict::NoVerdict(Outage::BadCaBundle))?;
+        let mut request = client
             .get(url)
-            // At once: Jira never asks for it, because anonymous access is its default.
-            .header(header::AUTHORIZATION, authorization)
             .header(header::ACCEPT, "application/json")
             // A cache in between must not answer for Jira.
-            .header(header::CACHE_CONTROL, "no-store")
-            .send()
-            .await
-            .map_err(|error| failure::verdict(&error))?;
+            .header(header::CACHE_CONTROL, "no-store");
+        if let Some(authorization) = authorization {
+            // At once: Jira never asks for it, because anonymous access is its default.
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let response = request.send().await;
+        Raw::read(response.map_err(|error| failure::verdict(&error))?).await
+    }
+
+    /// Waits for a turn at a site, makes a call, and tells the gate and the observer of it.
+    pub(super) async fn in_turn<T>(
+        &self,
+        site: &Site,
+        operation: &'static str,
+        call: impl Future<Output = T>,
+        verdict_of: impl Fn(&T) -> Verdict,
+    ) -> Result<T, Verdict> {
+        let turn = self.gates.enter(site).await.map_err(|remaining| {
+            let retry_after = Some(remaining);
+            Verdict::NoVerdict(Outage::RateLimited { retry_after })
+        })?;
+        let started = Instant::now();
+        let answer = call.await;
+        let verdict = verdict_of(&answer);
+        turn.learn(&verdict);
+        let outcome = observer::outcome(&verdict);
+        tracing::debug!(site = %site.base, operation, outcome, "called Jira");
+        if let Some(observer) = &self.observer {
+            observer.call(operation, outcome, started.elapsed().as_secs_f64());
+        }
+        Ok(answer)
+    }
+}
+
+/// An answer as it was read.
+pub(super) struct Raw {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+impl Raw {
+    pub(super) async fn read(mut response: reqwest::Response) -> Result<Self, Verdict> {
         let status = response.status().as_u16();
         let body = match read_body(&mut response).await {
             Ok(body) => body,
@@ -173,14 +221,11 @@ impl Jira {
             },
             Err(error) => return Err(failure::verdict(&error)),
         };
-        Ok(verdict::read(&Answer {
-            hosting: site.hosting,
+        Ok(Self {
             status,
-            headers: response.headers(),
-            body: &body.bytes,
-            complete: body.complete,
-            now: self.clock.now(),
-        }))
+            headers: response.headers().clone(),
+            body,
+        })
     }
 }
 

@@ -17,7 +17,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason};
+use crate::api::{
+    ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, MethodName, Reason,
+};
 use crate::cluster::Watched;
 use crate::core::conditions::condition;
 
@@ -35,6 +37,7 @@ type Seconds = Family<Call, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Registry,
     probes: Family<Outcome, Counter>,
+    renewals: Family<[(&'static str, String); 2], Counter>,
     calls: Seconds,
     passes: Family<Outcome, Counter>,
     pass_seconds: Histogram,
@@ -50,6 +53,7 @@ impl Default for Metrics {
         registry.register("build", "The version that runs", build);
         let metrics = Self {
             probes: Family::default(),
+            renewals: Family::default(),
             calls: Family::new_with_constructor(call_seconds),
             passes: Family::default(),
             pass_seconds: call_seconds(),
@@ -61,6 +65,11 @@ impl Default for Metrics {
             "probes",
             "Probes of /myself by verdict",
             metrics.probes.clone(),
+        );
+        registry.register(
+            "renewals",
+            "Renewals by method and outcome",
+            metrics.renewals.clone(),
         );
         registry.register(
             "jira_request_duration_seconds",
@@ -109,6 +118,16 @@ impl Metrics {
         self.pass_seconds.observe(took.as_secs_f64());
     }
 
+    /// A renewal has ended.
+    pub fn renewed(&self, method: Option<MethodName>, outcome: &'static str) {
+        let method = method.map(|method| format!("{method:?}"));
+        let labels = [
+            ("method", method.unwrap_or_default()),
+            ("outcome", outcome.to_owned()),
+        ];
+        self.renewals.get_or_create(&labels).inc();
+    }
+
     /// Jira refused a credential.
     pub fn authentication_failed(&self, reason: Reason) {
         self.failures
@@ -119,7 +138,9 @@ impl Metrics {
 
 impl crate::jira::Observer for Metrics {
     fn call(&self, operation: &'static str, outcome: &'static str, seconds: f64) {
-        self.probes.get_or_create(&[("verdict", outcome)]).inc();
+        if operation == "myself" {
+            self.probes.get_or_create(&[("verdict", outcome)]).inc();
+        }
         self.calls
             .get_or_create(&Call { operation, outcome })
             .observe(seconds);
@@ -142,7 +163,7 @@ impl fmt::Debug for Credentials {
 /// What is told of one credential: `None` leaves the series out.
 type Read = fn(&JiraCredentialStatus) -> Option<i64>;
 
-const SERIES: [(&str, &str, Read); 6] = [
+const SERIES: [(&str, &str, Read); 8] = [
     (
         "ready",
         "1 when what pods mount is current and proven",
@@ -163,8 +184,18 @@ const SERIES: [(&str, &str, Read); 6] = [
     ),
     (
         "renewal_timestamp_seconds",
-        "From when on a rotation is due",
-        |status| seconds(status.rotation_due_time),
+        "When the operator renews the token, or a person should rotate the credential",
+        |status| seconds(status.next_renewal_time.or(status.rotation_due_time)),
+    ),
+    (
+        "consent_expiration_timestamp_seconds",
+        "When the consent behind the token ends",
+        |status| seconds(status.grant.as_ref().and_then(|grant| grant.consent_expires_at)),
+    ),
+    (
+        "idle_expiration_timestamp_seconds",
+        "When the refresh token dies if it is not used before",
+        |status| seconds(status.grant.as_ref().and_then(|grant| grant.idle_expires_at)),
     ),
     (
         "last_validated_timestamp_seconds",

@@ -17,6 +17,10 @@ pub struct Proven<'a> {
     pub method: MethodName,
     /// Base address of the API, without a trailing slash.
     pub url: &'a str,
+    /// The address of the site, as a person opens it.
+    pub site: &'a str,
+    /// The id of the site on Atlassian's gateway, for methods that are used there.
+    pub cloud_id: Option<&'a str>,
     /// E-mail or user name; none for Bearer methods.
     pub user: Option<&'a str>,
     /// Token or password.
@@ -53,11 +57,13 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::ApiToken | MethodName::Basic => {
             ("Basic", STANDARD.encode(format!("{user}:{secret}")))
         }
-        MethodName::PersonalAccessToken => ("Bearer", secret.to_owned()),
+        MethodName::PersonalAccessToken
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials => ("Bearer", secret.to_owned()),
     };
     let mut keys = BTreeMap::from([
         ("url", proven.url.to_owned()),
-        ("site", proven.url.to_owned()),
+        ("site", proven.site.to_owned()),
         ("scheme", scheme.to_owned()),
         ("authorization", format!("{scheme} {parameters}")),
         ("accountId", proven.account.to_owned()),
@@ -72,9 +78,14 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
             keys.insert("username", user.to_owned());
             keys.insert("password", secret.to_owned());
         }
-        MethodName::PersonalAccessToken => {
+        MethodName::PersonalAccessToken
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials => {
             keys.insert("token", secret.to_owned());
         }
+    }
+    if let Some(id) = proven.cloud_id {
+        keys.insert("cloudId", id.to_owned());
     }
     if let Some(end) = proven.expires_at {
         keys.insert("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -104,11 +115,18 @@ mod tests {
                 None,
                 "accountId authorization expiresAt scheme site token url",
             ),
+            (
+                MethodName::OAuth2,
+                None,
+                "accountId authorization cloudId expiresAt scheme site token url",
+            ),
         ] {
             let secret = SecretString::from("canary");
             let contents = standard(&Proven {
                 method,
                 url: "https://jira.example",
+                site: "https://jira.example",
+                cloud_id: (method == MethodName::OAuth2).then_some("id"),
                 user,
                 secret: &secret,
                 account: "account",
@@ -127,6 +145,8 @@ mod tests {
         let mut proven = Proven {
             method: MethodName::Basic,
             url: "https://jira.example",
+            site: "https://jira.example",
+            cloud_id: None,
             user: Some("user"),
             secret: &secret,
             account: "account",

@@ -16,6 +16,7 @@ use jira_credential_operator::api::{
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
 use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::renewal::Pace;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
 use jira_credential_operator::ops::metrics::Metrics;
@@ -150,6 +151,10 @@ impl World {
             },
             allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
             max_concurrent_reconciles: 4,
+            auth_url: self.sim.auth_url(),
+            api_url: self.sim.gateway_url(),
+            pod: "test".into(),
+            pace: Pace::default(),
         }
     }
 

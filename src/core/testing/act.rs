@@ -2,7 +2,8 @@
 
 use super::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
 use crate::api::{Attempt, JiraCredentialStatus, TargetVersion};
-use crate::core::decide::{Answer, Publish, Step};
+use crate::core::absorb::Answer;
+use crate::core::decide::{Publish, Step};
 use crate::core::facts::{Facts, Peer, Source};
 use crate::core::judge::{Cause, Judgement};
 
@@ -21,6 +22,7 @@ impl World {
                 }
                 Ok(Answer::Retracted(old.name))
             }
+            other => panic!("a step of the renewal protocol: {other:?}"),
         }
     }
 

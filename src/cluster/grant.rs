@@ -1,0 +1,382 @@
+//! The Secret in which the operator keeps the tokens of a grant.
+//!
+//! It has no owner: deleting and applying a `JiraCredential` together with its source must not
+//! lose a token that exists once. Every write says which version it replaces.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_lc_rs::digest;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+use secrecy::{ExposeSecret, SecretString};
+use chrono::TimeDelta;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
+
+use super::client::{Cluster, json_patch};
+use super::error::ClusterError;
+use super::versions::{GrantSeen, Key};
+use crate::api::{
+    GRANT_LABEL, GRANT_PREFIX, GRANT_TYPE, MANAGED_BY_LABEL, Method, OPERATOR_NAME, SecretKeyRef,
+    SourceVersion,
+};
+use crate::core::absorb::Written;
+use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+use crate::core::grant::Grant;
+use crate::core::renewal::Held;
+
+/// The key under which the grant stands in its Secret.
+const KEY: &str = "grant";
+
+/// Label that tells grants of the same seed: its keyed fingerprint.
+pub const SEED_LABEL: &str = "jira-operator.dev/seed";
+
+/// Annotations that say which Secret and key of the user the grant belongs to.
+pub const SEED_NAME: &str = "jira-operator.dev/seed-name";
+/// See [`SEED_NAME`].
+pub const SEED_KEY: &str = "jira-operator.dev/seed-key";
+
+/// Annotation that says how long the grant is kept unused, in seconds.
+pub const RETENTION: &str = "jira-operator.dev/retention-seconds";
+
+/// Annotation that says since when neither seed nor user exists.
+pub const UNUSED_SINCE: &str = "jira-operator.dev/unused-since";
+
+/// A token as it is stored.
+#[derive(Clone)]
+pub struct Kept(pub SecretString);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Kept")
+    }
+}
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
+/// A grant with the Secret that it stands in.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its contents.
+    pub grant: Grant<Kept>,
+    /// Name, namespace, version, labels and annotations of the Secret.
+    pub metadata: ObjectMeta,
+}
+
+/// What stands under the name of a grant.
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// Something that is no grant.
+    Other,
+    /// A grant.
+    Grant(Box<Stored>),
+}
+
+/// The place of a seed: for a refresh token its Secret and key, for client credentials those of
+/// the first client secret.
+pub fn place<'a>(method: &Method<'a>) -> Option<&'a SecretKeyRef> {
+    match method {
+        Method::OAuth2(oauth2) => Some(&oauth2.refresh_token_secret_ref),
+        Method::ClientCredentials(client) => client.client_secret_refs.first(),
+        Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => None,
+    }
+}
+
+/// The name of the grant of a place: the same for every credential that names it.
+pub fn grant_name(place: &SecretKeyRef) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(place.name.as_bytes());
+    context.update(&[0]);
+    context.update(place.key.as_bytes());
+    format!("{GRANT_PREFIX}{}", base32(context.finish().as_ref(), 26))
+}
+
+/// The first characters of the base32 form (RFC 4648, lower case) of some bytes.
+fn base32(bytes: &[u8], characters: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut text = String::new();
+    let (mut buffer, mut bits) = (0_u32, 0);
+    for byte in bytes {
+        buffer = (buffer << 8) | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 && text.len() < characters {
+            bits -= 5;
+            let at = usize::try_from((buffer >> bits) & 31).unwrap_or(0);
+            text.push(ALPHABET.get(at).copied().map_or('a', char::from));
+        }
+        buffer &= (1 << bits) - 1;
+    }
+    text
+}
+
+/// SHA-256 of a seed, in hexadecimal digits.
+pub(super) fn seed_digest(seed: &SecretString) -> String {
+    let digest = digest::digest(&digest::SHA256, seed.expose_secret().as_bytes());
+    hex(digest.as_ref(), 64)
+}
+
+/// The keyed fingerprint of a seed, the same wherever it stands.
+pub(super) fn seed_print(key: &FingerprintKey, seed: &SecretString) -> Fingerprint {
+    key.fingerprint(&[b"seed", seed.expose_secret().as_bytes()])
+}
+
+impl Stored {
+    /// A grant that does not exist yet.
+    pub fn new(namespace: &str, name: &str, place: &SecretKeyRef, retention_seconds: i64) -> Self {
+        let labels = [(MANAGED_BY_LABEL, OPERATOR_NAME), (GRANT_LABEL, "true")];
+        let retention = retention_seconds.to_string();
+        let annotations = [
+            (SEED_NAME, place.name.as_str()),
+            (SEED_KEY, place.key.as_str()),
+            (RETENTION, retention.as_str()),
+        ];
+        let map = |pairs: &[(&str, &str)]| {
+            let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            Some(pairs.iter().map(owned).collect::<BTreeMap<_, _>>())
+        };
+        Self {
+            grant: Grant::default(),
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(namespace.to_owned()),
+                labels: map(&labels),
+                annotations: map(&annotations),
+                ..ObjectMeta::default()
+            },
+        }
+    }
+
+    /// Reads a Secret as a grant; `None` when it is none.
+    fn read(secret: Secret) -> Option<Self> {
+        if secret.type_.as_deref() != Some(GRANT_TYPE) {
+            return None;
+        }
+        let bytes = secret.data.as_ref()?.get(KEY)?;
+        let grant = serde_json::from_slice(&bytes.0).ok()?;
+        let mut metadata = secret.metadata;
+        metadata.managed_fields = None;
+        Some(Self { grant, metadata })
+    }
+
+    /// Says which seed the grant is to be found by.
+    pub fn label_seed(&mut self, seed: &Fingerprint) {
+        // A colon cannot be part of a label.
+        let value = seed.as_str().replace(':', ".");
+        let labels = self.metadata.labels.get_or_insert_default();
+        labels.insert(SEED_LABEL.to_owned(), value);
+    }
+
+    /// The version of the Secret.
+    pub fn version(&self) -> SourceVersion {
+        let metadata = &self.metadata;
+        SourceVersion {
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
+
+    /// What decisions may see of it.
+    pub fn held(&self, print: &impl Fn(&SecretString) -> Fingerprint) -> Held {
+        Held {
+            grant: self.grant.map(&|kept: &Kept| print(&kept.0)),
+            uid: self.metadata.uid.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The same as an answer to a step.
+    pub fn written(&self, print: &impl Fn(&SecretString) -> Fingerprint) -> Written {
+        Written {
+            held: self.held(print),
+            version: self.version(),
+        }
+    }
+
+    fn secret(&self) -> Result<Secret, ClusterError> {
+        let bytes = serde_json::to_vec(&self.grant)
+            .map_err(|_| ClusterError::Refused("the grant cannot be written".into()))?;
+        Ok(Secret {
+            metadata: self.metadata.clone(),
+            type_: Some(GRANT_TYPE.to_owned()),
+            data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(bytes))])),
+            ..Secret::default()
+        })
+    }
+
+    fn namespace(&self) -> String {
+        self.metadata.namespace.clone().unwrap_or_default()
+    }
+}
+
+impl Cluster {
+    /// Reads what stands under the name of a grant.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn grant(&self, namespace: &str, name: &str) -> Result<Found, ClusterError> {
+        Ok(match self.secret(namespace, name).await? {
+            None => Found::Nothing,
+            Some(secret) => match Stored::read(secret) {
+                Some(stored) => Found::Grant(Box::new(stored)),
+                None => Found::Other,
+            },
+        })
+    }
+
+    /// Creates the Secret of a grant. Its uid stands in it from the next write on.
+    ///
+    /// # Errors
+    /// [`ClusterError::AlreadyExists`] when something has this name.
+    pub async fn create_grant(&self, stored: &Stored) -> Result<Stored, ClusterError> {
+        let mut fresh = stored.clone();
+        fresh.grant.uid = None;
+        fresh.metadata = ObjectMeta {
+            name: stored.metadata.name.clone(),
+            namespace: stored.metadata.namespace.clone(),
+            labels: stored.metadata.labels.clone(),
+            annotations: stored.metadata.annotations.clone(),
+            ..ObjectMeta::default()
+        };
+        let secret = self
+            .create_secret(&stored.namespace(), &fresh.secret()?)
+            .await?;
+        fresh.metadata = without_managed_fields(secret.metadata);
+        Ok(fresh)
+    }
+
+    /// Replaces a grant, provided that it still has the version that was read.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] when it has not.
+    pub async fn put_grant(&self, stored: &Stored) -> Result<Stored, ClusterError> {
+        let mut next = stored.clone();
+        next.grant.uid.clone_from(&stored.metadata.uid);
+        let name = stored.metadata.name.clone().unwrap_or_default();
+        let secret = self
+            .replace_secret(&stored.namespace(), &name, &next.secret()?)
+            .await?;
+        next.metadata = without_managed_fields(secret.metadata);
+        Ok(next)
+    }
+
+    /// Whether an older grant holds the same seed.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn has_older_twin(
+        &self,
+        scope: Option<&str>,
+        stored: &Stored,
+    ) -> Result<bool, ClusterError> {
+        let labels = stored.metadata.labels.as_ref();
+        let Some(seed) = labels.and_then(|labels| labels.get(SEED_LABEL)) else {
+            return Ok(false);
+        };
+        let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
+        let age = |metadata: &ObjectMeta| {
+            let created = metadata.creation_timestamp.as_ref();
+            let created = created.map(|time| time.0.as_second());
+            (created, metadata.uid.clone())
+        };
+        let mine = age(&stored.metadata);
+        let all = self.secrets_with(scope, &selector).await?;
+        Ok(all
+            .iter()
+            .any(|other| other.uid() != stored.metadata.uid && age(&other.metadata) < mine))
+    }
+}
+
+impl Cluster {
+    /// Says in the metadata of a grant since when nobody needs it, or that somebody does.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] when it has changed since it was seen.
+    pub async fn mark_grant(
+        &self,
+        key: &Key,
+        seen: &GrantSeen,
+        unused_since: Option<&str>,
+    ) -> Result<(), ClusterError> {
+        let path = format!("/metadata/annotations/{}", UNUSED_SINCE.replace('/', "~1"));
+        let change = match unused_since {
+            Some(since) => json!({"op": "add", "path": path, "value": since}),
+            None => json!({"op": "remove", "path": path}),
+        };
+        let patch = json_patch(json!([
+            {"op": "test", "path": "/metadata/uid", "value": seen.uid},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": seen.resource_version},
+            change,
+        ]))?;
+        self.patch_secret(&key.namespace, &key.name, patch)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// What the metadata of a Secret says of a grant, if it is one.
+pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
+    metadata.labels.as_ref()?.get(GRANT_LABEL)?;
+    let annotations = metadata.annotations.as_ref()?;
+    let seconds = annotations.get(RETENTION).and_then(|text| text.parse().ok());
+    Some(GrantSeen {
+        uid: metadata.uid.clone()?,
+        resource_version: metadata.resource_version.clone()?,
+        seed_name: annotations.get(SEED_NAME)?.clone(),
+        retention: seconds.and_then(TimeDelta::try_seconds),
+        unused_since: annotations.get(UNUSED_SINCE).cloned(),
+    })
+}
+
+fn without_managed_fields(metadata: ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        managed_fields: None,
+        ..metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32_is_that_of_rfc_4648() {
+        // Section 10, in lower case and without padding.
+        for (bytes, text) in [("f", "my"), ("fo", "mzxq"), ("foobar", "mzxw6ytboi")] {
+            assert_eq!(base32(bytes.as_bytes(), 26), text);
+        }
+    }
+
+    #[test]
+    fn every_place_has_a_name_of_its_own_that_a_secret_can_have() {
+        let name = |name: &str, key: &str| {
+            grant_name(&SecretKeyRef {
+                name: name.into(),
+                key: key.into(),
+            })
+        };
+        assert_eq!(name("a", "b").len(), "jco-grant-".len() + 26);
+        assert_ne!(name("a", "bc"), name("ab", "c"));
+    }
+
+    #[test]
+    fn a_stored_token_is_written_whole_and_never_shown() {
+        let kept = Kept(SecretString::from("canary"));
+        assert_eq!(serde_json::to_string(&kept).unwrap(), r#""canary""#);
+        assert!(!format!("{kept:?}").contains("canary"));
+    }
+}

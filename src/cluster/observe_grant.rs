@@ -1,0 +1,318 @@
+//! The reader of credentials that renew themselves.
+//!
+//! The grant is read whenever anything may have to be done, and always afresh. The refresh token
+//! in the user's Secret is read when it may be new, client secrets when a renewal is next.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::client::Cluster;
+use super::error::ClusterError;
+use super::grant::{Found, Stored, place, seed_digest, seed_print};
+use super::observe::{Observed, learn};
+use super::source::{self, Material, Tokens};
+use super::versions::{Known, VersionIndex};
+use crate::api::{Method, SecretKeyRef, SourceVersion};
+use crate::core::decide::needs_source;
+use crate::core::facts::{Facts, Source};
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+use crate::core::grant::Intent;
+use crate::core::problem::SourceProblem;
+use crate::core::protocol::{self, Move};
+use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
+
+/// What the process knows of renewals.
+pub struct Around<'a> {
+    /// An older credential that holds the same seed in another way.
+    pub rival: Option<String>,
+    /// This process, and what it knows of the intent of the grant of this name.
+    pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
+    /// How fast the protocol's own clocks run.
+    pub pace: Pace,
+}
+
+/// The keyed fingerprint of an access token on a site.
+pub fn token_print(key: &FingerprintKey, facts: &Facts, token: &SecretString) -> Fingerprint {
+    let site = facts.plan.as_ref().map_or("", |plan| plan.site.base.as_str());
+    let method = facts
+        .plan
+        .as_ref()
+        .map(|plan| format!("{:?}", plan.method))
+        .unwrap_or_default();
+    key.fingerprint(&[
+        method.as_bytes(),
+        site.as_bytes(),
+        b"",
+        token.expose_secret().as_bytes(),
+    ])
+}
+
+/// One reading.
+struct Reading<'a> {
+    cluster: &'a Cluster,
+    index: &'a VersionIndex,
+    key: &'a FingerprintKey,
+    around: &'a Around<'a>,
+    facts: Facts,
+    tokens: Tokens,
+    /// What was read in this pass.
+    read: Vec<SourceVersion>,
+}
+
+/// Gathers the facts of a credential that renews itself.
+pub(super) async fn observe_grant(
+    cluster: &Cluster,
+    index: &VersionIndex,
+    key: &FingerprintKey,
+    mut facts: Facts,
+    around: &Around<'_>,
+) -> Result<Observed, ClusterError> {
+    let Some(plan) = facts.renewal_plan() else {
+        return Ok(Observed {
+            facts,
+            material: None,
+        });
+    };
+    let grant_name = plan.grant.clone();
+    facts.renewal = Some(Renewal {
+        grant: GrantState::NotRead,
+        seed: SeedState::NotRead,
+        rival: around.rival.clone(),
+        clients_changed: false,
+        clients_read: false,
+        process: (around.process)(&grant_name, None),
+        pace: around.pace,
+    });
+    let mut reading = Reading {
+        cluster,
+        index,
+        key,
+        around,
+        facts,
+        tokens: Tokens::default(),
+        read: Vec::new(),
+    };
+    let names = reading.names();
+    let changed = names.iter().any(|name| reading.has_changed(name));
+    if !changed && !needs_source(&reading.facts) {
+        return Ok(Observed {
+            facts: reading.facts,
+            material: None,
+        });
+    }
+    if let Some(problem) = reading.gather(&grant_name).await? {
+        reading.facts.source = Source::Unusable(problem);
+        return Ok(Observed {
+            facts: reading.facts,
+            material: None,
+        });
+    }
+    Ok(reading.finish())
+}
+
+impl Reading<'_> {
+    fn namespace(&self) -> &str {
+        &self.facts.object.namespace
+    }
+
+    /// The Secrets that the credential depends on, the grant among them.
+    fn names(&self) -> Vec<String> {
+        let names = source::names(&self.facts.spec).into_iter();
+        let grant = self.facts.renewal_plan().map(|plan| plan.grant.clone());
+        names.map(str::to_owned).chain(grant).collect()
+    }
+
+    /// What the watch knows of a Secret, in the form in which it is recorded.
+    fn shown(&self, name: &str) -> Option<SourceVersion> {
+        let (uid, resource_version) = match self.index.look(self.namespace(), name) {
+            Known::Unknown => return None,
+            Known::Absent => (String::new(), String::new()),
+            Known::Present {
+                uid,
+                resource_version,
+            } => (uid, resource_version),
+        };
+        Some(SourceVersion {
+            name: name.to_owned(),
+            uid,
+            resource_version,
+        })
+    }
+
+    fn has_changed(&self, name: &str) -> bool {
+        let recorded = self
+            .facts
+            .status
+            .sources
+            .iter()
+            .find(|source| source.name == name);
+        recorded.is_none() || recorded != self.shown(name).as_ref()
+    }
+
+    /// Reads what is needed. Returns what is wrong with a source that cannot be done without.
+    async fn gather(&mut self, grant_name: &str) -> Result<Option<SourceProblem>, ClusterError> {
+        let method = self.facts.spec.auth.method();
+        let seed = match method {
+            Some(Method::OAuth2(oauth2)) => Some(oauth2.refresh_token_secret_ref.clone()),
+            _ => None,
+        };
+        let clients: Vec<SecretKeyRef> = match method {
+            Some(Method::OAuth2(oauth2)) => oauth2.client_secret_refs.clone(),
+            Some(Method::ClientCredentials(client)) => client.client_secret_refs.clone(),
+            _ => Vec::new(),
+        };
+        let found = self.cluster.grant(self.namespace(), grant_name).await?;
+        let known = self.facts.status.grant.as_ref();
+        let is_known = |stored: &Stored| {
+            let uid = stored.metadata.uid.as_ref();
+            known.is_some_and(|known| !known.uid.is_empty() && Some(&known.uid) == uid)
+        };
+        let ours = match &found {
+            Found::Grant(stored) => seed.is_none() || is_known(stored),
+            Found::Nothing | Found::Other => false,
+        };
+        if let Some(seed) = &seed
+            && (!ours || self.has_changed(&seed.name) || self.facts.spec_changed())
+            && let Some(problem) = self.read_seed(seed).await?
+            // A refresh token that was spent may go.
+            && !(ours && matches!(problem, SourceProblem::Missing { .. } | SourceProblem::KeyMissing { .. }))
+            && !self.was_consumed()
+        {
+            return Ok(Some(problem));
+        }
+        self.set_grant(grant_name, found, ours);
+        let changed = clients.iter().any(|client| self.has_changed(&client.name));
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.clients_changed = changed;
+        }
+        if self.renews_next() {
+            for client in &clients {
+                match source::read_token(self.cluster, self.namespace(), client).await? {
+                    Ok((token, version)) => {
+                        self.tokens.clients.push(token);
+                        self.read.push(version);
+                    }
+                    Err(problem) => return Ok(Some(problem)),
+                }
+            }
+            if let Some(renewal) = &mut self.facts.renewal {
+                renewal.clients_read = true;
+            }
+        }
+        Ok(None)
+    }
+
+    fn was_consumed(&self) -> bool {
+        let known = self.facts.status.grant.as_ref();
+        known.is_some_and(|known| known.consumed)
+    }
+
+    /// Reads the refresh token in the user's Secret.
+    async fn read_seed(
+        &mut self,
+        reference: &SecretKeyRef,
+    ) -> Result<Option<SourceProblem>, ClusterError> {
+        let read = source::read_token(self.cluster, self.namespace(), reference).await?;
+        let (state, problem) = match read {
+            Ok((token, version)) => {
+                self.read.push(version);
+                let state = SeedState::Read {
+                    digest: seed_digest(&token),
+                    print: seed_print(self.key, &token),
+                };
+                self.tokens.seed = Some(token);
+                (state, None)
+            }
+            Err(problem) => {
+                if matches!(problem, SourceProblem::Missing { .. }) {
+                    let absent = Known::Absent;
+                    self.index
+                        .learn_from_read(self.namespace(), &reference.name, absent);
+                }
+                (SeedState::Missing, Some(problem))
+            }
+        };
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.seed = state;
+        }
+        Ok(problem)
+    }
+
+    /// A grant is ours if we have recorded its uid, or if it knows the seed: nobody else could
+    /// have written that into it.
+    fn set_grant(&mut self, name: &str, found: Found, ours: bool) {
+        let seed = self.facts.renewal.as_ref().map(|renewal| &renewal.seed);
+        let knows_seed = |stored: &Stored| match seed {
+            Some(SeedState::Read { digest, .. }) => stored.grant.seed(digest).is_some(),
+            Some(SeedState::NotRead | SeedState::Missing) | None => false,
+        };
+        let state = match found {
+            Found::Nothing => {
+                self.read.push(SourceVersion {
+                    name: name.to_owned(),
+                    uid: String::new(),
+                    resource_version: String::new(),
+                });
+                GrantState::Absent
+            }
+            Found::Other => GrantState::Foreign,
+            Found::Grant(stored) if ours || knows_seed(&stored) => {
+                let held = self.held(&stored);
+                self.read.push(stored.version());
+                self.tokens.stored = Some(*stored);
+                GrantState::Read(Box::new(held))
+            }
+            Found::Grant(_) => GrantState::Foreign,
+        };
+        let intent = match &state {
+            GrantState::Read(held) => held.grant.intent.clone(),
+            GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
+        };
+        let process = (self.around.process)(name, intent.as_ref());
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.grant = state;
+            renewal.process = process;
+        }
+    }
+
+    fn held(&self, stored: &Stored) -> Held {
+        stored.held(&|token| token_print(self.key, &self.facts, token))
+    }
+
+    /// Whether the next moves lead to the token endpoint.
+    fn renews_next(&self) -> bool {
+        match protocol::next(&self.facts) {
+            Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_)) => true,
+            Some(Move::Promote | Move::At(_) | Move::Rest | Move::Stuck(_)) | None => false,
+        }
+    }
+
+    fn finish(mut self) -> Observed {
+        learn(self.index, self.namespace(), &self.read);
+        let mut versions = Vec::new();
+        for name in self.names() {
+            let read = self.read.iter().find(|version| version.name == name);
+            versions.extend(read.cloned().or_else(|| self.shown(&name)));
+        }
+        versions.sort_by(|a, b| a.name.cmp(&b.name));
+        versions.dedup();
+        let print = self.facts.chain_print().cloned();
+        self.facts.source = Source::Read {
+            fingerprint: print.unwrap_or_else(|| Fingerprint::recorded("")),
+            versions,
+        };
+        Observed {
+            facts: self.facts,
+            material: Some(Material {
+                user: None,
+                secret: SecretString::default(),
+                ca_pem: None,
+                tokens: Some(self.tokens),
+            }),
+        }
+    }
+}
+
+/// The place of the seed of a spec.
+pub(super) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<&SecretKeyRef> {
+    spec.auth.method().as_ref().and_then(place)
+}

@@ -1,0 +1,265 @@
+//! The steps of the renewal protocol.
+
+use kube::runtime::reflector::ObjectRef;
+use secrecy::SecretString;
+
+use super::Operator;
+use super::renew::{Renewed, Renewing};
+use crate::api::{JiraCredential, SecretKeyRef};
+use crate::cluster::{
+    ClusterError, Key, Known, Material, Stored, Tokens, key_of, place, token_print,
+};
+use crate::core::absorb::{Answer, Written};
+use crate::core::answer::{Outage, Verdict};
+use crate::core::facts::Facts;
+use crate::core::grant::Intent;
+use crate::core::protocol::Spend;
+use crate::core::renewal::{RenewalPlan, SeedState};
+use crate::core::site::Site;
+use crate::jira::Credential;
+
+/// decide asks for nothing that was not read; if it did, the pass would begin anew.
+const UNREAD: ClusterError = ClusterError::Conflict;
+
+impl Operator {
+    /// Writes a new seed into the grant, or makes the grant with it.
+    pub(super) async fn adopt(
+        &self,
+        facts: &Facts,
+        material: &mut Material,
+    ) -> Result<Answer, ClusterError> {
+        let (plan, tokens) = parts(facts, material)?;
+        let (Some(seed), Some(place)) = (&tokens.seed, place_of(facts)) else {
+            return Err(UNREAD);
+        };
+        let Some(SeedState::Read { digest, print }) =
+            facts.renewal.as_ref().map(|renewal| &renewal.seed)
+        else {
+            return Err(UNREAD);
+        };
+        let copy = facts.held().is_some_and(crate::core::renewal::Held::is_copy);
+        let exists = tokens.stored.is_some();
+        let mut stored = tokens.stored.clone().unwrap_or_else(|| {
+            let retention = plan.retention.num_seconds();
+            Stored::new(&facts.object.namespace, &plan.grant, place, retention)
+        });
+        let seed = crate::cluster::Kept(seed.clone());
+        stored
+            .grant
+            .adopt(digest, seed, plan.client.clone(), facts.now, copy);
+        stored.label_seed(print);
+        let written = if exists {
+            self.cluster.put_grant(&stored).await
+        } else {
+            self.cluster.create_grant(&stored).await
+        };
+        let stored = written.map_err(outdated)?;
+        Ok(Answer::Adopted(self.take(facts, tokens, stored)))
+    }
+
+    /// Looks whether an older grant holds the same seed.
+    pub(super) async fn seek(&self, material: &mut Material) -> Result<Answer, ClusterError> {
+        let stored = material.tokens.as_ref().and_then(|all| all.stored.as_ref());
+        let scope = self.config.watch_namespace.as_deref();
+        let twin = self
+            .cluster
+            .has_older_twin(scope, stored.ok_or(UNREAD)?)
+            .await?;
+        Ok(Answer::Sought(twin))
+    }
+
+    /// Writes down that a refresh token is about to be spent.
+    pub(super) async fn intend(
+        &self,
+        spend: Spend,
+        facts: &Facts,
+        material: &mut Material,
+    ) -> Result<Answer, ClusterError> {
+        let (_, tokens) = parts(facts, material)?;
+        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        // In the register before it stands in the grant: another pass of this process must not
+        // take it for one that has ended.
+        let running = self.renewals.begin();
+        stored.grant.intend(Intent {
+            attempt: running.attempt().to_owned(),
+            holder: self.renewals.holder(),
+            origin: spend.origin.clone(),
+            first_sent: spend.first_sent,
+            started: facts.now,
+            interrupted: spend.interrupted,
+            replay: spend.replay,
+        });
+        if spend.early {
+            stored.grant.early = Some(facts.now);
+        }
+        let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
+        tokens.running = Some(Box::new(running));
+        let written = self.take(facts, tokens, stored);
+        Ok(Answer::Intended(spend, written))
+    }
+
+    /// Asks the token endpoint and stores the answer, in a task that nothing cancels.
+    pub(super) async fn renew(
+        &self,
+        spend: &Spend,
+        facts: &Facts,
+        material: &mut Material,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        let (plan, tokens) = parts(facts, material)?;
+        let running = match tokens.running.take().map(|running| running.downcast()) {
+            Some(Ok(running)) => *running,
+            _ => self.renewals.begin(),
+        };
+        let stored = match &tokens.stored {
+            Some(stored) => stored.clone(),
+            None => Stored::new(
+                &facts.object.namespace,
+                &plan.grant,
+                place_of(facts).ok_or(UNREAD)?,
+                plan.retention.num_seconds(),
+            ),
+        };
+        let mut stored = stored;
+        if spend.early && !plan.spends {
+            stored.grant.early = Some(facts.now);
+        }
+        let renewing = Renewing {
+            cluster: self.cluster.clone(),
+            jira: self.jira.clone(),
+            clock: self.clock.clone(),
+            pace: self.config.pace,
+            running,
+            origin: spend.origin.clone(),
+            client: plan.client.clone(),
+            secrets: tokens.clients.clone(),
+            wanted: plan.scopes.clone(),
+            uid: facts.object.uid.clone(),
+            stored,
+        };
+        let task = self.renewals.tasks.spawn(renewing.run());
+        let Renewed { miss, stored, word } = task
+            .await
+            .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
+        self.metrics.renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
+        let written = stored.map(|stored| self.take(facts, tokens, stored));
+        self.wake_others(facts, current);
+        Ok(Answer::Renewed(miss, written))
+    }
+
+    /// Lets the proven candidate take the place of the chain in use.
+    pub(super) async fn promote(
+        &self,
+        facts: &Facts,
+        material: &mut Material,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        let (_, tokens) = parts(facts, material)?;
+        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        stored.grant.promote();
+        let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
+        let written = self.take(facts, tokens, stored);
+        self.wake_others(facts, current);
+        Ok(Answer::Promoted(written))
+    }
+
+    /// Asks the site for its id.
+    pub(super) async fn locate(&self, facts: &Facts) -> Answer {
+        match &facts.plan {
+            Ok(plan) => Answer::Located(self.jira.locate(&plan.site).await),
+            Err(_) => Answer::Located(Err(Verdict::NoVerdict(Outage::NotAUser))),
+        }
+    }
+
+    /// Asks the gateway what the token covers.
+    pub(super) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
+        let (Some(plan), Some(token)) = (facts.renewal_plan(), asked_token(facts, material)) else {
+            return Answer::Surveyed(Ok(None));
+        };
+        Answer::Surveyed(self.jira.survey(&plan.gateway, &token).await)
+    }
+
+    /// Asks Jira who the token of the chain that stands to be asked about belongs to.
+    pub(super) async fn ask_gateway(&self, facts: &Facts, material: &Material) -> Verdict {
+        let (Ok(plan), Some(base), Some(token)) = (
+            &facts.plan,
+            facts.api_base(),
+            asked_token(facts, material),
+        ) else {
+            return Verdict::NoVerdict(Outage::NotAUser);
+        };
+        let host = plan.renewal.as_ref().map(|renewal| &renewal.gateway);
+        let site = Site {
+            hosting: plan.site.hosting,
+            base,
+            host: host.cloned().unwrap_or_default(),
+        };
+        let credential = Credential::Bearer(token);
+        self.jira.whoami(&site, None, &credential).await
+    }
+
+    /// Remembers a grant as it was written, and says what decisions may see of it.
+    fn take(&self, facts: &Facts, tokens: &mut Tokens, stored: Stored) -> Written {
+        let written = stored.written(&|token| token_print(&self.key, facts, token));
+        let known = Known::Present {
+            uid: written.version.uid.clone(),
+            resource_version: written.version.resource_version.clone(),
+        };
+        let namespace = &facts.object.namespace;
+        self.index
+            .learn_from_write(namespace, &written.version.name, known);
+        tokens.stored = Some(stored);
+        written
+    }
+
+    /// Our own write is no news on the watch; the other users of the grant hear of it here.
+    fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
+        let Some(plan) = facts.renewal_plan() else {
+            return;
+        };
+        let me = key_of(current);
+        let users = self.index.users(&facts.object.namespace, &plan.grant);
+        if let Some(wake) = self.wake.get() {
+            for Key { namespace, name } in users.iter().filter(|user| **user != me) {
+                // The receiver goes at shutdown only.
+                let _ = wake.unbounded_send(ObjectRef::new(name).within(namespace));
+            }
+        }
+    }
+}
+
+/// The token of the chain that targets get.
+pub(super) fn chain_token(facts: &Facts, material: &Material) -> Option<SecretString> {
+    token_of(material, &facts.chain()?.origin)
+}
+
+fn asked_token(facts: &Facts, material: &Material) -> Option<SecretString> {
+    token_of(material, &facts.asked_about()?.origin)
+}
+
+fn token_of(material: &Material, origin: &str) -> Option<SecretString> {
+    let stored = material.tokens.as_ref()?.stored.as_ref()?;
+    let access = stored.grant.chain(origin)?.access.as_ref()?;
+    Some(access.token.0.clone())
+}
+
+fn parts<'a>(
+    facts: &'a Facts,
+    material: &'a mut Material,
+) -> Result<(&'a RenewalPlan, &'a mut Tokens), ClusterError> {
+    let plan = facts.renewal_plan().ok_or(UNREAD)?;
+    let tokens = material.tokens.as_mut().ok_or(UNREAD)?;
+    Ok((plan, tokens))
+}
+
+fn place_of(facts: &Facts) -> Option<&SecretKeyRef> {
+    facts.spec.auth.method().as_ref().and_then(place)
+}
+
+/// Whoever was faster has changed what was decided upon.
+fn outdated(error: ClusterError) -> ClusterError {
+    match error {
+        ClusterError::AlreadyExists | ClusterError::NotFound => ClusterError::Conflict,
+        other => other,
+    }
+}

@@ -1,0 +1,91 @@
+//! Grants that nobody needs any more: neither the user's Secret with the refresh token exists, nor
+//! a credential that names it. They are kept for a while, since both are often deleted and applied
+//! together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::Operator;
+use crate::cluster::{ClusterError, GrantSeen, Key};
+
+/// How often the grants are gone through.
+const INTERVAL: Duration = Duration::from_secs(600);
+
+/// How long a grant is kept that does not say it.
+const USUAL_RETENTION: TimeDelta = TimeDelta::hours(24);
+
+impl Operator {
+    pub(super) async fn collect_now_and_then(self: Arc<Self>) {
+        self.index.listed().await;
+        loop {
+            self.collect_grants().await;
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Goes through the grants once: marks those that nobody needs, unmarks those that somebody
+    /// needs again, and deletes those that were marked for long enough.
+    pub async fn collect_grants(&self) {
+        for (key, seen) in self.index.grants() {
+            if let Err(error) = self.collect(&key, &seen).await {
+                let (namespace, name) = (&*key.namespace, &*key.name);
+                tracing::warn!(namespace, name, %error, "an unused grant could not be looked after");
+            }
+        }
+    }
+
+    async fn collect(&self, key: &Key, seen: &GrantSeen) -> Result<(), ClusterError> {
+        let namespace = &*key.namespace;
+        let used = !self.index.users(namespace, &key.name).is_empty()
+            || self
+                .cluster
+                .secret_metadata(namespace, &seen.seed_name)
+                .await?
+                .is_some();
+        let now = self.clock.now();
+        let marked = seen.unused_since.as_deref().and_then(read_time);
+        match (used, marked) {
+            (true, None) => Ok(()),
+            (true, Some(_)) => self.mark(key, seen, None).await,
+            (false, None) => self.mark(key, seen, Some(now)).await,
+            (false, Some(since)) => {
+                let kept = seen.retention.unwrap_or(USUAL_RETENTION);
+                if now - since < kept {
+                    return Ok(());
+                }
+                tracing::info!(namespace, name = &*key.name, "a grant that nobody needs is deleted");
+                let version = Some(seen.resource_version.as_str());
+                let deleted = self
+                    .cluster
+                    .delete_version(namespace, &key.name, &seen.uid, version)
+                    .await;
+                settled(deleted)
+            }
+        }
+    }
+
+    async fn mark(
+        &self,
+        key: &Key,
+        seen: &GrantSeen,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<(), ClusterError> {
+        let text = since.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+        settled(self.cluster.mark_grant(key, seen, text.as_deref()).await)
+    }
+}
+
+/// Whoever was faster has changed what was seen: the next round sees it.
+fn settled(result: Result<(), ClusterError>) -> Result<(), ClusterError> {
+    match result {
+        Err(ClusterError::Conflict | ClusterError::NotFound) => Ok(()),
+        other => other,
+    }
+}
+
+fn read_time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(time.with_timezone(&Utc))
+}

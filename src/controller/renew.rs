@@ -1,0 +1,295 @@
+//! Renew and keep: the one step with two effects, which nothing may cut in two.
+//!
+//! It runs as a task of its own. A pass that is dropped, a watch that breaks and a shutdown leave
+//! it alone; it ends when what was received is stored, or when it is certain that somebody newer
+//! has taken over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use crate::api::Reason;
+use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored};
+use crate::core::answer::Outage;
+use crate::core::grant::{Access, Client, Grant, Miss, Tokens};
+use crate::core::judge::outage_reason;
+use crate::core::renewal::Pace;
+use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::jira::{Granted, Jira, TokenAnswer, TokenRequest};
+
+use super::renewals::Running;
+
+/// A call to the token endpoint is cut after this time, far before another process takes over.
+const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);
+
+/// The first wait after an answer could not be stored, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it is tried to write down that a renewal brought nothing; nothing is lost with it.
+const MISS_TRIES: u32 = 5;
+
+/// One renewal.
+pub(super) struct Renewing {
+    pub(super) cluster: Cluster,
+    pub(super) jira: Arc<Jira>,
+    pub(super) clock: Clock,
+    pub(super) pace: Pace,
+    /// Keeps the attempt in the register of those that run.
+    pub(super) running: Running,
+    /// The chain whose refresh token is spent.
+    pub(super) origin: String,
+    pub(super) client: Client,
+    pub(super) secrets: Vec<SecretString>,
+    /// The scopes that count when an answer names none.
+    pub(super) wanted: Vec<String>,
+    /// Spreads what failed together.
+    pub(super) uid: String,
+    /// The grant with the intent in it; for client credentials as it was read, or a new one.
+    pub(super) stored: Stored,
+}
+
+/// What a renewal brought.
+pub(super) struct Renewed {
+    /// What it did not bring.
+    pub(super) miss: Option<Miss>,
+    /// The grant as it stands now; `None` when somebody else has taken over.
+    pub(super) stored: Option<Stored>,
+    /// The word for metrics.
+    pub(super) word: &'static str,
+}
+
+impl Renewing {
+    /// Asks, and stores the answer.
+    pub(super) async fn run(self) -> Renewed {
+        let chain = self.stored.grant.chain(&self.origin);
+        let refresh = chain.and_then(|chain| chain.refresh.clone());
+        let asked = self.clock.now();
+        let answer = self.ask(refresh.as_ref()).await;
+        let word = answer.word();
+        let attempt = self.running.attempt().to_owned();
+        tracing::debug!(attempt, outcome = word, "asked the token endpoint");
+        match answer {
+            TokenAnswer::Granted(granted) => {
+                let tokens = self.tokens(granted, asked);
+                let stored = self.keep(refresh.is_some(), &tokens).await;
+                Renewed {
+                    miss: None,
+                    stored,
+                    word,
+                }
+            }
+            other => {
+                let miss = miss(&other);
+                let stored = self.write_miss(refresh.is_some(), miss, &other).await;
+                Renewed {
+                    miss: Some(miss),
+                    stored,
+                    word,
+                }
+            }
+        }
+    }
+
+    /// Asks with one client secret after the other: a wrong one spends nothing.
+    async fn ask(&self, refresh: Option<&Kept>) -> TokenAnswer {
+        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
+        // However much a test hurries, an answer over a network takes some time.
+        let limit = limit.max(Duration::from_secs(3));
+        let mut answer = TokenAnswer::ClientRejected;
+        for secret in &self.secrets {
+            let request = TokenRequest {
+                endpoint: &self.client.endpoint,
+                client_id: &self.client.id,
+                client_secret: secret,
+                refresh_token: refresh.map(|kept| &kept.0),
+                attempt: self.running.attempt(),
+                limit,
+            };
+            answer = self.jira.tokens(&request).await;
+            if !matches!(answer, TokenAnswer::ClientRejected) {
+                break;
+            }
+        }
+        answer
+    }
+
+    fn tokens(&self, granted: Granted, asked: DateTime<Utc>) -> Tokens<Kept> {
+        let life = TimeDelta::try_seconds(granted.expires_in).unwrap_or_default();
+        let offline = granted
+            .scopes
+            .as_ref()
+            .is_some_and(|scopes| scopes.iter().any(|scope| scope == "offline_access"));
+        let told = granted.scopes.is_some();
+        let spends = self
+            .stored
+            .grant
+            .chain(&self.origin)
+            .is_some_and(|chain| chain.refresh.is_some());
+        Tokens {
+            offline_missing: spends && granted.refresh.is_none() && told && !offline,
+            access: Access {
+                token: Kept(granted.access),
+                obtained: asked,
+                expires: later(asked, life),
+                scopes: granted.scopes.unwrap_or_else(|| self.wanted.clone()),
+            },
+            refresh: granted.refresh.map(Kept),
+        }
+    }
+
+    /// Stores what was received, for as long as the process lives.
+    async fn keep(&self, spends: bool, tokens: &Tokens<Kept>) -> Option<Stored> {
+        let attempt = self.running.attempt();
+        let change = |grant: &mut Grant<Kept>| {
+            if spends {
+                grant.keep(&self.origin, attempt, tokens.clone());
+            } else {
+                grant.cache(self.client.clone(), attempt, tokens.clone());
+            }
+        };
+        self.write(spends, change, None).await
+    }
+
+    /// Writes down that nothing came. If that fails, the intent still stands.
+    async fn write_miss(
+        &self,
+        spends: bool,
+        miss: Miss,
+        answer: &TokenAnswer,
+    ) -> Option<Stored> {
+        let now = self.clock.now();
+        let wait = self.wait_after(answer);
+        let origin = if spends {
+            &self.origin
+        } else {
+            &self.client.id
+        };
+        let change = |grant: &mut Grant<Kept>| grant.miss(origin, miss, now, later(now, wait));
+        self.write(spends, change, Some(MISS_TRIES)).await
+    }
+
+    fn wait_after(&self, answer: &TokenAnswer) -> TimeDelta {
+        let failures = self.stored.grant.failures.saturating_add(1);
+        let usual = self.pace.of(backoff(failures, &self.uid));
+        match answer {
+            TokenAnswer::ClientRejected | TokenAnswer::NotTaken => self.pace.of(REFUSED_HEARTBEAT),
+            TokenAnswer::NoVerdict(outage) => {
+                let asked = outage.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
+                usual.max(asked.unwrap_or_default())
+            }
+            TokenAnswer::Granted(_) | TokenAnswer::Dead | TokenAnswer::NotAllowed(_) => usual,
+        }
+    }
+
+    /// Writes a change of the grant, provided that the intent in it is still ours. The latest
+    /// attempt wins: what another one has begun meanwhile is newer than what we hold.
+    async fn write(
+        &self,
+        spends: bool,
+        change: impl Fn(&mut Grant<Kept>),
+        tries: Option<u32>,
+    ) -> Option<Stored> {
+        let attempt = self.running.attempt();
+        let mut current = self.stored.clone();
+        let mut wait = FIRST_WAIT;
+        let mut failures = 0_u32;
+        loop {
+            let mut next = current.clone();
+            change(&mut next.grant);
+            let error = match self.write_once(&next).await {
+                Ok(stored) => return Some(stored),
+                Err(error) => error,
+            };
+            if error.is_end_of_namespace() {
+                tracing::error!(attempt, "the namespace is being deleted: a renewal is not stored");
+                return None;
+            }
+            match self.look(spends).await {
+                Ok(Looked::Ours(fresh)) => current = *fresh,
+                Ok(Looked::Stored(fresh)) => return Some(*fresh),
+                Ok(Looked::Taken) => {
+                    tracing::info!(attempt, "another renewal has taken over; this one is dropped");
+                    return None;
+                }
+                // A person deleted the grant: what is in memory is all there is.
+                Ok(Looked::Gone) => current.metadata.resource_version = None,
+                Err(lost) => tracing::warn!(attempt, error = %lost, "a renewal is not stored yet"),
+            }
+            failures = failures.saturating_add(1);
+            if tries.is_some_and(|tries| failures >= tries) {
+                tracing::warn!(attempt, %error, "a failed renewal could not be written down");
+                return None;
+            }
+            if !matches!(error, ClusterError::Conflict) {
+                tracing::warn!(attempt, %error, "a renewal is not stored yet");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+
+    async fn write_once(&self, next: &Stored) -> Result<Stored, ClusterError> {
+        if next.metadata.resource_version.is_some() {
+            self.cluster.put_grant(next).await
+        } else {
+            self.cluster.create_grant(next).await
+        }
+    }
+
+    /// Looks who the grant speaks of now.
+    async fn look(&self, spends: bool) -> Result<Looked, ClusterError> {
+        let metadata = &self.stored.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let attempt = Some(self.running.attempt());
+        let fresh = match self.cluster.grant(namespace, name).await? {
+            Found::Nothing => return Ok(Looked::Gone),
+            Found::Other => return Err(ClusterError::AlreadyExists),
+            Found::Grant(fresh) => fresh,
+        };
+        let grant = &fresh.grant;
+        let chains = [&grant.live, &grant.candidate].into_iter().flatten();
+        let stored = chains
+            .into_iter()
+            .any(|chain| chain.attempt.as_deref() == attempt);
+        let intended = grant.intent.as_ref().map(|intent| intent.attempt.as_str());
+        Ok(if stored {
+            Looked::Stored(fresh)
+        } else if intended == attempt || !spends {
+            Looked::Ours(fresh)
+        } else {
+            Looked::Taken
+        })
+    }
+}
+
+/// What stands in the grant.
+enum Looked {
+    /// Our intent.
+    Ours(Box<Stored>),
+    /// What we wrote, though the answer was lost.
+    Stored(Box<Stored>),
+    /// Another attempt's doing.
+    Taken,
+    /// Nothing: it was deleted.
+    Gone,
+}
+
+fn miss(answer: &TokenAnswer) -> Miss {
+    let reason = match answer {
+        TokenAnswer::Dead => return Miss::Dead,
+        TokenAnswer::ClientRejected => Reason::ClientRejected,
+        TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
+        TokenAnswer::NotAllowed(_) => Reason::HostNotAllowed,
+        TokenAnswer::NotTaken | TokenAnswer::Granted(_) => outage_reason(Outage::NotAUser),
+    };
+    if answer.may_have_spent() {
+        Miss::Unknown(reason)
+    } else {
+        Miss::NotSpent(reason)
+    }
+}

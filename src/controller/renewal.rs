@@ -1,0 +1,122 @@
+//! What the whole operator knows about renewals: plans, rivals, the end of the process.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::Operator;
+use crate::api::{JiraCredential, Method};
+use crate::cluster::{creation_time, grant_name, key_of, place};
+use crate::core::facts::Plan;
+use crate::core::grant::Client;
+use crate::core::renewal::RenewalPlan;
+use crate::core::site::Site;
+
+/// How long the end of the process waits for what was received and is not stored. The Deployment
+/// grants 120 seconds.
+const LONGEST_END: Duration = Duration::from_secs(110);
+
+impl Operator {
+    /// What follows from a spec for the renewal.
+    pub(super) fn renewal_plan(
+        &self,
+        method: &Method<'_>,
+        renew_before: Option<TimeDelta>,
+    ) -> Option<RenewalPlan> {
+        let (spends, client_id, scopes, cloud_id, retention) = match method {
+            Method::OAuth2(oauth2) => (
+                true,
+                &oauth2.client_id,
+                &oauth2.scopes,
+                &oauth2.cloud_id,
+                oauth2.grant_retention.parse(),
+            ),
+            Method::ClientCredentials(client) => (
+                false,
+                &client.client_id,
+                &client.scopes,
+                &client.cloud_id,
+                None,
+            ),
+            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => return None,
+        };
+        Some(RenewalPlan {
+            grant: grant_name(place(method)?),
+            spends,
+            client: Client {
+                endpoint: format!("{}/oauth/token", self.config.auth_url.trim_end_matches('/')),
+                id: client_id.clone(),
+            },
+            gateway: self.config.api_url.trim_end_matches('/').to_owned(),
+            cloud_id: cloud_id.clone(),
+            scopes: scopes.iter().map(|scope| scope.0.clone()).collect(),
+            renew_before,
+            retention: retention.unwrap_or(TimeDelta::hours(24)),
+        })
+    }
+
+    /// Until when the place where a credential is used asked everybody to wait.
+    pub(super) fn cooling_until(
+        &self,
+        plan: &Plan,
+        object: &JiraCredential,
+    ) -> Option<chrono::DateTime<chrono::Utc>> {
+        let recorded = object.status.as_ref().and_then(|status| status.site.clone());
+        let site = match (&plan.renewal, recorded) {
+            (Some(_), Some(recorded)) => Site {
+                base: recorded.api_url,
+                ..plan.site.clone()
+            },
+            _ => plan.site.clone(),
+        };
+        self.jira.cooling_until(&site)
+    }
+
+    /// An older credential that holds the same seed by another client or another method.
+    pub(super) fn rival(&self, object: &JiraCredential) -> Option<String> {
+        let method = object.spec.auth.method()?;
+        let grant = grant_name(place(&method)?);
+        let store = self.store.get()?;
+        let client = |method: &Method<'_>| match method {
+            Method::OAuth2(oauth2) => (true, oauth2.client_id.clone()),
+            Method::ClientCredentials(client) => (false, client.client_id.clone()),
+            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => {
+                (false, String::new())
+            }
+        };
+        let age = |object: &JiraCredential| (creation_time(object), object.uid());
+        let users = self
+            .index
+            .users(&object.namespace().unwrap_or_default(), &grant);
+        users
+            .iter()
+            .filter(|user| *user != &key_of(object))
+            .find_map(|user| {
+                let other = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
+                let other = other.0.as_ref().ok()?;
+                let theirs = other.spec.auth.method()?;
+                let same_seed = place(&theirs).is_some_and(|place| grant_name(place) == grant);
+                let rival = same_seed && client(&theirs) != client(&method);
+                (rival && age(other) < age(object)).then(|| other.name_any())
+            })
+    }
+
+    /// Waits for the renewals under way: what was received is stored before the process ends.
+    pub(super) async fn finish_renewals(&self) {
+        self.renewals.tasks.close();
+        if tokio::time::timeout(LONGEST_END, self.renewals.tasks.wait())
+            .await
+            .is_err()
+        {
+            let attempts = self.renewals.unfinished().join(" ");
+            tracing::error!(attempts, "RENEWAL NOT STORED: the process ends before the API server could take it");
+        }
+    }
+
+    /// The attempts whose outcome is not stored: none, unless the process had to end before.
+    pub fn unfinished_renewals(&self) -> Vec<String> {
+        self.renewals.unfinished()
+    }
+}

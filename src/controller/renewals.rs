@@ -1,0 +1,167 @@
+//! The renewals under way in this process, and what it has seen of those of others.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use chrono::TimeDelta;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::cluster::Key;
+use crate::core::fingerprint::hex;
+use crate::core::grant::{Holder, Intent};
+use crate::core::renewal::Process;
+
+/// The renewals of one process.
+pub(super) struct Renewals {
+    holder: Holder,
+    clock: Clock,
+    /// The tasks that nothing may cancel.
+    pub(super) tasks: TaskTracker,
+    running: Arc<Mutex<HashSet<String>>>,
+    /// The intent of each grant that was seen last, and since when.
+    seen: Mutex<HashMap<Key, (String, Duration)>>,
+}
+
+/// An attempt of this process; it runs until this is dropped.
+pub struct Running {
+    attempt: String,
+    running: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Running {
+    /// The name of the attempt.
+    pub(super) fn attempt(&self) -> &str {
+        &self.attempt
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&self.running).remove(&self.attempt);
+    }
+}
+
+impl Renewals {
+    /// `pod` is what distinguishes this replica for people; the nonce is new at every start.
+    pub(super) fn new(pod: String, clock: Clock) -> Self {
+        Self {
+            holder: Holder {
+                pod,
+                nonce: random_name(),
+            },
+            clock,
+            tasks: TaskTracker::new(),
+            running: Arc::default(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// How this process signs an intent.
+    pub(super) fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    /// Begins an attempt.
+    pub(super) fn begin(&self) -> Running {
+        let attempt = random_name();
+        lock(&self.running).insert(attempt.clone());
+        Running {
+            attempt,
+            running: Arc::clone(&self.running),
+        }
+    }
+
+    /// The attempts that have not ended.
+    pub(super) fn unfinished(&self) -> Vec<String> {
+        lock(&self.running).iter().cloned().collect()
+    }
+
+    /// What this process knows of the intent that stands in a grant.
+    pub(super) fn process(&self, grant: &Key, intent: Option<&Intent>, stopping: bool) -> Process {
+        let mut seen = lock(&self.seen);
+        let mut process = Process {
+            holder: self.holder(),
+            stopping,
+            ..Process::default()
+        };
+        let Some(intent) = intent else {
+            seen.remove(grant);
+            return process;
+        };
+        process.running = lock(&self.running).contains(&intent.attempt);
+        let now = self.clock.elapsed();
+        let since = match seen.get(grant) {
+            Some((attempt, since)) if *attempt == intent.attempt => *since,
+            _ => {
+                seen.insert(grant.clone(), (intent.attempt.clone(), now));
+                now
+            }
+        };
+        process.seen_for = TimeDelta::from_std(now.saturating_sub(since)).unwrap_or_default();
+        process
+    }
+}
+
+fn random_name() -> String {
+    let mut bytes = [0_u8; 12];
+    // Without randomness TLS would not have come up either; the zeros are then one name for all.
+    let _ = rand::fill(&mut bytes);
+    hex(&bytes, 24)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn intent(attempt: &str, holder: Holder) -> Intent {
+        Intent {
+            attempt: attempt.into(),
+            holder,
+            origin: "seed".into(),
+            first_sent: DateTime::UNIX_EPOCH,
+            started: DateTime::UNIX_EPOCH,
+            interrupted: None,
+            replay: false,
+        }
+    }
+
+    #[test]
+    fn an_intent_is_watched_by_ones_own_clock_from_when_it_was_first_seen() {
+        let clock = Clock::standing_at(DateTime::UNIX_EPOCH);
+        let renewals = Renewals::new("pod".into(), clock.clone());
+        let grant = Key::new("team", "grant");
+        let watched = |attempt: &str| {
+            let intent = intent(attempt, Holder::default());
+            let process = renewals.process(&grant, Some(&intent), false);
+            process.seen_for.num_seconds()
+        };
+        assert_eq!(watched("a"), 0);
+        clock.advance(TimeDelta::seconds(60));
+        assert_eq!(watched("a"), 60);
+        assert_eq!(watched("b"), 0, "another one is watched anew");
+        clock.advance(TimeDelta::seconds(5));
+        renewals.process(&grant, None, false);
+        assert_eq!(watched("b"), 0, "and so is one that was gone");
+    }
+
+    #[test]
+    fn an_attempt_runs_until_it_is_dropped() {
+        let renewals = Renewals::new("pod".into(), Clock::system());
+        let grant = Key::new("team", "grant");
+        let running = renewals.begin();
+        let intent = intent(running.attempt(), renewals.holder());
+        assert!(renewals.process(&grant, Some(&intent), false).running);
+        drop(running);
+        assert!(!renewals.process(&grant, Some(&intent), false).running);
+        assert!(renewals.unfinished().is_empty());
+    }
+}

@@ -1,0 +1,406 @@
+//! The grant: the tokens that renew themselves, and what must be known to spend them safely.
+//!
+//! Generic over what a token is. The cluster keeps secrets in it, decisions see fingerprints, and
+//! both use the transitions below, so that what is decided about is what is stored.
+//!
+//! ```text
+//!            adopt            intend           keep            promote
+//!   seed ──────────► seen ──────────► spent ─────────► candidate ─────────► live ──┐
+//!                                       │ dead: refused                      ▲     │ intend, keep
+//!                                       ▼                                    └─────┘ (same chain)
+//!                               live goes on, if there is one
+//! ```
+
+use aws_lc_rs::digest;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::hex;
+use crate::api::Reason;
+
+/// Seeds that are remembered; the oldest goes first.
+const MOST_SEEDS: usize = 16;
+
+/// The tokens of one place of a seed (a Secret of the user and a key in it).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant<S> {
+    /// The uid of the Secret that holds it, as it was when something was last written: a copy is
+    /// told by another. `None` before the first write.
+    pub uid: Option<String>,
+    /// The chain in use.
+    pub live: Option<Chain<S>>,
+    /// A chain that is not proven yet.
+    pub candidate: Option<Chain<S>>,
+    /// The seeds that were seen, the newest last.
+    #[serde(default)]
+    pub seeds: Vec<Seed>,
+    /// The renewal that is under way.
+    pub intent: Option<Intent>,
+    /// Renewals in a row that brought no new token.
+    #[serde(default)]
+    pub failures: i32,
+    /// Why the last of them brought none.
+    pub failure: Option<Reason>,
+    /// Not before this time is the next one tried by itself.
+    pub next_attempt: Option<DateTime<Utc>>,
+    /// When a token that should have lived was renewed because Jira refused it.
+    pub early: Option<DateTime<Utc>>,
+}
+
+/// A refresh token, and its descendants one after another.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chain<S> {
+    /// Digest of the seed from which it descends.
+    pub origin: String,
+    /// When the seed was first seen: the consent cannot be older for us.
+    pub consented: DateTime<Utc>,
+    /// The client to which the tokens were given.
+    pub client: Client,
+    /// The attempt that brought the present tokens; `None` while there is only the seed.
+    pub attempt: Option<String>,
+    /// The refresh token; none for client credentials.
+    pub refresh: Option<S>,
+    /// The access token.
+    pub access: Option<Access<S>>,
+    /// Set when the refresh token is dead.
+    pub dead: Option<Dead>,
+    /// Whether Atlassian said that it will not renew for long.
+    #[serde(default)]
+    pub offline_missing: bool,
+}
+
+/// An access token.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access<S> {
+    /// The token.
+    pub token: S,
+    /// When it was asked for: its life counts from here.
+    pub obtained: DateTime<Utc>,
+    /// When it ends.
+    pub expires: DateTime<Utc>,
+    /// What it may be used for, where Atlassian told.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+/// A client of the token endpoint.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Client {
+    /// Address of the token endpoint.
+    pub endpoint: String,
+    /// Client id.
+    pub id: String,
+}
+
+/// The end of a chain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dead {
+    /// When it was found.
+    pub since: DateTime<Utc>,
+    /// When a renewal was begun whose answer was lost, if that is the cause.
+    pub interrupted: Option<DateTime<Utc>>,
+}
+
+/// A value that stood in the user's Secret.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seed {
+    /// SHA-256 of the value, in hexadecimal digits.
+    pub digest: String,
+    /// When it was first seen.
+    pub seen: DateTime<Utc>,
+    /// What became of it.
+    pub outcome: SeedOutcome,
+}
+
+/// What became of a seed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum SeedOutcome {
+    /// It was seen and not spent.
+    Seen,
+    /// It was spent, or is about to be.
+    Spent,
+    /// A token that descends from it was proven.
+    Accepted,
+    /// Atlassian refused it.
+    Refused,
+}
+
+/// A renewal that is under way.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// A random name.
+    pub attempt: String,
+    /// Who makes it.
+    pub holder: Holder,
+    /// The chain whose refresh token is spent, by the seed from which it descends: it is the same
+    /// one when it has taken another's place meanwhile.
+    pub origin: String,
+    /// When this refresh token may first have been spent: the provider's leeway runs from here.
+    pub first_sent: DateTime<Utc>,
+    /// When this attempt began.
+    pub started: DateTime<Utc>,
+    /// When the first of the attempts began whose answer was lost for longer than the leeway.
+    pub interrupted: Option<DateTime<Utc>>,
+    /// Whether an earlier attempt with the same token may have been carried out.
+    #[serde(default)]
+    pub replay: bool,
+}
+
+/// A process of the operator.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Holder {
+    /// The pod.
+    pub pod: String,
+    /// The process: every start has another.
+    pub nonce: String,
+}
+
+/// What a token endpoint gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tokens<S> {
+    /// The access token.
+    pub access: Access<S>,
+    /// The next refresh token; an answer may lack it.
+    pub refresh: Option<S>,
+    /// Whether the answer says that the grant does not renew for long.
+    pub offline_missing: bool,
+}
+
+/// What is to be written down of a renewal that brought no token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Miss {
+    /// The refresh token is dead.
+    Dead,
+    /// The refresh token was certainly not spent.
+    NotSpent(Reason),
+    /// Nobody knows whether it was spent.
+    Unknown(Reason),
+}
+
+impl<S> Chain<S> {
+    /// Stands for the origin in a status: tells chains apart, and nothing else.
+    pub fn lineage(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, self.origin.as_bytes());
+        hex(digest.as_ref(), 16)
+    }
+}
+
+impl<S> Default for Grant<S> {
+    fn default() -> Self {
+        Self {
+            uid: None,
+            live: None,
+            candidate: None,
+            seeds: Vec::new(),
+            intent: None,
+            failures: 0,
+            failure: None,
+            next_attempt: None,
+            early: None,
+        }
+    }
+}
+
+impl<S: Clone> Grant<S> {
+    /// The chain that descends from a seed.
+    pub fn chain(&self, origin: &str) -> Option<&Chain<S>> {
+        let chains = [&self.live, &self.candidate].into_iter().flatten();
+        chains.into_iter().find(|chain| chain.origin == origin)
+    }
+
+    fn chain_mut(&mut self, origin: &str) -> Option<&mut Chain<S>> {
+        let chains = [&mut self.live, &mut self.candidate].into_iter().flatten();
+        chains.into_iter().find(|chain| chain.origin == origin)
+    }
+
+    /// What is known of a seed.
+    pub fn seed(&self, digest: &str) -> Option<&Seed> {
+        self.seeds.iter().find(|seed| seed.digest == digest)
+    }
+
+    /// Remembers a seed, and makes it the candidate. An unproven candidate before it goes: a person
+    /// has put another one in its place.
+    ///
+    /// In a `copy` the chain in use ends with it: nobody knows whether its token was spent since.
+    pub fn adopt(
+        &mut self,
+        digest: &str,
+        token: S,
+        client: Client,
+        now: DateTime<Utc>,
+        copy: bool,
+    ) {
+        if let Some(live) = self.live.as_mut().filter(|_| copy) {
+            live.dead = Some(Dead {
+                since: now,
+                interrupted: None,
+            });
+            self.intent = None;
+        }
+        if self.seed(digest).is_none() {
+            self.seeds.push(Seed {
+                digest: digest.to_owned(),
+                seen: now,
+                outcome: SeedOutcome::Seen,
+            });
+            let surplus = self.seeds.len().saturating_sub(MOST_SEEDS);
+            self.seeds.drain(..surplus);
+        }
+        // What was begun with the candidate before it is of no use any more.
+        let superseded = self.candidate.as_ref().map(|chain| chain.origin.clone());
+        self.intent
+            .take_if(|intent| Some(&intent.origin) == superseded.as_ref());
+        self.candidate = Some(Chain {
+            origin: digest.to_owned(),
+            consented: now,
+            client,
+            attempt: None,
+            refresh: Some(token),
+            access: None,
+            dead: None,
+            offline_missing: false,
+        });
+        self.forget_failures();
+    }
+
+    /// Writes down that a refresh token is about to be spent.
+    pub fn intend(&mut self, intent: Intent) {
+        let unspent = self.seed(&intent.origin);
+        if unspent.is_some_and(|seed| seed.outcome == SeedOutcome::Seen) {
+            self.settle_seed(&intent.origin, SeedOutcome::Spent);
+        }
+        self.intent = Some(intent);
+    }
+
+    /// Stores what a renewal gave, in the chain whose token was spent.
+    pub fn keep(&mut self, origin: &str, attempt: &str, tokens: Tokens<S>) {
+        self.intent = None;
+        self.forget_failures();
+        let Some(chain) = self.chain_mut(origin) else {
+            return;
+        };
+        chain.attempt = Some(attempt.to_owned());
+        if tokens.refresh.is_some() {
+            chain.refresh = tokens.refresh;
+        }
+        chain.offline_missing = tokens.offline_missing;
+        chain.access = Some(tokens.access);
+        chain.dead = None;
+    }
+
+    /// Stores what client credentials gave: nothing was spent, and nothing is lost with it.
+    pub fn cache(&mut self, client: Client, attempt: &str, tokens: Tokens<S>) {
+        self.forget_failures();
+        self.live = Some(Chain {
+            origin: client.id.clone(),
+            consented: tokens.access.obtained,
+            client,
+            attempt: Some(attempt.to_owned()),
+            refresh: None,
+            access: Some(tokens.access),
+            dead: None,
+            offline_missing: false,
+        });
+    }
+
+    /// Writes down that a renewal brought nothing. The intent stays as long as nobody knows
+    /// whether the token was spent.
+    pub fn miss(&mut self, origin: &str, miss: Miss, now: DateTime<Utc>, next: DateTime<Utc>) {
+        let replay = self.intent.as_ref().is_some_and(|intent| intent.replay);
+        match miss {
+            Miss::Dead => {
+                let interrupted = self.intent.take().filter(|_| replay);
+                let interrupted = interrupted
+                    .map(|intent| intent.interrupted.unwrap_or(intent.first_sent));
+                self.bury(origin, now, interrupted);
+                self.forget_failures();
+                return;
+            }
+            Miss::NotSpent(_) if !replay => self.intent = None,
+            Miss::NotSpent(_) | Miss::Unknown(_) => {}
+        }
+        let (Miss::NotSpent(reason) | Miss::Unknown(reason)) = miss else {
+            return;
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.failure = Some(reason);
+        self.next_attempt = Some(next);
+    }
+
+    fn bury(&mut self, origin: &str, now: DateTime<Utc>, interrupted: Option<DateTime<Utc>>) {
+        let alone = self.live.as_ref().is_none_or(|live| live.dead.is_some());
+        let of = |chain: &mut Chain<S>| chain.origin == origin;
+        if self.candidate.as_ref().is_some_and(|chain| chain.origin == origin) {
+            self.settle_seed(origin, SeedOutcome::Refused);
+        }
+        // A candidate that fails beside a chain in use leaves no trace but the word on its seed.
+        if !alone && self.candidate.take_if(of).is_some() {
+            return;
+        }
+        if let Some(chain) = self.chain_mut(origin) {
+            chain.dead = Some(Dead {
+                since: now,
+                interrupted,
+            });
+        }
+    }
+
+    /// A candidate that was proven takes the place of the chain in use.
+    pub fn promote(&mut self) {
+        if let Some(chain) = self.candidate.take() {
+            self.settle_seed(&chain.origin, SeedOutcome::Accepted);
+            self.live = Some(chain);
+            self.early = None;
+        }
+    }
+
+    /// The same with other tokens, such as fingerprints in place of secrets.
+    pub fn map<T>(&self, see: &impl Fn(&S) -> T) -> Grant<T> {
+        let chain = |chain: &Chain<S>| Chain {
+            origin: chain.origin.clone(),
+            consented: chain.consented,
+            client: chain.client.clone(),
+            attempt: chain.attempt.clone(),
+            refresh: chain.refresh.as_ref().map(see),
+            access: chain.access.as_ref().map(|access| Access {
+                token: see(&access.token),
+                obtained: access.obtained,
+                expires: access.expires,
+                scopes: access.scopes.clone(),
+            }),
+            dead: chain.dead.clone(),
+            offline_missing: chain.offline_missing,
+        };
+        Grant {
+            uid: self.uid.clone(),
+            live: self.live.as_ref().map(chain),
+            candidate: self.candidate.as_ref().map(chain),
+            seeds: self.seeds.clone(),
+            intent: self.intent.clone(),
+            failures: self.failures,
+            failure: self.failure,
+            next_attempt: self.next_attempt,
+            early: self.early,
+        }
+    }
+
+    fn settle_seed(&mut self, digest: &str, outcome: SeedOutcome) {
+        let found = self.seeds.iter_mut().find(|seed| seed.digest == digest);
+        if let Some(seed) = found {
+            seed.outcome = outcome;
+        }
+    }
+
+    fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.failure = None;
+        self.next_attempt = None;
+    }
+}

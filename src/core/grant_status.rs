@@ -1,0 +1,108 @@
+//! What the status says of the grant.
+
+use chrono::{DateTime, Utc};
+
+use super::facts::Facts;
+use super::grant::SeedOutcome;
+use super::protocol::{self, Move};
+use super::renewal::{GrantState, SeedState};
+use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus};
+
+/// Brings the status up to date with what was seen of the grant.
+pub(super) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let (Some(plan), Some(renewal)) = (facts.renewal_plan(), facts.renewal.as_ref()) else {
+        if facts.plan.is_ok() {
+            status.grant = None;
+            status.next_renewal_time = None;
+            status.scopes.clear();
+        }
+        return;
+    };
+    if matches!(renewal.grant, GrantState::NotRead) {
+        return;
+    }
+    let old = status.grant.clone().unwrap_or_default();
+    let (seed, consumed) = seed_of(facts, &renewal.seed, &old);
+    let provisional = facts.is_provisional();
+    status.grant = Some(GrantStatus {
+        name: plan.grant.clone(),
+        uid: facts
+            .held()
+            .map(|held| held.uid.clone())
+            .unwrap_or_default(),
+        seed,
+        consumed,
+        chain: old.chain.clone(),
+        provisional: facts
+            .chain_print()
+            .filter(|_| provisional)
+            .map(|print| print.as_str().to_owned()),
+        trouble: facts.trouble(),
+        interrupted_time: facts.interrupted_at(),
+        candidate: candidate(facts, &old),
+        consent_expires_at: facts.consent_ends(),
+        idle_expires_at: facts.idle_ends(),
+    });
+    if provisional {
+        let access = facts.chain().and_then(|chain| chain.access.as_ref());
+        status.expires_at = access.map(|access| access.expires).or(status.expires_at);
+    }
+    status.next_renewal_time = next_renewal(facts);
+}
+
+fn next_renewal(facts: &Facts) -> Option<DateTime<Utc>> {
+    match protocol::next(facts)? {
+        Move::At(time) => Some(time),
+        Move::Rest | Move::Stuck(_) if !is_stopping(facts) => None,
+        // A step was left undone: the next pass takes it up.
+        _ => Some(facts.now),
+    }
+}
+
+fn is_stopping(facts: &Facts) -> bool {
+    facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.process.stopping)
+}
+
+/// The fingerprint of the seed, and whether it was spent.
+fn seed_of(facts: &Facts, seed: &SeedState, old: &GrantStatus) -> (Option<String>, bool) {
+    let known = || (old.seed.clone(), old.consumed);
+    let SeedState::Read { digest, print } = seed else {
+        return known();
+    };
+    let Some(held) = facts.held() else {
+        return known();
+    };
+    let spent = held
+        .grant
+        .seed(digest)
+        .is_some_and(|seed| seed.outcome != SeedOutcome::Seen);
+    (Some(print.as_str().to_owned()), spent)
+}
+
+/// What became of a newer seed that has not taken the place of the chain in use.
+fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
+    if let Some(attempt) = facts.candidate_attempt() {
+        return Some(attempt.clone());
+    }
+    let SeedState::Read { print, .. } = &facts.renewal.as_ref()?.seed else {
+        let told = old.candidate.clone()?;
+        return (told.outcome == AttemptOutcome::Refused && facts.waiting_candidate().is_none())
+            .then_some(told);
+    };
+    let reason = facts.seed_trouble()?;
+    let told = old
+        .candidate
+        .as_ref()
+        .filter(|told| told.fingerprint == print.as_str() && told.reason == Some(reason));
+    Some(told.cloned().unwrap_or_else(|| Attempt {
+        failures: 1,
+        last_failure_time: facts.now,
+        next_attempt_time: None,
+        fingerprint: print.as_str().to_owned(),
+        outcome: AttemptOutcome::Refused,
+        reason: Some(reason),
+    }))
+}

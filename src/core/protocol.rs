@@ -1,0 +1,348 @@
+//! The renewal protocol: what is to be done next with a grant.
+//!
+//! ```text
+//!   Adopt ──► Seek ──► Intend ──► Renew+Keep ──► Prove ──► Promote ──► Publish
+//!   a new     is it    write it   ask, and       GET       a new       the
+//!   seed      held     down       store          /myself   chain       targets
+//!             twice?
+//! ```
+//!
+//! A chain in use begins at Intend. Client credentials spend nothing and begin at Renew.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::facts::Facts;
+use super::fingerprint::Fingerprint;
+use super::grant::{Access, Chain, Grant, Intent};
+use super::renewal::{GrantState, Held, Pace, Renewal, RenewalPlan, SeedState};
+use super::schedule::{earlier, later, splay};
+use crate::api::{AttemptOutcome, Reason};
+
+/// The present process may take over what another has begun when it has seen it unchanged for so
+/// long by its own clock.
+pub const TAKEOVER_WATCHED: TimeDelta = TimeDelta::seconds(90);
+
+/// Or when it is so old by the clock on the wall; a call to the token endpoint is cut long before.
+pub const TAKEOVER_AGE: TimeDelta = TimeDelta::minutes(3);
+
+/// A refresh token is honoured for ten minutes after it was spent (Atlassian documentation); later
+/// than this the answer may come too late.
+pub const REPLAY_WITHIN: TimeDelta = TimeDelta::minutes(8);
+
+/// Without an election nobody makes the last attempt before all who could have begun one are gone.
+pub const LAST_WITHOUT_ELECTION: TimeDelta = TimeDelta::minutes(20);
+
+/// A person's word renews a token that is older than this.
+pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
+
+/// While the site asks for rest, a renewal waits until so long before the token ends: it starts
+/// the death of the old token, and nobody could prove the new one.
+const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
+
+/// A running attempt is looked at again after this time.
+const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
+
+/// How long before its end a token of an hour is renewed.
+const RENEW_BEFORE: TimeDelta = TimeDelta::minutes(15);
+
+/// The next move.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Move {
+    /// Write down that a new seed is there.
+    Adopt,
+    /// Look whether another grant holds the same seed.
+    Seek,
+    /// Write down that the refresh token of a chain is about to be spent.
+    Intend(Spend),
+    /// Ask the token endpoint, and store the answer.
+    Renew(Spend),
+    /// Let the proven candidate take the place of the chain in use.
+    Promote,
+    /// Nothing before this time.
+    At(DateTime<Utc>),
+    /// Nothing by itself.
+    Rest,
+    /// Nothing until a person acts.
+    Stuck(Reason),
+}
+
+/// A renewal to make.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Spend {
+    /// The chain, by the seed from which it descends; empty for client credentials.
+    pub origin: String,
+    /// Since when the refresh token may have been spent.
+    pub first_sent: DateTime<Utc>,
+    /// Since when it is unknown what became of it.
+    pub interrupted: Option<DateTime<Utc>>,
+    /// Whether an earlier attempt with the same token may have been carried out.
+    pub replay: bool,
+    /// Whether the refusal of a token that should still live is the cause.
+    pub early: bool,
+}
+
+impl Spend {
+    fn fresh(origin: &str, now: DateTime<Utc>, early: bool) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            first_sent: now,
+            interrupted: None,
+            replay: false,
+            early,
+        }
+    }
+}
+
+/// Names the next move of the protocol; `None` for a credential that does not renew itself.
+pub fn next(facts: &Facts) -> Option<Move> {
+    let (plan, renewal) = (facts.renewal_plan()?, facts.renewal.as_ref()?);
+    if renewal.process.stopping {
+        return Some(Move::Rest);
+    }
+    let held = match &renewal.grant {
+        GrantState::NotRead => {
+            return Some(facts.status.next_renewal_time.map_or(Move::Rest, Move::At));
+        }
+        GrantState::Foreign => return Some(Move::Stuck(Reason::GrantForeign)),
+        _ if renewal.rival.is_some() => return Some(Move::Stuck(Reason::GrantConflict)),
+        GrantState::Absent => return Some(without_grant(facts, plan, renewal)),
+        GrantState::Read(held) => held,
+    };
+    if let Some(spend) = &facts.happened.intended {
+        return Some(Move::Renew(spend.clone()));
+    }
+    Some(if plan.spends {
+        with_grant(facts, plan, renewal, held)
+    } else {
+        asked_again(facts, plan, renewal, held)
+    })
+}
+
+fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
+    if !plan.spends {
+        return Move::Renew(Spend::fresh("", facts.now, false));
+    }
+    let consumed = facts.status.grant.as_ref().filter(|known| known.consumed);
+    let spent = consumed.and_then(|known| known.seed.as_deref());
+    match &renewal.seed {
+        _ if facts.renew_requested() && matches!(renewal.seed, SeedState::Read { .. }) => {
+            Move::Adopt
+        }
+        SeedState::Read { print, .. } if spent != Some(print.as_str()) => Move::Adopt,
+        SeedState::Read { .. } => Move::Stuck(Reason::GrantLost),
+        SeedState::Missing | SeedState::NotRead if consumed.is_some() => {
+            Move::Stuck(Reason::GrantLost)
+        }
+        SeedState::Missing | SeedState::NotRead => Move::Rest,
+    }
+}
+
+fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
+    let grant = &held.grant;
+    if let SeedState::Read { digest, .. } = &renewal.seed
+        && grant.seed(digest).is_none()
+    {
+        return Move::Adopt;
+    }
+    if held.is_copy() && !facts.renew_requested() {
+        return Move::Stuck(Reason::GrantRestored);
+    }
+    if let Some(intent) = &grant.intent
+        && grant.chain(&intent.origin).is_some()
+    {
+        return resume(facts, renewal, grant, intent);
+    }
+    if is_proven_candidate(facts, grant) {
+        return Move::Promote;
+    }
+    let candidate = grant.candidate.as_ref();
+    let unspent = candidate.filter(|chain| chain.access.is_none() && is_usable(facts, chain));
+    if unspent.is_some() && !facts.happened.sought {
+        return Move::Seek;
+    }
+    let mut wanted = Vec::new();
+    if let Some(chain) = unspent.filter(|_| !facts.happened.twin) {
+        wanted.push((facts.now, chain, false));
+    }
+    let others = [candidate, grant.live.as_ref()].into_iter().flatten();
+    for chain in others.filter(|chain| is_usable(facts, chain)) {
+        if let Some((time, early)) = due(facts, plan, renewal.pace, chain) {
+            wanted.push((time, chain, early));
+        }
+    }
+    let Some((time, chain, early)) = wanted.into_iter().min_by_key(|(time, ..)| *time) else {
+        return if unspent.is_some() {
+            Move::Stuck(Reason::GrantConflict)
+        } else {
+            Move::Rest
+        };
+    };
+    if chain.client != plan.client {
+        return Move::Stuck(Reason::GrantConflict);
+    }
+    let time = not_before(facts, renewal, grant, time);
+    if time > facts.now {
+        return Move::At(time);
+    }
+    Move::Intend(Spend::fresh(&chain.origin, facts.now, early))
+}
+
+/// Client credentials: nothing is spent, so that nothing has to be written down before.
+fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
+    let grant = &held.grant;
+    let live = grant
+        .live
+        .as_ref()
+        .filter(|live| live.client == plan.client);
+    let (time, early) = live
+        .and_then(|chain| due(facts, plan, renewal.pace, chain))
+        .unwrap_or((facts.now, false));
+    let changed = renewal.clients_changed && !facts.happened.renewed;
+    let time = if changed { facts.now } else { time };
+    let time = not_before(facts, renewal, grant, time);
+    if time > facts.now {
+        Move::At(time)
+    } else {
+        Move::Renew(Spend::fresh("", facts.now, early))
+    }
+}
+
+/// What another process, or this one, has begun and not finished.
+fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: &Intent) -> Move {
+    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    if intent.holder == process.holder {
+        if process.running {
+            return Move::At(later(now, ATTEMPT_RUNS));
+        }
+    } else {
+        let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
+        let old = later(intent.started, pace.of(TAKEOVER_AGE));
+        if watched > TimeDelta::zero() && old > now {
+            return Move::At(old.min(later(now, watched)));
+        }
+    }
+    if let Some(time) = grant.next_attempt.filter(|time| *time > now)
+        && !wants_now(facts)
+    {
+        return Move::At(time);
+    }
+    let late = now > later(intent.first_sent, pace.of(REPLAY_WITHIN));
+    if late {
+        match process.leads {
+            Some(true) => {}
+            Some(false) => return Move::Rest,
+            None => {
+                let time = later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION));
+                if time > now {
+                    return Move::At(time);
+                }
+            }
+        }
+    }
+    let before = intent.interrupted.unwrap_or(intent.first_sent);
+    Move::Intend(Spend {
+        origin: intent.origin.clone(),
+        // If the earlier attempts were carried out, the token is dead by now; if they were not,
+        // this is the first.
+        first_sent: if late { now } else { intent.first_sent },
+        interrupted: if late {
+            Some(before)
+        } else {
+            intent.interrupted
+        },
+        replay: true,
+        early: false,
+    })
+}
+
+/// Whether a chain may be spent: it is not dead, or a person wants it tried all the same.
+fn is_usable(facts: &Facts, chain: &Chain<Fingerprint>) -> bool {
+    chain.dead.is_none() || wants_now(facts)
+}
+
+/// Whether a person asks for a renewal, and has not been answered in this pass.
+fn wants_now(facts: &Facts) -> bool {
+    facts.renew_requested() && !facts.happened.renewed && facts.happened.judgement.is_none()
+}
+
+fn is_proven_candidate(facts: &Facts, grant: &Grant<Fingerprint>) -> bool {
+    let access = grant
+        .candidate
+        .as_ref()
+        .and_then(|chain| chain.access.as_ref());
+    access.is_some_and(|access| {
+        Some(access.token.as_str()) == facts.status.proven_fingerprint.as_deref()
+    })
+}
+
+/// When the token of a chain is to be renewed, and whether its early death is the cause.
+fn due(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    pace: Pace,
+    chain: &Chain<Fingerprint>,
+) -> Option<(DateTime<Utc>, bool)> {
+    let access = chain.access.as_ref()?;
+    let is_subject = facts
+        .chain()
+        .is_some_and(|subject| subject.origin == chain.origin);
+    if is_subject && facts.died_early() {
+        return Some((facts.now, true));
+    }
+    let old = later(access.obtained, pace.of(SHORTEST_BETWEEN_SPENDS));
+    if is_subject && wants_now(facts) && (old <= facts.now || chain.dead.is_some()) {
+        return Some((facts.now, false));
+    }
+    // A candidate that was refused is not kept alive: a person has to do something about it.
+    let refused = || {
+        let attempt = facts.candidate_attempt();
+        attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused)
+    };
+    if !is_subject && refused() {
+        return None;
+    }
+    let time = renew_at(access, plan.renew_before, &facts.object.uid);
+    Some((cooled(facts, pace, access, time), false))
+}
+
+/// When a token is renewed: some time before its end, at most half of its life, and a little
+/// earlier for some credentials than for others.
+pub fn renew_at(
+    access: &Access<Fingerprint>,
+    renew_before: Option<TimeDelta>,
+    uid: &str,
+) -> DateTime<Utc> {
+    let life = (access.expires - access.obtained).max(TimeDelta::zero());
+    let before = renew_before.unwrap_or_else(|| RENEW_BEFORE.min(life / 4));
+    let before = (before + splay(uid, before / 5)).min(life / 2);
+    earlier(access.expires, before)
+}
+
+/// A renewal that is due while the site asks for rest waits for its end, but not for ever.
+fn cooled(
+    facts: &Facts,
+    pace: Pace,
+    access: &Access<Fingerprint>,
+    time: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let latest = earlier(access.expires, pace.of(LATEST_BEFORE_END));
+    match facts.cooling_until {
+        Some(until) if until > time && latest > time => until.min(latest),
+        _ => time,
+    }
+}
+
+/// A failure is waited out, unless something has changed that may help.
+fn not_before(
+    facts: &Facts,
+    renewal: &Renewal,
+    grant: &Grant<Fingerprint>,
+    time: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let mended = grant.failure == Some(Reason::ClientRejected)
+        && (renewal.clients_changed || facts.spec_changed());
+    match grant.next_attempt {
+        Some(wait) if !(wants_now(facts) || (mended && !facts.happened.renewed)) => time.max(wait),
+        _ => time,
+    }
+}

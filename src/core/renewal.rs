@@ -1,0 +1,339 @@
+//! What a decision may look at of a credential that renews itself.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::facts::Facts;
+use super::fingerprint::Fingerprint;
+use super::grant::{Chain, Client, Grant, Holder, SeedOutcome};
+use crate::api::{Attempt, AttemptOutcome, Reason};
+
+/// What follows from the spec of a credential that renews itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RenewalPlan {
+    /// Name of the Secret that holds the grant.
+    pub grant: String,
+    /// Whether a renewal spends a refresh token, or just asks again.
+    pub spends: bool,
+    /// The client of the token endpoint.
+    pub client: Client,
+    /// Base address of Atlassian's gateway.
+    pub gateway: String,
+    /// The id of the site, where the user says it.
+    pub cloud_id: Option<String>,
+    /// The scopes that the token must have.
+    pub scopes: Vec<String>,
+    /// How long before its end the token is renewed, where the user says it.
+    pub renew_before: Option<TimeDelta>,
+    /// How long the grant outlives its last user and its seed.
+    pub retention: TimeDelta,
+}
+
+/// What is known of the grant of one credential.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// What stands on the cluster.
+    pub grant: GrantState,
+    /// What the user's Secret holds.
+    pub seed: SeedState,
+    /// An older `JiraCredential` that holds the same seed with another client.
+    pub rival: Option<String>,
+    /// Whether a Secret with a client secret has changed since it was seen last.
+    pub clients_changed: bool,
+    /// Whether the client secrets were read: without them nothing is renewed in this pass.
+    pub clients_read: bool,
+    /// This process, and what it knows of the renewal under way.
+    pub process: Process,
+    /// How fast the protocol's own clocks run.
+    pub pace: Pace,
+}
+
+/// The Secret of the grant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GrantState {
+    /// Nobody looked; it has the version that is recorded.
+    NotRead,
+    /// There is none.
+    Absent,
+    /// Somebody else made a Secret of this name.
+    Foreign,
+    /// It was read.
+    Read(Box<Held>),
+}
+
+/// A grant as it was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// Its contents, fingerprints standing in for tokens.
+    pub grant: Grant<Fingerprint>,
+    /// The uid of the Secret.
+    pub uid: String,
+}
+
+impl Held {
+    /// Whether it is a copy: from a backup, or from another cluster.
+    pub fn is_copy(&self) -> bool {
+        let own = self.grant.uid.as_ref();
+        own.is_some_and(|own| *own != self.uid)
+    }
+}
+
+/// The refresh token in the user's Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SeedState {
+    /// Nobody looked.
+    NotRead,
+    /// There is none.
+    Missing,
+    /// It was read.
+    Read {
+        /// SHA-256 in hexadecimal digits.
+        digest: String,
+        /// Keyed fingerprint.
+        print: Fingerprint,
+    },
+}
+
+/// A process of the operator.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// How an intent of this process is signed.
+    pub holder: Holder,
+    /// Whether the attempt of the intent is running in this process.
+    pub running: bool,
+    /// How long this process has seen the same intent.
+    pub seen_for: TimeDelta,
+    /// Whether it is the elected leader; `None` without an election.
+    pub leads: Option<bool>,
+    /// Whether it was asked to stop: no renewal begins any more.
+    pub stopping: bool,
+}
+
+/// The protocol's own waits, all divided by one number: a test runs it against a simulator whose
+/// lifetimes are divided alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pace(pub i32);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Pace {
+    /// A wait at this pace.
+    pub fn of(self, wait: TimeDelta) -> TimeDelta {
+        wait / self.0.max(1)
+    }
+}
+
+impl Facts {
+    /// The plan of a credential that renews itself.
+    pub fn renewal_plan(&self) -> Option<&RenewalPlan> {
+        self.plan.as_ref().ok()?.renewal.as_ref()
+    }
+
+    /// Whether the credential renews itself.
+    pub fn renews(&self) -> bool {
+        self.renewal_plan().is_some()
+    }
+
+    /// The grant, if it was read.
+    pub fn held(&self) -> Option<&Held> {
+        match &self.renewal.as_ref()?.grant {
+            GrantState::Read(held) => Some(held),
+            GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
+        }
+    }
+
+    /// Whether nobody looked at the grant in this pass.
+    pub fn grant_unread(&self) -> bool {
+        let state = self.renewal.as_ref().map(|renewal| &renewal.grant);
+        matches!(state, Some(GrantState::NotRead))
+    }
+
+    /// The chain that is the credential: the one in use, or the one that is to become it.
+    pub fn chain(&self) -> Option<&Chain<Fingerprint>> {
+        let grant = &self.held()?.grant;
+        let live = grant.live.as_ref().filter(|live| live.dead.is_none());
+        let proven = |chain: &&Chain<Fingerprint>| {
+            let print = chain.access.as_ref().map(|access| access.token.as_str());
+            print.is_some() && print == self.status.proven_fingerprint.as_deref()
+        };
+        let candidate = grant.candidate.as_ref();
+        candidate
+            .filter(proven)
+            .or(live)
+            .or(candidate)
+            .or(grant.live.as_ref())
+    }
+
+    /// The fingerprint of the access token of that chain.
+    pub fn chain_print(&self) -> Option<&Fingerprint> {
+        Some(&self.chain()?.access.as_ref()?.token)
+    }
+
+    /// A chain that waits to take the place of one in use.
+    pub fn waiting_candidate(&self) -> Option<&Chain<Fingerprint>> {
+        let grant = &self.held()?.grant;
+        let candidate = grant.candidate.as_ref()?;
+        let subject = self.chain()?;
+        (candidate.origin != subject.origin).then_some(candidate)
+    }
+
+    /// The chain that stands to be asked about next, and whether it waits for another's place.
+    pub fn asked_about(&self) -> Option<&Chain<Fingerprint>> {
+        if self.candidate_is_due() {
+            self.waiting_candidate()
+        } else {
+            self.chain()
+        }
+    }
+
+    /// Whether the candidate beside a chain in use is to be proven now.
+    pub fn candidate_is_due(&self) -> bool {
+        let Some(access) = self
+            .waiting_candidate()
+            .and_then(|chain| chain.access.as_ref())
+        else {
+            return false;
+        };
+        if access.expires <= self.now || self.happened.candidate_tried {
+            return false;
+        }
+        match self.candidate_attempt() {
+            None => true,
+            Some(_) if self.spec_changed() || self.renew_requested() => true,
+            Some(attempt) => attempt
+                .next_attempt_time
+                .is_some_and(|time| time <= self.now),
+        }
+    }
+
+    /// What is recorded of the candidate beside a chain in use.
+    pub fn candidate_attempt(&self) -> Option<&Attempt> {
+        let print = &self.waiting_candidate()?.access.as_ref()?.token;
+        let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
+        self.is_same(print, &attempt.fingerprint).then_some(attempt)
+    }
+
+    /// Whether the chain is one from which a token was proven for this credential.
+    pub fn is_of_proven_chain(&self) -> bool {
+        let proven = self
+            .status
+            .grant
+            .as_ref()
+            .and_then(|grant| grant.chain.as_ref());
+        match self.chain() {
+            Some(chain) => proven == Some(&chain.lineage()) && self.site_recorded(),
+            None => self.grant_unread() && proven.is_some() && self.site_recorded(),
+        }
+    }
+
+    /// Whether there is an access token that has not ended, as far as is known.
+    pub fn has_token(&self) -> bool {
+        let Some(renewal) = &self.renewal else {
+            return true;
+        };
+        match &renewal.grant {
+            GrantState::NotRead => {
+                let unproven = self.status.attempt.is_some();
+                unproven || self.status.expires_at.is_some_and(|end| end > self.now)
+            }
+            GrantState::Absent | GrantState::Foreign => false,
+            GrantState::Read(_) => {
+                let access = self.chain().and_then(|chain| chain.access.as_ref());
+                access.is_some_and(|access| access.expires > self.now)
+            }
+        }
+    }
+
+    /// The base of API calls; `None` while the id of the site is not known.
+    pub fn api_base(&self) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        let Some(renewal) = &plan.renewal else {
+            return Some(plan.site.base.clone());
+        };
+        let id = self.cloud_id()?;
+        Some(format!("{}/ex/jira/{id}", renewal.gateway))
+    }
+
+    /// The id of the site: as the spec says, as the site told in this pass, or as is recorded.
+    pub fn cloud_id(&self) -> Option<&str> {
+        let plan = self.plan.as_ref().ok()?;
+        let recorded = || {
+            let site = self.status.site.as_ref()?;
+            let same = site.address.as_deref() == Some(&plan.site.base);
+            site.cloud_id.as_deref().filter(|_| same)
+        };
+        let said = plan.renewal.as_ref()?.cloud_id.as_deref();
+        said.or(self.happened.located.as_deref()).or_else(recorded)
+    }
+
+    /// The scopes that are wanted and not granted.
+    pub fn missing_scopes(&self) -> Vec<&str> {
+        let Some(plan) = self.renewal_plan() else {
+            return Vec::new();
+        };
+        let granted = match self.chain().and_then(|chain| chain.access.as_ref()) {
+            Some(access) => &access.scopes,
+            None => &self.status.scopes,
+        };
+        let wanted = plan.scopes.iter().map(String::as_str);
+        wanted
+            // Whether the grant renews is told on its own.
+            .filter(|scope| *scope != "offline_access")
+            .filter(|scope| !granted.is_empty() && !granted.iter().any(|has| has == scope))
+            .collect()
+    }
+
+    /// Whether Jira refused a token that should still live, and a renewal will tell more.
+    pub fn died_early(&self) -> bool {
+        let unconfirmed = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Unconfirmed;
+        self.renews() && self.attempt().is_some_and(unconfirmed)
+    }
+
+    /// Whether a refusal of the present token earns a renewal: once, until there was a proof in
+    /// between or an hour has passed.
+    pub fn may_renew_early(&self) -> bool {
+        let Some(held) = self.held() else {
+            return false;
+        };
+        let pace = self.renewal.as_ref().map(|renewal| renewal.pace);
+        let hour = pace.unwrap_or_default().of(TimeDelta::hours(1));
+        self.is_of_proven_chain()
+            && held.grant.early.is_none_or(|early| {
+                let proven = self.status.last_validated_time;
+                self.now - early >= hour || proven.is_some_and(|proven| proven > early)
+            })
+    }
+
+    /// What a person should know of the seed in the user's Secret while another chain is in use:
+    /// that it was refused, or is an older copy.
+    pub fn seed_trouble(&self) -> Option<Reason> {
+        let SeedState::Read { digest, .. } = &self.renewal.as_ref()?.seed else {
+            return None;
+        };
+        let grant = &self.held()?.grant;
+        let in_use = self.chain().is_some_and(|chain| chain.origin == *digest);
+        let waiting = grant
+            .candidate
+            .as_ref()
+            .is_some_and(|chain| chain.origin == *digest);
+        match grant.seed(digest)?.outcome {
+            _ if in_use || waiting => None,
+            SeedOutcome::Refused => Some(Reason::RotationFailed),
+            SeedOutcome::Seen | SeedOutcome::Spent | SeedOutcome::Accepted => {
+                Some(Reason::SeedStale)
+            }
+        }
+    }
+
+    /// When what pods mount ends, where that is known.
+    pub fn published_end(&self) -> Option<DateTime<Utc>> {
+        if self.renews() {
+            self.status.expires_at
+        } else {
+            self.plan.as_ref().ok()?.expires_at
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What stands in the way of a renewal, and the words for it.
+
+use super::facts::Facts;
+use super::message;
+use super::protocol::{self, Move};
+use super::renewal::GrantState;
+use super::schedule::later;
+use crate::api::{Method, Reason};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A consent ends 365 days after it was given, however often the token is refreshed (reported by
+/// Atlassian's staff in 2022).
+pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
+
+/// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
+pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
+
+impl Facts {
+    /// What stands in the way of the renewal: as seen in this pass, else as is recorded.
+    pub fn trouble(&self) -> Option<Reason> {
+        let renewal = self.renewal.as_ref()?;
+        if matches!(renewal.grant, GrantState::NotRead) {
+            return self.status.grant.as_ref()?.trouble;
+        }
+        if let Some(Move::Stuck(reason)) = protocol::next(self) {
+            return Some(reason);
+        }
+        let grant = &self.held()?.grant;
+        if self.chain().is_some_and(|chain| chain.dead.is_some()) {
+            return Some(Reason::ReconsentRequired);
+        }
+        let interrupted = || {
+            let intent = grant.intent.as_ref()?;
+            let begun = grant.chain(&intent.origin).is_some() && !renewal.process.running;
+            begun.then_some(Reason::RenewalInterrupted)
+        };
+        grant.failure.or_else(interrupted)
+    }
+
+    /// Since when it is not known what became of a renewal.
+    pub fn interrupted_at(&self) -> Option<DateTime<Utc>> {
+        if self.grant_unread() {
+            return self.status.grant.as_ref()?.interrupted_time;
+        }
+        let grant = &self.held()?.grant;
+        let dead = self.chain().and_then(|chain| chain.dead.as_ref());
+        match dead {
+            Some(dead) => dead.interrupted,
+            None => grant
+                .intent
+                .as_ref()
+                .filter(|intent| intent.replay)
+                .map(|intent| intent.interrupted.unwrap_or(intent.first_sent)),
+        }
+    }
+
+    /// When the consent of the chain in use ends.
+    pub fn consent_ends(&self) -> Option<DateTime<Utc>> {
+        let spends = self.renewal_plan()?.spends;
+        match self.chain().filter(|_| spends) {
+            Some(chain) => Some(later(chain.consented, CONSENT_LIVES)),
+            None => self.status.grant.as_ref()?.consent_expires_at,
+        }
+    }
+
+    /// When the grant dies if it is not used.
+    pub fn idle_ends(&self) -> Option<DateTime<Utc>> {
+        let spends = self.renewal_plan()?.spends;
+        let access = self.chain().filter(|_| spends)?.access.as_ref();
+        match access {
+            Some(access) => Some(later(access.obtained, IDLE_LIVES)),
+            None => self.status.grant.as_ref()?.idle_expires_at,
+        }
+    }
+}
+
+/// Whether a person must act before the grant can be used at all.
+pub fn needs_person(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::GrantForeign | Reason::GrantLost | Reason::GrantRestored | Reason::GrantConflict
+    )
+}
+
+/// What happened, what still works, and what to do.
+pub fn words(facts: &Facts, reason: Reason) -> String {
+    let still = message::still(facts);
+    let grant = facts
+        .renewal_plan()
+        .map(|plan| plan.grant.as_str())
+        .unwrap_or_default();
+    let seed = seed_words(facts);
+    let consent = format!("Consent again with the scope offline_access and store the new refresh token in {seed}.");
+    match reason {
+        Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
+        Reason::ClientRejected => format!(
+            "Atlassian does not accept the client id and client secret; the refresh token is kept and nothing is lost. {still} Store a valid client secret in {}, or correct clientId; the token is renewed as soon as either changes.",
+            client_words(facts)
+        ),
+        Reason::GrantForeign => format!(
+            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else or for another refresh token; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
+        ),
+        Reason::GrantLost => format!(
+            "The Secret {grant}, in which the operator kept the tokens, is gone, and the refresh token in {seed} was spent before; it is not spent again by itself. {still} {consent}"
+        ),
+        Reason::GrantRestored => format!(
+            "The Secret {grant} is a copy, from a backup or another cluster: its refresh token may have been spent since, and is not spent without your word. {still} Set the annotation jira-operator.dev/renew to a new value to have it tried, or consent again and store the new refresh token in {seed}."
+        ),
+        Reason::GrantConflict => format!(
+            "The refresh token in {seed} is held by another JiraCredential, or belongs to another clientId; it is not spent here. {still} Use a consent of its own for each app, or name the same Secret and clientId in both."
+        ),
+        Reason::RateLimited => format!(
+            "Atlassian limits the rate of renewals and asked to wait. {still} It is tried again by itself."
+        ),
+        Reason::RenewalInterrupted => format!(
+            "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
+        ),
+        _ => format!(
+            "Atlassian's token endpoint could not be asked, and the token has ended. {still} It is tried again by itself."
+        ),
+    }
+}
+
+fn end_words(facts: &Facts) -> String {
+    match facts.interrupted_at() {
+        Some(time) => format!(
+            "The refresh token is dead: a renewal was interrupted on {} and nobody could take it up again within the ten minutes for which Atlassian honours it.",
+            time.format("%Y-%m-%d at %H:%M UTC")
+        ),
+        None => "Atlassian does not accept the refresh token: it has expired, was revoked, or somebody else has used it.".to_owned(),
+    }
+}
+
+/// What a person should know of the refresh token in the Secret while another one is in use.
+pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
+    let seed = seed_words(facts);
+    match reason {
+        Reason::SeedStale => format!(
+            "An older copy of a refresh token came back in {seed}; nothing was done with it, and the present consent goes on. Remove the key, or store there what was stored last."
+        ),
+        Reason::ReconsentRequired | Reason::RotationFailed => format!(
+            "Atlassian does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again and store the new refresh token."
+        ),
+        Reason::AccountChanged => format!(
+            "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the earlier consent goes on. If the change is meant, set spec.validation.accountId to the new account."
+        ),
+        Reason::InsufficientScope => format!(
+            "The new refresh token in {seed} lacks scopes; the earlier consent goes on. Consent again with all of them."
+        ),
+        _ => format!(
+            "The new refresh token in {seed} does not work at {}; the earlier consent goes on. Consent again for this site.",
+            message::host(facts)
+        ),
+    }
+}
+
+fn seed_words(facts: &Facts) -> String {
+    match facts.spec.auth.method() {
+        Some(Method::OAuth2(oauth2)) => format!(
+            "key {} of the Secret {}",
+            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
+        ),
+        _ => client_words(facts),
+    }
+}
+
+fn client_words(facts: &Facts) -> String {
+    let refs = match facts.spec.auth.method() {
+        Some(Method::OAuth2(oauth2)) => &oauth2.client_secret_refs,
+        Some(Method::ClientCredentials(client)) => &client.client_secret_refs,
+        _ => return "the Secret".to_owned(),
+    };
+    let names = refs
+        .iter()
+        .map(|reference| format!("key {} of the Secret {}", reference.key, reference.name));
+    names.collect::<Vec<_>>().join(" or ")
+}

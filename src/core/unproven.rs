@@ -1,0 +1,95 @@
+//! Which token targets should hold: the one that was proven last, with one exception.
+//!
+//! A renewal starts the death of the token before it. When Jira cannot be asked about the new one
+//! and the published one is about to end, pods are better off with a token that descends from a
+//! proven one than with one that is surely dead.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::facts::Facts;
+use super::schedule::earlier;
+use crate::api::AttemptOutcome;
+
+/// What is published lives for less than this.
+const NEARLY_ENDED: TimeDelta = TimeDelta::minutes(3);
+
+/// A token that targets should hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// Its fingerprint.
+    pub print: String,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Facts {
+    /// The credential that targets should hold.
+    pub fn wanted(&self) -> Option<Wanted> {
+        if !self.renews() {
+            return Some(Wanted {
+                print: self.status.proven_fingerprint.clone()?,
+                expires_at: self.plan.as_ref().ok()?.expires_at,
+            });
+        }
+        let access = self.chain().and_then(|chain| chain.access.as_ref());
+        let of_chain = access.map(|access| Wanted {
+            print: access.token.as_str().to_owned(),
+            expires_at: Some(access.expires),
+        });
+        if self.must_publish_unproven() {
+            return of_chain;
+        }
+        let print = self
+            .provisional()
+            .or(self.status.proven_fingerprint.as_deref())?;
+        let of_chain = of_chain.filter(|wanted| wanted.print == print);
+        Some(of_chain.unwrap_or_else(|| Wanted {
+            print: print.to_owned(),
+            expires_at: self.status.expires_at,
+        }))
+    }
+
+    /// The fingerprint of what was published without a proof.
+    pub fn provisional(&self) -> Option<&str> {
+        self.status.grant.as_ref()?.provisional.as_deref()
+    }
+
+    /// Whether targets hold, or must now get, a token that could not be proven.
+    pub fn is_provisional(&self) -> bool {
+        let print = self.chain_print();
+        let published = self
+            .provisional()
+            .is_some_and(|published| print.is_none_or(|print| print.as_str() == published));
+        self.renews() && (published || self.must_publish_unproven())
+    }
+
+    /// Whether the successor of a proven token has to be published though Jira gave no verdict:
+    /// what is published nearly ends, and the successor can do no less.
+    pub fn must_publish_unproven(&self) -> bool {
+        let Some(access) = self.chain().and_then(|chain| chain.access.as_ref()) else {
+            return false;
+        };
+        let silent = self
+            .attempt()
+            .is_some_and(|attempt| attempt.outcome == AttemptOutcome::NoVerdict);
+        let can_no_less = access.scopes.is_empty()
+            || self
+                .status
+                .scopes
+                .iter()
+                .all(|scope| access.scopes.contains(scope));
+        self.is_of_proven_chain()
+            && silent
+            && !self.is_proven()
+            && can_no_less
+            && self.missing_scopes().is_empty()
+            && access.expires > self.now
+            && self.nearly_ended().is_some_and(|time| time <= self.now)
+    }
+
+    /// From when on what is published counts as about to end.
+    pub fn nearly_ended(&self) -> Option<DateTime<Utc>> {
+        let pace = self.renewal.as_ref()?.pace;
+        Some(earlier(self.status.expires_at?, pace.of(NEARLY_ENDED)))
+    }
+}

@@ -1,0 +1,391 @@
+//! The token endpoint: what is sent, and what an answer means.
+//!
+//! An answer is read by its `error` code alone. The status is often 403 where RFC 6749 has 400,
+//! and descriptions change (observed).
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::failure;
+use super::survey::{endpoint, named};
+use super::verdict::{self, Answer};
+use super::whoami::{Jira, Raw};
+use crate::api::{Account, Hosting};
+use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
+
+/// The life of an access token that does not tell it (Atlassian documentation).
+const USUAL_LIFE: i64 = 3600;
+/// The longest life that is believed.
+const LONGEST_LIFE: i64 = 366 * 86_400;
+/// Tokens are JSON web tokens of one or two kilobytes.
+const LONGEST_TOKEN: usize = 16 * 1024;
+const MOST_SCOPES: usize = 256;
+
+/// A request for tokens.
+pub struct TokenRequest<'a> {
+    /// Address of the token endpoint.
+    pub endpoint: &'a str,
+    /// Client id.
+    pub client_id: &'a str,
+    /// Client secret.
+    pub client_secret: &'a SecretString,
+    /// The refresh token to spend; none for client credentials.
+    pub refresh_token: Option<&'a SecretString>,
+    /// The name of the attempt, by which a server's log can be matched with ours.
+    pub attempt: &'a str,
+    /// How long the call may take.
+    pub limit: Duration,
+}
+
+/// What a token endpoint answered.
+#[derive(Debug)]
+pub enum TokenAnswer {
+    /// Tokens.
+    Granted(Granted),
+    /// The refresh token is dead.
+    Dead,
+    /// The client id or secret is wrong; the refresh token was not looked at.
+    ClientRejected,
+    /// The endpoint does not take the request as it is; nothing was spent.
+    NotTaken,
+    /// Nothing was learnt.
+    NoVerdict(Outage),
+    /// The call was not made.
+    NotAllowed(Forbidden),
+}
+
+/// Tokens as they were given.
+pub struct Granted {
+    /// The access token.
+    pub access: SecretString,
+    /// The next refresh token; an answer sometimes lacks it (observed).
+    pub refresh: Option<SecretString>,
+    /// How long the access token lives from when it was asked for, in seconds.
+    pub expires_in: i64,
+    /// What the token may be used for, where the answer says it.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Granted")
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Given {
+    access_token: String,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<i64>,
+    #[serde(default)]
+    scope: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+}
+
+impl TokenAnswer {
+    /// Whether the refresh token may have been spent though no token came.
+    pub fn may_have_spent(&self) -> bool {
+        match self {
+            TokenAnswer::NoVerdict(outage) => outage.may_have_arrived(),
+            TokenAnswer::Granted(_)
+            | TokenAnswer::Dead
+            | TokenAnswer::ClientRejected
+            | TokenAnswer::NotTaken
+            | TokenAnswer::NotAllowed(_) => false,
+        }
+    }
+
+    /// The word for metrics and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            TokenAnswer::Granted(_) => "granted",
+            TokenAnswer::Dead => "dead",
+            TokenAnswer::ClientRejected => "client_rejected",
+            TokenAnswer::NotTaken => "not_taken",
+            TokenAnswer::NoVerdict(_) => "no_verdict",
+            TokenAnswer::NotAllowed(_) => "not_allowed",
+        }
+    }
+
+    /// The answer in the words of a gate.
+    fn verdict(&self) -> Verdict {
+        match self {
+            TokenAnswer::Granted(_) => Verdict::Accepted(Account {
+                id: String::new(),
+                kind: None,
+            }),
+            TokenAnswer::Dead | TokenAnswer::ClientRejected | TokenAnswer::NotTaken => {
+                Verdict::Refused(Refusal::Rejected)
+            }
+            TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(*outage),
+            TokenAnswer::NotAllowed(forbidden) => Verdict::NotAllowed(*forbidden),
+        }
+    }
+
+    fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::NotAllowed(forbidden) => TokenAnswer::NotAllowed(forbidden),
+            Verdict::NoVerdict(outage) => TokenAnswer::NoVerdict(outage),
+            // Those are answers of /myself.
+            Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::NotAUser),
+        }
+    }
+}
+
+impl Jira {
+    /// Asks a token endpoint for tokens: one call, or none while it rests.
+    pub async fn tokens(&self, request: &TokenRequest<'_>) -> TokenAnswer {
+        let site = match endpoint(request.endpoint) {
+            Ok(site) => site,
+            Err(verdict) => return TokenAnswer::of(verdict),
+        };
+        let call = async {
+            match tokio::time::timeout(request.limit, self.post(request)).await {
+                Ok(answer) => answer,
+                Err(_) => TokenAnswer::NoVerdict(Outage::Timeout),
+            }
+        };
+        match self
+            .in_turn(&site, "token", call, TokenAnswer::verdict)
+            .await
+        {
+            Ok(answer) => answer,
+            Err(verdict) => TokenAnswer::of(verdict),
+        }
+    }
+
+    async fn post(&self, request: &TokenRequest<'_>) -> TokenAnswer {
+        let url = match named(request.endpoint) {
+            Ok(url) => url,
+            Err(verdict) => return TokenAnswer::of(verdict),
+        };
+        let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
+            return TokenAnswer::NoVerdict(Outage::BadCaBundle);
+        };
+        let response = client
+            .post(url)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CACHE_CONTROL, "no-store")
+            .header("x-request-id", request.attempt)
+            .json(&request.body())
+            .send()
+            .await;
+        let raw = match response {
+            Ok(response) => Raw::read(response).await,
+            Err(error) => Err(failure::verdict(&error)),
+        };
+        match raw {
+            Ok(raw) => read(
+                raw.status,
+                &raw.headers,
+                &raw.body.bytes,
+                raw.body.complete,
+                request.refresh_token.is_some(),
+                self.clock.now(),
+            ),
+            Err(verdict) => TokenAnswer::of(verdict),
+        }
+    }
+}
+
+impl TokenRequest<'_> {
+    fn body(&self) -> serde_json::Value {
+        let mut body = json!({
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.expose_secret(),
+        });
+        let (grant, token) = match self.refresh_token {
+            Some(token) => ("refresh_token", Some(token.expose_secret())),
+            None => ("client_credentials", None),
+        };
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("grant_type".into(), grant.into());
+            fields.extend(token.map(|token| ("refresh_token".to_owned(), token.into())));
+        }
+        body
+    }
+}
+
+/// Reads an answer of a token endpoint. `spends`: whether a refresh token was sent.
+pub fn read(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    complete: bool,
+    spends: bool,
+    now: DateTime<Utc>,
+) -> TokenAnswer {
+    if status == 200 && complete {
+        return match serde_json::from_slice::<Given>(body).ok().and_then(granted) {
+            Some(granted) => TokenAnswer::Granted(granted),
+            None => TokenAnswer::NoVerdict(Outage::NotJson),
+        };
+    }
+    // A limit is kept before a request is looked at, whatever the body says.
+    let told = serde_json::from_slice::<Problem>(body)
+        .ok()
+        .filter(|_| (400..500).contains(&status) && status != 429);
+    match told.as_ref().map(|problem| problem.error.as_str()) {
+        Some("invalid_grant") if spends => TokenAnswer::Dead,
+        Some("unauthorized_client") if spends => TokenAnswer::Dead,
+        Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant") => {
+            TokenAnswer::ClientRejected
+        }
+        Some("temporarily_unavailable" | "server_error") => {
+            TokenAnswer::NoVerdict(Outage::ServerError(status))
+        }
+        Some(_) => TokenAnswer::NotTaken,
+        None => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
+    }
+}
+
+fn outage(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    complete: bool,
+    now: DateTime<Utc>,
+) -> Outage {
+    let read = verdict::read(&Answer {
+        hosting: Hosting::Cloud,
+        status,
+        headers,
+        body,
+        complete,
+        now,
+    });
+    match read {
+        Verdict::NoVerdict(outage) => outage,
+        // A 401 or 403 without an error code is the word of somebody in between.
+        Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
+            Outage::Unexpected(status)
+        }
+    }
+}
+
+fn granted(given: Given) -> Option<Granted> {
+    let sane = |token: &str| {
+        !token.is_empty()
+            && token.len() <= LONGEST_TOKEN
+            && token.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if !sane(&given.access_token) {
+        return None;
+    }
+    let known = |scope: &&str| scope.len() <= 128 && scope.bytes().all(|b| b.is_ascii_graphic());
+    let scopes = given.scope.map(|scope| {
+        let scopes = scope.split_ascii_whitespace().filter(known);
+        scopes.take(MOST_SCOPES).map(str::to_owned).collect()
+    });
+    Some(Granted {
+        access: SecretString::from(given.access_token),
+        refresh: given
+            .refresh_token
+            .filter(|token| sane(token))
+            .map(SecretString::from),
+        expires_in: given
+            .expires_in
+            .filter(|seconds| *seconds > 0)
+            .unwrap_or(USUAL_LIFE)
+            .min(LONGEST_LIFE),
+        scopes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str, spends: bool) -> String {
+        let now = DateTime::UNIX_EPOCH;
+        let read = read(
+            status,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            true,
+            spends,
+            now,
+        );
+        format!("{} {}", read.word(), read.may_have_spent())
+    }
+
+    #[test]
+    fn an_error_is_read_by_its_code_and_by_nothing_else() {
+        let error = |code: &str| format!(r#"{{"error":"{code}","error_description":"invalid_grant"}}"#);
+        for (status, body, refresh, client) in [
+            (403, error("invalid_grant"), "dead false", "client_rejected false"),
+            (400, error("invalid_grant"), "dead false", "client_rejected false"),
+            (403, error("unauthorized_client"), "dead false", "client_rejected false"),
+            (401, error("access_denied"), "client_rejected false", "client_rejected false"),
+            (400, error("invalid_client"), "client_rejected false", "client_rejected false"),
+            (400, error("invalid_request"), "not_taken false", "not_taken false"),
+            (400, error("invalid_scope"), "not_taken false", "not_taken false"),
+            (429, error("invalid_grant"), "no_verdict false", "no_verdict false"),
+            (500, error("invalid_grant"), "no_verdict true", "no_verdict true"),
+            (503, String::new(), "no_verdict true", "no_verdict true"),
+            (403, "<html>invalid_grant</html>".into(), "no_verdict true", "no_verdict true"),
+            (401, "{}".into(), "no_verdict true", "no_verdict true"),
+            (302, String::new(), "no_verdict true", "no_verdict true"),
+            (200, "<html></html>".into(), "no_verdict true", "no_verdict true"),
+            (200, error("invalid_grant"), "no_verdict true", "no_verdict true"),
+            (200, r#"{"access_token":""}"#.into(), "no_verdict true", "no_verdict true"),
+        ] {
+            assert_eq!(answer(status, &body, true), refresh, "{status} {body}");
+            assert_eq!(answer(status, &body, false), client, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_taken_as_they_are_told() {
+        let read = |body: &str| {
+            let now = DateTime::UNIX_EPOCH;
+            let body = body.as_bytes();
+            match super::read(200, &HeaderMap::new(), body, true, true, now) {
+                TokenAnswer::Granted(granted) => granted,
+                other => panic!("{other:?}"),
+            }
+        };
+        let all = read(
+            r#"{"access_token":"a","refresh_token":"r","expires_in":3600,"scope":"x offline_access","token_type":"Bearer"}"#,
+        );
+        assert_eq!(all.expires_in, 3600);
+        assert_eq!(all.scopes.unwrap(), ["x", "offline_access"]);
+        assert_eq!(all.refresh.unwrap().expose_secret(), "r");
+        // The literal null, the empty text and nothing at all keep the old one.
+        for body in [
+            r#"{"access_token":"a","refresh_token":null}"#,
+            r#"{"access_token":"a","refresh_token":""}"#,
+            r#"{"access_token":"a"}"#,
+        ] {
+            let granted = read(body);
+            assert!(granted.refresh.is_none(), "{body}");
+            assert_eq!((granted.expires_in, granted.scopes), (3600, None), "{body}");
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_no_token() {
+        let granted = Granted {
+            access: SecretString::from("canary"),
+            refresh: Some(SecretString::from("canary")),
+            expires_in: 1,
+            scopes: None,
+        };
+        assert!(!format!("{:?}", TokenAnswer::Granted(granted)).contains("canary"));
+    }
+}

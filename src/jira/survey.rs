@@ -1,0 +1,158 @@
+//! Which site a token is for: the site's own word, and the gateway's.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::{Host, Url};
+
+use super::credential::Credential;
+use super::verdict::{self, Answer};
+use super::whoami::{Jira, Raw};
+use crate::api::Hosting;
+use crate::core::answer::{Forbidden, Outage, Verdict};
+use crate::core::site::Site;
+use crate::core::survey::Resource;
+
+/// Resources that are looked at; nobody has more sites.
+const MOST_RESOURCES: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TenantInfo {
+    cloud_id: String,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+impl Jira {
+    /// Asks a site for its id on the gateway: one call without a credential. The resource is
+    /// undocumented but named in a support article of Atlassian, and works behind custom domains.
+    pub async fn locate(&self, site: &Site) -> Result<String, Verdict> {
+        let call = async {
+            let raw = self
+                .fetch(
+                    site.hosting,
+                    None,
+                    named(&format!("{}/_edge/tenant_info", site.base))?,
+                    None,
+                )
+                .await?;
+            read_tenant(&raw).ok_or_else(|| self.outage(site.hosting, &raw))
+        };
+        self.in_turn(site, "tenant_info", call, verdict_of).await?
+    }
+
+    /// Asks the gateway what a token covers; `None` when it will not tell: scoped tokens of
+    /// service accounts get 401 there although they work (reported).
+    pub async fn survey(
+        &self,
+        gateway: &str,
+        token: &SecretString,
+    ) -> Result<Option<Vec<Resource>>, Verdict> {
+        let site = endpoint(gateway)?;
+        let call = async {
+            let url = named(&format!("{gateway}/oauth/token/accessible-resources"))?;
+            let credential = Credential::Bearer(token.clone());
+            let raw = self
+                .fetch(Hosting::Cloud, None, url, credential.header())
+                .await?;
+            match raw.status {
+                401 | 403 => Ok(None),
+                _ => read_resources(&raw, token)
+                    .map(Some)
+                    .ok_or_else(|| self.outage(Hosting::Cloud, &raw)),
+            }
+        };
+        self.in_turn(&site, "accessible_resources", call, verdict_of)
+            .await?
+    }
+
+    /// Why an answer says nothing.
+    fn outage(&self, hosting: Hosting, raw: &Raw) -> Verdict {
+        let read = verdict::read(&Answer {
+            hosting,
+            status: raw.status,
+            headers: &raw.headers,
+            body: &raw.body.bytes,
+            complete: raw.body.complete,
+            now: self.clock.now(),
+        });
+        match read {
+            outage @ Verdict::NoVerdict(_) => outage,
+            // What is a word on a credential elsewhere is none here.
+            Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
+                Verdict::NoVerdict(Outage::Unexpected(raw.status))
+            }
+        }
+    }
+}
+
+fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
+    match answer {
+        // The outcome of a call that is no question about an account.
+        Ok(_) => Verdict::Accepted(crate::api::Account {
+            id: String::new(),
+            kind: None,
+        }),
+        Err(verdict) => verdict.clone(),
+    }
+}
+
+/// An address of Atlassian's, in the form that gates and clients know.
+pub(super) fn endpoint(address: &str) -> Result<Site, Verdict> {
+    let url = named(address)?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    Ok(Site {
+        hosting: Hosting::Cloud,
+        base: address.trim_end_matches('/').to_owned(),
+        host,
+    })
+}
+
+/// An address with a name for a host: one with an address would never meet the check of addresses.
+pub(super) fn named(address: &str) -> Result<Url, Verdict> {
+    match Url::parse(address) {
+        Ok(url) if matches!(url.host(), Some(Host::Domain(_))) => Ok(url),
+        _ => Err(Verdict::NotAllowed(Forbidden::Reserved)),
+    }
+}
+
+fn read_tenant(raw: &Raw) -> Option<String> {
+    if raw.status != 200 || !raw.body.complete {
+        return None;
+    }
+    let info: TenantInfo = serde_json::from_slice(&raw.body.bytes).ok()?;
+    is_id(&info.cloud_id).then_some(info.cloud_id)
+}
+
+fn read_resources(raw: &Raw, token: &SecretString) -> Option<Vec<Resource>> {
+    if raw.status != 200 || !raw.body.complete {
+        return None;
+    }
+    let entries: Vec<Entry> = serde_json::from_slice(&raw.body.bytes).ok()?;
+    let sane = |entry: &Entry| is_id(&entry.id) && entry.id != token.expose_secret();
+    Some(
+        entries
+            .into_iter()
+            .filter(sane)
+            .take(MOST_RESOURCES)
+            .map(|entry| Resource {
+                id: entry.id,
+                url: entry.url,
+                scopes: entry.scopes,
+            })
+            .collect(),
+    )
+}
+
+/// The id becomes part of an address and of a status.
+fn is_id(id: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(known)
+}
