@@ -115,7 +115,9 @@ fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
     let data_center = match sim.shared.world().places.get(&host) {
         Some(Place::Cloud(_)) => false,
         Some(Place::DataCenter(_)) => true,
-        Some(Place::Gateway) | None => return Err(SimError::Unknown(format!("host: {host}"))),
+        Some(Place::Gateway | Place::Auth) | None => {
+            return Err(SimError::Unknown(format!("host: {host}")));
+        }
     };
     Ok(if data_center {
         Kind::Instance(sim.data_center_at(&host))
@@ -221,7 +223,7 @@ impl TokenOrder {
             Kind::Instance(instance) => instance.issue(&self.user, self.secret.as_deref()),
             Kind::Site(site) => {
                 let kind = self.kind.unwrap_or(TokenKind::Classic);
-                if kind == TokenKind::PersonalAccess {
+                if matches!(kind, TokenKind::PersonalAccess | TokenKind::Access) {
                     return Err(SimError::Invalid("Cloud has no such token".to_owned()));
                 }
                 site.issue(kind, &self.user, &self.scopes, self.secret.as_deref())
@@ -318,6 +320,7 @@ pub(super) fn hosts(sim: &Sim) -> Value {
         .map(|(host, place)| match place {
             Place::Cloud(_) => (host, "cloud"),
             Place::Gateway => (host, "gateway"),
+            Place::Auth => (host, "auth"),
             Place::DataCenter(_) => (host, "data-center"),
         })
         .collect();

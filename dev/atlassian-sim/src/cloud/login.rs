@@ -23,6 +23,8 @@ pub(super) enum Login<'a> {
     Password,
     /// A Bearer on the site host, where none works.
     SiteBearer,
+    /// An access token whose consent does not cover this site.
+    Elsewhere,
 }
 
 /// An account, and the scopes it came with.
@@ -77,8 +79,9 @@ pub(super) fn check<'a>(
                 return Login::Refused(Verdict::Rejected);
             };
             note(entry, token);
-            // Bearer is for service accounts (medium confidence); users' tokens want Basic.
-            if token.kind != TokenKind::ServiceAccount {
+            // Bearer is for service accounts (medium confidence) and for access tokens; users'
+            // API tokens want Basic.
+            if !matches!(token.kind, TokenKind::ServiceAccount | TokenKind::Access) {
                 return Login::Refused(Verdict::WrongHost);
             }
             accept(world, site, token, door, now)
@@ -106,7 +109,7 @@ fn basic<'a>(
         };
     };
     note(entry, token);
-    if token.owner != user {
+    if token.owner != user || token.kind == TokenKind::Access {
         return Login::Refused(Verdict::Rejected);
     }
     accept(world, site, token, door, now)
@@ -122,6 +125,16 @@ fn note(entry: &mut Call, token: &TokenRecord) {
     entry.token_id = Some(token.id.to_string());
 }
 
+/// Whether a token is good for the site at all: an access token only for those consented to.
+fn covered(world: &World, site: &Site, token: &TokenRecord) -> bool {
+    let Some(source) = &token.source else {
+        return true;
+    };
+    let host = world.cloud_ids.get(&site.settings.cloud_id);
+    let resources = world.oauth.resources(source);
+    resources.iter().any(|entry| Some(&entry.host) == host)
+}
+
 fn accept<'a>(
     world: &'a World,
     site: &Site,
@@ -132,12 +145,12 @@ fn accept<'a>(
     let Some(account) = world.accounts.get(&token.owner) else {
         return Login::Refused(Verdict::Rejected);
     };
-    if token.revoked {
-        Login::Refused(Verdict::Revoked)
-    } else if token.expired(now) {
-        Login::Refused(Verdict::Expired)
+    if let Some(verdict) = world.token_over(token, now) {
+        Login::Refused(verdict)
     } else if account.state == UserState::Deactivated {
         Login::Refused(Verdict::Deactivated)
+    } else if !covered(world, site, token) {
+        Login::Elsewhere
     } else if !site.members.contains(&token.owner) {
         Login::Refused(Verdict::NoAccess)
     } else if door == Door::Site && token.kind != TokenKind::Classic {
