@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::calls::{Call, Verdict};
+use crate::oauth::{Resource, Source};
 use crate::request::{Authorization, Incoming};
 use crate::settings::UserState;
 use crate::token::TokenKind;
@@ -32,6 +33,8 @@ pub(super) enum Login<'a> {
 pub(super) struct Identity<'a> {
     pub(super) account: &'a Account,
     token: &'a TokenRecord,
+    /// What an access token's consent allows on this site; none for other tokens.
+    consented: Option<Vec<&'a String>>,
 }
 
 /// `/myself` wants the classic scope, or all of the granular ones (Atlassian documentation).
@@ -58,7 +61,9 @@ fn unscoped(identity: &Identity<'_>) -> bool {
 }
 
 fn has_scope(identity: &Identity<'_>, wanted: &str) -> bool {
-    identity.token.scopes.iter().any(|scope| scope == wanted)
+    let holds = |scope: &String| scope == wanted;
+    let consented = |scopes: &Vec<&String>| scopes.iter().copied().any(holds);
+    identity.token.scopes.iter().any(holds) && identity.consented.as_ref().is_none_or(consented)
 }
 
 /// Looks at the credential, and notes in the log who it belongs to.
@@ -125,14 +130,13 @@ fn note(entry: &mut Call, token: &TokenRecord) {
     entry.token_id = Some(token.id.to_string());
 }
 
-/// Whether a token is good for the site at all: an access token only for those consented to.
-fn covered(world: &World, site: &Site, token: &TokenRecord) -> bool {
-    let Some(source) = &token.source else {
-        return true;
-    };
+/// The entries that the origin of an access token has for the site; without one there is no way in.
+fn consented<'a>(world: &'a World, site: &Site, source: &Source) -> Vec<&'a Resource> {
     let host = world.cloud_ids.get(&site.settings.cloud_id);
-    let resources = world.oauth.resources(source);
-    resources.iter().any(|entry| Some(&entry.host) == host)
+    let resources = world.oauth.resources(source).iter();
+    resources
+        .filter(|entry| Some(&entry.host) == host)
+        .collect()
 }
 
 fn accept<'a>(
@@ -145,17 +149,27 @@ fn accept<'a>(
     let Some(account) = world.accounts.get(&token.owner) else {
         return Login::Refused(Verdict::Rejected);
     };
+    let entries = token
+        .source
+        .as_ref()
+        .map(|source| consented(world, site, source));
     if let Some(verdict) = world.token_over(token, now) {
         Login::Refused(verdict)
     } else if account.state == UserState::Deactivated {
         Login::Refused(Verdict::Deactivated)
-    } else if !covered(world, site, token) {
+    } else if entries.as_ref().is_some_and(Vec::is_empty) {
         Login::Elsewhere
     } else if !site.members.contains(&token.owner) {
         Login::Refused(Verdict::NoAccess)
     } else if door == Door::Site && token.kind != TokenKind::Classic {
         Login::Refused(Verdict::WrongHost)
     } else {
-        Login::Known(Identity { account, token })
+        let scopes =
+            |entries: Vec<&'a Resource>| entries.into_iter().flat_map(|e| &e.scopes).collect();
+        Login::Known(Identity {
+            account,
+            token,
+            consented: entries.map(scopes),
+        })
     }
 }

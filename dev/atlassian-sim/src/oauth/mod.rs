@@ -20,7 +20,7 @@ mod sim;
 
 pub(crate) use app::resources;
 pub(crate) use endpoint::{caller, handle};
-pub(crate) use families::{OAuth, Service, Source};
+pub(crate) use families::{OAuth, Resource, Service, Source};
 pub(crate) use ledger::Ticket;
 
 pub use app::OAuthApp;
