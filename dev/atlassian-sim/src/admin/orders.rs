@@ -15,6 +15,8 @@ use crate::sim::Sim;
 use crate::token::{Token, TokenKind};
 use crate::world::{Place, TokenRecord};
 
+use super::oauth::{AppOrder, ConsentOrder, ServiceOrder, SettingsOrder};
+
 /// What a simulator is to hold from its start.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -23,6 +25,10 @@ pub(crate) struct StateDocument {
     data_centers: Vec<HostOrder>,
     users: Vec<UserOrder>,
     tokens: Vec<TokenOrder>,
+    oauth_settings: Option<SettingsOrder>,
+    oauth_apps: Vec<AppOrder>,
+    service_clients: Vec<ServiceOrder>,
+    consents: Vec<ConsentOrder>,
     faults: Vec<Rule>,
     clock: Option<ClockOrder>,
 }
@@ -42,6 +48,18 @@ impl StateDocument {
             order.apply(sim)?;
         }
         for order in self.tokens {
+            order.apply(sim)?;
+        }
+        if let Some(settings) = self.oauth_settings {
+            settings.apply(sim)?;
+        }
+        for order in self.oauth_apps {
+            order.apply(sim)?;
+        }
+        for order in self.service_clients {
+            order.apply(sim)?;
+        }
+        for order in self.consents {
             order.apply(sim)?;
         }
         for rule in self.faults {
@@ -105,12 +123,12 @@ fn merged<T: Serialize + DeserializeOwned>(old: &T, changes: Value) -> Result<T,
 }
 
 /// What a host is.
-enum Kind {
+pub(super) enum Kind {
     Site(CloudSite),
     Instance(DataCenter),
 }
 
-fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
+pub(super) fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
     let host = host_of(host);
     let data_center = match sim.shared.world().places.get(&host) {
         Some(Place::Cloud(_)) => false,

@@ -47,6 +47,12 @@ impl OAuthApp {
         Self { sim, id }
     }
 
+    /// The handle on a client that exists.
+    pub(crate) fn existing(sim: Sim, id: &str) -> Option<Self> {
+        let known = sim.shared.world().oauth.clients.contains_key(id);
+        known.then(|| Self { sim, id: id.into() })
+    }
+
     /// The client id.
     pub fn client_id(&self) -> &str {
         &self.id
@@ -56,6 +62,12 @@ impl OAuthApp {
     pub fn secret(&self) -> String {
         let secrets = |client: &mut Client| client.secrets.last().cloned();
         self.with(secrets).flatten().unwrap_or_default()
+    }
+
+    /// The e-mail of the service account behind the client, if it is the client of one.
+    pub fn service_account(&self) -> Option<String> {
+        let owner = |client: &mut Client| client.service.as_ref().map(|s| s.owner.clone());
+        self.with(owner).flatten()
     }
 
     /// Adds a secret and returns it. The old ones stay valid.

@@ -160,10 +160,11 @@ impl OAuth {
         format!("at-{}", self.next_access).into()
     }
 
-    pub(crate) fn kill(&mut self, family: u64) {
-        if let Some(family) = self.family_mut(family) {
-            family.killed = true;
-        }
+    /// Ends a family and all its tokens; says whether there is one.
+    pub(crate) fn kill(&mut self, family: u64) -> bool {
+        self.family_mut(family)
+            .map(|family| family.killed = true)
+            .is_some()
     }
 
     /// Why a family is over, if it is.
