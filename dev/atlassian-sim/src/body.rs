@@ -8,6 +8,8 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use crate::oauth::Ticket;
+
 /// The connection is to be closed without a (further) word.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulator closes this connection")]
@@ -32,11 +34,18 @@ pub(crate) enum SimBody {
     },
     /// This much, then the connection is closed.
     Truncated { first: Option<Bytes>, flushed: bool },
+    /// Another body, and who wants to know when all of it was handed over.
+    Told { inner: Box<SimBody>, ticket: Ticket },
 }
 
 impl SimBody {
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::Full(Some(bytes))
+    }
+
+    pub(crate) fn told(self, ticket: Ticket) -> Self {
+        let inner = Box::new(self);
+        Self::Told { inner, ticket }
     }
 }
 
@@ -72,6 +81,13 @@ impl Body for SimBody {
                 }
                 None => Poll::Ready(Some(Err(Abort))),
             },
+            Self::Told { inner, ticket } => {
+                let frame = Pin::new(&mut **inner).poll_frame(cx);
+                if inner.is_end_stream() {
+                    ticket.answered();
+                }
+                frame
+            }
         }
     }
 
@@ -80,6 +96,7 @@ impl Body for SimBody {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Dribble { rest, .. } => rest.is_empty(),
             Self::Endless { .. } | Self::Truncated { .. } => false,
+            Self::Told { inner, .. } => inner.is_end_stream(),
         }
     }
 
@@ -88,6 +105,7 @@ impl Body for SimBody {
             Self::Full(bytes) => SizeHint::with_exact(length(bytes.as_ref())),
             Self::Dribble { rest, .. } => SizeHint::with_exact(length(Some(rest))),
             Self::Endless { .. } | Self::Truncated { .. } => SizeHint::default(),
+            Self::Told { inner, .. } => inner.size_hint(),
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Verdict {
     UnknownCloudId,
     /// The site is suspended.
     Unavailable,
+    /// The request makes no sense.
+    Malformed,
     /// No such path.
     NotFound,
     /// The resource was removed.

@@ -1,5 +1,6 @@
 //! The handle on a Cloud site.
 
+use crate::oauth::{OAuthApp, Service, resources};
 use crate::settings::{CloudSettings, SiteState, UserState};
 use crate::sim::Sim;
 use crate::token::{Token, TokenKind};
@@ -171,6 +172,28 @@ impl CloudSite {
             .map(|scope| scope.as_ref().to_owned())
             .collect();
         self.issue(TokenKind::ServiceAccount, email, &scopes, None)
+    }
+
+    /// Makes a service account as [`CloudSite::service_account`] does, and an OAuth 2.0 client of
+    /// it for the grant `client_credentials`; its scopes are fixed.
+    pub fn service_client(&self, name: &str, scopes: &[&str]) -> OAuthApp {
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        self.service_client_with(name, scopes, None, None)
+    }
+
+    pub(crate) fn service_client_with(
+        &self,
+        name: &str,
+        scopes: Vec<String>,
+        id: Option<&str>,
+        secret: Option<&str>,
+    ) -> OAuthApp {
+        let service = Service {
+            owner: self.service_account(name).to_lowercase(),
+            resources: resources(&[&self.host], &scopes),
+            scopes,
+        };
+        OAuthApp::new(self.sim.clone(), id, secret, Some(service))
     }
 
     /// Makes `count` accounts `<prefix><n>@<host>` with a token without scopes each.

@@ -6,6 +6,8 @@ pub const CLOUD_SUFFIX: &str = "cloud.localhost";
 pub const DATA_CENTER_SUFFIX: &str = "dc.localhost";
 /// The gateway's default host, the stand-in for `api.atlassian.com`.
 pub const GATEWAY_HOST: &str = "api.cloud.localhost";
+/// The token endpoint's default host, the stand-in for `auth.atlassian.com`.
+pub const AUTH_HOST: &str = "auth.cloud.localhost";
 
 /// How to start a simulator. The default suits a test: free ports, no admin API.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Config {
     pub extra_names: Vec<String>,
     /// The hosts that answer as the gateway (`/ex/jira/{cloudId}/…`).
     pub gateway_hosts: Vec<String>,
+    /// The hosts that answer as the OAuth 2.0 token endpoint (`/oauth/token`).
+    pub auth_hosts: Vec<String>,
     /// The suffix of the hosts that [`crate::Sim::cloud_site`] makes.
     pub cloud_suffix: String,
     /// The suffix of the hosts that [`crate::Sim::data_center`] makes.
@@ -37,6 +41,7 @@ impl Default for Config {
             admin_port: None,
             extra_names: Vec::new(),
             gateway_hosts: vec![GATEWAY_HOST.to_owned(), "api.atlassian.com".to_owned()],
+            auth_hosts: vec![AUTH_HOST.to_owned(), "auth.atlassian.com".to_owned()],
             cloud_suffix: CLOUD_SUFFIX.to_owned(),
             data_center_suffix: DATA_CENTER_SUFFIX.to_owned(),
             call_log_capacity: 100_000,

@@ -111,7 +111,7 @@ fn canned(canned: &Canned) -> Reply {
 }
 
 /// The right answer, bent.
-pub(crate) fn bent(shared: &Shared, reply: Reply, fault: &Fault) -> Response<SimBody> {
+pub(crate) fn bent(shared: &Shared, mut reply: Reply, fault: &Fault) -> Response<SimBody> {
     let whole = reply.body.clone();
     let (reply, body) = match fault {
         Fault::SlowBody { chunk, millis } => {
@@ -147,6 +147,8 @@ pub(crate) fn bent(shared: &Shared, reply: Reply, fault: &Fault) -> Response<Sim
             SimBody::full(whole),
         ),
         Fault::GarbageJson => {
+            // What the client gets is not the answer.
+            reply.ticket = None;
             let garbage = Bytes::from_static(b"{\"accountId\": \"55:\xff\xfe, ][");
             (reply, SimBody::full(garbage))
         }

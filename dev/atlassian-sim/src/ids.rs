@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+const BASE64URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 /// A small generator (`SplitMix64`): quick, and no secret of anybody depends on it.
 #[derive(Debug)]
 pub(crate) struct Rng(u64);
@@ -63,9 +65,8 @@ impl Rng {
     pub(crate) fn cloud_token(&mut self, prefix: &str) -> String {
         const LENGTH: usize = 192;
         const TAIL: usize = 9;
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut token = prefix.to_owned();
-        token.push_str(&self.text(LENGTH - TAIL - prefix.len().min(LENGTH - TAIL), ALPHABET));
+        token.push_str(&self.text(LENGTH - TAIL - prefix.len().min(LENGTH - TAIL), BASE64URL));
         token.push('=');
         let sum = crc32(token.as_bytes());
         // Writing to a String cannot fail.
@@ -81,6 +82,11 @@ impl Rng {
         }
         raw.truncate(33);
         STANDARD.encode(raw)
+    }
+
+    /// Characters of base64url, for values that have no structure.
+    pub(crate) fn opaque(&mut self, length: usize) -> String {
+        self.text(length, BASE64URL)
     }
 
     /// A password.

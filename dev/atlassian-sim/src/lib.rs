@@ -1,5 +1,5 @@
-//! A simulator of Atlassian Cloud and Jira Data Center: HTTPS with virtual hosts, both
-//! personalities, virtual time, faults, and a log of every call.
+//! A simulator of Atlassian Cloud (with its OAuth 2.0 token endpoint) and Jira Data Center: HTTPS
+//! with virtual hosts, both personalities, virtual time, faults, and a log of every call.
 //!
 //! It answers as the public documentation and recorded answers say Jira does; where neither says
 //! anything, the comment at the answer says so. It runs on a thread and a runtime of its own, so
@@ -33,6 +33,7 @@ mod dc;
 mod fault;
 mod fault_reply;
 mod ids;
+mod oauth;
 mod reply;
 mod request;
 mod rules;
@@ -47,9 +48,10 @@ mod world;
 pub use calls::{Call, Counters, Verdict};
 pub use clock::VirtualClock;
 pub use cloud_site::CloudSite;
-pub use config::{CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
+pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
 pub use data_center::DataCenter;
 pub use fault::{Canned, Fault, Rule};
+pub use oauth::{Consent, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome};
 pub use rules::{FaultHandle, RuleStatus};
 pub use settings::{CloudSettings, DataCenterSettings, SiteState, Sso, UserState};
 pub use sim::Sim;

@@ -5,6 +5,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::calls::Verdict;
+use crate::oauth::Ticket;
 
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 pub(crate) const HTML: &str = "text/html;charset=UTF-8";
@@ -16,6 +17,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) verdict: Verdict,
+    /// Wants to know when the body was handed over.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 impl Reply {
@@ -26,6 +29,7 @@ impl Reply {
             headers: HeaderMap::new(),
             body: body.into(),
             verdict: Verdict::NotProcessed,
+            ticket: None,
         };
         reply.set(header::CONTENT_TYPE, content_type)
     }
@@ -49,6 +53,11 @@ impl Reply {
 
     pub(crate) fn verdict(mut self, verdict: Verdict) -> Self {
         self.verdict = verdict;
+        self
+    }
+
+    pub(crate) fn ticket(mut self, ticket: Ticket) -> Self {
+        self.ticket = Some(ticket);
         self
     }
 

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
+use hyper::body::Bytes;
 
 /// The `Authorization` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,11 @@ pub(crate) struct Incoming {
     pub(crate) path: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
+    pub(crate) content_type: String,
+    /// What the client calls this attempt (`x-request-id`).
+    pub(crate) request_id: Option<String>,
+    /// Read only where a personality looks at it.
+    pub(crate) body: Bytes,
 }
 
 impl Incoming {
@@ -83,10 +89,13 @@ impl Incoming {
             .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
             .unwrap_or_default()
             .to_owned();
-        let accept = parts
-            .headers
-            .get(header::ACCEPT)
-            .and_then(|accept| accept.to_str().ok());
+        let text = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let accept = text(header::ACCEPT);
         Self {
             host: host_of(&authority),
             authority,
@@ -94,6 +103,11 @@ impl Incoming {
             path: parts.uri.path().to_owned(),
             wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
             authorization: Authorization::parse(&parts.headers),
+            content_type: text(header::CONTENT_TYPE)
+                .unwrap_or_default()
+                .to_ascii_lowercase(),
+            request_id: text(HeaderName::from_static("x-request-id")).map(str::to_owned),
+            body: Bytes::new(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming as RequestBody};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ use crate::rules::{Rules, Strike, Subject};
 use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
-use crate::{cloud, dc};
+use crate::{cloud, dc, oauth};
 
 /// What the handles and the server share.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) orders: watch::Sender<Orders>,
     /// Goes up with every call in the log.
     pub(crate) logged: watch::Sender<u64>,
+    /// The number of the newest spend in the ledger.
+    pub(crate) spent: watch::Sender<u64>,
     world: Mutex<World>,
 
     log: Mutex<CallLog>,
@@ -42,7 +45,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, port: u16, tls: Tls) -> Self {
         Self {
-            world: Mutex::new(World::new(&config.gateway_hosts)),
+            world: Mutex::new(World::new(&config.gateway_hosts, &config.auth_hosts)),
             log: Mutex::new(CallLog::new(config.call_log_capacity)),
             config,
             port,
@@ -51,6 +54,7 @@ impl Shared {
             rules: Arc::default(),
             orders: watch::Sender::new(Orders::default()),
             logged: watch::Sender::new(0),
+            spent: watch::Sender::new(0),
         }
     }
 
@@ -114,17 +118,20 @@ pub(crate) async fn answer(
     shared: Arc<Shared>,
     request: Request<RequestBody>,
 ) -> Result<Response<SimBody>, Abort> {
-    let (parts, _body) = request.into_parts();
-    let call = Incoming::new(&parts);
+    let (parts, body) = request.into_parts();
+    let mut call = Incoming::new(&parts);
     let now = shared.clock.now();
-    let mut first = Call::new(now, &call);
-    first.user = who(&shared, &call);
-    let strikes = strikes(&shared, &call, &first, now);
-    first.faults = strikes.iter().map(|strike| strike.fault.name()).collect();
     let mut entry = Entry {
         shared: &shared,
-        call: Some(first),
+        call: Some(Call::new(now, &call)),
     };
+    read(&shared, &mut call, body).await?;
+    let mut strikes = Vec::new();
+    if let Some(first) = entry.call() {
+        identify(&shared, &call, first);
+        strikes = self::strikes(&shared, &call, first, now);
+        first.faults = strikes.iter().map(|strike| strike.fault.name()).collect();
+    }
     let mut last = None;
     for strike in strikes {
         if let Fault::Latency { millis } = strike.fault {
@@ -139,6 +146,30 @@ pub(crate) async fn answer(
         return Ok(whole(&shared, reply, &mut entry));
     };
     struck(&shared, &call, &strike, &mut entry).await
+}
+
+/// Reads the body where one is looked at. A body that breaks off closes the connection: a request
+/// that did not come whole must not do anything.
+async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
+    const LIMIT: usize = 64 * 1024;
+    if call.method == Method::POST && asks_for_token(shared, call) {
+        let whole = Limited::new(body, LIMIT).collect().await;
+        call.body = whole.map_err(|_| Abort)?.to_bytes();
+    }
+    Ok(())
+}
+
+fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {
+    matches!(shared.world().places.get(&call.host), Some(Place::Auth))
+}
+
+/// Notes in the log who a request comes from, as far as its credential tells.
+fn identify(shared: &Shared, call: &Incoming, first: &mut Call) {
+    if asks_for_token(shared, call) {
+        (first.user, first.token_id) = oauth::caller(&shared.world(), call);
+    } else {
+        first.user = who(shared, call);
+    }
 }
 
 /// The user for the log: never a secret, even if somebody sends one in the user's place.
@@ -166,7 +197,7 @@ fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -
             .world()
             .token_by_secret(token)
             .map(|token| token.id.to_string()),
-        Authorization::None | Authorization::Other => None,
+        Authorization::None | Authorization::Other => first.token_id.clone(),
     };
     shared.rules.strikes(&Subject {
         host: &call.host,
@@ -187,6 +218,7 @@ fn process(shared: &Shared, call: &Incoming, entry: &mut Entry<'_>) -> Reply {
     let entry = entry.call().unwrap_or(&mut nobody);
     let mut world = shared.world();
     let reply = match world.places.get(&call.host) {
+        Some(Place::Auth) => oauth::handle(&mut world, call, &cx),
         Some(Place::Gateway) => cloud::gateway(&mut world, call, &cx, entry),
         Some(Place::DataCenter(_)) => dc::handle(&mut world, call, &cx, entry),
         None if call.host.ends_with(&shared.config.data_center_suffix) => {
@@ -195,6 +227,11 @@ fn process(shared: &Shared, call: &Incoming, entry: &mut Entry<'_>) -> Reply {
         Some(Place::Cloud(_)) | None => cloud::site(&mut world, call, &cx, entry),
     };
     entry.verdict = reply.verdict;
+    let number = world.oauth.ledger.number();
+    drop(world);
+    if reply.ticket.is_some() {
+        shared.spent.send_replace(number);
+    }
     reply
 }
 
@@ -254,6 +291,10 @@ fn whole(shared: &Shared, reply: Reply, entry: &mut Entry<'_>) -> Response<SimBo
 
 /// Puts an answer together; its `Date` is of virtual time.
 pub(crate) fn respond(shared: &Shared, reply: Reply, body: SimBody) -> Response<SimBody> {
+    let body = match reply.ticket {
+        Some(ticket) => body.told(ticket),
+        None => body,
+    };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;

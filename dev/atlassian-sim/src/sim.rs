@@ -105,7 +105,8 @@ impl Sim {
     }
 
     /// Makes what a JSON state document says: `cloudSites`, `dataCenters`, `users`, `tokens`,
-    /// `faults`, `clock`, with the same fields as the admin API.
+    /// `oauthSettings`, `oauthApps`, `serviceClients`, `consents`, `faults`, `clock`, with the same
+    /// fields as the admin API.
     pub fn load_state(&self, json: &str) -> Result<(), SimError> {
         let document: StateDocument =
             serde_json::from_str(json).map_err(|error| SimError::Invalid(error.to_string()))?;

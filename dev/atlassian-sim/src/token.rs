@@ -17,6 +17,8 @@ pub enum TokenKind {
     Scoped,
     /// A Cloud service account's API token, always scoped: Basic or Bearer, gateway only.
     ServiceAccount,
+    /// An access token of OAuth 2.0: Bearer, gateway only. Only the token endpoint issues it.
+    Access,
     /// A Data Center personal access token: Bearer only.
     PersonalAccess,
 }

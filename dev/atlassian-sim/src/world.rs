@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::calls::Verdict;
 use crate::ids::Rng;
+use crate::oauth::{OAuth, Source};
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
 use crate::token::{Token, TokenKind};
 
@@ -14,6 +16,7 @@ use crate::token::{Token, TokenKind};
 pub(crate) enum Place {
     Cloud(Site),
     Gateway,
+    Auth,
     DataCenter(Instance),
 }
 
@@ -71,6 +74,10 @@ pub(crate) struct TokenRecord {
     pub(crate) scopes: Vec<String>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) revoked: bool,
+    /// Revoked from this time on.
+    pub(crate) revoked_from: Option<DateTime<Utc>>,
+    /// What an access token of OAuth 2.0 was given for.
+    pub(crate) source: Option<Source>,
 }
 
 impl TokenRecord {
@@ -87,6 +94,7 @@ pub(crate) struct World {
     /// cloudId to host.
     pub(crate) cloud_ids: HashMap<String, String>,
     pub(crate) accounts: HashMap<String, Account>,
+    pub(crate) oauth: OAuth,
     tokens: HashMap<Arc<str>, TokenRecord>,
     by_secret: HashMap<Arc<str>, Arc<str>>,
     next_token: u64,
@@ -94,15 +102,19 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(gateways: &[String]) -> Self {
-        let places = gateways
+    pub(crate) fn new(gateways: &[String], auths: &[String]) -> Self {
+        let gateways = gateways
             .iter()
             .map(|host| (host.to_ascii_lowercase(), Place::Gateway));
+        let auths = auths
+            .iter()
+            .map(|host| (host.to_ascii_lowercase(), Place::Auth));
         Self {
             rng: Rng::from_process(),
-            places: places.collect(),
+            places: gateways.chain(auths).collect(),
             cloud_ids: HashMap::new(),
             accounts: HashMap::new(),
+            oauth: OAuth::default(),
             tokens: HashMap::new(),
             by_secret: HashMap::new(),
             next_token: 0,
@@ -235,7 +247,9 @@ impl World {
         let secret: Arc<str> = match order.kind {
             _ if order.secret.is_some() => order.secret.unwrap_or_default().into(),
             TokenKind::Classic | TokenKind::Scoped => self.rng.cloud_token("ATATT3xFfGF0").into(),
-            TokenKind::ServiceAccount => self.rng.cloud_token("ATSTT3xFfGF0").into(),
+            TokenKind::ServiceAccount | TokenKind::Access => {
+                self.rng.cloud_token("ATSTT3xFfGF0").into()
+            }
             TokenKind::PersonalAccess => self.rng.personal_access_token().into(),
         };
         self.next_token += 1;
@@ -252,10 +266,36 @@ impl World {
             scopes: order.scopes.to_vec(),
             expires_at,
             revoked: false,
+            revoked_from: None,
+            source: None,
         };
-        self.by_secret.insert(Arc::clone(&secret), Arc::clone(&id));
-        self.tokens.insert(Arc::clone(&id), record);
+        self.keep_token(Arc::clone(&secret), record);
         Token::new(id, secret, order.owner.into(), order.kind)
+    }
+
+    pub(crate) fn keep_token(&mut self, secret: Arc<str>, record: TokenRecord) {
+        self.by_secret.insert(secret, Arc::clone(&record.id));
+        self.tokens.insert(Arc::clone(&record.id), record);
+    }
+
+    /// The id of an access token of OAuth 2.0.
+    pub(crate) fn access_id(&self, secret: &str) -> Option<Arc<str>> {
+        self.token_by_secret(secret)
+            .filter(|token| token.kind == TokenKind::Access)
+            .map(|token| Arc::clone(&token.id))
+    }
+
+    /// Why a token is over, if it is.
+    pub(crate) fn token_over(&self, token: &TokenRecord, now: DateTime<Utc>) -> Option<Verdict> {
+        let from = token.revoked_from;
+        if token.revoked || from.is_some_and(|start| start <= now) {
+            return Some(Verdict::Revoked);
+        }
+        let expired = token.expired(now).then_some(Verdict::Expired);
+        let source = token.source.as_ref();
+        source
+            .and_then(|source| self.oauth.origin_over(source, now))
+            .or(expired)
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<&TokenRecord> {

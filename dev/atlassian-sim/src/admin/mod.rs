@@ -9,11 +9,20 @@
 //! | `POST /captcha-solved` | `{host, user}`: a person has solved it |
 //! | `POST /tokens`, `/tokens/bulk` | `{host, user, kind, scopes, expiresAt}`; `{host, prefix, count}` |
 //! | `PATCH`, `DELETE /tokens/{id}` | `{expiresAt, revoked, scopes}`; revokes |
+//! | `POST /oauth-apps` | `{clientId, secret}`, generated if not given |
+//! | `POST`, `DELETE /oauth-apps/{clientId}/secrets` | adds a secret; revokes `{secret}` |
+//! | `POST /service-clients` | `{host, name, scopes, clientId, secret}`: for `client_credentials` |
+//! | `POST /consents` | `{clientId, user, hosts, scopes, refreshToken, confluence}`; tells the tokens |
+//! | `DELETE /consents/{family}` | the person revokes it |
+//! | `GET`, `PATCH /oauth-settings` | `{omitRefreshToken, replay}`, and the lives: `{accessLifeSeconds,` |
+//! | | `leewaySeconds, overlapSeconds, idleSeconds, absoluteSeconds}` |
+//! | `GET`, `DELETE /spends` | the ledger of refresh tokens (`?family=`) |
 //! | `GET`, `POST`, `DELETE /faults`, `DELETE /faults/{id}`, `POST /faults/{id}/release` | rules |
 //! | `GET`, `DELETE /calls`, `GET /counters` | the log (`?host=`, `?limit=`) and its numbers |
 //! | `GET`, `POST /clock` | `{frozen, set, advanceSeconds}` |
 //! | `DELETE /connections` | closes every open connection |
 
+mod oauth;
 mod orders;
 
 use axum::extract::{Path, Query, State};
@@ -74,11 +83,14 @@ pub(crate) fn router(sim: Sim) -> Router {
         .route("/admin/counters", get(counters))
         .route("/admin/clock", get(clock).post(set_clock))
         .route("/admin/connections", delete(cut_connections))
+        .merge(oauth::router())
         .with_state(sim)
 }
 
 async fn health(State(sim): State<Sim>) -> Json<Value> {
-    Json(json!({ "port": sim.port(), "gatewayUrl": sim.gateway_url(), "now": sim.clock().now() }))
+    Json(
+        json!({ "port": sim.port(), "gatewayUrl": sim.gateway_url(), "authUrl": sim.auth_url(), "now": sim.clock().now() }),
+    )
 }
 
 async fn hosts(State(sim): State<Sim>) -> Json<Value> {

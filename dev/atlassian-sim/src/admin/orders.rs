@@ -15,6 +15,8 @@ use crate::sim::Sim;
 use crate::token::{Token, TokenKind};
 use crate::world::{Place, TokenRecord};
 
+use super::oauth::{AppOrder, ConsentOrder, ServiceOrder, SettingsOrder};
+
 /// What a simulator is to hold from its start.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -23,6 +25,10 @@ pub(crate) struct StateDocument {
     data_centers: Vec<HostOrder>,
     users: Vec<UserOrder>,
     tokens: Vec<TokenOrder>,
+    oauth_settings: Option<SettingsOrder>,
+    oauth_apps: Vec<AppOrder>,
+    service_clients: Vec<ServiceOrder>,
+    consents: Vec<ConsentOrder>,
     faults: Vec<Rule>,
     clock: Option<ClockOrder>,
 }
@@ -42,6 +48,18 @@ impl StateDocument {
             order.apply(sim)?;
         }
         for order in self.tokens {
+            order.apply(sim)?;
+        }
+        if let Some(settings) = self.oauth_settings {
+            settings.apply(sim)?;
+        }
+        for order in self.oauth_apps {
+            order.apply(sim)?;
+        }
+        for order in self.service_clients {
+            order.apply(sim)?;
+        }
+        for order in self.consents {
             order.apply(sim)?;
         }
         for rule in self.faults {
@@ -105,17 +123,19 @@ fn merged<T: Serialize + DeserializeOwned>(old: &T, changes: Value) -> Result<T,
 }
 
 /// What a host is.
-enum Kind {
+pub(super) enum Kind {
     Site(CloudSite),
     Instance(DataCenter),
 }
 
-fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
+pub(super) fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
     let host = host_of(host);
     let data_center = match sim.shared.world().places.get(&host) {
         Some(Place::Cloud(_)) => false,
         Some(Place::DataCenter(_)) => true,
-        Some(Place::Gateway) | None => return Err(SimError::Unknown(format!("host: {host}"))),
+        Some(Place::Gateway | Place::Auth) | None => {
+            return Err(SimError::Unknown(format!("host: {host}")));
+        }
     };
     Ok(if data_center {
         Kind::Instance(sim.data_center_at(&host))
@@ -221,7 +241,7 @@ impl TokenOrder {
             Kind::Instance(instance) => instance.issue(&self.user, self.secret.as_deref()),
             Kind::Site(site) => {
                 let kind = self.kind.unwrap_or(TokenKind::Classic);
-                if kind == TokenKind::PersonalAccess {
+                if matches!(kind, TokenKind::PersonalAccess | TokenKind::Access) {
                     return Err(SimError::Invalid("Cloud has no such token".to_owned()));
                 }
                 site.issue(kind, &self.user, &self.scopes, self.secret.as_deref())
@@ -318,6 +338,7 @@ pub(super) fn hosts(sim: &Sim) -> Value {
         .map(|(host, place)| match place {
             Place::Cloud(_) => (host, "cloud"),
             Place::Gateway => (host, "gateway"),
+            Place::Auth => (host, "auth"),
             Place::DataCenter(_) => (host, "data-center"),
         })
         .collect();

@@ -14,7 +14,7 @@ use super::login::Identity;
 use super::{Door, Visit};
 
 /// What the edge adds to every answer (recorded).
-pub(super) fn edge_headers(reply: Reply, trace: &str) -> Reply {
+pub(crate) fn edge_headers(reply: Reply, trace: &str) -> Reply {
     let failed = reply.status.is_client_error() || reply.status.is_server_error();
     let cache = if failed {
         "Error from cloudfront"
@@ -107,6 +107,12 @@ pub(super) fn client_must_be_authenticated(site: &Site) -> Reply {
 
 pub(super) fn gateway_unauthorized(message: &str) -> Reply {
     Reply::json(401, &json!({ "code": 401, "message": message }))
+}
+
+/// A site that the consent does not cover (medium confidence).
+pub(super) fn not_installed() -> Reply {
+    let text = "The app is not installed on this instance";
+    Reply::json(403, &json!({ "code": 403, "message": text })).verdict(Verdict::NoAccess)
 }
 
 /// An unknown cloudId: 404 before any credential is looked at (recorded).

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::calls::{Call, Verdict};
+use crate::oauth::{Resource, Source};
 use crate::request::{Authorization, Incoming};
 use crate::settings::UserState;
 use crate::token::TokenKind;
@@ -23,6 +24,8 @@ pub(super) enum Login<'a> {
     Password,
     /// A Bearer on the site host, where none works.
     SiteBearer,
+    /// An access token whose consent does not cover this site.
+    Elsewhere,
 }
 
 /// An account, and the scopes it came with.
@@ -30,6 +33,8 @@ pub(super) enum Login<'a> {
 pub(super) struct Identity<'a> {
     pub(super) account: &'a Account,
     token: &'a TokenRecord,
+    /// What an access token's consent allows on this site; none for other tokens.
+    consented: Option<Vec<&'a String>>,
 }
 
 /// `/myself` wants the classic scope, or all of the granular ones (Atlassian documentation).
@@ -56,7 +61,9 @@ fn unscoped(identity: &Identity<'_>) -> bool {
 }
 
 fn has_scope(identity: &Identity<'_>, wanted: &str) -> bool {
-    identity.token.scopes.iter().any(|scope| scope == wanted)
+    let holds = |scope: &String| scope == wanted;
+    let consented = |scopes: &Vec<&String>| scopes.iter().copied().any(holds);
+    identity.token.scopes.iter().any(holds) && identity.consented.as_ref().is_none_or(consented)
 }
 
 /// Looks at the credential, and notes in the log who it belongs to.
@@ -77,8 +84,9 @@ pub(super) fn check<'a>(
                 return Login::Refused(Verdict::Rejected);
             };
             note(entry, token);
-            // Bearer is for service accounts (medium confidence); users' tokens want Basic.
-            if token.kind != TokenKind::ServiceAccount {
+            // Bearer is for service accounts (medium confidence) and for access tokens; users'
+            // API tokens want Basic.
+            if !matches!(token.kind, TokenKind::ServiceAccount | TokenKind::Access) {
                 return Login::Refused(Verdict::WrongHost);
             }
             accept(world, site, token, door, now)
@@ -106,7 +114,7 @@ fn basic<'a>(
         };
     };
     note(entry, token);
-    if token.owner != user {
+    if token.owner != user || token.kind == TokenKind::Access {
         return Login::Refused(Verdict::Rejected);
     }
     accept(world, site, token, door, now)
@@ -122,6 +130,15 @@ fn note(entry: &mut Call, token: &TokenRecord) {
     entry.token_id = Some(token.id.to_string());
 }
 
+/// The entries that the origin of an access token has for the site; without one there is no way in.
+fn consented<'a>(world: &'a World, site: &Site, source: &Source) -> Vec<&'a Resource> {
+    let host = world.cloud_ids.get(&site.settings.cloud_id);
+    let resources = world.oauth.resources(source).iter();
+    resources
+        .filter(|entry| Some(&entry.host) == host)
+        .collect()
+}
+
 fn accept<'a>(
     world: &'a World,
     site: &Site,
@@ -132,17 +149,27 @@ fn accept<'a>(
     let Some(account) = world.accounts.get(&token.owner) else {
         return Login::Refused(Verdict::Rejected);
     };
-    if token.revoked {
-        Login::Refused(Verdict::Revoked)
-    } else if token.expired(now) {
-        Login::Refused(Verdict::Expired)
+    let entries = token
+        .source
+        .as_ref()
+        .map(|source| consented(world, site, source));
+    if let Some(verdict) = world.token_over(token, now) {
+        Login::Refused(verdict)
     } else if account.state == UserState::Deactivated {
         Login::Refused(Verdict::Deactivated)
+    } else if entries.as_ref().is_some_and(Vec::is_empty) {
+        Login::Elsewhere
     } else if !site.members.contains(&token.owner) {
         Login::Refused(Verdict::NoAccess)
     } else if door == Door::Site && token.kind != TokenKind::Classic {
         Login::Refused(Verdict::WrongHost)
     } else {
-        Login::Known(Identity { account, token })
+        let scopes =
+            |entries: Vec<&'a Resource>| entries.into_iter().flat_map(|e| &e.scopes).collect();
+        Login::Known(Identity {
+            account,
+            token,
+            consented: entries.map(scopes),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The Cloud personality: site hosts and the gateway.
 
+mod accessible;
 mod answers;
 mod login;
 
@@ -12,6 +13,7 @@ use crate::service::Context;
 use crate::settings::SiteState;
 use crate::world::{Site, World};
 
+pub(crate) use answers::edge_headers;
 use login::Login;
 
 /// Which door a request came through.
@@ -82,6 +84,9 @@ fn through_gateway(
     entry: &mut Call,
     trace: &str,
 ) -> Reply {
+    if call.path == accessible::PATH {
+        return accessible::answer(world, call, cx, entry);
+    }
     let Some((cloud_id, _)) = call.path.strip_prefix("/ex/jira/").map(split_segment) else {
         return answers::gateway_unknown_path(&call.path, cx.now);
     };
@@ -96,6 +101,9 @@ fn through_gateway(
         return reply;
     }
     let login = login::check(world, site, call, Door::Gateway, cx.now, entry);
+    if let Login::Elsewhere = login {
+        return answers::not_installed();
+    }
     if let Login::Refused(verdict) = login {
         return answers::gateway_unauthorized("Unauthorized").verdict(verdict);
     }
@@ -154,7 +162,7 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
         Login::Known(identity) => (Verdict::Accepted, Some(identity)),
         // The site host answers a bad Basic credential as anonymous wherever it can.
         Login::Refused(_) => (Verdict::FellThrough, None),
-        Login::Password | Login::SiteBearer => (Verdict::Rejected, None),
+        Login::Password | Login::SiteBearer | Login::Elsewhere => (Verdict::Rejected, None),
     };
     match resource {
         "serverInfo" => answers::server_info(visit, cx.now).verdict(verdict),

@@ -6,6 +6,8 @@
     reason = "each test file uses a part of this"
 )]
 
+pub(crate) mod oauth;
+
 use std::time::Duration;
 
 use atlassian_sim::Sim;
@@ -20,7 +22,8 @@ pub(crate) fn client(sim: &Sim, hosts: &[&str]) -> reqwest::Client {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(Duration::from_secs(20))
-        .resolve(sim.gateway_host(), sim.addr());
+        .resolve(sim.gateway_host(), sim.addr())
+        .resolve(sim.auth_host(), sim.addr());
     for host in hosts {
         builder = builder.resolve(host, sim.addr());
     }
