@@ -17,6 +17,14 @@
 //! // sim.ca_pem() and resolving site.host() to sim.addr().
 //! sim.revoke(&token);
 //! assert!(sim.calls_for(site.host()).is_empty());
+//!
+//! let app = sim.oauth_app();
+//! let scopes = ["read:jira-user", "offline_access"];
+//! let consent = app.consent("ann@acme.example", &[&site], &scopes);
+//! // POST {sim.auth_url()}/oauth/token with app.client_id(), app.secret() and
+//! // consent.refresh_token(), resolving sim.auth_host() to sim.addr(); then sim.spends() tells
+//! // what became of the token.
+//! assert!(consent.holds_newest(&consent.refresh_token()));
 //! # Ok(())
 //! # }
 //! ```

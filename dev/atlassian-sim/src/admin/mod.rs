@@ -12,10 +12,10 @@
 //! | `POST /oauth-apps` | `{clientId, secret}`, generated if not given |
 //! | `POST`, `DELETE /oauth-apps/{clientId}/secrets` | adds a secret; revokes `{secret}` |
 //! | `POST /service-clients` | `{host, name, scopes, clientId, secret}`: for `client_credentials` |
-//! | `POST /consents` | `{clientId, user, hosts, scopes, refreshToken, confluence}`; tells the tokens |
+//! | `POST /consents` | `{clientId, user, hosts, scopes, refreshToken, confluence}`: tokens |
 //! | `DELETE /consents/{family}` | the person revokes it |
-//! | `GET`, `PATCH /oauth-settings` | `{omitRefreshToken, replay}`, and the lives: `{accessLifeSeconds,` |
-//! | | `leewaySeconds, overlapSeconds, idleSeconds, absoluteSeconds}` |
+//! | `GET`, `PATCH /oauth-settings` | `{omitRefreshToken, replay}`, and the lives: |
+//! | | `{accessLifeSeconds, leewaySeconds, overlapSeconds, idleSeconds, absoluteSeconds}` |
 //! | `GET`, `DELETE /spends` | the ledger of refresh tokens (`?family=`) |
 //! | `GET`, `POST`, `DELETE /faults`, `DELETE /faults/{id}`, `POST /faults/{id}/release` | rules |
 //! | `GET`, `DELETE /calls`, `GET /counters` | the log (`?host=`, `?limit=`) and its numbers |
@@ -88,9 +88,12 @@ pub(crate) fn router(sim: Sim) -> Router {
 }
 
 async fn health(State(sim): State<Sim>) -> Json<Value> {
-    Json(
-        json!({ "port": sim.port(), "gatewayUrl": sim.gateway_url(), "authUrl": sim.auth_url(), "now": sim.clock().now() }),
-    )
+    Json(json!({
+        "port": sim.port(),
+        "gatewayUrl": sim.gateway_url(),
+        "authUrl": sim.auth_url(),
+        "now": sim.clock().now(),
+    }))
 }
 
 async fn hosts(State(sim): State<Sim>) -> Json<Value> {
