@@ -117,11 +117,7 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<ApiToken>,
     /// OAuth 2.0 (3LO) on Jira Cloud, with a refresh token: Bearer.
-    #[serde(
-        default,
-        rename = "oauth2",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "oauth2", skip_serializing_if = "Option::is_none")]
     pub oauth2: Option<OAuth2>,
     /// OAuth 2.0 client credentials of a service account on Jira Cloud: Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

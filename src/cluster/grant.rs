@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
+use chrono::TimeDelta;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use secrecy::{ExposeSecret, SecretString};
-use chrono::TimeDelta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
@@ -35,12 +35,12 @@ const KEY: &str = "grant";
 pub const SEED_LABEL: &str = "jira-operator.dev/seed";
 
 /// Annotations that say which Secret and key of the user the grant belongs to.
-pub const SEED_NAME: &str = "jira-operator.dev/seed-name";
+const SEED_NAME: &str = "jira-operator.dev/seed-name";
 /// See [`SEED_NAME`].
-pub const SEED_KEY: &str = "jira-operator.dev/seed-key";
+const SEED_KEY: &str = "jira-operator.dev/seed-key";
 
 /// Annotation that says how long the grant is kept unused, in seconds.
-pub const RETENTION: &str = "jira-operator.dev/retention-seconds";
+const RETENTION: &str = "jira-operator.dev/retention-seconds";
 
 /// Annotation that says since when neither seed nor user exists.
 pub const UNUSED_SINCE: &str = "jira-operator.dev/unused-since";
@@ -109,19 +109,21 @@ pub fn grant_name(place: &SecretKeyRef) -> String {
 /// The first characters of the base32 form (RFC 4648, lower case) of some bytes.
 fn base32(bytes: &[u8], characters: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let mut text = String::new();
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for byte in bytes {
-        buffer = (buffer << 8) | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 && text.len() < characters {
-            bits -= 5;
-            let at = usize::try_from((buffer >> bits) & 31).unwrap_or(0);
-            text.push(ALPHABET.get(at).copied().map_or('a', char::from));
-        }
-        buffer &= (1 << bits) - 1;
-    }
-    text
+    let bits: Vec<u8> = bytes
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |at| (byte >> at) & 1))
+        .collect();
+    let digit = |group: &[u8]| {
+        let value = group
+            .iter()
+            .fold(0, |value, bit| value << 1 | usize::from(*bit));
+        // The last group is filled up with zeros.
+        value << (5 - group.len())
+    };
+    let digits = bits.chunks(5).map(digit).take(characters);
+    digits
+        .filter_map(|digit| ALPHABET.get(digit).copied().map(char::from))
+        .collect()
 }
 
 /// SHA-256 of a seed, in hexadecimal digits.
@@ -312,10 +314,10 @@ impl Cluster {
         seen: &GrantSeen,
         unused_since: Option<&str>,
     ) -> Result<(), ClusterError> {
-        let path = format!("/metadata/annotations/{}", UNUSED_SINCE.replace('/', "~1"));
+        let pointer = format!("/metadata/annotations/{}", UNUSED_SINCE.replace('/', "~1"));
         let change = match unused_since {
-            Some(since) => json!({"op": "add", "path": path, "value": since}),
-            None => json!({"op": "remove", "path": path}),
+            Some(since) => json!({"op": "add", "path": pointer, "value": since}),
+            None => json!({"op": "remove", "path": pointer}),
         };
         let patch = json_patch(json!([
             {"op": "test", "path": "/metadata/uid", "value": seen.uid},
@@ -332,7 +334,9 @@ impl Cluster {
 pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
     metadata.labels.as_ref()?.get(GRANT_LABEL)?;
     let annotations = metadata.annotations.as_ref()?;
-    let seconds = annotations.get(RETENTION).and_then(|text| text.parse().ok());
+    let seconds = annotations
+        .get(RETENTION)
+        .and_then(|text| text.parse().ok());
     Some(GrantSeen {
         uid: metadata.uid.clone()?,
         resource_version: metadata.resource_version.clone()?,

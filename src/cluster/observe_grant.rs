@@ -32,7 +32,10 @@ pub struct Around<'a> {
 
 /// The keyed fingerprint of an access token on a site.
 pub fn token_print(key: &FingerprintKey, facts: &Facts, token: &SecretString) -> Fingerprint {
-    let site = facts.plan.as_ref().map_or("", |plan| plan.site.base.as_str());
+    let site = facts
+        .plan
+        .as_ref()
+        .map_or("", |plan| plan.site.base.as_str());
     let method = facts
         .plan
         .as_ref()
@@ -254,14 +257,13 @@ impl Reading<'_> {
                 });
                 GrantState::Absent
             }
-            Found::Other => GrantState::Foreign,
             Found::Grant(stored) if ours || knows_seed(&stored) => {
                 let held = self.held(&stored);
                 self.read.push(stored.version());
                 self.tokens.stored = Some(*stored);
                 GrantState::Read(Box::new(held))
             }
-            Found::Grant(_) => GrantState::Foreign,
+            Found::Other | Found::Grant(_) => GrantState::Foreign,
         };
         let intent = match &state {
             GrantState::Read(held) => held.grant.intent.clone(),

@@ -1,6 +1,5 @@
 //! Reading the user's Secret: whatever is wrong with it is told by name, never by content.
 
-use std::any::Any;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -40,8 +39,6 @@ pub struct Tokens {
     pub seed: Option<SecretString>,
     /// The client secrets, in the order of the spec.
     pub clients: Vec<SecretString>,
-    /// Keeps the attempt that was written down in the register of those that run.
-    pub running: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Material {

@@ -37,7 +37,9 @@ impl Operator {
         else {
             return Err(UNREAD);
         };
-        let copy = facts.held().is_some_and(crate::core::renewal::Held::is_copy);
+        let copy = facts
+            .held()
+            .is_some_and(crate::core::renewal::Held::is_copy);
         let exists = tokens.stored.is_some();
         let mut stored = tokens.stored.clone().unwrap_or_else(|| {
             let retention = plan.retention.num_seconds();
@@ -93,7 +95,7 @@ impl Operator {
             stored.grant.early = Some(facts.now);
         }
         let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
-        tokens.running = Some(Box::new(running));
+        self.renewals.park(running);
         let written = self.take(facts, tokens, stored);
         Ok(Answer::Intended(spend, written))
     }
@@ -107,11 +109,7 @@ impl Operator {
         current: &JiraCredential,
     ) -> Result<Answer, ClusterError> {
         let (plan, tokens) = parts(facts, material)?;
-        let running = match tokens.running.take().map(|running| running.downcast()) {
-            Some(Ok(running)) => *running,
-            _ => self.renewals.begin(),
-        };
-        let stored = match &tokens.stored {
+        let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
             None => Stored::new(
                 &facts.object.namespace,
@@ -120,7 +118,9 @@ impl Operator {
                 plan.retention.num_seconds(),
             ),
         };
-        let mut stored = stored;
+        let intent = stored.grant.intent.as_ref();
+        let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
+        let running = parked.unwrap_or_else(|| self.renewals.begin());
         if spend.early && !plan.spends {
             stored.grant.early = Some(facts.now);
         }
@@ -141,7 +141,8 @@ impl Operator {
         let Renewed { miss, stored, word } = task
             .await
             .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
-        self.metrics.renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
+        self.metrics
+            .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
         Ok(Answer::Renewed(miss, written))
@@ -181,11 +182,9 @@ impl Operator {
 
     /// Asks Jira who the token of the chain that stands to be asked about belongs to.
     pub(super) async fn ask_gateway(&self, facts: &Facts, material: &Material) -> Verdict {
-        let (Ok(plan), Some(base), Some(token)) = (
-            &facts.plan,
-            facts.api_base(),
-            asked_token(facts, material),
-        ) else {
+        let (Ok(plan), Some(base), Some(token)) =
+            (&facts.plan, facts.api_base(), asked_token(facts, material))
+        else {
             return Verdict::NoVerdict(Outage::NotAUser);
         };
         let host = plan.renewal.as_ref().map(|renewal| &renewal.gateway);

@@ -55,7 +55,11 @@ impl Operator {
                 if now - since < kept {
                     return Ok(());
                 }
-                tracing::info!(namespace, name = &*key.name, "a grant that nobody needs is deleted");
+                tracing::info!(
+                    namespace,
+                    name = &*key.name,
+                    "a grant that nobody needs is deleted"
+                );
                 let version = Some(seen.resource_version.as_str());
                 let deleted = self
                     .cluster

@@ -30,10 +30,10 @@ use crate::cluster::{
 };
 use crate::core::fingerprint::FingerprintKey;
 use crate::core::publication;
+use crate::core::renewal::Pace;
 use crate::core::schedule::splay;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
-use crate::core::renewal::Pace;
 use passwords::Passwords;
 use renewals::Renewals;
 
@@ -259,7 +259,7 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     let started = std::time::Instant::now();
     let result = match &object.0 {
         Ok(object) if operator.is_outdated(object) => Ok(RETRY),
-        Ok(object) => operator.pass(object).await,
+        Ok(object) => Box::pin(operator.pass(object)).await,
         Err(invalid) => {
             let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
             tracing::error!(?namespace, ?name, error = %invalid.error, "the stored object cannot be read; correct its spec");

@@ -44,7 +44,7 @@ impl Operator {
         let mut fresh: Option<JiraCredential> = None;
         for _ in 0..MOST_ROUNDS {
             let object = fresh.as_ref().unwrap_or(object);
-            match self.round(object).await? {
+            match Box::pin(self.round(object)).await? {
                 Round::Done(wake) => return Ok(wake),
                 Round::Outdated => {}
             }
@@ -61,17 +61,14 @@ impl Operator {
         let Observed {
             mut facts,
             mut material,
-        } = self.look(object).await?;
+        } = Box::pin(self.look(object)).await?;
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this pass included.
         let mut current = object.clone();
         let mut failure = None;
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
-            match self
-                .act(step, &facts, &mut material, &mut current)
-                .await
-            {
+            match self.act(step, &facts, &mut material, &mut current).await {
                 Ok(answer) => facts = facts.absorb(answer),
                 // What has happened is written down before anything is begun anew: a password must
                 // not be asked about twice, a refusal not be forgotten, nor a Secret that we made.

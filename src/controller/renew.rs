@@ -155,12 +155,7 @@ impl Renewing {
     }
 
     /// Writes down that nothing came. If that fails, the intent still stands.
-    async fn write_miss(
-        &self,
-        spends: bool,
-        miss: Miss,
-        answer: &TokenAnswer,
-    ) -> Option<Stored> {
+    async fn write_miss(&self, spends: bool, miss: Miss, answer: &TokenAnswer) -> Option<Stored> {
         let now = self.clock.now();
         let wait = self.wait_after(answer);
         let origin = if spends {
@@ -178,7 +173,9 @@ impl Renewing {
         match answer {
             TokenAnswer::ClientRejected | TokenAnswer::NotTaken => self.pace.of(REFUSED_HEARTBEAT),
             TokenAnswer::NoVerdict(outage) => {
-                let asked = outage.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
+                let asked = outage
+                    .retry_after()
+                    .and_then(|wait| TimeDelta::from_std(wait).ok());
                 usual.max(asked.unwrap_or_default())
             }
             TokenAnswer::Granted(_) | TokenAnswer::Dead | TokenAnswer::NotAllowed(_) => usual,
@@ -205,14 +202,20 @@ impl Renewing {
                 Err(error) => error,
             };
             if error.is_end_of_namespace() {
-                tracing::error!(attempt, "the namespace is being deleted: a renewal is not stored");
+                tracing::error!(
+                    attempt,
+                    "the namespace is being deleted: a renewal is not stored"
+                );
                 return None;
             }
             match self.look(spends).await {
                 Ok(Looked::Ours(fresh)) => current = *fresh,
                 Ok(Looked::Stored(fresh)) => return Some(*fresh),
                 Ok(Looked::Taken) => {
-                    tracing::info!(attempt, "another renewal has taken over; this one is dropped");
+                    tracing::info!(
+                        attempt,
+                        "another renewal has taken over; this one is dropped"
+                    );
                     return None;
                 }
                 // A person deleted the grant: what is in memory is all there is.

@@ -63,7 +63,10 @@ impl Operator {
         plan: &Plan,
         object: &JiraCredential,
     ) -> Option<chrono::DateTime<chrono::Utc>> {
-        let recorded = object.status.as_ref().and_then(|status| status.site.clone());
+        let recorded = object
+            .status
+            .as_ref()
+            .and_then(|status| status.site.clone());
         let site = match (&plan.renewal, recorded) {
             (Some(_), Some(recorded)) => Site {
                 base: recorded.api_url,
@@ -111,7 +114,10 @@ impl Operator {
             .is_err()
         {
             let attempts = self.renewals.unfinished().join(" ");
-            tracing::error!(attempts, "RENEWAL NOT STORED: the process ends before the API server could take it");
+            tracing::error!(
+                attempts,
+                "RENEWAL NOT STORED: the process ends before the API server could take it"
+            );
         }
     }
 

@@ -21,12 +21,14 @@ pub(super) struct Renewals {
     /// The tasks that nothing may cancel.
     pub(super) tasks: TaskTracker,
     running: Arc<Mutex<HashSet<String>>>,
+    /// Attempts whose intent stands in a grant and whose call is next.
+    parked: Mutex<HashMap<String, Running>>,
     /// The intent of each grant that was seen last, and since when.
     seen: Mutex<HashMap<Key, (String, Duration)>>,
 }
 
 /// An attempt of this process; it runs until this is dropped.
-pub struct Running {
+pub(super) struct Running {
     attempt: String,
     running: Arc<Mutex<HashSet<String>>>,
 }
@@ -55,6 +57,7 @@ impl Renewals {
             clock,
             tasks: TaskTracker::new(),
             running: Arc::default(),
+            parked: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -72,6 +75,16 @@ impl Renewals {
             attempt,
             running: Arc::clone(&self.running),
         }
+    }
+
+    /// Sets an attempt aside until its next step.
+    pub(super) fn park(&self, running: Running) {
+        lock(&self.parked).insert(running.attempt.clone(), running);
+    }
+
+    /// Takes an attempt up again.
+    pub(super) fn resume(&self, attempt: &str) -> Option<Running> {
+        lock(&self.parked).remove(attempt)
     }
 
     /// The attempts that have not ended.

@@ -94,10 +94,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
 /// Whether a person who asked for a renewal has an answer without a word of Jira: it was tried, or
 /// there is nothing that could be.
 fn is_answered(facts: &Facts) -> bool {
-    let stuck = matches!(
-        protocol::next(facts),
-        Some(Move::Rest | Move::Stuck(_))
-    );
+    let stuck = matches!(protocol::next(facts), Some(Move::Rest | Move::Stuck(_)));
     facts.happened.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
 }
 

@@ -75,6 +75,7 @@ fn settle(world: &mut World) {
                         }
                         Step::RecordAttempt(_) => true,
                         Step::Prove | Step::Retract(_) => false,
+                        other => panic!("a step of the renewal protocol: {other:?}"),
                     };
                     assert!(passed.steps.iter().all(refused), "{:?}", passed.steps);
                     return;

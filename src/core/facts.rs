@@ -152,6 +152,10 @@ pub enum Peer {
 
 /// What has happened in this pass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each kind of thing that can happen"
+)]
 pub struct Happened {
     /// The attempt with a password was recorded before it is sent.
     pub attempt_recorded: bool,

@@ -317,8 +317,8 @@ impl<S: Clone> Grant<S> {
         match miss {
             Miss::Dead => {
                 let interrupted = self.intent.take().filter(|_| replay);
-                let interrupted = interrupted
-                    .map(|intent| intent.interrupted.unwrap_or(intent.first_sent));
+                let interrupted =
+                    interrupted.map(|intent| intent.interrupted.unwrap_or(intent.first_sent));
                 self.bury(origin, now, interrupted);
                 self.forget_failures();
                 return;
@@ -337,7 +337,11 @@ impl<S: Clone> Grant<S> {
     fn bury(&mut self, origin: &str, now: DateTime<Utc>, interrupted: Option<DateTime<Utc>>) {
         let alone = self.live.as_ref().is_none_or(|live| live.dead.is_some());
         let of = |chain: &mut Chain<S>| chain.origin == origin;
-        if self.candidate.as_ref().is_some_and(|chain| chain.origin == origin) {
+        if self
+            .candidate
+            .as_ref()
+            .is_some_and(|chain| chain.origin == origin)
+        {
             self.settle_seed(origin, SeedOutcome::Refused);
         }
         // A candidate that fails beside a chain in use leaves no trace but the word on its seed.

@@ -42,9 +42,7 @@ impl Facts {
                     Judgement::Accepted(account.clone())
                 }
             }
-            Verdict::Refused(refusal)
-                if self.is_surprising() || self.is_early_death(*refusal) =>
-            {
+            Verdict::Refused(refusal) if self.is_surprising() || self.is_early_death(*refusal) => {
                 Judgement::Unconfirmed(*refusal)
             }
             Verdict::Refused(refusal) => Judgement::Refused(Cause::Jira(*refusal)),

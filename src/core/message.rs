@@ -264,9 +264,7 @@ fn source_names(facts: &Facts) -> String {
             let reference = client.client_secret_refs.first();
             reference.map_or_else(
                 || "the Secret".to_owned(),
-                |reference| {
-                    format!("key {} of the Secret {}", reference.key, reference.name)
-                },
+                |reference| format!("key {} of the Secret {}", reference.key, reference.name),
             )
         }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),

@@ -38,7 +38,9 @@ pub enum SiteError {
     #[error("spec.site of Atlassian's own cloud must have neither port nor path")]
     CloudPortOrPath,
     /// A method of both hostings on a host that tells nothing.
-    #[error("spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: Cloud")]
+    #[error(
+        "spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: Cloud"
+    )]
     HostingUntold,
     /// A method of Cloud on Data Center.
     #[error("spec.auth: OAuth 2.0 is for Jira Cloud only")]

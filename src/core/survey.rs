@@ -50,8 +50,7 @@ impl Facts {
         if resources.is_empty() {
             return Err(Refusal::NoSite);
         }
-        let is_site =
-            |resource: &&Resource| resource.url.trim_end_matches('/') == plan.site.base;
+        let is_site = |resource: &&Resource| resource.url.trim_end_matches('/') == plan.site.base;
         let of_id: Vec<&Resource> = resources
             .iter()
             .filter(|resource| resource.id == id)

@@ -66,8 +66,8 @@ impl Facts {
     /// When the grant dies if it is not used.
     pub fn idle_ends(&self) -> Option<DateTime<Utc>> {
         let spends = self.renewal_plan()?.spends;
-        let access = self.chain().filter(|_| spends)?.access.as_ref();
-        match access {
+        let access = self.chain().and_then(|chain| chain.access.as_ref());
+        match access.filter(|_| spends) {
             Some(access) => Some(later(access.obtained, IDLE_LIVES)),
             None => self.status.grant.as_ref()?.idle_expires_at,
         }
@@ -90,7 +90,9 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
         .map(|plan| plan.grant.as_str())
         .unwrap_or_default();
     let seed = seed_words(facts);
-    let consent = format!("Consent again with the scope offline_access and store the new refresh token in {seed}.");
+    let consent = format!(
+        "Consent again with the scope offline_access and store the new refresh token in {seed}."
+    );
     match reason {
         Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
         Reason::ClientRejected => format!(

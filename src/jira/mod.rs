@@ -15,8 +15,8 @@ mod http;
 pub mod oauth2;
 pub mod observer;
 mod resolver;
-mod trust;
 pub mod survey;
+mod trust;
 pub mod verdict;
 pub mod whoami;
 

@@ -137,10 +137,10 @@ impl TokenAnswer {
         }
     }
 
-    fn of(verdict: Verdict) -> Self {
+    fn of(verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::NotAllowed(forbidden) => TokenAnswer::NotAllowed(forbidden),
-            Verdict::NoVerdict(outage) => TokenAnswer::NoVerdict(outage),
+            Verdict::NotAllowed(forbidden) => TokenAnswer::NotAllowed(*forbidden),
+            Verdict::NoVerdict(outage) => TokenAnswer::NoVerdict(*outage),
             // Those are answers of /myself.
             Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::NotAUser),
         }
@@ -152,7 +152,7 @@ impl Jira {
     pub async fn tokens(&self, request: &TokenRequest<'_>) -> TokenAnswer {
         let site = match endpoint(request.endpoint) {
             Ok(site) => site,
-            Err(verdict) => return TokenAnswer::of(verdict),
+            Err(verdict) => return TokenAnswer::of(&verdict),
         };
         let call = async {
             match tokio::time::timeout(request.limit, self.post(request)).await {
@@ -165,14 +165,14 @@ impl Jira {
             .await
         {
             Ok(answer) => answer,
-            Err(verdict) => TokenAnswer::of(verdict),
+            Err(verdict) => TokenAnswer::of(&verdict),
         }
     }
 
     async fn post(&self, request: &TokenRequest<'_>) -> TokenAnswer {
         let url = match named(request.endpoint) {
             Ok(url) => url,
-            Err(verdict) => return TokenAnswer::of(verdict),
+            Err(verdict) => return TokenAnswer::of(&verdict),
         };
         let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
@@ -198,7 +198,7 @@ impl Jira {
                 request.refresh_token.is_some(),
                 self.clock.now(),
             ),
-            Err(verdict) => TokenAnswer::of(verdict),
+            Err(verdict) => TokenAnswer::of(&verdict),
         }
     }
 }
@@ -241,8 +241,7 @@ pub fn read(
         .ok()
         .filter(|_| (400..500).contains(&status) && status != 429);
     match told.as_ref().map(|problem| problem.error.as_str()) {
-        Some("invalid_grant") if spends => TokenAnswer::Dead,
-        Some("unauthorized_client") if spends => TokenAnswer::Dead,
+        Some("invalid_grant" | "unauthorized_client") if spends => TokenAnswer::Dead,
         Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant") => {
             TokenAnswer::ClientRejected
         }
@@ -326,24 +325,90 @@ mod tests {
 
     #[test]
     fn an_error_is_read_by_its_code_and_by_nothing_else() {
-        let error = |code: &str| format!(r#"{{"error":"{code}","error_description":"invalid_grant"}}"#);
+        let error =
+            |code: &str| format!(r#"{{"error":"{code}","error_description":"invalid_grant"}}"#);
         for (status, body, refresh, client) in [
-            (403, error("invalid_grant"), "dead false", "client_rejected false"),
-            (400, error("invalid_grant"), "dead false", "client_rejected false"),
-            (403, error("unauthorized_client"), "dead false", "client_rejected false"),
-            (401, error("access_denied"), "client_rejected false", "client_rejected false"),
-            (400, error("invalid_client"), "client_rejected false", "client_rejected false"),
-            (400, error("invalid_request"), "not_taken false", "not_taken false"),
-            (400, error("invalid_scope"), "not_taken false", "not_taken false"),
-            (429, error("invalid_grant"), "no_verdict false", "no_verdict false"),
-            (500, error("invalid_grant"), "no_verdict true", "no_verdict true"),
+            (
+                403,
+                error("invalid_grant"),
+                "dead false",
+                "client_rejected false",
+            ),
+            (
+                400,
+                error("invalid_grant"),
+                "dead false",
+                "client_rejected false",
+            ),
+            (
+                403,
+                error("unauthorized_client"),
+                "dead false",
+                "client_rejected false",
+            ),
+            (
+                401,
+                error("access_denied"),
+                "client_rejected false",
+                "client_rejected false",
+            ),
+            (
+                400,
+                error("invalid_client"),
+                "client_rejected false",
+                "client_rejected false",
+            ),
+            (
+                400,
+                error("invalid_request"),
+                "not_taken false",
+                "not_taken false",
+            ),
+            (
+                400,
+                error("invalid_scope"),
+                "not_taken false",
+                "not_taken false",
+            ),
+            (
+                429,
+                error("invalid_grant"),
+                "no_verdict false",
+                "no_verdict false",
+            ),
+            (
+                500,
+                error("invalid_grant"),
+                "no_verdict true",
+                "no_verdict true",
+            ),
             (503, String::new(), "no_verdict true", "no_verdict true"),
-            (403, "<html>invalid_grant</html>".into(), "no_verdict true", "no_verdict true"),
+            (
+                403,
+                "<html>invalid_grant</html>".into(),
+                "no_verdict true",
+                "no_verdict true",
+            ),
             (401, "{}".into(), "no_verdict true", "no_verdict true"),
             (302, String::new(), "no_verdict true", "no_verdict true"),
-            (200, "<html></html>".into(), "no_verdict true", "no_verdict true"),
-            (200, error("invalid_grant"), "no_verdict true", "no_verdict true"),
-            (200, r#"{"access_token":""}"#.into(), "no_verdict true", "no_verdict true"),
+            (
+                200,
+                "<html></html>".into(),
+                "no_verdict true",
+                "no_verdict true",
+            ),
+            (
+                200,
+                error("invalid_grant"),
+                "no_verdict true",
+                "no_verdict true",
+            ),
+            (
+                200,
+                r#"{"access_token":""}"#.into(),
+                "no_verdict true",
+                "no_verdict true",
+            ),
         ] {
             assert_eq!(answer(status, &body, true), refresh, "{status} {body}");
             assert_eq!(answer(status, &body, false), client, "{status} {body}");

@@ -190,12 +190,26 @@ const SERIES: [(&str, &str, Read); 8] = [
     (
         "consent_expiration_timestamp_seconds",
         "When the consent behind the token ends",
-        |status| seconds(status.grant.as_ref().and_then(|grant| grant.consent_expires_at)),
+        |status| {
+            seconds(
+                status
+                    .grant
+                    .as_ref()
+                    .and_then(|grant| grant.consent_expires_at),
+            )
+        },
     ),
     (
         "idle_expiration_timestamp_seconds",
         "When the refresh token dies if it is not used before",
-        |status| seconds(status.grant.as_ref().and_then(|grant| grant.idle_expires_at)),
+        |status| {
+            seconds(
+                status
+                    .grant
+                    .as_ref()
+                    .and_then(|grant| grant.idle_expires_at),
+            )
+        },
     ),
     (
         "last_validated_timestamp_seconds",

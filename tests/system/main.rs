@@ -14,6 +14,7 @@ mod faults;
 mod kstatus;
 mod lifecycle;
 mod numbers;
+mod oauth;
 mod outages;
 mod passwords;
 mod rbac;

@@ -20,12 +20,13 @@ use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, MethodName, Reason,
 };
 use jira_credential_operator::cluster::{
-    Cluster, ClusterError, Surroundings, VersionIndex, observe,
+    Around, Cluster, ClusterError, Surroundings, VersionIndex, observe,
 };
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Peer, Plan};
 use jira_credential_operator::core::fingerprint::FingerprintKey;
 use jira_credential_operator::core::problem::Periods;
+use jira_credential_operator::core::renewal::{Pace, Process};
 use jira_credential_operator::core::site::Site;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
@@ -1079,10 +1080,16 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             periods: Periods::of(&object.spec).unwrap(),
             issued_at: None,
             expires_at: None,
+            renewal: None,
         }),
         cooling_until: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
+        renewals: Around {
+            rival: None,
+            process: &|_, _| Process::default(),
+            pace: Pace::default(),
+        },
     };
     let index = VersionIndex::default();
     let observed = observe(&cluster, &index, &key, &object, around).await;
@@ -1092,6 +1099,8 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
     let proven = Proven {
         method: MethodName::Basic,
         url: &site.base,
+        site: &site.base,
+        cloud_id: None,
         user: material.user.as_deref(),
         secret: &material.secret,
         account: "JIRAUSER10000",

@@ -344,6 +344,8 @@ impl Recorded {
             } else {
                 plan.site.base
             },
+            address: None,
+            cloud_id: None,
         });
         let is_password = status.method == Some(MethodName::Basic);
         if let Some((secret, account)) = self.proven {

@@ -24,6 +24,7 @@ fn steps(world: &mut World) -> String {
             )
         }
         Step::Retract(old) => format!("retract {}", old.name),
+        other => format!("{other:?}"),
     });
     words.collect::<Vec<_>>().join(", ")
 }

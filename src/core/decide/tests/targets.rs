@@ -1,6 +1,8 @@
 //! What is written, and what is left alone.
 
 use super::*;
+use crate::core::absorb::Answer;
+use crate::core::facts::Holder;
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
