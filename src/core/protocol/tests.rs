@@ -61,7 +61,7 @@ fn in_use() -> Grant<Fingerprint> {
 /// A uid that comes no earlier than others with this wait.
 fn unsplayed(before: TimeDelta) -> String {
     let none = |uid: &String| splay(uid, before / 5).is_zero();
-    (0..).map(|n: u32| n.to_string()).find(none).unwrap()
+    (0..10_000).map(|n: u32| n.to_string()).find(none).unwrap()
 }
 
 fn begun(by: Holder, started: i64, first_sent: i64) -> Grant<Fingerprint> {
