@@ -2,6 +2,7 @@
 
 mod consent;
 mod grant;
+mod matrix;
 mod renewal;
 
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};
