@@ -106,6 +106,32 @@ async fn after_the_leeway_one_last_attempt_ends_in_one_clear_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_has_begun_is_taken_up_once_it_was_watched_long_enough() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world.sim.fault(world.auth(Fault::HangAfter).once());
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    world.sim.wait_for_spends(2).await;
+    operator.crash();
+    let operator = world.operator().await;
+    operator.look_again(1).await;
+    world.advance(TimeDelta::seconds(80));
+    operator.look_again(1).await;
+    assert_eq!(world.sim.spends().len(), 2, "it may still be at work");
+    // By its age it could be taken up much later only.
+    world.advance(TimeDelta::seconds(15));
+    operator.look_again(1).await;
+    assert_eq!(world.sim.spends().len(), 3);
+    world.wait_ready("bot").await;
+    assert!(consent.can_exchange(&world.kept("bot").await));
+    assert_none_was_spent_late(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_consent_is_told_and_a_new_one_heals() {
     let world = World::new().await;
     let operator = world.operator().await;
