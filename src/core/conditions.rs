@@ -182,6 +182,10 @@ fn accepted(facts: &Facts) -> Finding {
 /// Whether the credential in the source was proven for the account that the spec asks for, and
 /// the proof has not grown stale.
 fn still_proven(facts: &Facts) -> bool {
+    // Without its grant nobody can say what became of the token.
+    if facts.trouble().is_some_and(trouble::leaves_no_token) {
+        return false;
+    }
     // Until a renewed token is proven, pods have the one before it.
     let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
     proven

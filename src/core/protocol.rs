@@ -357,3 +357,6 @@ fn not_before(
         _ => time,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,11 @@ pub fn needs_person(reason: Reason) -> bool {
     )
 }
 
+/// Whether the tokens of the grant are out of reach.
+pub fn leaves_no_token(reason: Reason) -> bool {
+    needs_person(reason) && reason != Reason::GrantRestored
+}
+
 /// What happened, what still works, and what to do.
 pub fn words(facts: &Facts, reason: Reason) -> String {
     let still = message::still(facts);

@@ -53,17 +53,9 @@ impl World {
         })
     }
 
-    /// The name of the grant of a credential.
-    pub(crate) fn grant_name(&self, name: &str) -> String {
-        grant_name(&SecretKeyRef {
-            name: format!("{name}-seed"),
-            key: "refresh-token".into(),
-        })
-    }
-
     /// The grant of a credential.
     pub(crate) async fn grant(&self, name: &str) -> Option<Value> {
-        let secret = self.secrets().get_opt(&self.grant_name(name)).await;
+        let secret = self.secrets().get_opt(&grant_of(name)).await;
         let secret = secret.unwrap()?;
         Some(serde_json::from_str(&value(&secret, "grant")).unwrap())
     }
@@ -96,6 +88,14 @@ impl World {
         };
         spends.iter().map(word).collect()
     }
+}
+
+/// The name of the grant of a credential.
+pub(crate) fn grant_of(name: &str) -> String {
+    grant_name(&SecretKeyRef {
+        name: format!("{name}-seed"),
+        key: "refresh-token".into(),
+    })
 }
 
 /// No token value is spent twice, except as the replay of a lost answer inside the leeway.
