@@ -242,6 +242,8 @@ pub fn published(facts: &Facts) -> Finding {
     }
     let text = if facts.status.proven_fingerprint.is_none() {
         "Nothing is published before Jira has accepted the credential."
+    } else if !facts.missing_scopes().is_empty() {
+        "Nothing is published before the token has the scopes that spec.auth asks for."
     } else if may_publish(facts) {
         "A target is not up to date yet."
     } else {
@@ -396,8 +398,13 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
 }
 
 fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
+    let what = if facts.renews() {
+        "the token is neither renewed, proven nor published"
+    } else {
+        "the credential is neither proven nor published"
+    };
     let text = format!(
-        "spec.suspend is set: the credential is neither proven nor published until it is false again. {}",
+        "spec.suspend is set: {what} until it is false again. {}",
         message::still(facts)
     );
     let waits = if without.status == ConditionStatus::True {

@@ -318,7 +318,8 @@ impl Facts {
             return None;
         };
         let grant = &self.held()?.grant;
-        let in_use = self.chain().is_some_and(|chain| chain.origin == *digest);
+        // Without a chain of ours there is nothing that goes on in the seed's place.
+        let in_use = self.chain()?.origin == *digest;
         let waiting = grant
             .candidate
             .as_ref()

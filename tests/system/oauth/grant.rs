@@ -340,8 +340,12 @@ async fn another_client_gets_nothing_of_a_grant() {
         ConditionStatus::False,
         Reason::GrantConflict,
     );
-    let said = says(&object.await, ConditionType::Ready).message;
+    let object = object.await;
+    let said = says(&object, ConditionType::Ready).message;
     assert!(said.contains("clientId"), "{said}");
+    // The refresh token is in use, though not by this one.
+    let rotation = says(&object, ConditionType::RotationDue);
+    assert_eq!(rotation.reason, Reason::NotDue);
     world.advance(super::RENEWAL_IS_DUE);
     operator.look_again(2).await;
     world.wait_ready("bot").await;

@@ -69,11 +69,11 @@ impl Demo<'_> {
         ui.say("An access token of Atlassian's lives an hour. Each renewal spends the refresh token and brings");
         ui.say("another; the spent one is honoured for ten more minutes, and after that kills the consent.");
         ui.say(&format!(
-            "From here on the hour and the ten minutes are {} seconds, and tokens are renewed {} before",
+            "From here on the hour and the ten minutes are {} s each, and tokens are renewed {} before",
             LIFE.num_seconds(),
             examples::RENEW_BEFORE
         ));
-        ui.say("they end (spec.rotation.renewBefore).");
+        ui.say("their end (spec.rotation.renewBefore).");
         let file = "oauth2.yaml";
         let example = examples::read(&self.jira, file, None, TimeDelta::zero())?;
         let Some(consent) = example.consent else {
