@@ -7,8 +7,10 @@ mod cast;
 mod dice;
 mod kills;
 mod ledger;
+mod outage;
 mod people;
 mod readers;
+mod replicas;
 mod report;
 
 use std::sync::Arc;
