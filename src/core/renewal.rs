@@ -154,17 +154,17 @@ impl Facts {
     /// The chain that is the credential: the one in use, or the one that is to become it.
     pub fn chain(&self) -> Option<&Chain<Fingerprint>> {
         let grant = &self.held()?.grant;
-        let live = grant.live.as_ref().filter(|live| live.dead.is_none());
+        let plan = self.renewal_plan()?;
+        // What another client was given is not ours to use.
+        let ours = |chain: &&Chain<Fingerprint>| chain.client == plan.client;
+        let any_live = grant.live.as_ref().filter(ours);
+        let live = any_live.filter(|live| live.dead.is_none());
         let proven = |chain: &&Chain<Fingerprint>| {
             let print = chain.access.as_ref().map(|access| access.token.as_str());
             print.is_some() && print == self.status.proven_fingerprint.as_deref()
         };
-        let candidate = grant.candidate.as_ref();
-        candidate
-            .filter(proven)
-            .or(live)
-            .or(candidate)
-            .or(grant.live.as_ref())
+        let candidate = grant.candidate.as_ref().filter(ours);
+        candidate.filter(proven).or(live).or(candidate).or(any_live)
     }
 
     /// The fingerprint of the access token of that chain.
@@ -175,7 +175,11 @@ impl Facts {
     /// A chain that waits to take the place of one in use.
     pub fn waiting_candidate(&self) -> Option<&Chain<Fingerprint>> {
         let grant = &self.held()?.grant;
-        let candidate = grant.candidate.as_ref()?;
+        let plan = self.renewal_plan()?;
+        let candidate = grant
+            .candidate
+            .as_ref()
+            .filter(|chain| chain.client == plan.client)?;
         let subject = self.chain()?;
         (candidate.origin != subject.origin).then_some(candidate)
     }

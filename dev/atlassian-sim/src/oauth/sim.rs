@@ -46,6 +46,12 @@ impl Sim {
             .is_some()
     }
 
+    /// The id of an access token in the call log, by its value.
+    pub fn access_token_id(&self, value: &str) -> Option<String> {
+        let world = self.shared.world();
+        world.access_id(value).map(|id| id.to_string())
+    }
+
     /// The id of a refresh token in the ledger, by its value.
     pub fn token_id(&self, value: &str) -> Option<String> {
         let world = self.shared.world();
