@@ -12,6 +12,7 @@ mod people;
 mod readers;
 mod replicas;
 mod report;
+mod seeds;
 
 use std::sync::Arc;
 use std::time::Duration;
