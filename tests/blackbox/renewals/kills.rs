@@ -44,7 +44,8 @@ impl Killer {
         process
     }
 
-    async fn kill(&mut self, process: Process) {
+    /// Ends it, and leaves it so for a while.
+    pub(crate) async fn kill(&mut self, process: Process) {
         process.kill();
         if let Some(life) = self.lives.all.last_mut() {
             life.killed = Some(self.cast.stage.sim.clock().now());

@@ -44,10 +44,9 @@ async fn killed_again_and_again(setting: &str, tempo: Tempo, downtime: Duration)
     around.spawn(people::meddle_on(cast.clone(), Dice::new(chance + 1)));
 
     let mut killer = Killer::new(cast.clone(), Dice::new(chance), downtime);
-    let first = cast.stage.operator().await;
+    let first = killer.start().await;
     cast.settled().await;
-    first.kill();
-    cast.stage.sim.clear_spends();
+    killer.kill(first).await;
     around.spawn(readers::read_on(cast.clone(), seen.clone()));
     killer.at_any_moment(number("JCO_KILL_RANDOM", 10)).await;
     killer

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
 use control_plane::ControlPlane;
+use tokio::task::JoinSet;
 
 use super::cast::{Cast, Tempo};
 use super::ledger::Lives;
-use super::people::Requests;
+use super::people::{self, Requests};
 use super::readers::Seen;
 use super::report::Report;
 use crate::process::PATIENCE;
@@ -62,6 +63,9 @@ async fn an_answer_is_kept_until_the_api_server_is_back_however_long_that_takes(
     let mut operator = cast.stage.operator().await;
     let mut lives = Lives::new(&cast.tempo);
     lives.begin(sim.clock().now());
+    let (requests, seen) = (Arc::<Requests>::default(), Arc::<Seen>::default());
+    let mut around = JoinSet::new();
+    around.spawn(people::consent_on(cast.clone(), requests.clone()));
     cast.settled().await;
     for how in [Away::Silent, Away::Killed] {
         let before = sim.spends().len();
@@ -91,8 +95,9 @@ async fn an_answer_is_kept_until_the_api_server_is_back_however_long_that_takes(
     let status = operator.ended(PATIENCE).await;
     assert_eq!(status.code(), Some(0), "{}", operator.log());
 
-    let (asked, seen) = (Requests::default().all(), Seen::default());
-    let report = Report::of("API server away", &cast, &lives, &asked, &seen).await;
+    around.shutdown().await;
+
+    let report = Report::of("API server away", &cast, &lives, &requests.all(), &seen).await;
     report.tell();
     report.assert_sound();
     assert_eq!(report.tally.twice, 0, "{report:#?}");
