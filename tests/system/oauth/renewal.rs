@@ -1,6 +1,6 @@
 //! Renewals that do not go as they should.
 
-use atlassian_sim::{Fault, Rule};
+use atlassian_sim::{Fault, Rule, SpendOutcome};
 use chrono::TimeDelta;
 use control_plane::faults::{Cut, Requests};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
@@ -314,23 +314,30 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
 async fn a_new_consent_is_not_published_unproven() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
+    let (app, old) = world.oauth("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());
     world.sim.fault(gateway);
-    world
-        .sim
-        .fault(world.auth(Fault::ServerError { status: 503 }).skip(1));
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &super::SCOPES);
     world.seed("bot", &fresh.refresh_token()).await;
     world.sim.wait_for_spends(2).await;
-    for _ in 0..4 {
-        world.advance(TimeDelta::minutes(20));
+    // The earlier consent is no help any more, and what pods have nears its end.
+    old.revoke();
+    world.advance(RENEWAL_IS_DUE);
+    operator.look_again(1).await;
+    for _ in 0..3 {
+        world.advance(TimeDelta::minutes(4));
         operator.look_again(1).await;
+        assert_eq!(world.published("bot").await, token);
     }
-    assert_eq!(world.published("bot").await, token);
+    let spends = world.sim.spends();
+    assert!(
+        spends
+            .iter()
+            .any(|spend| matches!(spend.outcome, SpendOutcome::Dead))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
