@@ -34,13 +34,20 @@ pub(crate) struct Stage {
     directory: TempDir,
     kubeconfig: PathBuf,
     flags: Vec<String>,
-    _turn: MutexGuard<'static, ()>,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
         let turn = TURN.lock().await;
         let plane = ControlPlane::shared().await.unwrap();
+        let mut stage = Self::on(plane).await;
+        stage.turn = Some(turn);
+        stage
+    }
+
+    /// A stage on a control plane that nobody else uses.
+    pub(crate) async fn on(plane: &ControlPlane) -> Self {
         plane.install_crd(&crd()).await.unwrap();
         deploy(plane);
         let client = plane.client().unwrap();
@@ -52,7 +59,12 @@ impl Stage {
         written.await.unwrap();
         let ca = directory.path().join("ca.pem");
         sim.write_ca(&ca).unwrap();
+        let (auth, api) = (sim.auth_url(), sim.gateway_url());
         let flags = [
+            "--auth-url",
+            &auth,
+            "--api-url",
+            &api,
             "--cloud-hosts",
             "*.cloud.localhost",
             "--allowed-hosts",
@@ -69,11 +81,22 @@ impl Stage {
             client,
             directory,
             kubeconfig,
-            _turn: turn,
+            turn: None,
         }
     }
 
-    /// Starts an operator; it is not ready yet.
+    /// Divides the waits of the renewal protocol of the operators started from now on.
+    pub(crate) fn set_pace(&mut self, pace: i32) {
+        self.flags
+            .extend(["--test-pace".to_owned(), pace.to_string()]);
+    }
+
+    /// A client of the administrator.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Starts an operator; it is not ready yet. Several may run at a time.
     pub(crate) fn start(&self) -> Process {
         Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
     }

@@ -3,6 +3,7 @@
 mod consent;
 mod grant;
 mod matrix;
+mod redaction;
 mod renewal;
 
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};

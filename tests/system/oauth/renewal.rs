@@ -2,6 +2,7 @@
 
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
+use control_plane::faults::{Cut, Requests};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
 use serde_json::json;
 
@@ -352,6 +353,29 @@ async fn a_renewal_that_has_begun_is_finished_before_the_operator_ends() {
     let operator = world.operator().await;
     operator.look_again(1).await;
     world.wait_ready("bot").await;
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_breaks_cancels_no_renewal() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let hang = world.sim.hang_after(world.auth(Fault::HangAfter));
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    tokio::time::timeout(PATIENCE, hang.reached(1))
+        .await
+        .unwrap();
+    for cut in [Cut::Broken, Cut::Gone] {
+        operator.faults.cut_watches(&Requests::any(), cut);
+    }
+    hang.release();
+    operator.quiet().await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
 }
 

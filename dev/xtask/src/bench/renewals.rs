@@ -30,7 +30,7 @@ struct Renewed {
     lost: usize,
     /// Tokens that a reader held when they were dead.
     dead: usize,
-    reads: usize,
+    looks: usize,
 }
 
 /// Measures, and prints what came of it.
@@ -50,7 +50,7 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
     }
     let first = size;
     let begin = bench.begin("renewals")?;
-    let (dead, reads) = watch(&bench, &load, first + size).await?;
+    let (dead, looks) = watch(&bench, &load, first + size).await?;
     let phase = bench.end("renewals", begin).await?;
     let spends = bench.jira.sim.spends();
     let renewals = spends.get(first..first + size).unwrap_or_default();
@@ -65,7 +65,7 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
         phase,
         lost,
         dead,
-        reads,
+        looks,
     };
     report(ui, size, &created, &renewed);
     bench.stop().await
@@ -74,17 +74,17 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
 /// Reads what pods have until every grant has been renewed once. Returns how many dead tokens were
 /// seen in how many reads.
 async fn watch(bench: &Bench<'_>, load: &Load, spends: usize) -> Outcome<(usize, usize)> {
-    let (mut dead, mut reads) = (0, 0);
+    let (mut dead, mut looks) = (0, 0);
     let begun = Instant::now();
     let longest = LIFE.to_std().unwrap_or_default() + Duration::from_secs(120);
     let mut last = false;
     loop {
         let tokens = load.published_tokens().await?;
-        reads += 1;
+        looks += 1;
         let lives = |token: &&String| !bench.jira.sim.access_token_lives(token);
         dead += tokens.iter().filter(lives).count();
         if last {
-            return Ok((dead, reads));
+            return Ok((dead, looks));
         }
         // Once more after the last one.
         last = bench.jira.sim.spends().len() >= spends;
@@ -168,7 +168,7 @@ fn report(ui: &Ui, size: usize, created: &Phase, renewed: &Renewed) {
         format!("{:<44} {:>9}", "consents lost", renewed.lost),
         format!(
             "{:<44} {:>9}",
-            format!("dead tokens seen by readers in {} reads", renewed.reads),
+            format!("dead tokens seen by readers in {} reads", renewed.looks),
             renewed.dead
         ),
         format!(
