@@ -90,7 +90,7 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
             "Jira at {host} refuses the personal access token: it is wrong, expired or revoked. Create one in the Jira profile and store it in {source}."
         ),
         Ok(MethodName::OAuth2) => format!(
-            "Jira at {host} refuses the access token although it was just renewed. Check that the account has access to Jira on the site and that its administrators allow the app; a new refresh token goes into {source}."
+            "Jira at {host} refuses the access token although it was just renewed. Check that the account is active and has access to Jira on the site, and that its administrators allow the app; a new refresh token goes into {source}."
         ),
         Ok(MethodName::ClientCredentials) => format!(
             "Jira at {host} refuses the access token although it was just given. Check that the service account is active and has access to Jira on the site."

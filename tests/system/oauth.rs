@@ -239,3 +239,47 @@ async fn client_credentials_are_asked_again_without_an_intent() {
     world.client_secret("bot", &new).await;
     world.wait_ready("bot").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_credentials_with_another_client_id_do_not_disturb_those_that_hold_the_secret() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = world
+        .cloud()
+        .service_client("robot", &["read:jira-work", "read:jira-user"]);
+    world.client_secret("robot", &app.secret()).await;
+    let spec = |client: &str| {
+        json!({
+            "site": world.cloud().url(),
+            "hosting": "Cloud",
+            "auth": {"clientCredentials": {
+                "clientId": client,
+                "clientSecretRefs": [{"name": "robot-client", "key": "secret"}],
+            }},
+        })
+    };
+    world.create("robot", spec(app.client_id())).await;
+    let robot = world.wait_ready("robot").await;
+    let born = robot.metadata.creation_timestamp;
+    // Who is older is told in seconds.
+    world
+        .until("a second has passed", || async {
+            let younger = world.secret("clock", &[]).await;
+            world.delete_secret("clock").await;
+            (younger.metadata.creation_timestamp > born).then_some(())
+        })
+        .await;
+    world.create("other", spec("mistyped")).await;
+    let object = world.wait(
+        "other",
+        ConditionType::Ready,
+        ConditionStatus::False,
+        Reason::GrantConflict,
+    );
+    let said = says(&object.await, ConditionType::Ready).message;
+    assert!(said.contains("JiraCredential robot"), "{said}");
+    let calls = world.calls();
+    operator.look_again(2).await;
+    world.wait_ready("robot").await;
+    assert_eq!(world.calls(), calls);
+}
