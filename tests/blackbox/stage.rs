@@ -2,7 +2,7 @@
 //! watches the whole cluster, so the tests that run it take turns.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use atlassian_sim::{Call, CloudSite, Config, DataCenter, Sim, Token};
@@ -33,6 +33,7 @@ pub(crate) struct Stage {
     client: Client,
     directory: TempDir,
     kubeconfig: PathBuf,
+    kubectl: PathBuf,
     flags: Vec<String>,
     turn: Option<MutexGuard<'static, ()>>,
 }
@@ -74,10 +75,17 @@ impl Stage {
             "--extra-ca-file",
             ca.to_str().unwrap(),
         ];
+        let namespace = plane.namespace("blackbox").await.unwrap();
+        person(
+            plane,
+            &namespace,
+            &directory.path().join("person.kubeconfig"),
+        );
         Self {
-            namespace: plane.namespace("blackbox").await.unwrap(),
+            namespace,
             flags: flags.map(str::to_owned).to_vec(),
             sim,
+            kubectl: plane.kubectl().get_program().into(),
             client,
             directory,
             kubeconfig,
@@ -94,6 +102,16 @@ impl Stage {
     /// A client of the administrator.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// A file that goes away with the stage: `ca.pem`, or `person.kubeconfig` of an administrator
+    /// in the namespace.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn kubectl(&self) -> &Path {
+        &self.kubectl
     }
 
     /// Starts an operator; it is not ready yet. Several may run at a time.
@@ -312,6 +330,14 @@ fn deploy(plane: &ControlPlane) {
         .status()
         .unwrap();
     assert!(status.success(), "kubectl apply -k deploy failed");
+}
+
+/// Writes the configuration of an administrator who works in the namespace.
+fn person(plane: &ControlPlane, namespace: &str, path: &Path) {
+    let text = std::fs::read_to_string(plane.admin_kubeconfig()).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["contexts"][0]["context"]["namespace"] = json!(namespace);
+    std::fs::write(path, config.to_string()).unwrap();
 }
 
 /// Removes what earlier tests left: an operator would take care of it.

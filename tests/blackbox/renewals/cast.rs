@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::process::PATIENCE;
 use crate::stage::{Stage, email, texts};
 
-const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
+pub(crate) const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
 
 /// How fast everything goes.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ mod readers;
 mod replicas;
 mod report;
 mod seeds;
+mod shell;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,14 +18,14 @@ use crate::stage::Stage;
 
 /// How the API server goes away.
 #[derive(Clone, Copy)]
-enum Away {
+pub(crate) enum Away {
     /// Connections break, and are refused.
     Killed,
     /// Nothing is answered any more.
     Silent,
 }
 
-async fn take_away(plane: &ControlPlane, how: Away) {
+pub(crate) async fn take_away(plane: &ControlPlane, how: Away) {
     match how {
         Away::Silent => plane.pause_api_server().await.unwrap(),
         Away::Killed => {
@@ -38,7 +38,7 @@ async fn take_away(plane: &ControlPlane, how: Away) {
     }
 }
 
-async fn bring_back(plane: &ControlPlane, how: Away) {
+pub(crate) async fn bring_back(plane: &ControlPlane, how: Away) {
     match how {
         Away::Silent => plane.resume_api_server().await.unwrap(),
         Away::Killed => {

@@ -23,6 +23,8 @@ pub(crate) fn number(name: &str, usual: usize) -> usize {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) setting: String,
+    /// Who renews.
+    pub(crate) who: String,
     pub(crate) grants: usize,
     pub(crate) random: usize,
     pub(crate) committed: usize,
@@ -83,6 +85,7 @@ impl Report {
         );
         Self {
             setting: setting.to_owned(),
+            who: "operator".to_owned(),
             grants: cast.members.len(),
             asked: asked.len(),
             events: told.values().sum(),
@@ -103,7 +106,7 @@ impl Report {
 
     /// Prints it, and leaves it to whoever wants to put it beside others.
     pub(crate) fn tell(&self) {
-        eprintln!("{}: {}", self.setting, self.tally);
+        eprintln!("{}, {}: {}", self.who, self.setting, self.tally);
         if let Some(path) = std::env::var_os("JCO_KILL_REPORT") {
             let file = std::fs::File::options()
                 .append(true)
