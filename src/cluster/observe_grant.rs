@@ -115,6 +115,7 @@ pub(super) async fn observe_grant(
             material: None,
         });
     }
+    reading.learn_unread().await?;
     Ok(reading.finish())
 }
 
@@ -302,6 +303,28 @@ impl Reading<'_> {
             Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_)) => true,
             Some(Move::Promote | Move::At(_) | Move::Rest | Move::Stuck(_)) | None => false,
         }
+    }
+
+    /// The watch shows a Secret that is named for the first time only when it changes: what was not
+    /// read is looked at once, so that later passes can tell whether it has changed.
+    async fn learn_unread(&mut self) -> Result<(), ClusterError> {
+        for name in self.names() {
+            let read = self.read.iter().any(|version| version.name == name);
+            if read || self.shown(&name).is_some() {
+                continue;
+            }
+            let found = self
+                .cluster
+                .secret_metadata(self.namespace(), &name)
+                .await?;
+            let metadata = found.map(|found| found.metadata).unwrap_or_default();
+            self.read.push(SourceVersion {
+                name,
+                uid: metadata.uid.unwrap_or_default(),
+                resource_version: metadata.resource_version.unwrap_or_default(),
+            });
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Observed {

@@ -99,6 +99,18 @@ pub(crate) fn grant_of(name: &str) -> String {
     })
 }
 
+/// Another look neither writes nor calls: what a pass that reads the grant concludes and what one
+/// that does not is the same.
+pub(crate) async fn assert_at_rest(world: &World, operator: &Running) {
+    operator.quiet().await;
+    for _ in 0..2 {
+        let (mark, calls) = (operator.mark(), world.calls());
+        operator.look_again(1).await;
+        assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+        assert_eq!(world.calls(), calls);
+    }
+}
+
 /// No token value is spent twice, except as the replay of a lost answer inside the leeway.
 pub(crate) fn assert_none_was_spent_late(world: &World) {
     for spend in world.sim.spends() {

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use serde_json::json;
 
-use super::SCOPES;
+use super::{SCOPES, assert_at_rest};
 use crate::support::{World, says, value};
 
 /// A credential whose consent is as given.
@@ -33,7 +33,7 @@ async fn refused(world: &World, reason: Reason) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consent_for_several_sites_is_used_on_the_one_of_the_spec() {
     let world = World::new().await;
-    let _operator = world.operator().await;
+    let operator = world.operator().await;
     let other = world.sim.cloud_site("other");
     with_consent(&world, |app| {
         app.consent("bot@acme.example", &[&other, &world.cloud()], &SCOPES)
@@ -44,6 +44,7 @@ async fn a_consent_for_several_sites_is_used_on_the_one_of_the_spec() {
     let site = object.status.unwrap().site.unwrap();
     assert_eq!(site.cloud_id, Some(world.cloud().cloud_id()));
     assert_eq!(site.api_url, world.cloud().gateway_url());
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +112,7 @@ async fn the_id_of_another_site_is_noticed_and_the_right_one_is_taken_from_the_s
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_is_taken_out_of_the_spec_is_asked_of_the_site() {
     let world = World::new().await;
-    let _operator = world.operator().await;
+    let operator = world.operator().await;
     let app = world.sim.oauth_app();
     let consent = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
     world.seed("bot", &consent.refresh_token()).await;
@@ -125,6 +126,7 @@ async fn an_id_that_is_taken_out_of_the_spec_is_asked_of_the_site() {
     world.wait_ready("bot").await;
     let secret = world.secrets().get("bot").await.unwrap();
     assert_eq!(value(&secret, "url"), world.cloud().gateway_url());
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +160,7 @@ async fn scopes_that_are_missing_are_named() {
         .await;
     operator.quiet().await;
     assert_eq!(world.published("bot").await, token);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,6 +190,7 @@ async fn a_consent_without_offline_access_is_told() {
     );
     let said = says(&object.await, ConditionType::RotationDue).message;
     assert!(said.contains("offline_access"), "{said}");
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,6 +239,7 @@ async fn the_end_of_the_consent_is_told_in_time() {
             Reason::NotDue,
         )
         .await;
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,4 +272,5 @@ async fn a_suspended_credential_tells_when_its_grant_dies_of_idleness() {
             Reason::NotDue,
         )
         .await;
+    assert_at_rest(&world, &operator).await;
 }

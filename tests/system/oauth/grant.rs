@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 
-use super::{SCOPES, assert_none_was_spent_late, grant_of};
+use super::{SCOPES, assert_at_rest, assert_none_was_spent_late, grant_of};
 use crate::support::{World, says};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,6 +64,7 @@ async fn a_consumed_seed_may_go() {
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +111,7 @@ async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
         )
         .await;
     assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +142,7 @@ async fn a_refused_new_seed_leaves_the_old_consent_in_use() {
     }
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.sim.spends().len(), spends + 3, "it is tried once");
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +181,7 @@ async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
     world.seed("bot", &fresh.refresh_token()).await;
     world.wait_ready("bot").await;
     assert!(fresh.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +209,7 @@ async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,6 +258,7 @@ async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -359,6 +365,7 @@ async fn a_token_that_a_stranger_laid_ready_for_client_credentials_is_not_used()
     world.create("bot", json!(spec)).await;
     world.wait_ready("bot").await;
     assert_eq!(world.published("bot").await, token);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -385,6 +392,7 @@ async fn one_grant_serves_several_credentials_and_each_token_is_spent_once() {
     }
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 4]);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,6 +425,7 @@ async fn another_client_gets_nothing_of_a_grant() {
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
     assert!(world.secrets().get_opt("other").await.unwrap().is_none());
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -443,6 +452,7 @@ async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
     world.change("bot", back).await;
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -484,6 +494,7 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -560,6 +571,7 @@ async fn a_label_that_a_person_sets_during_a_renewal_stays_and_costs_nothing() {
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
     let grant = world.secrets().get(&name).await.unwrap();
     assert_eq!(grant.metadata.labels.unwrap()["team"], "a");
+    assert_at_rest(&world, &operator).await;
 }
 
 /// The process ends between two writes of a new consent; the next one goes on where it ended.

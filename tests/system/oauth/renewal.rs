@@ -6,7 +6,7 @@ use control_plane::faults::{Cut, Requests};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
 use serde_json::json;
 
-use super::{RENEWAL_IS_DUE, assert_none_was_spent_late};
+use super::{RENEWAL_IS_DUE, assert_at_rest, assert_none_was_spent_late};
 use crate::support::{PATIENCE, World, says};
 
 impl World {
@@ -104,6 +104,7 @@ async fn after_the_leeway_one_last_attempt_ends_in_one_clear_word() {
         .iter()
         .filter(|event| event.reason.as_deref() == Some("ReconsentRequired"));
     assert_eq!(told.count(), 1);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,6 +131,7 @@ async fn what_another_process_has_begun_is_taken_up_once_it_was_watched_long_eno
     world.wait_ready("bot").await;
     assert!(consent.can_exchange(&world.kept("bot").await));
     assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,6 +158,7 @@ async fn a_revoked_consent_is_told_and_a_new_one_heals() {
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +181,7 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     world.renewal_falls_due(&operator).await;
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,6 +222,7 @@ async fn a_wrong_client_secret_loses_nothing_and_two_are_tried_in_order() {
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +241,7 @@ async fn a_token_that_dies_early_is_renewed_once_and_proven() {
     operator.quiet().await;
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,6 +277,7 @@ async fn a_token_that_is_refused_right_after_its_renewal_is_not_renewed_on_and_o
     operator.look_again(1).await;
     operator.look_again(1).await;
     assert_eq!(world.outcomes().len(), 2);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,6 +315,7 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
     world.advance(TimeDelta::hours(1));
     operator.look_again(1).await;
     world.wait_ready("bot").await;
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -384,6 +392,7 @@ async fn a_watch_that_breaks_cancels_no_renewal() {
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+    assert_at_rest(&world, &operator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -407,4 +416,5 @@ async fn a_person_can_have_a_token_renewed_and_not_more_often_than_every_five_mi
         operator.quiet().await;
         assert_eq!(world.outcomes().len(), spends, "{value}");
     }
+    assert_at_rest(&world, &operator).await;
 }
