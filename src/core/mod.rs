@@ -32,4 +32,6 @@ mod unproven;
 #[cfg(test)]
 mod convergence;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod testing;

@@ -1,0 +1,517 @@
+//! What a replica may do next, one effect at a time, and how each effect may go wrong.
+
+use super::atlassian::LIFE;
+use super::observe::{UID, client, holder};
+use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, digest};
+use super::{Broken, Rules};
+use crate::api::{
+    Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
+};
+use crate::core::absorb::{Answer, Written};
+use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::conclude::conclude;
+use crate::core::conditions::condition;
+use crate::core::decide::{Publish, Step, decide};
+use crate::core::facts::Facts;
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::{Access, Grant, Intent, Miss, Tokens};
+use crate::core::protocol::Spend;
+use crate::core::schedule::{backoff, later};
+use crate::core::survey::Resource;
+use crate::core::testing::at;
+
+/// How a write may end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Went {
+    Well,
+    /// It was carried out, and the answer was lost.
+    Unheard,
+    /// The API server could not be reached.
+    Nowhere,
+}
+
+impl World {
+    pub(super) fn replica_moves(&self, who: usize, rules: &Rules, all: &mut Vec<Next>) {
+        let replica = &self.replicas[who];
+        match &replica.phase {
+            Phase::Idle => self.idle_moves(who, rules, all),
+            Phase::Pass(pass) => self.pass_moves(who, pass, rules, all),
+            Phase::Keep(pass, word) => self.keep_moves(who, pass, word, rules, all),
+        }
+        let intent = self.cluster.grant.as_ref().and_then(|stored| stored.grant.intent.as_ref());
+        let mine = intent.is_some_and(|intent| intent.holder == holder(who, replica.life));
+        if self.left.crashes > 0 && (mine || !matches!(replica.phase, Phase::Idle)) {
+            let mut world = self.clone();
+            world.left.crashes -= 1;
+            if let Phase::Keep(_, word) = &replica.phase
+                && word.brought.is_ok()
+            {
+                world.ledger.died.insert(word.spent.clone());
+            }
+            world.begin_life(who);
+            all.push(Next::of(Some(who), "crashes and starts again", true, world));
+        }
+    }
+
+    fn begin_life(&mut self, who: usize) {
+        let shown = (self.cluster.status.clone(), self.cluster.status_version);
+        let now = self.now;
+        let replica = &mut self.replicas[who];
+        replica.life += 1;
+        replica.seen = None;
+        replica.shown = shown;
+        replica.knew = None;
+        replica.wake = now;
+        replica.phase = Phase::Idle;
+    }
+
+    fn idle_moves(&self, who: usize, rules: &Rules, all: &mut Vec<Next>) {
+        let replica = &self.replicas[who];
+        if replica.wake > self.now && replica.knew == Some(self.versions()) {
+            return;
+        }
+        let world = self.observe(who, true, rules);
+        all.push(Next::of(Some(who), "looks", false, world));
+        if replica.shown.1 != self.cluster.status_version {
+            let world = self.observe(who, false, rules);
+            all.push(Next::of(Some(who), "looks at an old status", true, world));
+        }
+    }
+
+    fn pass_moves(&self, who: usize, pass: &Pass, rules: &Rules, all: &mut Vec<Next>) {
+        let step = if pass.failed { None } else { decide(&pass.facts) };
+        match step {
+            None => self.conclude_moves(who, pass, all),
+            Some(Step::Adopt) => {
+                let change = |grant: &mut Grant<Fingerprint>| adopt(grant, &pass.facts);
+                self.grant_moves(who, pass, rules, ("adopts the seed", &change, &Answer::Adopted), all);
+            }
+            Some(Step::Promote) => {
+                let change = |grant: &mut Grant<Fingerprint>| grant.promote();
+                self.grant_moves(who, pass, rules, ("promotes", &change, &Answer::Promoted), all);
+            }
+            Some(Step::Intend(spend)) => self.intend_moves(who, pass, &spend, rules, all),
+            Some(Step::Renew(spend)) => self.renew_moves(who, pass, &spend, rules, all),
+            Some(Step::Publish(publish)) => self.publish_moves(who, pass, &publish, all),
+            Some(Step::Seek) => {
+                let world = self.absorbed(who, pass, &Answer::Sought(false));
+                all.push(Next::of(Some(who), "seeks a twin", false, world));
+            }
+            Some(step @ (Step::Prove | Step::Try | Step::Survey)) => {
+                self.jira_moves(who, pass, &step, all);
+            }
+            Some(other) => panic!("not a step of this credential: {other:?}"),
+        }
+    }
+
+    /// The pass goes on with an answer.
+    fn absorbed(&self, who: usize, pass: &Pass, answer: &Answer) -> World {
+        let mut world = self.clone();
+        world.absorb(who, pass, answer);
+        world
+    }
+
+    fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
+        let key = digest(&(pass.facts.digest(), format!("{answer:?}")));
+        let facts = (*pass.facts).clone().absorb(answer.clone());
+        self.replicas[who].phase = Phase::Pass(Pass {
+            facts: Shared::new(facts, key),
+            ..pass.clone()
+        });
+    }
+
+    /// A step has failed. What has happened is written down first.
+    fn fail(&mut self, who: usize, pass: &Pass, conflict: bool) {
+        if pass.facts.has_effects() {
+            self.replicas[who].phase = Phase::Pass(Pass {
+                failed: true,
+                ..pass.clone()
+            });
+        } else {
+            self.end(who, None, conflict);
+        }
+    }
+
+    /// The pass ends; without a time it is begun anew.
+    fn end(&mut self, who: usize, wake: Option<i64>, fresh: bool) {
+        let (now, knew) = (self.now, self.versions());
+        let shown = (self.cluster.status.clone(), self.cluster.status_version);
+        let replica = &mut self.replicas[who];
+        if fresh {
+            replica.shown = shown;
+        }
+        replica.knew = wake.map(|_| knew);
+        replica.wake = wake.unwrap_or(now);
+        replica.phase = Phase::Idle;
+    }
+
+    /// The ways in which a write may end.
+    fn ways(&self) -> Vec<(Went, World)> {
+        let mut ways = vec![(Went::Well, self.clone())];
+        if self.left.faults > 0 {
+            let mut world = self.clone();
+            world.left.faults -= 1;
+            ways.extend([(Went::Unheard, world.clone()), (Went::Nowhere, world)]);
+        }
+        ways
+    }
+
+    #[expect(clippy::type_complexity, reason = "a word, a change and an answer")]
+    fn grant_moves(
+        &self,
+        who: usize,
+        pass: &Pass,
+        rules: &Rules,
+        (what, change, answer): (
+            &'static str,
+            &dyn Fn(&mut Grant<Fingerprint>),
+            &dyn Fn(Written) -> Answer,
+        ),
+        all: &mut Vec<Next>,
+    ) {
+        for (went, mut world) in self.ways() {
+            let mut grant = pass.stored.as_ref().map(|stored| (*stored.grant).clone()).unwrap_or_default();
+            change(&mut grant);
+            let written = match went {
+                Went::Well | Went::Unheard => world.put_grant(pass.stored.as_ref(), grant),
+                Went::Nowhere => None,
+            };
+            match (went, written) {
+                (Went::Well, Some(stored)) => {
+                    let answer = answer(stored.written(rules));
+                    let pass = Pass { stored: Some(stored), ..pass.clone() };
+                    world.absorb(who, &pass, &answer);
+                }
+                (Went::Well, None) => world.fail(who, pass, true),
+                (Went::Unheard | Went::Nowhere, _) => world.fail(who, pass, false),
+            }
+            all.push(Next::of(Some(who), named(what, went), went != Went::Well, world));
+        }
+    }
+
+    fn intend_moves(
+        &self,
+        who: usize,
+        pass: &Pass,
+        spend: &Spend,
+        rules: &Rules,
+        all: &mut Vec<Next>,
+    ) {
+        let mut base = self.clone();
+        base.ledger.attempts += 1;
+        let attempt = format!("attempt-{}", base.ledger.attempts);
+        let stored = pass.stored.as_ref().expect("an intent follows a look at the grant");
+        let token = stored.grant.chain(&spend.origin).and_then(|chain| chain.refresh.clone());
+        let token = token.map(|token| token.as_str().to_owned()).unwrap_or_default();
+        let answer = |written| Answer::Intended(spend.clone(), written);
+        let intended = Some((attempt.clone(), token, self.now));
+        let mut pass = pass.clone();
+        if rules.broken == Some(Broken::NoIntent) {
+            pass.intended = None;
+            let world = base.absorbed(who, &pass, &answer(stored.written(rules)));
+            all.push(Next::of(Some(who), "skips the intent", false, world));
+            return;
+        }
+        let intent = Intent {
+            attempt,
+            holder: holder(who, self.replicas[who].life),
+            origin: spend.origin.clone(),
+            first_sent: spend.first_sent,
+            started: pass.facts.now,
+            interrupted: spend.interrupted,
+            replay: spend.replay,
+        };
+        let early = spend.early.then_some(pass.facts.now);
+        let change = |grant: &mut Grant<Fingerprint>| {
+            grant.intend(intent.clone());
+            grant.early = early.or(grant.early);
+        };
+        pass.intended = intended;
+        base.grant_moves(who, &pass, rules, ("writes its intent", &change, &answer), all);
+    }
+
+    fn renew_moves(
+        &self,
+        who: usize,
+        pass: &Pass,
+        spend: &Spend,
+        rules: &Rules,
+        all: &mut Vec<Next>,
+    ) {
+        let stored = pass.stored.as_ref().expect("a renewal follows a look at the grant");
+        let chain = stored.grant.chain(&spend.origin).expect("a chain is spent");
+        let token = chain.refresh.as_ref().expect("a refresh token is spent").as_str().to_owned();
+        let attempt = match (&stored.grant.intent, rules.broken) {
+            (Some(intent), _) => intent.attempt.clone(),
+            (None, _) => format!("attempt-{}", self.ledger.attempts),
+        };
+        let word = |brought| Word {
+            attempt: attempt.clone(),
+            origin: spend.origin.clone(),
+            spent: token.clone(),
+            brought: Shared::of(brought),
+        };
+        let rest = Pass { intended: None, ..pass.clone() };
+        let held = Pass { began: self.now, ..rest.clone() };
+        let mut spent = self.clone();
+        let violation = spent.check_spend(who, pass, spend, &token);
+        let pair = spent.atlassian.exchange(&token, self.now, rules.same_successor);
+        let granted = pair.is_some();
+        let brought = match &pair {
+            Some(pair) => Ok(Tokens {
+                access: Access {
+                    token: Fingerprint::recorded(&pair.access),
+                    obtained: at(self.now),
+                    expires: at(self.now + LIFE),
+                    scopes: Vec::new(),
+                },
+                refresh: Some(Fingerprint::recorded(&pair.refresh)),
+                offline_missing: false,
+            }),
+            None => Err(Miss::Dead),
+        };
+        let mut world = spent.clone();
+        if rules.broken == Some(Broken::PublishFirst)
+            && let Some(pair) = &pair
+        {
+            world.mount(&pair.access);
+        }
+        world.replicas[who].phase = Phase::Keep(held.clone(), word(brought));
+        let early = rules.broken == Some(Broken::PublishFirst) && granted;
+        let violation = violation.or(early.then_some("a target got a token that is not proven"));
+        all.push(Next::of(Some(who), "spends the refresh token", false, world).wrong(violation));
+        if self.left.faults == 0 {
+            return;
+        }
+        let unknown = word(Err(Miss::Unknown(Reason::SiteUnavailable)));
+        let mut world = spent;
+        world.left.faults -= 1;
+        if granted {
+            world.ledger.died.insert(token.clone());
+        }
+        world.replicas[who].phase = Phase::Keep(held.clone(), unknown);
+        all.push(Next::of(Some(who), "spends the refresh token; the answer is lost", true, world).wrong(violation));
+        for (what, miss) in [
+            ("does not reach the token endpoint", Miss::NotSpent(Reason::SiteUnavailable)),
+            ("sends the refresh token, which gets lost", Miss::Unknown(Reason::SiteUnavailable)),
+        ] {
+            let mut world = self.clone();
+            world.left.faults -= 1;
+            world.ledger.sent.insert(token.clone());
+            world.replicas[who].phase = Phase::Keep(held.clone(), word(Err(miss)));
+            all.push(Next::of(Some(who), what, true, world));
+        }
+    }
+
+    /// Stores what came, as `controller::renew` does.
+    fn keep_moves(&self, who: usize, pass: &Pass, word: &Word, rules: &Rules, all: &mut Vec<Next>) {
+        let base = pass.stored.as_ref().expect("it was read before it was spent");
+        let change = |grant: &mut Grant<Fingerprint>| match &*word.brought {
+            Ok(tokens) => grant.keep(&word.origin, &word.attempt, tokens.clone()),
+            Err(miss) => {
+                let failures = grant.failures.saturating_add(1);
+                let next = later(at(self.now), backoff(failures, UID));
+                grant.miss(&word.origin, *miss, at(self.now), next);
+            }
+        };
+        let miss = (*word.brought).as_ref().err().copied();
+        for (went, mut world) in self.ways() {
+            let what = match miss {
+                None => named("stores the new pair", went),
+                Some(_) => named("notes that nothing came", went),
+            };
+            let mut grant = (*base.grant).clone();
+            change(&mut grant);
+            let written = match went {
+                Went::Well | Went::Unheard => world.put_grant(Some(base), grant),
+                Went::Nowhere => None,
+            };
+            match (went, written) {
+                (Went::Well, Some(stored)) => world.kept(who, pass, miss, Some(stored), rules),
+                (Went::Well | Went::Unheard, None) => world.look_again(who, pass, word, rules),
+                (Went::Unheard, Some(_)) => {}
+                (Went::Nowhere, _) if miss.is_some() => world.kept(who, pass, miss, None, rules),
+                (Went::Nowhere, _) => {}
+            }
+            all.push(Next::of(Some(who), what, went != Went::Well, world));
+        }
+    }
+
+    /// The write met another version: whose doing is it?
+    fn look_again(&mut self, who: usize, pass: &Pass, word: &Word, rules: &Rules) {
+        let miss = (*word.brought).as_ref().err().copied();
+        let Some(fresh) = self.cluster.grant.clone() else {
+            panic!("nobody deletes the grant");
+        };
+        let grant = &fresh.grant;
+        let chains = [&grant.live, &grant.candidate];
+        let mine = |attempt: Option<&str>| attempt == Some(word.attempt.as_str());
+        if chains.into_iter().flatten().any(|chain| mine(chain.attempt.as_deref())) {
+            self.kept(who, pass, miss, Some(fresh), rules);
+        } else if mine(grant.intent.as_ref().map(|intent| intent.attempt.as_str())) {
+            let pass = Pass { stored: Some(fresh), ..pass.clone() };
+            self.replicas[who].phase = Phase::Keep(pass, word.clone());
+        } else {
+            self.kept(who, pass, miss, None, rules);
+        }
+    }
+
+    fn kept(&mut self, who: usize, pass: &Pass, miss: Option<Miss>, stored: Option<Stored>, rules: &Rules) {
+        let written = stored.as_ref().map(|stored| stored.written(rules));
+        let pass = Pass {
+            stored: stored.or_else(|| pass.stored.clone()),
+            ..pass.clone()
+        };
+        self.absorb(who, &pass, &Answer::Renewed(miss, written));
+    }
+
+    fn jira_moves(&self, who: usize, pass: &Pass, step: &Step, all: &mut Vec<Next>) {
+        let facts = &pass.facts;
+        let access = facts.asked_about().and_then(|chain| chain.access.as_ref());
+        let print = access.map(|access| access.token.as_str().to_owned()).unwrap_or_default();
+        let accepts = self.atlassian.accepts(&print, self.now);
+        let verdict = if accepts {
+            Verdict::Accepted(Account { id: "anna".into(), kind: None })
+        } else {
+            Verdict::Refused(Refusal::Rejected)
+        };
+        let of = |verdict: Verdict, survey: bool| match step {
+            Step::Survey if survey => Answer::Surveyed(Ok(Some(vec![Resource {
+                id: "cloud".into(),
+                url: "https://acme.atlassian.net".into(),
+                scopes: Vec::new(),
+            }]))),
+            Step::Survey => Answer::Surveyed(Err(verdict)),
+            Step::Try => Answer::Tried(verdict),
+            _ => Answer::Proved(verdict),
+        };
+        let mut world = self.clone();
+        if *step != Step::Survey {
+            let said = if accepts { &mut world.ledger.accepted } else { &mut world.ledger.refused };
+            said.insert(print);
+        }
+        world.absorb(who, pass, &of(verdict, accepts));
+        let what = match step {
+            Step::Survey => "asks what the token covers",
+            Step::Try => "asks Jira about the candidate",
+            _ => "asks Jira",
+        };
+        all.push(Next::of(Some(who), what, false, world));
+        if self.left.faults > 0 {
+            let mut world = self.clone();
+            world.left.faults -= 1;
+            let silence = Verdict::NoVerdict(Outage::ServerError(503));
+            world.absorb(who, pass, &of(silence, false));
+            all.push(Next::of(Some(who), "asks Jira, which does not answer", true, world));
+        }
+    }
+
+    fn publish_moves(&self, who: usize, pass: &Pass, publish: &Publish, all: &mut Vec<Next>) {
+        let print = pass.facts.chain_print().map(|print| print.as_str().to_owned());
+        let print = print.expect("what is published was read");
+        let violation = self.check_publish(&print, &pass.facts);
+        for (went, mut world) in self.ways() {
+            // Made by POST, which meets one that exists; ours, and it is changed like any other.
+            if went != Went::Nowhere {
+                world.mount(&print);
+            }
+            if went == Went::Well {
+                let version = TargetVersion {
+                    name: "bot".into(),
+                    uid: "uid-of-target".into(),
+                    resource_version: world.versions().2.to_string(),
+                    hash: Some(publish.digest.clone()),
+                };
+                world.absorb(who, pass, &Answer::Written(publish.index, version));
+            } else {
+                world.fail(who, pass, false);
+            }
+            let next = Next::of(Some(who), named("publishes", went), went != Went::Well, world);
+            all.push(next.wrong(violation));
+        }
+    }
+
+    fn mount(&mut self, print: &str) {
+        let version = self.versions().2 + 1;
+        self.cluster.target = Some(Mounted {
+            print: print.to_owned(),
+            version,
+        });
+    }
+
+    fn conclude_moves(&self, who: usize, pass: &Pass, all: &mut Vec<Next>) {
+        let conclusion = conclude(&pass.facts, &pass.recorded);
+        let wake = self.now + conclusion.wake.num_seconds();
+        let wake = (!pass.failed).then_some(wake);
+        if conclusion.status == *pass.recorded {
+            let mut world = self.clone();
+            world.end(who, wake, pass.failed);
+            all.push(Next::of(Some(who), "has nothing to write down", false, world));
+            return;
+        }
+        for (went, mut world) in self.ways() {
+            let unchanged = self.cluster.status_version == pass.status_version;
+            let mut violation = None;
+            if went != Went::Nowhere && unchanged {
+                violation = world.write_status(&conclusion.status);
+            }
+            let ours = *world.cluster.status == conclusion.status;
+            match went {
+                Went::Well if ours => world.end(who, wake, true),
+                Went::Well => world.end(who, None, true),
+                Went::Unheard | Went::Nowhere => world.end(who, None, false),
+            }
+            let next = Next::of(Some(who), named("writes the status", went), went != Went::Well, world);
+            all.push(next.wrong(violation));
+        }
+    }
+
+    fn write_status(&mut self, status: &JiraCredentialStatus) -> Option<&'static str> {
+        let says = |status: &JiraCredentialStatus| {
+            condition(status, ConditionType::Ready).map(|ready| ready.reason)
+                == Some(Reason::ReconsentRequired)
+        };
+        if says(status) && !says(&self.cluster.status) {
+            self.ledger.reconsents += 1;
+        }
+        self.cluster.status = Shared::of(status.clone());
+        self.cluster.status_version += 1;
+        let more = self.ledger.reconsents > self.atlassian.killed.len();
+        more.then_some("ReconsentRequired is said without a dead consent, or twice")
+    }
+}
+
+fn adopt(grant: &mut Grant<Fingerprint>, facts: &Facts) {
+    // What was read in this pass; the versions guard against a newer one.
+    let crate::core::renewal::SeedState::Read { digest, print } =
+        &facts.renewal.as_ref().expect("it renews itself").seed
+    else {
+        panic!("a seed is adopted that was not read");
+    };
+    grant.adopt(digest, print.clone(), client(), facts.now, false);
+}
+
+impl Stored {
+    fn written(&self, rules: &Rules) -> Written {
+        Written {
+            held: self.held(rules),
+            version: self.source_version(),
+        }
+    }
+}
+
+fn named(what: &'static str, went: Went) -> &'static str {
+    match (went, what) {
+        (Went::Well, what) => what,
+        (Went::Unheard, "writes its intent") => "writes its intent; the answer is lost",
+        (Went::Unheard, "stores the new pair") => "stores the new pair; the answer is lost",
+        (Went::Unheard, "publishes") => "publishes; the answer is lost",
+        (Went::Unheard, "writes the status") => "writes the status; the answer is lost",
+        (Went::Unheard, _) => "writes; the answer is lost",
+        (Went::Nowhere, "writes its intent") => "cannot write its intent",
+        (Went::Nowhere, "stores the new pair") => "cannot store the new pair",
+        (Went::Nowhere, "publishes") => "cannot publish",
+        (Went::Nowhere, "writes the status") => "cannot write the status",
+        (Went::Nowhere, _) => "cannot write",
+    }
+}
