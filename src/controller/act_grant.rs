@@ -87,7 +87,8 @@ impl Operator {
             holder: self.renewals.holder(),
             origin: spend.origin.clone(),
             first_sent: spend.first_sent,
-            started: facts.now,
+            // Not when the pass began: others count from here when they may take over.
+            started: self.clock.now(),
             interrupted: spend.interrupted,
             replay: spend.replay,
         });

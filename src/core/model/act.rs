@@ -2,22 +2,21 @@
 
 use super::atlassian::LIFE;
 use super::observe::{UID, client, holder};
-use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, digest};
+use super::world::{Decided, Mounted, Next, Pass, Phase, Shared, Stored, Word, World, digest};
 use super::{Broken, Rules};
 use crate::api::{
     Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::conclude::conclude;
 use crate::core::conditions::condition;
-use crate::core::decide::{Publish, Step, decide};
+use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Grant, Intent, Miss, Tokens};
-use crate::core::protocol::Spend;
+use crate::core::protocol::{Spend, is_outdated};
+use crate::core::renewal::Pace;
 use crate::core::schedule::{backoff, later};
-use crate::core::survey::Resource;
 use crate::core::testing::at;
 
 /// How a write may end.
@@ -35,6 +34,12 @@ impl World {
         let replica = &self.replicas[who];
         match &replica.phase {
             Phase::Idle => self.idle_moves(who, rules, all),
+            Phase::Down => {
+                let mut world = self.clone();
+                world.begin_life(who);
+                all.push(Next::of(Some(who), "starts again", false, world));
+                return;
+            }
             Phase::Pass(pass) => self.pass_moves(who, pass, rules, all),
             Phase::Keep(pass, word) => self.keep_moves(who, pass, word, rules, all),
         }
@@ -48,8 +53,8 @@ impl World {
             {
                 world.ledger.died.insert(word.spent.clone());
             }
-            world.begin_life(who);
-            all.push(Next::of(Some(who), "crashes and starts again", true, world));
+            world.replicas[who].phase = Phase::Down;
+            all.push(Next::of(Some(who), "crashes", true, world));
         }
     }
 
@@ -67,20 +72,21 @@ impl World {
 
     fn idle_moves(&self, who: usize, rules: &Rules, all: &mut Vec<Next>) {
         let replica = &self.replicas[who];
-        if replica.wake > self.now && replica.knew == Some(self.versions()) {
+        if self.is_at_rest(replica) {
             return;
         }
         let world = self.observe(who, true, rules);
         all.push(Next::of(Some(who), "looks", false, world));
-        if replica.shown.1 != self.cluster.status_version {
-            let world = self.observe(who, false, rules);
+        if self.left.stale > 0 && replica.shown.1 != self.cluster.status_version {
+            let mut world = self.observe(who, false, rules);
+            world.left.stale -= 1;
             all.push(Next::of(Some(who), "looks at an old status", true, world));
         }
     }
 
     fn pass_moves(&self, who: usize, pass: &Pass, rules: &Rules, all: &mut Vec<Next>) {
-        let step = if pass.failed { None } else { decide(&pass.facts) };
-        match step {
+        let step = (*pass.step.step).clone();
+        match step.filter(|_| !pass.failed) {
             None => self.conclude_moves(who, pass, all),
             Some(Step::Adopt) => {
                 let change = |grant: &mut Grant<Fingerprint>| adopt(grant, &pass.facts);
@@ -93,11 +99,7 @@ impl World {
             Some(Step::Intend(spend)) => self.intend_moves(who, pass, &spend, rules, all),
             Some(Step::Renew(spend)) => self.renew_moves(who, pass, &spend, rules, all),
             Some(Step::Publish(publish)) => self.publish_moves(who, pass, &publish, all),
-            Some(Step::Seek) => {
-                let world = self.absorbed(who, pass, &Answer::Sought(false));
-                all.push(Next::of(Some(who), "seeks a twin", false, world));
-            }
-            Some(step @ (Step::Prove | Step::Try | Step::Survey)) => {
+            Some(step @ (Step::Prove | Step::Try)) => {
                 self.jira_moves(who, pass, &step, all);
             }
             Some(other) => panic!("not a step of this credential: {other:?}"),
@@ -114,19 +116,44 @@ impl World {
     fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
         let key = digest(&(pass.facts.digest(), format!("{answer:?}")));
         let facts = (*pass.facts).clone().absorb(answer.clone());
-        self.replicas[who].phase = Phase::Pass(Pass {
+        let pass = Pass {
+            step: Decided::of(&facts),
             facts: Shared::new(facts, key),
             ..pass.clone()
-        });
+        };
+        self.set_pass(who, pass);
+    }
+
+    /// What concerns nobody else follows at once: that no other grant has the seed, what the token
+    /// covers, and the end of a pass that has nothing to write down.
+    pub(super) fn set_pass(&mut self, who: usize, pass: Pass) {
+        let answer = match &*pass.step.step {
+            Some(Step::Seek) => Answer::Sought(false),
+            Some(Step::Survey) => Answer::Surveyed(Ok(None)),
+            _ => {
+                let conclusion = pass.conclusion();
+                let nothing = conclusion.filter(|conclusion| conclusion.status == *pass.recorded);
+                if let Some(wake) = nothing.map(|conclusion| conclusion.wake.num_seconds()) {
+                    let wake = (!pass.failed).then_some(self.now + wake);
+                    self.end(who, wake, pass.failed);
+                } else {
+                    self.replicas[who].phase = Phase::Pass(pass);
+                }
+                return;
+            }
+        };
+        self.absorb(who, &pass, &answer);
     }
 
     /// A step has failed. What has happened is written down first.
     fn fail(&mut self, who: usize, pass: &Pass, conflict: bool) {
         if pass.facts.has_effects() {
-            self.replicas[who].phase = Phase::Pass(Pass {
+            let pass = Pass {
                 failed: true,
+                step: Decided::of(&pass.facts),
                 ..pass.clone()
-            });
+            };
+            self.set_pass(who, pass);
         } else {
             self.end(who, None, conflict);
         }
@@ -198,6 +225,11 @@ impl World {
         all: &mut Vec<Next>,
     ) {
         let mut base = self.clone();
+        if is_outdated(pass.facts.now, at(self.now), Pace::default()) {
+            base.fail(who, pass, true);
+            all.push(Next::of(Some(who), "was held up, and looks anew", false, base));
+            return;
+        }
         base.ledger.attempts += 1;
         let attempt = format!("attempt-{}", base.ledger.attempts);
         let stored = pass.stored.as_ref().expect("an intent follows a look at the grant");
@@ -217,7 +249,7 @@ impl World {
             holder: holder(who, self.replicas[who].life),
             origin: spend.origin.clone(),
             first_sent: spend.first_sent,
-            started: pass.facts.now,
+            started: at(self.now),
             interrupted: spend.interrupted,
             replay: spend.replay,
         };
@@ -241,6 +273,13 @@ impl World {
         let stored = pass.stored.as_ref().expect("a renewal follows a look at the grant");
         let chain = stored.grant.chain(&spend.origin).expect("a chain is spent");
         let token = chain.refresh.as_ref().expect("a refresh token is spent").as_str().to_owned();
+        let begun = stored.grant.intent.as_ref().map(|intent| intent.started);
+        if begun.is_some_and(|begun| is_outdated(begun, at(self.now), Pace::default())) {
+            let mut world = self.clone();
+            world.fail(who, pass, true);
+            all.push(Next::of(Some(who), "was held up, and looks anew", false, world));
+            return;
+        }
         let attempt = match (&stored.grant.intent, rules.broken) {
             (Some(intent), _) => intent.attempt.clone(),
             (None, _) => format!("attempt-{}", self.ledger.attempts),
@@ -375,24 +414,15 @@ impl World {
         } else {
             Verdict::Refused(Refusal::Rejected)
         };
-        let of = |verdict: Verdict, survey: bool| match step {
-            Step::Survey if survey => Answer::Surveyed(Ok(Some(vec![Resource {
-                id: "cloud".into(),
-                url: "https://acme.atlassian.net".into(),
-                scopes: Vec::new(),
-            }]))),
-            Step::Survey => Answer::Surveyed(Err(verdict)),
+        let of = |verdict: Verdict| match step {
             Step::Try => Answer::Tried(verdict),
             _ => Answer::Proved(verdict),
         };
         let mut world = self.clone();
-        if *step != Step::Survey {
-            let said = if accepts { &mut world.ledger.accepted } else { &mut world.ledger.refused };
-            said.insert(print);
-        }
-        world.absorb(who, pass, &of(verdict, accepts));
+        let said = if accepts { &mut world.ledger.accepted } else { &mut world.ledger.refused };
+        said.insert(print);
+        world.absorb(who, pass, &of(verdict));
         let what = match step {
-            Step::Survey => "asks what the token covers",
             Step::Try => "asks Jira about the candidate",
             _ => "asks Jira",
         };
@@ -401,7 +431,7 @@ impl World {
             let mut world = self.clone();
             world.left.faults -= 1;
             let silence = Verdict::NoVerdict(Outage::ServerError(503));
-            world.absorb(who, pass, &of(silence, false));
+            world.absorb(who, pass, &of(silence));
             all.push(Next::of(Some(who), "asks Jira, which does not answer", true, world));
         }
     }
@@ -432,7 +462,9 @@ impl World {
     }
 
     fn mount(&mut self, print: &str) {
-        let version = self.versions().2 + 1;
+        // A write that changes nothing makes no new version.
+        let same = self.cluster.target.as_ref().is_some_and(|mounted| mounted.print == print);
+        let version = self.versions().2 + u32::from(!same);
         self.cluster.target = Some(Mounted {
             print: print.to_owned(),
             version,
@@ -440,15 +472,9 @@ impl World {
     }
 
     fn conclude_moves(&self, who: usize, pass: &Pass, all: &mut Vec<Next>) {
-        let conclusion = conclude(&pass.facts, &pass.recorded);
+        let conclusion = pass.conclusion().expect("no step is left");
         let wake = self.now + conclusion.wake.num_seconds();
         let wake = (!pass.failed).then_some(wake);
-        if conclusion.status == *pass.recorded {
-            let mut world = self.clone();
-            world.end(who, wake, pass.failed);
-            all.push(Next::of(Some(who), "has nothing to write down", false, world));
-            return;
-        }
         for (went, mut world) in self.ways() {
             let unchanged = self.cluster.status_version == pass.status_version;
             let mut violation = None;

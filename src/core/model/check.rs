@@ -44,7 +44,7 @@ impl World {
         }
         let other = &self.replicas[1 - who];
         let at_once = match &other.phase {
-            Phase::Idle => false,
+            Phase::Idle | Phase::Down => false,
             Phase::Pass(pass) => pass
                 .intended
                 .as_ref()
@@ -61,7 +61,7 @@ impl World {
     fn is_held(&self, token: &str) -> bool {
         self.replicas.iter().any(|replica| match &replica.phase {
             Phase::Keep(_, word) => word.spent == token && word.brought.is_ok(),
-            Phase::Idle | Phase::Pass(_) => false,
+            Phase::Idle | Phase::Down | Phase::Pass(_) => false,
         })
     }
 

@@ -43,6 +43,9 @@ pub(super) fn explore(rules: &Rules) -> Found {
     visited.push(Visited::new(None, &start));
     queue.push_back((0_u32, start));
     while let Some((index, world)) = queue.pop_front() {
+        if visited.len() % 10000 < 3 { println!("{} {} now {} versions {:?} attempts {}", visited.len(), queue.len(), world.now, world.versions(), world.ledger.attempts); }
+        if visited.len() > 90_000 && std::env::var("SHOW").is_ok() { println!("{}", trace(rules, &visited, index, Some((0,"x")))); break; }
+        if visited.len() > 400_000 { println!("CAP"); break; }
         let mut fair = None;
         for (nth, next) in world.successors(rules).into_iter().enumerate() {
             found.transitions += 1;

@@ -17,6 +17,8 @@ struct Limits {
     faults: u8,
     /// Changes of the user's Secret.
     edits: u8,
+    /// Looks at a status that was overtaken.
+    stale: u8,
 }
 
 /// A part of the protocol that is taken away.
@@ -44,8 +46,8 @@ struct Rules {
 #[test]
 fn the_protocol_holds_whatever_the_order_of_events() {
     let rules = Rules {
-        limits: Limits { crashes: 1, faults: 1, edits: 0 },
-        exchanges: 4,
+        limits: Limits { crashes: env("C"), faults: env("F"), edits: env("E"), stale: env("S") },
+        exchanges: env("X"),
         ..Rules::default()
     };
     let found = explore(&rules);
@@ -57,4 +59,8 @@ fn the_protocol_holds_whatever_the_order_of_events() {
         println!("{violation}\n{trace}");
     }
     assert!(found.violations.is_empty());
+}
+
+fn env(name: &str) -> u8 {
+    std::env::var(name).map_or(0, |v| v.parse().unwrap())
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::world::{Pass, Shared, Stored, World, digest};
+use super::world::{Decided, Pass, Shared, Stored, World, digest};
 use super::{Broken, Rules};
 use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
 use crate::core::decide::needs_source;
@@ -95,7 +95,9 @@ impl World {
             (&self.cluster, who, replica.life, seen),
         );
         let facts = Shared::new(facts, digest(&key));
-        world.replicas[who].phase = super::world::Phase::Pass(Pass {
+        let step = Decided::of(&facts);
+        world.set_pass(who, Pass {
+            step,
             facts,
             recorded: status,
             status_version,

@@ -1,6 +1,7 @@
 //! The model: one `JiraCredential`, what stands on the cluster, two replicas, Atlassian, and what
 //! an observer has noted down to tell right from wrong.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,6 +11,8 @@ use std::rc::Rc;
 use super::atlassian::Atlassian;
 use super::{Limits, Rules};
 use crate::api::JiraCredentialStatus;
+use crate::core::conclude::{Conclusion, conclude};
+use crate::core::decide::{Step, decide};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Grant, Miss, Tokens};
@@ -105,6 +108,8 @@ pub(super) struct Replica {
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Phase {
     Idle,
+    /// It crashed and has not started again.
+    Down,
     /// In the middle of a pass: the next step is what `decide` says.
     Pass(Pass),
     /// It has the word of the token endpoint and has not stored it.
@@ -124,6 +129,39 @@ pub(super) struct Pass {
     /// A step has failed: what happened is written down, and the pass begun anew.
     pub(super) failed: bool,
     pub(super) began: i64,
+    /// What `decide` says.
+    pub(super) step: Decided,
+}
+
+/// What follows from the facts: no part of the state's identity.
+#[derive(Clone, Debug)]
+pub(super) struct Decided {
+    pub(super) step: Rc<Option<Step>>,
+    pub(super) conclusion: Rc<OnceCell<Conclusion>>,
+}
+
+impl Hash for Decided {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl Decided {
+    pub(super) fn of(facts: &Facts) -> Self {
+        Self {
+            step: Rc::new(decide(facts)),
+            conclusion: Rc::default(),
+        }
+    }
+}
+
+impl Pass {
+    /// What the pass concludes, if no step is left.
+    pub(super) fn conclusion(&self) -> Option<&Conclusion> {
+        let over = self.failed || self.step.step.is_none();
+        over.then(|| {
+            let conclude = || conclude(&self.facts, &self.recorded);
+            self.step.conclusion.get_or_init(conclude)
+        })
+    }
 }
 
 /// What a renewal brought.
@@ -162,6 +200,8 @@ pub(super) struct World {
     pub(super) replicas: [Replica; 2],
     pub(super) left: Limits,
     pub(super) ledger: Ledger,
+    /// Whether the API server is away.
+    pub(super) outage: bool,
 }
 
 /// What happened between two states.
@@ -212,6 +252,7 @@ impl World {
             atlassian,
             left: rules.limits.clone(),
             ledger: Ledger::default(),
+            outage: false,
         }
     }
 
@@ -244,12 +285,21 @@ impl World {
         Some(stored)
     }
 
+    /// Whether a replica has nothing to do now.
+    pub(super) fn is_at_rest(&self, replica: &Replica) -> bool {
+        match replica.phase {
+            Phase::Idle => replica.wake > self.now && replica.knew == Some(self.versions()),
+            Phase::Down => true,
+            Phase::Pass(_) | Phase::Keep(..) => false,
+        }
+    }
+
     /// The next moment at which anything can be different, if there is one.
     fn next_instant(&self, rules: &Rules) -> Option<i64> {
         let mut times: Vec<i64> = Vec::new();
         let grant = self.cluster.grant.as_ref().map(|stored| &stored.grant);
         let intent = grant.and_then(|grant| grant.intent.as_ref());
-        let idle = |replica: &Replica| matches!(replica.phase, Phase::Idle);
+        let idle = |replica: &Replica| matches!(replica.phase, Phase::Idle | Phase::Down);
         let full = self.atlassian.exchanges >= rules.exchanges;
         if full && intent.is_none() && self.replicas.iter().all(idle) {
             return None;
@@ -257,11 +307,18 @@ impl World {
         for replica in &self.replicas {
             match &replica.phase {
                 Phase::Idle => times.push(replica.wake),
-                // Between the intent and the call to the token endpoint a process does not rest.
-                Phase::Pass(pass) if pass.intended.is_some() => return None,
-                Phase::Pass(pass) | Phase::Keep(pass, _) => {
-                    times.extend([100, 240].map(|wait| pass.began + wait));
-                }
+                Phase::Down => {}
+                // A process may be held up where an old view could do harm; elsewhere it goes on,
+                // and it stores what it got as soon as there is an API server.
+                Phase::Pass(pass) => match &*pass.step.step {
+                    _ if self.outage => {}
+                    Some(Step::Intend(_) | Step::Renew(_)) => {
+                        times.extend([100, 240, 540].map(|wait| pass.began + wait));
+                    }
+                    _ => return None,
+                },
+                Phase::Keep(..) if self.outage => {}
+                Phase::Keep(..) => return None,
             }
         }
         if let Some(intent) = intent {
@@ -274,13 +331,33 @@ impl World {
     /// Every state that may follow.
     pub(super) fn successors(&self, rules: &Rules) -> Vec<Next> {
         let mut all = Vec::new();
-        for who in 0..self.replicas.len() {
-            self.replica_moves(who, rules, &mut all);
+        if self.outage {
+            let mut world = self.clone();
+            world.outage = false;
+            all.push(Next::of(None, "the API server is back", false, world));
+        } else {
+            for who in 0..self.replicas.len() {
+                self.replica_moves(who, rules, &mut all);
+            }
+        }
+        let holds = |replica: &Replica| matches!(replica.phase, Phase::Keep(..));
+        if !self.outage && self.left.faults > 0 && self.replicas.iter().any(holds) {
+            let mut world = self.clone();
+            world.left.faults -= 1;
+            world.outage = true;
+            all.push(Next::of(None, "the API server goes away", true, world));
         }
         if let Some(time) = self.next_instant(rules) {
+            let busy = |replica: &Replica| !self.is_at_rest(replica);
+            let held_up = !self.outage && self.replicas.iter().any(busy);
             let mut world = self.clone();
             world.now = time;
-            all.push(Next::of(None, "time passes", false, world));
+            if !held_up {
+                all.push(Next::of(None, "time passes", false, world));
+            } else if self.left.faults > 0 {
+                world.left.faults -= 1;
+                all.push(Next::of(None, "time passes; a process is held up", true, world));
+            }
         }
         self.person_moves(&mut all);
         all
