@@ -2,7 +2,7 @@
 
 use super::atlassian::LIFE;
 use super::observe::{UID, client, holder};
-use super::world::{Decided, Mounted, Next, Pass, Phase, Shared, Stored, Word, World, digest};
+use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, decided, digest};
 use super::{Broken, Rules};
 use crate::api::{
     Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
@@ -43,15 +43,14 @@ impl World {
             Phase::Pass(pass) => self.pass_moves(who, pass, rules, all),
             Phase::Keep(pass, word) => self.keep_moves(who, pass, word, rules, all),
         }
-        let intent = self.cluster.grant.as_ref().and_then(|stored| stored.grant.intent.as_ref());
-        let mine = intent.is_some_and(|intent| intent.holder == holder(who, replica.life));
+        let mine = self.intent().is_some_and(|intent| intent.holder == holder(who, replica.life));
         if self.left.crashes > 0 && (mine || !matches!(replica.phase, Phase::Idle)) {
             let mut world = self.clone();
             world.left.crashes -= 1;
             if let Phase::Keep(_, word) = &replica.phase
                 && word.brought.is_ok()
             {
-                world.ledger.died.insert(word.spent.clone());
+                world.ledger.change(|ledger| ledger.died.insert(word.spent.clone()));
             }
             world.replicas[who].phase = Phase::Down;
             all.push(Next::of(Some(who), "crashes", true, world));
@@ -114,11 +113,12 @@ impl World {
     }
 
     fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
-        let key = digest(&(pass.facts.digest(), format!("{answer:?}")));
-        let facts = (*pass.facts).clone().absorb(answer.clone());
+        let key = digest(&(pass.facts.digest(), gist(answer)));
+        let absorbed = || (*pass.facts).clone().absorb(answer.clone());
+        let (facts, step) = decided(key, absorbed);
         let pass = Pass {
-            step: Decided::of(&facts),
-            facts: Shared::new(facts, key),
+            step,
+            facts,
             ..pass.clone()
         };
         self.set_pass(who, pass);
@@ -132,8 +132,8 @@ impl World {
             Some(Step::Survey) => Answer::Surveyed(Ok(None)),
             _ => {
                 let conclusion = pass.conclusion();
-                let nothing = conclusion.filter(|conclusion| conclusion.status == *pass.recorded);
-                if let Some(wake) = nothing.map(|conclusion| conclusion.wake.num_seconds()) {
+                let nothing = conclusion.filter(|conclusion| !conclusion.changed);
+                if let Some(wake) = nothing.map(|conclusion| conclusion.wake) {
                     let wake = (!pass.failed).then_some(self.now + wake);
                     self.end(who, wake, pass.failed);
                 } else {
@@ -150,7 +150,6 @@ impl World {
         if pass.facts.has_effects() {
             let pass = Pass {
                 failed: true,
-                step: Decided::of(&pass.facts),
                 ..pass.clone()
             };
             self.set_pass(who, pass);
@@ -230,9 +229,8 @@ impl World {
             all.push(Next::of(Some(who), "was held up, and looks anew", false, base));
             return;
         }
-        base.ledger.attempts += 1;
-        let attempt = format!("attempt-{}", base.ledger.attempts);
         let stored = pass.stored.as_ref().expect("an intent follows a look at the grant");
+        let attempt = format!("attempt-{}", stored.version);
         let token = stored.grant.chain(&spend.origin).and_then(|chain| chain.refresh.clone());
         let token = token.map(|token| token.as_str().to_owned()).unwrap_or_default();
         let answer = |written| Answer::Intended(spend.clone(), written);
@@ -282,7 +280,7 @@ impl World {
         }
         let attempt = match (&stored.grant.intent, rules.broken) {
             (Some(intent), _) => intent.attempt.clone(),
-            (None, _) => format!("attempt-{}", self.ledger.attempts),
+            (None, _) => format!("attempt-{}", stored.version),
         };
         let word = |brought| Word {
             attempt: attempt.clone(),
@@ -294,7 +292,9 @@ impl World {
         let held = Pass { began: self.now, ..rest.clone() };
         let mut spent = self.clone();
         let violation = spent.check_spend(who, pass, spend, &token);
-        let pair = spent.atlassian.exchange(&token, self.now, rules.same_successor);
+        let pair = spent.atlassian.change(|atlassian| {
+            atlassian.exchange(&token, self.now, rules.same_successor)
+        });
         let granted = pair.is_some();
         let brought = match &pair {
             Some(pair) => Ok(Tokens {
@@ -326,7 +326,7 @@ impl World {
         let mut world = spent;
         world.left.faults -= 1;
         if granted {
-            world.ledger.died.insert(token.clone());
+            world.ledger.change(|ledger| ledger.died.insert(token.clone()));
         }
         world.replicas[who].phase = Phase::Keep(held.clone(), unknown);
         all.push(Next::of(Some(who), "spends the refresh token; the answer is lost", true, world).wrong(violation));
@@ -336,7 +336,7 @@ impl World {
         ] {
             let mut world = self.clone();
             world.left.faults -= 1;
-            world.ledger.sent.insert(token.clone());
+            world.ledger.change(|ledger| ledger.sent.insert(token.clone()));
             world.replicas[who].phase = Phase::Keep(held.clone(), word(Err(miss)));
             all.push(Next::of(Some(who), what, true, world));
         }
@@ -419,8 +419,10 @@ impl World {
             _ => Answer::Proved(verdict),
         };
         let mut world = self.clone();
-        let said = if accepts { &mut world.ledger.accepted } else { &mut world.ledger.refused };
-        said.insert(print);
+        world.ledger.change(|ledger| {
+            let said = if accepts { &mut ledger.accepted } else { &mut ledger.refused };
+            said.insert(print);
+        });
         world.absorb(who, pass, &of(verdict));
         let what = match step {
             Step::Try => "asks Jira about the candidate",
@@ -473,7 +475,7 @@ impl World {
 
     fn conclude_moves(&self, who: usize, pass: &Pass, all: &mut Vec<Next>) {
         let conclusion = pass.conclusion().expect("no step is left");
-        let wake = self.now + conclusion.wake.num_seconds();
+        let wake = self.now + conclusion.wake;
         let wake = (!pass.failed).then_some(wake);
         for (went, mut world) in self.ways() {
             let unchanged = self.cluster.status_version == pass.status_version;
@@ -481,7 +483,7 @@ impl World {
             if went != Went::Nowhere && unchanged {
                 violation = world.write_status(&conclusion.status);
             }
-            let ours = *world.cluster.status == conclusion.status;
+            let ours = world.cluster.status.digest() == conclusion.status.digest();
             match went {
                 Went::Well if ours => world.end(who, wake, true),
                 Went::Well => world.end(who, None, true),
@@ -492,18 +494,29 @@ impl World {
         }
     }
 
-    fn write_status(&mut self, status: &JiraCredentialStatus) -> Option<&'static str> {
+    fn write_status(&mut self, status: &Shared<JiraCredentialStatus>) -> Option<&'static str> {
         let says = |status: &JiraCredentialStatus| {
             condition(status, ConditionType::Ready).map(|ready| ready.reason)
                 == Some(Reason::ReconsentRequired)
         };
         if says(status) && !says(&self.cluster.status) {
-            self.ledger.reconsents += 1;
+            self.ledger.change(|ledger| ledger.reconsents += 1);
         }
-        self.cluster.status = Shared::of(status.clone());
+        self.cluster.status = status.clone();
         self.cluster.status_version += 1;
         let more = self.ledger.reconsents > self.atlassian.killed.len();
         more.then_some("ReconsentRequired is said without a dead consent, or twice")
+    }
+}
+
+/// What tells an answer from another; the grant that was written is told by the pass itself.
+fn gist(answer: &Answer) -> String {
+    match answer {
+        Answer::Adopted(_) => "adopted".to_owned(),
+        Answer::Promoted(_) => "promoted".to_owned(),
+        Answer::Intended(spend, _) => format!("{spend:?}"),
+        Answer::Renewed(miss, written) => format!("{miss:?} {}", written.is_some()),
+        other => format!("{other:?}"),
     }
 }
 

@@ -20,15 +20,19 @@ impl World {
         token: &str,
     ) -> Option<Violation> {
         let named = pass.intended.as_ref().is_some_and(|(_, intended, _)| intended == token);
-        let before = !self.ledger.sent.insert(token.to_owned());
+        let before = self.ledger.sent.contains(token);
+        self.ledger.change(|ledger| ledger.sent.insert(token.to_owned()));
         let first = self.atlassian.exchanged(token);
         let killed = self.atlassian.family(token);
         let killed = killed.is_some_and(|family| self.atlassian.killed.contains(&family));
         let late = !killed && first.is_some_and(|first| self.now - first >= LEEWAY);
         if late {
-            let attempts = self.ledger.late.entry(token.to_owned()).or_default();
-            *attempts += 1;
-            let alone = *attempts == 1 && spend.interrupted.is_some();
+            let attempts = self.ledger.change(|ledger| {
+                let attempts = ledger.late.entry(token.to_owned()).or_default();
+                *attempts += 1;
+                *attempts
+            });
+            let alone = attempts == 1 && spend.interrupted.is_some();
             if !alone {
                 return Some("a refresh token was spent after the leeway, and not as a last attempt");
             }

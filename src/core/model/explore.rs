@@ -19,7 +19,6 @@ pub(super) struct Found {
     /// A shortest trace for each thing that went wrong.
     pub(super) violations: BTreeMap<Violation, String>,
     pub(super) renewals: u8,
-    pub(super) lost: usize,
 }
 
 /// A state as it is remembered.
@@ -43,7 +42,7 @@ pub(super) fn explore(rules: &Rules) -> Found {
     visited.push(Visited::new(None, &start));
     queue.push_back((0_u32, start));
     while let Some((index, world)) = queue.pop_front() {
-        if visited.len() % 10000 < 3 { println!("{} {} now {} versions {:?} attempts {}", visited.len(), queue.len(), world.now, world.versions(), world.ledger.attempts); }
+        if visited.len() % 10000 < 3 { println!("{} {} now {} versions {:?}", visited.len(), queue.len(), world.now, world.versions()); }
         if visited.len() > 90_000 && std::env::var("SHOW").is_ok() { println!("{}", trace(rules, &visited, index, Some((0,"x")))); break; }
         if visited.len() > 400_000 { println!("CAP"); break; }
         let mut fair = None;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::world::{Decided, Pass, Shared, Stored, World, digest};
+use super::world::{Pass, Stored, World, decided, digest};
 use super::{Broken, Rules};
 use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
 use crate::core::decide::needs_source;
@@ -83,20 +83,21 @@ impl World {
             );
         }
         let (status, status_version) = replica.shown.clone();
-        let facts = world.gather(who, &status, rules);
-        let stored = match facts.renewal.as_ref().map(|renewal| &renewal.grant) {
-            Some(GrantState::Read(_)) => self.cluster.grant.clone(),
-            _ => None,
-        };
-        let replica = &world.replicas[who];
-        let seen = facts.renewal.as_ref().map(|renewal| renewal.process.seen_for);
-        let key = (
-            (self.now, status.digest(), self.versions()),
-            (&self.cluster, who, replica.life, seen),
-        );
-        let facts = Shared::new(facts, digest(&key));
-        let step = Decided::of(&facts);
-        world.set_pass(who, Pass {
+        let seen = world.replicas[who].seen.clone();
+        let life = world.replicas[who].life;
+        let key = digest(&(self.now, status.digest(), &self.cluster, who, life, seen));
+        let (facts, step) = decided(key, || {
+            world.gather(who, &status, rules)
+        });
+        let mut stored = None;
+        if let GrantState::Read(held) = &facts.renewal.as_ref().unwrap().grant {
+            stored.clone_from(&self.cluster.grant);
+            let seen = world.seen(who, held.grant.intent.as_ref());
+            world.replicas[who].seen = seen;
+        } else if facts.source != Source::Unchanged {
+            world.replicas[who].seen = None;
+        }
+        let pass = Pass {
             step,
             facts,
             recorded: status,
@@ -105,11 +106,12 @@ impl World {
             intended: None,
             failed: false,
             began: self.now,
-        });
+        };
+        world.set_pass(who, pass);
         world
     }
 
-    fn gather(&mut self, who: usize, status: &JiraCredentialStatus, rules: &Rules) -> Facts {
+    fn gather(&self, who: usize, status: &JiraCredentialStatus, rules: &Rules) -> Facts {
         let mut facts = self.without_grant(who, status);
         let recorded = |name: &str| status.sources.iter().find(|source| source.name == name);
         let all = self.sources();
@@ -179,27 +181,26 @@ impl World {
     }
 
     /// What the process knows of the intent, as `controller::renewals` has it.
-    fn process(&mut self, who: usize, intent: Option<&Intent>, rules: &Rules) -> Process {
-        let now = self.now;
-        let replica = &mut self.replicas[who];
-        let mut process = Process {
-            holder: holder(who, replica.life),
+    fn process(&self, who: usize, intent: Option<&Intent>, rules: &Rules) -> Process {
+        let since = self.seen(who, intent).map_or(self.now, |(_, since)| since);
+        let watched = if rules.broken == Some(Broken::Hasty) {
+            3600
+        } else {
+            self.now - since
+        };
+        Process {
+            holder: holder(who, self.replicas[who].life),
+            seen_for: TimeDelta::seconds(watched),
             ..Process::default()
-        };
-        let Some(intent) = intent else {
-            replica.seen = None;
-            return process;
-        };
-        let since = match &replica.seen {
-            Some((attempt, since)) if *attempt == intent.attempt => *since,
-            _ => now,
-        };
-        replica.seen = Some((intent.attempt.clone(), since));
-        process.seen_for = TimeDelta::seconds(now - since);
-        if rules.broken == Some(Broken::Hasty) {
-            process.seen_for = TimeDelta::hours(1);
         }
-        process
+    }
+
+    /// The intent that a replica sees, and since when.
+    fn seen(&self, who: usize, intent: Option<&Intent>) -> Option<(String, i64)> {
+        let attempt = &intent?.attempt;
+        let seen = self.replicas[who].seen.as_ref();
+        let since = seen.filter(|(seen, _)| seen == attempt);
+        Some((attempt.clone(), since.map_or(self.now, |(_, since)| *since)))
     }
 
     fn without_grant(&self, who: usize, status: &JiraCredentialStatus) -> Facts {
@@ -286,14 +287,14 @@ impl Stored {
         }
         Held {
             grant,
-            uid: self.uid.clone(),
+            uid: self.uid.to_owned(),
         }
     }
 
     pub(super) fn source_version(&self) -> SourceVersion {
         SourceVersion {
             name: GRANT.into(),
-            uid: self.uid.clone(),
+            uid: self.uid.to_owned(),
             resource_version: self.version.to_string(),
         }
     }

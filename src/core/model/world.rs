@@ -1,8 +1,8 @@
 //! The model: one `JiraCredential`, what stands on the cluster, two replicas, Atlassian, and what
 //! an observer has noted down to tell right from wrong.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
@@ -11,11 +11,11 @@ use std::rc::Rc;
 use super::atlassian::Atlassian;
 use super::{Limits, Rules};
 use crate::api::JiraCredentialStatus;
-use crate::core::conclude::{Conclusion, conclude};
+use crate::core::conclude::conclude;
 use crate::core::decide::{Step, decide};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, Miss, Tokens};
+use crate::core::grant::{Grant, Intent, Miss, Tokens};
 
 /// A value that many states share; told apart by a digest of its text.
 #[derive(Clone, Debug)]
@@ -35,6 +35,20 @@ impl<T: Debug> Shared<T> {
     pub(super) fn of(value: T) -> Self {
         let digest = digest(&format!("{value:?}"));
         Self::new(value, digest)
+    }
+}
+
+impl<T: Clone + Hash> Shared<T> {
+    pub(super) fn hashed(value: T) -> Self {
+        let digest = digest(&value);
+        Self::new(value, digest)
+    }
+
+    /// Changes this one, and not those that others share.
+    pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(Rc::make_mut(&mut self.0));
+        self.1 = digest(&*self.0);
+        result
     }
 }
 
@@ -62,7 +76,7 @@ pub(super) fn digest(value: &impl Hash) -> u64 {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Stored {
     pub(super) grant: Shared<Grant<Fingerprint>>,
-    pub(super) uid: String,
+    pub(super) uid: &'static str,
     pub(super) version: u32,
 }
 
@@ -137,30 +151,56 @@ pub(super) struct Pass {
 #[derive(Clone, Debug)]
 pub(super) struct Decided {
     pub(super) step: Rc<Option<Step>>,
-    pub(super) conclusion: Rc<OnceCell<Conclusion>>,
+    conclusion: Rc<OnceCell<Concluded>>,
+}
+
+/// The end of a pass.
+#[derive(Debug)]
+pub(super) struct Concluded {
+    pub(super) status: Shared<JiraCredentialStatus>,
+    pub(super) changed: bool,
+    pub(super) wake: i64,
 }
 
 impl Hash for Decided {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
-impl Decided {
-    pub(super) fn of(facts: &Facts) -> Self {
-        Self {
-            step: Rc::new(decide(facts)),
-            conclusion: Rc::default(),
-        }
-    }
+/// What was decided upon facts before, by the digest of how they came about.
+type Memory = HashMap<u64, (Shared<Facts>, Decided)>;
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// Facts and what is decided upon them, which is the same every time.
+pub(super) fn decided(key: u64, facts: impl FnOnce() -> Facts) -> (Shared<Facts>, Decided) {
+    MEMORY.with_borrow_mut(|memory| {
+        let make = || {
+            let facts = facts();
+            let decided = Decided {
+                step: Rc::new(decide(&facts)),
+                conclusion: Rc::default(),
+            };
+            (Shared::new(facts, key), decided)
+        };
+        memory.entry(key).or_insert_with(make).clone()
+    })
 }
 
 impl Pass {
     /// What the pass concludes, if no step is left.
-    pub(super) fn conclusion(&self) -> Option<&Conclusion> {
+    pub(super) fn conclusion(&self) -> Option<&Concluded> {
         let over = self.failed || self.step.step.is_none();
-        over.then(|| {
-            let conclude = || conclude(&self.facts, &self.recorded);
-            self.step.conclusion.get_or_init(conclude)
-        })
+        let conclude = || {
+            let conclusion = conclude(&self.facts, &self.recorded);
+            Concluded {
+                changed: conclusion.status != *self.recorded,
+                status: Shared::of(conclusion.status),
+                wake: conclusion.wake.num_seconds(),
+            }
+        };
+        over.then(|| self.step.conclusion.get_or_init(conclude))
     }
 }
 
@@ -187,8 +227,6 @@ pub(super) struct Ledger {
     pub(super) refused: BTreeSet<String>,
     /// How often the status began to say `ReconsentRequired`.
     pub(super) reconsents: usize,
-    /// Attempts so far.
-    pub(super) attempts: u8,
 }
 
 /// A state of the model.
@@ -196,10 +234,10 @@ pub(super) struct Ledger {
 pub(super) struct World {
     pub(super) now: i64,
     pub(super) cluster: Cluster,
-    pub(super) atlassian: Atlassian,
+    pub(super) atlassian: Shared<Atlassian>,
     pub(super) replicas: [Replica; 2],
     pub(super) left: Limits,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Shared<Ledger>,
     /// Whether the API server is away.
     pub(super) outage: bool,
 }
@@ -249,9 +287,9 @@ impl World {
                 seed: 0,
                 seed_version: 1,
             },
-            atlassian,
+            atlassian: Shared::hashed(atlassian),
             left: rules.limits.clone(),
-            ledger: Ledger::default(),
+            ledger: Shared::hashed(Ledger::default()),
             outage: false,
         }
     }
@@ -274,8 +312,8 @@ impl World {
         if found != base.map(|stored| stored.version) {
             return None;
         }
-        let uid = base.map_or_else(|| "uid-of-grant".to_owned(), |stored| stored.uid.clone());
-        grant.uid = base.map(|_| uid.clone());
+        let uid = "uid-of-grant";
+        grant.uid = base.map(|_| uid.to_owned());
         let stored = Stored {
             grant: Shared::of(grant),
             uid,
@@ -283,6 +321,11 @@ impl World {
         };
         self.cluster.grant = Some(stored.clone());
         Some(stored)
+    }
+
+    /// The renewal that stands in the grant as begun.
+    pub(super) fn intent(&self) -> Option<&Intent> {
+        self.cluster.grant.as_ref()?.grant.intent.as_ref()
     }
 
     /// Whether a replica has nothing to do now.
@@ -297,8 +340,7 @@ impl World {
     /// The next moment at which anything can be different, if there is one.
     fn next_instant(&self, rules: &Rules) -> Option<i64> {
         let mut times: Vec<i64> = Vec::new();
-        let grant = self.cluster.grant.as_ref().map(|stored| &stored.grant);
-        let intent = grant.and_then(|grant| grant.intent.as_ref());
+        let intent = self.intent();
         let idle = |replica: &Replica| matches!(replica.phase, Phase::Idle | Phase::Down);
         let full = self.atlassian.exchanges >= rules.exchanges;
         if full && intent.is_none() && self.replicas.iter().all(idle) {
@@ -360,7 +402,29 @@ impl World {
             }
         }
         self.person_moves(&mut all);
+        for next in &mut all {
+            next.world.forget();
+        }
         all
+    }
+
+    /// Drops what can make no difference any more.
+    fn forget(&mut self) {
+        let intent = self.intent().map(|intent| intent.attempt.clone());
+        for replica in &mut self.replicas {
+            replica.seen.take_if(|(attempt, _)| Some(&*attempt) != intent.as_ref());
+            if let Phase::Pass(pass) = &mut replica.phase
+                && self.left.faults == 0
+            {
+                pass.began = 0;
+            }
+        }
+        if self.left.stale == 0 {
+            let status = (self.cluster.status.clone(), self.cluster.status_version);
+            for replica in &mut self.replicas {
+                replica.shown = status.clone();
+            }
+        }
     }
 
     fn person_moves(&self, all: &mut Vec<Next>) {
@@ -373,7 +437,7 @@ impl World {
         let what = if self.cluster.seed == 0 {
             world.cluster.seed = 1;
             if world.atlassian.family("k1:seed-1").is_none() {
-                world.atlassian.consent("k1:seed-1", 1);
+                world.atlassian.change(|atlassian| atlassian.consent("k1:seed-1", 1));
             }
             "a person stores a new consent"
         } else {
