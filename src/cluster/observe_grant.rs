@@ -24,6 +24,8 @@ use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
 pub struct Around<'a> {
     /// An older credential that holds the same seed in another way.
     pub rival: Option<String>,
+    /// This process, before anything was seen of the grant.
+    pub this: Process,
     /// This process, and what it knows of the intent of the grant of this name.
     pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
     /// How fast the protocol's own clocks run.
@@ -82,7 +84,7 @@ pub(super) async fn observe_grant(
         rival: around.rival.clone(),
         clients_changed: false,
         clients_read: false,
-        process: (around.process)(&grant_name, None),
+        process: around.this.clone(),
         pace: around.pace,
     });
     let mut reading = Reading {

@@ -13,13 +13,17 @@ use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
 use crate::core::grant::Intent;
-use crate::core::protocol::Spend;
+use crate::core::protocol::{Spend, is_outdated};
 use crate::core::renewal::{RenewalPlan, SeedState};
 use crate::core::site::Site;
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
 const UNREAD: ClusterError = ClusterError::Conflict;
+
+/// A process that was held up for long may have been taken for dead: it looks anew before it spends
+/// anything.
+const HELD_UP: ClusterError = ClusterError::Conflict;
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
@@ -78,6 +82,9 @@ impl Operator {
         material: &mut Material,
     ) -> Result<Answer, ClusterError> {
         let (_, tokens) = parts(facts, material)?;
+        if is_outdated(facts.now, self.clock.now(), self.config.pace) {
+            return Err(HELD_UP);
+        }
         let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
         // In the register before it stands in the grant: another pass of this process must not
         // take it for one that has ended.
@@ -120,6 +127,13 @@ impl Operator {
             ),
         };
         let intent = stored.grant.intent.as_ref();
+        let begun = intent.map(|intent| intent.started);
+        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
+            if let Some(intent) = intent {
+                self.renewals.resume(&intent.attempt);
+            }
+            return Err(HELD_UP);
+        }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
         let running = parked.unwrap_or_else(|| self.renewals.begin());
         if spend.early && !plan.spends {

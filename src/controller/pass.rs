@@ -109,6 +109,7 @@ impl Operator {
             older_claim: &|target| self.older_claim(object, target),
             renewals: Around {
                 rival: self.rival(object),
+                this: self.renewals.this(self.stopping.is_cancelled()),
                 process: &|grant, intent| {
                     let grant = Key::new(&namespace, grant);
                     let stopping = self.stopping.is_cancelled();

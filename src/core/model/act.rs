@@ -336,7 +336,9 @@ impl World {
         ] {
             let mut world = self.clone();
             world.left.faults -= 1;
-            world.ledger.change(|ledger| ledger.sent.insert(token.clone()));
+            if let Miss::Unknown(_) = miss {
+                world.ledger.change(|ledger| ledger.sent.insert(token.clone()));
+            }
             world.replicas[who].phase = Phase::Keep(held.clone(), word(Err(miss)));
             all.push(Next::of(Some(who), what, true, world));
         }

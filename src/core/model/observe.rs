@@ -1,6 +1,7 @@
 //! What a replica reads at the start of a pass, as `cluster::observe_grant` reads it.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::core::problem::Periods;
 use crate::core::protocol::{self, Move};
 use crate::core::publication;
 use crate::core::renewal::{
-    GrantState, Held, Pace, Process, Renewal, RenewalPlan, SeedState,
+    GrantState, Held, Pace, Process, Renewal, RenewalPlan, SeedState, Watched,
 };
 use crate::core::site::Site;
 use crate::core::testing::at;
@@ -182,25 +183,19 @@ impl World {
 
     /// What the process knows of the intent, as `controller::renewals` has it.
     fn process(&self, who: usize, intent: Option<&Intent>, rules: &Rules) -> Process {
-        let since = self.seen(who, intent).map_or(self.now, |(_, since)| since);
-        let watched = if rules.broken == Some(Broken::Hasty) {
-            3600
-        } else {
-            self.now - since
-        };
+        let watched = self.seen(who, intent).map(|seen| seen.seen_for());
+        let hasty = (rules.broken == Some(Broken::Hasty)).then_some(TimeDelta::hours(1));
         Process {
             holder: holder(who, self.replicas[who].life),
-            seen_for: TimeDelta::seconds(watched),
+            seen_for: hasty.or(watched).unwrap_or_default(),
             ..Process::default()
         }
     }
 
-    /// The intent that a replica sees, and since when.
-    fn seen(&self, who: usize, intent: Option<&Intent>) -> Option<(String, i64)> {
-        let attempt = &intent?.attempt;
-        let seen = self.replicas[who].seen.as_ref();
-        let since = seen.filter(|(seen, _)| seen == attempt);
-        Some((attempt.clone(), since.map_or(self.now, |(_, since)| *since)))
+    fn seen(&self, who: usize, intent: Option<&Intent>) -> Option<Watched> {
+        let before = self.replicas[who].seen.as_ref();
+        let now = Duration::from_secs(u64::try_from(self.now).unwrap());
+        Some(Watched::look(before, &intent?.attempt, now, Pace::default()))
     }
 
     fn without_grant(&self, who: usize, status: &JiraCredentialStatus) -> Facts {

@@ -15,6 +15,7 @@ use crate::core::conclude::conclude;
 use crate::core::decide::{Step, decide};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
+use crate::core::renewal::Watched;
 use crate::core::grant::{Grant, Intent, Miss, Tokens};
 
 /// A value that many states share; told apart by a digest of its text.
@@ -108,7 +109,7 @@ pub(super) struct Replica {
     /// Every start is another life.
     pub(super) life: u8,
     /// The intent that was seen last, and since when.
-    pub(super) seen: Option<(String, i64)>,
+    pub(super) seen: Option<Watched>,
     /// The `JiraCredential` as the watch shows it; it may be old.
     pub(super) shown: (Shared<JiraCredentialStatus>, u32),
     /// What it knew when its last pass ended.
@@ -412,7 +413,7 @@ impl World {
     fn forget(&mut self) {
         let intent = self.intent().map(|intent| intent.attempt.clone());
         for replica in &mut self.replicas {
-            replica.seen.take_if(|(attempt, _)| Some(&*attempt) != intent.as_ref());
+            replica.seen.take_if(|seen| Some(seen.attempt()) != intent.as_deref());
             if let Phase::Pass(pass) = &mut replica.phase
                 && self.left.faults == 0
             {
