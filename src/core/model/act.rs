@@ -4,9 +4,7 @@ use super::atlassian::LIFE;
 use super::observe::{UID, client, holder};
 use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, decided, digest};
 use super::{Broken, Rules};
-use crate::api::{
-    Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
-};
+use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Refusal, Verdict};
 use crate::core::conditions::condition;
@@ -34,6 +32,7 @@ impl World {
         let replica = &self.replicas[who];
         match &replica.phase {
             Phase::Idle => self.idle_moves(who, rules, all),
+            Phase::Down if rules.alone && who == 1 => return,
             Phase::Down => {
                 let mut world = self.clone();
                 world.begin_life(who);
@@ -43,14 +42,17 @@ impl World {
             Phase::Pass(pass) => self.pass_moves(who, pass, rules, all),
             Phase::Keep(pass, word) => self.keep_moves(who, pass, word, rules, all),
         }
-        let mine = self.intent().is_some_and(|intent| intent.holder == holder(who, replica.life));
-        if self.left.crashes > 0 && (mine || !matches!(replica.phase, Phase::Idle)) {
+        // A crash at rest makes a difference only while a renewal is under way.
+        let matters = self.intent().is_some() || !matches!(replica.phase, Phase::Idle);
+        if self.left.crashes > 0 && matters {
             let mut world = self.clone();
             world.left.crashes -= 1;
             if let Phase::Keep(_, word) = &replica.phase
                 && word.brought.is_ok()
             {
-                world.ledger.change(|ledger| ledger.died.insert(word.spent.clone()));
+                world
+                    .ledger
+                    .change(|ledger| ledger.died.insert(word.spent.clone()));
             }
             world.replicas[who].phase = Phase::Down;
             all.push(Next::of(Some(who), "crashes", true, world));
@@ -89,11 +91,23 @@ impl World {
             None => self.conclude_moves(who, pass, all),
             Some(Step::Adopt) => {
                 let change = |grant: &mut Grant<Fingerprint>| adopt(grant, &pass.facts);
-                self.grant_moves(who, pass, rules, ("adopts the seed", &change, &Answer::Adopted), all);
+                self.grant_moves(
+                    who,
+                    pass,
+                    rules,
+                    ("adopts the seed", &change, &Answer::Adopted),
+                    all,
+                );
             }
             Some(Step::Promote) => {
                 let change = |grant: &mut Grant<Fingerprint>| grant.promote();
-                self.grant_moves(who, pass, rules, ("promotes", &change, &Answer::Promoted), all);
+                self.grant_moves(
+                    who,
+                    pass,
+                    rules,
+                    ("promotes", &change, &Answer::Promoted),
+                    all,
+                );
             }
             Some(Step::Intend(spend)) => self.intend_moves(who, pass, &spend, rules, all),
             Some(Step::Renew(spend)) => self.renew_moves(who, pass, &spend, rules, all),
@@ -113,7 +127,7 @@ impl World {
     }
 
     fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
-        let key = digest(&(pass.facts.digest(), gist(answer)));
+        let key = digest(&(pass.facts.digest(), gist(answer), &pass.stored));
         let absorbed = || (*pass.facts).clone().absorb(answer.clone());
         let (facts, step) = decided(key, absorbed);
         let pass = Pass {
@@ -150,6 +164,7 @@ impl World {
         if pass.facts.has_effects() {
             let pass = Pass {
                 failed: true,
+                intended: None,
                 ..pass.clone()
             };
             self.set_pass(who, pass);
@@ -196,7 +211,11 @@ impl World {
         all: &mut Vec<Next>,
     ) {
         for (went, mut world) in self.ways() {
-            let mut grant = pass.stored.as_ref().map(|stored| (*stored.grant).clone()).unwrap_or_default();
+            let mut grant = pass
+                .stored
+                .as_ref()
+                .map(|stored| (*stored.grant).clone())
+                .unwrap_or_default();
             change(&mut grant);
             let written = match went {
                 Went::Well | Went::Unheard => world.put_grant(pass.stored.as_ref(), grant),
@@ -205,13 +224,21 @@ impl World {
             match (went, written) {
                 (Went::Well, Some(stored)) => {
                     let answer = answer(stored.written(rules));
-                    let pass = Pass { stored: Some(stored), ..pass.clone() };
+                    let pass = Pass {
+                        stored: Some(stored),
+                        ..pass.clone()
+                    };
                     world.absorb(who, &pass, &answer);
                 }
                 (Went::Well, None) => world.fail(who, pass, true),
                 (Went::Unheard | Went::Nowhere, _) => world.fail(who, pass, false),
             }
-            all.push(Next::of(Some(who), named(what, went), went != Went::Well, world));
+            all.push(Next::of(
+                Some(who),
+                named(what, went),
+                went != Went::Well,
+                world,
+            ));
         }
     }
 
@@ -226,17 +253,30 @@ impl World {
         let mut base = self.clone();
         if is_outdated(pass.facts.now, at(self.now), Pace::default()) {
             base.fail(who, pass, true);
-            all.push(Next::of(Some(who), "was held up, and looks anew", false, base));
+            all.push(Next::of(
+                Some(who),
+                "was held up, and looks anew",
+                false,
+                base,
+            ));
             return;
         }
-        let stored = pass.stored.as_ref().expect("an intent follows a look at the grant");
+        let stored = pass
+            .stored
+            .as_ref()
+            .expect("an intent follows a look at the grant");
         let attempt = format!("attempt-{}", stored.version);
-        let token = stored.grant.chain(&spend.origin).and_then(|chain| chain.refresh.clone());
-        let token = token.map(|token| token.as_str().to_owned()).unwrap_or_default();
+        let token = stored
+            .grant
+            .chain(&spend.origin)
+            .and_then(|chain| chain.refresh.clone());
+        let token = token
+            .map(|token| token.as_str().to_owned())
+            .unwrap_or_default();
         let answer = |written| Answer::Intended(spend.clone(), written);
         let intended = Some((attempt.clone(), token, self.now));
         let mut pass = pass.clone();
-        if rules.broken == Some(Broken::NoIntent) {
+        if rules.is_broken(Broken::NoIntent) {
             pass.intended = None;
             let world = base.absorbed(who, &pass, &answer(stored.written(rules)));
             all.push(Next::of(Some(who), "skips the intent", false, world));
@@ -257,7 +297,13 @@ impl World {
             grant.early = early.or(grant.early);
         };
         pass.intended = intended;
-        base.grant_moves(who, &pass, rules, ("writes its intent", &change, &answer), all);
+        base.grant_moves(
+            who,
+            &pass,
+            rules,
+            ("writes its intent", &change, &answer),
+            all,
+        );
     }
 
     fn renew_moves(
@@ -268,33 +314,54 @@ impl World {
         rules: &Rules,
         all: &mut Vec<Next>,
     ) {
-        let stored = pass.stored.as_ref().expect("a renewal follows a look at the grant");
+        let stored = pass
+            .stored
+            .as_ref()
+            .expect("a renewal follows a look at the grant");
         let chain = stored.grant.chain(&spend.origin).expect("a chain is spent");
-        let token = chain.refresh.as_ref().expect("a refresh token is spent").as_str().to_owned();
+        let token = chain
+            .refresh
+            .as_ref()
+            .expect("a refresh token is spent")
+            .as_str()
+            .to_owned();
         let begun = stored.grant.intent.as_ref().map(|intent| intent.started);
         if begun.is_some_and(|begun| is_outdated(begun, at(self.now), Pace::default())) {
             let mut world = self.clone();
             world.fail(who, pass, true);
-            all.push(Next::of(Some(who), "was held up, and looks anew", false, world));
+            all.push(Next::of(
+                Some(who),
+                "was held up, and looks anew",
+                false,
+                world,
+            ));
             return;
         }
-        let attempt = match (&stored.grant.intent, rules.broken) {
-            (Some(intent), _) => intent.attempt.clone(),
-            (None, _) => format!("attempt-{}", stored.version),
-        };
+        let intent = stored.grant.intent.as_ref();
+        // With no intent written down, the attempt has a name all the same.
+        let attempt = intent.map_or_else(
+            || format!("attempt-{}", stored.version),
+            |intent| intent.attempt.clone(),
+        );
         let word = |brought| Word {
             attempt: attempt.clone(),
             origin: spend.origin.clone(),
             spent: token.clone(),
             brought: Shared::of(brought),
         };
-        let rest = Pass { intended: None, ..pass.clone() };
-        let held = Pass { began: self.now, ..rest.clone() };
+        let rest = Pass {
+            intended: None,
+            ..pass.clone()
+        };
+        let held = Pass {
+            began: self.now,
+            ..rest.clone()
+        };
         let mut spent = self.clone();
         let violation = spent.check_spend(who, pass, spend, &token);
-        let pair = spent.atlassian.change(|atlassian| {
-            atlassian.exchange(&token, self.now, rules.same_successor)
-        });
+        let pair = spent
+            .atlassian
+            .change(|atlassian| atlassian.exchange(&token, self.now, rules.same_successor));
         let granted = pair.is_some();
         let brought = match &pair {
             Some(pair) => Ok(Tokens {
@@ -310,13 +377,13 @@ impl World {
             None => Err(Miss::Dead),
         };
         let mut world = spent.clone();
-        if rules.broken == Some(Broken::PublishFirst)
+        if rules.is_broken(Broken::PublishFirst)
             && let Some(pair) = &pair
         {
             world.mount(&pair.access);
         }
         world.replicas[who].phase = Phase::Keep(held.clone(), word(brought));
-        let early = rules.broken == Some(Broken::PublishFirst) && granted;
+        let early = rules.is_broken(Broken::PublishFirst) && granted;
         let violation = violation.or(early.then_some("a target got a token that is not proven"));
         all.push(Next::of(Some(who), "spends the refresh token", false, world).wrong(violation));
         if self.left.faults == 0 {
@@ -326,18 +393,36 @@ impl World {
         let mut world = spent;
         world.left.faults -= 1;
         if granted {
-            world.ledger.change(|ledger| ledger.died.insert(token.clone()));
+            world
+                .ledger
+                .change(|ledger| ledger.died.insert(token.clone()));
         }
         world.replicas[who].phase = Phase::Keep(held.clone(), unknown);
-        all.push(Next::of(Some(who), "spends the refresh token; the answer is lost", true, world).wrong(violation));
+        all.push(
+            Next::of(
+                Some(who),
+                "spends the refresh token; the answer is lost",
+                true,
+                world,
+            )
+            .wrong(violation),
+        );
         for (what, miss) in [
-            ("does not reach the token endpoint", Miss::NotSpent(Reason::SiteUnavailable)),
-            ("sends the refresh token, which gets lost", Miss::Unknown(Reason::SiteUnavailable)),
+            (
+                "does not reach the token endpoint",
+                Miss::NotSpent(Reason::SiteUnavailable),
+            ),
+            (
+                "sends the refresh token, which gets lost",
+                Miss::Unknown(Reason::SiteUnavailable),
+            ),
         ] {
             let mut world = self.clone();
             world.left.faults -= 1;
             if let Miss::Unknown(_) = miss {
-                world.ledger.change(|ledger| ledger.sent.insert(token.clone()));
+                world
+                    .ledger
+                    .change(|ledger| ledger.sent.insert(token.clone()));
             }
             world.replicas[who].phase = Phase::Keep(held.clone(), word(Err(miss)));
             all.push(Next::of(Some(who), what, true, world));
@@ -346,7 +431,10 @@ impl World {
 
     /// Stores what came, as `controller::renew` does.
     fn keep_moves(&self, who: usize, pass: &Pass, word: &Word, rules: &Rules, all: &mut Vec<Next>) {
-        let base = pass.stored.as_ref().expect("it was read before it was spent");
+        let base = pass
+            .stored
+            .as_ref()
+            .expect("it was read before it was spent");
         let change = |grant: &mut Grant<Fingerprint>| match &*word.brought {
             Ok(tokens) => grant.keep(&word.origin, &word.attempt, tokens.clone()),
             Err(miss) => {
@@ -387,17 +475,31 @@ impl World {
         let grant = &fresh.grant;
         let chains = [&grant.live, &grant.candidate];
         let mine = |attempt: Option<&str>| attempt == Some(word.attempt.as_str());
-        if chains.into_iter().flatten().any(|chain| mine(chain.attempt.as_deref())) {
+        if chains
+            .into_iter()
+            .flatten()
+            .any(|chain| mine(chain.attempt.as_deref()))
+        {
             self.kept(who, pass, miss, Some(fresh), rules);
         } else if mine(grant.intent.as_ref().map(|intent| intent.attempt.as_str())) {
-            let pass = Pass { stored: Some(fresh), ..pass.clone() };
+            let pass = Pass {
+                stored: Some(fresh),
+                ..pass.clone()
+            };
             self.replicas[who].phase = Phase::Keep(pass, word.clone());
         } else {
             self.kept(who, pass, miss, None, rules);
         }
     }
 
-    fn kept(&mut self, who: usize, pass: &Pass, miss: Option<Miss>, stored: Option<Stored>, rules: &Rules) {
+    fn kept(
+        &mut self,
+        who: usize,
+        pass: &Pass,
+        miss: Option<Miss>,
+        stored: Option<Stored>,
+        rules: &Rules,
+    ) {
         let written = stored.as_ref().map(|stored| stored.written(rules));
         let pass = Pass {
             stored: stored.or_else(|| pass.stored.clone()),
@@ -409,10 +511,15 @@ impl World {
     fn jira_moves(&self, who: usize, pass: &Pass, step: &Step, all: &mut Vec<Next>) {
         let facts = &pass.facts;
         let access = facts.asked_about().and_then(|chain| chain.access.as_ref());
-        let print = access.map(|access| access.token.as_str().to_owned()).unwrap_or_default();
+        let print = access
+            .map(|access| access.token.as_str().to_owned())
+            .unwrap_or_default();
         let accepts = self.atlassian.accepts(&print, self.now);
         let verdict = if accepts {
-            Verdict::Accepted(Account { id: "anna".into(), kind: None })
+            Verdict::Accepted(Account {
+                id: "anna".into(),
+                kind: None,
+            })
         } else {
             Verdict::Refused(Refusal::Rejected)
         };
@@ -422,7 +529,11 @@ impl World {
         };
         let mut world = self.clone();
         world.ledger.change(|ledger| {
-            let said = if accepts { &mut ledger.accepted } else { &mut ledger.refused };
+            let said = if accepts {
+                &mut ledger.accepted
+            } else {
+                &mut ledger.refused
+            };
             said.insert(print);
         });
         world.absorb(who, pass, &of(verdict));
@@ -436,12 +547,20 @@ impl World {
             world.left.faults -= 1;
             let silence = Verdict::NoVerdict(Outage::ServerError(503));
             world.absorb(who, pass, &of(silence));
-            all.push(Next::of(Some(who), "asks Jira, which does not answer", true, world));
+            all.push(Next::of(
+                Some(who),
+                "asks Jira, which does not answer",
+                true,
+                world,
+            ));
         }
     }
 
     fn publish_moves(&self, who: usize, pass: &Pass, publish: &Publish, all: &mut Vec<Next>) {
-        let print = pass.facts.chain_print().map(|print| print.as_str().to_owned());
+        let print = pass
+            .facts
+            .chain_print()
+            .map(|print| print.as_str().to_owned());
         let print = print.expect("what is published was read");
         let violation = self.check_publish(&print, &pass.facts);
         for (went, mut world) in self.ways() {
@@ -460,14 +579,23 @@ impl World {
             } else {
                 world.fail(who, pass, false);
             }
-            let next = Next::of(Some(who), named("publishes", went), went != Went::Well, world);
+            let next = Next::of(
+                Some(who),
+                named("publishes", went),
+                went != Went::Well,
+                world,
+            );
             all.push(next.wrong(violation));
         }
     }
 
     fn mount(&mut self, print: &str) {
         // A write that changes nothing makes no new version.
-        let same = self.cluster.target.as_ref().is_some_and(|mounted| mounted.print == print);
+        let same = self
+            .cluster
+            .target
+            .as_ref()
+            .is_some_and(|mounted| mounted.print == print);
         let version = self.versions().2 + u32::from(!same);
         self.cluster.target = Some(Mounted {
             print: print.to_owned(),
@@ -491,7 +619,12 @@ impl World {
                 Went::Well => world.end(who, None, true),
                 Went::Unheard | Went::Nowhere => world.end(who, None, false),
             }
-            let next = Next::of(Some(who), named("writes the status", went), went != Went::Well, world);
+            let next = Next::of(
+                Some(who),
+                named("writes the status", went),
+                went != Went::Well,
+                world,
+            );
             all.push(next.wrong(violation));
         }
     }

@@ -19,9 +19,13 @@ impl World {
         spend: &Spend,
         token: &str,
     ) -> Option<Violation> {
-        let named = pass.intended.as_ref().is_some_and(|(_, intended, _)| intended == token);
+        let named = pass
+            .intended
+            .as_ref()
+            .is_some_and(|(_, intended, _)| intended == token);
         let before = self.ledger.sent.contains(token);
-        self.ledger.change(|ledger| ledger.sent.insert(token.to_owned()));
+        self.ledger
+            .change(|ledger| ledger.sent.insert(token.to_owned()));
         let first = self.atlassian.exchanged(token);
         let killed = self.atlassian.family(token);
         let killed = killed.is_some_and(|family| self.atlassian.killed.contains(&family));
@@ -34,7 +38,9 @@ impl World {
             });
             let alone = attempts == 1 && spend.interrupted.is_some();
             if !alone {
-                return Some("a refresh token was spent after the leeway, and not as a last attempt");
+                return Some(
+                    "a refresh token was spent after the leeway, and not as a last attempt",
+                );
             }
             if !self.ledger.died.contains(token) {
                 return Some("a consent died though no answer was lost");
@@ -100,7 +106,7 @@ impl World {
         let idle = self
             .replicas
             .iter()
-            .all(|replica| matches!(replica.phase, Phase::Idle));
+            .all(|replica| matches!(replica.phase, Phase::Idle | Phase::Down));
         idle && ((works && is_ready) || told)
     }
 }

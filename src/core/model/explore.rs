@@ -42,17 +42,15 @@ pub(super) fn explore(rules: &Rules) -> Found {
     visited.push(Visited::new(None, &start));
     queue.push_back((0_u32, start));
     while let Some((index, world)) = queue.pop_front() {
-        if visited.len() % 10000 < 3 { println!("{} {} now {} versions {:?}", visited.len(), queue.len(), world.now, world.versions()); }
-        if visited.len() > 90_000 && std::env::var("SHOW").is_ok() { println!("{}", trace(rules, &visited, index, Some((0,"x")))); break; }
-        if visited.len() > 400_000 { println!("CAP"); break; }
         let mut fair = None;
         for (nth, next) in world.successors(rules).into_iter().enumerate() {
             found.transitions += 1;
             let nth = u16::try_from(nth).unwrap();
             if let Some(violation) = next.violation {
-                found.violations.entry(violation).or_insert_with(|| {
-                    trace(rules, &visited, index, Some((nth, violation)))
-                });
+                found
+                    .violations
+                    .entry(violation)
+                    .or_insert_with(|| trace(rules, &visited, index, Some((nth, violation))));
                 continue;
             }
             let key = digest(&next.world);
@@ -71,7 +69,10 @@ pub(super) fn explore(rules: &Rules) -> Found {
         if fair.is_none() && !visited[index as usize].settled {
             ends.push((index, world));
         }
-        if rules.broken.is_some() && !found.violations.is_empty() && visited.len() > rules.enough {
+        if rules
+            .broken
+            .is_some_and(|(_, expected)| found.violations.contains_key(expected))
+        {
             break;
         }
     }
@@ -124,7 +125,10 @@ fn goes_on(mut world: World, rules: &Rules) -> bool {
         if world.is_settled() {
             return true;
         }
-        let next = world.successors(&rules).into_iter().find(|next| !next.event.fault);
+        let next = world
+            .successors(&rules)
+            .into_iter()
+            .find(|next| !next.event.fault);
         match next {
             Some(next) if next.violation.is_none() => world = next.world,
             _ => return false,
@@ -156,7 +160,11 @@ fn trace(rules: &Rules, visited: &[Visited], index: u32, last: Option<(u16, Viol
     }
     let _ = writeln!(text, "  -- no fault from here on");
     for _ in 0..40 {
-        let Some(next) = world.successors(rules).into_iter().find(|next| !next.event.fault) else {
+        let Some(next) = world
+            .successors(rules)
+            .into_iter()
+            .find(|next| !next.event.fault)
+        else {
             break;
         };
         world = next.world;
@@ -173,7 +181,11 @@ fn line(text: &mut String, world: &World, event: Event) {
     };
     let ready = world.cluster.status.conditions.first();
     let ready = ready.map_or("new".to_owned(), |ready| format!("{:?}", ready.reason));
-    let target = world.cluster.target.as_ref().map_or("", |mounted| &mounted.print);
+    let target = world
+        .cluster
+        .target
+        .as_ref()
+        .map_or("", |mounted| &mounted.print);
     let _ = writeln!(
         text,
         "  {:>6} s  {who} {:<48} Ready: {ready}, mounted: {target}",

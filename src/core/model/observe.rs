@@ -78,18 +78,13 @@ impl World {
         let mut world = self.clone();
         let replica = &mut world.replicas[who];
         if fresh {
-            replica.shown = (
-                self.cluster.status.clone(),
-                self.cluster.status_version,
-            );
+            replica.shown = (self.cluster.status.clone(), self.cluster.status_version);
         }
         let (status, status_version) = replica.shown.clone();
         let seen = world.replicas[who].seen.clone();
         let life = world.replicas[who].life;
         let key = digest(&(self.now, status.digest(), &self.cluster, who, life, seen));
-        let (facts, step) = decided(key, || {
-            world.gather(who, &status, rules)
-        });
+        let (facts, step) = decided(key, || world.gather(who, &status, rules));
         let mut stored = None;
         if let GrantState::Read(held) = &facts.renewal.as_ref().unwrap().grant {
             stored.clone_from(&self.cluster.grant);
@@ -184,7 +179,7 @@ impl World {
     /// What the process knows of the intent, as `controller::renewals` has it.
     fn process(&self, who: usize, intent: Option<&Intent>, rules: &Rules) -> Process {
         let watched = self.seen(who, intent).map(|seen| seen.seen_for());
-        let hasty = (rules.broken == Some(Broken::Hasty)).then_some(TimeDelta::hours(1));
+        let hasty = (rules.is_broken(Broken::Hasty)).then_some(TimeDelta::hours(1));
         Process {
             holder: holder(who, self.replicas[who].life),
             seen_for: hasty.or(watched).unwrap_or_default(),
@@ -195,7 +190,12 @@ impl World {
     fn seen(&self, who: usize, intent: Option<&Intent>) -> Option<Watched> {
         let before = self.replicas[who].seen.as_ref();
         let now = Duration::from_secs(u64::try_from(self.now).unwrap());
-        Some(Watched::look(before, &intent?.attempt, now, Pace::default()))
+        Some(Watched::look(
+            before,
+            &intent?.attempt,
+            now,
+            Pace::default(),
+        ))
     }
 
     fn without_grant(&self, who: usize, status: &JiraCredentialStatus) -> Facts {
@@ -248,12 +248,7 @@ impl World {
 }
 
 /// A grant is ours if its uid is recorded, or if it knows the seed.
-fn grant_state(
-    found: Option<&Stored>,
-    ours: bool,
-    seed: &SeedState,
-    rules: &Rules,
-) -> GrantState {
+fn grant_state(found: Option<&Stored>, ours: bool, seed: &SeedState, rules: &Rules) -> GrantState {
     let Some(stored) = found else {
         return GrantState::Absent;
     };
@@ -277,7 +272,7 @@ pub(super) fn holder(who: usize, life: u8) -> Holder {
 impl Stored {
     pub(super) fn held(&self, rules: &Rules) -> Held {
         let mut grant = (*self.grant).clone();
-        if rules.broken == Some(Broken::SeedsHidden) {
+        if rules.is_broken(Broken::SeedsHidden) {
             grant.seeds.clear();
         }
         Held {

@@ -8,15 +8,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::atlassian::Atlassian;
+use super::atlassian::{Atlassian, LIFE};
 use super::{Limits, Rules};
 use crate::api::JiraCredentialStatus;
 use crate::core::conclude::conclude;
 use crate::core::decide::{Step, decide};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
-use crate::core::renewal::Watched;
 use crate::core::grant::{Grant, Intent, Miss, Tokens};
+use crate::core::renewal::Watched;
 
 /// A value that many states share; told apart by a digest of its text.
 #[derive(Clone, Debug)]
@@ -277,9 +277,13 @@ impl World {
             wake: 0,
             phase: Phase::Idle,
         };
+        let mut replicas = [replica(0), replica(100)];
+        if rules.alone {
+            replicas[1].phase = Phase::Down;
+        }
         Self {
             now: 0,
-            replicas: [replica(0), replica(100)],
+            replicas,
             cluster: Cluster {
                 status,
                 status_version: 0,
@@ -289,7 +293,7 @@ impl World {
                 seed_version: 1,
             },
             atlassian: Shared::hashed(atlassian),
-            left: rules.limits.clone(),
+            left: rules.limits,
             ledger: Shared::hashed(Ledger::default()),
             outage: false,
         }
@@ -343,7 +347,9 @@ impl World {
         let mut times: Vec<i64> = Vec::new();
         let intent = self.intent();
         let idle = |replica: &Replica| matches!(replica.phase, Phase::Idle | Phase::Down);
-        let full = self.atlassian.exchanges >= rules.exchanges;
+        let over = !self.atlassian.killed.is_empty() && self.is_settled();
+        let long = self.now > i64::from(rules.exchanges) * LIFE;
+        let full = self.atlassian.exchanges >= rules.exchanges || over || long;
         if full && intent.is_none() && self.replicas.iter().all(idle) {
             return None;
         }
@@ -399,7 +405,12 @@ impl World {
                 all.push(Next::of(None, "time passes", false, world));
             } else if self.left.faults > 0 {
                 world.left.faults -= 1;
-                all.push(Next::of(None, "time passes; a process is held up", true, world));
+                all.push(Next::of(
+                    None,
+                    "time passes; a process is held up",
+                    true,
+                    world,
+                ));
             }
         }
         self.person_moves(&mut all);
@@ -413,7 +424,9 @@ impl World {
     fn forget(&mut self) {
         let intent = self.intent().map(|intent| intent.attempt.clone());
         for replica in &mut self.replicas {
-            replica.seen.take_if(|seen| Some(seen.attempt()) != intent.as_deref());
+            replica
+                .seen
+                .take_if(|seen| Some(seen.attempt()) != intent.as_deref());
             if let Phase::Pass(pass) = &mut replica.phase
                 && self.left.faults == 0
             {
@@ -429,7 +442,10 @@ impl World {
     }
 
     fn person_moves(&self, all: &mut Vec<Next>) {
-        if self.left.edits == 0 {
+        // Before its uid is recorded, a grant is known by its seed alone: who exchanges the seed
+        // in that moment gets GrantForeign.
+        let recorded = self.cluster.status.grant.as_ref();
+        if self.left.edits == 0 || recorded.is_none_or(|grant| grant.uid.is_empty()) {
             return;
         }
         let mut world = self.clone();
@@ -438,7 +454,9 @@ impl World {
         let what = if self.cluster.seed == 0 {
             world.cluster.seed = 1;
             if world.atlassian.family("k1:seed-1").is_none() {
-                world.atlassian.change(|atlassian| atlassian.consent("k1:seed-1", 1));
+                world
+                    .atlassian
+                    .change(|atlassian| atlassian.consent("k1:seed-1", 1));
             }
             "a person stores a new consent"
         } else {
