@@ -1,6 +1,7 @@
 //! What a replica may do next, one effect at a time, and how each effect may go wrong.
 
 use super::atlassian::LIFE;
+use super::check::UNNAMED;
 use super::observe::{UID, client, holder};
 use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, decided, digest};
 use super::{Broken, Rules};
@@ -359,6 +360,9 @@ impl World {
         };
         let mut spent = self.clone();
         let violation = spent.check_spend(who, pass, spend, &token);
+        // That is what was taken away; the question is what comes of it.
+        let violation =
+            violation.filter(|found| !rules.is_broken(Broken::NoIntent) || *found != UNNAMED);
         let pair = spent
             .atlassian
             .change(|atlassian| atlassian.exchange(&token, self.now, rules.same_successor));

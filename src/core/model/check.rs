@@ -10,6 +10,9 @@ use crate::core::protocol::Spend;
 /// For so long after its intent a process may still be asking.
 const MAY_ASK: i64 = 90;
 
+/// The violation that shows at once when no intent is written.
+pub(super) const UNNAMED: Violation = "a refresh token was spent without an intent that names it";
+
 impl World {
     /// A refresh token is spent.
     pub(super) fn check_spend(
@@ -64,7 +67,7 @@ impl World {
         if at_once {
             return Some("two replicas spend the same refresh token at once");
         }
-        (!named).then_some("a refresh token was spent without an intent that names it")
+        (!named).then_some(UNNAMED)
     }
 
     /// Whether a living process has an answer to this token and has not stored it.

@@ -19,6 +19,8 @@ pub(super) struct Found {
     /// A shortest trace for each thing that went wrong.
     pub(super) violations: BTreeMap<Violation, String>,
     pub(super) renewals: u8,
+    /// States in which a consent has died and that was told.
+    pub(super) lost: usize,
 }
 
 /// A state as it is remembered.
@@ -57,6 +59,7 @@ pub(super) fn explore(rules: &Rules) -> Found {
             let child = *known.entry(key).or_insert_with(|| {
                 let child = u32::try_from(visited.len()).unwrap();
                 visited.push(Visited::new(Some((index, nth)), &next.world));
+                found.lost += next.world.ledger.reconsents;
                 found.renewals = found.renewals.max(next.world.atlassian.exchanges);
                 queue.push_back((child, next.world));
                 child
