@@ -1087,6 +1087,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         older_claim: &|_| None,
         renewals: Around {
             rival: None,
+            this: Process::default(),
             process: &|_, _| Process::default(),
             pace: Pace::default(),
         },

@@ -1,10 +1,8 @@
 //! What a replica may do next, one effect at a time, and how each effect may go wrong.
 
-use super::atlassian::LIFE;
-use super::check::UNNAMED;
-use super::observe::{UID, client, holder};
-use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, Word, World, decided, digest};
-use super::{Broken, Rules};
+use super::Rules;
+use super::observe::client;
+use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, World, decided, digest};
 use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Refusal, Verdict};
@@ -12,15 +10,14 @@ use crate::core::conditions::condition;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Grant, Intent, Miss, Tokens};
-use crate::core::protocol::{Spend, is_outdated};
-use crate::core::renewal::Pace;
-use crate::core::schedule::{backoff, later};
-use crate::core::testing::at;
+use crate::core::grant::Grant;
+
+/// What a replica does whose decision has grown old.
+pub(super) const HELD_UP: &str = "was held up, and looks anew";
 
 /// How a write may end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Went {
+pub(super) enum Went {
     Well,
     /// It was carried out, and the answer was lost.
     Unheard,
@@ -121,19 +118,19 @@ impl World {
     }
 
     /// The pass goes on with an answer.
-    fn absorbed(&self, who: usize, pass: &Pass, answer: &Answer) -> World {
+    pub(super) fn absorbed(&self, who: usize, pass: &Pass, answer: &Answer) -> World {
         let mut world = self.clone();
         world.absorb(who, pass, answer);
         world
     }
 
-    fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
+    pub(super) fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
         let key = digest(&(pass.facts.digest(), gist(answer), &pass.stored));
         let absorbed = || (*pass.facts).clone().absorb(answer.clone());
         let (facts, step) = decided(key, absorbed);
         let pass = Pass {
-            step,
             facts,
+            step,
             ..pass.clone()
         };
         self.set_pass(who, pass);
@@ -161,7 +158,7 @@ impl World {
     }
 
     /// A step has failed. What has happened is written down first.
-    fn fail(&mut self, who: usize, pass: &Pass, conflict: bool) {
+    pub(super) fn fail(&mut self, who: usize, pass: &Pass, conflict: bool) {
         if pass.facts.has_effects() {
             let pass = Pass {
                 failed: true,
@@ -188,7 +185,7 @@ impl World {
     }
 
     /// The ways in which a write may end.
-    fn ways(&self) -> Vec<(Went, World)> {
+    pub(super) fn ways(&self) -> Vec<(Went, World)> {
         let mut ways = vec![(Went::Well, self.clone())];
         if self.left.faults > 0 {
             let mut world = self.clone();
@@ -199,7 +196,7 @@ impl World {
     }
 
     #[expect(clippy::type_complexity, reason = "a word, a change and an answer")]
-    fn grant_moves(
+    pub(super) fn grant_moves(
         &self,
         who: usize,
         pass: &Pass,
@@ -241,275 +238,6 @@ impl World {
                 world,
             ));
         }
-    }
-
-    fn intend_moves(
-        &self,
-        who: usize,
-        pass: &Pass,
-        spend: &Spend,
-        rules: &Rules,
-        all: &mut Vec<Next>,
-    ) {
-        let mut base = self.clone();
-        if is_outdated(pass.facts.now, at(self.now), Pace::default()) {
-            base.fail(who, pass, true);
-            all.push(Next::of(
-                Some(who),
-                "was held up, and looks anew",
-                false,
-                base,
-            ));
-            return;
-        }
-        let stored = pass
-            .stored
-            .as_ref()
-            .expect("an intent follows a look at the grant");
-        let attempt = format!("attempt-{}", stored.version);
-        let token = stored
-            .grant
-            .chain(&spend.origin)
-            .and_then(|chain| chain.refresh.clone());
-        let token = token
-            .map(|token| token.as_str().to_owned())
-            .unwrap_or_default();
-        let answer = |written| Answer::Intended(spend.clone(), written);
-        let intended = Some((attempt.clone(), token, self.now));
-        let mut pass = pass.clone();
-        if rules.is_broken(Broken::NoIntent) {
-            pass.intended = None;
-            let world = base.absorbed(who, &pass, &answer(stored.written(rules)));
-            all.push(Next::of(Some(who), "skips the intent", false, world));
-            return;
-        }
-        let intent = Intent {
-            attempt,
-            holder: holder(who, self.replicas[who].life),
-            origin: spend.origin.clone(),
-            first_sent: spend.first_sent,
-            started: at(self.now),
-            interrupted: spend.interrupted,
-            replay: spend.replay,
-        };
-        let early = spend.early.then_some(pass.facts.now);
-        let change = |grant: &mut Grant<Fingerprint>| {
-            grant.intend(intent.clone());
-            grant.early = early.or(grant.early);
-        };
-        pass.intended = intended;
-        base.grant_moves(
-            who,
-            &pass,
-            rules,
-            ("writes its intent", &change, &answer),
-            all,
-        );
-    }
-
-    fn renew_moves(
-        &self,
-        who: usize,
-        pass: &Pass,
-        spend: &Spend,
-        rules: &Rules,
-        all: &mut Vec<Next>,
-    ) {
-        let stored = pass
-            .stored
-            .as_ref()
-            .expect("a renewal follows a look at the grant");
-        let chain = stored.grant.chain(&spend.origin).expect("a chain is spent");
-        let token = chain
-            .refresh
-            .as_ref()
-            .expect("a refresh token is spent")
-            .as_str()
-            .to_owned();
-        let begun = stored.grant.intent.as_ref().map(|intent| intent.started);
-        if begun.is_some_and(|begun| is_outdated(begun, at(self.now), Pace::default())) {
-            let mut world = self.clone();
-            world.fail(who, pass, true);
-            all.push(Next::of(
-                Some(who),
-                "was held up, and looks anew",
-                false,
-                world,
-            ));
-            return;
-        }
-        let intent = stored.grant.intent.as_ref();
-        // With no intent written down, the attempt has a name all the same.
-        let attempt = intent.map_or_else(
-            || format!("attempt-{}", stored.version),
-            |intent| intent.attempt.clone(),
-        );
-        let word = |brought| Word {
-            attempt: attempt.clone(),
-            origin: spend.origin.clone(),
-            spent: token.clone(),
-            brought: Shared::of(brought),
-        };
-        let rest = Pass {
-            intended: None,
-            ..pass.clone()
-        };
-        let held = Pass {
-            began: self.now,
-            ..rest.clone()
-        };
-        let mut spent = self.clone();
-        let violation = spent.check_spend(who, pass, spend, &token);
-        // That is what was taken away; the question is what comes of it.
-        let violation =
-            violation.filter(|found| !rules.is_broken(Broken::NoIntent) || *found != UNNAMED);
-        let pair = spent
-            .atlassian
-            .change(|atlassian| atlassian.exchange(&token, self.now, rules.same_successor));
-        let granted = pair.is_some();
-        let brought = match &pair {
-            Some(pair) => Ok(Tokens {
-                access: Access {
-                    token: Fingerprint::recorded(&pair.access),
-                    obtained: at(self.now),
-                    expires: at(self.now + LIFE),
-                    scopes: Vec::new(),
-                },
-                refresh: Some(Fingerprint::recorded(&pair.refresh)),
-                offline_missing: false,
-            }),
-            None => Err(Miss::Dead),
-        };
-        let mut world = spent.clone();
-        if rules.is_broken(Broken::PublishFirst)
-            && let Some(pair) = &pair
-        {
-            world.mount(&pair.access);
-        }
-        world.replicas[who].phase = Phase::Keep(held.clone(), word(brought));
-        let early = rules.is_broken(Broken::PublishFirst) && granted;
-        let violation = violation.or(early.then_some("a target got a token that is not proven"));
-        all.push(Next::of(Some(who), "spends the refresh token", false, world).wrong(violation));
-        if self.left.faults == 0 {
-            return;
-        }
-        let unknown = word(Err(Miss::Unknown(Reason::SiteUnavailable)));
-        let mut world = spent;
-        world.left.faults -= 1;
-        if granted {
-            world
-                .ledger
-                .change(|ledger| ledger.died.insert(token.clone()));
-        }
-        world.replicas[who].phase = Phase::Keep(held.clone(), unknown);
-        all.push(
-            Next::of(
-                Some(who),
-                "spends the refresh token; the answer is lost",
-                true,
-                world,
-            )
-            .wrong(violation),
-        );
-        for (what, miss) in [
-            (
-                "does not reach the token endpoint",
-                Miss::NotSpent(Reason::SiteUnavailable),
-            ),
-            (
-                "sends the refresh token, which gets lost",
-                Miss::Unknown(Reason::SiteUnavailable),
-            ),
-        ] {
-            let mut world = self.clone();
-            world.left.faults -= 1;
-            if let Miss::Unknown(_) = miss {
-                world
-                    .ledger
-                    .change(|ledger| ledger.sent.insert(token.clone()));
-            }
-            world.replicas[who].phase = Phase::Keep(held.clone(), word(Err(miss)));
-            all.push(Next::of(Some(who), what, true, world));
-        }
-    }
-
-    /// Stores what came, as `controller::renew` does.
-    fn keep_moves(&self, who: usize, pass: &Pass, word: &Word, rules: &Rules, all: &mut Vec<Next>) {
-        let base = pass
-            .stored
-            .as_ref()
-            .expect("it was read before it was spent");
-        let change = |grant: &mut Grant<Fingerprint>| match &*word.brought {
-            Ok(tokens) => grant.keep(&word.origin, &word.attempt, tokens.clone()),
-            Err(miss) => {
-                let failures = grant.failures.saturating_add(1);
-                let next = later(at(self.now), backoff(failures, UID));
-                grant.miss(&word.origin, *miss, at(self.now), next);
-            }
-        };
-        let miss = (*word.brought).as_ref().err().copied();
-        for (went, mut world) in self.ways() {
-            let what = match miss {
-                None => named("stores the new pair", went),
-                Some(_) => named("notes that nothing came", went),
-            };
-            let mut grant = (*base.grant).clone();
-            change(&mut grant);
-            let written = match went {
-                Went::Well | Went::Unheard => world.put_grant(Some(base), grant),
-                Went::Nowhere => None,
-            };
-            match (went, written) {
-                (Went::Well, Some(stored)) => world.kept(who, pass, miss, Some(stored), rules),
-                (Went::Well | Went::Unheard, None) => world.look_again(who, pass, word, rules),
-                (Went::Unheard, Some(_)) => {}
-                (Went::Nowhere, _) if miss.is_some() => world.kept(who, pass, miss, None, rules),
-                (Went::Nowhere, _) => {}
-            }
-            all.push(Next::of(Some(who), what, went != Went::Well, world));
-        }
-    }
-
-    /// The write met another version: whose doing is it?
-    fn look_again(&mut self, who: usize, pass: &Pass, word: &Word, rules: &Rules) {
-        let miss = (*word.brought).as_ref().err().copied();
-        let Some(fresh) = self.cluster.grant.clone() else {
-            panic!("nobody deletes the grant");
-        };
-        let grant = &fresh.grant;
-        let chains = [&grant.live, &grant.candidate];
-        let mine = |attempt: Option<&str>| attempt == Some(word.attempt.as_str());
-        if chains
-            .into_iter()
-            .flatten()
-            .any(|chain| mine(chain.attempt.as_deref()))
-        {
-            self.kept(who, pass, miss, Some(fresh), rules);
-        } else if mine(grant.intent.as_ref().map(|intent| intent.attempt.as_str())) {
-            let pass = Pass {
-                stored: Some(fresh),
-                ..pass.clone()
-            };
-            self.replicas[who].phase = Phase::Keep(pass, word.clone());
-        } else {
-            self.kept(who, pass, miss, None, rules);
-        }
-    }
-
-    fn kept(
-        &mut self,
-        who: usize,
-        pass: &Pass,
-        miss: Option<Miss>,
-        stored: Option<Stored>,
-        rules: &Rules,
-    ) {
-        let written = stored.as_ref().map(|stored| stored.written(rules));
-        let pass = Pass {
-            stored: stored.or_else(|| pass.stored.clone()),
-            ..pass.clone()
-        };
-        self.absorb(who, &pass, &Answer::Renewed(miss, written));
     }
 
     fn jira_moves(&self, who: usize, pass: &Pass, step: &Step, all: &mut Vec<Next>) {
@@ -593,7 +321,7 @@ impl World {
         }
     }
 
-    fn mount(&mut self, print: &str) {
+    pub(super) fn mount(&mut self, print: &str) {
         // A write that changes nothing makes no new version.
         let same = self
             .cluster
@@ -670,7 +398,7 @@ fn adopt(grant: &mut Grant<Fingerprint>, facts: &Facts) {
 }
 
 impl Stored {
-    fn written(&self, rules: &Rules) -> Written {
+    pub(super) fn written(&self, rules: &Rules) -> Written {
         Written {
             held: self.held(rules),
             version: self.source_version(),
@@ -678,7 +406,7 @@ impl Stored {
     }
 }
 
-fn named(what: &'static str, went: Went) -> &'static str {
+pub(super) fn named(what: &'static str, went: Went) -> &'static str {
     match (went, what) {
         (Went::Well, what) => what,
         (Went::Unheard, "writes its intent") => "writes its intent; the answer is lost",

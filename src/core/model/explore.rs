@@ -109,7 +109,9 @@ fn converge(rules: &Rules, visited: &mut [Visited], ends: Vec<(u32, World)>, fou
             }
         };
         if ends_well {
-            path.into_iter().for_each(|at| good[at] = true);
+            for at in path {
+                good[at] = true;
+            }
         } else {
             let text = || trace(rules, visited, u32::try_from(start).unwrap(), None);
             let what = "it does not settle when faults stop";
