@@ -5,14 +5,14 @@ use secrecy::SecretString;
 
 use super::Operator;
 use super::renew::{Renewed, Renewing};
-use crate::api::{JiraCredential, SecretKeyRef};
+use crate::api::{JiraCredential, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Key, Known, Material, Stored, Tokens, key_of, place, token_print,
+    ClusterError, Key, Known, Material, Stored, Tokens, client_mark, key_of, place, token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
-use crate::core::grant::Intent;
+use crate::core::grant::{Intent, Miss};
 use crate::core::protocol::{Spend, is_outdated};
 use crate::core::renewal::{RenewalPlan, SeedState};
 use crate::core::site::Site;
@@ -24,6 +24,10 @@ const UNREAD: ClusterError = ClusterError::Conflict;
 /// A process that was held up for long may have been taken for dead: it looks anew before it spends
 /// anything.
 const HELD_UP: ClusterError = ClusterError::Conflict;
+
+/// Nothing is lost with a token that is just asked for again, but not at once.
+const UNSTORED: &str =
+    "the token could not be stored; check quotas, admission policies and the operator's RBAC rules";
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
@@ -81,6 +85,10 @@ impl Operator {
         facts: &Facts,
         material: &mut Material,
     ) -> Result<Answer, ClusterError> {
+        // What was decided before the signal to stop is decided anew.
+        if self.stopping.is_cancelled() {
+            return Err(UNREAD);
+        }
         let (_, tokens) = parts(facts, material)?;
         if is_outdated(facts.now, self.clock.now(), self.config.pace) {
             return Err(HELD_UP);
@@ -119,12 +127,7 @@ impl Operator {
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
-            None => Stored::new(
-                &facts.object.namespace,
-                &plan.grant,
-                place_of(facts).ok_or(UNREAD)?,
-                plan.retention.num_seconds(),
-            ),
+            None => self.fresh_cache(facts, plan)?,
         };
         let intent = stored.grant.intent.as_ref();
         let begun = intent.map(|intent| intent.started);
@@ -158,9 +161,35 @@ impl Operator {
             .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
         self.metrics
             .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
+        self.report_miss(facts, miss);
+        if stored.is_none() && !plan.spends {
+            return Err(ClusterError::Refused(UNSTORED.to_owned()));
+        }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
         Ok(Answer::Renewed(miss, written))
+    }
+
+    /// The grant of client credentials before there is one.
+    fn fresh_cache(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
+        let namespace = &facts.object.namespace;
+        let place = place_of(facts).ok_or(UNREAD)?;
+        let retention = plan.retention.num_seconds();
+        let mut stored = Stored::new(namespace, &plan.grant, place, retention);
+        stored.label_seed(&client_mark(&self.key, namespace, &plan.grant));
+        Ok(stored)
+    }
+
+    /// A refusal by the token endpoint is a failed authentication like one by Jira.
+    fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
+        let reason = match miss {
+            Some(Miss::Dead) => Reason::ReconsentRequired,
+            Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
+            Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
+        };
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        self.metrics.authentication_failed(reason);
+        tracing::warn!(namespace, name, ?reason, "a renewal was refused");
     }
 
     /// Lets the proven candidate take the place of the chain in use.

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::conditions::{Finding, Waits, condition, published, ready, valid};
+use super::conditions::{Finding, Waits, condition, ready, valid};
 use super::decide::{Proof, proof};
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::grant_status::record_grant;
 use super::protocol::{self, Move};
 use super::publication;
+use super::published::published;
 use super::rotation::rotation_due;
 use super::schedule::{LONGEST_WAIT, later};
 use crate::api::{
@@ -273,6 +274,10 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
         Some(Move::Rest | Move::Stuck(_)) | None => {}
         // Left undone: at once.
         Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
+    }
+    // Somebody else has taken a renewal over: what came of it is soon to be seen.
+    if facts.happened.renewed && facts.grant_unread() {
+        times.push(later(facts.now, PEER_ANSWERS));
     }
     times.extend(facts.nearly_ended());
     let candidate = facts

@@ -10,12 +10,16 @@ use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus};
 
 /// Brings the status up to date with what was seen of the grant.
 pub(super) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
-    let (Some(plan), Some(renewal)) = (facts.renewal_plan(), facts.renewal.as_ref()) else {
+    let Some(plan) = facts.renewal_plan() else {
         if facts.plan.is_ok() {
             status.grant = None;
             status.next_renewal_time = None;
             status.scopes.clear();
         }
+        return;
+    };
+    // Of what is suspended nothing is looked at, and nothing is forgotten.
+    let Some(renewal) = &facts.renewal else {
         return;
     };
     if matches!(renewal.grant, GrantState::NotRead) {

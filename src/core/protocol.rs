@@ -108,7 +108,9 @@ pub fn next(facts: &Facts) -> Option<Move> {
             return Some(facts.status.next_renewal_time.map_or(Move::Rest, Move::At));
         }
         GrantState::Foreign => return Some(Move::Stuck(Reason::GrantForeign)),
-        _ if renewal.rival.is_some() => return Some(Move::Stuck(Reason::GrantConflict)),
+        GrantState::Absent if renewal.rival.is_some() => {
+            return Some(Move::Stuck(Reason::GrantConflict));
+        }
         GrantState::Absent => return Some(without_grant(facts, plan, renewal)),
         GrantState::Read(held) => held,
     };
@@ -143,10 +145,19 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
 
 fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
     let grant = &held.grant;
+    let chains = || [&grant.live, &grant.candidate].into_iter().flatten();
+    // Who holds the grant keeps it.
+    let ours = chains().any(|chain| chain.client == plan.client);
+    if !ours && renewal.rival.is_some() {
+        return Move::Stuck(Reason::GrantConflict);
+    }
     if let SeedState::Read { digest, .. } = &renewal.seed
         && grant.seed(digest).is_none()
     {
         return Move::Adopt;
+    }
+    if !ours && chains().next().is_some() {
+        return Move::Stuck(Reason::GrantConflict);
     }
     if held.is_copy() && !facts.renew_requested() {
         return Move::Stuck(Reason::GrantRestored);
@@ -160,7 +171,9 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
         return Move::Promote;
     }
     let candidate = grant.candidate.as_ref();
-    let unspent = candidate.filter(|chain| chain.access.is_none() && is_usable(facts, chain));
+    let unspent = candidate.filter(|chain| {
+        chain.access.is_none() && chain.client == plan.client && is_usable(facts, chain)
+    });
     if unspent.is_some() && !facts.happened.sought {
         return Move::Seek;
     }
@@ -169,6 +182,7 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
         wanted.push((facts.now, chain, false));
     }
     let others = [candidate, grant.live.as_ref()].into_iter().flatten();
+    let others = others.filter(|chain| chain.client == plan.client);
     for chain in others.filter(|chain| is_usable(facts, chain)) {
         if let Some((time, early)) = due(facts, plan, renewal.pace, chain) {
             wanted.push((time, chain, early));
@@ -181,9 +195,6 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
             Move::Rest
         };
     };
-    if chain.client != plan.client {
-        return Move::Stuck(Reason::GrantConflict);
-    }
     let time = not_before(facts, renewal, grant, time);
     if time > facts.now {
         return Move::At(time);
@@ -198,6 +209,10 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
         .live
         .as_ref()
         .filter(|live| live.client == plan.client);
+    // The older one has the grant; two would take the token out of each other's hands.
+    if live.is_none() && renewal.rival.is_some() {
+        return Move::Stuck(Reason::GrantConflict);
+    }
     let (time, early) = live
         .and_then(|chain| due(facts, plan, renewal.pace, chain))
         .unwrap_or((facts.now, false));
@@ -358,3 +373,6 @@ fn not_before(
         _ => time,
     }
 }
+
+#[cfg(test)]
+mod tests;

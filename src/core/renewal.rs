@@ -192,17 +192,17 @@ impl Facts {
     /// The chain that is the credential: the one in use, or the one that is to become it.
     pub fn chain(&self) -> Option<&Chain<Fingerprint>> {
         let grant = &self.held()?.grant;
-        let live = grant.live.as_ref().filter(|live| live.dead.is_none());
+        let plan = self.renewal_plan()?;
+        // What another client was given is not ours to use.
+        let ours = |chain: &&Chain<Fingerprint>| chain.client == plan.client;
+        let any_live = grant.live.as_ref().filter(ours);
+        let live = any_live.filter(|live| live.dead.is_none());
         let proven = |chain: &&Chain<Fingerprint>| {
             let print = chain.access.as_ref().map(|access| access.token.as_str());
             print.is_some() && print == self.status.proven_fingerprint.as_deref()
         };
-        let candidate = grant.candidate.as_ref();
-        candidate
-            .filter(proven)
-            .or(live)
-            .or(candidate)
-            .or(grant.live.as_ref())
+        let candidate = grant.candidate.as_ref().filter(ours);
+        candidate.filter(proven).or(live).or(candidate).or(any_live)
     }
 
     /// The fingerprint of the access token of that chain.
@@ -213,7 +213,11 @@ impl Facts {
     /// A chain that waits to take the place of one in use.
     pub fn waiting_candidate(&self) -> Option<&Chain<Fingerprint>> {
         let grant = &self.held()?.grant;
-        let candidate = grant.candidate.as_ref()?;
+        let plan = self.renewal_plan()?;
+        let candidate = grant
+            .candidate
+            .as_ref()
+            .filter(|chain| chain.client == plan.client)?;
         let subject = self.chain()?;
         (candidate.origin != subject.origin).then_some(candidate)
     }
@@ -301,7 +305,9 @@ impl Facts {
         let recorded = || {
             let site = self.status.site.as_ref()?;
             let same = site.address.as_deref() == Some(&plan.site.base);
-            site.cloud_id.as_deref().filter(|_| same)
+            // What nothing was proven with may be the word of a spec that is no longer there.
+            let told = self.status.account.is_some() || !self.spec_changed();
+            site.cloud_id.as_deref().filter(|_| same && told)
         };
         let said = plan.renewal.as_ref()?.cloud_id.as_deref();
         said.or(self.happened.located.as_deref()).or_else(recorded)
@@ -352,7 +358,8 @@ impl Facts {
             return None;
         };
         let grant = &self.held()?.grant;
-        let in_use = self.chain().is_some_and(|chain| chain.origin == *digest);
+        // Without a chain of ours there is nothing that goes on in the seed's place.
+        let in_use = self.chain()?.origin == *digest;
         let waiting = grant
             .candidate
             .as_ref()

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::conditions::{Finding, finding};
+use super::conditions::{Finding, condition, finding};
 use super::facts::Facts;
 use super::schedule::{earlier, later};
 use super::trouble;
-use crate::api::{ConditionStatus, Reason};
+use crate::api::{ConditionStatus, ConditionType, Reason};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
 pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
@@ -133,7 +133,14 @@ impl Facts {
                 self.candidate_attempt().or(recorded).and_then(refused)
             }
         });
-        let offline = self.chain().is_some_and(|chain| chain.offline_missing);
+        let told = || {
+            condition(&self.status, ConditionType::RotationDue)
+                .is_some_and(|told| told.reason == Reason::OfflineAccessMissing)
+        };
+        let offline = match self.chain() {
+            Some(chain) => chain.offline_missing,
+            None => told(),
+        };
         reason
             .map(Unused::Seed)
             .or_else(|| offline.then_some(Unused::NotOffline))

@@ -12,5 +12,6 @@ mod command_line;
 mod killed;
 mod life;
 mod process;
+mod renewals;
 mod stage;
 mod stopped;

@@ -2,7 +2,7 @@
 //! watches the whole cluster, so the tests that run it take turns.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use atlassian_sim::{Call, CloudSite, Config, DataCenter, Sim, Token};
@@ -33,14 +33,22 @@ pub(crate) struct Stage {
     client: Client,
     directory: TempDir,
     kubeconfig: PathBuf,
+    kubectl: PathBuf,
     flags: Vec<String>,
-    _turn: MutexGuard<'static, ()>,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
         let turn = TURN.lock().await;
         let plane = ControlPlane::shared().await.unwrap();
+        let mut stage = Self::on(plane).await;
+        stage.turn = Some(turn);
+        stage
+    }
+
+    /// A stage on a control plane that nobody else uses.
+    pub(crate) async fn on(plane: &ControlPlane) -> Self {
         plane.install_crd(&crd()).await.unwrap();
         deploy(plane);
         let client = plane.client().unwrap();
@@ -52,7 +60,12 @@ impl Stage {
         written.await.unwrap();
         let ca = directory.path().join("ca.pem");
         sim.write_ca(&ca).unwrap();
+        let (auth, api) = (sim.auth_url(), sim.gateway_url());
         let flags = [
+            "--auth-url",
+            &auth,
+            "--api-url",
+            &api,
             "--cloud-hosts",
             "*.cloud.localhost",
             "--allowed-hosts",
@@ -62,18 +75,46 @@ impl Stage {
             "--extra-ca-file",
             ca.to_str().unwrap(),
         ];
+        let namespace = plane.namespace("blackbox").await.unwrap();
+        person(
+            plane,
+            &namespace,
+            &directory.path().join("person.kubeconfig"),
+        );
         Self {
-            namespace: plane.namespace("blackbox").await.unwrap(),
+            namespace,
             flags: flags.map(str::to_owned).to_vec(),
             sim,
+            kubectl: plane.kubectl().get_program().into(),
             client,
             directory,
             kubeconfig,
-            _turn: turn,
+            turn: None,
         }
     }
 
-    /// Starts an operator; it is not ready yet.
+    /// Divides the waits of the renewal protocol of the operators started from now on.
+    pub(crate) fn set_pace(&mut self, pace: i32) {
+        self.flags
+            .extend(["--test-pace".to_owned(), pace.to_string()]);
+    }
+
+    /// A client of the administrator.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// A file that goes away with the stage: `ca.pem`, or `person.kubeconfig` of an administrator
+    /// in the namespace.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn kubectl(&self) -> &Path {
+        &self.kubectl
+    }
+
+    /// Starts an operator; it is not ready yet. Several may run at a time.
     pub(crate) fn start(&self) -> Process {
         Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
     }
@@ -289,6 +330,14 @@ fn deploy(plane: &ControlPlane) {
         .status()
         .unwrap();
     assert!(status.success(), "kubectl apply -k deploy failed");
+}
+
+/// Writes the configuration of an administrator who works in the namespace.
+fn person(plane: &ControlPlane, namespace: &str, path: &Path) {
+    let text = std::fs::read_to_string(plane.admin_kubeconfig()).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["contexts"][0]["context"]["namespace"] = json!(namespace);
+    std::fs::write(path, config.to_string()).unwrap();
 }
 
 /// Removes what earlier tests left: an operator would take care of it.

@@ -109,6 +109,9 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
         })
         .await;
     world.wait_ready("bot").await;
+    // A consent: the grant is written, and replaced as a whole.
+    world.oauth("consent").await;
+    world.wait_ready("consent").await;
     // The watches begin a moment after the lists.
     world
         .until("both watches are open", || async {

@@ -468,6 +468,7 @@ pub(crate) struct Running {
     runtime: Option<Runtime>,
     poke: mpsc::UnboundedSender<()>,
     shutdown: CancellationToken,
+    ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
@@ -495,7 +496,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let (started, starting) = tokio::sync::oneshot::channel();
         let (layer, token, shown) = (faults.clone(), shutdown.clone(), metrics.clone());
-        runtime.spawn(async move {
+        let ended = runtime.spawn(async move {
             let client = layer.client(identity).unwrap();
             let operator = Operator::new(config, client, clock, shown).await.unwrap();
             let _ = started.send(operator.clone());
@@ -510,6 +511,7 @@ impl Running {
             runtime: Some(runtime),
             poke,
             shutdown,
+            ended: Some(ended),
         };
         let deadline = Instant::now() + PATIENCE;
         while !running.operator.is_ready() {
@@ -588,6 +590,10 @@ impl Running {
     /// Asks the operator to stop, and waits for it.
     pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
+        if let Some(ended) = self.ended.take() {
+            let ended = tokio::time::timeout(PATIENCE, ended).await;
+            ended.unwrap().unwrap();
+        }
         if let Some(runtime) = self.runtime.take() {
             tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE))
                 .await

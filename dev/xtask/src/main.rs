@@ -1,10 +1,11 @@
-//! The workshop's commands: `cargo xtask demo | bench | mutants | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | kill | mutants | generate`.
 
 mod bench;
 mod cargo;
 mod demo;
 mod failure;
 mod generate;
+mod kill;
 mod mutants;
 mod operator;
 mod stage;
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures time, requests, CPU and memory with many credentials.
     Bench(bench::Options),
+    /// Kills the operator while it renews tokens, and counts what became of them.
+    Kill(kill::Options),
     /// Breaks the operator on purpose and requires a named test to notice.
     Mutants(mutants::Options),
     /// Writes the files that are generated from the code.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(options) => demo::run(&options).await,
             Command::Bench(options) => bench::run(&options).await,
+            Command::Kill(options) => kill::run(&options).await,
             Command::Mutants(options) => mutants::run(&options).await,
             Command::Generate(options) => generate::run(&options),
         }

@@ -1,0 +1,591 @@
+//! What people and tools do to the Secrets around a grant.
+
+use chrono::TimeDelta;
+use control_plane::faults::{Requests, Side, Verb};
+use jira_credential_operator::api::{
+    ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason, SecretKeyRef,
+};
+use jira_credential_operator::cluster::grant_name;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, PostParams};
+use serde_json::json;
+
+use super::{SCOPES, assert_none_was_spent_late, grant_of};
+use crate::support::{World, says};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_and_applying_everything_again_loses_and_spends_nothing() {
+    for up in [true, false] {
+        let world = World::new().await;
+        let mut operator = world.operator().await;
+        let (app, consent) = world.oauth("bot").await;
+        world.wait_ready("bot").await;
+        operator.quiet().await;
+        if !up {
+            operator.stop().await;
+            operator = world.operator().await;
+        }
+        let spent = world.outcomes().len();
+        world.delete("bot").await;
+        world.delete_secret("bot-seed").await;
+        world.delete_secret("bot-client").await;
+        let gone = || async {
+            let target = world.secrets().get_opt("bot").await.unwrap();
+            target.is_none().then_some(())
+        };
+        world.until("the target is collected", gone).await;
+        operator.quiet().await;
+        world.seed("bot", &consent.refresh_token()).await;
+        world.client_secret("bot", &app.secret()).await;
+        world.create("bot", world.oauth_spec("bot", &app)).await;
+        world.wait_ready("bot").await;
+        operator.quiet().await;
+        assert_eq!(world.outcomes().len(), spent, "nothing is spent for it");
+        world.renewal_falls_due(&operator).await;
+        world.wait_ready("bot").await;
+        assert!(consent.holds_newest(&world.kept("bot").await));
+        assert_none_was_spent_late(&world);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumed_seed_may_go() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    world.delete_secret("bot-seed").await;
+    operator.quiet().await;
+    world.renewal_falls_due(&operator).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    operator.look_again(1).await;
+    let mark = operator.mark();
+    operator.look_again(1).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, first) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    let old = world.published("bot").await;
+    let second = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world.seed("bot", &second.refresh_token()).await;
+    let replaced = || async { (world.published("bot").await != old).then_some(()) };
+    world.until("the new consent is in use", replaced).await;
+    operator.quiet().await;
+    assert!(second.holds_newest(&world.kept("bot").await));
+    let spent = world.outcomes().len();
+
+    // A tool that keeps the Secret as it was in Git puts the first one back.
+    world.seed("bot", &first.refresh_token()).await;
+    let told = world.wait(
+        "bot",
+        ConditionType::RotationDue,
+        ConditionStatus::True,
+        Reason::SeedStale,
+    );
+    let told = says(&told.await, ConditionType::RotationDue).message;
+    assert!(
+        told.contains("older copy") && told.contains("bot-seed"),
+        "{told}"
+    );
+    world.wait_ready("bot").await;
+    assert_eq!(world.outcomes().len(), spent);
+    world.renewal_falls_due(&operator).await;
+    world.wait_ready("bot").await;
+    assert!(second.holds_newest(&world.kept("bot").await));
+    // What was stored last comes back: all is well.
+    world.seed("bot", &second.refresh_token()).await;
+    world
+        .wait(
+            "bot",
+            ConditionType::RotationDue,
+            ConditionStatus::False,
+            Reason::NotDue,
+        )
+        .await;
+    assert_none_was_spent_late(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_new_seed_leaves_the_old_consent_in_use() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world.seed("bot", "no-token-of-anybody").await;
+    let told = world.wait(
+        "bot",
+        ConditionType::RotationDue,
+        ConditionStatus::True,
+        Reason::RotationFailed,
+    );
+    let told = says(&told.await, ConditionType::RotationDue).message;
+    assert!(
+        told.contains("does not accept the new refresh token"),
+        "{told}"
+    );
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let spends = world.sim.spends().len();
+    for _ in 0..3 {
+        world.renewal_falls_due(&operator).await;
+        world.wait_ready("bot").await;
+    }
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.sim.spends().len(), spends + 3, "it is tried once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, _) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let (token, spent) = (world.published("bot").await, world.outcomes().len());
+    world.delete_secret(&grant_of("bot")).await;
+    let object = world.wait(
+        "bot",
+        ConditionType::Ready,
+        ConditionStatus::False,
+        Reason::GrantLost,
+    );
+    let object = object.await;
+    assert_eq!(
+        says(&object, ConditionType::Stalled).reason,
+        Reason::GrantLost
+    );
+    world.advance(TimeDelta::hours(13));
+    operator.look_again(1).await;
+    assert_eq!(world.outcomes().len(), spent);
+    assert_eq!(
+        world.published("bot").await,
+        token,
+        "pods keep what they have"
+    );
+    let mark = operator.mark();
+    operator.look_again(1).await;
+    assert_eq!(operator.writes_since(mark), Vec::<String>::new());
+
+    let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world.seed("bot", &fresh.refresh_token()).await;
+    world.wait_ready("bot").await;
+    assert!(fresh.holds_newest(&world.kept("bot").await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let auth =
+        atlassian_sim::Rule::new(atlassian_sim::Fault::HangAfter).host(world.sim.auth_host());
+    let hang = world.sim.hang_after(auth);
+    world.advance(super::RENEWAL_IS_DUE);
+    operator.poke();
+    hang.reached(1).await;
+    world.delete_secret(&grant_of("bot")).await;
+    hang.release();
+    let kept = || async { world.grant("bot").await.map(|_| ()) };
+    world.until("the grant is written anew", kept).await;
+    operator.quiet().await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    // The next renewal finds everything in order.
+    world.renewal_falls_due(&operator).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_none_was_spent_late(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    operator.stop().await;
+    let name = grant_of("bot");
+    let saved = world.secrets().get(&name).await.unwrap();
+    world.delete_secret(&name).await;
+    let copy = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: saved.metadata.labels.clone(),
+            annotations: saved.metadata.annotations.clone(),
+            ..ObjectMeta::default()
+        },
+        ..saved
+    };
+    world
+        .secrets()
+        .create(&PostParams::default(), &copy)
+        .await
+        .unwrap();
+    let operator = world.operator().await;
+    world.renewal_falls_due(&operator).await;
+    let object = world.wait(
+        "bot",
+        ConditionType::Ready,
+        ConditionStatus::False,
+        Reason::GrantRestored,
+    );
+    let said = says(&object.await, ConditionType::Stalled).message;
+    assert!(
+        said.contains("copy") && said.contains(RENEW_ANNOTATION),
+        "{said}"
+    );
+    let spent = world.outcomes().len();
+    world.advance(TimeDelta::hours(1));
+    operator.look_again(1).await;
+    assert_eq!(world.outcomes().len(), spent);
+    world.annotate("bot", RENEW_ANNOTATION, "it is mine").await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_none_was_spent_late(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_a_stranger_made_is_neither_used_nor_changed() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let name = grant_of("bot");
+    for data in [
+        "{}",
+        r#"{"seeds":[{"digest":"00","seen":"2026-01-01T00:00:00Z","outcome":"Accepted"}],"uid":null}"#,
+    ] {
+        let stranger = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                labels: Some([("jira-operator.dev/grant".to_owned(), "true".to_owned())].into()),
+                ..ObjectMeta::default()
+            },
+            type_: Some("jira-operator.dev/grant".into()),
+            data: Some([("grant".to_owned(), ByteString(data.into()))].into()),
+            ..Secret::default()
+        };
+        let params = PostParams::default();
+        let made = world.secrets().create(&params, &stranger).await.unwrap();
+        world.oauth("bot").await;
+        let object = world.wait(
+            "bot",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantForeign,
+        );
+        let said = says(&object.await, ConditionType::Ready).message;
+        assert!(said.contains(&name), "{said}");
+        operator.quiet().await;
+        let found = world.secrets().get(&name).await.unwrap();
+        assert_eq!(found, made);
+        assert!(world.sim.spends().is_empty());
+        // A person follows the advice.
+        world.delete_secret(&name).await;
+        world.wait_ready("bot").await;
+        world.delete("bot").await;
+        operator.quiet().await;
+        world.delete_secret(&name).await;
+        world.sim.clear_spends();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_a_stranger_laid_ready_for_client_credentials_is_not_used() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let mine = world.cloud().service_client("mine", &["read:jira-user"]);
+    let theirs = world.sim.oauth_app();
+    let theirs = theirs.consent("eve@acme.example", &[&world.cloud()], &SCOPES);
+    let now = world.clock.now();
+    let chain = json!({
+        "origin": mine.client_id(), "consented": now, "attempt": "theirs", "refresh": null, "dead": null,
+        "client": {"endpoint": format!("{}/oauth/token", world.sim.auth_url()), "id": mine.client_id()},
+        "access": {"token": theirs.access_token(), "obtained": now, "expires": now + TimeDelta::hours(1)},
+    });
+    let place = SecretKeyRef {
+        name: "bot-client".into(),
+        key: "secret".into(),
+    };
+    let name = grant_name(&place);
+    let data = json!({"uid": null, "live": chain}).to_string();
+    let stranger = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some([("jira-operator.dev/grant".to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        type_: Some("jira-operator.dev/grant".into()),
+        data: Some([("grant".to_owned(), ByteString(data.into()))].into()),
+        ..Secret::default()
+    };
+    let params = PostParams::default();
+    world.secrets().create(&params, &stranger).await.unwrap();
+    world.client_secret("bot", &mine.secret()).await;
+    let spec = json!({
+        "site": world.cloud().url(),
+        "hosting": "Cloud",
+        "auth": {"clientCredentials": {
+            "clientId": mine.client_id(),
+            "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
+        }},
+    });
+    world.create("bot", spec).await;
+    world
+        .wait(
+            "bot",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantForeign,
+        )
+        .await;
+    assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
+    world.delete_secret(&name).await;
+    world.wait_ready("bot").await;
+    // What is ours is known again without a word in the status.
+    operator.quiet().await;
+    let token = world.published("bot").await;
+    let spec = world.credential("bot").await.spec;
+    world.delete("bot").await;
+    world.create("bot", json!(spec)).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.published("bot").await, token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_grant_serves_several_credentials_and_each_token_is_spent_once() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    for twin in ["one", "two"] {
+        let spec = world.oauth_spec("bot", &app);
+        world.create(twin, spec).await;
+        world.wait_ready(twin).await;
+    }
+    operator.quiet().await;
+    for _ in 0..3 {
+        world.advance(super::RENEWAL_IS_DUE);
+        operator.look_again(3).await;
+        operator.quiet().await;
+        let token = world.published("bot").await;
+        for twin in ["one", "two"] {
+            world.wait_ready(twin).await;
+            assert_eq!(world.published(twin).await, token, "{twin}");
+        }
+    }
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.outcomes(), vec!["exchanged"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_client_gets_nothing_of_a_grant() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    // Ages are told in seconds.
+    let other = world.sim.oauth_app();
+    world.client_secret("other", &other.secret()).await;
+    let mut spec = world.oauth_spec("bot", &other);
+    spec["auth"]["oauth2"]["clientSecretRefs"][0]["name"] = json!("other-client");
+    world.create("other", spec).await;
+    let object = world.wait(
+        "other",
+        ConditionType::Ready,
+        ConditionStatus::False,
+        Reason::GrantConflict,
+    );
+    let object = object.await;
+    let said = says(&object, ConditionType::Ready).message;
+    assert!(said.contains("clientId"), "{said}");
+    // The refresh token is in use, though not by this one.
+    let rotation = says(&object, ConditionType::RotationDue);
+    assert_eq!(rotation.reason, Reason::NotDue);
+    world.advance(super::RENEWAL_IS_DUE);
+    operator.look_again(2).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+    assert!(world.secrets().get_opt("other").await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world
+        .change("bot", json!({"auth": {"oauth2": {"clientId": "mistyped"}}}))
+        .await;
+    world.renewal_falls_due(&operator).await;
+    world
+        .wait(
+            "bot",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantConflict,
+        )
+        .await;
+    assert_eq!(world.outcomes().len(), 1);
+    let back = json!({"auth": {"oauth2": {"clientId": app.client_id()}}});
+    world.change("bot", back).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    // A grant is as old as its second.
+    let created = |name: String| {
+        let world = &world;
+        async move {
+            let secret = world.secrets().get(&name).await.unwrap();
+            secret.metadata.creation_timestamp.unwrap()
+        }
+    };
+    let born = created(grant_of("bot")).await;
+    world
+        .until("a second has passed", || async {
+            world.secret("clock", &[]).await;
+            let now = created("clock".into()).await;
+            world.delete_secret("clock").await;
+            (now > born).then_some(())
+        })
+        .await;
+    world.seed("twin", &consent.refresh_token()).await;
+    world.client_secret("twin", &app.secret()).await;
+    world.create("twin", world.oauth_spec("twin", &app)).await;
+    world
+        .wait(
+            "twin",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantConflict,
+        )
+        .await;
+    world.advance(super::RENEWAL_IS_DUE);
+    operator.look_again(2).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_outlives_its_users_and_its_seed_by_a_day() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let name = grant_of("bot");
+    let exists = || async { world.secrets().get_opt(&name).await.unwrap().is_some() };
+    // Only the credential goes: the seed still stands for it.
+    world.delete("bot").await;
+    operator.quiet().await;
+    for _ in 0..3 {
+        operator.operator.collect_grants().await;
+        operator.quiet().await;
+        world.advance(TimeDelta::hours(25));
+    }
+    assert!(exists().await);
+    // The seed goes, and comes back in time.
+    world.delete_secret("bot-seed").await;
+    operator.quiet().await;
+    operator.operator.collect_grants().await;
+    operator.quiet().await;
+    world.advance(TimeDelta::hours(23));
+    operator.operator.collect_grants().await;
+    operator.quiet().await;
+    assert!(exists().await);
+    world.seed("bot", &consent.refresh_token()).await;
+    operator.quiet().await;
+    operator.operator.collect_grants().await;
+    operator.quiet().await;
+    world.advance(TimeDelta::hours(25));
+    operator.operator.collect_grants().await;
+    assert!(exists().await);
+    world.create("bot", world.oauth_spec("bot", &app)).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    // Both go for good.
+    world.delete("bot").await;
+    world.delete_secret("bot-seed").await;
+    operator.quiet().await;
+    operator.operator.collect_grants().await;
+    operator.quiet().await;
+    assert!(exists().await);
+    world.advance(TimeDelta::hours(25));
+    operator.operator.collect_grants().await;
+    assert!(!exists().await);
+}
+
+/// Somebody else's edit of labels makes a write of ours conflict, and nothing more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_a_person_sets_during_a_renewal_stays_and_costs_nothing() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let auth =
+        atlassian_sim::Rule::new(atlassian_sim::Fault::HangAfter).host(world.sim.auth_host());
+    let hang = world.sim.hang_after(auth);
+    world.advance(super::RENEWAL_IS_DUE);
+    operator.poke();
+    hang.reached(1).await;
+    let name = grant_of("bot");
+    world
+        .edit_secret(&name, json!({"metadata": {"labels": {"team": "a"}}}))
+        .await;
+    hang.release();
+    operator.quiet().await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+    let grant = world.secrets().get(&name).await.unwrap();
+    assert_eq!(grant.metadata.labels.unwrap()["team"], "a");
+}
+
+/// The process ends between two writes of a new consent; the next one goes on where it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_consent_survives_an_end_at_every_write() {
+    for nth in 1..=5 {
+        for side in [Side::Before, Side::After] {
+            let world = World::new().await;
+            let operator = world.operator().await;
+            let writes = Requests::verb(Verb::Create).or_verb(Verb::Update);
+            let mut stop = operator
+                .faults
+                .stop_at(writes.resource("secrets"), nth, side);
+            let (_, consent) = world.oauth("bot").await;
+            stop.reached().await;
+            operator.crash();
+            let operator = world.operator().await;
+            for _ in 0..6 {
+                operator.look_again(1).await;
+                world.advance(TimeDelta::seconds(95));
+            }
+            operator.look_again(1).await;
+            let object = world.wait_ready("bot").await;
+            let what = format!("{nth} {side:?} {:?}", object.status);
+            assert!(consent.holds_newest(&world.kept("bot").await), "{what}");
+            assert_none_was_spent_late(&world);
+        }
+    }
+}
