@@ -13,13 +13,17 @@ use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
 use crate::core::grant::{Intent, Miss};
-use crate::core::protocol::Spend;
+use crate::core::protocol::{Spend, is_outdated};
 use crate::core::renewal::{RenewalPlan, SeedState};
 use crate::core::site::Site;
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
 const UNREAD: ClusterError = ClusterError::Conflict;
+
+/// A process that was held up for long may have been taken for dead: it looks anew before it spends
+/// anything.
+const HELD_UP: ClusterError = ClusterError::Conflict;
 
 /// Nothing is lost with a token that is just asked for again, but not at once.
 const UNSTORED: &str =
@@ -86,6 +90,9 @@ impl Operator {
             return Err(UNREAD);
         }
         let (_, tokens) = parts(facts, material)?;
+        if is_outdated(facts.now, self.clock.now(), self.config.pace) {
+            return Err(HELD_UP);
+        }
         let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
         // In the register before it stands in the grant: another pass of this process must not
         // take it for one that has ended.
@@ -95,7 +102,8 @@ impl Operator {
             holder: self.renewals.holder(),
             origin: spend.origin.clone(),
             first_sent: spend.first_sent,
-            started: facts.now,
+            // Not when the pass began: others count from here when they may take over.
+            started: self.clock.now(),
             interrupted: spend.interrupted,
             replay: spend.replay,
         });
@@ -122,6 +130,13 @@ impl Operator {
             None => self.fresh_cache(facts, plan)?,
         };
         let intent = stored.grant.intent.as_ref();
+        let begun = intent.map(|intent| intent.started);
+        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
+            if let Some(intent) = intent {
+                self.renewals.resume(&intent.attempt);
+            }
+            return Err(HELD_UP);
+        }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
         let running = parked.unwrap_or_else(|| self.renewals.begin());
         if spend.early && !plan.spends {

@@ -137,7 +137,7 @@ impl Operator {
         };
         Ok(Arc::new(Self {
             jira: Arc::new(Jira::new(jira, clock.clone())?),
-            renewals: Renewals::new(config.pod.clone(), clock.clone()),
+            renewals: Renewals::new(config.pod.clone(), clock.clone(), config.pace),
             wake: OnceLock::new(),
             config,
             cluster,

@@ -2,29 +2,28 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::rand;
-use chrono::TimeDelta;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::cluster::Key;
 use crate::core::fingerprint::hex;
 use crate::core::grant::{Holder, Intent};
-use crate::core::renewal::Process;
+use crate::core::renewal::{Pace, Process, Watched};
 
 /// The renewals of one process.
 pub(super) struct Renewals {
     holder: Holder,
     clock: Clock,
+    pace: Pace,
     /// The tasks that nothing may cancel.
     pub(super) tasks: TaskTracker,
     running: Arc<Mutex<HashSet<String>>>,
     /// Attempts whose intent stands in a grant and whose call is next.
     parked: Mutex<HashMap<String, Running>>,
     /// The intent of each grant that was seen last, and since when.
-    seen: Mutex<HashMap<Key, (String, Duration)>>,
+    seen: Mutex<HashMap<Key, Watched>>,
 }
 
 /// An attempt of this process; it runs until this is dropped.
@@ -48,13 +47,14 @@ impl Drop for Running {
 
 impl Renewals {
     /// `pod` is what distinguishes this replica for people; the nonce is new at every start.
-    pub(super) fn new(pod: String, clock: Clock) -> Self {
+    pub(super) fn new(pod: String, clock: Clock, pace: Pace) -> Self {
         Self {
             holder: Holder {
                 pod,
                 nonce: random_name(),
             },
             clock,
+            pace,
             tasks: TaskTracker::new(),
             running: Arc::default(),
             parked: Mutex::default(),
@@ -92,29 +92,31 @@ impl Renewals {
         lock(&self.running).iter().cloned().collect()
     }
 
-    /// What this process knows of the intent that stands in a grant.
-    pub(super) fn process(&self, grant: &Key, intent: Option<&Intent>, stopping: bool) -> Process {
-        let mut seen = lock(&self.seen);
-        let mut process = Process {
+    /// This process, before anything was seen of a grant.
+    pub(super) fn this(&self, stopping: bool) -> Process {
+        Process {
             holder: self.holder(),
             stopping,
             ..Process::default()
-        };
+        }
+    }
+
+    /// What this process knows of the intent that stands in a grant.
+    pub(super) fn process(&self, grant: &Key, intent: Option<&Intent>, stopping: bool) -> Process {
+        let mut seen = lock(&self.seen);
         let Some(intent) = intent else {
             seen.remove(grant);
-            return process;
+            return self.this(stopping);
         };
-        process.running = lock(&self.running).contains(&intent.attempt);
         let now = self.clock.elapsed();
-        let since = match seen.get(grant) {
-            Some((attempt, since)) if *attempt == intent.attempt => *since,
-            _ => {
-                seen.insert(grant.clone(), (intent.attempt.clone(), now));
-                now
-            }
-        };
-        process.seen_for = TimeDelta::from_std(now.saturating_sub(since)).unwrap_or_default();
-        process
+        let watched = Watched::look(seen.get(grant), &intent.attempt, now, self.pace);
+        let seen_for = watched.seen_for();
+        seen.insert(grant.clone(), watched);
+        Process {
+            running: lock(&self.running).contains(&intent.attempt),
+            seen_for,
+            ..self.this(stopping)
+        }
     }
 }
 
@@ -131,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
 
     use super::*;
 
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn an_intent_is_watched_by_ones_own_clock_from_when_it_was_first_seen() {
         let clock = Clock::standing_at(DateTime::UNIX_EPOCH);
-        let renewals = Renewals::new("pod".into(), clock.clone());
+        let renewals = Renewals::new("pod".into(), clock.clone(), Pace::default());
         let grant = Key::new("team", "grant");
         let watched = |attempt: &str| {
             let intent = intent(attempt, Holder::default());
@@ -164,11 +166,15 @@ mod tests {
         clock.advance(TimeDelta::seconds(5));
         renewals.process(&grant, None, false);
         assert_eq!(watched("b"), 0, "and so is one that was gone");
+        clock.advance(TimeDelta::seconds(100));
+        assert_eq!(watched("b"), 100);
+        clock.advance(TimeDelta::minutes(20));
+        assert_eq!(watched("b"), 0, "without a look nothing is watched");
     }
 
     #[test]
     fn an_attempt_runs_until_it_is_dropped() {
-        let renewals = Renewals::new("pod".into(), Clock::system());
+        let renewals = Renewals::new("pod".into(), Clock::system(), Pace::default());
         let grant = Key::new("team", "grant");
         let running = renewals.begin();
         let intent = intent(running.attempt(), renewals.holder());

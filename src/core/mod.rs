@@ -33,4 +33,6 @@ mod unproven;
 #[cfg(test)]
 mod convergence;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod testing;

@@ -39,6 +39,10 @@ pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
 /// the death of the old token, and nobody could prove the new one.
 const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
 
+/// What was decided this long ago is decided anew before a token is spent: others may have taken
+/// over meanwhile.
+const DECISION_LASTS: TimeDelta = TimeDelta::minutes(1);
+
 /// A running attempt is looked at again after this time.
 const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
 
@@ -225,6 +229,7 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
 /// What another process, or this one, has begun and not finished.
 fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: &Intent) -> Move {
     let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    let late = now > later(intent.first_sent, pace.of(REPLAY_WITHIN));
     if intent.holder == process.holder {
         if process.running {
             return Move::At(later(now, ATTEMPT_RUNS));
@@ -232,8 +237,11 @@ fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: 
     } else {
         let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
         let old = later(intent.started, pace.of(TAKEOVER_AGE));
-        if watched > TimeDelta::zero() && old > now {
-            return Move::At(old.min(later(now, watched)));
+        // The last attempt ends the grant if the holder still has the answer and could not store
+        // it: however old the intent is, the holder gets the time to do so.
+        if watched > TimeDelta::zero() && (late || old > now) {
+            let watched = later(now, watched);
+            return Move::At(if late { watched } else { old.min(watched) });
         }
     }
     if let Some(time) = grant.next_attempt.filter(|time| *time > now)
@@ -241,7 +249,6 @@ fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: 
     {
         return Move::At(time);
     }
-    let late = now > later(intent.first_sent, pace.of(REPLAY_WITHIN));
     if late {
         match process.leads {
             Some(true) => {}
@@ -268,6 +275,11 @@ fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: 
         replay: true,
         early: false,
     })
+}
+
+/// Whether a decision to spend a token is too old to be carried out.
+pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, pace: Pace) -> bool {
+    now > later(decided, pace.of(DECISION_LASTS))
 }
 
 /// Whether a chain may be spent: it is not dead, or a person wants it tried all the same.

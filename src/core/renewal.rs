@@ -1,5 +1,7 @@
 //! What a decision may look at of a credential that renews itself.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
@@ -106,6 +108,42 @@ pub struct Process {
     pub leads: Option<bool>,
     /// Whether it was asked to stop: no renewal begins any more.
     pub stopping: bool,
+}
+
+/// Who looks less often than this has not watched: the holder of an intent may have had no API
+/// server to store its answer in, just as the watcher had none to look at.
+const LONGEST_GAP: TimeDelta = TimeDelta::minutes(3);
+
+/// An intent under the eyes of a process, by the process's own clock.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Watched {
+    attempt: String,
+    since: Duration,
+    last: Duration,
+}
+
+impl Watched {
+    /// Looks at an intent, which may be the one that was seen `before`.
+    pub fn look(before: Option<&Self>, attempt: &str, now: Duration, pace: Pace) -> Self {
+        let gap = pace.of(LONGEST_GAP).to_std().unwrap_or_default();
+        let same = before.filter(|seen| seen.attempt == attempt);
+        let watched = same.filter(|seen| now.saturating_sub(seen.last) <= gap);
+        Self {
+            attempt: attempt.to_owned(),
+            since: watched.map_or(now, |seen| seen.since),
+            last: now,
+        }
+    }
+
+    /// The attempt of the intent.
+    pub fn attempt(&self) -> &str {
+        &self.attempt
+    }
+
+    /// For how long it was watched without a gap.
+    pub fn seen_for(&self) -> TimeDelta {
+        TimeDelta::from_std(self.last.saturating_sub(self.since)).unwrap_or_default()
+    }
 }
 
 /// The protocol's own waits, all divided by one number: a test runs it against a simulator whose

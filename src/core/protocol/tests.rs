@@ -234,16 +234,21 @@ fn ones_own_attempt_is_waited_for_while_it_runs_and_repeated_when_it_has_ended()
 
 #[test]
 fn after_the_leeway_there_is_one_last_attempt_and_it_says_since_when() {
-    for (leads, minute, expected) in [
-        (None, 58, "intend replay 50 -"),
-        (None, 59, "at 70"),
-        (None, 70, "intend replay 70 50"),
-        (Some(true), 59, "intend replay 59 50"),
-        (Some(false), 80, "rest"),
+    for (leads, minute, seen_for, expected) in [
+        (None, 58, 90, "intend replay 50 -"),
+        (None, 59, 90, "at 70"),
+        (None, 70, 90, "intend replay 70 50"),
+        // Its holder may still have the answer: however old, it is watched first.
+        (None, 70, 0, "at 71"),
+        (Some(true), 59, 90, "intend replay 59 50"),
+        (Some(true), 59, 0, "at 60"),
+        (Some(false), 80, 90, "rest"),
     ] {
         let mut facts = facts(minute, Some(begun(other(), 50, 50)));
-        facts.renewal.as_mut().unwrap().process.leads = leads;
-        assert_eq!(word(&facts), expected, "{leads:?} {minute}");
+        let process = &mut facts.renewal.as_mut().unwrap().process;
+        process.leads = leads;
+        process.seen_for = TimeDelta::seconds(seen_for);
+        assert_eq!(word(&facts), expected, "{leads:?} {minute} {seen_for}");
     }
 }
 
