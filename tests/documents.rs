@@ -42,9 +42,11 @@ fn the_reference_lists_every_reason() {
 fn the_reference_lists_every_flag() {
     let source = include_str!("../src/cli.rs");
     let variables: Vec<&str> = source
-        .split("env = \"")
-        .skip(1)
-        .filter_map(|rest| rest.split_once('"').map(|(variable, _)| variable))
+        .lines()
+        // What only tests use is no promise.
+        .filter(|line| !line.contains("hide = true"))
+        .filter_map(|line| line.split_once("env = \"")?.1.split_once('"'))
+        .map(|(variable, _)| variable)
         .collect();
     assert!(variables.len() > 5);
     for variable in variables {
@@ -75,7 +77,7 @@ fn contributing_lists_every_mutant_and_no_other() {
             name.strip_suffix(".patch").map(str::to_owned)
         })
         .collect();
-    for invariant in 3..=10 {
+    for invariant in 1..=10 {
         let prefix = format!("{invariant:02}-");
         assert!(
             found.iter().any(|name| name.starts_with(&prefix)),
@@ -83,4 +85,56 @@ fn contributing_lists_every_mutant_and_no_other() {
         );
     }
     assert_eq!(listed, found);
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [
+        root.to_owned(),
+        root.join("docs"),
+        root.join("docs/methods"),
+    ];
+    let files = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let mut links = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in targets.filter(|link| !link.starts_with("https://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = file.parent().unwrap().join(path);
+            let target = if path.is_empty() {
+                file.clone()
+            } else {
+                target
+            };
+            assert!(target.exists(), "{}: {link}", file.display());
+            let headings = || std::fs::read_to_string(&target).unwrap();
+            assert!(
+                anchor.is_empty() || headings().lines().any(|line| is_heading(line, anchor)),
+                "{}: {link}",
+                file.display()
+            );
+            links += 1;
+        }
+    }
+    assert!(links > 10);
+}
+
+/// Whether a line is the heading that an anchor names.
+fn is_heading(line: &str, anchor: &str) -> bool {
+    let words = line.trim_start_matches('#');
+    let kept = words.trim().chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' => Some(c.to_ascii_lowercase()),
+        _ => None,
+    });
+    words.len() < line.len() && kept.collect::<String>() == anchor
 }

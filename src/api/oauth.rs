@@ -86,6 +86,11 @@ impl schemars::JsonSchema for Scope {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 128 })
+        schemars::json_schema!({
+            "description": "A scope of Atlassian's, such as read:jira-work.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128
+        })
     }
 }

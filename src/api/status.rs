@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Hosting, Reason};
+use super::{Condition, Hosting, Reason, Scope};
 
 /// The state of a `JiraCredential`.
 ///
@@ -37,7 +37,7 @@ pub struct JiraCredentialStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteStatus>,
     /// The scopes of the token, as Atlassian granted them.
-    #[schemars(length(max = 256))]
+    #[schemars(with = "Vec<Scope>", length(max = 256))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
     /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.

@@ -24,7 +24,10 @@ use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
 pub struct Around<'a> {
     /// An older credential that holds the same seed in another way.
     pub rival: Option<String>,
-    /// This process, and what it knows of the intent of the grant of this name.
+    /// Whether this process was asked to stop.
+    pub stopping: bool,
+    /// This process, and what it knows of the intent of the grant of this name. To be asked once
+    /// the grant was read: that there is no intent is news, too.
     pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
     /// How fast the protocol's own clocks run.
     pub pace: Pace,
@@ -82,7 +85,10 @@ pub(super) async fn observe_grant(
         rival: around.rival.clone(),
         clients_changed: false,
         clients_read: false,
-        process: (around.process)(&grant_name, None),
+        process: Process {
+            stopping: around.stopping,
+            ..Process::default()
+        },
         pace: around.pace,
     });
     let mut reading = Reading {

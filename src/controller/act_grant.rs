@@ -5,14 +5,14 @@ use secrecy::SecretString;
 
 use super::Operator;
 use super::renew::{Renewed, Renewing};
-use crate::api::{JiraCredential, SecretKeyRef};
+use crate::api::{JiraCredential, Reason, SecretKeyRef};
 use crate::cluster::{
     ClusterError, Key, Known, Material, Stored, Tokens, key_of, place, token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
-use crate::core::grant::Intent;
+use crate::core::grant::{Intent, Miss};
 use crate::core::protocol::Spend;
 use crate::core::renewal::{RenewalPlan, SeedState};
 use crate::core::site::Site;
@@ -143,9 +143,22 @@ impl Operator {
             .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
         self.metrics
             .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
+        self.report_miss(facts, miss);
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
         Ok(Answer::Renewed(miss, written))
+    }
+
+    /// A refusal by the token endpoint is a failed authentication like one by Jira.
+    fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
+        let reason = match miss {
+            Some(Miss::Dead) => Reason::ReconsentRequired,
+            Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
+            Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
+        };
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        self.metrics.authentication_failed(reason);
+        tracing::warn!(namespace, name, ?reason, "a renewal was refused");
     }
 
     /// Lets the proven candidate take the place of the chain in use.

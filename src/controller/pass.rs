@@ -101,6 +101,7 @@ impl Operator {
         let uid = object.uid().unwrap_or_default();
         let namespace = object.namespace().unwrap_or_default();
         let object = &self.without_unsent(object, &uid);
+        let stopping = self.stopping.is_cancelled();
         let around = Surroundings {
             now: self.clock.now(),
             plan,
@@ -109,9 +110,9 @@ impl Operator {
             older_claim: &|target| self.older_claim(object, target),
             renewals: Around {
                 rival: self.rival(object),
+                stopping,
                 process: &|grant, intent| {
                     let grant = Key::new(&namespace, grant);
-                    let stopping = self.stopping.is_cancelled();
                     self.renewals.process(&grant, intent, stopping)
                 },
                 pace: self.config.pace,

@@ -201,7 +201,9 @@ impl Renewing {
                 Ok(stored) => return Some(stored),
                 Err(error) => error,
             };
-            if error.is_end_of_namespace() {
+            let creates = next.metadata.resource_version.is_none();
+            let gone = creates && matches!(error, ClusterError::NotFound);
+            if gone || error.is_end_of_namespace() {
                 tracing::error!(
                     attempt,
                     "the namespace is being deleted: a renewal is not stored"

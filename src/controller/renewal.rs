@@ -1,7 +1,5 @@
 //! What the whole operator knows about renewals: plans, rivals, the end of the process.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -16,7 +14,7 @@ use crate::core::site::Site;
 
 /// How long the end of the process waits for what was received and is not stored. The Deployment
 /// grants 120 seconds.
-const LONGEST_END: Duration = Duration::from_secs(110);
+const LONGEST_END: TimeDelta = TimeDelta::seconds(110);
 
 impl Operator {
     /// What follows from a spec for the renewal.
@@ -109,7 +107,13 @@ impl Operator {
     /// Waits for the renewals under way: what was received is stored before the process ends.
     pub(super) async fn finish_renewals(&self) {
         self.renewals.tasks.close();
-        if tokio::time::timeout(LONGEST_END, self.renewals.tasks.wait())
+        let longest = self
+            .config
+            .pace
+            .of(LONGEST_END)
+            .to_std()
+            .unwrap_or_default();
+        if tokio::time::timeout(longest, self.renewals.tasks.wait())
             .await
             .is_err()
         {

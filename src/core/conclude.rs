@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::conditions::{Finding, Waits, condition, published, ready, valid};
+use super::conditions::{Finding, Waits, condition, ready, valid};
 use super::decide::{Proof, proof};
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::grant_status::record_grant;
 use super::protocol::{self, Move};
 use super::publication;
+use super::published::published;
 use super::rotation::rotation_due;
 use super::schedule::{LONGEST_WAIT, later};
 use crate::api::{

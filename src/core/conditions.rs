@@ -1,7 +1,7 @@
 //! The conditions that follow from the facts.
 
-use super::decide::{Proof, may_publish, pin_moved, proof};
-use super::facts::{Facts, Holder, Peer, Source, TargetFacts, TargetState};
+use super::decide::{Proof, pin_moved, proof};
+use super::facts::{Facts, Peer, Source};
 use super::judge::{Cause, Judgement};
 use super::message;
 use super::trouble;
@@ -182,6 +182,10 @@ fn accepted(facts: &Facts) -> Finding {
 /// Whether the credential in the source was proven for the account that the spec asks for, and
 /// the proof has not grown stale.
 fn still_proven(facts: &Facts) -> bool {
+    // Without its grant nobody can say what became of the token.
+    if facts.trouble().is_some_and(trouble::leaves_no_token) {
+        return false;
+    }
     // Until a renewed token is proven, pods have the one before it.
     let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
     proven
@@ -209,83 +213,6 @@ fn lower_first(text: &str) -> String {
     // Every refusal begins with a name or an article; only articles change.
     text.strip_prefix("The ")
         .map_or_else(|| text.to_owned(), |rest| format!("the {rest}"))
-}
-
-/// Whether every target holds the credential that was proven last.
-pub fn published(facts: &Facts) -> Finding {
-    use ConditionStatus::{False, True};
-    if let Some(problem) = facts
-        .targets
-        .iter()
-        .find_map(|target| target_problem(facts, target))
-    {
-        return problem;
-    }
-    if !facts.targets.is_empty() && facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        let names: Vec<&str> = facts
-            .targets
-            .iter()
-            .map(|target| target.target.name.as_str())
-            .collect();
-        let noun = if names.len() == 1 {
-            "The Secret"
-        } else {
-            "The Secrets"
-        };
-        let verb = if names.len() == 1 { "holds" } else { "hold" };
-        let text = format!("{noun} {} {verb} the proven credential.", names.join(", "));
-        return finding(True, Reason::Written, text);
-    }
-    let text = if facts.status.proven_fingerprint.is_none() {
-        "Nothing is published before Jira has accepted the credential."
-    } else if may_publish(facts) {
-        "A target is not up to date yet."
-    } else {
-        "A target was changed or deleted and cannot be restored before Jira accepts the credential in the source again."
-    };
-    finding(False, Reason::Waiting, text)
-}
-
-fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
-    use ConditionStatus::False;
-    let name = &target.target.name;
-    let conflict = |other: &str| {
-        let text = format!(
-            "The Secret {name} is written by the JiraCredential {other}. Name another Secret in spec.targets."
-        );
-        finding(False, Reason::TargetConflict, text)
-    };
-    match &target.state {
-        TargetState::Held(Holder::Credential(other), _) => Some(conflict(other)),
-        TargetState::Held(Holder::Stranger, _) => Some(foreign(name)),
-        TargetState::Refused(cause) => {
-            let text = format!("The API server refuses to write the Secret {name}: {cause}");
-            Some(finding(False, Reason::WriteRefused, text))
-        }
-        _ if facts.is_in_sync(target) => None,
-        _ if facts.is_held_by_another(target) => Some(recorded_problem(facts, name)),
-        _ => target.older_claim.as_deref().map(conflict),
-    }
-}
-
-/// Who holds the target was told in an earlier pass, and nothing has changed since.
-fn recorded_problem(facts: &Facts, name: &str) -> Finding {
-    use ConditionStatus::False;
-    let told = condition(&facts.status, ConditionType::Published)
-        .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
-        // One problem is told at a time: it may have been that of another target.
-        .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
-    told.map_or_else(
-        || foreign(name),
-        |old| finding(False, old.reason, old.message.clone()),
-    )
-}
-
-fn foreign(name: &str) -> Finding {
-    let text = format!(
-        "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
-    );
-    finding(ConditionStatus::False, Reason::TargetForeign, text)
 }
 
 /// Whether a credential needs a person before anything can change.
@@ -392,8 +319,13 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
 }
 
 fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
+    let what = if facts.renews() {
+        "the token is neither renewed, proven nor published"
+    } else {
+        "the credential is neither proven nor published"
+    };
     let text = format!(
-        "spec.suspend is set: the credential is neither proven nor published until it is false again. {}",
+        "spec.suspend is set: {what} until it is false again. {}",
         message::still(facts)
     );
     let waits = if without.status == ConditionStatus::True {

@@ -7,7 +7,6 @@ use super::fingerprint::{Fingerprint, Likeness};
 use super::judge::Judgement;
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::protocol::Spend;
-use super::publication::Publication;
 use super::renewal::{Renewal, RenewalPlan};
 use super::schedule::{self, later};
 use super::site::Site;
@@ -334,25 +333,6 @@ impl Facts {
         Some(expiry.map_or(stale, |expiry| expiry.min(stale)))
     }
 
-    /// The digest that a target has when it holds the credential that was proven last.
-    pub fn wanted_digest(&self, target: &Target) -> Option<String> {
-        let plan = self.plan.as_ref().ok()?;
-        let wanted = self.wanted()?;
-        let publication = Publication {
-            fingerprint: &wanted.print,
-            method: plan.method,
-            url: &self.api_base()?,
-            site: &plan.site,
-            account: self.account()?,
-            expires_at: &wanted
-                .expires_at
-                .map(|time| time.to_rfc3339())
-                .unwrap_or_default(),
-            target,
-        };
-        Some(publication.digest())
-    }
-
     /// The account of the credential that was proven last.
     pub fn account(&self) -> Option<&Account> {
         self.status.account.as_ref()
@@ -366,53 +346,5 @@ impl Facts {
             Some(self.is_same(&self.fingerprint()?, proven))
         };
         self.attempt().is_some() || proven().unwrap_or(false)
-    }
-
-    /// What is recorded of a target.
-    pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
-        self.status
-            .targets
-            .iter()
-            .find(|target| target.name == name)
-    }
-
-    /// Whether a target holds the credential that was proven last.
-    pub fn is_in_sync(&self, facts: &TargetFacts) -> bool {
-        let wanted = self.wanted_digest(&facts.target);
-        let current = match &facts.state {
-            TargetState::Written(version) => Some(version),
-            TargetState::Present {
-                uid,
-                resource_version,
-            } => self
-                .recorded(&facts.target.name)
-                .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
-            TargetState::Unknown
-            | TargetState::Absent
-            | TargetState::Held(..)
-            | TargetState::Refused(_) => None,
-        };
-        current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
-    }
-
-    /// Whether somebody else is known to hold a target, and nothing has changed since.
-    pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
-        match &facts.state {
-            TargetState::Held(..) => true,
-            TargetState::Present {
-                uid,
-                resource_version,
-            } => self.recorded(&facts.target.name).is_some_and(|seen| {
-                // Another spec is a reason to look again who holds it.
-                !self.spec_changed()
-                    && seen.hash.is_none()
-                    && seen.uid == *uid
-                    && seen.resource_version == *resource_version
-            }),
-            TargetState::Unknown
-            | TargetState::Absent
-            | TargetState::Written(_)
-            | TargetState::Refused(_) => false,
-        }
     }
 }

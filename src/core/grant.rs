@@ -408,3 +408,6 @@ impl<S: Clone> Grant<S> {
         self.next_attempt = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

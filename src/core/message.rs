@@ -41,7 +41,13 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "Jira at {host} does not accept calls from this cluster's address. Have it added to the site's IP allow-list; the credential itself may be fine."
         ),
         Refusal::InsufficientScope => format!(
-            "The token works at {host} but lacks the scope to read its own user. Create one with read:jira-user and store it in {source}."
+            "The token works at {host} but lacks the scope to read its own user, read:jira-user. {}",
+            remedy(
+                facts,
+                "Add it to the app and consent again",
+                "Create another OAuth 2.0 credential of the service account with it",
+                "Create one with this scope",
+            )
         ),
         Refusal::WrongHost => format!(
             "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
@@ -53,13 +59,21 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "Jira at {host} forbids the credential to read its own user. Check the account's access to Jira."
         ),
         Refusal::NoSite => format!(
-            "The token works but covers no site at all. Consent again and choose {host}; the new refresh token goes into {source}."
+            "The token works but covers no site at all. {}",
+            other_site(facts, host)
         ),
         Refusal::AnotherSite => format!(
-            "The token works but covers other sites than {host}. Consent again and choose this site, or correct spec.site; the new refresh token goes into {source}."
+            "The token works but covers other sites than {host}. {} If the site is wrong, correct spec.site.",
+            other_site(facts, host)
         ),
         Refusal::AnotherProduct => format!(
-            "The token covers {host} with scopes of another product than Jira only. Consent again with Jira's scopes, such as read:jira-work and read:jira-user; the new refresh token goes into {source}."
+            "The token covers {host} with scopes of another product than Jira only. {}",
+            remedy(
+                facts,
+                "Consent again with scopes of Jira, such as read:jira-work and read:jira-user",
+                "Create another OAuth 2.0 credential of the service account with scopes of Jira, such as read:jira-work and read:jira-user",
+                "Create one with scopes of Jira",
+            )
         ),
         Refusal::CloudIdOfAnotherSite => format!(
             "cloudId in spec.auth is the id of another site than {host}. Correct it, or leave it out: the site is asked for it."
@@ -75,8 +89,11 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
         Ok(MethodName::PersonalAccessToken) => format!(
             "Jira at {host} refuses the personal access token: it is wrong, expired or revoked. Create one in the Jira profile and store it in {source}."
         ),
-        Ok(MethodName::OAuth2 | MethodName::ClientCredentials) => format!(
-            "Jira at {host} refuses the access token although it was just renewed. Check that the account and the app have access to the site; a new consent goes into {source}."
+        Ok(MethodName::OAuth2) => format!(
+            "Jira at {host} refuses the access token although it was just renewed. Check that the account is active and has access to Jira on the site, and that its administrators allow the app; a new refresh token goes into {source}."
+        ),
+        Ok(MethodName::ClientCredentials) => format!(
+            "Jira at {host} refuses the access token although it was just given. Check that the service account is active and has access to Jira on the site."
         ),
         Ok(MethodName::Basic) | Err(_) => format!(
             "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
@@ -102,10 +119,44 @@ pub fn confirming(facts: &Facts) -> String {
 
 /// Scopes that the spec asks for and the consent has not given.
 pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
+    let noun = if missing.len() == 1 {
+        "scope"
+    } else {
+        "scopes"
+    };
     format!(
-        "The token lacks the scopes {}. {} Add them to the app and consent again, or take them out of spec.auth; the new refresh token goes into {}.",
+        "The token lacks the {noun} {}. {} {} If they are not needed, take them out of spec.auth.",
         missing.join(", "),
         still(facts),
+        remedy(
+            facts,
+            "Add what is missing to the app and consent again",
+            "Create another OAuth 2.0 credential of the service account with all scopes, since they are fixed at its creation",
+            "Create one with all scopes",
+        )
+    )
+}
+
+/// What a person has to do about a token, and where its result is stored.
+fn remedy(facts: &Facts, consent: &str, service: &str, other: &str) -> String {
+    let source = source_names(facts);
+    match facts.spec.auth.method() {
+        Some(Method::OAuth2(_)) => {
+            format!("{consent}; the new refresh token goes into {source}.")
+        }
+        Some(Method::ClientCredentials(_)) => {
+            format!("{service}; its client id goes into clientId, its client secret into {source}.")
+        }
+        _ => format!("{other} and store it in {source}."),
+    }
+}
+
+fn other_site(facts: &Facts, host: &str) -> String {
+    if let Some(Method::ClientCredentials(_)) = facts.spec.auth.method() {
+        return format!("Give the service account access to Jira on {host}.");
+    }
+    format!(
+        "Consent again and choose {host}; the new refresh token goes into {}.",
         source_names(facts)
     )
 }
@@ -148,6 +199,9 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
         ),
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
+        ),
+        Outage::NotFound if facts.renews() => format!(
+            "Atlassian's cloud knows no Jira at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
         ),
         Outage::NotFound => format!(
             "No Jira was found at {host}. Check the name in spec.site, and the context path on Data Center."

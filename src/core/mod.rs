@@ -20,6 +20,7 @@ pub mod message;
 pub mod problem;
 pub mod protocol;
 pub mod publication;
+mod published;
 mod record;
 pub mod renewal;
 pub mod rotation;

@@ -136,7 +136,7 @@ pub enum Flaw {
     ControlCharacter,
     /// Characters that no token has.
     #[error(
-        "contains characters other than printable ASCII, which no Jira token has; copy the token anew"
+        "contains blanks or characters other than printable ASCII, which no token and no client secret has; copy it anew"
     )]
     NotAscii,
     /// No credential is that long.

@@ -205,6 +205,10 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
         .live
         .as_ref()
         .filter(|live| live.client == plan.client);
+    // The older one has the grant; two would take the token out of each other's hands.
+    if live.is_none() && renewal.rival.is_some() {
+        return Move::Stuck(Reason::GrantConflict);
+    }
     let (time, early) = live
         .and_then(|chain| due(facts, plan, renewal.pace, chain))
         .unwrap_or((facts.now, false));
@@ -357,3 +361,6 @@ fn not_before(
         _ => time,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,10 @@
 
 use aws_lc_rs::digest;
 
+use super::facts::{Facts, TargetFacts, TargetState};
 use super::fingerprint::hex;
 use super::site::Site;
-use crate::api::{Account, JiraCredentialSpec, MethodName, Target};
+use crate::api::{Account, JiraCredentialSpec, MethodName, Target, TargetVersion};
 
 /// Raised whenever the same facts are rendered to other contents, so that a new version of the
 /// operator rewrites what an older one wrote.
@@ -63,5 +64,74 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
         }]
     } else {
         spec.targets.clone()
+    }
+}
+
+impl Facts {
+    /// The digest that a target has when it holds the credential that was proven last.
+    pub fn wanted_digest(&self, target: &Target) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        let wanted = self.wanted()?;
+        let publication = Publication {
+            fingerprint: &wanted.print,
+            method: plan.method,
+            url: &self.api_base()?,
+            site: &plan.site,
+            account: self.account()?,
+            expires_at: &wanted
+                .expires_at
+                .map(|time| time.to_rfc3339())
+                .unwrap_or_default(),
+            target,
+        };
+        Some(publication.digest())
+    }
+
+    /// What is recorded of a target.
+    pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
+        self.status
+            .targets
+            .iter()
+            .find(|target| target.name == name)
+    }
+
+    /// Whether a target holds the credential that was proven last.
+    pub fn is_in_sync(&self, facts: &TargetFacts) -> bool {
+        let wanted = self.wanted_digest(&facts.target);
+        let current = match &facts.state {
+            TargetState::Written(version) => Some(version),
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self
+                .recorded(&facts.target.name)
+                .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Held(..)
+            | TargetState::Refused(_) => None,
+        };
+        current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
+    }
+
+    /// Whether somebody else is known to hold a target, and nothing has changed since.
+    pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
+        match &facts.state {
+            TargetState::Held(..) => true,
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self.recorded(&facts.target.name).is_some_and(|seen| {
+                // Another spec is a reason to look again who holds it.
+                !self.spec_changed()
+                    && seen.hash.is_none()
+                    && seen.uid == *uid
+                    && seen.resource_version == *resource_version
+            }),
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Written(_)
+            | TargetState::Refused(_) => false,
+        }
     }
 }

@@ -267,7 +267,9 @@ impl Facts {
         let recorded = || {
             let site = self.status.site.as_ref()?;
             let same = site.address.as_deref() == Some(&plan.site.base);
-            site.cloud_id.as_deref().filter(|_| same)
+            // What nothing was proven with may be the word of a spec that is no longer there.
+            let told = self.status.account.is_some() || !self.spec_changed();
+            site.cloud_id.as_deref().filter(|_| same && told)
         };
         let said = plan.renewal.as_ref()?.cloud_id.as_deref();
         said.or(self.happened.located.as_deref()).or_else(recorded)
@@ -318,7 +320,8 @@ impl Facts {
             return None;
         };
         let grant = &self.held()?.grant;
-        let in_use = self.chain().is_some_and(|chain| chain.origin == *digest);
+        // Without a chain of ours there is nothing that goes on in the seed's place.
+        let in_use = self.chain()?.origin == *digest;
         let waiting = grant
             .candidate
             .as_ref()

@@ -82,6 +82,11 @@ pub fn needs_person(reason: Reason) -> bool {
     )
 }
 
+/// Whether the tokens of the grant are out of reach.
+pub fn leaves_no_token(reason: Reason) -> bool {
+    needs_person(reason) && reason != Reason::GrantRestored
+}
+
 /// What happened, what still works, and what to do.
 pub fn words(facts: &Facts, reason: Reason) -> String {
     let still = message::still(facts);
@@ -95,9 +100,9 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
     );
     match reason {
         Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
-        Reason::ClientRejected => format!(
-            "Atlassian does not accept the client id and client secret; the refresh token is kept and nothing is lost. {still} Store a valid client secret in {}, or correct clientId; the token is renewed as soon as either changes.",
-            client_words(facts)
+        Reason::ClientRejected => client_rejected(facts, still),
+        Reason::GrantForeign if !spends(facts) => format!(
+            "The Secret {grant}, in which the operator would keep the token, was made by somebody else; it was neither used nor changed. {still} Delete it, and a token is asked for."
         ),
         Reason::GrantForeign => format!(
             "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else or for another refresh token; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
@@ -108,19 +113,53 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
         Reason::GrantRestored => format!(
             "The Secret {grant} is a copy, from a backup or another cluster: its refresh token may have been spent since, and is not spent without your word. {still} Set the annotation jira-operator.dev/renew to a new value to have it tried, or consent again and store the new refresh token in {seed}."
         ),
-        Reason::GrantConflict => format!(
-            "The refresh token in {seed} is held by another JiraCredential, or belongs to another clientId; it is not spent here. {still} Use a consent of its own for each app, or name the same Secret and clientId in both."
-        ),
+        Reason::GrantConflict => conflict(facts, &seed, still),
         Reason::RateLimited => format!(
             "Atlassian limits the rate of renewals and asked to wait. {still} It is tried again by itself."
         ),
         Reason::RenewalInterrupted => format!(
             "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
         ),
+        Reason::HostNotAllowed => format!(
+            "Atlassian's token endpoint has an address to which no credential is sent. {still} The administrator can correct --auth-url, or name exceptions with --allowed-addresses."
+        ),
         _ => format!(
-            "Atlassian's token endpoint could not be asked, and the token has ended. {still} It is tried again by itself."
+            "No token could be had: Atlassian's token endpoint could not be asked, or gave no answer that can be used. {still} It is tried again by itself."
         ),
     }
+}
+
+fn client_rejected(facts: &Facts, still: &str) -> String {
+    let clients = client_words(facts);
+    let kept = if spends(facts) {
+        "; the refresh token is kept and nothing is lost"
+    } else {
+        ""
+    };
+    format!(
+        "Atlassian does not accept the client id and client secret{kept}. {still} Store a valid client secret in {clients}, or correct clientId; it is tried again as soon as either changes."
+    )
+}
+
+fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
+    let rival = facts.renewal.as_ref();
+    let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
+        Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
+        None => "is in use already, from another Secret or with another clientId".to_owned(),
+    };
+    if spends(facts) {
+        format!(
+            "The refresh token in {seed} {holder}; it is not spent here. {still} Give each app a consent of its own; to share one, name the same Secret and the same clientId in both."
+        )
+    } else {
+        format!(
+            "The client secret in {seed} {holder}. {still} Name the Secret with the client secret that belongs to clientId."
+        )
+    }
+}
+
+fn spends(facts: &Facts) -> bool {
+    facts.renewal_plan().is_some_and(|plan| plan.spends)
 }
 
 fn end_words(facts: &Facts) -> String {
@@ -129,7 +168,7 @@ fn end_words(facts: &Facts) -> String {
             "The refresh token is dead: a renewal was interrupted on {} and nobody could take it up again within the ten minutes for which Atlassian honours it.",
             time.format("%Y-%m-%d at %H:%M UTC")
         ),
-        None => "Atlassian does not accept the refresh token: it has expired, was revoked, or somebody else has used it.".to_owned(),
+        None => "Atlassian does not accept the refresh token: it has expired, was revoked, was used by somebody else, or was given to another clientId.".to_owned(),
     }
 }
 
@@ -177,3 +216,6 @@ fn client_words(facts: &Facts) -> String {
         .map(|reference| format!("key {} of the Secret {}", reference.key, reference.name));
     names.collect::<Vec<_>>().join(" or ")
 }
+
+#[cfg(test)]
+mod tests;

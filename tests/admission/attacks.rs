@@ -86,6 +86,43 @@ async fn anothers_secret_cannot_be_a_target() {
     user.is_refused(&by_default, &["Secret neighbours"]).await;
 }
 
+/// Whoever could name another's grant would get its access tokens by way of his own target.
+#[tokio::test]
+async fn anothers_consent_cannot_be_used() {
+    let (_, user) = tenant("attack").await;
+    let reference = |name: &str| json!({ "name": name, "key": "username" });
+    let borrowed = |seed: &str, client: &str| {
+        json!({
+            "site": "https://acme.atlassian.net",
+            "auth": { "oauth2": {
+                "clientId": "app",
+                "clientSecretRefs": [reference(client)],
+                "refreshTokenSecretRef": reference(seed),
+            } },
+            "targets": [{ "name": "own-target" }],
+        })
+    };
+    user.is_accepted(&credential("fair", borrowed("own", "own")))
+        .await;
+    for (seed, client) in [("neighbours", "own"), ("own", "neighbours")] {
+        let thief = credential("thief", borrowed(seed, client));
+        user.is_refused(&thief, &["Secret neighbours"]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_operators_own_secrets_cannot_be_targets() {
+    let (test, user) = tenant("attack").await;
+    let grant = "jco-grant-aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let named = credential("vandal", password("own", &["own-target", grant]));
+    let by_default = credential(grant, password("own", &[]));
+    for object in [named, by_default] {
+        let refusal = create(&user.client, &test.namespace, &object, true).await;
+        let told = |message: &String| message.contains("begin with jco-grant-");
+        assert!(refusal.as_ref().is_err_and(told), "{refusal:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_cluster_acts_upon_cannot_be_published() {
     let (test, user) = tenant("attack").await;

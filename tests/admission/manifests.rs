@@ -90,8 +90,10 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
         ),
         (
             "/secrets",
-            &["get", "list", "watch", "create", "patch", "delete"],
-            &["update", "deletecollection"],
+            &[
+                "get", "list", "watch", "create", "update", "patch", "delete",
+            ],
+            &["deletecollection"],
         ),
         (
             "/configmaps",
@@ -213,5 +215,14 @@ async fn the_examples_apply() {
         );
     }
     names.sort();
-    assert_eq!(names, ["ApiToken", "Basic", "PersonalAccessToken"]);
+    assert_eq!(
+        names,
+        [
+            "ApiToken",
+            "Basic",
+            "ClientCredentials",
+            "OAuth2",
+            "PersonalAccessToken"
+        ]
+    );
 }

@@ -53,11 +53,27 @@ async fn every_reference_is_checked() {
     };
     let data_center = |auth: Value, tls: Value| json!({ "site": "https://jira.corp.example", "auth": auth, "tls": tls });
     let pat = |token: &Value| json!({ "personalAccessToken": { "tokenSecretRef": token } });
-    user.is_accepted(&credential("all-mine", cloud(&own, &own)))
-        .await;
+    let oauth2 = |seed: &Value, clients: [&Value; 2]| {
+        let mut spec = client_credentials(&clients);
+        spec["auth"] = json!({ "oauth2": spec["auth"]["clientCredentials"] });
+        spec["auth"]["oauth2"]["refreshTokenSecretRef"] = seed.clone();
+        spec
+    };
+    for spec in [
+        cloud(&own, &own),
+        oauth2(&own, [&own, &own]),
+        client_credentials(&[&own, &own]),
+    ] {
+        user.is_accepted(&credential("all-mine", spec)).await;
+    }
     for (kind, spec) in [
         ("Secret", cloud(&foreign, &own)),
         ("Secret", cloud(&own, &foreign)),
+        ("Secret", oauth2(&foreign, [&own, &own])),
+        ("Secret", oauth2(&own, [&foreign, &own])),
+        ("Secret", oauth2(&own, [&own, &foreign])),
+        ("Secret", client_credentials(&[&foreign, &own])),
+        ("Secret", client_credentials(&[&own, &foreign])),
         ("Secret", data_center(pat(&foreign), Value::Null)),
         (
             "Secret",
@@ -79,6 +95,45 @@ async fn every_reference_is_checked() {
         user.is_refused(&credential("not-all-mine", spec), &[&named])
             .await;
     }
+}
+
+/// A spec that reads these client secrets.
+fn client_credentials(clients: &[&Value]) -> Value {
+    json!({
+        "site": "https://acme.atlassian.net",
+        "auth": { "clientCredentials": { "clientId": "app", "clientSecretRefs": clients } },
+        "targets": [{ "name": "target" }]
+    })
+}
+
+/// The most that a definition lets a `JiraCredential` name is checked to the end, and costs no more
+/// than an expression may.
+#[tokio::test]
+async fn the_most_sources_and_the_most_targets_are_checked_together() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    user.may_secrets(&test.client, &["create", "update"], &names)
+        .await;
+    user.may_secrets(&test.client, &["get"], &["seed", "new"])
+        .await;
+    let secret = |name: &str| json!({ "name": name, "key": "k" });
+    let object = credential(
+        "most",
+        json!({
+            "site": "https://acme.atlassian.net",
+            "auth": { "oauth2": {
+                "clientId": "app",
+                "clientSecretRefs": [secret("new"), secret("old")],
+                "refreshTokenSecretRef": secret("seed"),
+            } },
+            "targets": names.map(|name| json!({ "name": name })),
+        }),
+    );
+    user.is_refused(&object, &["Secret old:", "right to get"])
+        .await;
+    user.may_secrets(&test.client, &["get"], &["old"]).await;
+    user.is_accepted(&object).await;
 }
 
 #[tokio::test]

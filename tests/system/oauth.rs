@@ -3,6 +3,7 @@
 mod consent;
 mod grant;
 mod matrix;
+mod redaction;
 mod renewal;
 
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};
@@ -53,17 +54,9 @@ impl World {
         })
     }
 
-    /// The name of the grant of a credential.
-    pub(crate) fn grant_name(&self, name: &str) -> String {
-        grant_name(&SecretKeyRef {
-            name: format!("{name}-seed"),
-            key: "refresh-token".into(),
-        })
-    }
-
     /// The grant of a credential.
     pub(crate) async fn grant(&self, name: &str) -> Option<Value> {
-        let secret = self.secrets().get_opt(&self.grant_name(name)).await;
+        let secret = self.secrets().get_opt(&grant_of(name)).await;
         let secret = secret.unwrap()?;
         Some(serde_json::from_str(&value(&secret, "grant")).unwrap())
     }
@@ -96,6 +89,14 @@ impl World {
         };
         spends.iter().map(word).collect()
     }
+}
+
+/// The name of the grant of a credential.
+pub(crate) fn grant_of(name: &str) -> String {
+    grant_name(&SecretKeyRef {
+        name: format!("{name}-seed"),
+        key: "refresh-token".into(),
+    })
 }
 
 /// No token value is spent twice, except as the replay of a lost answer inside the leeway.
@@ -237,4 +238,48 @@ async fn client_credentials_are_asked_again_without_an_intent() {
     assert!(message.contains("bot-client"), "{message}");
     world.client_secret("bot", &new).await;
     world.wait_ready("bot").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_credentials_with_another_client_id_do_not_disturb_those_that_hold_the_secret() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = world
+        .cloud()
+        .service_client("robot", &["read:jira-work", "read:jira-user"]);
+    world.client_secret("robot", &app.secret()).await;
+    let spec = |client: &str| {
+        json!({
+            "site": world.cloud().url(),
+            "hosting": "Cloud",
+            "auth": {"clientCredentials": {
+                "clientId": client,
+                "clientSecretRefs": [{"name": "robot-client", "key": "secret"}],
+            }},
+        })
+    };
+    world.create("robot", spec(app.client_id())).await;
+    let robot = world.wait_ready("robot").await;
+    let born = robot.metadata.creation_timestamp;
+    // Who is older is told in seconds.
+    world
+        .until("a second has passed", || async {
+            let younger = world.secret("clock", &[]).await;
+            world.delete_secret("clock").await;
+            (younger.metadata.creation_timestamp > born).then_some(())
+        })
+        .await;
+    world.create("other", spec("mistyped")).await;
+    let object = world.wait(
+        "other",
+        ConditionType::Ready,
+        ConditionStatus::False,
+        Reason::GrantConflict,
+    );
+    let said = says(&object.await, ConditionType::Ready).message;
+    assert!(said.contains("JiraCredential robot"), "{said}");
+    let calls = world.calls();
+    operator.look_again(2).await;
+    world.wait_ready("robot").await;
+    assert_eq!(world.calls(), calls);
 }

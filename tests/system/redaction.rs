@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{Read as _, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use atlassian_sim::{Canned, Fault, Rule, basic};
@@ -48,12 +48,12 @@ const PIECE: usize = 16;
 
 /// The secrets of a test, and what each looks like outside.
 #[derive(Default)]
-struct Canaries(Vec<(String, String)>);
+pub(crate) struct Canaries(Vec<(String, String)>);
 
 impl Canaries {
     /// Looks for a secret from now on: for pieces of it, as they are, in hex and in base64 at
     /// every alignment, as they would stand in `base64(user:secret)` or in a rendered Secret.
-    fn watch(&mut self, name: &str, secret: &str) {
+    pub(crate) fn watch(&mut self, name: &str, secret: &str) {
         assert!(secret.len() >= PIECE, "{name} is too short to be told");
         for piece in secret.as_bytes().chunks_exact(PIECE).take(8) {
             let mut forms = vec![String::from_utf8_lossy(piece).into_owned()];
@@ -88,7 +88,7 @@ impl Canaries {
         found
     }
 
-    fn absent(&self, place: &str, text: &str) {
+    pub(crate) fn absent(&self, place: &str, text: &str) {
         let leaks = self.leaks(text);
         assert!(leaks.is_empty(), "{place}: {leaks:?} in {text}");
     }
@@ -773,11 +773,20 @@ async fn the_program_that_ships_tells_no_secret_at_its_most_talkative() {
 
 /// Collects what is logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// With the filter that ships, at its finest level.
-    fn dispatch(&self) -> tracing::Dispatch {
+    ///
+    /// While there is one subscriber only, tracing asks the thread that comes to a line first
+    /// whether anybody wants it, and remembers a no for all: so there are two.
+    pub(crate) fn dispatch(&self) -> tracing::Dispatch {
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Self::default().subscriber());
+        self.subscriber()
+    }
+
+    fn subscriber(&self) -> tracing::Dispatch {
         let log = self.clone();
         let layer = fmt::layer()
             .json()
@@ -787,7 +796,7 @@ impl Log {
         tracing::Dispatch::new(tracing_subscriber::registry().with(layer))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
@@ -1087,6 +1096,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         older_claim: &|_| None,
         renewals: Around {
             rival: None,
+            stopping: false,
             process: &|_, _| Process::default(),
             pace: Pace::default(),
         },

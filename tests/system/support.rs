@@ -592,7 +592,7 @@ impl Running {
         self.shutdown.cancel();
         if let Some(ended) = self.ended.take() {
             let ended = tokio::time::timeout(PATIENCE, ended).await;
-            ended.expect("it does not end").unwrap();
+            ended.unwrap().unwrap();
         }
         if let Some(runtime) = self.runtime.take() {
             tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE))

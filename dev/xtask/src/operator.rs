@@ -17,6 +17,7 @@ use crate::failure::{Outcome, While as _, fail};
 const WATCHDOG: &str = r#"while read -r _; do :; done; kill -TERM "$0""#;
 
 /// How to start an operator.
+#[derive(Clone, Copy)]
 pub(crate) struct Start<'a> {
     /// The binary.
     pub(crate) binary: &'a Path,
@@ -146,6 +147,12 @@ impl Operator {
             },
             Err(_) => fail("the operator did not end within 30 s of SIGTERM"),
         }
+    }
+
+    /// Kills it, as a node that loses power does.
+    pub(crate) async fn kill(&mut self) -> Outcome {
+        self.watchdog.kill().await.while_("ending the watchdog")?;
+        self.child.kill().await.while_("killing the operator")
     }
 
     /// The end of its log.

@@ -70,6 +70,8 @@ impl Jira {
         ];
         let mut flags: Vec<String> = flags.map(str::to_owned).into();
         flags.push(self.ca_file.display().to_string());
+        flags.extend(["--auth-url".to_owned(), self.sim.auth_url()]);
+        flags.extend(["--api-url".to_owned(), self.sim.gateway_url()]);
         flags
     }
 

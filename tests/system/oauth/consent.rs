@@ -6,7 +6,7 @@ use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use serde_json::json;
 
 use super::SCOPES;
-use crate::support::{World, says};
+use crate::support::{World, says, value};
 
 /// A credential whose consent is as given.
 async fn with_consent(
@@ -106,6 +106,25 @@ async fn the_id_of_another_site_is_noticed_and_the_right_one_is_taken_from_the_s
     operator.quiet().await;
     let tenant = world.sim.calls_for(world.cloud().host());
     assert!(tenant.is_empty(), "the site was asked for its id: {calls}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_taken_out_of_the_spec_is_asked_of_the_site() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    let app = world.sim.oauth_app();
+    let consent = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world.seed("bot", &consent.refresh_token()).await;
+    world.client_secret("bot", &app.secret()).await;
+    let mut spec = world.oauth_spec("bot", &app);
+    spec["auth"]["oauth2"]["cloudId"] = json!("11223344-a1b2-3b33-c444-def123456789");
+    world.create("bot", spec).await;
+    refused(&world, Reason::WrongHost).await;
+    let out = json!({"auth": {"oauth2": {"cloudId": null}}});
+    world.change("bot", out).await;
+    world.wait_ready("bot").await;
+    let secret = world.secrets().get("bot").await.unwrap();
+    assert_eq!(value(&secret, "url"), world.cloud().gateway_url());
 }
 
 #[tokio::test(flavor = "multi_thread")]

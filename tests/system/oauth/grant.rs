@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 
-use super::{SCOPES, assert_none_was_spent_late};
+use super::{SCOPES, assert_none_was_spent_late, grant_of};
 use crate::support::{World, says};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,7 @@ async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
     world.wait_ready("bot").await;
     operator.quiet().await;
     let (token, spent) = (world.published("bot").await, world.outcomes().len());
-    world.delete_secret(&world.grant_name("bot")).await;
+    world.delete_secret(&grant_of("bot")).await;
     let object = world.wait(
         "bot",
         ConditionType::Ready,
@@ -190,7 +190,7 @@ async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
     world.advance(super::RENEWAL_IS_DUE);
     operator.poke();
     hang.reached(1).await;
-    world.delete_secret(&world.grant_name("bot")).await;
+    world.delete_secret(&grant_of("bot")).await;
     hang.release();
     let kept = || async { world.grant("bot").await.map(|_| ()) };
     world.until("the grant is written anew", kept).await;
@@ -212,7 +212,7 @@ async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
     world.wait_ready("bot").await;
     operator.quiet().await;
     operator.stop().await;
-    let name = world.grant_name("bot");
+    let name = grant_of("bot");
     let saved = world.secrets().get(&name).await.unwrap();
     world.delete_secret(&name).await;
     let copy = Secret {
@@ -256,7 +256,7 @@ async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
 async fn a_grant_that_a_stranger_made_is_neither_used_nor_changed() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let name = world.grant_name("bot");
+    let name = grant_of("bot");
     for data in [
         "{}",
         r#"{"seeds":[{"digest":"00","seen":"2026-01-01T00:00:00Z","outcome":"Accepted"}],"uid":null}"#,
@@ -340,8 +340,12 @@ async fn another_client_gets_nothing_of_a_grant() {
         ConditionStatus::False,
         Reason::GrantConflict,
     );
-    let said = says(&object.await, ConditionType::Ready).message;
+    let object = object.await;
+    let said = says(&object, ConditionType::Ready).message;
     assert!(said.contains("clientId"), "{said}");
+    // The refresh token is in use, though not by this one.
+    let rotation = says(&object, ConditionType::RotationDue);
+    assert_eq!(rotation.reason, Reason::NotDue);
     world.advance(super::RENEWAL_IS_DUE);
     operator.look_again(2).await;
     world.wait_ready("bot").await;
@@ -390,7 +394,7 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
             secret.metadata.creation_timestamp.unwrap()
         }
     };
-    let born = created(world.grant_name("bot")).await;
+    let born = created(grant_of("bot")).await;
     world
         .until("a second has passed", || async {
             world.secret("clock", &[]).await;
@@ -424,7 +428,7 @@ async fn a_grant_outlives_its_users_and_its_seed_by_a_day() {
     let (app, consent) = world.oauth("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    let name = world.grant_name("bot");
+    let name = grant_of("bot");
     let exists = || async { world.secrets().get_opt(&name).await.unwrap().is_some() };
     // Only the credential goes: the seed still stands for it.
     world.delete("bot").await;
@@ -480,7 +484,7 @@ async fn a_label_that_a_person_sets_during_a_renewal_stays_and_costs_nothing() {
     world.advance(super::RENEWAL_IS_DUE);
     operator.poke();
     hang.reached(1).await;
-    let name = world.grant_name("bot");
+    let name = grant_of("bot");
     world
         .edit_secret(&name, json!({"metadata": {"labels": {"team": "a"}}}))
         .await;

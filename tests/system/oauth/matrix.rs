@@ -16,7 +16,7 @@ use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use jira_credential_operator::core::conditions::condition;
 use serde_json::json;
 
-use super::{RENEWAL_IS_DUE, SCOPES};
+use super::{RENEWAL_IS_DUE, SCOPES, grant_of};
 use crate::support::{PATIENCE, Running, World};
 
 /// Where the table is kept.
@@ -137,10 +137,10 @@ impl Cell {
         let cell = Self {
             step,
             event,
-            witness,
             world,
             app,
             consent,
+            witness,
         };
         (cell, operator)
     }
@@ -214,7 +214,7 @@ impl Cell {
             }
             Event::Conflict => {
                 let paused = self.reach(&operator).await;
-                let grant = self.world.grant_name("bot");
+                let grant = grant_of("bot");
                 let label = json!({"metadata": {"labels": {"team": "a"}}});
                 self.world.edit_secret(&grant, label.clone()).await;
                 self.world.edit_secret("bot", label).await;
@@ -271,9 +271,8 @@ impl Cell {
 
     async fn take_the_api_server_away(&self, operator: Running) -> Vec<Running> {
         let away = |operator: &Running| {
-            operator
-                .faults
-                .add(Requests::any(), 1..=6, Fault::Unreachable)
+            let faults = &operator.faults;
+            faults.add(Requests::any(), 1..=6, Fault::Unreachable);
         };
         if self.step.is_call() {
             let paused = self.reach(&operator).await;

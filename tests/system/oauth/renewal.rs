@@ -1,7 +1,8 @@
 //! Renewals that do not go as they should.
 
-use atlassian_sim::{Fault, Rule};
+use atlassian_sim::{Fault, Rule, SpendOutcome};
 use chrono::TimeDelta;
+use control_plane::faults::{Cut, Requests};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
 use serde_json::json;
 
@@ -103,6 +104,32 @@ async fn after_the_leeway_one_last_attempt_ends_in_one_clear_word() {
         .iter()
         .filter(|event| event.reason.as_deref() == Some("ReconsentRequired"));
     assert_eq!(told.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_has_begun_is_taken_up_once_it_was_watched_long_enough() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world.sim.fault(world.auth(Fault::HangAfter).once());
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    world.sim.wait_for_spends(2).await;
+    operator.crash();
+    let operator = world.operator().await;
+    operator.look_again(1).await;
+    world.advance(TimeDelta::seconds(80));
+    operator.look_again(1).await;
+    assert_eq!(world.sim.spends().len(), 2, "it may still be at work");
+    // By its age it could be taken up much later only.
+    world.advance(TimeDelta::seconds(15));
+    operator.look_again(1).await;
+    assert_eq!(world.sim.spends().len(), 3);
+    world.wait_ready("bot").await;
+    assert!(consent.can_exchange(&world.kept("bot").await));
+    assert_none_was_spent_late(&world);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,23 +314,30 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
 async fn a_new_consent_is_not_published_unproven() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
+    let (app, old) = world.oauth("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());
     world.sim.fault(gateway);
-    world
-        .sim
-        .fault(world.auth(Fault::ServerError { status: 503 }).skip(1));
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &super::SCOPES);
     world.seed("bot", &fresh.refresh_token()).await;
     world.sim.wait_for_spends(2).await;
-    for _ in 0..4 {
-        world.advance(TimeDelta::minutes(20));
+    // The earlier consent is no help any more, and what pods have nears its end.
+    old.revoke();
+    world.advance(RENEWAL_IS_DUE);
+    operator.look_again(1).await;
+    for _ in 0..3 {
+        world.advance(TimeDelta::minutes(4));
         operator.look_again(1).await;
+        assert_eq!(world.published("bot").await, token);
     }
-    assert_eq!(world.published("bot").await, token);
+    let spends = world.sim.spends();
+    assert!(
+        spends
+            .iter()
+            .any(|spend| matches!(spend.outcome, SpendOutcome::Dead))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,6 +360,29 @@ async fn a_renewal_that_has_begun_is_finished_before_the_operator_ends() {
     let operator = world.operator().await;
     operator.look_again(1).await;
     world.wait_ready("bot").await;
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_breaks_cancels_no_renewal() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let hang = world.sim.hang_after(world.auth(Fault::HangAfter));
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    tokio::time::timeout(PATIENCE, hang.reached(1))
+        .await
+        .unwrap();
+    for cut in [Cut::Broken, Cut::Gone] {
+        operator.faults.cut_watches(&Requests::any(), cut);
+    }
+    hang.release();
+    operator.quiet().await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
 }
 

@@ -46,6 +46,14 @@ impl Sim {
             .is_some()
     }
 
+    /// Whether Jira would accept an access token now, as far as its own life goes.
+    pub fn access_token_lives(&self, value: &str) -> bool {
+        let now = self.clock().now();
+        let world = self.shared.world();
+        let token = world.access_id(value).and_then(|id| world.token(&id));
+        token.is_some_and(|token| !token.revoked && !token.expired(now))
+    }
+
     /// The id of an access token in the call log, by its value.
     pub fn access_token_id(&self, value: &str) -> Option<String> {
         let world = self.shared.world();

@@ -1,5 +1,8 @@
 //! What the bench itself does to the cluster, with as little effort as possible.
 
+use atlassian_sim::Consent;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
 use jira_credential_operator::api::CREDENTIAL_LABEL;
@@ -67,6 +70,62 @@ impl Load {
             ("POST", credentials(None), "application/json", body)
         });
         self.send_all(credentials).await
+    }
+
+    /// Creates consents, the Secrets with their tokens, and the credentials that use them.
+    pub(super) async fn create_grants(&self, jira: &Jira) -> Outcome<Vec<Consent>> {
+        let app = jira.sim.oauth_app();
+        let scopes = ["read:jira-work", "read:jira-user", "offline_access"];
+        let consent = |number| {
+            let email = format!("user{number}@acme.example");
+            app.consent(&email, &[&jira.cloud], &scopes)
+        };
+        let consents: Vec<Consent> = (0..self.size).map(consent).collect();
+        let secrets = consents.iter().enumerate().map(|(number, consent)| {
+            let body = json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": { "name": format!("source-{number}") },
+                "stringData": {
+                    "refresh-token": consent.refresh_token(), "client-secret": app.secret(),
+                },
+            });
+            ("POST", secrets(None), "application/json", body)
+        });
+        self.send_all(secrets).await?;
+        let credentials = (0..self.size).map(|number| {
+            let reference = |key| json!({ "name": format!("source-{number}"), "key": key });
+            let body = json!({
+                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+                "metadata": { "name": name(number) },
+                "spec": {
+                    "site": jira.cloud.url(),
+                    "hosting": "Cloud",
+                    "auth": { "oauth2": {
+                        "clientId": app.client_id(),
+                        "clientSecretRefs": [reference("client-secret")],
+                        "refreshTokenSecretRef": reference("refresh-token"),
+                    } },
+                },
+            });
+            ("POST", credentials(None), "application/json", body)
+        });
+        self.send_all(credentials).await?;
+        Ok(consents)
+    }
+
+    /// The tokens that pods have.
+    pub(super) async fn published_tokens(&self) -> Outcome<Vec<String>> {
+        let list = format!(
+            "{}?labelSelector={CREDENTIAL_LABEL}&resourceVersion=0",
+            secrets(None)
+        );
+        let list: Value = serde_json::from_str(&self.get(&list).await?)?;
+        let items = list.get("items").and_then(Value::as_array);
+        let token = |item: &Value| {
+            let encoded = item.pointer("/data/token")?.as_str()?;
+            String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+        };
+        Ok(items.into_iter().flatten().filter_map(token).collect())
     }
 
     /// Puts a label on every credential.

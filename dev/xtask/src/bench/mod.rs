@@ -9,6 +9,7 @@
 mod audit;
 mod load;
 mod process;
+mod renewals;
 mod report;
 mod run;
 mod staging;
@@ -28,6 +29,9 @@ pub(crate) struct Options {
     /// How long to look on while nothing happens.
     #[arg(long, default_value_t = 60)]
     rest_seconds: u64,
+    /// Number of OAuth 2.0 grants that fall due within one minute; 0 leaves that part out.
+    #[arg(long, default_value_t = 1000)]
+    renewals: usize,
     /// Where the numbers go as JSON; without it they follow the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -60,6 +64,16 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
         sizes.push(measured);
     }
     report::targets(&ui, &sizes);
+    if options.renewals > 0 {
+        ui.heading(&format!(
+            "{} grants fall due within a minute",
+            options.renewals
+        ));
+        tokio::select! {
+            measured = renewals::measure(&ui, options.renewals, &binary, options) => measured?,
+            _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),
+        }
+    }
     let json = serde_json::to_string_pretty(&report::Report::new(sizes))?;
     match &options.json {
         Some(path) => {

@@ -37,6 +37,8 @@ pub(super) struct Measured {
 #[derive(Debug, Serialize)]
 pub(super) struct Phase {
     pub(super) name: &'static str,
+    /// When it began.
+    pub(super) begun: DateTime<Utc>,
     /// From its begin to the operator's last request; for `create` to the last status.
     pub(super) seconds: f64,
     /// The operator's requests to the API server.
@@ -50,10 +52,10 @@ pub(super) struct Phase {
     pub(super) memory: Memory,
 }
 
-struct Bench<'a> {
+pub(super) struct Bench<'a> {
     ui: &'a Ui,
-    plane: ControlPlane,
-    jira: Jira,
+    pub(super) plane: ControlPlane,
+    pub(super) jira: Jira,
     binary: &'a Path,
     flags: Vec<String>,
     kubeconfig: PathBuf,
@@ -64,7 +66,7 @@ struct Bench<'a> {
 }
 
 /// The state of the counters at the begin of a phase.
-struct Begin {
+pub(super) struct Begin {
     at: DateTime<Utc>,
     calls: u64,
     connections: u64,
@@ -114,12 +116,7 @@ pub(super) async fn measure(
     begin.cpu.others += std::mem::take(&mut begin.cpu.operator);
     phases.push(bench.end("restart", begin).await?);
     check(&load, size).await?;
-    bench
-        .operator
-        .stop()
-        .await
-        .while_("stopping the operator")?;
-    bench.plane.stop().await?;
+    bench.stop().await?;
     Ok(Measured {
         credentials: size,
         idle,
@@ -138,7 +135,7 @@ async fn check(load: &Load, size: usize) -> Outcome {
 }
 
 impl<'a> Bench<'a> {
-    async fn start(ui: &'a Ui, binary: &'a Path, flags: &[String]) -> Outcome<Self> {
+    pub(super) async fn start(ui: &'a Ui, binary: &'a Path, flags: &[String]) -> Outcome<Self> {
         ui.say("starting a control plane");
         let plane = ControlPlane::start().await?;
         let jira = Jira::start().await?;
@@ -172,7 +169,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    fn begin(&mut self, name: &str) -> Outcome<Begin> {
+    pub(super) fn begin(&mut self, name: &str) -> Outcome<Begin> {
         self.ui.say(name);
         // What came before belongs to no phase.
         self.audit.read()?;
@@ -186,7 +183,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    async fn end(&mut self, name: &'static str, begin: Begin) -> Outcome<Phase> {
+    pub(super) async fn end(&mut self, name: &'static str, begin: Begin) -> Outcome<Phase> {
         let seen = self.settle().await?;
         let counters = self.jira.sim.counters();
         let last = if name == "create" {
@@ -197,6 +194,7 @@ impl<'a> Bench<'a> {
         let seconds = last.map_or(0.0, |last| (last - begin.at).as_seconds_f64());
         Ok(Phase {
             name,
+            begun: begin.at,
             seconds,
             requests: seen.requests,
             failures: seen.failures,
@@ -219,6 +217,12 @@ impl<'a> Bench<'a> {
         };
         cpu.others = process::machine_cpu_seconds()? - cpu.ours();
         Ok(cpu)
+    }
+
+    /// Ends operator and control plane.
+    pub(super) async fn stop(mut self) -> Outcome {
+        self.operator.stop().await.while_("stopping the operator")?;
+        Ok(self.plane.stop().await?)
     }
 
     /// Waits until the operator has nothing left to do; returns what it asked for.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use control_plane::ControlPlane;
-use jira_credential_operator::api::{ConditionType, JiraCredential};
+use jira_credential_operator::api::{ConditionType, JiraCredential, JiraCredentialStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -139,17 +139,19 @@ impl<'a> Cluster<'a> {
         })
     }
 
+    /// The status of a credential.
+    pub(crate) async fn status(&self, name: &str) -> Outcome<JiraCredentialStatus> {
+        let object = self.credentials().get(name).await?;
+        Ok(object.status.unwrap_or_default())
+    }
+
     /// Status, reason and message of a condition.
     pub(crate) async fn condition(
         &self,
         name: &str,
         kind: ConditionType,
     ) -> Outcome<(String, String, String)> {
-        let object = self.credentials().get(name).await?;
-        let conditions = object
-            .status
-            .map(|status| status.conditions)
-            .unwrap_or_default();
+        let conditions = self.status(name).await?.conditions;
         let found = conditions
             .into_iter()
             .find(|condition| condition.kind == kind);

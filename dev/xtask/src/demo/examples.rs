@@ -1,11 +1,15 @@
 //! The examples of `deploy/`, with the simulator's addresses and generated secrets.
 
+use atlassian_sim::{Consent, OAuthApp};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::failure::{Outcome, While as _, fail};
 use crate::root;
 use crate::stage::Jira;
+
+/// How long before their end the short-lived tokens of the demo are renewed.
+pub(crate) const RENEW_BEFORE: &str = "15s";
 
 /// A manifest that the simulator can answer for.
 pub(crate) struct Example {
@@ -15,8 +19,10 @@ pub(crate) struct Example {
     pub(crate) target: String,
     /// All of its objects.
     pub(crate) manifest: String,
-    /// The id of the token, unless it is a password.
+    /// The id of the token, if it has one that lasts.
     pub(crate) token: Option<String>,
+    /// The consent behind it, if there is one.
+    pub(crate) consent: Option<Consent>,
 }
 
 /// Reads a file of `deploy/examples`. `renamed` replaces one word everywhere.
@@ -44,11 +50,19 @@ pub(crate) fn read(
         target => target,
     };
     let login = Login::of(credential, &documents);
-    let (secret, token) = login.issue(jira);
+    let Issued {
+        secret,
+        token,
+        app,
+        consent,
+    } = login.issue(jira);
     let now = jira.sim.clock().now();
     for document in &mut documents {
         if is(document, "JiraCredential") {
             point(document, &login, jira);
+            let id = app.as_ref().map(OAuthApp::client_id).unwrap_or_default();
+            replace(document, "/spec/auth/oauth2/clientId", id);
+            replace(document, "/spec/auth/clientCredentials/clientId", id);
             date(document, "/spec/auth/apiToken/expiresAt", now + lives);
             date(
                 document,
@@ -56,8 +70,11 @@ pub(crate) fn read(
                 now - TimeDelta::days(10),
             );
         } else if is(document, "Secret") {
-            replace(document, "/stringData/token", &secret);
-            replace(document, "/stringData/password", &secret);
+            for key in ["token", "password", "refresh-token"] {
+                replace(document, &format!("/stringData/{key}"), &secret);
+            }
+            let client_secret = app.as_ref().map(OAuthApp::secret).unwrap_or_default();
+            replace(document, "/stringData/client-secret", &client_secret);
         } else if is(document, "ConfigMap") {
             replace(document, "/data/ca.crt", jira.sim.ca_pem());
         }
@@ -68,6 +85,7 @@ pub(crate) fn read(
         target,
         manifest,
         token,
+        consent,
     })
 }
 
@@ -76,6 +94,19 @@ enum Login {
     ApiToken(String),
     PersonalAccessToken(String),
     Password(String),
+    /// E-mail address and scopes.
+    Consent(String, Vec<String>),
+    /// Name and scopes.
+    ServiceAccount(String, Vec<String>),
+}
+
+/// What the simulator issued.
+#[derive(Default)]
+struct Issued {
+    secret: String,
+    token: Option<String>,
+    app: Option<OAuthApp>,
+    consent: Option<Consent>,
 }
 
 impl Login {
@@ -89,26 +120,89 @@ impl Login {
                 .map(|document| text_at(document, "/stringData/username"));
             return Self::Password(names.rfind(|name| !name.is_empty()).unwrap_or_default());
         }
-        Self::PersonalAccessToken(text_at(credential, "/metadata/name"))
+        let name = text_at(credential, "/metadata/name");
+        if let Some(oauth2) = credential.pointer("/spec/auth/oauth2") {
+            return Self::Consent(format!("{name}@acme.example"), scopes(oauth2));
+        }
+        if let Some(client) = credential.pointer("/spec/auth/clientCredentials") {
+            return Self::ServiceAccount(name, scopes(client));
+        }
+        Self::PersonalAccessToken(name)
     }
 
-    /// Has the simulator issue a secret; returns the id of a token, too.
-    fn issue(&self, jira: &Jira) -> (String, Option<String>) {
+    /// Has the simulator issue what the example needs.
+    fn issue(&self, jira: &Jira) -> Issued {
         let token = match self {
             Self::ApiToken(email) => jira.cloud.api_token(email),
             Self::PersonalAccessToken(user) => jira.data_center.pat(user),
-            Self::Password(user) => return (jira.data_center.new_password(user), None),
+            Self::Password(user) => {
+                return Issued {
+                    secret: jira.data_center.new_password(user),
+                    ..Issued::default()
+                };
+            }
+            Self::Consent(email, wanted) => return consent(jira, email, wanted),
+            Self::ServiceAccount(name, wanted) => {
+                return Issued {
+                    app: Some(jira.cloud.service_client(name, &words(wanted))),
+                    ..Issued::default()
+                };
+            }
         };
-        (token.secret().to_owned(), Some(token.id().to_owned()))
+        Issued {
+            secret: token.secret().to_owned(),
+            token: Some(token.id().to_owned()),
+            ..Issued::default()
+        }
     }
+}
+
+fn consent(jira: &Jira, email: &str, wanted: &[String]) -> Issued {
+    let app = jira.sim.oauth_app();
+    let mut scopes = words(wanted);
+    scopes.push("offline_access");
+    let consent = app.consent(email, &[&jira.cloud], &scopes);
+    Issued {
+        secret: consent.refresh_token(),
+        app: Some(app),
+        consent: Some(consent),
+        ..Issued::default()
+    }
+}
+
+fn scopes(method: &Value) -> Vec<String> {
+    let items = method.get("scopes").and_then(Value::as_array);
+    let words = items.into_iter().flatten().filter_map(Value::as_str);
+    words.map(str::to_owned).collect()
+}
+
+fn words(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
 }
 
 fn point(credential: &mut Value, login: &Login, jira: &Jira) {
     let site = match login {
-        Login::ApiToken(_) => jira.cloud.url(),
+        Login::ApiToken(_) | Login::Consent(..) | Login::ServiceAccount(..) => jira.cloud.url(),
         Login::PersonalAccessToken(_) | Login::Password(_) => jira.data_center.url(),
     };
     replace(credential, "/spec/site", &site);
+    // The simulated Cloud is none of Atlassian's own hosts, and OAuth 2.0 exists elsewhere too.
+    let hosted = matches!(login, Login::Consent(..) | Login::ServiceAccount(..));
+    if let Some(spec) = credential.get_mut("spec").filter(|_| hosted) {
+        set(spec, "hosting", json!("Cloud"));
+    }
+    if let Some(spec) = credential
+        .get_mut("spec")
+        .filter(|_| matches!(login, Login::Consent(..)))
+    {
+        set(spec, "rotation", json!({ "renewBefore": RENEW_BEFORE }));
+    }
+}
+
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
 }
 
 fn is(document: &Value, kind: &str) -> bool {

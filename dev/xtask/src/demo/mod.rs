@@ -2,6 +2,7 @@
 
 mod cluster;
 mod examples;
+mod oauth;
 mod rotation;
 mod story;
 
@@ -32,6 +33,8 @@ struct Demo<'a> {
     jira: Jira,
     cluster: Cluster<'a>,
     operator: Operator,
+    /// How it was started, and is started again.
+    start: operator::Start<'a>,
 }
 
 /// Shows the demo and says whether everything was as expected.
@@ -77,17 +80,23 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
     })
     .await?;
     let log = jira.file("operator.log");
+    let mut flags = jira.flags();
+    flags.extend(["--test-pace".to_owned(), oauth::PACE.to_string()]);
+    let start = operator::Start {
+        binary: &binary,
+        kubeconfig: &kubeconfig,
+        log: &log,
+        flags: &flags,
+    };
     let operator = ui
         .step("Start the operator as its ServiceAccount", async {
-            let flags = jira.flags();
             ui.say("There is no kubelet here, so the pod's process runs on this machine, with the pod's rights:");
             ui.command(&format!("{OPERATOR} run {}", shown_flags(&flags)));
-            let start = operator::Start {
-                binary: &binary,
-                kubeconfig: &kubeconfig,
-                log: &log,
-                flags: &flags,
-            };
+            ui.say(&format!(
+                "--test-pace: tokens live shorter here than Atlassian's, and the operator waits {} times",
+                oauth::PACE
+            ));
+            ui.say("shorter when it takes up what another process has begun.");
             Ok((Operator::start(start).await?, "ready".to_owned()))
         })
         .await?;
@@ -97,6 +106,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
         jira,
         cluster,
         operator,
+        start,
     };
     let told = demo.tell().await;
     let alive = demo.operator.check();
@@ -181,8 +191,9 @@ impl Demo<'_> {
                 ));
             }
             ui.line(&format!("  kubectl annotate jc -n {namespace} --all --overwrite jira-operator.dev/renew=\"$(date +%s)\""));
-            ui.line("Every call that the sites saw:");
+            ui.line("Every call that the sites saw, and every refresh token that was presented:");
             ui.line(&format!("  curl {admin}/admin/calls"));
+            ui.line(&format!("  curl {admin}/admin/spends"));
         }
         ui.line(&format!(
             "The manifests of the examples are in {}.",

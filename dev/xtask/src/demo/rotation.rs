@@ -43,8 +43,10 @@ impl Demo<'_> {
             .saturating_sub(revoked.since.elapsed())
             .as_secs();
         self.ui.say(&format!(
-            "The second probe comes 60 s after the first: in {left} s. Nothing is hurried here."
+            "The second probe of {} comes 60 s after the first, also when the operator was started",
+            Revoked::NAME
         ));
+        self.ui.say(&format!("anew in between: in {left} s."));
         let jc = format!("jc/{}", Revoked::NAME);
         self.cluster
             .kubectl(&["wait", "--for=condition=Valid=False", &jc, "--timeout=100s"])

@@ -50,6 +50,30 @@ impl Demo<'_> {
             .await?;
         ui.step("A tenant cannot borrow another's Secret", self.tenant())
             .await?;
+        ui.step(
+            "Client credentials of a service account",
+            self.service_account(),
+        )
+        .await?;
+        let consent = ui
+            .step("A person's consent to an OAuth 2.0 app", self.consented())
+            .await?;
+        ui.step(
+            "The access token is renewed before it ends",
+            self.renewed(&consent),
+        )
+        .await?;
+        let killed = ui
+            .step(
+                "The operator is killed in the middle of a renewal",
+                self.killed(&consent),
+            )
+            .await?;
+        ui.step(
+            "The next start takes the renewal up",
+            self.recovered(&consent, &killed),
+        )
+        .await?;
         ui.step("The refusal is confirmed", self.confirmed(&revoked))
             .await?;
         let token = ui

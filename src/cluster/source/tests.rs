@@ -1,0 +1,78 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn secret(value: Option<&[u8]>) -> Secrets {
+    let data = value.map(|value| BTreeMap::from([("key".to_owned(), ByteString(value.into()))]));
+    let mut secret = Secret {
+        data,
+        ..Secret::default()
+    };
+    secret.metadata.name = Some("source".into());
+    Secrets(vec![secret])
+}
+
+#[test]
+fn every_flaw_of_a_token_is_named_and_none_is_quoted() {
+    let long = vec![b'x'; LONGEST_SECRET + 1];
+    let reference = SecretKeyRef {
+        name: "source".into(),
+        key: "key".into(),
+    };
+    for (value, said) in [
+        (None, "has no key key"),
+        (Some(b"".as_slice()), "is empty"),
+        (Some(b" \n"), "is empty"),
+        (Some(b"canary\n"), "ends in a newline"),
+        (Some(b"canary "), "begins or ends with a blank"),
+        (Some(b"can\0ary"), "control characters"),
+        (Some(b"can\r\nary"), "control characters"),
+        (Some(b"\xff\xfecanary"), "not UTF-8"),
+        (Some("cänary".as_bytes()), "printable ASCII"),
+        (Some(b"can ary"), "printable ASCII"),
+        (Some(&long), "longer than any"),
+    ] {
+        let problem = secret(value).token(&reference).unwrap_err().to_string();
+        assert!(problem.contains(said), "{problem} lacks {said}");
+        assert!(
+            problem.contains("source") && problem.contains("key"),
+            "{problem}"
+        );
+        assert!(
+            !problem.contains("ary") || problem.contains("binary"),
+            "{problem}"
+        );
+    }
+    let good = secret(Some(b"token")).token(&reference).unwrap();
+    assert_eq!(good.expose_secret(), "token");
+}
+
+#[test]
+fn a_user_name_has_no_colon() {
+    let problem = secret(Some(b"us:er")).user("source", "key").unwrap_err();
+    assert!(problem.to_string().contains("colon"));
+}
+
+#[test]
+fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
+    let mut ours = Secret::default();
+    ours.labels_mut()
+        .insert(CREDENTIAL_LABEL.into(), "other".into());
+    assert!(matches!(
+        check_secret(&ours),
+        Err(SourceProblem::IsTarget { .. })
+    ));
+    for kind in FORBIDDEN_TYPES {
+        let theirs = Secret {
+            type_: Some(kind.into()),
+            ..Secret::default()
+        };
+        assert!(matches!(
+            check_secret(&theirs),
+            Err(SourceProblem::ForbiddenType { .. })
+        ));
+    }
+}

@@ -1,0 +1,55 @@
+use super::*;
+
+fn version(uid: &str) -> Known {
+    Known::Present {
+        uid: uid.into(),
+        resource_version: "1".into(),
+    }
+}
+
+#[test]
+fn an_answer_that_comes_after_the_end_of_a_secret_does_not_bring_it_back() {
+    let index = VersionIndex::default();
+    let (user, secret) = (Key::new("team", "bot"), Key::new("team", "target"));
+    index.refer(&user, &["target"]);
+    let show = || index.shown(secret.clone(), "a".into(), "1".into());
+    let learn = |uid| index.learn_from_write("team", "target", version(uid));
+    let ends: [fn(&VersionIndex, &Key) -> Vec<Key>; 2] = [
+        |index, secret| index.gone(secret, "a"),
+        |index, _| {
+            index.list_begins();
+            index.list_ends()
+        },
+    ];
+    for end in ends {
+        let index = &index;
+        show();
+        assert_eq!(end(index, &secret), std::slice::from_ref(&user));
+        learn("a");
+        assert_eq!(index.look("team", "target"), Known::Absent);
+        // Another one is another matter.
+        learn("b");
+        assert_eq!(index.look("team", "target"), version("b"));
+        assert_eq!(index.gone(&secret, "b"), std::slice::from_ref(&user));
+    }
+}
+
+#[test]
+fn a_secret_that_a_list_showed_before_anybody_asked_for_it_is_not_taken_for_absent() {
+    let index = VersionIndex::default();
+    let known = Known::Present {
+        uid: "uid".into(),
+        resource_version: "1".into(),
+    };
+    for read_meanwhile in [false, true] {
+        index.list_begins();
+        index.shown(Key::new("team", "late"), "uid".into(), "1".into());
+        index.refer(&Key::new("team", "bot"), &["late"]);
+        if read_meanwhile {
+            index.learn_from_read("team", "late", known.clone());
+        }
+        index.list_ends();
+        assert_ne!(index.look("team", "late"), Known::Absent);
+        index.refer(&Key::new("team", "bot"), &[]);
+    }
+}

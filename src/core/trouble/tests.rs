@@ -1,0 +1,108 @@
+//! The words of credentials that renew themselves fit the method.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::core::answer::{Outage, Refusal};
+use crate::core::grant::Client;
+use crate::core::judge::Cause;
+use crate::core::renewal::RenewalPlan;
+use crate::core::testing::World;
+
+const TROUBLES: [Reason; 9] = [
+    Reason::ReconsentRequired,
+    Reason::ClientRejected,
+    Reason::GrantForeign,
+    Reason::GrantLost,
+    Reason::GrantRestored,
+    Reason::GrantConflict,
+    Reason::RateLimited,
+    Reason::RenewalInterrupted,
+    Reason::SiteUnavailable,
+];
+
+fn facts(auth: Value) -> Facts {
+    let mut world = World::token();
+    let spends = auth.get("oauth2").is_some();
+    world.spec.auth = serde_json::from_value(auth).unwrap();
+    let mut facts = world.observe();
+    if let Ok(plan) = &mut facts.plan {
+        plan.renewal = Some(RenewalPlan {
+            grant: "jco-grant-a".into(),
+            spends,
+            client: Client {
+                endpoint: "https://auth.atlassian.com/oauth/token".into(),
+                id: "app".into(),
+            },
+            gateway: "https://api.atlassian.com".into(),
+            cloud_id: None,
+            scopes: Vec::new(),
+            renew_before: None,
+            retention: TimeDelta::hours(24),
+        });
+    }
+    facts
+}
+
+fn clients() -> Value {
+    json!([{"name": "client", "key": "new"}, {"name": "client", "key": "old"}])
+}
+
+/// Everything that can be said about a renewal and its token.
+fn all(facts: &Facts, troubles: &[Reason]) -> Vec<String> {
+    let refusals = [
+        Refusal::Rejected,
+        Refusal::IpBlocked,
+        Refusal::InsufficientScope,
+        Refusal::WrongHost,
+        Refusal::AccountInactive,
+        Refusal::Forbidden,
+        Refusal::NoSite,
+        Refusal::AnotherSite,
+        Refusal::AnotherProduct,
+        Refusal::CloudIdOfAnotherSite,
+    ];
+    let troubles = troubles.iter().map(|reason| words(facts, *reason));
+    let refusals = refusals.map(|refusal| message::refused(facts, Cause::Jira(refusal)));
+    let rest = [
+        message::missing_scopes(facts, &["write:jira-work"]),
+        message::outage(facts, Outage::NotFound),
+    ];
+    troubles.chain(refusals).chain(rest).collect()
+}
+
+#[test]
+fn client_credentials_are_told_nothing_of_a_consent() {
+    let auth = json!({"clientCredentials": {"clientId": "app", "clientSecretRefs": clients()}});
+    let facts = facts(auth);
+    // The others are about a refresh token.
+    let possible = TROUBLES.map(|reason| match reason {
+        Reason::ReconsentRequired | Reason::GrantLost | Reason::GrantRestored => {
+            Reason::GrantForeign
+        }
+        other => other,
+    });
+    for text in all(&facts, &possible) {
+        let lower = text.to_lowercase();
+        assert!(!lower.contains("refresh token"), "{text}");
+        assert!(!lower.contains("onsent"), "{text}");
+    }
+    let rejected = words(&facts, Reason::ClientRejected);
+    let both = "key new of the Secret client or key old of the Secret client";
+    assert!(rejected.contains(both), "{rejected}");
+}
+
+#[test]
+fn a_consent_that_is_to_be_given_again_is_told_where_its_refresh_token_goes() {
+    let auth = json!({"oauth2": {
+        "clientId": "app", "clientSecretRefs": clients(),
+        "refreshTokenSecretRef": {"name": "seed", "key": "token"}
+    }});
+    let facts = facts(auth);
+    for text in all(&facts, &TROUBLES) {
+        if text.contains("onsent again") {
+            assert!(text.contains("key token of the Secret seed"), "{text}");
+        }
+        assert!(text.len() < 600, "{text}");
+    }
+}

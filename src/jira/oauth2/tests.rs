@@ -1,0 +1,144 @@
+use super::*;
+
+fn answer(status: u16, body: &str, spends: bool) -> String {
+    let now = DateTime::UNIX_EPOCH;
+    let read = read(
+        status,
+        &HeaderMap::new(),
+        body.as_bytes(),
+        true,
+        spends,
+        now,
+    );
+    format!("{} {}", read.word(), read.may_have_spent())
+}
+
+#[test]
+fn an_error_is_read_by_its_code_and_by_nothing_else() {
+    let error = |code: &str| format!(r#"{{"error":"{code}","error_description":"invalid_grant"}}"#);
+    for (status, body, refresh, client) in [
+        (
+            403,
+            error("invalid_grant"),
+            "dead false",
+            "client_rejected false",
+        ),
+        (
+            400,
+            error("invalid_grant"),
+            "dead false",
+            "client_rejected false",
+        ),
+        (
+            403,
+            error("unauthorized_client"),
+            "dead false",
+            "client_rejected false",
+        ),
+        (
+            401,
+            error("access_denied"),
+            "client_rejected false",
+            "client_rejected false",
+        ),
+        (
+            400,
+            error("invalid_client"),
+            "client_rejected false",
+            "client_rejected false",
+        ),
+        (
+            400,
+            error("invalid_request"),
+            "not_taken false",
+            "not_taken false",
+        ),
+        (
+            400,
+            error("invalid_scope"),
+            "not_taken false",
+            "not_taken false",
+        ),
+        (
+            429,
+            error("invalid_grant"),
+            "no_verdict false",
+            "no_verdict false",
+        ),
+        (
+            500,
+            error("invalid_grant"),
+            "no_verdict true",
+            "no_verdict true",
+        ),
+        (503, String::new(), "no_verdict true", "no_verdict true"),
+        (
+            403,
+            "<html>invalid_grant</html>".into(),
+            "no_verdict true",
+            "no_verdict true",
+        ),
+        (401, "{}".into(), "no_verdict true", "no_verdict true"),
+        (302, String::new(), "no_verdict true", "no_verdict true"),
+        (
+            200,
+            "<html></html>".into(),
+            "no_verdict true",
+            "no_verdict true",
+        ),
+        (
+            200,
+            error("invalid_grant"),
+            "no_verdict true",
+            "no_verdict true",
+        ),
+        (
+            200,
+            r#"{"access_token":""}"#.into(),
+            "no_verdict true",
+            "no_verdict true",
+        ),
+    ] {
+        assert_eq!(answer(status, &body, true), refresh, "{status} {body}");
+        assert_eq!(answer(status, &body, false), client, "{status} {body}");
+    }
+}
+
+#[test]
+fn tokens_are_taken_as_they_are_told() {
+    let read = |body: &str| {
+        let now = DateTime::UNIX_EPOCH;
+        let body = body.as_bytes();
+        match super::read(200, &HeaderMap::new(), body, true, true, now) {
+            TokenAnswer::Granted(granted) => granted,
+            other => panic!("{other:?}"),
+        }
+    };
+    let all = read(
+        r#"{"access_token":"a","refresh_token":"r","expires_in":3600,"scope":"x offline_access","token_type":"Bearer"}"#,
+    );
+    assert_eq!(all.expires_in, 3600);
+    assert_eq!(all.scopes.unwrap(), ["x", "offline_access"]);
+    assert_eq!(all.refresh.unwrap().expose_secret(), "r");
+    // The literal null, the empty text and nothing at all keep the old one.
+    for body in [
+        r#"{"access_token":"a","refresh_token":null}"#,
+        r#"{"access_token":"a","refresh_token":""}"#,
+        r#"{"access_token":"a"}"#,
+    ] {
+        let granted = read(body);
+        assert!(granted.refresh.is_none(), "{body}");
+        assert_eq!((granted.expires_in, granted.scopes), (3600, None), "{body}");
+    }
+}
+
+#[test]
+fn debug_output_shows_no_token() {
+    let granted = Granted {
+        access: SecretString::from("canary"),
+        refresh: Some(SecretString::from("canary")),
+        expires_in: 1,
+        scopes: None,
+    };
+    assert!(!format!("{:?}", TokenAnswer::Granted(granted)).contains("canary"));
+}
