@@ -137,6 +137,12 @@ pub(super) fn seed_print(key: &FingerprintKey, seed: &SecretString) -> Fingerpri
     key.fingerprint(&[b"seed", seed.expose_secret().as_bytes()])
 }
 
+/// The mark of a grant of client credentials, which has no seed that it could know: nobody without
+/// the operator's key can make it up.
+pub fn client_mark(key: &FingerprintKey, namespace: &str, grant: &str) -> Fingerprint {
+    key.fingerprint(&[b"client", namespace.as_bytes(), grant.as_bytes()])
+}
+
 impl Stored {
     /// A grant that does not exist yet.
     pub fn new(namespace: &str, name: &str, place: &SecretKeyRef, retention_seconds: i64) -> Self {
@@ -177,10 +183,14 @@ impl Stored {
 
     /// Says which seed the grant is to be found by.
     pub fn label_seed(&mut self, seed: &Fingerprint) {
-        // A colon cannot be part of a label.
-        let value = seed.as_str().replace(':', ".");
         let labels = self.metadata.labels.get_or_insert_default();
-        labels.insert(SEED_LABEL.to_owned(), value);
+        labels.insert(SEED_LABEL.to_owned(), label_of(seed));
+    }
+
+    /// Whether the grant is to be found by a seed.
+    pub fn is_labelled(&self, seed: &Fingerprint) -> bool {
+        let labels = self.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(SEED_LABEL)) == Some(&label_of(seed))
     }
 
     /// The version of the Secret.
@@ -344,6 +354,11 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
         retention: seconds.and_then(TimeDelta::try_seconds),
         unused_since: annotations.get(UNUSED_SINCE).cloned(),
     })
+}
+
+/// A colon cannot be part of a label.
+fn label_of(seed: &Fingerprint) -> String {
+    seed.as_str().replace(':', ".")
 }
 
 fn without_managed_fields(metadata: ObjectMeta) -> ObjectMeta {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Cluster;
 use super::error::ClusterError;
-use super::grant::{Found, Stored, place, seed_digest, seed_print};
+use super::grant::{Found, Stored, client_mark, place, seed_digest, seed_print};
 use super::observe::{Observed, learn};
 use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
@@ -147,6 +147,11 @@ impl Reading<'_> {
         })
     }
 
+    fn is_recorded(&self, name: &str) -> bool {
+        let mut sources = self.facts.status.sources.iter();
+        sources.any(|source| source.name == name)
+    }
+
     fn has_changed(&self, name: &str) -> bool {
         let recorded = self
             .facts
@@ -175,8 +180,10 @@ impl Reading<'_> {
             let uid = stored.metadata.uid.as_ref();
             known.is_some_and(|known| !known.uid.is_empty() && Some(&known.uid) == uid)
         };
+        let mark = client_mark(self.key, self.namespace(), grant_name);
         let ours = match &found {
-            Found::Grant(stored) => seed.is_none() || is_known(stored),
+            Found::Grant(stored) if seed.is_none() => is_known(stored) || stored.is_labelled(&mark),
+            Found::Grant(stored) => is_known(stored),
             Found::Nothing | Found::Other => false,
         };
         if let Some(seed) = &seed
@@ -189,7 +196,10 @@ impl Reading<'_> {
             return Ok(Some(problem));
         }
         self.set_grant(grant_name, found, ours);
-        let changed = clients.iter().any(|client| self.has_changed(&client.name));
+        // What was never seen before has not changed.
+        let changed = clients
+            .iter()
+            .any(|client| self.is_recorded(&client.name) && self.has_changed(&client.name));
         if let Some(renewal) = &mut self.facts.renewal {
             renewal.clients_changed = changed;
         }

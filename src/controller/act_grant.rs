@@ -7,7 +7,7 @@ use super::Operator;
 use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Key, Known, Material, Stored, Tokens, key_of, place, token_print,
+    ClusterError, Key, Known, Material, Stored, Tokens, client_mark, key_of, place, token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
@@ -20,6 +20,10 @@ use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
 const UNREAD: ClusterError = ClusterError::Conflict;
+
+/// Nothing is lost with a token that is just asked for again, but not at once.
+const UNSTORED: &str =
+    "the token could not be stored; check quotas, admission policies and the operator's RBAC rules";
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
@@ -77,6 +81,10 @@ impl Operator {
         facts: &Facts,
         material: &mut Material,
     ) -> Result<Answer, ClusterError> {
+        // What was decided before the signal to stop is decided anew.
+        if self.stopping.is_cancelled() {
+            return Err(UNREAD);
+        }
         let (_, tokens) = parts(facts, material)?;
         let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
         // In the register before it stands in the grant: another pass of this process must not
@@ -111,12 +119,7 @@ impl Operator {
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
-            None => Stored::new(
-                &facts.object.namespace,
-                &plan.grant,
-                place_of(facts).ok_or(UNREAD)?,
-                plan.retention.num_seconds(),
-            ),
+            None => self.fresh_cache(facts, plan)?,
         };
         let intent = stored.grant.intent.as_ref();
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
@@ -144,9 +147,22 @@ impl Operator {
         self.metrics
             .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
         self.report_miss(facts, miss);
+        if stored.is_none() && !plan.spends {
+            return Err(ClusterError::Refused(UNSTORED.to_owned()));
+        }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
         Ok(Answer::Renewed(miss, written))
+    }
+
+    /// The grant of client credentials before there is one.
+    fn fresh_cache(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
+        let namespace = &facts.object.namespace;
+        let place = place_of(facts).ok_or(UNREAD)?;
+        let retention = plan.retention.num_seconds();
+        let mut stored = Stored::new(namespace, &plan.grant, place, retention);
+        stored.label_seed(&client_mark(&self.key, namespace, &plan.grant));
+        Ok(stored)
     }
 
     /// A refusal by the token endpoint is a failed authentication like one by Jira.

@@ -175,17 +175,16 @@ impl Operator {
             }
         };
         let config = Config::default().concurrency(self.config.max_concurrent_reconciles);
-        Controller::for_stream(credentials, reader)
+        let passes = Controller::for_stream(credentials, reader)
             .with_config(config)
             .reconcile_on(woken)
             .reconcile_all_on(pokes)
             .graceful_shutdown_on(stop)
             .run(reconcile, on_error, self.clone())
-            .for_each(|_| async {})
-            .await;
+            .for_each(|_| async {});
+        self.until_all_is_stored(passes).await;
         secrets.abort();
         collector.abort();
-        self.finish_renewals().await;
     }
 
     /// Whether everything that exists has been listed.

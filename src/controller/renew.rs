@@ -36,8 +36,9 @@ const GRAIN: TimeDelta = TimeDelta::seconds(2);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How often it is tried to write down that a renewal brought nothing; nothing is lost with it.
-const MISS_TRIES: u32 = 5;
+/// How often it is tried to store what nothing is lost with: that a renewal brought nothing, or a
+/// token that can be asked for again.
+const STORE_TRIES: u32 = 5;
 
 /// One renewal.
 pub(super) struct Renewing {
@@ -162,7 +163,9 @@ impl Renewing {
                 grant.cache(self.client.clone(), attempt, tokens.clone());
             }
         };
-        self.write(spends, change, None).await
+        // What can be asked for again is not worth a wait without end.
+        let tries = (!spends).then_some(STORE_TRIES);
+        self.write(spends, change, tries).await
     }
 
     /// Writes down that nothing came. If that fails, the intent still stands.
@@ -175,7 +178,7 @@ impl Renewing {
             &self.client.id
         };
         let change = |grant: &mut Grant<Kept>| grant.miss(origin, miss, now, later(now, wait));
-        self.write(spends, change, Some(MISS_TRIES)).await
+        self.write(spends, change, Some(STORE_TRIES)).await
     }
 
     fn wait_after(&self, answer: &TokenAnswer) -> TimeDelta {

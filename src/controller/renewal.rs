@@ -104,24 +104,33 @@ impl Operator {
             })
     }
 
-    /// Waits for the renewals under way: what was received is stored before the process ends.
-    pub(super) async fn finish_renewals(&self) {
-        self.renewals.tasks.close();
-        let longest = self
-            .config
-            .pace
-            .of(LONGEST_END)
-            .to_std()
-            .unwrap_or_default();
-        if tokio::time::timeout(longest, self.renewals.tasks.wait())
-            .await
-            .is_err()
-        {
-            let attempts = self.renewals.unfinished().join(" ");
-            tracing::error!(
-                attempts,
-                "RENEWAL NOT STORED: the process ends before the API server could take it"
-            );
+    /// Runs the passes to their end. After the signal to stop, what was received is stored before
+    /// the process ends, if that can be done in the time that it has.
+    pub(super) async fn until_all_is_stored(&self, passes: impl Future<Output = ()>) {
+        let stored = async {
+            passes.await;
+            self.renewals.tasks.close();
+            self.renewals.tasks.wait().await;
+        };
+        let end = async {
+            self.stopping.cancelled().await;
+            let longest = self
+                .config
+                .pace
+                .of(LONGEST_END)
+                .to_std()
+                .unwrap_or_default();
+            tokio::time::sleep(longest).await;
+        };
+        tokio::select! {
+            () = stored => {}
+            () = end => {
+                let attempts = self.renewals.unfinished().join(" ");
+                tracing::error!(
+                    attempts,
+                    "RENEWAL NOT STORED: the process ends before the API server could take it"
+                );
+            }
         }
     }
 

@@ -275,6 +275,10 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
         // Left undone: at once.
         Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
     }
+    // Somebody else has taken a renewal over: what came of it is soon to be seen.
+    if facts.happened.renewed && facts.grant_unread() {
+        times.push(later(facts.now, PEER_ANSWERS));
+    }
     times.extend(facts.nearly_ended());
     let candidate = facts
         .status

@@ -103,3 +103,32 @@ async fn an_answer_is_kept_until_the_api_server_is_back_however_long_that_takes(
     assert_eq!(report.tally.twice, 0, "{report:#?}");
     assert_eq!(report.tally.lost, 0, "{report:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_must_end_before_its_answer_is_stored_says_so_and_fails() {
+    let plane = ControlPlane::start().await.unwrap();
+    let stage = Stage::on(&plane).await;
+    // The end waits for 110 seconds, divided.
+    let tempo = Tempo::divided_by(40, TimeDelta::seconds(12));
+    let cast = Cast::gather(stage, tempo, 1).await;
+    let sim = &cast.stage.sim;
+    let mut operator = cast.stage.operator().await;
+    cast.settled().await;
+    let rule = Rule::new(Fault::HangAfter)
+        .host(sim.auth_host())
+        .path("/oauth/token");
+    let hang = sim.fault(rule.once());
+    let reached = tokio::time::timeout(PATIENCE, hang.reached(1));
+    reached.await.unwrap();
+    take_away(&plane, Away::Killed).await;
+    operator.terminate();
+    hang.release();
+    let status = operator.ended(PATIENCE).await;
+    let log = operator.log();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let spent = sim.spends().pop().unwrap();
+    let attempt = spent.attempt.unwrap();
+    let told = |line: &str| line.contains("RENEWAL NOT STORED") && line.contains(&attempt);
+    assert!(log.lines().any(told), "{attempt} is not in {log}");
+    plane.stop().await.unwrap();
+}

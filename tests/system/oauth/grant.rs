@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use control_plane::faults::{Requests, Side, Verb};
-use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
+use jira_credential_operator::api::{
+    ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason, SecretKeyRef,
+};
+use jira_credential_operator::cluster::grant_name;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
@@ -294,6 +297,68 @@ async fn a_grant_that_a_stranger_made_is_neither_used_nor_changed() {
         world.delete_secret(&name).await;
         world.sim.clear_spends();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_a_stranger_laid_ready_for_client_credentials_is_not_used() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let mine = world.cloud().service_client("mine", &["read:jira-user"]);
+    let theirs = world.sim.oauth_app();
+    let theirs = theirs.consent("eve@acme.example", &[&world.cloud()], &SCOPES);
+    let now = world.clock.now();
+    let chain = json!({
+        "origin": mine.client_id(), "consented": now, "attempt": "theirs", "refresh": null, "dead": null,
+        "client": {"endpoint": format!("{}/oauth/token", world.sim.auth_url()), "id": mine.client_id()},
+        "access": {"token": theirs.access_token(), "obtained": now, "expires": now + TimeDelta::hours(1)},
+    });
+    let place = SecretKeyRef {
+        name: "bot-client".into(),
+        key: "secret".into(),
+    };
+    let name = grant_name(&place);
+    let data = json!({"uid": null, "live": chain}).to_string();
+    let stranger = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some([("jira-operator.dev/grant".to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        type_: Some("jira-operator.dev/grant".into()),
+        data: Some([("grant".to_owned(), ByteString(data.into()))].into()),
+        ..Secret::default()
+    };
+    let params = PostParams::default();
+    world.secrets().create(&params, &stranger).await.unwrap();
+    world.client_secret("bot", &mine.secret()).await;
+    let spec = json!({
+        "site": world.cloud().url(),
+        "hosting": "Cloud",
+        "auth": {"clientCredentials": {
+            "clientId": mine.client_id(),
+            "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
+        }},
+    });
+    world.create("bot", spec).await;
+    world
+        .wait(
+            "bot",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantForeign,
+        )
+        .await;
+    assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
+    world.delete_secret(&name).await;
+    world.wait_ready("bot").await;
+    // What is ours is known again without a word in the status.
+    operator.quiet().await;
+    let token = world.published("bot").await;
+    let spec = world.credential("bot").await.spec;
+    world.delete("bot").await;
+    world.create("bot", json!(spec)).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.published("bot").await, token);
 }
 
 #[tokio::test(flavor = "multi_thread")]
