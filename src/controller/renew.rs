@@ -25,6 +25,13 @@ use super::renewals::Running;
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);
 
+/// Nor is it begun later than this after the intent was written down: whoever watches that may take
+/// over then, while a call that is under way would still be answered.
+const SENT_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+/// Times are whole seconds; less than this is no wait.
+const GRAIN: TimeDelta = TimeDelta::seconds(2);
+
 /// The first wait after an answer could not be stored, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -100,6 +107,9 @@ impl Renewing {
         let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
         // However much a test hurries, an answer over a network takes some time.
         let limit = limit.max(Duration::from_secs(3));
+        let intent = self.stored.grant.intent.as_ref();
+        let until =
+            intent.map(|intent| later(intent.started, self.pace.of(SENT_WITHIN).max(GRAIN)));
         let mut answer = TokenAnswer::ClientRejected;
         for secret in &self.secrets {
             let request = TokenRequest {
@@ -109,6 +119,7 @@ impl Renewing {
                 refresh_token: refresh.map(|kept| &kept.0),
                 attempt: self.running.attempt(),
                 limit,
+                until,
             };
             answer = self.jira.tokens(&request).await;
             if !matches!(answer, TokenAnswer::ClientRejected) {
@@ -181,7 +192,10 @@ impl Renewing {
                     .and_then(|wait| TimeDelta::from_std(wait).ok());
                 usual.max(asked.unwrap_or_default())
             }
-            TokenAnswer::Granted(_) | TokenAnswer::Dead | TokenAnswer::NotAllowed(_) => usual,
+            TokenAnswer::Granted(_)
+            | TokenAnswer::Dead
+            | TokenAnswer::TooLate
+            | TokenAnswer::NotAllowed(_) => usual,
         }
     }
 
@@ -293,6 +307,7 @@ fn miss(answer: &TokenAnswer) -> Miss {
         TokenAnswer::ClientRejected => Reason::ClientRejected,
         TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
         TokenAnswer::NotAllowed(_) => Reason::HostNotAllowed,
+        TokenAnswer::TooLate => outage_reason(Outage::Timeout),
         TokenAnswer::NotTaken | TokenAnswer::Granted(_) => outage_reason(Outage::NotAUser),
     };
     if answer.may_have_spent() {

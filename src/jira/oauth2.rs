@@ -41,6 +41,9 @@ pub struct TokenRequest<'a> {
     pub attempt: &'a str,
     /// How long the call may take.
     pub limit: Duration,
+    /// Later than this it is not made, for somebody else may have made it; `None`: at any time.
+    /// Between the decision and the call lie the wait for a turn, and the sleep of a machine.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What a token endpoint answered.
@@ -58,6 +61,8 @@ pub enum TokenAnswer {
     NoVerdict(Outage),
     /// The call was not made.
     NotAllowed(Forbidden),
+    /// It was too late for the call, and it was not made.
+    TooLate,
 }
 
 /// Tokens as they were given.
@@ -106,6 +111,7 @@ impl TokenAnswer {
             | TokenAnswer::Dead
             | TokenAnswer::ClientRejected
             | TokenAnswer::NotTaken
+            | TokenAnswer::TooLate
             | TokenAnswer::NotAllowed(_) => false,
         }
     }
@@ -119,6 +125,7 @@ impl TokenAnswer {
             TokenAnswer::NotTaken => "not_taken",
             TokenAnswer::NoVerdict(_) => "no_verdict",
             TokenAnswer::NotAllowed(_) => "not_allowed",
+            TokenAnswer::TooLate => "too_late",
         }
     }
 
@@ -133,6 +140,8 @@ impl TokenAnswer {
                 Verdict::Refused(Refusal::Rejected)
             }
             TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(*outage),
+            // Nothing about the endpoint.
+            TokenAnswer::TooLate => Verdict::NoVerdict(Outage::Timeout),
             TokenAnswer::NotAllowed(forbidden) => Verdict::NotAllowed(*forbidden),
         }
     }
@@ -177,6 +186,9 @@ impl Jira {
         let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
+        if request.until.is_some_and(|until| self.clock.now() > until) {
+            return TokenAnswer::TooLate;
+        }
         let response = client
             .post(url)
             .header(header::ACCEPT, "application/json")

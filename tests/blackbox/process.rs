@@ -80,8 +80,14 @@ impl Process {
 
     /// Polls until something holds of the process, which must live.
     pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.until_async(what, async |process: &Self| holds(process))
+            .await;
+    }
+
+    /// The same for what has to be asked for.
+    pub(crate) async fn until_async(&mut self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !holds(self) {
+        while !holds(self).await {
             assert!(
                 self.child.try_wait().unwrap().is_none(),
                 "the operator ended\n{}",
@@ -134,9 +140,23 @@ impl Process {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// SIGSTOP: it stands still, and notices nothing of it.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let mut kill = Command::new("sh");
-        kill.args(["-c", r#"kill -TERM "$0""#, &id]);
+        kill.args(["-c", r#"kill -s "$1" "$0""#, &id, name]);
         assert!(kill.status().unwrap().success());
     }
 
@@ -186,10 +206,11 @@ impl Drop for Process {
 /// An address outside the range from which outgoing connections take theirs.
 fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let seed = u16::try_from(std::process::id() % 9000).unwrap();
+    // Far from those of the processes that were started just before.
+    let seed = u64::from(std::process::id()) * 7919;
     loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 12_000 + seed.wrapping_add(step.wrapping_mul(7)) % 18_000;
+        let step = u64::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + u16::try_from((seed + step * 7) % 18_000).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() {
             return address;

@@ -165,7 +165,7 @@ impl Cast {
             for object in all.iter().filter(|object| is_ready(object)) {
                 let name = object.name_any();
                 let grant = grants.get(&name);
-                let idle = grant.filter(|grant| !grant.intent);
+                let idle = grant.filter(|grant| grant.intent.is_none());
                 let stored = idle.and_then(|grant| grant.refresh.as_deref());
                 let consent = self.member(&name).consent();
                 if stored.is_some_and(|token| consent.can_exchange(token)) {
@@ -187,8 +187,8 @@ pub(crate) struct Grant {
     pub(crate) secret: String,
     /// The refresh token of the chain in use, or else of the one that is to become it.
     pub(crate) refresh: Option<String>,
-    /// Whether a renewal is under way.
-    pub(crate) intent: bool,
+    /// The attempt that is under way.
+    pub(crate) intent: Option<String>,
 }
 
 impl Grant {
@@ -205,7 +205,7 @@ impl Grant {
         let grant = Self {
             secret: secret.name_any(),
             refresh: chain.and_then(|chain| chain["refresh"].as_str().map(str::to_owned)),
-            intent: !content["intent"].is_null(),
+            intent: content["intent"]["attempt"].as_str().map(str::to_owned),
         };
         Some((owner, grant))
     }

@@ -1,5 +1,6 @@
 //! SIGKILL, at any moment and at the worst one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,10 +55,37 @@ impl Killer {
         tokio::time::sleep(self.downtime).await;
     }
 
-    /// Lets it live for a random time below two seconds.
+    /// Waits until the process has taken up what the one before it had begun. Without that the
+    /// operator would be away for longer than its downtime: nobody takes up anything at once.
+    async fn taken_up(&self, process: &Process) {
+        let begun = self.attempts().await;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.attempts().await.is_disjoint(&begun) {
+            assert!(
+                Instant::now() < deadline,
+                "nothing is taken up\n{}",
+                process.log()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn attempts(&self) -> BTreeSet<String> {
+        let grants = self.cast.grants().await;
+        grants
+            .into_values()
+            .filter_map(|grant| grant.intent)
+            .collect()
+    }
+
+    /// Lets it live for a random time below two seconds; every other time from the start, else
+    /// from when it has taken up what was left.
     pub(crate) async fn at_any_moment(&mut self, times: usize) {
-        for _ in 0..times {
+        for round in 0..times {
             let process = self.start().await;
+            if round % 2 == 0 {
+                self.taken_up(&process).await;
+            }
             let moment = Duration::from_micros(self.dice.below(2_000_000));
             // No synchronisation: any moment will do.
             tokio::time::sleep(moment).await;
@@ -72,6 +100,7 @@ impl Killer {
         let begun = self.committed;
         while self.committed < begun + times {
             let process = self.start().await;
+            self.taken_up(&process).await;
             let hangs = self.hang().await;
             let deadline = Instant::now() + PATIENCE;
             let struck = loop {
@@ -112,7 +141,9 @@ impl Killer {
     async fn hang(&self) -> Vec<(String, FaultHandle)> {
         let sim = &self.cast.stage.sim;
         let grants = self.cast.grants().await;
-        let idle = grants.into_iter().filter(|(_, grant)| !grant.intent);
+        let idle = grants
+            .into_iter()
+            .filter(|(_, grant)| grant.intent.is_none());
         idle.map(|(name, _)| {
             let rule = Rule::new(Fault::HangAfter)
                 .host(sim.auth_host())

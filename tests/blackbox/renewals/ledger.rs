@@ -6,7 +6,7 @@ use std::fmt;
 use atlassian_sim::{Consent, Spend, SpendOutcome};
 use chrono::{DateTime, TimeDelta, Utc};
 use jira_credential_operator::core::protocol::{
-    LAST_WITHOUT_ELECTION, TAKEOVER_AGE, TAKEOVER_WATCHED,
+    LAST_WITHOUT_ELECTION, REPLAY_WITHIN, TAKEOVER_AGE, TAKEOVER_WATCHED,
 };
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ pub(crate) struct Life {
 pub(crate) struct Lives {
     pub(crate) all: Vec<Life>,
     pub(crate) leeway: TimeDelta,
+    /// Nobody dares to spend a token again later than this after the first time.
+    pub(crate) replay: TimeDelta,
     /// An answer is stored within this time, or its process is to blame.
     pub(crate) store: TimeDelta,
     /// A process that has been ready for so long has taken up what another left behind.
@@ -175,7 +177,7 @@ fn blame(token: &str, spends: &Spends<'_>, late: &Spend, lives: &Lives) -> Fate 
         return Fate::Avoidable(format!("{token}: refused inside the leeway"));
     }
     let last = granted().next_back().unwrap_or(first);
-    if lives.had_time(last.at, end) {
+    if lives.had_time(last.at, first.at + lives.replay) {
         return Fate::Avoidable(format!(
             "{token}: a process had time to spend it again, and came {} ms too late",
             (late.at - end).num_milliseconds()
@@ -190,6 +192,7 @@ impl Lives {
         Self {
             all: Vec::new(),
             leeway: tempo.leeway,
+            replay: tempo.of(REPLAY_WITHIN).min(tempo.leeway),
             store: TimeDelta::seconds(2),
             watched: tempo.of(TAKEOVER_WATCHED),
             age: tempo.of(TAKEOVER_AGE),

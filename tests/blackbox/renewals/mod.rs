@@ -5,6 +5,7 @@
 
 mod cast;
 mod dice;
+mod frozen;
 mod kills;
 mod ledger;
 mod outage;

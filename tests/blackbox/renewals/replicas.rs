@@ -16,7 +16,7 @@ use crate::process::{PATIENCE, Process};
 use crate::stage::Stage;
 
 /// The renewals that a process has made.
-fn renewals(process: &Process) -> u64 {
+pub(crate) fn renewals(process: &Process) -> u64 {
     let metrics = process.metrics();
     let counters = metrics
         .lines()
