@@ -34,6 +34,9 @@ const KEY: &str = "grant";
 /// Label that tells grants of the same seed: its keyed fingerprint.
 pub const SEED_LABEL: &str = "jira-operator.dev/seed";
 
+/// Label that tells the operator's own grants from what somebody else has laid there.
+const MARK_LABEL: &str = "jira-operator.dev/mark";
+
 /// Annotations that say which Secret and key of the user the grant belongs to.
 const SEED_NAME: &str = "jira-operator.dev/seed-name";
 /// See [`SEED_NAME`].
@@ -137,16 +140,27 @@ pub(super) fn seed_print(key: &FingerprintKey, seed: &SecretString) -> Fingerpri
     key.fingerprint(&[b"seed", seed.expose_secret().as_bytes()])
 }
 
-/// The mark of a grant of client credentials, which has no seed that it could know: nobody without
-/// the operator's key can make it up.
-pub fn client_mark(key: &FingerprintKey, namespace: &str, grant: &str) -> Fingerprint {
-    key.fingerprint(&[b"client", namespace.as_bytes(), grant.as_bytes()])
+/// The mark of a grant that this installation made: nobody without the operator's key can make it
+/// up.
+pub fn grant_mark(key: &FingerprintKey, namespace: &str, grant: &str) -> Fingerprint {
+    key.fingerprint(&[b"grant", namespace.as_bytes(), grant.as_bytes()])
 }
 
 impl Stored {
     /// A grant that does not exist yet.
-    pub fn new(namespace: &str, name: &str, place: &SecretKeyRef, retention_seconds: i64) -> Self {
-        let labels = [(MANAGED_BY_LABEL, OPERATOR_NAME), (GRANT_LABEL, "true")];
+    pub fn new(
+        namespace: &str,
+        name: &str,
+        place: &SecretKeyRef,
+        retention_seconds: i64,
+        mark: &Fingerprint,
+    ) -> Self {
+        let mark = label_of(mark);
+        let labels = [
+            (MANAGED_BY_LABEL, OPERATOR_NAME),
+            (GRANT_LABEL, "true"),
+            (MARK_LABEL, mark.as_str()),
+        ];
         let retention = retention_seconds.to_string();
         let annotations = [
             (SEED_NAME, place.name.as_str()),
@@ -187,10 +201,10 @@ impl Stored {
         labels.insert(SEED_LABEL.to_owned(), label_of(seed));
     }
 
-    /// Whether the grant is to be found by a seed.
-    pub fn is_labelled(&self, seed: &Fingerprint) -> bool {
+    /// Whether this installation made the grant.
+    pub fn is_marked(&self, mark: &Fingerprint) -> bool {
         let labels = self.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(SEED_LABEL)) == Some(&label_of(seed))
+        labels.and_then(|labels| labels.get(MARK_LABEL)) == Some(&label_of(mark))
     }
 
     /// The version of the Secret.

@@ -17,7 +17,7 @@ mod versions;
 pub use client::Cluster;
 pub use error::ClusterError;
 pub use grant::{
-    Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, client_mark, grant_name, place, seen_grant,
+    Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, grant_name, place, seen_grant,
 };
 pub use key::fingerprint_key;
 pub use observe::{Observed, Surroundings, key_of, observe, references};

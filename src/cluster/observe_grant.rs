@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Cluster;
 use super::error::ClusterError;
-use super::grant::{Found, Stored, client_mark, place, seed_digest, seed_print};
+use super::grant::{Found, Stored, grant_mark, place, seed_digest, seed_print};
 use super::observe::{Observed, learn};
 use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
@@ -181,10 +181,9 @@ impl Reading<'_> {
             let uid = stored.metadata.uid.as_ref();
             known.is_some_and(|known| !known.uid.is_empty() && Some(&known.uid) == uid)
         };
-        let mark = client_mark(self.key, self.namespace(), grant_name);
+        let mark = grant_mark(self.key, self.namespace(), grant_name);
         let ours = match &found {
-            Found::Grant(stored) if seed.is_none() => is_known(stored) || stored.is_labelled(&mark),
-            Found::Grant(stored) => is_known(stored),
+            Found::Grant(stored) => is_known(stored) || stored.is_marked(&mark),
             Found::Nothing | Found::Other => false,
         };
         if let Some(seed) = &seed
@@ -257,8 +256,8 @@ impl Reading<'_> {
         Ok(problem)
     }
 
-    /// A grant is ours if we have recorded its uid, or if it knows the seed: nobody else could
-    /// have written that into it.
+    /// A grant is ours if we have recorded its uid, if it bears our mark, or if it knows the seed:
+    /// nobody else could have written that into it.
     fn set_grant(&mut self, name: &str, found: Found, ours: bool) {
         let seed = self.facts.renewal.as_ref().map(|renewal| &renewal.seed);
         let knows_seed = |stored: &Stored| match seed {

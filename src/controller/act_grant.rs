@@ -7,7 +7,7 @@ use super::Operator;
 use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Key, Known, Material, Stored, Tokens, client_mark, key_of, place, token_print,
+    ClusterError, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place, token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
@@ -37,7 +37,7 @@ impl Operator {
         material: &mut Material,
     ) -> Result<Answer, ClusterError> {
         let (plan, tokens) = parts(facts, material)?;
-        let (Some(seed), Some(place)) = (&tokens.seed, place_of(facts)) else {
+        let Some(seed) = &tokens.seed else {
             return Err(UNREAD);
         };
         let Some(SeedState::Read { digest, print }) =
@@ -49,10 +49,10 @@ impl Operator {
             .held()
             .is_some_and(crate::core::renewal::Held::is_copy);
         let exists = tokens.stored.is_some();
-        let mut stored = tokens.stored.clone().unwrap_or_else(|| {
-            let retention = plan.retention.num_seconds();
-            Stored::new(&facts.object.namespace, &plan.grant, place, retention)
-        });
+        let mut stored = match &tokens.stored {
+            Some(stored) => stored.clone(),
+            None => self.fresh(facts, plan)?,
+        };
         let seed = crate::cluster::Kept(seed.clone());
         stored
             .grant
@@ -127,7 +127,7 @@ impl Operator {
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
-            None => self.fresh_cache(facts, plan)?,
+            None => self.fresh(facts, plan)?,
         };
         let intent = stored.grant.intent.as_ref();
         let begun = intent.map(|intent| intent.started);
@@ -170,14 +170,14 @@ impl Operator {
         Ok(Answer::Renewed(miss, written))
     }
 
-    /// The grant of client credentials before there is one.
-    fn fresh_cache(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
+    /// A grant before there is one.
+    fn fresh(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
         let namespace = &facts.object.namespace;
         let place = place_of(facts).ok_or(UNREAD)?;
         let retention = plan.retention.num_seconds();
-        let mut stored = Stored::new(namespace, &plan.grant, place, retention);
-        stored.label_seed(&client_mark(&self.key, namespace, &plan.grant));
-        Ok(stored)
+        let mark = grant_mark(&self.key, namespace, &plan.grant);
+        let name = &plan.grant;
+        Ok(Stored::new(namespace, name, place, retention, &mark))
     }
 
     /// A refusal by the token endpoint is a failed authentication like one by Jira.

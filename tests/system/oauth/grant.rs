@@ -50,6 +50,29 @@ async fn deleting_and_applying_everything_again_loses_and_spends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn everything_is_applied_again_with_a_new_consent() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, _) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world.delete("bot").await;
+    world.delete_secret("bot-seed").await;
+    operator.quiet().await;
+    let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world.seed("bot", &fresh.refresh_token()).await;
+    world.create("bot", world.oauth_spec("bot", &app)).await;
+    let used = || async {
+        let kept = world.grant("bot").await?["live"]["refresh"].clone();
+        fresh.holds_newest(kept.as_str()?).then_some(())
+    };
+    world.until("the new consent is in use", used).await;
+    world.wait_ready("bot").await;
+    assert_none_was_spent_late(&world);
+    assert_at_rest(&world, &operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumed_seed_may_go() {
     let world = World::new().await;
     let operator = world.operator().await;
