@@ -105,7 +105,7 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
             "The Secret {grant}, in which the operator would keep the token, was made by somebody else; it was neither used nor changed. {still} Delete it, and a token is asked for."
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else or for another refresh token; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
+            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
         ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator kept the tokens, is gone, and the refresh token in {seed} was spent before; it is not spent again by itself. {still} {consent}"
