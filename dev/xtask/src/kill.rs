@@ -39,6 +39,7 @@ struct Report {
     committed: usize,
     tally: Tally,
     asked: usize,
+    turns: usize,
     events: usize,
     uses: u64,
     refused: usize,
@@ -124,7 +125,7 @@ fn missing() -> Option<&'static str> {
 
 fn table(reports: &[Report]) -> String {
     let mut lines = vec![
-        "| setting | who | kills at random, at commit | exchanged | kept | replayed | lost | of them unavoidable | presented twice | consents asked for, events | dead tokens read |".to_owned(),
+        "| setting | who | kills at random, at commit | exchanged | kept | replayed | lost | of them unavoidable | presented twice | consents asked for, turns, events | dead tokens read |".to_owned(),
         "|---|---|---|---|---|---|---|---|---|---|---|".to_owned(),
     ];
     let mut sorted: Vec<&Report> = reports.iter().collect();
@@ -144,6 +145,7 @@ fn table(reports: &[Report]) -> String {
             random,
             committed,
             asked,
+            turns,
             events,
             ..
         } = report;
@@ -153,7 +155,7 @@ fn table(reports: &[Report]) -> String {
             uses => format!("{} of {uses}", report.refused),
         };
         lines.push(format!(
-            "| {setting} | {who} | {random}, {committed} | {exchanged} | {kept} | {replayed} | {lost} | {unavoidable} | {twice} | {asked}, {events} | {readers} |"
+            "| {setting} | {who} | {random}, {committed} | {exchanged} | {kept} | {replayed} | {lost} | {unavoidable} | {twice} | {asked}, {turns}, {events} | {readers} |"
         ));
     }
     lines.join("\n")
