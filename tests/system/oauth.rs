@@ -91,6 +91,16 @@ impl World {
     }
 }
 
+/// A world in which the credential `bot` is Ready by a consent, and its operator is at rest.
+pub(crate) async fn renewing() -> (World, Running, OAuthApp, Consent) {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    (world, operator, app, consent)
+}
+
 /// The name of the grant of a credential.
 pub(crate) fn grant_of(name: &str) -> String {
     grant_name(&SecretKeyRef {
@@ -165,11 +175,7 @@ async fn a_consent_becomes_a_proven_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_takes_six_requests_two_calls_and_no_event() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     for _ in 0..3 {
         let first = world.published("bot").await;
         let (mark, calls) = (operator.mark(), world.calls());

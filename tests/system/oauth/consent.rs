@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use serde_json::json;
 
-use super::{SCOPES, assert_at_rest};
+use super::{SCOPES, assert_at_rest, renewing};
 use crate::support::{World, says, value};
 
 /// A credential whose consent is as given.
@@ -165,10 +165,7 @@ async fn scopes_that_are_missing_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consent_without_offline_access_is_told() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, app, _) = renewing().await;
     // As the endpoint answers where the scope is missing.
     let scopes = ["read:jira-work", "read:jira-user"];
     let online = app.consent("bot@acme.example", &[&world.cloud()], &scopes);
@@ -195,11 +192,7 @@ async fn a_consent_without_offline_access_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_consent_is_told_in_time() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, _) = renewing().await;
     world
         .sim
         .configure_oauth(|settings| settings.idle = TimeDelta::days(400));
@@ -244,10 +237,7 @@ async fn the_end_of_the_consent_is_told_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_credential_tells_when_its_grant_dies_of_idleness() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, _, _) = renewing().await;
     world.change("bot", json!({"suspend": true})).await;
     operator.quiet().await;
     let spends = world.sim.spends().len();

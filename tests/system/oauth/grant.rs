@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 
-use super::{SCOPES, assert_at_rest, assert_none_was_spent_late, grant_of};
+use super::{SCOPES, assert_at_rest, assert_none_was_spent_late, grant_of, renewing};
 use crate::support::{World, says};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,11 +51,7 @@ async fn deleting_and_applying_everything_again_loses_and_spends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_applied_again_with_a_new_consent() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, _) = renewing().await;
     world.delete("bot").await;
     world.delete_secret("bot-seed").await;
     operator.quiet().await;
@@ -74,10 +70,7 @@ async fn everything_is_applied_again_with_a_new_consent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumed_seed_may_go() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, _, consent) = renewing().await;
     world.delete_secret("bot-seed").await;
     operator.quiet().await;
     world.renewal_falls_due(&operator).await;
@@ -92,10 +85,7 @@ async fn a_consumed_seed_may_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, first) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, app, first) = renewing().await;
     let old = world.published("bot").await;
     let second = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
     world.seed("bot", &second.refresh_token()).await;
@@ -139,11 +129,7 @@ async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_new_seed_leaves_the_old_consent_in_use() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     world.seed("bot", "no-token-of-anybody").await;
     let told = world.wait(
         "bot",
@@ -170,11 +156,7 @@ async fn a_refused_new_seed_leaves_the_old_consent_in_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, _) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, _) = renewing().await;
     let (token, spent) = (world.published("bot").await, world.outcomes().len());
     world.delete_secret(&grant_of("bot")).await;
     let object = world.wait(
@@ -209,11 +191,7 @@ async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let auth =
         atlassian_sim::Rule::new(atlassian_sim::Fault::HangAfter).host(world.sim.auth_host());
     let hang = world.sim.hang_after(auth);
@@ -237,11 +215,7 @@ async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     operator.stop().await;
     let name = grant_of("bot");
     let saved = world.secrets().get(&name).await.unwrap();
@@ -393,10 +367,7 @@ async fn a_token_that_a_stranger_laid_ready_for_client_credentials_is_not_used()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_grant_serves_several_credentials_and_each_token_is_spent_once() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, app, consent) = renewing().await;
     for twin in ["one", "two"] {
         let spec = world.oauth_spec("bot", &app);
         world.create(twin, spec).await;
@@ -420,10 +391,7 @@ async fn one_grant_serves_several_credentials_and_each_token_is_spent_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_client_gets_nothing_of_a_grant() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, _, consent) = renewing().await;
     // Ages are told in seconds.
     let other = world.sim.oauth_app();
     world.client_secret("other", &other.secret()).await;
@@ -453,11 +421,7 @@ async fn another_client_gets_nothing_of_a_grant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, consent) = renewing().await;
     world
         .change("bot", json!({"auth": {"oauth2": {"clientId": "mistyped"}}}))
         .await;
@@ -480,10 +444,7 @@ async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
+    let (world, operator, app, consent) = renewing().await;
     // A grant is as old as its second.
     let created = |name: String| {
         let world = &world;
@@ -522,11 +483,7 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_outlives_its_users_and_its_seed_by_a_day() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, consent) = renewing().await;
     let name = grant_of("bot");
     let exists = || async { world.secrets().get_opt(&name).await.unwrap().is_some() };
     // Only the credential goes: the seed still stands for it.
@@ -572,11 +529,7 @@ async fn a_grant_outlives_its_users_and_its_seed_by_a_day() {
 /// Somebody else's edit of labels makes a write of ours conflict, and nothing more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_that_a_person_sets_during_a_renewal_stays_and_costs_nothing() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let auth =
         atlassian_sim::Rule::new(atlassian_sim::Fault::HangAfter).host(world.sim.auth_host());
     let hang = world.sim.hang_after(auth);

@@ -6,7 +6,7 @@ use control_plane::faults::{Cut, Requests};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
 use serde_json::json;
 
-use super::{RENEWAL_IS_DUE, assert_at_rest, assert_none_was_spent_late};
+use super::{RENEWAL_IS_DUE, assert_at_rest, assert_none_was_spent_late, renewing};
 use crate::support::{PATIENCE, World, says};
 
 impl World {
@@ -32,11 +32,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token_inside_the_leeway(
         Fault::HtmlPage,
         Fault::GarbageJson,
     ] {
-        let world = World::new().await;
-        let operator = world.operator().await;
-        let (_, consent) = world.oauth("bot").await;
-        world.wait_ready("bot").await;
-        operator.quiet().await;
+        let (world, operator, _, consent) = renewing().await;
         world.sim.fault(world.auth(fault.clone()).once());
         world.renewal_falls_due(&operator).await;
         // The published token lives: nothing is wrong with it.
@@ -51,11 +47,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token_inside_the_leeway(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_leeway_one_last_attempt_ends_in_one_clear_word() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     world.sim.fault(world.auth(Fault::DropAfter).once());
     world.advance(RENEWAL_IS_DUE);
     operator.poke();
@@ -109,11 +101,7 @@ async fn after_the_leeway_one_last_attempt_ends_in_one_clear_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_process_has_begun_is_taken_up_once_it_was_watched_long_enough() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     world.sim.fault(world.auth(Fault::HangAfter).once());
     world.advance(RENEWAL_IS_DUE);
     operator.poke();
@@ -136,11 +124,7 @@ async fn what_another_process_has_begun_is_taken_up_once_it_was_watched_long_eno
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_consent_is_told_and_a_new_one_heals() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, consent) = renewing().await;
     consent.revoke();
     world.renewal_falls_due(&operator).await;
     world
@@ -163,11 +147,7 @@ async fn a_revoked_consent_is_told_and_a_new_one_heals() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let before = world.kept("bot").await;
     world
         .sim
@@ -186,11 +166,7 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_client_secret_loses_nothing_and_two_are_tried_in_order() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, consent) = renewing().await;
     let (old, new) = (app.secret(), app.add_secret());
     app.revoke_secret(&old);
     world.renewal_falls_due(&operator).await;
@@ -227,11 +203,7 @@ async fn a_wrong_client_secret_loses_nothing_and_two_are_tried_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_dies_early_is_renewed_once_and_proven() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let token = world.published("bot").await;
     world.sim.revoke_access_token(&token);
     world.advance(TimeDelta::minutes(10));
@@ -246,11 +218,7 @@ async fn a_token_that_dies_early_is_renewed_once_and_proven() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_refused_right_after_its_renewal_is_not_renewed_on_and_on() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, _) = renewing().await;
     let token = world.published("bot").await;
     // The account loses its access to the site: every token is refused from now on.
     world.cloud().remove_access("bot@acme.example");
@@ -282,11 +250,7 @@ async fn a_token_that_is_refused_right_after_its_renewal_is_not_renewed_on_and_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_ends() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, _) = renewing().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());
     let outage = world.sim.fault(gateway);
@@ -320,11 +284,7 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_consent_is_not_published_unproven() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (app, old) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, app, old) = renewing().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());
     world.sim.fault(gateway);
@@ -350,11 +310,7 @@ async fn a_new_consent_is_not_published_unproven() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_has_begun_is_finished_before_the_operator_ends() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let hang = world.sim.hang_after(world.auth(Fault::HangAfter));
     world.advance(RENEWAL_IS_DUE);
     operator.poke();
@@ -373,11 +329,7 @@ async fn a_renewal_that_has_begun_is_finished_before_the_operator_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_breaks_cancels_no_renewal() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let (_, consent) = world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, consent) = renewing().await;
     let hang = world.sim.hang_after(world.auth(Fault::HangAfter));
     world.advance(RENEWAL_IS_DUE);
     operator.poke();
@@ -397,11 +349,7 @@ async fn a_watch_that_breaks_cancels_no_renewal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_can_have_a_token_renewed_and_not_more_often_than_every_five_minutes() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    world.oauth("bot").await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
+    let (world, operator, _, _) = renewing().await;
     for (value, spends) in [("one", 1), ("two", 2), ("three", 2)] {
         if value == "two" {
             world.advance(TimeDelta::minutes(6));
