@@ -147,6 +147,10 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     if !ours && renewal.rival.is_some() {
         return Move::Stuck(Reason::GrantConflict);
     }
+    // What was proven may be published already: a newer seed comes beside it, not in its place.
+    if is_proven_candidate(facts, grant) && !held.is_copy() {
+        return Move::Promote;
+    }
     if let SeedState::Read { digest, .. } = &renewal.seed
         && grant.seed(digest).is_none()
     {
@@ -162,9 +166,6 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
         && grant.chain(&intent.origin).is_some()
     {
         return resume(facts, renewal, grant, intent);
-    }
-    if is_proven_candidate(facts, grant) {
-        return Move::Promote;
     }
     let candidate = grant.candidate.as_ref();
     let unspent = candidate.filter(|chain| {

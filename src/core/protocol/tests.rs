@@ -327,6 +327,24 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
 }
 
 #[test]
+fn a_proven_candidate_is_not_put_aside_for_a_newer_seed() {
+    let mut grant = in_use();
+    grant.candidate = grant.live.take();
+    let mut facts = facts(10, Some(grant));
+    facts.renewal.as_mut().unwrap().seed = SeedState::Read {
+        digest: "two".into(),
+        print: print("two"),
+    };
+    assert_eq!(word(&facts), "promote");
+    // To write into a copy would make it an original.
+    let GrantState::Read(held) = &mut facts.renewal.as_mut().unwrap().grant else {
+        panic!()
+    };
+    held.uid = "another".into();
+    assert_eq!(word(&facts), "adopt");
+}
+
+#[test]
 fn another_client_gets_nothing() {
     let mut facts = facts(50, Some(in_use()));
     let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
