@@ -163,9 +163,15 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
         return Move::Stuck(Reason::GrantRestored);
     }
     if let Some(intent) = &grant.intent
-        && grant.chain(&intent.origin).is_some()
+        && let Some(chain) = grant.chain(&intent.origin)
     {
-        return resume(facts, renewal, grant, intent);
+        if let Some(time) = runs_until(facts, renewal, intent) {
+            return Move::At(time);
+        }
+        // The token of another client would be sent with this one's secret, and called dead.
+        if chain.client == plan.client {
+            return resume(facts, renewal, grant, intent);
+        }
     }
     let candidate = grant.candidate.as_ref();
     let unspent = candidate.filter(|chain| {
@@ -223,20 +229,21 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
     }
 }
 
+/// Until when an attempt may still be running, if it may.
+fn runs_until(facts: &Facts, renewal: &Renewal, intent: &Intent) -> Option<DateTime<Utc>> {
+    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    if intent.holder == process.holder {
+        return process.running.then(|| later(now, ATTEMPT_RUNS));
+    }
+    let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
+    let old = later(intent.started, pace.of(TAKEOVER_AGE));
+    let runs = watched > TimeDelta::zero() && old > now;
+    runs.then(|| old.min(later(now, watched)))
+}
+
 /// What another process, or this one, has begun and not finished.
 fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: &Intent) -> Move {
     let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    if intent.holder == process.holder {
-        if process.running {
-            return Move::At(later(now, ATTEMPT_RUNS));
-        }
-    } else {
-        let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
-        let old = later(intent.started, pace.of(TAKEOVER_AGE));
-        if watched > TimeDelta::zero() && old > now {
-            return Move::At(old.min(later(now, watched)));
-        }
-    }
     if let Some(time) = grant.next_attempt.filter(|time| *time > now)
         && !wants_now(facts)
     {

@@ -354,6 +354,19 @@ fn another_client_gets_nothing() {
 }
 
 #[test]
+fn what_was_begun_for_another_client_is_waited_for_and_not_repeated() {
+    let mut grant = begun(other(), 50, 50);
+    let mut another = client();
+    another.id = "another".into();
+    grant.adopt("two", print("two"), another.clone(), at(50), false);
+    let mut facts = facts(51, Some(grant));
+    facts.plan.as_mut().unwrap().renewal.as_mut().unwrap().client = another;
+    assert_eq!(word(&facts), "at 52", "it may still be running");
+    facts.now = at(53);
+    assert_eq!(word(&facts), "seek", "the new consent goes on at once");
+}
+
+#[test]
 fn a_dead_chain_is_spent_by_nobody_but_a_person() {
     let mut grant = in_use();
     grant.miss("one", crate::core::grant::Miss::Dead, at(46), at(46));
