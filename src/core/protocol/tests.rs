@@ -367,6 +367,42 @@ fn what_was_begun_for_another_client_is_waited_for_and_not_repeated() {
 }
 
 #[test]
+fn a_refused_candidate_is_renewed_again_only_for_another_spec_or_a_person() {
+    let mut grant = in_use();
+    grant.adopt("two", print("two"), client(), at(0), false);
+    let access = Access {
+        token: print("other"),
+        obtained: at(0),
+        expires: at(5),
+        scopes: Vec::new(),
+    };
+    let tokens = Tokens {
+        access,
+        refresh: Some(print("next")),
+        offline_missing: false,
+    };
+    grant.keep("two", "second", tokens);
+    let mut facts = facts(10, Some(grant));
+    facts.status.grant = Some(crate::api::GrantStatus {
+        candidate: Some(crate::api::Attempt {
+            failures: 1,
+            last_failure_time: at(0),
+            next_attempt_time: None,
+            fingerprint: "k0000:other".into(),
+            outcome: AttemptOutcome::Refused,
+            reason: Some(Reason::AccountChanged),
+        }),
+        ..Default::default()
+    });
+    assert_eq!(word(&facts), "at 45", "the chain in use");
+    facts.object.generation = 2;
+    assert_eq!(word(&facts), "intend first 10 -");
+    facts.object.generation = 1;
+    facts.object.renew = Some("a person".into());
+    assert_eq!(word(&facts), "intend first 10 -");
+}
+
+#[test]
 fn a_dead_chain_is_spent_by_nobody_but_a_person() {
     let mut grant = in_use();
     grant.miss("one", crate::core::grant::Miss::Dead, at(46), at(46));
