@@ -403,6 +403,27 @@ fn a_refused_candidate_is_renewed_again_only_for_another_spec_or_a_person() {
 }
 
 #[test]
+fn a_conflict_is_looked_at_again_once_the_rival_is_gone() {
+    let mut facts = facts(10, None);
+    facts.source = Source::Unchanged;
+    facts.status.sources = vec![SourceVersion {
+        name: "seed".into(),
+        uid: "uid".into(),
+        resource_version: "1".into(),
+    }];
+    facts.status.grant = Some(crate::api::GrantStatus {
+        trouble: Some(Reason::GrantConflict),
+        ..Default::default()
+    });
+    let renewal = facts.renewal.as_mut().unwrap();
+    renewal.grant = GrantState::NotRead;
+    renewal.rival = Some("older".into());
+    assert!(!crate::core::decide::needs_source(&facts));
+    facts.renewal.as_mut().unwrap().rival = None;
+    assert!(crate::core::decide::needs_source(&facts));
+}
+
+#[test]
 fn a_dead_chain_is_spent_by_nobody_but_a_person() {
     let mut grant = in_use();
     grant.miss("one", crate::core::grant::Miss::Dead, at(46), at(46));
