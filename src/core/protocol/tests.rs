@@ -294,6 +294,7 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     };
     let consumed = |facts: &mut Facts| {
         facts.status.grant = Some(crate::api::GrantStatus {
+            name: "grant".into(),
             seed: Some("k0000:one".into()),
             consumed: true,
             ..Default::default()
@@ -302,6 +303,11 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     let mut lost = facts(10, None);
     consumed(&mut lost);
     assert_eq!(word(&lost), "stuck GrantLost");
+    let mut moved = lost.clone();
+    moved.plan.as_mut().unwrap().renewal.as_mut().unwrap().grant = "elsewhere".into();
+    assert_eq!(word(&moved), "rest");
+    seed(&mut moved, "one");
+    assert_eq!(word(&moved), "stuck GrantLost", "spent wherever it stands");
     seed(&mut lost, "one");
     assert_eq!(word(&lost), "stuck GrantLost");
     seed(&mut lost, "two");
