@@ -275,7 +275,7 @@ pub fn may_publish(facts: &Facts) -> bool {
             }
         });
     let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    if !facts.missing_scopes().is_empty() {
+    if facts.lacks_scopes() {
         return false;
     }
     (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused

@@ -295,6 +295,16 @@ impl Facts {
             .collect()
     }
 
+    /// Whether scopes are missing: by the grant, or as is recorded of it.
+    pub fn lacks_scopes(&self) -> bool {
+        if self.grant_unread() {
+            let recorded = self.status.grant.as_ref();
+            recorded.and_then(|grant| grant.trouble) == Some(Reason::InsufficientScope)
+        } else {
+            !self.missing_scopes().is_empty()
+        }
+    }
+
     /// Whether Jira refused a token that should still live, and a renewal will tell more.
     pub fn died_early(&self) -> bool {
         let unconfirmed = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Unconfirmed;

@@ -482,3 +482,33 @@ fn an_intent_that_is_durable_is_followed_by_its_renewal_and_a_failure_by_none() 
     facts.happened.intended = Some(Spend::fresh("one", at(50), false));
     assert_eq!(word(&facts), "renew");
 }
+
+#[test]
+fn missing_scopes_are_told_alike_whether_the_grant_was_read_or_not() {
+    let mut grant = in_use();
+    let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
+    access.token = print("renewed");
+    access.scopes = vec!["read:jira-work".into()];
+    let mut facts = facts(10, Some(grant));
+    let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
+    plan.scopes = vec!["read:jira-work".into(), "read:jira-user".into()];
+    // Proven with all of them before, and Jira cannot be asked about the successor.
+    facts.status.scopes.clone_from(&plan.scopes);
+    facts.status.attempt = Some(crate::api::Attempt {
+        failures: 1,
+        last_failure_time: at(10),
+        next_attempt_time: Some(at(20)),
+        fingerprint: "k0000:renewed".into(),
+        outcome: AttemptOutcome::NoVerdict,
+        reason: Some(Reason::SiteUnavailable),
+    });
+    let read = crate::core::conclude::conclude(&facts, &facts.status).status;
+    facts.status = read.clone();
+    facts.source = Source::Unchanged;
+    facts.renewal.as_mut().unwrap().grant = GrantState::NotRead;
+    let unread = crate::core::conclude::conclude(&facts, &read).status;
+    assert_eq!(read.conditions, unread.conditions);
+    let valid = &read.conditions[1];
+    assert_eq!(valid.reason, Reason::InsufficientScope);
+    assert!(valid.message.contains("read:jira-user"), "{}", valid.message);
+}
