@@ -191,7 +191,7 @@ impl Reading<'_> {
             && let Some(problem) = self.read_seed(seed).await?
             // A refresh token that was spent may go.
             && !(ours && matches!(problem, SourceProblem::Missing { .. } | SourceProblem::KeyMissing { .. }))
-            && !self.was_consumed()
+            && !self.was_consumed(grant_name)
         {
             return Ok(Some(problem));
         }
@@ -220,9 +220,9 @@ impl Reading<'_> {
         Ok(None)
     }
 
-    fn was_consumed(&self) -> bool {
+    fn was_consumed(&self, grant_name: &str) -> bool {
         let known = self.facts.status.grant.as_ref();
-        known.is_some_and(|known| known.consumed)
+        known.is_some_and(|known| known.consumed && known.name == grant_name)
     }
 
     /// Reads the refresh token in the user's Secret.

@@ -76,10 +76,14 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
     if let Some(reason @ (Reason::ReconsentRequired | Reason::ClientRejected)) = trouble {
         return Some(finding(False, reason, trouble::words(facts, reason)));
     }
-    let missing = facts.missing_scopes();
-    if !missing.is_empty() {
-        let text = message::missing_scopes(facts, &missing);
-        return Some(finding(False, Reason::InsufficientScope, text));
+    if facts.lacks_scopes() {
+        let reason = Reason::InsufficientScope;
+        let text = if facts.grant_unread() {
+            told_refusal(facts, reason)
+        } else {
+            message::missing_scopes(facts, &facts.missing_scopes())
+        };
+        return Some(finding(False, reason, text));
     }
     let unproven = facts.is_provisional() && facts.refusal().is_none();
     unproven.then(|| {
@@ -99,14 +103,17 @@ fn refused(facts: &Facts, reason: Reason) -> Finding {
     } else {
         reason
     };
-    let message = refusal_message(facts, reason).unwrap_or_else(|| {
-        // Between a refusal and the end of the credential's life only the reason changes.
-        let told = condition(&facts.status, ConditionType::Valid)
-            .filter(|old| old.status == False)
-            .filter(|old| old.reason == reason || reason == Reason::Expired);
-        told.map_or_else(|| message::refused_before(facts), |old| old.message.clone())
-    });
+    let message = refusal_message(facts, reason).unwrap_or_else(|| told_refusal(facts, reason));
     finding(False, reason, message)
+}
+
+/// The words of an earlier pass for a refusal.
+fn told_refusal(facts: &Facts, reason: Reason) -> String {
+    // Between a refusal and the end of the credential's life only the reason changes.
+    let told = condition(&facts.status, ConditionType::Valid)
+        .filter(|old| old.status == ConditionStatus::False)
+        .filter(|old| old.reason == reason || reason == Reason::Expired);
+    told.map_or_else(|| message::refused_before(facts), |old| old.message.clone())
 }
 
 fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {

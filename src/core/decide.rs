@@ -120,9 +120,21 @@ fn wants_look(facts: &Facts) -> bool {
         .as_ref()
         .and_then(|grant| grant.candidate.as_ref());
     facts.renew_requested()
+        || is_conflict_without_rival(facts)
         || due(facts.status.next_renewal_time)
         || due(candidate.and_then(|attempt| attempt.next_attempt_time))
         || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
+}
+
+/// Whether another credential was in the way that is not there any more: nothing else tells.
+fn is_conflict_without_rival(facts: &Facts) -> bool {
+    let recorded = facts.status.grant.as_ref();
+    let conflict = recorded.and_then(|grant| grant.trouble) == Some(Reason::GrantConflict);
+    let rival = facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.rival.is_some());
+    conflict && !rival
 }
 
 /// The next step of the renewal protocol.
@@ -266,7 +278,7 @@ pub fn may_publish(facts: &Facts) -> bool {
             }
         });
     let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    if !facts.missing_scopes().is_empty() {
+    if facts.lacks_scopes() {
         return false;
     }
     (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused

@@ -91,10 +91,16 @@ fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
     if let Some(attempt) = facts.candidate_attempt() {
         return Some(attempt.clone());
     }
-    let SeedState::Read { print, .. } = &facts.renewal.as_ref()?.seed else {
-        let told = old.candidate.clone()?;
-        return (told.outcome == AttemptOutcome::Refused && facts.waiting_candidate().is_none())
+    let print = match &facts.renewal.as_ref()?.seed {
+        SeedState::Read { print, .. } => print,
+        // What was wrong with it went with it.
+        SeedState::Missing => return None,
+        SeedState::NotRead => {
+            let told = old.candidate.clone()?;
+            return (told.outcome == AttemptOutcome::Refused
+                && facts.waiting_candidate().is_none())
             .then_some(told);
+        }
     };
     let reason = facts.seed_trouble()?;
     let told = old

@@ -136,7 +136,10 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
         }
         SeedState::Read { print, .. } if spent != Some(print.as_str()) => Move::Adopt,
         SeedState::Read { .. } => Move::Stuck(Reason::GrantLost),
-        SeedState::Missing | SeedState::NotRead if consumed.is_some() => {
+        // A seed of another place that is not there yet is waited for.
+        SeedState::Missing | SeedState::NotRead
+            if consumed.is_some_and(|known| known.name == plan.grant) =>
+        {
             Move::Stuck(Reason::GrantLost)
         }
         SeedState::Missing | SeedState::NotRead => Move::Rest,
@@ -151,6 +154,10 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     if !ours && renewal.rival.is_some() {
         return Move::Stuck(Reason::GrantConflict);
     }
+    // What was proven may be published already: a newer seed comes beside it, not in its place.
+    if is_proven_candidate(facts, grant) && !held.is_copy() {
+        return Move::Promote;
+    }
     if let SeedState::Read { digest, .. } = &renewal.seed
         && grant.seed(digest).is_none()
     {
@@ -163,12 +170,15 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
         return Move::Stuck(Reason::GrantRestored);
     }
     if let Some(intent) = &grant.intent
-        && grant.chain(&intent.origin).is_some()
+        && let Some(chain) = grant.chain(&intent.origin)
     {
-        return resume(facts, renewal, grant, intent);
-    }
-    if is_proven_candidate(facts, grant) {
-        return Move::Promote;
+        if let Some(time) = runs_until(facts, renewal, intent) {
+            return Move::At(time);
+        }
+        // The token of another client would be sent with this one's secret, and called dead.
+        if chain.client == plan.client {
+            return resume(facts, renewal, grant, intent);
+        }
     }
     let candidate = grant.candidate.as_ref();
     let unspent = candidate.filter(|chain| {
@@ -226,24 +236,33 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
     }
 }
 
+/// Until when an attempt may still be running, if it may.
+fn runs_until(facts: &Facts, renewal: &Renewal, intent: &Intent) -> Option<DateTime<Utc>> {
+    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    if intent.holder == process.holder {
+        return process.running.then(|| later(now, ATTEMPT_RUNS));
+    }
+    let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
+    let old = later(intent.started, pace.of(TAKEOVER_AGE));
+    // The last attempt ends the grant if the holder still has the answer and could not store it:
+    // however old the intent is, the holder gets the time to do so.
+    let late = is_late(intent, pace, now);
+    if watched <= TimeDelta::zero() || (old <= now && !late) {
+        return None;
+    }
+    let watched = later(now, watched);
+    Some(if late { watched } else { old.min(watched) })
+}
+
+/// Whether a replay may come too late.
+fn is_late(intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+    now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
+}
+
 /// What another process, or this one, has begun and not finished.
 fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: &Intent) -> Move {
     let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    let late = now > later(intent.first_sent, pace.of(REPLAY_WITHIN));
-    if intent.holder == process.holder {
-        if process.running {
-            return Move::At(later(now, ATTEMPT_RUNS));
-        }
-    } else {
-        let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
-        let old = later(intent.started, pace.of(TAKEOVER_AGE));
-        // The last attempt ends the grant if the holder still has the answer and could not store
-        // it: however old the intent is, the holder gets the time to do so.
-        if watched > TimeDelta::zero() && (late || old > now) {
-            let watched = later(now, watched);
-            return Move::At(if late { watched } else { old.min(watched) });
-        }
-    }
+    let late = is_late(intent, pace, now);
     if let Some(time) = grant.next_attempt.filter(|time| *time > now)
         && !wants_now(facts)
     {

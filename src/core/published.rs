@@ -32,7 +32,7 @@ pub(super) fn published(facts: &Facts) -> Finding {
     }
     let text = if facts.status.proven_fingerprint.is_none() {
         "Nothing is published before Jira has accepted the credential."
-    } else if !facts.missing_scopes().is_empty() {
+    } else if facts.lacks_scopes() {
         "Nothing is published before the token has the scopes that spec.auth asks for."
     } else if may_publish(facts) {
         "A target is not up to date yet."

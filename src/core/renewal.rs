@@ -251,11 +251,15 @@ impl Facts {
         }
     }
 
-    /// What is recorded of the candidate beside a chain in use.
+    /// What is recorded of the candidate beside a chain in use. A refusal is forgotten when another
+    /// spec may end it or a person asks: its token, which nobody kept alive, is renewed first.
     pub fn candidate_attempt(&self) -> Option<&Attempt> {
         let print = &self.waiting_candidate()?.access.as_ref()?.token;
         let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
-        self.is_same(print, &attempt.fingerprint).then_some(attempt)
+        let anew =
+            (self.spec_changed() || self.renew_requested()) && !self.happened.candidate_tried;
+        let stands = attempt.outcome != AttemptOutcome::Refused || !anew;
+        (stands && self.is_same(print, &attempt.fingerprint)).then_some(attempt)
     }
 
     /// Whether the chain is one from which a token was proven for this credential.
@@ -328,6 +332,16 @@ impl Facts {
             .filter(|scope| *scope != "offline_access")
             .filter(|scope| !granted.is_empty() && !granted.iter().any(|has| has == scope))
             .collect()
+    }
+
+    /// Whether scopes are missing: by the grant, or as is recorded of it.
+    pub fn lacks_scopes(&self) -> bool {
+        if self.grant_unread() {
+            let recorded = self.status.grant.as_ref();
+            recorded.and_then(|grant| grant.trouble) == Some(Reason::InsufficientScope)
+        } else {
+            !self.missing_scopes().is_empty()
+        }
     }
 
     /// Whether Jira refused a token that should still live, and a renewal will tell more.

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conditions::{Finding, condition, finding};
 use super::facts::Facts;
+use super::renewal::SeedState;
 use super::schedule::{earlier, later};
 use super::trouble;
 use crate::api::{ConditionStatus, ConditionType, Reason};
@@ -127,7 +128,10 @@ impl Facts {
             attempt.reason.filter(|_| refused)
         };
         let reason = self.seed_trouble().or_else(|| {
-            if self.grant_unread() {
+            let seed = self.renewal.as_ref().map(|renewal| &renewal.seed);
+            if matches!(seed, Some(SeedState::Missing)) {
+                self.candidate_attempt().and_then(refused)
+            } else if self.grant_unread() {
                 recorded.and_then(refused)
             } else {
                 self.candidate_attempt().or(recorded).and_then(refused)

@@ -29,6 +29,9 @@ impl Facts {
         if self.chain().is_some_and(|chain| chain.dead.is_some()) {
             return Some(Reason::ReconsentRequired);
         }
+        if grant.failure != Some(Reason::ClientRejected) && self.lacks_scopes() {
+            return Some(Reason::InsufficientScope);
+        }
         let interrupted = || {
             let intent = grant.intent.as_ref()?;
             let begun = grant.chain(&intent.origin).is_some() && !renewal.process.running;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure;
 use super::survey::{endpoint, named};
@@ -86,15 +86,17 @@ impl fmt::Debug for Granted {
     }
 }
 
+/// What is not a token is read leniently: a refresh token must not be lost because a number beside
+/// it is written in another way.
 #[derive(Deserialize)]
 struct Given {
     access_token: String,
     #[serde(default)]
     refresh_token: Option<String>,
     #[serde(default)]
-    expires_in: Option<i64>,
+    expires_in: Value,
     #[serde(default)]
-    scope: Option<String>,
+    scope: Value,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +218,7 @@ impl Jira {
 }
 
 impl TokenRequest<'_> {
-    fn body(&self) -> serde_json::Value {
+    fn body(&self) -> Value {
         let mut body = json!({
             "client_id": self.client_id,
             "client_secret": self.client_secret.expose_secret(),
@@ -298,24 +300,35 @@ fn granted(given: Given) -> Option<Granted> {
     if !sane(&given.access_token) {
         return None;
     }
-    let known = |scope: &&str| scope.len() <= 128 && scope.bytes().all(|b| b.is_ascii_graphic());
-    let scopes = given.scope.map(|scope| {
-        let scopes = scope.split_ascii_whitespace().filter(known);
-        scopes.take(MOST_SCOPES).map(str::to_owned).collect()
-    });
     Some(Granted {
         access: SecretString::from(given.access_token),
+        // It travels in no header, and whatever it looks like, it is all there is.
         refresh: given
             .refresh_token
-            .filter(|token| sane(token))
+            .filter(|token| !token.is_empty())
             .map(SecretString::from),
-        expires_in: given
-            .expires_in
+        expires_in: seconds(&given.expires_in)
             .filter(|seconds| *seconds > 0)
             .unwrap_or(USUAL_LIFE)
             .min(LONGEST_LIFE),
-        scopes,
+        scopes: given.scope.as_str().map(scopes),
     })
+}
+
+/// A number of seconds: whole, broken, or in quotes.
+fn seconds(value: &Value) -> Option<i64> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    text.split('.').next()?.parse().ok()
+}
+
+fn scopes(text: &str) -> Vec<String> {
+    let known = |scope: &&str| scope.len() <= 128 && scope.bytes().all(|b| b.is_ascii_graphic());
+    let scopes = text.split_ascii_whitespace().filter(known);
+    scopes.take(MOST_SCOPES).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

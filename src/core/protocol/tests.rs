@@ -299,6 +299,7 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     };
     let consumed = |facts: &mut Facts| {
         facts.status.grant = Some(crate::api::GrantStatus {
+            name: "grant".into(),
             seed: Some("k0000:one".into()),
             consumed: true,
             ..Default::default()
@@ -307,6 +308,11 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     let mut lost = facts(10, None);
     consumed(&mut lost);
     assert_eq!(word(&lost), "stuck GrantLost");
+    let mut moved = lost.clone();
+    moved.plan.as_mut().unwrap().renewal.as_mut().unwrap().grant = "elsewhere".into();
+    assert_eq!(word(&moved), "rest");
+    seed(&mut moved, "one");
+    assert_eq!(word(&moved), "stuck GrantLost", "spent wherever it stands");
     seed(&mut lost, "one");
     assert_eq!(word(&lost), "stuck GrantLost");
     seed(&mut lost, "two");
@@ -332,12 +338,107 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
 }
 
 #[test]
+fn a_proven_candidate_is_not_put_aside_for_a_newer_seed() {
+    let mut grant = in_use();
+    grant.candidate = grant.live.take();
+    let mut facts = facts(10, Some(grant));
+    facts.renewal.as_mut().unwrap().seed = SeedState::Read {
+        digest: "two".into(),
+        print: print("two"),
+    };
+    assert_eq!(word(&facts), "promote");
+    // To write into a copy would make it an original.
+    let GrantState::Read(held) = &mut facts.renewal.as_mut().unwrap().grant else {
+        panic!()
+    };
+    held.uid = "another".into();
+    assert_eq!(word(&facts), "adopt");
+}
+
+#[test]
 fn another_client_gets_nothing() {
     let mut facts = facts(50, Some(in_use()));
     let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
     plan.client.id = "another".into();
     assert_eq!(word(&facts), "stuck GrantConflict");
     assert!(!facts.has_token());
+}
+
+#[test]
+fn what_was_begun_for_another_client_is_waited_for_and_not_repeated() {
+    let mut grant = begun(other(), 50, 50);
+    let mut another = client();
+    another.id = "another".into();
+    grant.adopt("two", print("two"), another.clone(), at(50), false);
+    let mut facts = facts(51, Some(grant));
+    facts
+        .plan
+        .as_mut()
+        .unwrap()
+        .renewal
+        .as_mut()
+        .unwrap()
+        .client = another;
+    assert_eq!(word(&facts), "at 52", "it may still be running");
+    facts.now = at(53);
+    assert_eq!(word(&facts), "seek", "the new consent goes on at once");
+}
+
+#[test]
+fn a_refused_candidate_is_renewed_again_only_for_another_spec_or_a_person() {
+    let mut grant = in_use();
+    grant.adopt("two", print("two"), client(), at(0), false);
+    let access = Access {
+        token: print("other"),
+        obtained: at(0),
+        expires: at(5),
+        scopes: Vec::new(),
+    };
+    let tokens = Tokens {
+        access,
+        refresh: Some(print("next")),
+        offline_missing: false,
+    };
+    grant.keep("two", "second", tokens);
+    let mut facts = facts(10, Some(grant));
+    facts.status.grant = Some(crate::api::GrantStatus {
+        candidate: Some(crate::api::Attempt {
+            failures: 1,
+            last_failure_time: at(0),
+            next_attempt_time: None,
+            fingerprint: "k0000:other".into(),
+            outcome: AttemptOutcome::Refused,
+            reason: Some(Reason::AccountChanged),
+        }),
+        ..Default::default()
+    });
+    assert_eq!(word(&facts), "at 45", "the chain in use");
+    facts.object.generation = 2;
+    assert_eq!(word(&facts), "intend first 10 -");
+    facts.object.generation = 1;
+    facts.object.renew = Some("a person".into());
+    assert_eq!(word(&facts), "intend first 10 -");
+}
+
+#[test]
+fn a_conflict_is_looked_at_again_once_the_rival_is_gone() {
+    let mut facts = facts(10, None);
+    facts.source = Source::Unchanged;
+    facts.status.sources = vec![SourceVersion {
+        name: "seed".into(),
+        uid: "uid".into(),
+        resource_version: "1".into(),
+    }];
+    facts.status.grant = Some(crate::api::GrantStatus {
+        trouble: Some(Reason::GrantConflict),
+        ..Default::default()
+    });
+    let renewal = facts.renewal.as_mut().unwrap();
+    renewal.grant = GrantState::NotRead;
+    renewal.rival = Some("older".into());
+    assert!(!crate::core::decide::needs_source(&facts));
+    facts.renewal.as_mut().unwrap().rival = None;
+    assert!(crate::core::decide::needs_source(&facts));
 }
 
 #[test]
@@ -392,4 +493,38 @@ fn an_intent_that_is_durable_is_followed_by_its_renewal_and_a_failure_by_none() 
     let mut facts = facts(50, Some(begun(me(), 50, 50)));
     facts.happened.intended = Some(Spend::fresh("one", at(50), false));
     assert_eq!(word(&facts), "renew");
+}
+
+#[test]
+fn missing_scopes_are_told_alike_whether_the_grant_was_read_or_not() {
+    let mut grant = in_use();
+    let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
+    access.token = print("renewed");
+    access.scopes = vec!["read:jira-work".into()];
+    let mut facts = facts(10, Some(grant));
+    let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
+    plan.scopes = vec!["read:jira-work".into(), "read:jira-user".into()];
+    // Proven with all of them before, and Jira cannot be asked about the successor.
+    facts.status.scopes.clone_from(&plan.scopes);
+    facts.status.attempt = Some(crate::api::Attempt {
+        failures: 1,
+        last_failure_time: at(10),
+        next_attempt_time: Some(at(20)),
+        fingerprint: "k0000:renewed".into(),
+        outcome: AttemptOutcome::NoVerdict,
+        reason: Some(Reason::SiteUnavailable),
+    });
+    let read = crate::core::conclude::conclude(&facts, &facts.status).status;
+    facts.status = read.clone();
+    facts.source = Source::Unchanged;
+    facts.renewal.as_mut().unwrap().grant = GrantState::NotRead;
+    let unread = crate::core::conclude::conclude(&facts, &read).status;
+    assert_eq!(read.conditions, unread.conditions);
+    let valid = &read.conditions[1];
+    assert_eq!(valid.reason, Reason::InsufficientScope);
+    assert!(
+        valid.message.contains("read:jira-user"),
+        "{}",
+        valid.message
+    );
 }

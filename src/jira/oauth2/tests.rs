@@ -133,6 +133,27 @@ fn tokens_are_taken_as_they_are_told() {
 }
 
 #[test]
+fn a_refresh_token_is_not_lost_for_what_stands_beside_it() {
+    let long = "r".repeat(2 * LONGEST_TOKEN);
+    for (rest, life) in [
+        (r#""expires_in":"1800""#, 1800),
+        (r#""expires_in":1800.0"#, 1800),
+        (r#""expires_in":{}"#, 3600),
+        (r#""scope":["x","y"]"#, 3600),
+    ] {
+        let body = format!(r#"{{"access_token":"a","refresh_token":"{long}",{rest}}}"#);
+        let now = DateTime::UNIX_EPOCH;
+        let read = read(200, &HeaderMap::new(), body.as_bytes(), true, true, now);
+        let TokenAnswer::Granted(granted) = read else {
+            panic!("{rest}: {read:?}");
+        };
+        assert_eq!(granted.expires_in, life, "{rest}");
+        assert_eq!(granted.refresh.unwrap().expose_secret(), long, "{rest}");
+        assert_eq!(granted.scopes, None, "{rest}");
+    }
+}
+
+#[test]
 fn debug_output_shows_no_token() {
     let granted = Granted {
         access: SecretString::from("canary"),

@@ -123,6 +123,19 @@ async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
             Reason::NotDue,
         )
         .await;
+    // Another way out is to take the older copy away.
+    for reason in [Reason::SeedStale, Reason::NotDue] {
+        let due = if reason == Reason::SeedStale {
+            world.seed("bot", &first.refresh_token()).await;
+            ConditionStatus::True
+        } else {
+            world.delete_secret("bot-seed").await;
+            ConditionStatus::False
+        };
+        world
+            .wait("bot", ConditionType::RotationDue, due, reason)
+            .await;
+    }
     assert_none_was_spent_late(&world);
     assert_at_rest(&world, &operator).await;
 }
