@@ -25,6 +25,13 @@ use super::renewals::Running;
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);
 
+/// Nothing is sent later than this after the intent: with the call it ends before anybody who
+/// watches the intent takes it over.
+const SEND_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+/// However much a test hurries, an answer over a network takes some time.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(3);
+
 /// The first wait after an answer could not be stored, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -97,9 +104,9 @@ impl Renewing {
 
     /// Asks with one client secret after the other: a wrong one spends nothing.
     async fn ask(&self, refresh: Option<&Kept>) -> TokenAnswer {
-        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
-        // However much a test hurries, an answer over a network takes some time.
-        let limit = limit.max(Duration::from_secs(3));
+        let paced = |limit| self.pace.of(limit).to_std().unwrap_or_default();
+        let limit = paced(CALL_LIMIT).max(SHORTEST_LIMIT);
+        let send_within = paced(SEND_WITHIN).max(SHORTEST_LIMIT);
         let mut answer = TokenAnswer::ClientRejected;
         for secret in &self.secrets {
             let request = TokenRequest {
@@ -109,6 +116,7 @@ impl Renewing {
                 refresh_token: refresh.map(|kept| &kept.0),
                 attempt: self.running.attempt(),
                 limit,
+                send_by: self.running.since().saturating_add(send_within),
             };
             answer = self.jira.tokens(&request).await;
             if !matches!(answer, TokenAnswer::ClientRejected) {

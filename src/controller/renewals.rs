@@ -30,6 +30,7 @@ pub(super) struct Renewals {
 /// An attempt of this process; it runs until this is dropped.
 pub(super) struct Running {
     attempt: String,
+    since: Duration,
     running: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -37,6 +38,11 @@ impl Running {
     /// The name of the attempt.
     pub(super) fn attempt(&self) -> &str {
         &self.attempt
+    }
+
+    /// When it began, by the clock that only grows.
+    pub(super) fn since(&self) -> Duration {
+        self.since
     }
 }
 
@@ -73,6 +79,7 @@ impl Renewals {
         lock(&self.running).insert(attempt.clone());
         Running {
             attempt,
+            since: self.clock.elapsed(),
             running: Arc::clone(&self.running),
         }
     }

@@ -130,7 +130,10 @@ fn wants_look(facts: &Facts) -> bool {
 fn is_conflict_without_rival(facts: &Facts) -> bool {
     let recorded = facts.status.grant.as_ref();
     let conflict = recorded.and_then(|grant| grant.trouble) == Some(Reason::GrantConflict);
-    let rival = facts.renewal.as_ref().is_some_and(|renewal| renewal.rival.is_some());
+    let rival = facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.rival.is_some());
     conflict && !rival
 }
 

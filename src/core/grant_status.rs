@@ -97,8 +97,9 @@ fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
         SeedState::Missing => return None,
         SeedState::NotRead => {
             let told = old.candidate.clone()?;
-            return (told.outcome == AttemptOutcome::Refused && facts.waiting_candidate().is_none())
-                .then_some(told);
+            return (told.outcome == AttemptOutcome::Refused
+                && facts.waiting_candidate().is_none())
+            .then_some(told);
         }
     };
     let reason = facts.seed_trouble()?;

@@ -218,7 +218,8 @@ impl Facts {
     pub fn candidate_attempt(&self) -> Option<&Attempt> {
         let print = &self.waiting_candidate()?.access.as_ref()?.token;
         let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
-        let anew = (self.spec_changed() || self.renew_requested()) && !self.happened.candidate_tried;
+        let anew =
+            (self.spec_changed() || self.renew_requested()) && !self.happened.candidate_tried;
         let stands = attempt.outcome != AttemptOutcome::Refused || !anew;
         (stands && self.is_same(print, &attempt.fingerprint)).then_some(attempt)
     }

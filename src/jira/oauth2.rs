@@ -41,6 +41,9 @@ pub struct TokenRequest<'a> {
     pub attempt: &'a str,
     /// How long the call may take.
     pub limit: Duration,
+    /// By the clock that only grows: later than this nothing is sent, since another process may
+    /// have taken the renewal over. A call may wait for its turn, and a process may be halted.
+    pub send_by: Duration,
 }
 
 /// What a token endpoint answered.
@@ -172,6 +175,9 @@ impl Jira {
     }
 
     async fn post(&self, request: &TokenRequest<'_>) -> TokenAnswer {
+        if self.clock.elapsed() > request.send_by {
+            return TokenAnswer::NoVerdict(Outage::Connect);
+        }
         let url = match named(request.endpoint) {
             Ok(url) => url,
             Err(verdict) => return TokenAnswer::of(&verdict),

@@ -366,7 +366,14 @@ fn what_was_begun_for_another_client_is_waited_for_and_not_repeated() {
     another.id = "another".into();
     grant.adopt("two", print("two"), another.clone(), at(50), false);
     let mut facts = facts(51, Some(grant));
-    facts.plan.as_mut().unwrap().renewal.as_mut().unwrap().client = another;
+    facts
+        .plan
+        .as_mut()
+        .unwrap()
+        .renewal
+        .as_mut()
+        .unwrap()
+        .client = another;
     assert_eq!(word(&facts), "at 52", "it may still be running");
     facts.now = at(53);
     assert_eq!(word(&facts), "seek", "the new consent goes on at once");
@@ -510,5 +517,9 @@ fn missing_scopes_are_told_alike_whether_the_grant_was_read_or_not() {
     assert_eq!(read.conditions, unread.conditions);
     let valid = &read.conditions[1];
     assert_eq!(valid.reason, Reason::InsufficientScope);
-    assert!(valid.message.contains("read:jira-user"), "{}", valid.message);
+    assert!(
+        valid.message.contains("read:jira-user"),
+        "{}",
+        valid.message
+    );
 }
