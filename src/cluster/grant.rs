@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -38,6 +38,9 @@ pub const SEED_LABEL: &str = "jira-operator.dev/seed";
 const SEED_NAME: &str = "jira-operator.dev/seed-name";
 /// See [`SEED_NAME`].
 const SEED_KEY: &str = "jira-operator.dev/seed-key";
+
+/// Annotation that says since when the grant has the seed of its label.
+const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
 
 /// Annotation that says how long the grant is kept unused, in seconds.
 const RETENTION: &str = "jira-operator.dev/retention-seconds";
@@ -181,10 +184,12 @@ impl Stored {
         Some(Self { grant, metadata })
     }
 
-    /// Says which seed the grant is to be found by.
-    pub fn label_seed(&mut self, seed: &Fingerprint) {
+    /// Says which seed the grant is to be found by, and since when.
+    pub fn label_seed(&mut self, seed: &Fingerprint, seen: DateTime<Utc>) {
         let labels = self.metadata.labels.get_or_insert_default();
         labels.insert(SEED_LABEL.to_owned(), label_of(seed));
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.insert(SEED_SEEN.to_owned(), seen.to_rfc3339());
     }
 
     /// Whether the grant is to be found by a seed.
@@ -286,7 +291,8 @@ impl Cluster {
         Ok(next)
     }
 
-    /// Whether an older grant holds the same seed.
+    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
+    /// newer one has spent.
     ///
     /// # Errors
     /// When the API server cannot be asked.
@@ -303,7 +309,11 @@ impl Cluster {
         let age = |metadata: &ObjectMeta| {
             let created = metadata.creation_timestamp.as_ref();
             let created = created.map(|time| time.0.as_second());
-            (created, metadata.uid.clone())
+            (
+                seed_seen(metadata).or(created),
+                created,
+                metadata.uid.clone(),
+            )
         };
         let mine = age(&stored.metadata);
         let all = self.secrets_with(scope, &selector).await?;
@@ -354,6 +364,13 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
         retention: seconds.and_then(TimeDelta::try_seconds),
         unused_since: annotations.get(UNUSED_SINCE).cloned(),
     })
+}
+
+/// Since when a grant has the seed of its label, in seconds.
+fn seed_seen(metadata: &ObjectMeta) -> Option<i64> {
+    let text = metadata.annotations.as_ref()?.get(SEED_SEEN)?;
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(time.timestamp())
 }
 
 /// A colon cannot be part of a label.

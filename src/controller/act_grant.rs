@@ -53,7 +53,7 @@ impl Operator {
         stored
             .grant
             .adopt(digest, seed, plan.client.clone(), facts.now, copy);
-        stored.label_seed(print);
+        stored.label_seed(print, facts.now);
         let written = if exists {
             self.cluster.put_grant(&stored).await
         } else {
@@ -161,7 +161,8 @@ impl Operator {
         let place = place_of(facts).ok_or(UNREAD)?;
         let retention = plan.retention.num_seconds();
         let mut stored = Stored::new(namespace, &plan.grant, place, retention);
-        stored.label_seed(&client_mark(&self.key, namespace, &plan.grant));
+        let mark = client_mark(&self.key, namespace, &plan.grant);
+        stored.label_seed(&mark, facts.now);
         Ok(stored)
     }
 
