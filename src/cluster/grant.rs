@@ -306,20 +306,11 @@ impl Cluster {
             return Ok(false);
         };
         let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
-        let age = |metadata: &ObjectMeta| {
-            let created = metadata.creation_timestamp.as_ref();
-            let created = created.map(|time| time.0.as_second());
-            (
-                seed_seen(metadata).or(created),
-                created,
-                metadata.uid.clone(),
-            )
-        };
-        let mine = age(&stored.metadata);
+        let mine = seed_age(&stored.metadata);
         let all = self.secrets_with(scope, &selector).await?;
         Ok(all
             .iter()
-            .any(|other| other.uid() != stored.metadata.uid && age(&other.metadata) < mine))
+            .any(|other| other.uid() != stored.metadata.uid && seed_age(&other.metadata) < mine))
     }
 }
 
@@ -366,11 +357,15 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
     })
 }
 
-/// Since when a grant has the seed of its label, in seconds.
-fn seed_seen(metadata: &ObjectMeta) -> Option<i64> {
-    let text = metadata.annotations.as_ref()?.get(SEED_SEEN)?;
-    let time = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(time.timestamp())
+/// What orders the grants of one seed: since when each has it, and without that its own age.
+fn seed_age(metadata: &ObjectMeta) -> (Option<i64>, Option<i64>, Option<&str>) {
+    let created = metadata.creation_timestamp.as_ref();
+    let created = created.map(|time| time.0.as_second());
+    let annotations = metadata.annotations.as_ref();
+    let seen = annotations.and_then(|annotations| annotations.get(SEED_SEEN));
+    let seen = seen.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let seen = seen.map(|time| time.timestamp()).or(created);
+    (seen, created, metadata.uid.as_deref())
 }
 
 /// A colon cannot be part of a label.
@@ -407,6 +402,24 @@ mod tests {
         };
         assert_eq!(name("a", "b").len(), "jco-grant-".len() + 26);
         assert_ne!(name("a", "bc"), name("ab", "c"));
+    }
+
+    #[test]
+    fn of_two_grants_the_one_that_has_had_the_seed_for_longer_comes_first() {
+        let grant = |created: &str, seen: Option<&str>| -> ObjectMeta {
+            let mut metadata = json!({"creationTimestamp": created, "uid": created});
+            if let Some(seen) = seen {
+                metadata["annotations"] = json!({SEED_SEEN: seen});
+            }
+            serde_json::from_value(metadata).unwrap()
+        };
+        let (day, later) = ("2026-03-02T08:00:00Z", "2026-03-03T08:00:00Z");
+        let old = grant("2026-03-01T08:00:00Z", Some(later));
+        for young in [grant(day, Some(day)), grant(day, None)] {
+            assert!(seed_age(&young) < seed_age(&old));
+        }
+        let unmarked = grant("2026-03-01T08:00:00Z", None);
+        assert!(seed_age(&unmarked) < seed_age(&grant(day, Some(day))));
     }
 
     #[test]
