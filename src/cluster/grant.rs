@@ -185,11 +185,11 @@ impl Stored {
     }
 
     /// Says which seed the grant is to be found by, and since when.
-    pub fn label_seed(&mut self, seed: &Fingerprint, seen: DateTime<Utc>) {
+    pub fn label_seed(&mut self, seed: &Fingerprint, since: DateTime<Utc>) {
         let labels = self.metadata.labels.get_or_insert_default();
         labels.insert(SEED_LABEL.to_owned(), label_of(seed));
         let annotations = self.metadata.annotations.get_or_insert_default();
-        annotations.insert(SEED_SEEN.to_owned(), seen.to_rfc3339());
+        annotations.insert(SEED_SEEN.to_owned(), since.to_rfc3339());
     }
 
     /// Whether the grant is to be found by a seed.

@@ -31,7 +31,7 @@ pub(super) struct Renewals {
 pub(super) struct Running {
     attempt: String,
     since: Duration,
-    running: Arc<Mutex<HashSet<String>>>,
+    register: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Running {
@@ -48,7 +48,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        lock(&self.running).remove(&self.attempt);
+        lock(&self.register).remove(&self.attempt);
     }
 }
 
@@ -80,7 +80,7 @@ impl Renewals {
         Running {
             attempt,
             since: self.clock.elapsed(),
-            running: Arc::clone(&self.running),
+            register: Arc::clone(&self.running),
         }
     }
 
