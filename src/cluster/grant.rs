@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -41,6 +41,9 @@ const MARK_LABEL: &str = "jira-operator.dev/mark";
 const SEED_NAME: &str = "jira-operator.dev/seed-name";
 /// See [`SEED_NAME`].
 const SEED_KEY: &str = "jira-operator.dev/seed-key";
+
+/// Annotation that says since when the grant has the seed of its label.
+const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
 
 /// Annotation that says how long the grant is kept unused, in seconds.
 const RETENTION: &str = "jira-operator.dev/retention-seconds";
@@ -195,10 +198,12 @@ impl Stored {
         Some(Self { grant, metadata })
     }
 
-    /// Says which seed the grant is to be found by.
-    pub fn label_seed(&mut self, seed: &Fingerprint) {
+    /// Says which seed the grant is to be found by, and since when.
+    pub fn label_seed(&mut self, seed: &Fingerprint, since: DateTime<Utc>) {
         let labels = self.metadata.labels.get_or_insert_default();
         labels.insert(SEED_LABEL.to_owned(), label_of(seed));
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.insert(SEED_SEEN.to_owned(), since.to_rfc3339());
     }
 
     /// Whether this installation made the grant.
@@ -300,7 +305,8 @@ impl Cluster {
         Ok(next)
     }
 
-    /// Whether an older grant holds the same seed.
+    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
+    /// newer one has spent.
     ///
     /// # Errors
     /// When the API server cannot be asked.
@@ -314,16 +320,11 @@ impl Cluster {
             return Ok(false);
         };
         let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
-        let age = |metadata: &ObjectMeta| {
-            let created = metadata.creation_timestamp.as_ref();
-            let created = created.map(|time| time.0.as_second());
-            (created, metadata.uid.clone())
-        };
-        let mine = age(&stored.metadata);
+        let mine = seed_age(&stored.metadata);
         let all = self.secrets_with(scope, &selector).await?;
         Ok(all
             .iter()
-            .any(|other| other.uid() != stored.metadata.uid && age(&other.metadata) < mine))
+            .any(|other| other.uid() != stored.metadata.uid && seed_age(&other.metadata) < mine))
     }
 }
 
@@ -370,6 +371,17 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
     })
 }
 
+/// What orders the grants of one seed: since when each has it, and without that its own age.
+fn seed_age(metadata: &ObjectMeta) -> (Option<i64>, Option<i64>, Option<&str>) {
+    let created = metadata.creation_timestamp.as_ref();
+    let created = created.map(|time| time.0.as_second());
+    let annotations = metadata.annotations.as_ref();
+    let seen = annotations.and_then(|annotations| annotations.get(SEED_SEEN));
+    let seen = seen.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let seen = seen.map(|time| time.timestamp()).or(created);
+    (seen, created, metadata.uid.as_deref())
+}
+
 /// A colon cannot be part of a label.
 fn label_of(seed: &Fingerprint) -> String {
     seed.as_str().replace(':', ".")
@@ -404,6 +416,24 @@ mod tests {
         };
         assert_eq!(name("a", "b").len(), "jco-grant-".len() + 26);
         assert_ne!(name("a", "bc"), name("ab", "c"));
+    }
+
+    #[test]
+    fn of_two_grants_the_one_that_has_had_the_seed_for_longer_comes_first() {
+        let grant = |created: &str, seen: Option<&str>| -> ObjectMeta {
+            let mut metadata = json!({"creationTimestamp": created, "uid": created});
+            if let Some(seen) = seen {
+                metadata["annotations"] = json!({SEED_SEEN: seen});
+            }
+            serde_json::from_value(metadata).unwrap()
+        };
+        let (day, later) = ("2026-03-02T08:00:00Z", "2026-03-03T08:00:00Z");
+        let old = grant("2026-03-01T08:00:00Z", Some(later));
+        for young in [grant(day, Some(day)), grant(day, None)] {
+            assert!(seed_age(&young) < seed_age(&old));
+        }
+        let unmarked = grant("2026-03-01T08:00:00Z", None);
+        assert!(seed_age(&unmarked) < seed_age(&grant(day, Some(day))));
     }
 
     #[test]

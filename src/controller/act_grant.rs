@@ -57,7 +57,7 @@ impl Operator {
         stored
             .grant
             .adopt(digest, seed, plan.client.clone(), facts.now, copy);
-        stored.label_seed(print);
+        stored.label_seed(print, facts.now);
         let written = if exists {
             self.cluster.put_grant(&stored).await
         } else {

@@ -29,7 +29,7 @@ pub(super) struct Renewals {
 /// An attempt of this process; it runs until this is dropped.
 pub(super) struct Running {
     attempt: String,
-    running: Arc<Mutex<HashSet<String>>>,
+    register: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Running {
@@ -41,7 +41,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        lock(&self.running).remove(&self.attempt);
+        lock(&self.register).remove(&self.attempt);
     }
 }
 
@@ -73,7 +73,7 @@ impl Renewals {
         lock(&self.running).insert(attempt.clone());
         Running {
             attempt,
-            running: Arc::clone(&self.running),
+            register: Arc::clone(&self.running),
         }
     }
 

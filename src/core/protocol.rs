@@ -16,6 +16,7 @@ use super::fingerprint::Fingerprint;
 use super::grant::{Access, Chain, Grant, Intent};
 use super::renewal::{GrantState, Held, Pace, Renewal, RenewalPlan, SeedState};
 use super::schedule::{earlier, later, splay};
+use super::trouble::IDLE_LIVES;
 use crate::api::{AttemptOutcome, Reason};
 
 /// The present process may take over what another has begun when it has seen it unchanged for so
@@ -348,6 +349,9 @@ fn due(
         return None;
     }
     let time = renew_at(access, plan.renew_before, &facts.object.uid);
+    // However long the access token lives: a refresh token that nobody uses dies.
+    let idle = plan.spends.then(|| later(access.obtained, IDLE_LIVES / 2));
+    let time = idle.map_or(time, |idle| idle.min(time));
     Some((cooled(facts, pace, access, time), false))
 }
 

@@ -114,6 +114,9 @@ pub struct Process {
 /// server to store its answer in, just as the watcher had none to look at.
 const LONGEST_GAP: TimeDelta = TimeDelta::minutes(3);
 
+/// Passes lie a second apart or more, however fast the protocol's clocks run.
+const SHORTEST_GAP: TimeDelta = TimeDelta::seconds(5);
+
 /// An intent under the eyes of a process, by the process's own clock.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Watched {
@@ -125,7 +128,8 @@ pub struct Watched {
 impl Watched {
     /// Looks at an intent, which may be the one that was seen `before`.
     pub fn look(before: Option<&Self>, attempt: &str, now: Duration, pace: Pace) -> Self {
-        let gap = pace.of(LONGEST_GAP).to_std().unwrap_or_default();
+        let gap = pace.of(LONGEST_GAP).max(SHORTEST_GAP);
+        let gap = gap.to_std().unwrap_or_default();
         let same = before.filter(|seen| seen.attempt == attempt);
         let watched = same.filter(|seen| now.saturating_sub(seen.last) <= gap);
         Self {

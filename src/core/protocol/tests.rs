@@ -442,6 +442,16 @@ fn a_conflict_is_looked_at_again_once_the_rival_is_gone() {
 }
 
 #[test]
+fn a_refresh_token_is_used_well_before_it_dies_of_idleness() {
+    let day = 24 * 60;
+    let mut grant = in_use();
+    let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
+    access.expires = at(300 * day);
+    let facts = facts(10, Some(grant));
+    assert_eq!(word(&facts), format!("at {}", 45 * day));
+}
+
+#[test]
 fn a_dead_chain_is_spent_by_nobody_but_a_person() {
     let mut grant = in_use();
     grant.miss("one", crate::core::grant::Miss::Dead, at(46), at(46));

@@ -458,23 +458,8 @@ async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
     let (world, operator, app, consent) = renewing().await;
-    // A grant is as old as its second.
-    let created = |name: String| {
-        let world = &world;
-        async move {
-            let secret = world.secrets().get(&name).await.unwrap();
-            secret.metadata.creation_timestamp.unwrap()
-        }
-    };
-    let born = created(grant_of("bot")).await;
-    world
-        .until("a second has passed", || async {
-            world.secret("clock", &[]).await;
-            let now = created("clock".into()).await;
-            world.delete_secret("clock").await;
-            (now > born).then_some(())
-        })
-        .await;
+    // Who has a seed for longer is told by the second.
+    world.advance(TimeDelta::seconds(1));
     world.seed("twin", &consent.refresh_token()).await;
     world.client_secret("twin", &app.secret()).await;
     world.create("twin", world.oauth_spec("twin", &app)).await;
@@ -492,6 +477,33 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
     assert_at_rest(&world, &operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_consent_that_another_grant_has_spent_is_not_spent_by_an_older_grant() {
+    let (world, operator, app, first) = renewing().await;
+    let second = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world.advance(TimeDelta::seconds(1));
+    world.seed("twin", &second.refresh_token()).await;
+    world.client_secret("twin", &app.secret()).await;
+    world.create("twin", world.oauth_spec("twin", &app)).await;
+    world.wait_ready("twin").await;
+    let spent = world.outcomes().len();
+    // Longer than the leeway: a second spend would end the consent.
+    world.advance(TimeDelta::minutes(11));
+    world.seed("bot", &second.refresh_token()).await;
+    operator.look_again(2).await;
+    operator.quiet().await;
+    assert_eq!(world.outcomes().len(), spent);
+    for _ in 0..2 {
+        world.advance(super::RENEWAL_IS_DUE);
+        operator.look_again(2).await;
+        world.wait_ready("twin").await;
+        world.wait_ready("bot").await;
+    }
+    assert!(second.holds_newest(&world.kept("twin").await));
+    assert!(first.holds_newest(&world.kept("bot").await));
+    assert_none_was_spent_late(&world);
 }
 
 #[tokio::test(flavor = "multi_thread")]
