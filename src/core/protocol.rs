@@ -15,8 +15,7 @@ use super::facts::Facts;
 use super::fingerprint::Fingerprint;
 use super::grant::{Access, Chain, Grant, Intent};
 use super::renewal::{GrantState, Held, Pace, Renewal, RenewalPlan, SeedState};
-use super::schedule::{earlier, later, splay};
-use super::trouble::IDLE_LIVES;
+use super::schedule::{IDLE_LIVES, earlier, later, splay};
 use crate::api::{AttemptOutcome, Reason};
 
 /// The present process may take over what another has begun when it has seen it unchanged for so

@@ -17,6 +17,13 @@ pub const SHORTEST_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 /// No wait is longer, so that clock jumps and missed wakes heal.
 pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(12);
 
+/// A consent ends 365 days after it was given, however often the token is refreshed (reported by
+/// Atlassian's staff in 2022).
+pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
+
+/// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
+pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
+
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
 

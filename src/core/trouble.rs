@@ -4,16 +4,9 @@ use super::facts::Facts;
 use super::message;
 use super::protocol::{self, Move};
 use super::renewal::GrantState;
-use super::schedule::later;
+use super::schedule::{CONSENT_LIVES, IDLE_LIVES, later};
 use crate::api::{Method, Reason};
-use chrono::{DateTime, TimeDelta, Utc};
-
-/// A consent ends 365 days after it was given, however often the token is refreshed (reported by
-/// Atlassian's staff in 2022).
-pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
-
-/// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
-pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
+use chrono::{DateTime, Utc};
 
 impl Facts {
     /// What stands in the way of the renewal: as seen in this pass, else as is recorded.

@@ -1,5 +1,6 @@
 //! The words of credentials that renew themselves fit the method.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::*;
