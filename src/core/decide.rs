@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::conditions::condition;
 use super::facts::{Facts, Peer, Source, TargetFacts, TargetState};
 use super::protocol::{self, Move, Spend};
-use crate::api::{Account, Attempt, AttemptOutcome, Reason, TargetVersion};
+use super::trouble;
+use crate::api::{Account, Attempt, AttemptOutcome, ConditionType, Reason, TargetVersion};
 
 /// One effect: one write to the cluster, or one call to Jira.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,21 +122,24 @@ fn wants_look(facts: &Facts) -> bool {
         .as_ref()
         .and_then(|grant| grant.candidate.as_ref());
     facts.renew_requested()
-        || is_conflict_without_rival(facts)
+        || is_rid_of_rival(facts)
         || due(facts.status.next_renewal_time)
         || due(candidate.and_then(|attempt| attempt.next_attempt_time))
         || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
 }
 
-/// Whether another credential was in the way that is not there any more: nothing else tells.
-fn is_conflict_without_rival(facts: &Facts) -> bool {
+/// Whether another credential was in the way that is not there any more. Nothing tells but the
+/// words, which name it.
+fn is_rid_of_rival(facts: &Facts) -> bool {
     let recorded = facts.status.grant.as_ref();
     let conflict = recorded.and_then(|grant| grant.trouble) == Some(Reason::GrantConflict);
     let rival = facts
         .renewal
         .as_ref()
         .is_some_and(|renewal| renewal.rival.is_some());
-    conflict && !rival
+    let now = || trouble::words(facts, Reason::GrantConflict);
+    let told = condition(&facts.status, ConditionType::Ready);
+    conflict && !rival && told.is_none_or(|told| told.message != now())
 }
 
 /// The next step of the renewal protocol.

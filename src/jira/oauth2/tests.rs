@@ -163,3 +163,30 @@ fn debug_output_shows_no_token() {
     };
     assert!(!format!("{:?}", TokenAnswer::Granted(granted)).contains("canary"));
 }
+
+#[tokio::test]
+async fn what_another_process_may_have_taken_over_is_not_sent() {
+    let clock = crate::clock::Clock::standing_at(DateTime::UNIX_EPOCH);
+    let config = crate::jira::JiraConfig {
+        names: vec![("auth.example".into(), std::net::Ipv4Addr::LOCALHOST.into())],
+        ..Default::default()
+    };
+    let jira = Jira::new(config, clock.clone()).unwrap();
+    let secret = SecretString::from("secret");
+    let request = TokenRequest {
+        endpoint: "https://auth.example/oauth/token",
+        client_id: "client",
+        client_secret: &secret,
+        refresh_token: Some(&secret),
+        attempt: "attempt",
+        limit: Duration::from_secs(3),
+        until: Some(clock.now() + chrono::TimeDelta::seconds(60)),
+    };
+    // No call leaves this machine: its address is looked at and refused.
+    let asked = jira.tokens(&request).await;
+    assert!(matches!(asked, TokenAnswer::NotAllowed(_)), "{asked:?}");
+    clock.advance(chrono::TimeDelta::seconds(61));
+    let late = jira.tokens(&request).await;
+    assert!(matches!(late, TokenAnswer::TooLate), "{late:?}");
+    assert!(!late.may_have_spent());
+}

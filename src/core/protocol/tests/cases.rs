@@ -173,22 +173,33 @@ fn a_refused_candidate_is_renewed_again_only_for_another_spec_or_a_person() {
 #[test]
 fn a_conflict_is_looked_at_again_once_the_rival_is_gone() {
     let mut facts = facts(10, None);
-    facts.source = Source::Unchanged;
-    facts.status.sources = vec![SourceVersion {
-        name: "seed".into(),
-        uid: "uid".into(),
-        resource_version: "1".into(),
-    }];
-    facts.status.grant = Some(crate::api::GrantStatus {
-        trouble: Some(Reason::GrantConflict),
-        ..Default::default()
-    });
-    let renewal = facts.renewal.as_mut().unwrap();
-    renewal.grant = GrantState::NotRead;
-    renewal.rival = Some("older".into());
-    assert!(!crate::core::decide::needs_source(&facts));
+    let pass = |facts: &mut Facts, rival: Option<&str>, grant: GrantState| {
+        let renewal = facts.renewal.as_mut().unwrap();
+        renewal.rival = rival.map(str::to_owned);
+        renewal.grant = grant;
+        facts.status = crate::core::conclude::conclude(facts, &facts.status).status;
+        facts.renewal.as_mut().unwrap().grant = GrantState::NotRead;
+        facts.source = Source::Unchanged;
+        facts.status.sources = vec![SourceVersion {
+            name: "seed".into(),
+            uid: "uid".into(),
+            resource_version: "1".into(),
+        }];
+    };
+    let looks = crate::core::decide::needs_source;
+    pass(&mut facts, Some("older"), GrantState::Absent);
+    assert!(!looks(&facts));
     facts.renewal.as_mut().unwrap().rival = None;
-    assert!(crate::core::decide::needs_source(&facts));
+    assert!(looks(&facts));
+    // What it left behind is still in the way: once looked at, there is nothing more to see.
+    let mut left = in_use();
+    left.live.as_mut().unwrap().client.id = "another".into();
+    let held = Held {
+        grant: left,
+        uid: "uid".into(),
+    };
+    pass(&mut facts, None, GrantState::Read(Box::new(held)));
+    assert!(!looks(&facts));
 }
 
 #[test]
