@@ -11,7 +11,7 @@ use super::grant::{Found, Stored, grant_mark, place, seed_digest, seed_print};
 use super::observe::{Observed, learn};
 use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
-use crate::api::{Method, SecretKeyRef, SourceVersion};
+use crate::api::{Method, Reason, SecretKeyRef, SourceVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
@@ -186,14 +186,26 @@ impl Reading<'_> {
             Found::Grant(stored) => is_known(stored) || stored.is_marked(&mark),
             Found::Nothing | Found::Other => false,
         };
+        let works = |stored: &Stored| {
+            let live = stored.grant.live.as_ref();
+            live.is_some_and(|chain| chain.dead.is_none())
+        };
+        let works = ours && matches!(&found, Found::Grant(stored) if works(stored));
         if let Some(seed) = &seed
             && (!ours || self.has_changed(&seed.name) || self.facts.spec_changed())
             && let Some(problem) = self.read_seed(seed).await?
-            // A refresh token that was spent may go.
-            && !(ours && matches!(problem, SourceProblem::Missing { .. } | SourceProblem::KeyMissing { .. }))
-            && !self.was_consumed(grant_name)
         {
-            return Ok(Some(problem));
+            // A refresh token that was spent may go.
+            let gone = problem.reason() == Reason::SourceMissing;
+            if !(gone && (ours || self.was_consumed(grant_name)) || works) {
+                return Ok(Some(problem));
+            }
+            // What a person mistyped must not end what works.
+            if let Some(renewal) = &mut self.facts.renewal
+                && !gone
+            {
+                renewal.seed = SeedState::Unusable(problem.reason());
+            }
         }
         self.set_grant(grant_name, found, ours);
         // What was never seen before has not changed.
@@ -205,11 +217,10 @@ impl Reading<'_> {
         }
         if self.renews_next() {
             for client in &clients {
-                match source::read_token(self.cluster, self.namespace(), client).await? {
-                    Ok((token, version)) => {
-                        self.tokens.clients.push(token);
-                        self.read.push(version);
-                    }
+                let read = source::read_token(self.cluster, self.namespace(), client).await?;
+                self.read.extend(read.version);
+                match read.token {
+                    Ok(token) => self.tokens.clients.push(token),
                     Err(problem) => return Ok(Some(problem)),
                 }
             }
@@ -231,9 +242,9 @@ impl Reading<'_> {
         reference: &SecretKeyRef,
     ) -> Result<Option<SourceProblem>, ClusterError> {
         let read = source::read_token(self.cluster, self.namespace(), reference).await?;
-        let (state, problem) = match read {
-            Ok((token, version)) => {
-                self.read.push(version);
+        self.read.extend(read.version);
+        let (state, problem) = match read.token {
+            Ok(token) => {
                 let state = SeedState::Read {
                     digest: seed_digest(&token),
                     print: seed_print(self.key, &token),
@@ -262,7 +273,7 @@ impl Reading<'_> {
         let seed = self.facts.renewal.as_ref().map(|renewal| &renewal.seed);
         let knows_seed = |stored: &Stored| match seed {
             Some(SeedState::Read { digest, .. }) => stored.grant.seed(digest).is_some(),
-            Some(SeedState::NotRead | SeedState::Missing) | None => false,
+            Some(SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_)) | None => false,
         };
         let state = match found {
             Found::Nothing => {

@@ -103,23 +103,29 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     names
 }
 
-/// Reads one token, and the version of the Secret that it stands in.
+/// What stands where a token should be.
+pub(super) struct OneToken {
+    /// The token, or why it is none.
+    pub token: Result<SecretString, SourceProblem>,
+    /// The version of the Secret that was read, where there is one.
+    pub version: Option<SourceVersion>,
+}
+
+/// Reads one token.
 ///
 /// # Errors
-/// Outer: the API server could not be asked. Inner: what it holds is no token.
+/// When the API server could not be asked.
 pub(super) async fn read_token(
     cluster: &Cluster,
     namespace: &str,
     reference: &SecretKeyRef,
-) -> Result<Result<(SecretString, SourceVersion), SourceProblem>, ClusterError> {
-    let Some(secret) = cluster.secret(namespace, &reference.name).await? else {
-        return Ok(Err(SourceProblem::Missing {
-            kind: "Secret",
-            name: reference.name.clone(),
-        }));
-    };
-    let secrets = Secrets(vec![secret]);
-    Ok(secrets.one_token(reference))
+) -> Result<OneToken, ClusterError> {
+    let found = cluster.secret(namespace, &reference.name).await?;
+    let secrets = Secrets(found.into_iter().collect());
+    Ok(OneToken {
+        token: secrets.one_token(reference),
+        version: secrets.versions().into_iter().next(),
+    })
 }
 
 /// The Secrets of one credential, as they were read.
@@ -237,21 +243,13 @@ impl Secrets {
         })
     }
 
-    fn one_token(
-        &self,
-        reference: &SecretKeyRef,
-    ) -> Result<(SecretString, SourceVersion), SourceProblem> {
-        for secret in &self.0 {
-            check_secret(secret)?;
-        }
-        let token = self.token(reference)?;
-        let version = self.versions().into_iter().next();
-        version
-            .map(|version| (token, version))
-            .ok_or_else(|| SourceProblem::Missing {
-                kind: "Secret",
-                name: reference.name.clone(),
-            })
+    fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {
+        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
+            kind: "Secret",
+            name: reference.name.clone(),
+        })?;
+        check_secret(secret)?;
+        self.token(reference)
     }
 
     fn versions(&self) -> Vec<SourceVersion> {

@@ -92,7 +92,8 @@ fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
         return Some(attempt.clone());
     }
     let print = match &facts.renewal.as_ref()?.seed {
-        SeedState::Read { print, .. } => print,
+        SeedState::Read { print, .. } => print.as_str(),
+        SeedState::Unusable(_) => "",
         // What was wrong with it went with it.
         SeedState::Missing => return None,
         SeedState::NotRead => {
@@ -106,12 +107,12 @@ fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
     let told = old
         .candidate
         .as_ref()
-        .filter(|told| told.fingerprint == print.as_str() && told.reason == Some(reason));
+        .filter(|told| told.fingerprint == print && told.reason == Some(reason));
     Some(told.cloned().unwrap_or_else(|| Attempt {
         failures: 1,
         last_failure_time: facts.now,
         next_attempt_time: None,
-        fingerprint: print.as_str().to_owned(),
+        fingerprint: print.to_owned(),
         outcome: AttemptOutcome::Refused,
         reason: Some(reason),
     }))

@@ -137,12 +137,12 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
         SeedState::Read { print, .. } if spent != Some(print.as_str()) => Move::Adopt,
         SeedState::Read { .. } => Move::Stuck(Reason::GrantLost),
         // A seed of another place that is not there yet is waited for.
-        SeedState::Missing | SeedState::NotRead
+        SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead
             if consumed.is_some_and(|known| known.name == plan.grant) =>
         {
             Move::Stuck(Reason::GrantLost)
         }
-        SeedState::Missing | SeedState::NotRead => Move::Rest,
+        SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Rest,
     }
 }
 

@@ -86,6 +86,8 @@ pub enum SeedState {
     NotRead,
     /// There is none.
     Missing,
+    /// What a person stored while another chain works cannot be a refresh token.
+    Unusable(Reason),
     /// It was read.
     Read {
         /// SHA-256 in hexadecimal digits.
@@ -370,10 +372,12 @@ impl Facts {
     }
 
     /// What a person should know of the seed in the user's Secret while another chain is in use:
-    /// that it was refused, or is an older copy.
+    /// that it was refused, cannot be one, or is an older copy.
     pub fn seed_trouble(&self) -> Option<Reason> {
-        let SeedState::Read { digest, .. } = &self.renewal.as_ref()?.seed else {
-            return None;
+        let digest = match &self.renewal.as_ref()?.seed {
+            SeedState::Read { digest, .. } => digest,
+            SeedState::Unusable(reason) => return Some(*reason),
+            SeedState::NotRead | SeedState::Missing => return None,
         };
         let grant = &self.held()?.grant;
         // Without a chain of ours there is nothing that goes on in the seed's place.

@@ -175,6 +175,12 @@ pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
         Reason::SeedStale => format!(
             "An older copy of a refresh token came back in {seed}; nothing was done with it, and the present consent goes on. Remove the key, or store there what was stored last."
         ),
+        Reason::SourceMalformed => format!(
+            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the earlier consent goes on. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+        ),
+        Reason::SourceIsTarget => format!(
+            "The Secret of {seed} is published by this operator and cannot be a source; the earlier consent goes on. Name the Secret that a person filled."
+        ),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(
             "Atlassian does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again and store the new refresh token."
         ),

@@ -181,7 +181,7 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
             Use::Token,
             token(with("ü".as_bytes(), b"")),
             SourceMalformed,
-            "copy the token anew",
+            "printable ASCII, which no token and no client secret has; copy it anew",
         ),
         (
             "absurd",

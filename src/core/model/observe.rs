@@ -254,7 +254,7 @@ fn grant_state(found: Option<&Stored>, ours: bool, seed: &SeedState, rules: &Rul
     };
     let knows_seed = match seed {
         SeedState::Read { digest, .. } => stored.grant.seed(digest).is_some(),
-        SeedState::NotRead | SeedState::Missing => false,
+        SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_) => false,
     };
     if !ours && !knows_seed {
         return GrantState::Foreign;

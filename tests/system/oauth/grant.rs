@@ -168,6 +168,44 @@ async fn a_refused_new_seed_leaves_the_old_consent_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_new_seed_leaves_the_old_consent_in_use_until_it_is_mended() {
+    let (world, operator, app, consent) = renewing().await;
+    let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
+    world
+        .seed("bot", &format!("{}\n", fresh.refresh_token()))
+        .await;
+    let told = world.wait(
+        "bot",
+        ConditionType::RotationDue,
+        ConditionStatus::True,
+        Reason::RotationFailed,
+    );
+    let told = says(&told.await, ConditionType::RotationDue).message;
+    assert!(told.contains("cannot be a refresh token"), "{told}");
+    for _ in 0..2 {
+        world.renewal_falls_due(&operator).await;
+        world.wait_ready("bot").await;
+    }
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
+    let object = world.wait_ready("bot").await;
+    assert_eq!(says(&object, ConditionType::RotationDue).message, told);
+
+    world.seed("bot", &fresh.refresh_token()).await;
+    let mended = world.wait(
+        "bot",
+        ConditionType::RotationDue,
+        ConditionStatus::False,
+        Reason::NotDue,
+    );
+    mended.await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    assert!(fresh.holds_newest(&world.kept("bot").await));
+    assert_at_rest(&world, &operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
     let (world, operator, app, _) = renewing().await;
     let (token, spent) = (world.published("bot").await, world.outcomes().len());
