@@ -2,7 +2,8 @@
 
 use super::Rules;
 use super::observe::client;
-use super::world::{Mounted, Next, Pass, Phase, Shared, Stored, World, decided, digest};
+use super::shared::{Shared, digest};
+use super::world::{Mounted, Next, Pass, Phase, Stored, World, decided};
 use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Refusal, Verdict};

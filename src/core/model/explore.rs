@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 
 use super::Rules;
-use super::world::{Event, Violation, World, digest};
+use super::shared::digest;
+use super::world::{Event, Violation, World};
 
 /// Steps without a fault after which anything must have come to a good end.
 const MOST_STEPS: usize = 2000;

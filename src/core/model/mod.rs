@@ -9,6 +9,7 @@ mod atlassian;
 mod check;
 mod explore;
 mod observe;
+mod shared;
 mod spend;
 mod world;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::world::{Pass, Stored, World, decided, digest};
+use super::shared::digest;
+use super::world::{Pass, Stored, World, decided};
 use super::{Broken, Rules};
 use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
 use crate::core::decide::needs_source;
