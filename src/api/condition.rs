@@ -39,6 +39,8 @@ pub enum ConditionType {
     Published,
     /// A person must rotate the credential (abnormal-true).
     RotationDue,
+    /// The credential holds rights of an administrator that nobody asked for (abnormal-true).
+    OverPrivileged,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
     Reconciling,
     /// Nothing will change until a person acts (abnormal-true, absent otherwise).
@@ -92,6 +94,14 @@ pub enum Reason {
     AccountChanged,
     /// The account is deactivated.
     AccountInactive,
+    /// The account lacks a permission that the spec requires.
+    PermissionMissing,
+    /// The account holds rights of an administrator that nobody asked for.
+    Administrator,
+    /// Jira does not accept the signature of a request.
+    SignatureRejected,
+    /// The clocks of Jira and of the operator's node differ by too much for a signed request.
+    ClockSkew,
     /// The refresh token is dead: a person has to consent again.
     ReconsentRequired,
     /// Atlassian does not accept the client id and client secret.

@@ -3,6 +3,7 @@
 //! Types only. Whatever decides something lives in [`crate::core`].
 
 mod condition;
+mod data_center;
 mod oauth;
 mod period;
 mod rules;
@@ -10,12 +11,12 @@ mod spec;
 mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use spec::{
-    ApiToken, Auth, BasicAuth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec,
-    Method, PersonalAccessToken, Rotation, RotationPolicy, SecretKeyRef, SecretRef, Target,
-    TargetTemplate, Tls, Validation,
+    ApiToken, Auth, ConfigMapKeyRef, ExpiryLookup, Hosting, JiraCredential, JiraCredentialSpec,
+    Method, Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,

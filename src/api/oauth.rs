@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Period, SecretKeyRef, rules};
 
-/// OAuth 2.0 (3LO) on Jira Cloud: the operator renews the access token with the refresh token that
+/// OAuth 2.0 with a refresh token: the operator renews the access token with the refresh token that
 /// a person's consent gave.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OAuth2 {
-    /// Client id of the app in the Atlassian developer console.
+    /// Client id of the app in the Atlassian developer console; on Data Center, of the application
+    /// link.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::client_id())]
     pub client_id: String,
@@ -31,11 +32,17 @@ pub struct OAuth2 {
     #[x_kube(validation = rules::scopes())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Scope>,
-    /// Id of the site on Atlassian's gateway. Left out: the site is asked.
+    /// Id of the site on Atlassian's gateway. Left out: the site is asked. Jira Cloud only.
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::cloud_id())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_id: Option<String>,
+    /// Redirect URL of the application link, as it was used for the consent: Data Center wants it
+    /// at every renewal. Data Center only.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::redirect_uri())]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<String>,
     /// How long the operator keeps the tokens after both the Secret with the refresh token and the
     /// last `JiraCredential` that names it are gone.
     #[serde(default = "default_retention")]
@@ -46,8 +53,8 @@ fn default_retention() -> Period {
     Period::new("24h")
 }
 
-/// OAuth 2.0 client credentials of a service account on Jira Cloud: the operator asks for a new
-/// access token before the present one ends.
+/// OAuth 2.0 client credentials of a service account (Jira Cloud, Data Center 11 and later): the
+/// operator asks for a new access token before the present one ends.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientCredentials {
@@ -59,19 +66,20 @@ pub struct ClientCredentials {
     /// rotated. They are tried in order.
     #[schemars(length(min = 1, max = 2))]
     pub client_secret_refs: Vec<SecretKeyRef>,
-    /// Scopes that the token must have. Left out: none is asked for.
+    /// Scopes that the token must have. Left out: none is asked for, which Data Center does not
+    /// allow.
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::scopes())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Scope>,
-    /// Id of the site on Atlassian's gateway. Left out: the site is asked.
+    /// Id of the site on Atlassian's gateway. Left out: the site is asked. Jira Cloud only.
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::cloud_id())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_id: Option<String>,
 }
 
-/// A scope of Atlassian's, such as `read:jira-work`.
+/// A scope of Atlassian's, such as `read:jira-work` on Cloud or `WRITE` on Data Center.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Scope(pub String);
@@ -87,7 +95,7 @@ impl schemars::JsonSchema for Scope {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A scope of Atlassian's, such as read:jira-work.",
+            "description": "A scope of Atlassian's, such as read:jira-work on Cloud or WRITE on Data Center.",
             "type": "string",
             "minLength": 1,
             "maxLength": 128

@@ -55,10 +55,12 @@ pub(super) fn hosting_fits_site() -> Rule {
     .field_path(".hosting")
 }
 
-/// Cloud knows neither personal access tokens nor passwords.
+/// Cloud knows neither personal access tokens nor passwords, sessions and OAuth 1.0a.
 pub(super) fn method_fits_cloud() -> Rule {
-    Rule::new(format!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !{}", cloud()))
-        .message("auth.personalAccessToken and auth.basic exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
+    let members = ["personalAccessToken", "basic", "session", "oauth1"];
+    let any = members.map(|member| format!("has(self.auth.{member})"));
+    Rule::new(format!("!({}) || !{}", any.join(" || "), cloud()))
+        .message("auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
         .field_path(".auth")
 }
 
@@ -68,17 +70,54 @@ pub(super) fn hosting_is_told() -> Rule {
         "!(has(self.auth.oauth2) || has(self.auth.clientCredentials)) || has(self.hosting) || {}",
         cloud_host()
     ))
-    .message("hosting must be told for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: Cloud")
+    .message("hosting must be told for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud")
     .field_path(".hosting")
 }
 
-/// Data Center knows no API tokens, and the operator no OAuth 2.0 of Data Center.
+/// Data Center knows no API tokens.
 pub(super) fn method_fits_data_center() -> Rule {
-    Rule::new("!(has(self.auth.apiToken) || has(self.auth.oauth2) || has(self.auth.clientCredentials)) || !(has(self.hosting) && self.hosting == 'DataCenter')")
+    Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')")
         .message(
-            "auth.apiToken, auth.oauth2 and auth.clientCredentials are for Jira Cloud only: for Data Center use auth.personalAccessToken",
+            "auth.apiToken is for Jira Cloud only: for Data Center use auth.personalAccessToken",
         )
         .field_path(".auth")
+}
+
+/// Data Center takes a refresh token only along with the redirect URL of its consent; Cloud knows
+/// none there (Atlassian documentation).
+pub(super) fn redirect_fits() -> Rule {
+    Rule::new(format!(
+        "!has(self.auth.oauth2) || has(self.auth.oauth2.redirectUri) != {}",
+        cloud()
+    ))
+    .message("auth.oauth2.redirectUri is needed on Jira Data Center and unknown on Cloud: give the redirect URL of the application link there, leave it out here")
+    .field_path(".auth.oauth2")
+}
+
+/// Data Center has no gateway.
+pub(super) fn cloud_id_fits() -> Rule {
+    let said = ["oauth2", "clientCredentials"]
+        .map(|member| format!("(has(self.auth.{member}) && has(self.auth.{member}.cloudId))"));
+    Rule::new(format!("!({}) || {}", said.join(" || "), cloud()))
+        .message("cloudId is for Jira Cloud only: remove it for a Data Center")
+        .field_path(".auth")
+}
+
+/// Data Center wants to be told what a token of a service account is for.
+pub(super) fn scopes_are_told() -> Rule {
+    Rule::new(format!(
+        "!has(self.auth.clientCredentials) || has(self.auth.clientCredentials.scopes) && self.auth.clientCredentials.scopes.size() > 0 || {}",
+        cloud()
+    ))
+    .message("auth.clientCredentials.scopes must be told on Jira Data Center: write [READ] or [WRITE]")
+    .field_path(".auth.clientCredentials")
+}
+
+/// Only API tokens of Cloud have an end that an organisation can be asked for.
+pub(super) fn lookup_fits() -> Rule {
+    Rule::new("!has(self.expiryLookup) || has(self.auth.apiToken)")
+        .message("expiryLookup is for auth.apiToken only: remove it for other methods")
+        .field_path(".expiryLookup")
 }
 
 /// Cloud certificates come from public authorities; a tenant's own CA must not vouch for them.
@@ -96,8 +135,8 @@ pub(super) fn one_ca() -> Rule {
 
 /// Exactly one way to authenticate.
 pub(super) fn one_method() -> Rule {
-    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1")
-        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken or basic")
+    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic), has(self.session), has(self.oauth1)].filter(member, member).size() == 1")
+        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken, basic, session or oauth1")
 }
 
 /// Exactly one source of the e-mail address.
@@ -124,6 +163,34 @@ pub(super) fn client_id() -> Rule {
 pub(super) fn scopes() -> Rule {
     Rule::new("self.all(scope, scope.matches('^[!-~]+$'))").message(
         "scopes must be a list of single scopes such as read:jira-work: write each as an item of its own",
+    )
+}
+
+/// A redirect URL is compared by the letter; nothing unencrypted carries a consent.
+pub(super) fn redirect_uri() -> Rule {
+    Rule::new("self.matches('^https://[!-~]+$') && !self.contains('#')").message(
+        "redirectUri must be the https address that the application link names, letter by letter, without a fragment",
+    )
+}
+
+/// A consumer key travels in a header.
+pub(super) fn consumer_key() -> Rule {
+    Rule::new("self.matches('^[!-~]+$')").message(
+        "consumerKey must be printable ASCII without blanks: copy it from the incoming side of the application link",
+    )
+}
+
+/// Keys of permissions are separated by commas where they are asked for.
+pub(super) fn permissions() -> Rule {
+    Rule::new("self.all(key, key.matches('^[-A-Za-z0-9._:]+$'))").message(
+        "requiredPermissions must be a list of keys such as BROWSE_PROJECTS: write each as an item of its own",
+    )
+}
+
+/// The id of an organisation is part of an address.
+pub(super) fn organization_id() -> Rule {
+    Rule::new("self.matches('^[0-9a-zA-Z][-0-9a-zA-Z]*$')").message(
+        "organizationId must be the id of the organisation: letters, digits and hyphens, as the address of admin.atlassian.com shows it",
     )
 }
 
@@ -191,6 +258,12 @@ pub(super) fn no_source_is_target() -> Rule {
             "auth.personalAccessToken.tokenSecretRef",
         ),
         ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
+        ("has(self.spec.auth.session)", "auth.session.secretRef"),
+        ("has(self.spec.auth.oauth1)", "auth.oauth1.secretRef"),
+        (
+            "has(self.spec.expiryLookup)",
+            "expiryLookup.apiKeySecretRef",
+        ),
         (
             "has(self.spec.auth.oauth2)",
             "auth.oauth2.refreshTokenSecretRef",

@@ -12,7 +12,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{ClientCredentials, JiraCredentialStatus, MethodName, OAuth2, Period, rules};
+use super::{
+    BasicAuth, ClientCredentials, JiraCredentialStatus, MethodName, OAuth1, OAuth2, Period,
+    PersonalAccessToken, SessionAuth, rules,
+};
 
 /// A Jira credential that is proven against Jira and published as Secrets.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -46,6 +49,10 @@ use super::{ClientCredentials, JiraCredentialStatus, MethodName, OAuth2, Period,
 #[x_kube(validation = rules::hosting_fits_site())]
 #[x_kube(validation = rules::method_fits_cloud())]
 #[x_kube(validation = rules::method_fits_data_center())]
+#[x_kube(validation = rules::redirect_fits())]
+#[x_kube(validation = rules::cloud_id_fits())]
+#[x_kube(validation = rules::scopes_are_told())]
+#[x_kube(validation = rules::lookup_fits())]
 #[x_kube(validation = rules::tls_fits())]
 pub struct JiraCredentialSpec {
     /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
@@ -80,6 +87,11 @@ pub struct JiraCredentialSpec {
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
+
+    /// Where to look up when an API token of Jira Cloud expires: Atlassian tells it to an
+    /// organisation's administrators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_lookup: Option<ExpiryLookup>,
 
     /// Stop: no call to Jira and no write to a Secret until it is false again.
     #[serde(default)]
@@ -116,10 +128,11 @@ pub struct Auth {
     /// Atlassian Cloud API token of a user: Basic with e-mail and token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<ApiToken>,
-    /// OAuth 2.0 (3LO) on Jira Cloud, with a refresh token: Bearer.
+    /// OAuth 2.0 with a refresh token (3LO on Jira Cloud, an application link on Data Center 8.22
+    /// and later): Bearer.
     #[serde(default, rename = "oauth2", skip_serializing_if = "Option::is_none")]
     pub oauth2: Option<OAuth2>,
-    /// OAuth 2.0 client credentials of a service account on Jira Cloud: Bearer.
+    /// OAuth 2.0 client credentials of a service account (Jira Cloud, Data Center 11): Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials: Option<ClientCredentials>,
     /// Personal access token of Jira Data Center 8.14 and later: Bearer.
@@ -128,6 +141,12 @@ pub struct Auth {
     /// User name and password on Jira Data Center: Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
+    /// User name and password on Jira Data Center, for which the operator gets a session cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionAuth>,
+    /// OAuth 1.0a with an application link of Jira Data Center: signed requests.
+    #[serde(default, rename = "oauth1", skip_serializing_if = "Option::is_none")]
+    pub oauth1: Option<OAuth1>,
 }
 
 /// The one member of [`Auth`] that is set.
@@ -143,6 +162,10 @@ pub enum Method<'a> {
     PersonalAccessToken(&'a PersonalAccessToken),
     /// Data Center user name and password.
     Basic(&'a BasicAuth),
+    /// Data Center cookie session.
+    Session(&'a SessionAuth),
+    /// Data Center OAuth 1.0a.
+    OAuth1(&'a OAuth1),
 }
 
 impl Auth {
@@ -158,6 +181,8 @@ impl Auth {
                 .as_ref()
                 .map(Method::PersonalAccessToken),
             self.basic.as_ref().map(Method::Basic),
+            self.session.as_ref().map(Method::Session),
+            self.oauth1.as_ref().map(Method::OAuth1),
         ];
         let mut set = members.into_iter().flatten();
         let only = set.next();
@@ -174,6 +199,8 @@ impl Method<'_> {
             Method::ClientCredentials(_) => MethodName::ClientCredentials,
             Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
             Method::Basic(_) => MethodName::Basic,
+            Method::Session(_) => MethodName::Session,
+            Method::OAuth1(_) => MethodName::OAuth1,
         }
     }
 
@@ -183,7 +210,8 @@ impl Method<'_> {
             Method::ApiToken(token) => token.issued_at,
             Method::PersonalAccessToken(token) => token.issued_at,
             Method::Basic(basic) => basic.issued_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) => None,
+            Method::OAuth1(oauth1) => oauth1.issued_at,
+            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_) => None,
         }
     }
 
@@ -192,7 +220,11 @@ impl Method<'_> {
         match self {
             Method::ApiToken(token) => token.expires_at,
             Method::PersonalAccessToken(token) => token.expires_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Basic(_) => None,
+            Method::OAuth2(_)
+            | Method::ClientCredentials(_)
+            | Method::Basic(_)
+            | Method::Session(_)
+            | Method::OAuth1(_) => None,
         }
     }
 }
@@ -218,42 +250,6 @@ pub struct ApiToken {
     /// When the token expires. Atlassian tells it when the token is created and nowhere later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-/// A Jira Data Center personal access token.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonalAccessToken {
-    /// Key of the Secret that holds the token.
-    pub token_secret_ref: SecretKeyRef,
-    /// When the token was created; `rotation.maxAge` counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
-    /// When the token expires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Who replaces the token before it expires. Manual: a person, who is told in time.
-    #[serde(default)]
-    pub rotation: RotationPolicy,
-}
-
-/// Who replaces a token.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub enum RotationPolicy {
-    /// A person.
-    #[default]
-    Manual,
-}
-
-/// A Jira Data Center user name and password.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BasicAuth {
-    /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
-    pub secret_ref: SecretRef,
-    /// When the password was set; `rotation.maxAge` counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
 }
 
 /// A key of a Secret in the namespace of the credential.
@@ -303,6 +299,12 @@ pub struct Validation {
     #[schemars(length(min = 1, max = 128))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
+    /// Permissions that the account must hold, by their keys, such as `BROWSE_PROJECTS`. One of a
+    /// project counts when it is held in any project.
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::permissions())]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_permissions: Vec<Permission>,
 }
 
 impl Default for Validation {
@@ -310,7 +312,32 @@ impl Default for Validation {
         Self {
             interval: default_interval(),
             account_id: None,
+            required_permissions: Vec::new(),
         }
+    }
+}
+
+/// The key of a permission of Jira's, such as `BROWSE_PROJECTS`.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Permission(pub String);
+
+impl JsonSchema for Permission {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Permission".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The key of a permission of Jira's, such as BROWSE_PROJECTS.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128
+        })
     }
 }
 
@@ -347,6 +374,22 @@ impl Default for Rotation {
 
 fn default_warn_before() -> Period {
     Period::new("14d")
+}
+
+/// Where to look up when an API token expires.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpiryLookup {
+    /// Key of a Secret that holds an API key of the organisation with the scope
+    /// `read:tokens:admin`.
+    pub api_key_secret_ref: SecretKeyRef,
+    /// Id of the organisation, as admin.atlassian.com shows it in its address.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = rules::organization_id())]
+    pub organization_id: String,
+    /// The label that was given to the API token when it was created.
+    #[schemars(length(min = 1, max = 255))]
+    pub label: String,
 }
 
 /// A Secret to write.

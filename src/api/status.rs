@@ -125,6 +125,10 @@ pub enum MethodName {
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
     Basic,
+    /// Data Center session, Cookie.
+    Session,
+    /// Data Center OAuth 1.0a, signed requests.
+    OAuth1,
 }
 
 /// A Jira account.

@@ -105,7 +105,9 @@ impl Operator {
             },
             MethodName::PersonalAccessToken
             | MethodName::OAuth2
-            | MethodName::ClientCredentials => Credential::Bearer(material.secret.clone()),
+            | MethodName::ClientCredentials
+            | MethodName::Session
+            | MethodName::OAuth1 => Credential::Bearer(material.secret.clone()),
         };
         let verdict = self
             .jira

@@ -39,12 +39,9 @@ pub enum SiteError {
     CloudPortOrPath,
     /// A method of both hostings on a host that tells nothing.
     #[error(
-        "spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: Cloud"
+        "spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud"
     )]
     HostingUntold,
-    /// A method of Cloud on Data Center.
-    #[error("spec.auth: OAuth 2.0 is for Jira Cloud only")]
-    CloudOnly,
 }
 
 impl Site {
@@ -75,10 +72,6 @@ impl Site {
             .map(|port| format!(":{port}"))
             .unwrap_or_default();
         let hosting = hosting(spec, &host).ok_or(SiteError::HostingUntold)?;
-        let oauth = spec.auth.oauth2.is_some() || spec.auth.client_credentials.is_some();
-        if oauth && hosting == Hosting::DataCenter {
-            return Err(SiteError::CloudOnly);
-        }
         Ok(Self {
             hosting,
             base: format!("https://{host}{port}{path}"),
@@ -102,7 +95,12 @@ fn hosting(spec: &JiraCredentialSpec, host: &str) -> Option<Hosting> {
     }
     spec.hosting.or(match spec.auth.method() {
         Some(Method::ApiToken(_)) | None => Some(Hosting::Cloud),
-        Some(Method::PersonalAccessToken(_) | Method::Basic(_)) => Some(Hosting::DataCenter),
+        Some(
+            Method::PersonalAccessToken(_)
+            | Method::Basic(_)
+            | Method::Session(_)
+            | Method::OAuth1(_),
+        ) => Some(Hosting::DataCenter),
         Some(Method::OAuth2(_) | Method::ClientCredentials(_)) => None,
     })
 }

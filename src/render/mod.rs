@@ -57,9 +57,11 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::ApiToken | MethodName::Basic => {
             ("Basic", STANDARD.encode(format!("{user}:{secret}")))
         }
-        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
-            ("Bearer", secret.to_owned())
-        }
+        MethodName::PersonalAccessToken
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials
+        | MethodName::Session
+        | MethodName::OAuth1 => ("Bearer", secret.to_owned()),
     };
     let mut keys = BTreeMap::from([
         ("url", proven.url.to_owned()),
@@ -78,7 +80,11 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
             keys.insert("username", user.to_owned());
             keys.insert("password", secret.to_owned());
         }
-        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
+        MethodName::PersonalAccessToken
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials
+        | MethodName::Session
+        | MethodName::OAuth1 => {
             keys.insert("token", secret.to_owned());
         }
     }
