@@ -42,6 +42,7 @@ mod fault;
 mod fault_reply;
 mod ids;
 mod oauth;
+mod organization;
 mod reply;
 mod request;
 mod rules;
@@ -60,6 +61,7 @@ pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HO
 pub use data_center::DataCenter;
 pub use fault::{Canned, Fault, Rule};
 pub use oauth::{Consent, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome};
+pub use organization::{Organization, OrganizationKey, OrganizationSettings};
 pub use rules::{FaultHandle, RuleStatus};
 pub use settings::{CloudSettings, DataCenterSettings, SiteState, Sso, UserState};
 pub use sim::Sim;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::body::{Abort, SimBody};
-use crate::calls::{Call, CallLog};
+use crate::calls::{Call, CallLog, Verdict};
 use crate::clock::VirtualClock;
 use crate::config::Config;
 use crate::fault::Fault;
@@ -227,6 +227,9 @@ fn process(shared: &Shared, call: &Incoming, entry: &mut Entry<'_>) -> Reply {
         Some(Place::Cloud(_)) | None => cloud::site(&mut world, call, &cx, entry),
     };
     entry.verdict = reply.verdict;
+    if let (Verdict::Accepted, Some(id)) = (reply.verdict, &entry.token_id) {
+        world.organizations.used(id, cx.now);
+    }
     let number = world.oauth.ledger.number();
     drop(world);
     if reply.ticket.is_some() {

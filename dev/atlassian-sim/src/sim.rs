@@ -15,6 +15,7 @@ use crate::cloud_site::CloudSite;
 use crate::config::{Config, SimError};
 use crate::data_center::DataCenter;
 use crate::fault::{Fault, Rule};
+use crate::organization::Organization;
 use crate::request::host_of;
 use crate::rules::{FaultHandle, RuleStatus};
 use crate::server;
@@ -164,6 +165,11 @@ impl Sim {
         let host = host_of(host);
         self.shared.world().ensure_instance(&host);
         DataCenter::new(self.clone(), host)
+    }
+
+    /// A new organisation, which manages no account yet.
+    pub fn organization(&self) -> Organization {
+        Organization::new(self.clone())
     }
 
     /// Takes a site or an instance away, as if it had never been.

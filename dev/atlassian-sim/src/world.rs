@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::calls::Verdict;
 use crate::ids::Rng;
 use crate::oauth::{OAuth, Source};
+use crate::organization::Organizations;
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
 use crate::token::{Token, TokenKind};
 
@@ -95,6 +96,7 @@ pub(crate) struct World {
     pub(crate) cloud_ids: HashMap<String, String>,
     pub(crate) accounts: HashMap<String, Account>,
     pub(crate) oauth: OAuth,
+    pub(crate) organizations: Organizations,
     tokens: HashMap<Arc<str>, TokenRecord>,
     by_secret: HashMap<Arc<str>, Arc<str>>,
     next_token: u64,
@@ -115,6 +117,7 @@ impl World {
             cloud_ids: HashMap::new(),
             accounts: HashMap::new(),
             oauth: OAuth::default(),
+            organizations: Organizations::default(),
             tokens: HashMap::new(),
             by_secret: HashMap::new(),
             next_token: 0,
@@ -254,6 +257,7 @@ impl World {
         };
         self.next_token += 1;
         let id: Arc<str> = format!("token-{}", self.next_token).into();
+        self.organizations.born(&id, self.next_token, now);
         let expires_at = match order.kind {
             TokenKind::PersonalAccess => None,
             _ => now.checked_add_signed(TimeDelta::days(365)),
@@ -296,6 +300,10 @@ impl World {
         source
             .and_then(|source| self.oauth.origin_over(source, now))
             .or(expired)
+    }
+
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &TokenRecord> {
+        self.tokens.values()
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<&TokenRecord> {

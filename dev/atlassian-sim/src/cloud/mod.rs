@@ -2,6 +2,7 @@
 
 mod accessible;
 mod answers;
+mod api_tokens;
 mod login;
 
 use http::Method;
@@ -86,6 +87,9 @@ fn through_gateway(
 ) -> Reply {
     if call.path == accessible::PATH {
         return accessible::answer(world, call, cx, entry);
+    }
+    if let Some(id) = api_tokens::organization(&call.path) {
+        return api_tokens::answer(world, id, call, cx, entry);
     }
     let Some((cloud_id, _)) = call.path.strip_prefix("/ex/jira/").map(split_segment) else {
         return answers::gateway_unknown_path(&call.path, cx.now);
