@@ -41,6 +41,9 @@ pub enum ConditionType {
     RotationDue,
     /// The credential holds rights of an administrator that nobody asked for (abnormal-true).
     OverPrivileged,
+    /// The organisation told when the API token expires; absent without `spec.expiryLookup` and
+    /// before the first answer.
+    ExpiryKnown,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
     Reconciling,
     /// Nothing will change until a person acts (abnormal-true, absent otherwise).
@@ -142,6 +145,24 @@ pub enum Reason {
     RotationFailed,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
     OfflineAccessMissing,
+    /// The organisation told when the API token expires.
+    ExpiryFound,
+    /// The organisation tells another end of the API token than the spec.
+    ExpiryDiffers,
+    /// Atlassian does not accept the organisation's API key.
+    LookupKeyRejected,
+    /// The organisation's API key lacks the scope `read:tokens:admin`.
+    LookupForbidden,
+    /// The organisation's API key opens no organisation of this id.
+    OrganizationUnknown,
+    /// The organisation lists no living API token of the account under this label.
+    TokenNotListed,
+    /// The organisation lists several API tokens of the account under one label.
+    TokenAmbiguous,
+    /// The API token of this label has not been used for long: it is another one.
+    TokenUnused,
+    /// The organisation has blocked the API token.
+    TokenBlocked,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.

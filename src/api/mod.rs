@@ -4,6 +4,7 @@
 
 mod condition;
 mod data_center;
+mod lookup;
 mod oauth;
 mod period;
 mod rules;
@@ -12,11 +13,12 @@ mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
+pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use spec::{
-    ApiToken, Auth, ConfigMapKeyRef, ExpiryLookup, Hosting, JiraCredential, JiraCredentialSpec,
-    Method, Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
+    ApiToken, Auth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec, Method,
+    Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,

@@ -13,8 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BasicAuth, ClientCredentials, JiraCredentialStatus, MethodName, OAuth1, OAuth2, Period,
-    PersonalAccessToken, SessionAuth, rules,
+    BasicAuth, ClientCredentials, ExpiryLookup, JiraCredentialStatus, MethodName, OAuth1, OAuth2,
+    Period, PersonalAccessToken, SessionAuth, rules,
 };
 
 /// A Jira credential that is proven against Jira and published as Secrets.
@@ -374,22 +374,6 @@ impl Default for Rotation {
 
 fn default_warn_before() -> Period {
     Period::new("14d")
-}
-
-/// Where to look up when an API token expires.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExpiryLookup {
-    /// Key of a Secret that holds an API key of the organisation with the scope
-    /// `read:tokens:admin`.
-    pub api_key_secret_ref: SecretKeyRef,
-    /// Id of the organisation, as admin.atlassian.com shows it in its address.
-    #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = rules::organization_id())]
-    pub organization_id: String,
-    /// The label that was given to the API token when it was created.
-    #[schemars(length(min = 1, max = 255))]
-    pub label: String,
 }
 
 /// A Secret to write.

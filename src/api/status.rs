@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Hosting, Reason, Scope};
+use super::{Condition, ExpiryLookupStatus, Hosting, Reason, Scope};
 
 /// The state of a `JiraCredential`.
 ///
@@ -50,6 +50,9 @@ pub struct JiraCredentialStatus {
     /// The end of life of the credential, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// What the organisation told about the API token's end of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_lookup: Option<ExpiryLookupStatus>,
     /// When the operator renews the token next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_renewal_time: Option<DateTime<Utc>>,
@@ -99,6 +102,7 @@ impl Default for JiraCredentialStatus {
             proven_fingerprint: None,
             first_seen_time: None,
             expires_at: None,
+            expiry_lookup: None,
             next_renewal_time: None,
             rotation_due_time: None,
             last_validated_time: None,

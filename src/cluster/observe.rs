@@ -3,18 +3,19 @@
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::grant_name;
 use super::observe_grant::{Around, observe_grant, place_of};
-use super::source::{self, Material};
+use super::source::{self, Material, OneToken};
 use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+use crate::core::lookup::ApiKey;
 use crate::core::problem::{SourceProblem, SpecProblem};
 use crate::core::publication;
 
@@ -93,7 +94,7 @@ pub async fn observe(
         });
     }
     match source::read(cluster, &namespace, spec).await? {
-        Ok((material, versions)) => {
+        Ok((mut material, versions)) => {
             learn(index, &namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             facts.peer = peer(&facts, &around, &print);
@@ -101,6 +102,9 @@ pub async fn observe(
                 fingerprint: print,
                 versions,
             };
+            if facts.wants_api_key() {
+                read_api_key(cluster, index, key, &mut facts, &mut material).await?;
+            }
             Ok(Observed {
                 facts,
                 material: Some(material),
@@ -120,6 +124,70 @@ pub async fn observe(
                 material: None,
             })
         }
+    }
+}
+
+/// Reads the organisation's API key. Whatever is wrong with it concerns the look-up alone.
+async fn read_api_key(
+    cluster: &Cluster,
+    index: &VersionIndex,
+    key: &FingerprintKey,
+    facts: &mut Facts,
+    material: &mut Material,
+) -> Result<(), ClusterError> {
+    let Some(lookup) = &facts.spec.expiry_lookup else {
+        return Ok(());
+    };
+    let namespace = facts.object.namespace.clone();
+    let reference = &lookup.api_key_secret_ref;
+    let OneToken { token, version } = source::read_token(cluster, &namespace, reference).await?;
+    let version = version.unwrap_or_else(|| absent(&reference.name));
+    learn(index, &namespace, std::slice::from_ref(&version));
+    let print =
+        |token: &SecretString| key.fingerprint(&[b"api key", token.expose_secret().as_bytes()]);
+    facts.api_key = ApiKey::Read {
+        fingerprint: token.as_ref().ok().map(print),
+        version,
+    };
+    material.api_key = Some(token);
+    Ok(())
+}
+
+/// Whether the Secret with the organisation's API key is another than at the last look-up, as far
+/// as the watch has told.
+fn api_key_shown(index: &VersionIndex, object: &JiraCredential) -> ApiKey {
+    let status = object.status.as_ref();
+    let lookup = object.spec.expiry_lookup.as_ref();
+    let looked = status.and_then(|status| status.expiry_lookup.as_ref());
+    let Some((lookup, looked)) = lookup.zip(looked) else {
+        return ApiKey::Unmoved;
+    };
+    let name = &lookup.api_key_secret_ref.name;
+    let shown = match index.look(&object.namespace().unwrap_or_default(), name) {
+        Known::Unknown => return ApiKey::Unmoved,
+        Known::Absent => absent(name),
+        Known::Present {
+            uid,
+            resource_version,
+        } => SourceVersion {
+            name: name.clone(),
+            uid,
+            resource_version,
+        },
+    };
+    if shown == looked.source {
+        ApiKey::Unmoved
+    } else {
+        ApiKey::Moved
+    }
+}
+
+/// The version of a Secret that does not exist.
+fn absent(name: &str) -> SourceVersion {
+    SourceVersion {
+        name: name.to_owned(),
+        uid: String::new(),
+        resource_version: String::new(),
     }
 }
 
@@ -183,6 +251,7 @@ fn without_source(
             .collect(),
         peer: Peer::Silent,
         cooling_until: around.cooling_until,
+        api_key: api_key_shown(index, object),
         renewal: None,
         happened: Happened::default(),
         status,
@@ -257,13 +326,15 @@ fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fing
     ])
 }
 
-/// Every Secret that a credential refers to: sources, grant and targets.
+/// Every Secret that a credential refers to: sources, grant, API key and targets.
 pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
     let targets = publication::targets(&object.spec, &object.name_any());
     let targets = targets.into_iter().map(|target| target.name);
     let grant = place_of(&object.spec).map(grant_name);
-    let mut names: Vec<String> = sources.chain(grant).chain(targets).collect();
+    let lookup = object.spec.expiry_lookup.as_ref();
+    let api_key = lookup.map(|lookup| lookup.api_key_secret_ref.name.clone());
+    let mut names: Vec<String> = sources.chain(grant).chain(api_key).chain(targets).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -367,6 +367,7 @@ impl Reading<'_> {
                 secret: SecretString::default(),
                 ca_pem: self.ca_pem,
                 tokens: Some(self.tokens),
+                api_key: None,
             }),
         }
     }

@@ -28,6 +28,8 @@ pub struct Material {
     pub ca_pem: Option<Vec<u8>>,
     /// What a renewal needs.
     pub tokens: Option<Tokens>,
+    /// The organisation's API key, if it was read, or why there is none.
+    pub api_key: Option<Result<SecretString, SourceProblem>>,
 }
 
 /// The secret values of a credential that renews itself.
@@ -271,6 +273,7 @@ impl Secrets {
             secret,
             ca_pem: self.authorities(spec)?,
             tokens: None,
+            api_key: None,
         })
     }
 

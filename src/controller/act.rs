@@ -31,6 +31,7 @@ impl Operator {
             }
             Step::Retract(old) => self.retract(&old, current).await,
             Step::Locate => Ok(self.locate(facts).await),
+            Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             other => match material {
                 Some(material) => self.act_on_grant(other, facts, material, current).await,
                 // decide asks for nothing that was not read.
@@ -58,6 +59,7 @@ impl Operator {
             | Step::Prove
             | Step::Publish(_)
             | Step::Retract(_)
+            | Step::LookUp
             | Step::Locate => Err(ClusterError::Conflict),
         }
     }

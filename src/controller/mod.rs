@@ -3,6 +3,7 @@
 mod act;
 mod act_grant;
 mod collect;
+mod look_up;
 mod pass;
 mod passwords;
 mod renew;

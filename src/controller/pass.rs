@@ -170,7 +170,7 @@ impl Operator {
         if stored == conclusion.status || facts.object.deleting {
             return Ok(wake);
         }
-        let tries = if facts.happened.judgement.is_some() {
+        let tries = if facts.happened.judgement.is_some() || facts.happened.lookup.is_some() {
             STATUS_TRIES
         } else {
             1

@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conditions::{Finding, Waits, condition, ready, valid};
 use super::decide::{Proof, proof};
+use super::expiry_known::expiry_known;
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::grant_status::record_grant;
+use super::lookup::ApiKey;
 use super::protocol::{self, Move};
 use super::publication;
 use super::published::published;
@@ -62,6 +64,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     record_source(facts, &mut status);
     record_versions(facts, &mut status);
     record_grant(facts, &mut status);
+    record_api_key(facts, &mut status);
     status.rotation_due_time = due;
     if facts.is_new() || facts.happened.judgement.is_some() || is_answered(facts) {
         status.last_handled_renew.clone_from(&facts.object.renew);
@@ -76,6 +79,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::Valid, Some(valid)),
         (ConditionType::Published, Some(published)),
         (ConditionType::RotationDue, Some(rotation)),
+        (ConditionType::ExpiryKnown, expiry_known(facts)),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -115,7 +119,7 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
         status.site = Some(facts.site_status(plan));
     }
     if plan.renewal.is_none() {
-        status.expires_at = plan.expires_at;
+        status.expires_at = facts.static_end();
     }
 }
 
@@ -129,6 +133,24 @@ fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
             status.sources.clone_from(versions);
         }
         Source::Read { .. } | Source::Unusable(_) => status.sources.clear(),
+    }
+}
+
+/// A Secret of another version that holds the same key needs no second look.
+fn record_api_key(facts: &Facts, status: &mut JiraCredentialStatus) {
+    if facts.spec.expiry_lookup.is_none() {
+        status.expiry_lookup = None;
+    }
+    if let (
+        Some(looked),
+        ApiKey::Read {
+            fingerprint: Some(key),
+            version,
+        },
+    ) = (&mut status.expiry_lookup, &facts.api_key)
+        && looked.key_fingerprint.as_deref() == Some(key.as_str())
+    {
+        looked.source.clone_from(version);
     }
 }
 
@@ -198,8 +220,8 @@ fn truncate(mut text: String, most: usize) -> String {
     text
 }
 
-/// One event when what `Ready` says changes, and one when a rotation falls due or another cause
-/// for it appears.
+/// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
+/// appears, and one when a look-up begins to fail or succeeds again.
 fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
     let changed = |kind| {
         let new = condition(status, kind)?;
@@ -219,7 +241,18 @@ fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Ve
             reason: new.reason,
             note: new.message.clone(),
         });
-    ready.into_iter().chain(rotation).collect()
+    // That it is known is no news, unless it was told that it is not.
+    let expiry = changed(ConditionType::ExpiryKnown)
+        .filter(|(old, new)| {
+            let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
+            new.status == ConditionStatus::False || was_false
+        })
+        .map(|(_, new)| Notice {
+            warning: new.status != ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    ready.into_iter().chain(rotation).chain(expiry).collect()
 }
 
 /// The earliest time at which something can be due, as a wait from now, at most 12 h.
@@ -240,6 +273,9 @@ fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             Proof::NotByItself => {}
         }
         times.extend(renewal_times(facts));
+        // One that this pass had no room for: at once.
+        let soon = later(facts.now, TimeDelta::seconds(1));
+        times.extend(facts.next_lookup().map(|next| next.max(soon)));
         if facts
             .targets
             .iter()

@@ -94,11 +94,7 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
 
 fn refused(facts: &Facts, reason: Reason) -> Finding {
     use ConditionStatus::False;
-    let ended = facts
-        .plan
-        .as_ref()
-        .is_ok_and(|plan| plan.expires_at.is_some_and(|end| end <= facts.now));
-    let reason = if ended && reason == Reason::Rejected {
+    let reason = if facts.source_has_ended() && reason == Reason::Rejected {
         Reason::Expired
     } else {
         reason

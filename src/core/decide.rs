@@ -35,6 +35,8 @@ pub enum Step {
     Survey,
     /// Ask Jira who a candidate beside the chain in use belongs to.
     Try,
+    /// Ask the organisation when the API token expires.
+    LookUp,
 }
 
 /// How to write a target.
@@ -91,10 +93,12 @@ pub fn decide(facts: &Facts) -> Option<Step> {
         .iter()
         .filter(|old| !facts.happened.retracted.contains(&old.name));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
-    if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        return surplus.next().cloned().map(Step::Retract);
+    let settled = crowded || facts.targets.iter().all(|target| facts.is_in_sync(target));
+    if let Some(old) = surplus.next().filter(|_| settled) {
+        return Some(Step::Retract(old.clone()));
     }
-    None
+    // 6. What nobody waits for.
+    facts.lookup_is_due().then_some(Step::LookUp)
 }
 
 /// Whether the pass must read the user's Secret before it can decide. Called while the source
@@ -106,6 +110,7 @@ pub fn needs_source(facts: &Facts) -> bool {
     facts.spec_changed()
         || facts.status.sources.is_empty()
         || (facts.renews() && wants_look(facts))
+        || facts.wants_api_key()
         || proof(facts) == Proof::Due
         || facts
             .targets

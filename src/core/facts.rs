@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 
 use super::fingerprint::{Fingerprint, Likeness};
 use super::judge::Judgement;
+use super::listed::{Found, Miss};
+use super::lookup::ApiKey;
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::protocol::Spend;
 use super::renewal::{Renewal, RenewalPlan};
@@ -40,6 +42,8 @@ pub struct Facts {
     pub cooling_until: Option<DateTime<Utc>>,
     /// The grant of a credential that renews itself.
     pub renewal: Option<Renewal>,
+    /// The key with which an organisation can be asked when the credential expires.
+    pub api_key: ApiKey,
     /// What has happened in this pass.
     pub happened: Happened,
 }
@@ -178,6 +182,8 @@ pub struct Happened {
     pub surveyed: bool,
     /// A candidate beside the chain in use was asked about.
     pub candidate_tried: bool,
+    /// What the organisation told about the API token.
+    pub lookup: Option<Result<Found, Miss>>,
 }
 
 impl Facts {
@@ -197,6 +203,7 @@ impl Facts {
         self.happened.judgement.is_some()
             || self.happened.renewed
             || self.happened.candidate_tried
+            || self.happened.lookup.is_some()
             || self.targets.iter().any(written)
     }
 

@@ -60,10 +60,7 @@ impl Facts {
                 false
             }
         });
-        let ended = self
-            .plan
-            .as_ref()
-            .is_ok_and(|plan| plan.expires_at.is_some_and(|expiry| expiry <= self.now));
+        let ended = self.source_has_ended();
         self.is_proven() && !self.renews() && !self.is_password() && !refused_before && !ended
     }
 }

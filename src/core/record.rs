@@ -52,6 +52,9 @@ impl Facts {
         self.record_chain();
         self.status.proven_fingerprint = Some(fingerprint.as_str().to_owned());
         self.status.account = Some(account);
+        if self.renew_requested() {
+            self.look_up_again();
+        }
         self.status.last_validated_time = Some(self.now);
         self.status.attempt = None;
         // What others knew of the same password is out of date.

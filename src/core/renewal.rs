@@ -427,7 +427,7 @@ impl Facts {
         if self.renews() {
             self.status.expires_at
         } else {
-            self.plan.as_ref().ok()?.expires_at
+            self.static_end()
         }
     }
 }

@@ -24,7 +24,8 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         .zip(begin)
         .map(|(age, begin)| later(begin, age));
     let (consent, idle) = (facts.consent_ends(), facts.idle_ends());
-    let all = [plan.expires_at, too_old, consent, idle];
+    let end = facts.static_end();
+    let all = [end, too_old, consent, idle];
     let ends: Vec<DateTime<Utc>> = all.into_iter().flatten().collect();
     let due = ends.iter().min().map(|end| earlier(*end, warn));
     let mut changes: Vec<DateTime<Utc>> = ends.clone();
@@ -56,22 +57,34 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
                 date(idle)
             ),
         )
-    } else if passed(plan.expires_at, TimeDelta::zero()) {
+    } else if passed(end, TimeDelta::zero()) {
         finding(
             True,
             Reason::Expired,
             format!(
                 "The credential expired on {}. Store a new one in the source.",
-                date(plan.expires_at)
+                date(end)
             ),
         )
-    } else if passed(plan.expires_at, warn) {
+    } else if facts.looked_up().is_some_and(|looked| looked.blocked) {
+        let label = facts.spec.expiry_lookup.as_ref();
+        finding(
+            True,
+            Reason::TokenBlocked,
+            format!(
+                "The organisation has blocked the API token {}. Have it allowed again, or store another one in the source.",
+                label
+                    .map(|lookup| lookup.label.as_str())
+                    .unwrap_or_default()
+            ),
+        )
+    } else if passed(end, warn) {
         finding(
             True,
             Reason::ExpiresSoon,
             format!(
                 "The credential expires on {}. Store a new one in the source before then.",
-                date(plan.expires_at)
+                date(end)
             ),
         )
     } else if passed(too_old, TimeDelta::zero()) {

@@ -356,6 +356,7 @@ impl World {
                 .collect(),
             peer: Peer::Silent,
             cooling_until: self.cooling_until.filter(|until| *until > self.now),
+            api_key: crate::core::lookup::ApiKey::Unmoved,
             renewal: None,
             happened: Happened::default(),
         }

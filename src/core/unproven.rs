@@ -28,7 +28,7 @@ impl Facts {
         if !self.renews() {
             return Some(Wanted {
                 print: self.status.proven_fingerprint.clone()?,
-                expires_at: self.plan.as_ref().ok()?.expires_at,
+                expires_at: self.static_end(),
             });
         }
         let access = self.chain().and_then(|chain| chain.access.as_ref());

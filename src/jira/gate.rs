@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::admin::ADMIN_PATH;
 use crate::clock::Clock;
 use crate::core::answer::{Outage, Verdict};
 use crate::core::site::Site;
@@ -156,9 +157,10 @@ fn own_wait(in_a_row: u32) -> TimeDelta {
 }
 
 /// Host and port of a site. On Atlassian's gateway, which is the same for all, the id of the site
-/// belongs to it: limits are those of a tenant.
+/// belongs to it: limits are those of a tenant. So does an organisation: its list must not have
+/// anybody else wait.
 fn authority(site: &Site) -> &str {
-    if site.base.contains("/ex/jira/") {
+    if site.base.contains("/ex/jira/") || site.base.contains(ADMIN_PATH) {
         return &site.base;
     }
     let rest = site.base.strip_prefix("https://").unwrap_or(&site.base);

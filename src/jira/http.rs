@@ -160,11 +160,19 @@ pub(super) struct Body {
     pub(super) complete: bool,
 }
 
-/// Reads a body up to the limit; what lies beyond is never asked for.
+/// Reads the body of an answer of the usual length.
 pub(super) async fn read_body(response: &mut Response) -> Result<Body, reqwest::Error> {
+    read_body_up_to(response, LONGEST_BODY).await
+}
+
+/// Reads a body up to a limit; what lies beyond is never asked for.
+pub(super) async fn read_body_up_to(
+    response: &mut Response,
+    longest: usize,
+) -> Result<Body, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        let room = LONGEST_BODY - bytes.len();
+        let room = longest - bytes.len();
         if chunk.len() > room {
             bytes.extend(chunk.iter().take(room));
             return Ok(Body {

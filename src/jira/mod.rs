@@ -7,6 +7,7 @@
 //! failure (`failure`).
 
 pub mod addresses;
+pub mod admin;
 pub mod credential;
 mod failure;
 mod gate;
@@ -21,6 +22,7 @@ pub mod verdict;
 pub mod whoami;
 
 pub use addresses::{AddressPatternError, AddressPolicy};
+pub use admin::TokenList;
 pub use credential::Credential;
 pub use hosts::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
 pub use http::Timeouts;

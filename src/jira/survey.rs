@@ -74,7 +74,7 @@ impl Jira {
     }
 
     /// Why an answer says nothing.
-    fn outage(&self, hosting: Hosting, raw: &Raw) -> Verdict {
+    pub(super) fn outage(&self, hosting: Hosting, raw: &Raw) -> Verdict {
         let read = verdict::read(&Answer {
             hosting,
             status: raw.status,

@@ -232,6 +232,7 @@ impl World {
             surplus: Vec::new(),
             peer: Peer::Silent,
             cooling_until: None,
+            api_key: crate::core::lookup::ApiKey::Unmoved,
             renewal: Some(Renewal {
                 grant: GrantState::NotRead,
                 seed: SeedState::NotRead,

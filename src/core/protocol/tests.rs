@@ -139,6 +139,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
         surplus: Vec::new(),
         peer: Peer::Silent,
         cooling_until: None,
+        api_key: crate::core::lookup::ApiKey::Unmoved,
         renewal: Some(Renewal {
             grant,
             seed: SeedState::NotRead,

@@ -1,0 +1,51 @@
+//! The look-up of an API token's end: a call that nobody waits for.
+
+use super::Operator;
+use crate::cluster::Material;
+use crate::core::absorb::Answer;
+use crate::core::answer::Outage;
+use crate::core::facts::Facts;
+use crate::core::listed::{Found, Miss, Sought, pick};
+use crate::jira::TokenList;
+
+impl Operator {
+    /// Asks the organisation when the API token expires.
+    pub(super) async fn look_up(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        let answer = self.find_token(facts, material).await;
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        match &answer {
+            Ok(_) => tracing::debug!(namespace, name, "the organisation lists the API token"),
+            Err(miss) => {
+                let reason = miss.reason();
+                tracing::warn!(namespace, name, ?reason, "the look-up of the expiry failed");
+            }
+        }
+        Answer::LookedUp(answer)
+    }
+
+    async fn find_token(&self, facts: &Facts, material: Option<&Material>) -> Result<Found, Miss> {
+        let known = (&facts.spec.expiry_lookup, facts.account(), &facts.plan);
+        let ((Some(lookup), Some(account), Ok(plan)), Some(material)) = (known, material) else {
+            // decide asks for nothing that was not read.
+            return Err(Miss::NoVerdict(Outage::NotAUser));
+        };
+        let key = match &material.api_key {
+            Some(Ok(key)) => key,
+            Some(Err(problem)) => return Err(Miss::NoKey(problem.clone())),
+            None => return Err(Miss::NoVerdict(Outage::NotAUser)),
+        };
+        let sought = Sought {
+            account: &account.id,
+            email: material.user.as_deref(),
+            issued_at: plan.issued_at,
+            accepted_at: facts.status.last_validated_time,
+        };
+        let list = TokenList {
+            gateway: &self.config.api_url,
+            organization: &lookup.organization_id,
+            key,
+            label: &lookup.label,
+        };
+        pick(&self.jira.listed(&list, &sought).await?, &sought)
+    }
+}

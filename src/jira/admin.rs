@@ -1,0 +1,292 @@
+//! The list of an organisation's API tokens, which its administrators can read (API Access of
+//! Atlassian's cloud).
+
+use chrono::{DateTime, SubsecRound, Utc};
+use http::header;
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::credential::Credential;
+use super::failure;
+use super::http::{Body, read_body_up_to};
+use super::survey::{endpoint, named};
+use super::verdict::{self, Answer};
+use super::whoami::{Jira, Raw};
+use crate::api::{Account, Hosting};
+use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::listed::{Found, Listed, Miss, Sought, is_owned};
+use crate::core::site::Site;
+
+/// Where the interface begins on the gateway.
+pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
+
+/// The name of the call, as an observer is told it.
+const OPERATION: &str = "api_tokens";
+
+/// Longest page that is read: a thousand entries come to about 400 kB.
+const LONGEST_PAGE: usize = 2 * 1024 * 1024;
+
+/// Pages that are read in one look-up.
+const MOST_PAGES: usize = 40;
+
+/// Entries under one label that are kept.
+const MOST_ENTRIES: usize = 64;
+
+/// Longest cursor that is sent back.
+const LONGEST_CURSOR: usize = 4096;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenList<'a> {
+    /// Base address of Atlassian's gateway: the key is sent nowhere else.
+    pub gateway: &'a str,
+    /// The organisation.
+    pub organization: &'a str,
+    /// An API key of the organisation.
+    pub key: &'a SecretString,
+    /// The label of the API token.
+    pub label: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Entry>,
+    #[serde(default)]
+    links: Links,
+}
+
+#[derive(Default, Deserialize)]
+struct Links {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    last_active_at: Option<String>,
+    #[serde(default)]
+    user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    email: Option<String>,
+}
+
+impl Jira {
+    /// Lists the API tokens that have the label: those of the owner's address first (the list's
+    /// filter is about users), and where that shows none of the owner's, all of them.
+    ///
+    /// # Errors
+    /// When the list could not be read as far as the token.
+    pub async fn listed(
+        &self,
+        list: &TokenList<'_>,
+        sought: &Sought<'_>,
+    ) -> Result<Vec<Listed>, Miss> {
+        if sought.email.is_some() {
+            let found = self.pages(list, sought.email).await?;
+            if found.iter().any(|entry| is_owned(entry, sought)) {
+                return Ok(found);
+            }
+        }
+        self.pages(list, None).await
+    }
+
+    async fn pages(&self, list: &TokenList<'_>, user: Option<&str>) -> Result<Vec<Listed>, Miss> {
+        let base = format!(
+            "{}{ADMIN_PATH}{}",
+            list.gateway.trim_end_matches('/'),
+            list.organization
+        );
+        let site = endpoint(&base).map_err(|verdict| miss(&verdict))?;
+        let mut first = named(&format!("{base}/api-tokens")).map_err(|verdict| miss(&verdict))?;
+        if let Some(user) = user {
+            first.query_pairs_mut().append_pair("q", user);
+        }
+        let mut found = Vec::new();
+        let mut next = Some(first.clone());
+        for _ in 0..MOST_PAGES {
+            let Some(url) = next else { break };
+            let page = self.page(&site, url.clone(), list.key).await?;
+            found.extend(
+                page.data
+                    .into_iter()
+                    .filter_map(|entry| listed(entry, list.label)),
+            );
+            if found.len() > MOST_ENTRIES {
+                return Err(Miss::Ambiguous);
+            }
+            next = match page.links.next.filter(|link| !link.is_empty()) {
+                Some(link) => match follow(&first, &link) {
+                    Some(following) if following != url => Some(following),
+                    // Elsewhere, or in a circle.
+                    Some(_) | None => return Err(Miss::NoVerdict(Outage::Redirect)),
+                },
+                None => None,
+            };
+        }
+        match next {
+            Some(_) => Err(Miss::TooLong),
+            None => Ok(found),
+        }
+    }
+
+    async fn page(&self, site: &Site, url: Url, key: &SecretString) -> Result<Page, Miss> {
+        let call = async {
+            let raw = self
+                .get_page(url, key)
+                .await
+                .map_err(|verdict| miss(&verdict))?;
+            match raw.status {
+                200 if raw.body.complete => serde_json::from_slice(&raw.body.bytes)
+                    .map_err(|_| Miss::NoVerdict(Outage::NotJson)),
+                200 => Err(Miss::NoVerdict(Outage::TooLarge)),
+                401 => Err(Miss::KeyRejected),
+                403 if self.is_blocked(&raw) => Err(Miss::IpBlocked),
+                403 => Err(Miss::Forbidden),
+                404 => Err(Miss::UnknownOrganization),
+                _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
+            }
+        };
+        self.in_turn(site, OPERATION, call, verdict_of)
+            .await
+            .map_err(|verdict| miss(&verdict))?
+    }
+
+    async fn get_page(&self, url: Url, key: &SecretString) -> Result<Raw, Verdict> {
+        let header = Credential::Bearer(key.clone()).header();
+        let header = header.ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let client = self
+            .clients
+            .get(Hosting::Cloud, None)
+            .map_err(|_| Verdict::NoVerdict(Outage::BadCaBundle))?;
+        let response = client
+            .get(url)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CACHE_CONTROL, "no-store")
+            .header(header::AUTHORIZATION, header)
+            .send()
+            .await;
+        let mut response = response.map_err(|error| failure::verdict(&error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = match read_body_up_to(&mut response, LONGEST_PAGE).await {
+            Ok(body) => body,
+            // What another status means does not depend on the body.
+            Err(_) if status != 200 => Body {
+                bytes: Vec::new(),
+                complete: false,
+            },
+            Err(error) => return Err(failure::verdict(&error)),
+        };
+        Ok(Raw {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Whether a 403 is about the address that we call from.
+    fn is_blocked(&self, raw: &Raw) -> bool {
+        let read = verdict::read(&Answer {
+            hosting: Hosting::Cloud,
+            status: raw.status,
+            headers: &raw.headers,
+            body: &raw.body.bytes,
+            complete: raw.body.complete,
+            now: self.clock.now(),
+        });
+        read == Verdict::Refused(Refusal::IpBlocked)
+    }
+}
+
+/// The address of the next page: the link where it leads to the same list, or the first address
+/// with the cursor that the link is (both are in use). The key goes nowhere else.
+fn follow(first: &Url, link: &str) -> Option<Url> {
+    let is_address = link.contains("://") || link.starts_with(['/', '?']);
+    if !is_address {
+        let sane = link.len() <= LONGEST_CURSOR && link.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut next = first.clone();
+        next.query_pairs_mut().append_pair("cursor", link);
+        return Some(next).filter(|_| sane);
+    }
+    let next = first.join(link).ok()?;
+    let same = next.origin() == first.origin() && next.path() == first.path();
+    let plain = next.username().is_empty() && next.password().is_none();
+    Some(next).filter(|_| same && plain)
+}
+
+fn listed(entry: Entry, label: &str) -> Option<Listed> {
+    if entry.label.as_deref() != Some(label) {
+        return None;
+    }
+    let created_at = entry.created_at.as_deref().and_then(time);
+    let active = entry.last_active_at.as_deref().and_then(time);
+    let user = entry.user;
+    Some(Listed {
+        owner_id: user.as_ref().and_then(|user| user.id.clone()),
+        owner_email: user.and_then(|user| user.email),
+        created_at,
+        found: Found {
+            expires_at: entry.expires_at.as_deref().and_then(time),
+            last_active: active.or(created_at),
+            blocked: entry.status.as_deref() == Some("BLOCKED"),
+        },
+    })
+}
+
+/// A time of an answer, in whole seconds.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .ok()?;
+    Some(time.with_timezone(&Utc).trunc_subsecs(0))
+}
+
+fn miss(verdict: &Verdict) -> Miss {
+    match verdict {
+        Verdict::NoVerdict(outage) => Miss::NoVerdict(*outage),
+        Verdict::NotAllowed(forbidden) => Miss::NotAllowed(*forbidden),
+        // Those are answers of /myself; a key that cannot be sent is none.
+        Verdict::Accepted(_) | Verdict::Refused(_) => Miss::KeyRejected,
+    }
+}
+
+/// The answer in the words of a gate.
+fn verdict_of(answer: &Result<Page, Miss>) -> Verdict {
+    match answer {
+        Ok(_) => Verdict::Accepted(Account {
+            id: String::new(),
+            kind: None,
+        }),
+        Err(Miss::NoVerdict(outage)) => Verdict::NoVerdict(*outage),
+        Err(Miss::NotAllowed(forbidden)) => Verdict::NotAllowed(*forbidden),
+        Err(Miss::Forbidden) => Verdict::Refused(Refusal::InsufficientScope),
+        Err(Miss::IpBlocked) => Verdict::Refused(Refusal::IpBlocked),
+        Err(
+            Miss::NoKey(_)
+            | Miss::KeyRejected
+            | Miss::UnknownOrganization
+            | Miss::NotListed
+            | Miss::Ambiguous
+            | Miss::TooLong,
+        ) => Verdict::Refused(Refusal::Rejected),
+    }
+}
+
+#[cfg(test)]
+mod tests;
