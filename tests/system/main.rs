@@ -10,6 +10,7 @@
 mod attacks;
 mod bad_input;
 mod crash;
+mod expiry_lookup;
 mod faults;
 mod kstatus;
 mod lifecycle;
