@@ -412,6 +412,64 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// API keys of organisations: one that works, and others that go wrong in every way.
+    async fn lookups(&mut self) {
+        let echo = r#"{"message": "{bearer}", "data": [{"label": "{token}"}], "links": {"next": "{token}"}}"#;
+        for (name, status) in [
+            ("found", 0),
+            ("newline", 0),
+            ("invented", 0),
+            ("garbage", 200),
+            ("unauthorized", 401),
+            ("forbidden", 403),
+            ("unknown", 404),
+            ("limited", 429),
+            ("down", 503),
+        ] {
+            let name = format!("lookup-{name}");
+            let email = format!("{name}@acme.example");
+            let token = self.world.cloud().api_token(&email);
+            self.canaries.watch(&name, token.secret());
+            let organization = self.world.sim.organization();
+            organization.manage(&email);
+            organization.label(&token, "ci bot");
+            let key = organization.reading_key().secret().to_owned();
+            let key = match name.as_str() {
+                "lookup-invented" => self.invented("lookup-invented"),
+                _ => key,
+            };
+            self.canaries.watch(&format!("{name}-key"), &key);
+            if status > 0 {
+                let bearer = format!("Bearer {key}");
+                let body = echo.replace("{token}", &key).replace("{bearer}", &bearer);
+                let headers = [("content-type", "application/json"), ("x-echo", &bearer)];
+                let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let canned = Canned {
+                    status,
+                    headers: headers.into(),
+                    body,
+                };
+                let rule = Rule::new(Fault::Canned(canned)).path(organization.tokens_path());
+                self.world.sim.fault(rule);
+            }
+            let stored = match name.as_str() {
+                "lookup-newline" => format!("{key}\n"),
+                _ => key,
+            };
+            let data: [(&str, &[u8]); 2] = [
+                ("token", token.secret().as_bytes()),
+                ("key", stored.as_bytes()),
+            ];
+            self.opaque(&name, &data).await;
+            let mut spec = Self::cloud(&name, &self.world.cloud().url());
+            spec["expiryLookup"] = json!({
+                "apiKeySecretRef": {"name": format!("{name}-source"), "key": "key"},
+                "organizationId": organization.id(), "label": "ci bot",
+            });
+            self.create(&name, spec, Some(Reason::Proven)).await;
+        }
+    }
+
     /// Outages below HTTP.
     async fn outages(&mut self) {
         for (name, fault) in [
@@ -483,7 +541,12 @@ impl<'a> Stage<'a> {
                         condition.kind == ConditionType::Ready
                             && reason.is_none_or(|reason| condition.reason == reason)
                     });
-                    (seen && found).then_some(())
+                    let looked_up = status
+                        .conditions
+                        .iter()
+                        .any(|condition| condition.kind == ConditionType::ExpiryKnown);
+                    let wanted = object.spec.expiry_lookup.is_some();
+                    (seen && found && looked_up == wanted).then_some(())
                 })
                 .await;
         }
@@ -743,6 +806,7 @@ async fn the_program_that_ships_tells_no_secret_at_its_most_talkative() {
     stage.refused().await;
     stage.malformed().await;
     stage.echoes().await;
+    stage.lookups().await;
     stage.outages().await;
     stage.settled().await;
     stage.targets().await;
