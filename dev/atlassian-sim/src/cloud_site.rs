@@ -193,7 +193,7 @@ impl CloudSite {
             resources: resources(&[&self.host], &scopes),
             scopes,
         };
-        OAuthApp::new(self.sim.clone(), id, secret, Some(service))
+        OAuthApp::new(self.sim.clone(), id, secret, Some(service), None)
     }
 
     /// Makes `count` accounts `<prefix><n>@<host>` with a token without scopes each.

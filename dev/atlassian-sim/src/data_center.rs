@@ -20,6 +20,10 @@ impl DataCenter {
         Self { sim, host }
     }
 
+    pub(crate) fn sim(&self) -> &Sim {
+        &self.sim
+    }
+
     /// The host, without port.
     pub fn host(&self) -> &str {
         &self.host

@@ -51,6 +51,13 @@ fn answer(
     if visit.path == "/status" {
         return (answers::status(visit), None);
     }
+    if crate::oauth::is_token_path(visit.path) {
+        let (host, version) = (&call.host, visit.settings.version_numbers());
+        return match crate::oauth::token(world, call, host, version, cx.now) {
+            Some(reply) => (reply, None),
+            None => (answers::not_found(visit.path), None),
+        };
+    }
     if !visit.path.starts_with("/rest/") {
         let page = matches!(visit.path, "" | "/" | "/login.jsp");
         return (
