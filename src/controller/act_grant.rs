@@ -124,6 +124,7 @@ impl Operator {
         material: &mut Material,
         current: &JiraCredential,
     ) -> Result<Answer, ClusterError> {
+        let ca_pem = material.ca_pem.clone();
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
@@ -149,9 +150,9 @@ impl Operator {
             pace: self.config.pace,
             running,
             origin: spend.origin.clone(),
-            client: plan.client.clone(),
+            plan: plan.clone(),
+            ca_pem,
             secrets: tokens.clients.clone(),
-            wanted: plan.scopes.clone(),
             uid: facts.object.uid.clone(),
             stored,
         };

@@ -78,10 +78,13 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
     }
     if facts.lacks_scopes() {
         let reason = Reason::InsufficientScope;
+        let missing = facts.missing_scopes();
         let text = if facts.grant_unread() {
             told_refusal(facts, reason)
+        } else if missing.is_empty() {
+            trouble::words(facts, reason)
         } else {
-            message::missing_scopes(facts, &facts.missing_scopes())
+            message::missing_scopes(facts, &missing)
         };
         return Some(finding(False, reason, text));
     }

@@ -25,6 +25,7 @@ mod record;
 pub mod renewal;
 pub mod rotation;
 pub mod schedule;
+pub mod scopes;
 pub mod site;
 pub mod survey;
 pub mod trouble;

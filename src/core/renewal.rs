@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::facts::Facts;
 use super::fingerprint::Fingerprint;
 use super::grant::{Chain, Client, Grant, Holder, SeedOutcome};
-use crate::api::{Attempt, AttemptOutcome, Reason};
+use super::scopes;
+use crate::api::{Attempt, AttemptOutcome, Hosting, Reason};
 
 /// What follows from the spec of a credential that renews itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -182,6 +183,23 @@ impl Pace {
 }
 
 impl RenewalPlan {
+    /// Where the tokens are given.
+    pub fn hosting(&self) -> Hosting {
+        match self.gateway {
+            Some(_) => Hosting::Cloud,
+            None => Hosting::DataCenter,
+        }
+    }
+
+    /// Whether what was spent is honoured for some time still. Data Center deletes the refresh
+    /// token and the access token before it at once (observed).
+    pub fn has_leeway(&self) -> bool {
+        match self.hosting() {
+            Hosting::Cloud => true,
+            Hosting::DataCenter => false,
+        }
+    }
+
     /// Whether a renewal spends something that exists once.
     pub fn spends(&self) -> bool {
         match self.kind {
@@ -363,17 +381,19 @@ impl Facts {
         wanted
             // Whether the grant renews is told on its own.
             .filter(|scope| *scope != "offline_access")
-            .filter(|scope| !granted.is_empty() && !granted.iter().any(|has| has == scope))
+            .filter(|scope| !granted.is_empty() && !scopes::covers(plan.hosting(), granted, scope))
             .collect()
     }
 
-    /// Whether scopes are missing: by the grant, or as is recorded of it.
+    /// Whether scopes are missing, or were refused to the client: by the grant, or as is recorded
+    /// of it.
     pub fn lacks_scopes(&self) -> bool {
         if self.grant_unread() {
             let recorded = self.status.grant.as_ref();
             recorded.and_then(|grant| grant.trouble) == Some(Reason::InsufficientScope)
         } else {
-            !self.missing_scopes().is_empty()
+            let failure = self.held().and_then(|held| held.grant.failure);
+            !self.missing_scopes().is_empty() || failure == Some(Reason::InsufficientScope)
         }
     }
 

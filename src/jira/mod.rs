@@ -24,7 +24,7 @@ pub use addresses::{AddressPatternError, AddressPolicy};
 pub use credential::Credential;
 pub use hosts::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
 pub use http::Timeouts;
-pub use oauth2::{Granted, TokenAnswer, TokenRequest};
+pub use oauth2::{Granted, Provider, TokenAnswer, TokenRequest};
 pub use observer::Observer;
 pub use trust::TrustError;
 pub use whoami::{Jira, JiraConfig, JiraError};

@@ -2,15 +2,25 @@
 //!
 //! An answer is read by its `error` code alone. The status is often 403 where RFC 6749 has 400,
 //! and descriptions change (observed).
+//!
+//! | | Atlassian's endpoint | of a Data Center |
+//! |---|---|---|
+//! | body | JSON | a form; JSON ends as an error of the server's (observed) |
+//! | refresh | `refresh_token` | and `redirect_uri`, else `invalid_grant` (observed) |
+//! | client credentials | | and `scope` (Atlassian documentation) |
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
+use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
 
 use super::failure;
 use super::survey::{endpoint, named};
@@ -26,11 +36,15 @@ const LONGEST_LIFE: i64 = 366 * 86_400;
 /// Tokens are JSON web tokens of one or two kilobytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 const MOST_SCOPES: usize = 256;
+/// The only kind of body that the endpoint of a Data Center reads.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request for tokens.
 pub struct TokenRequest<'a> {
     /// Address of the token endpoint.
     pub endpoint: &'a str,
+    /// Who runs it.
+    pub provider: Provider<'a>,
     /// Client id.
     pub client_id: &'a str,
     /// Client secret.
@@ -46,6 +60,38 @@ pub struct TokenRequest<'a> {
     pub until: Option<DateTime<Utc>>,
 }
 
+/// Who runs a token endpoint.
+#[derive(Clone, Copy, Debug)]
+pub enum Provider<'a> {
+    /// Atlassian, for its cloud.
+    Atlassian,
+    /// A Data Center, for itself.
+    DataCenter {
+        /// Private authorities that are trusted, in PEM form.
+        ca_pem: Option<&'a [u8]>,
+        /// The redirect URL of the consent.
+        redirect_uri: Option<&'a str>,
+        /// What client credentials ask for.
+        scopes: &'a [String],
+    },
+}
+
+impl Provider<'_> {
+    fn hosting(&self) -> Hosting {
+        match self {
+            Provider::Atlassian => Hosting::Cloud,
+            Provider::DataCenter { .. } => Hosting::DataCenter,
+        }
+    }
+
+    fn ca_pem(&self) -> Option<&[u8]> {
+        match self {
+            Provider::Atlassian => None,
+            Provider::DataCenter { ca_pem, .. } => *ca_pem,
+        }
+    }
+}
+
 /// What a token endpoint answered.
 #[derive(Debug)]
 pub enum TokenAnswer {
@@ -55,6 +101,8 @@ pub enum TokenAnswer {
     Dead,
     /// The client id or secret is wrong; the refresh token was not looked at.
     ClientRejected,
+    /// The client does not get the scopes that were asked for; nothing was spent.
+    ScopeRefused,
     /// The endpoint does not take the request as it is; nothing was spent.
     NotTaken,
     /// Nothing was learnt.
@@ -112,6 +160,7 @@ impl TokenAnswer {
             TokenAnswer::Granted(_)
             | TokenAnswer::Dead
             | TokenAnswer::ClientRejected
+            | TokenAnswer::ScopeRefused
             | TokenAnswer::NotTaken
             | TokenAnswer::TooLate
             | TokenAnswer::NotAllowed(_) => false,
@@ -124,6 +173,7 @@ impl TokenAnswer {
             TokenAnswer::Granted(_) => "granted",
             TokenAnswer::Dead => "dead",
             TokenAnswer::ClientRejected => "client_rejected",
+            TokenAnswer::ScopeRefused => "scope_refused",
             TokenAnswer::NotTaken => "not_taken",
             TokenAnswer::NoVerdict(_) => "no_verdict",
             TokenAnswer::NotAllowed(_) => "not_allowed",
@@ -138,9 +188,10 @@ impl TokenAnswer {
                 id: String::new(),
                 kind: None,
             }),
-            TokenAnswer::Dead | TokenAnswer::ClientRejected | TokenAnswer::NotTaken => {
-                Verdict::Refused(Refusal::Rejected)
-            }
+            TokenAnswer::Dead
+            | TokenAnswer::ClientRejected
+            | TokenAnswer::ScopeRefused
+            | TokenAnswer::NotTaken => Verdict::Refused(Refusal::Rejected),
             TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(*outage),
             // Nothing about the endpoint.
             TokenAnswer::TooLate => Verdict::NoVerdict(Outage::Timeout),
@@ -161,7 +212,7 @@ impl TokenAnswer {
 impl Jira {
     /// Asks a token endpoint for tokens: one call, or none while it rests.
     pub async fn tokens(&self, request: &TokenRequest<'_>) -> TokenAnswer {
-        let site = match endpoint(request.endpoint) {
+        let site = match endpoint(request.endpoint, request.provider.hosting()) {
             Ok(site) => site,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
@@ -185,21 +236,19 @@ impl Jira {
             Ok(url) => url,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
-        let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
+        let provider = &request.provider;
+        let Ok(client) = self.clients.get(provider.hosting(), provider.ca_pem()) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
         if request.until.is_some_and(|until| self.clock.now() > until) {
             return TokenAnswer::TooLate;
         }
-        let response = client
+        let call = client
             .post(url)
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store")
-            .header("x-request-id", request.attempt)
-            .json(&request.body())
-            .send()
-            .await;
-        let raw = match response {
+            .header("x-request-id", request.attempt);
+        let raw = match request.fill(call).send().await {
             Ok(response) => Raw::read(response).await,
             Err(error) => Err(failure::verdict(&error)),
         };
@@ -209,7 +258,7 @@ impl Jira {
                 &raw.headers,
                 &raw.body.bytes,
                 raw.body.complete,
-                request.refresh_token.is_some(),
+                &request.sent(),
                 self.clock.now(),
             ),
             Err(verdict) => TokenAnswer::of(&verdict),
@@ -218,30 +267,80 @@ impl Jira {
 }
 
 impl TokenRequest<'_> {
-    fn body(&self) -> Value {
-        let mut body = json!({
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.expose_secret(),
-        });
-        let (grant, token) = match self.refresh_token {
-            Some(token) => ("refresh_token", Some(token.expose_secret())),
-            None => ("client_credentials", None),
+    /// The fields of the body.
+    fn fields(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let grant = match self.refresh_token {
+            Some(_) => "refresh_token",
+            None => "client_credentials",
         };
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert("grant_type".into(), grant.into());
-            fields.extend(token.map(|token| ("refresh_token".to_owned(), token.into())));
+        let mut fields = vec![
+            ("grant_type", Cow::Borrowed(grant)),
+            ("client_id", Cow::Borrowed(self.client_id)),
+            (
+                "client_secret",
+                Cow::Borrowed(self.client_secret.expose_secret()),
+            ),
+        ];
+        let token = self.refresh_token.map(ExposeSecret::expose_secret);
+        fields.extend(token.map(|token| ("refresh_token", Cow::Borrowed(token))));
+        if let Provider::DataCenter {
+            redirect_uri,
+            scopes,
+            ..
+        } = self.provider
+        {
+            let redirect_uri = redirect_uri.filter(|_| token.is_some());
+            fields.extend(redirect_uri.map(|uri| ("redirect_uri", Cow::Borrowed(uri))));
+            if token.is_none() {
+                fields.push(("scope", Cow::Owned(scopes.join(" "))));
+            }
         }
-        body
+        fields
+    }
+
+    /// Puts the fields into a request, in the form that the endpoint reads.
+    fn fill(&self, call: RequestBuilder) -> RequestBuilder {
+        let fields = self.fields();
+        match self.provider {
+            Provider::Atlassian => call.json(&fields.into_iter().collect::<BTreeMap<_, _>>()),
+            Provider::DataCenter { .. } => {
+                let body = Serializer::new(String::new()).extend_pairs(fields).finish();
+                call.header(header::CONTENT_TYPE, FORM).body(body)
+            }
+        }
+    }
+
+    fn sent(&self) -> Sent {
+        match (self.refresh_token, self.provider) {
+            (None, _) => Sent::Client,
+            (Some(_), Provider::Atlassian) => Sent::RefreshToken,
+            (Some(_), Provider::DataCenter { redirect_uri, .. }) => {
+                redirect_uri.map_or(Sent::Half, |_| Sent::RefreshTokenAndUrl)
+            }
+        }
     }
 }
 
-/// Reads an answer of a token endpoint. `spends`: whether a refresh token was sent.
+/// What an answer is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sent {
+    /// Client id and secret alone.
+    Client,
+    /// A refresh token as well.
+    RefreshToken,
+    /// To a Data Center: a refresh token, and the redirect URL of its consent.
+    RefreshTokenAndUrl,
+    /// To a Data Center: a refresh token without that URL. Its refusal says nothing of the token.
+    Half,
+}
+
+/// Reads an answer of a token endpoint.
 pub fn read(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
     complete: bool,
-    spends: bool,
+    sent: &Sent,
     now: DateTime<Utc>,
 ) -> TokenAnswer {
     if status == 200 && complete {
@@ -254,16 +353,21 @@ pub fn read(
     let told = serde_json::from_slice::<Problem>(body)
         .ok()
         .filter(|_| (400..500).contains(&status) && status != 429);
-    match told.as_ref().map(|problem| problem.error.as_str()) {
-        Some("invalid_grant" | "unauthorized_client") if spends => TokenAnswer::Dead,
-        Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant") => {
+    match (told.as_ref().map(|problem| problem.error.as_str()), sent) {
+        (Some("invalid_grant"), Sent::RefreshToken | Sent::RefreshTokenAndUrl) => TokenAnswer::Dead,
+        (Some("invalid_grant"), Sent::Half) => TokenAnswer::NotTaken,
+        // Seen of Atlassian's endpoint in place of invalid_grant. Data Center means the client.
+        (Some("unauthorized_client"), Sent::RefreshToken) => TokenAnswer::Dead,
+        (Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant"), _) => {
             TokenAnswer::ClientRejected
         }
-        Some("temporarily_unavailable" | "server_error") => {
+        // Data Center was seen to write a blank.
+        (Some("invalid_scope" | "invalid scope"), _) => TokenAnswer::ScopeRefused,
+        (Some("temporarily_unavailable" | "server_error"), _) => {
             TokenAnswer::NoVerdict(Outage::ServerError(status))
         }
-        Some(_) => TokenAnswer::NotTaken,
-        None => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
+        (Some(_), _) => TokenAnswer::NotTaken,
+        (None, _) => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
     }
 }
 
