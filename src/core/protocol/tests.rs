@@ -9,6 +9,7 @@ use crate::core::renewal::{Process, RenewalKind};
 use crate::core::site::Site;
 
 mod cases;
+mod data_center;
 
 fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
