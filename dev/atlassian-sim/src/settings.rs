@@ -70,6 +70,8 @@ pub enum Sso {
 pub struct DataCenterSettings {
     /// The context path, such as `/jira`; empty for none.
     pub context_path: String,
+    /// What is asked for outside the context path is redirected into it; else it is not found.
+    pub redirect_to_context: bool,
     /// The version, such as `10.4.0`; what `serverInfo` says and what the defaults go by.
     pub version: String,
     /// The base URL in answers; by default `https://<host>:<port><context path>`. Behind a proxy
@@ -102,6 +104,7 @@ impl Default for DataCenterSettings {
     fn default() -> Self {
         Self {
             context_path: String::new(),
+            redirect_to_context: false,
             version: "10.4.0".to_owned(),
             base_url: None,
             basic: None,

@@ -7,6 +7,7 @@ mod login;
 use http::Method;
 
 use crate::calls::{Call, Verdict};
+use crate::permissions::{self, Caller};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::service::Context;
@@ -172,6 +173,17 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
                 answers::myself(visit, identity)
             }),
             None => unauthorized(visit).verdict(why(login)),
+        },
+        "mypermissions" => match identity {
+            Some(identity) => scoped(login::may_read_work(identity), || {
+                let caller = Caller::Known(&identity.account.permissions);
+                permissions::on_cloud(&visit.call.query, &caller, verdict)
+            }),
+            None => {
+                let may_browse = visit.site.settings.anonymous;
+                let caller = Caller::Anonymous { may_browse };
+                permissions::on_cloud(&visit.call.query, &caller, verdict)
+            }
         },
         "project" | "project/search" | "search/jql" => match identity {
             Some(identity) => scoped(login::may_read_work(identity), || {
