@@ -1090,6 +1090,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             issued_at: None,
             expires_at: None,
             renewal: None,
+            detour: None,
         }),
         cooling_until: None,
         peer: &|_| Peer::Silent,
