@@ -310,9 +310,23 @@ impl World {
         }
     }
 
-    /// How many calls Jira has had.
+    /// How many calls Jira has had that a proof or a renewal is made of.
     pub(crate) fn calls(&self) -> usize {
-        self.sim.calls().len()
+        self.sim.calls().len() - self.questions()
+    }
+
+    /// How often Jira was asked what an account may do.
+    pub(crate) fn questions(&self) -> usize {
+        self.asked("mypermissions")
+    }
+
+    /// How many calls of a kind Jira has had, by the end of their path.
+    pub(crate) fn asked(&self, what: &str) -> usize {
+        let calls = self.sim.calls();
+        calls
+            .iter()
+            .filter(|call| call.path.ends_with(what))
+            .count()
     }
 
     /// Waits until the status of a credential speaks of the present spec and is as wanted.
