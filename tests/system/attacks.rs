@@ -475,7 +475,7 @@ async fn a_redirect_takes_the_credential_nowhere() {
         assert!(!said.contains("evil"), "{said}");
         expected += 1;
         operator.quiet().await;
-        assert_eq!(world.sim.calls_for(good.host()).len(), expected);
+        assert_eq!(world.calls_for(good.host()), expected);
     }
     assert!(world.sim.calls_for(evil.host()).is_empty());
 }

@@ -617,6 +617,7 @@ impl Program {
             .args(["--namespace", OPERATOR])
             .args(["--cloud-hosts", "*.cloud.localhost"])
             .args(["--allowed-hosts", "*.dc.localhost"])
+            .args(["--api-url", &world.sim.gateway_url()])
             .args(["--allowed-addresses", "127.0.0.0/8,::1"])
             .args(["--log-level", "trace"])
             .arg("--extra-ca-file")

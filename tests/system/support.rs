@@ -312,7 +312,17 @@ impl World {
 
     /// How many calls Jira has had that a proof or a renewal is made of.
     pub(crate) fn calls(&self) -> usize {
-        self.sim.calls().len() - self.questions()
+        proofs(&self.sim.calls())
+    }
+
+    /// The same for one token.
+    pub(crate) fn calls_with(&self, token: &atlassian_sim::Token) -> usize {
+        proofs(&self.sim.calls_with(token))
+    }
+
+    /// The same for one host.
+    pub(crate) fn calls_for(&self, host: &str) -> usize {
+        proofs(&self.sim.calls_for(host))
     }
 
     /// How often Jira was asked what an account may do.
@@ -438,6 +448,12 @@ impl World {
             }},
         })
     }
+}
+
+/// How many of some calls are more than a question about rights, on which nothing depends.
+fn proofs(calls: &[atlassian_sim::Call]) -> usize {
+    let asks = |call: &&atlassian_sim::Call| !call.path.ends_with("/mypermissions");
+    calls.iter().filter(asks).count()
 }
 
 /// Applies the part of `deploy/` that a test needs: namespace, identity and its rights.

@@ -67,6 +67,10 @@ pub enum Sso {
 /// The settings of a Data Center instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each thing that an instance does or does not"
+)]
 pub struct DataCenterSettings {
     /// The context path, such as `/jira`; empty for none.
     pub context_path: String,

@@ -338,6 +338,9 @@ pub(super) fn status(object: &JiraCredential) -> Value {
     for passing in ["lastValidatedTime", "firstSeenTime", "lastHandledRenew"] {
         fields.remove(passing);
     }
+    if let Some(permissions) = fields.get_mut("permissions") {
+        permissions["checkedTime"].take();
+    }
     fields.insert(
         "provenFingerprint".into(),
         status.proven_fingerprint.is_some().into(),

@@ -174,17 +174,16 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
             }),
             None => unauthorized(visit).verdict(why(login)),
         },
-        "mypermissions" => match identity {
-            Some(identity) => scoped(login::may_read_work(identity), || {
-                let caller = Caller::Known(&identity.account.permissions);
+        "mypermissions" => {
+            let may_browse = visit.site.settings.anonymous;
+            let anonymous = Caller::Anonymous { may_browse };
+            let caller = identity.map_or(anonymous, |identity| {
+                Caller::Known(&identity.account.permissions)
+            });
+            scoped(identity.is_none_or(login::may_read_work), || {
                 permissions::on_cloud(&visit.call.query, &caller, verdict)
-            }),
-            None => {
-                let may_browse = visit.site.settings.anonymous;
-                let caller = Caller::Anonymous { may_browse };
-                permissions::on_cloud(&visit.call.query, &caller, verdict)
-            }
-        },
+            })
+        }
         "project" | "project/search" | "search/jql" => match identity {
             Some(identity) => scoped(login::may_read_work(identity), || {
                 answers::empty_list(resource).verdict(Verdict::Accepted)
