@@ -20,7 +20,7 @@ pub use spec::{
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
-    SiteStatus, SourceVersion, TargetVersion,
+    PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.

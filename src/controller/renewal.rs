@@ -86,6 +86,11 @@ impl Operator {
             .as_ref()
             .and_then(|status| status.site.clone());
         let gateway = plan.renewal.as_ref().and_then(|plan| plan.gateway.as_ref());
+        let gateway = gateway.or(plan.detour.as_ref());
+        // What is recorded for another site says nothing of this one.
+        let recorded = recorded.filter(|site| {
+            plan.renewal.is_some() || site.address.as_ref() == Some(&plan.site.base)
+        });
         let site = match (gateway, recorded) {
             (Some(_), Some(recorded)) => Site {
                 base: recorded.api_url,

@@ -200,6 +200,7 @@ fn still_proven(facts: &Facts) -> bool {
     let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
     proven
         && !pin_moved(facts)
+        && facts.permissions_are_settled()
         && facts
             .proof_is_stale_from()
             .is_some_and(|stale| facts.now < stale)

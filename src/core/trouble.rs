@@ -259,6 +259,9 @@ pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
         Reason::AccountChanged => format!(
             "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the earlier consent goes on. If the change is meant, set spec.validation.accountId to the new account."
         ),
+        Reason::PermissionMissing => format!(
+            "The account of the new refresh token in {seed} lacks permissions that spec.validation.requiredPermissions names; the earlier consent goes on. Give it these permissions, or consent again as another account."
+        ),
         Reason::InsufficientScope => format!(
             "The new refresh token in {seed} lacks scopes; the earlier consent goes on. Consent again with all of them."
         ),

@@ -93,7 +93,7 @@ impl Jira {
     }
 }
 
-fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
+pub(super) fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
     match answer {
         // The outcome of a call that is no question about an account.
         Ok(_) => Verdict::Accepted(crate::api::Account {

@@ -42,6 +42,7 @@ mod fault;
 mod fault_reply;
 mod ids;
 mod oauth;
+mod permissions;
 mod reply;
 mod request;
 mod rules;
