@@ -92,13 +92,11 @@ impl Facts {
     /// Whether Jira gives no verdict on the token. Where its own instance gave it, its wish for
     /// rest, which came from another call, is as good as silence.
     fn is_silent(&self, plan: &RenewalPlan) -> bool {
-        match self.attempt() {
-            Some(attempt) => attempt.outcome == AttemptOutcome::NoVerdict,
-            None => {
-                let rests = self.cooling_until.is_some_and(|until| until > self.now);
-                !plan.has_leeway() && rests
-            }
+        if let Some(attempt) = self.attempt() {
+            return attempt.outcome == AttemptOutcome::NoVerdict;
         }
+        let rests = self.cooling_until.is_some_and(|until| until > self.now);
+        !plan.has_leeway() && rests
     }
 
     /// Whether what is published, of which the token is a successor, is dead or about to end.

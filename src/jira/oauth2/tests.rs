@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
 use super::*;
 
 fn answer(status: u16, body: &str, sent: Sent) -> String {
@@ -188,13 +192,13 @@ fn each_endpoint_gets_the_body_that_it_reads() {
         (
             own,
             Some(&token),
-            FORM,
+            "application/x-www-form-urlencoded",
             "grant_type=refresh_token&client_id=client&client_secret=s%2Fc%3Dr%26t&refresh_token=r%2B1&redirect_uri=https%3A%2F%2Fapp.example%2Fback%3Fx%3D1",
         ),
         (
             own,
             None,
-            FORM,
+            "application/x-www-form-urlencoded",
             "grant_type=client_credentials&client_id=client&client_secret=s%2Fc%3Dr%26t&scope=READ+WRITE",
         ),
     ] {

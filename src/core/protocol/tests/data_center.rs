@@ -111,21 +111,21 @@ fn renewed(minute: i64, proven: &[&str], granted: &[&str]) -> Facts {
     facts
 }
 
-fn attempt(outcome: AttemptOutcome) -> Option<Attempt> {
-    Some(Attempt {
+fn attempt(outcome: AttemptOutcome) -> Attempt {
+    Attempt {
         failures: 1,
         last_failure_time: at(45),
         next_attempt_time: Some(at(50)),
         fingerprint: "k0000:renewed".into(),
         outcome,
         reason: Some(Reason::SiteUnavailable),
-    })
+    }
 }
 
 #[test]
 fn a_successor_is_published_as_soon_as_asking_has_brought_nothing() {
-    let silent = || attempt(AttemptOutcome::NoVerdict);
-    let refused = || attempt(AttemptOutcome::Refused);
+    let silent = || Some(attempt(AttemptOutcome::NoVerdict));
+    let refused = || Some(attempt(AttemptOutcome::Refused));
     let write: &[&str] = &["WRITE"];
     for (what, attempt, rests, proven, granted, expected) in [
         ("not asked yet", None, false, write, write, false),
