@@ -12,7 +12,7 @@ mod spec;
 mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
-pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
+pub use data_center::{BasicAuth, PersonalAccessToken, RotationPolicy};
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
@@ -22,7 +22,7 @@ pub use spec::{
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
-    SiteStatus, SourceVersion, TargetVersion,
+    PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.

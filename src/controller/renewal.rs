@@ -63,11 +63,7 @@ impl Operator {
                     &client.scopes,
                 )
             },
-            Method::ApiToken(_)
-            | Method::PersonalAccessToken(_)
-            | Method::Basic(_)
-            | Method::Session(_)
-            | Method::OAuth1(_) => return None,
+            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => return None,
         };
         Some(RenewalPlan {
             grant: grant_name(place(method)?),
@@ -86,6 +82,11 @@ impl Operator {
             .as_ref()
             .and_then(|status| status.site.clone());
         let gateway = plan.renewal.as_ref().and_then(|plan| plan.gateway.as_ref());
+        let gateway = gateway.or(plan.detour.as_ref());
+        // What is recorded for another site says nothing of this one.
+        let recorded = recorded.filter(|site| {
+            plan.renewal.is_some() || site.address.as_ref() == Some(&plan.site.base)
+        });
         let site = match (gateway, recorded) {
             (Some(_), Some(recorded)) => Site {
                 base: recorded.api_url,
@@ -104,11 +105,9 @@ impl Operator {
         let client = |method: &Method<'_>| match method {
             Method::OAuth2(oauth2) => (true, oauth2.client_id.clone()),
             Method::ClientCredentials(client) => (false, client.client_id.clone()),
-            Method::ApiToken(_)
-            | Method::PersonalAccessToken(_)
-            | Method::Basic(_)
-            | Method::Session(_)
-            | Method::OAuth1(_) => (false, String::new()),
+            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => {
+                (false, String::new())
+            }
         };
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
         let users = self

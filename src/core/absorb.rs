@@ -4,6 +4,7 @@ use super::answer::Verdict;
 use super::facts::{Facts, Holder, Peer, Source, TargetState};
 use super::grant::Miss;
 use super::listed::{self, Found};
+use super::permissions::Permissions;
 use super::protocol::Spend;
 use super::renewal::{GrantState, Held};
 use super::survey::Resource;
@@ -45,6 +46,8 @@ pub enum Answer {
     Tried(Verdict),
     /// The organisation was asked about the API token.
     LookedUp(Result<Found, listed::Miss>),
+    /// Jira told what the account may do, or did not.
+    Permitted(Result<Permissions, Verdict>),
 }
 
 /// A grant as it was written.
@@ -95,7 +98,8 @@ impl Facts {
             Answer::Located(Ok(id)) => self.happened.located = Some(id),
             Answer::Surveyed(answer) => self.absorb_survey(answer),
             Answer::LookedUp(answer) => self.record_lookup(answer),
-            Answer::Located(Err(verdict)) => self.record_asked(&verdict),
+            Answer::Located(Err(verdict)) => self.record_asked(&self.judge_unlocated(&verdict)),
+            Answer::Permitted(answer) => self.absorb_permissions(&answer),
         }
         self
     }

@@ -8,6 +8,7 @@ use super::expiry_known::expiry_known;
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::grant_status::record_grant;
 use super::lookup::ApiKey;
+use super::permissions::over_privileged;
 use super::protocol::{self, Move};
 use super::publication;
 use super::published::published;
@@ -80,6 +81,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::Published, Some(published)),
         (ConditionType::RotationDue, Some(rotation)),
         (ConditionType::ExpiryKnown, expiry_known(facts)),
+        (ConditionType::OverPrivileged, over_privileged(facts)),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -116,7 +118,7 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
     if status.account.is_none() {
         status.method = Some(plan.method);
-        status.site = Some(facts.site_status(plan));
+        status.site = Some(facts.unproven_site(plan));
     }
     if plan.renewal.is_none() {
         status.expires_at = facts.static_end();
@@ -221,7 +223,8 @@ fn truncate(mut text: String, most: usize) -> String {
 }
 
 /// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
-/// appears, and one when a look-up begins to fail or succeeds again.
+/// appears, one when the account turns out to hold rights that nobody asked for, and one when a
+/// look-up begins to fail or succeeds again.
 fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
     let changed = |kind| {
         let new = condition(status, kind)?;
@@ -252,7 +255,13 @@ fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Ve
             reason: new.reason,
             note: new.message.clone(),
         });
-    ready.into_iter().chain(rotation).chain(expiry).collect()
+    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
+        warning: true,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    let told = ready.into_iter().chain(rotation);
+    told.chain(rights).chain(expiry).collect()
 }
 
 /// The earliest time at which something can be due, as a wait from now, at most 12 h.

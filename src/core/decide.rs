@@ -37,6 +37,8 @@ pub enum Step {
     Try,
     /// Ask the organisation when the API token expires.
     LookUp,
+    /// Ask Jira what the account may do.
+    Permissions,
 }
 
 /// How to write a target.
@@ -67,18 +69,22 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if matches!(facts.source, Source::Unusable(_)) {
         return None;
     }
-    // 2. A token that is to be renewed is, before anything is said about it.
+    // 2. An acceptance is a proof only with the permissions that the spec requires.
+    if facts.awaits_permissions() {
+        return Some(Step::Permissions);
+    }
+    // 3. A token that is to be renewed is, before anything is said about it.
     if let Some(step) = renew(facts) {
         return Some(step);
     }
-    // 3. A proof comes before anything is published.
+    // 4. A proof comes before anything is published.
     if facts.candidate_is_due() {
         return Some(before_proof(facts).unwrap_or(Step::Try));
     }
     if proof(facts) == Proof::Due {
         return Some(prove(facts));
     }
-    // 4. Targets that do not hold the proven credential are written.
+    // 5. Targets that do not hold the proven credential are written.
     let out_of_sync = facts
         .targets
         .iter()
@@ -86,18 +92,24 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 5. What the spec no longer names goes last, so that pods find the new before the old goes;
+    // 6. What the spec no longer names goes last, so that pods find the new before the old goes;
     //    but a status holds only so many.
     let mut surplus = facts
         .surplus
         .iter()
         .filter(|old| !facts.happened.retracted.contains(&old.name));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
-    let settled = crowded || facts.targets.iter().all(|target| facts.is_in_sync(target));
-    if let Some(old) = surplus.next().filter(|_| settled) {
-        return Some(Step::Retract(old.clone()));
+    if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
+        let next = surplus.next().cloned();
+        if next.is_some() {
+            return next.map(Step::Retract);
+        }
     }
-    // 6. What nobody waits for.
+    // 7. Whether the account can do more than anybody asked for stands in the way of nothing.
+    if facts.may_look_for_rights() {
+        return Some(Step::Permissions);
+    }
+    // 8. What nobody waits for.
     facts.lookup_is_due().then_some(Step::LookUp)
 }
 
@@ -186,7 +198,8 @@ pub enum Proof {
 
 /// Tells when the credential in the source is to be proven next.
 pub fn proof(facts: &Facts) -> Proof {
-    if facts.happened.judgement.is_some() || !facts.has_token() {
+    let asked = facts.happened.judgement.is_some() || facts.happened.welcomed.is_some();
+    if asked || !facts.has_token() {
         return Proof::NotByItself;
     }
     let due = due_by_record(facts);
@@ -236,7 +249,7 @@ fn due_by_record(facts: &Facts) -> Proof {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }
         },
-        None if facts.is_proven() && !pin_moved(facts) => {
+        None if facts.is_proven() && !pin_moved(facts) && facts.permissions_are_settled() => {
             facts.status.last_validated_time.map_or(Proof::Due, regular)
         }
         None => Proof::Due,
@@ -249,9 +262,10 @@ fn counts(facts: &Facts) -> bool {
 }
 
 /// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and
-/// nothing but the pinned account was wrong.
+/// nothing but the pinned account or a required permission was wrong.
 fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
-    !facts.is_password() || attempt.reason == Some(Reason::AccountChanged)
+    let accepted = [Reason::AccountChanged, Reason::PermissionMissing].map(Some);
+    !facts.is_password() || accepted.contains(&attempt.reason)
 }
 
 /// Whether the spec now pins another account than the proven one.
@@ -288,7 +302,7 @@ pub fn may_publish(facts: &Facts) -> bool {
             }
         });
     let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    if facts.lacks_scopes() {
+    if facts.lacks_scopes() || !facts.permissions_are_settled() {
         return false;
     }
     (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused

@@ -113,7 +113,7 @@ impl Jira {
             list.gateway.trim_end_matches('/'),
             list.organization
         );
-        let site = endpoint(&base).map_err(|verdict| miss(&verdict))?;
+        let site = endpoint(&base, Hosting::Cloud).map_err(|verdict| miss(&verdict))?;
         let mut first = named(&format!("{base}/api-tokens")).map_err(|verdict| miss(&verdict))?;
         if let Some(user) = user {
             first.query_pairs_mut().append_pair("q", user);

@@ -10,6 +10,7 @@
 mod attacks;
 mod bad_input;
 mod crash;
+mod detection;
 mod expiry_lookup;
 mod faults;
 mod kstatus;
@@ -18,6 +19,7 @@ mod numbers;
 mod oauth;
 mod outages;
 mod passwords;
+mod permissions;
 mod rbac;
 mod redaction;
 mod rotation;

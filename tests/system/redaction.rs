@@ -680,6 +680,7 @@ impl Program {
             .args(["--namespace", OPERATOR])
             .args(["--cloud-hosts", "*.cloud.localhost"])
             .args(["--allowed-hosts", "*.dc.localhost"])
+            .args(["--api-url", &world.sim.gateway_url()])
             .args(["--allowed-addresses", "127.0.0.0/8,::1"])
             .args(["--log-level", "trace"])
             .arg("--extra-ca-file")
@@ -1154,6 +1155,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             issued_at: None,
             expires_at: None,
             renewal: None,
+            detour: None,
         }),
         cooling_until: None,
         peer: &|_| Peer::Silent,

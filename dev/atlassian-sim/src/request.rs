@@ -71,7 +71,7 @@ pub(crate) struct Incoming {
     pub(crate) authority: String,
     pub(crate) method: Method,
     pub(crate) path: String,
-    /// The query, without its question mark.
+    /// What follows the question mark; empty without one.
     pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,

@@ -9,6 +9,7 @@ use crate::calls::Verdict;
 use crate::ids::Rng;
 use crate::oauth::{OAuth, Source};
 use crate::organization::Organizations;
+use crate::permissions::Permissions;
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
 use crate::token::{Token, TokenKind};
 
@@ -38,6 +39,7 @@ pub(crate) struct Account {
     pub(crate) service: bool,
     pub(crate) state: UserState,
     pub(crate) password: Option<String>,
+    pub(crate) permissions: Permissions,
 }
 
 /// A Data Center instance.
@@ -60,6 +62,7 @@ pub(crate) struct DcUser {
     pub(crate) failed_logins: u32,
     /// Logins that were denied without a look at the password.
     pub(crate) denied_logins: u32,
+    pub(crate) permissions: Permissions,
 }
 
 /// A token as the server keeps it.
@@ -219,6 +222,7 @@ impl World {
             service,
             state: UserState::Active,
             password: None,
+            permissions: Permissions::default(),
         })
     }
 
@@ -237,6 +241,7 @@ impl World {
                 password: None,
                 failed_logins: 0,
                 denied_logins: 0,
+                permissions: Permissions::default(),
             };
             instance.users.insert(lower.clone(), user);
             self.next_dc_user += 1;

@@ -155,3 +155,22 @@ async fn idle_gates_are_forgotten_and_resting_ones_kept() {
     );
     assert_eq!(gates.lock().len(), 1);
 }
+
+#[tokio::test]
+async fn an_organisation_that_asks_for_rest_has_nobody_else_wait() {
+    let (gates, _) = gates();
+    let at = |path: &str| Site {
+        hosting: Hosting::Cloud,
+        base: format!("https://api.atlassian.com{path}"),
+        host: "api.atlassian.com".to_owned(),
+    };
+    let organisation = at("/admin/api-access/v1/orgs/o-1");
+    assert_eq!(
+        call(&gates, &organisation, &limited(Some(60))).await,
+        Ok(())
+    );
+    assert!(call(&gates, &organisation, &accepted()).await.is_err());
+    for path in ["", "/admin/api-access/v1/orgs/o-2", "/ex/jira/a"] {
+        assert_eq!(call(&gates, &at(path), &accepted()).await, Ok(()), "{path}");
+    }
+}
