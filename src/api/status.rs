@@ -129,10 +129,6 @@ pub enum MethodName {
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
     Basic,
-    /// Data Center session, Cookie.
-    Session,
-    /// Data Center OAuth 1.0a, signed requests.
-    OAuth1,
 }
 
 /// What the account may do, as Jira told it last.

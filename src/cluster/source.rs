@@ -91,8 +91,6 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
             .map(|reference| Some(reference.name.as_str()))
             .collect(),
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
-        Some(Method::Session(session)) => vec![Some(session.secret_ref.name.as_str())],
-        Some(Method::OAuth1(oauth1)) => vec![Some(oauth1.secret_ref.name.as_str())],
         None => Vec::new(),
     };
     let mut names: Vec<&str> = auth
@@ -258,13 +256,9 @@ impl Secrets {
                 )
             }
             // Those are read one by one, when they are needed.
-            Some(
-                Method::OAuth2(_)
-                | Method::ClientCredentials(_)
-                | Method::Session(_)
-                | Method::OAuth1(_),
-            )
-            | None => (None, SecretString::default()),
+            Some(Method::OAuth2(_) | Method::ClientCredentials(_)) | None => {
+                (None, SecretString::default())
+            }
         };
         Ok(Material {
             user,

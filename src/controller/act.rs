@@ -247,10 +247,8 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
             user: material.user.clone().unwrap_or_default(),
             secret,
         },
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session
-        | MethodName::OAuth1 => Credential::Bearer(secret),
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
+            Credential::Bearer(secret)
+        }
     })
 }

@@ -57,11 +57,9 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::ApiToken | MethodName::Basic => {
             ("Basic", STANDARD.encode(format!("{user}:{secret}")))
         }
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session
-        | MethodName::OAuth1 => ("Bearer", secret.to_owned()),
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
+            ("Bearer", secret.to_owned())
+        }
     };
     let mut keys = BTreeMap::from([
         ("url", proven.url.to_owned()),
@@ -80,11 +78,7 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
             keys.insert("username", user.to_owned());
             keys.insert("password", secret.to_owned());
         }
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session
-        | MethodName::OAuth1 => {
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             keys.insert("token", secret.to_owned());
         }
     }
