@@ -44,6 +44,8 @@ pub struct Surroundings<'a> {
     pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
     /// The older credential that names this target, if there is one.
     pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Whether other look-ups of an expiry take all the room that there is.
+    pub lookups_are_full: bool,
     /// What the process knows of renewals.
     pub renewals: Around<'a>,
 }
@@ -62,6 +64,9 @@ pub async fn observe(
     let mut facts = without_source(index, object, &around);
     if let Some(print) = facts.fingerprint() {
         facts.peer = peer(&facts, &around, &print);
+    }
+    if around.lookups_are_full && facts.wants_api_key() {
+        facts.api_key = ApiKey::PutOff;
     }
     let (namespace, spec) = (facts.object.namespace.clone(), &object.spec);
     let missing = source::names(spec)

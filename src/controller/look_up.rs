@@ -1,5 +1,7 @@
 //! The look-up of an API token's end: a call that nobody waits for.
 
+use std::time::Duration;
+
 use super::Operator;
 use crate::cluster::Material;
 use crate::core::absorb::Answer;
@@ -8,9 +10,16 @@ use crate::core::facts::Facts;
 use crate::core::listed::{Found, Miss, Sought, pick};
 use crate::jira::TokenList;
 
+/// A look-up takes no longer, however many pages the list has: a change of the credential waits
+/// for it.
+const LIMIT: Duration = Duration::from_secs(20);
+
 impl Operator {
-    /// Asks the organisation when the API token expires.
+    /// Asks the organisation when the API token expires, if there is room for it.
     pub(super) async fn look_up(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        let Ok(_room) = self.look_ups.try_acquire() else {
+            return Answer::LookUpPutOff;
+        };
         let answer = self.find_token(facts, material).await;
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         match &answer {
@@ -46,6 +55,10 @@ impl Operator {
             key,
             label: &lookup.label,
         };
-        pick(&self.jira.listed(&list, &sought).await?, &sought)
+        let listed = tokio::time::timeout(LIMIT, self.jira.listed(&list, &sought)).await;
+        pick(
+            &listed.map_err(|_| Miss::NoVerdict(Outage::Timeout))??,
+            &sought,
+        )
     }
 }

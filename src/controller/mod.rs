@@ -22,6 +22,7 @@ use kube::ResourceExt;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::JiraCredential;
@@ -93,6 +94,8 @@ pub struct Operator {
     index: VersionIndex,
     passwords: Passwords,
     renewals: Renewals,
+    /// Room for look-ups of an expiry: a part of the passes, so that proofs always have some.
+    look_ups: Semaphore,
     wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
@@ -139,6 +142,7 @@ impl Operator {
         Ok(Arc::new(Self {
             jira: Arc::new(Jira::new(jira, clock.clone())?),
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.pace),
+            look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
             wake: OnceLock::new(),
             config,
             cluster,

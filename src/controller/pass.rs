@@ -108,6 +108,7 @@ impl Operator {
             cooling_until,
             peer: &|fingerprint| self.passwords.look(fingerprint, &uid),
             older_claim: &|target| self.older_claim(object, target),
+            lookups_are_full: self.look_ups.available_permits() == 0,
             renewals: Around {
                 rival: self.rival(object),
                 stopping,

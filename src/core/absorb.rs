@@ -4,6 +4,7 @@ use super::answer::Verdict;
 use super::facts::{Facts, Holder, Peer, Source, TargetState};
 use super::grant::Miss;
 use super::listed::{self, Found};
+use super::lookup::ApiKey;
 use super::permissions::Permissions;
 use super::protocol::Spend;
 use super::renewal::{GrantState, Held};
@@ -46,6 +47,8 @@ pub enum Answer {
     Tried(Verdict),
     /// The organisation was asked about the API token.
     LookedUp(Result<Found, listed::Miss>),
+    /// The organisation was not asked: other look-ups take the room that there is.
+    LookUpPutOff,
     /// Jira told what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
@@ -98,6 +101,7 @@ impl Facts {
             Answer::Located(Ok(id)) => self.happened.located = Some(id),
             Answer::Surveyed(answer) => self.absorb_survey(answer),
             Answer::LookedUp(answer) => self.record_lookup(answer),
+            Answer::LookUpPutOff => self.api_key = ApiKey::PutOff,
             Answer::Located(Err(verdict)) => self.record_asked(&self.judge_unlocated(&verdict)),
             Answer::Permitted(answer) => self.absorb_permissions(&answer),
         }

@@ -16,6 +16,9 @@ use crate::api::{ExpiryLookupStatus, Reason, SourceVersion};
 /// The organisation is asked again after this time and up to an hour more: twice a day.
 const LOOK_AGAIN: TimeDelta = TimeDelta::hours(11);
 
+/// A look-up that found no room waits this long and up to 20 s more.
+const PUT_OFF: TimeDelta = TimeDelta::seconds(5);
+
 /// Outages in a row, over about an hour, before they are told: what is known has not changed.
 const SILENT_OUTAGES: i32 = 8;
 
@@ -33,6 +36,8 @@ pub enum ApiKey {
     Unmoved,
     /// Its Secret has another version than is recorded.
     Moved,
+    /// It was not read although it is time, because other look-ups take the room that there is.
+    PutOff,
     /// It was read.
     Read {
         /// Keyed fingerprint of the key; `None`: there is none to send.
@@ -95,6 +100,10 @@ impl Facts {
         if idle || matches!(self.source, Source::Unusable(_)) || !may_publish(self) {
             return None;
         }
+        if self.api_key == ApiKey::PutOff {
+            let wait = PUT_OFF + splay(&self.object.uid, TimeDelta::seconds(20));
+            return Some(later(self.now, wait));
+        }
         match self.looked_up() {
             Some(looked) if !self.is_new_key(looked) => Some(looked.next_check_time),
             Some(_) | None => Some(self.now),
@@ -108,7 +117,7 @@ impl Facts {
         }
         match &self.api_key {
             // Whether more than its labels has changed is seen when it is read.
-            ApiKey::Unmoved | ApiKey::Moved => false,
+            ApiKey::Unmoved | ApiKey::Moved | ApiKey::PutOff => false,
             ApiKey::Read { fingerprint, .. } => match (fingerprint, &looked.key_fingerprint) {
                 (Some(now), Some(then)) => now.as_str() != then,
                 (Some(_), None) | (None, Some(_)) => true,

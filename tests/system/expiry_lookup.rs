@@ -1,5 +1,7 @@
 //! The look-up of an API token's end, in a world with an organisation.
 
+use std::time::Duration;
+
 use atlassian_sim::{Fault, Organization, OrganizationKey, Rule, Token};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jira_credential_operator::api::{
@@ -397,6 +399,47 @@ async fn a_list_that_never_comes_holds_up_nothing() {
     scene
         .until_known(ConditionStatus::Unknown, Reason::SiteUnavailable)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_take_a_part_of_the_passes_and_the_others_come_later() {
+    let scene = Scene::new().await;
+    let world = &scene.world;
+    let path = scene.organization.tokens_path();
+    let hang = world
+        .sim
+        .hang_before(Rule::new(Fault::HangBefore).path(&path).times(1));
+    let operator = world
+        .operator_with(|config| {
+            config.jira.timeouts.read = Duration::from_secs(20);
+            config.jira.timeouts.total = Duration::from_secs(20);
+        })
+        .await;
+    scene.bot().await;
+    hang.reached(1).await;
+    let names = ["a", "b", "c"];
+    for name in names {
+        world.create(name, scene.spec()).await;
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    let mark = operator.mark();
+    operator.look_again(3).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+    assert_eq!(scene.asked(), 1, "of the four passes, one looks up");
+    hang.release();
+    for name in ["bot"].into_iter().chain(names) {
+        world
+            .until("everyone's turn", || async {
+                operator.poke();
+                let object = world.credentials().get(name).await.unwrap();
+                let known = condition(object.status.as_ref()?, ConditionType::ExpiryKnown)?;
+                (known.reason == Reason::ExpiryFound).then_some(())
+            })
+            .await;
+    }
+    operator.quiet().await;
+    assert_eq!(scene.asked(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

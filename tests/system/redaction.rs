@@ -1160,6 +1160,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         cooling_until: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
+        lookups_are_full: false,
         renewals: Around {
             rival: None,
             stopping: false,

@@ -21,7 +21,6 @@ const EMAIL: &str = "bot@acme.example";
 
 fn world() -> World {
     let sim = Sim::start_blocking(Config::default()).unwrap();
-    sim.clock().set(Utc::now());
     sim.clock().freeze();
     let site = sim.cloud_site("acme");
     let organization = sim.organization();

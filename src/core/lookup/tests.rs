@@ -168,6 +168,21 @@ fn a_new_key_seen_in_a_busy_pass_is_not_forgotten() {
 }
 
 #[test]
+fn one_that_finds_no_room_asks_and_reads_nothing_and_comes_again_soon() {
+    let (before, first) = after(facts(), Ok(found(300)));
+    for (seconds, key) in [(12 * 3600, ApiKey::PutOff), (60, read("another", "2"))] {
+        let mut late = later_pass(&before, first.status.clone(), seconds);
+        late.api_key = key;
+        let late = late.absorb(Answer::LookUpPutOff);
+        assert!(!needs_source(&late));
+        assert_eq!(decide(&late), None);
+        let conclusion = conclude(&late, &late.status);
+        assert_eq!(conclusion.status, late.status, "nothing to write");
+        assert!((5..25).contains(&conclusion.wake.num_seconds()));
+    }
+}
+
+#[test]
 fn every_miss_is_told_and_leaves_ready_alone() {
     use ConditionStatus::{False, Unknown};
     let missing = SourceProblem::Missing {
