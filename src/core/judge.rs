@@ -98,6 +98,8 @@ impl Cause {
                 | Refusal::AnotherSite
                 | Refusal::CloudIdOfAnotherSite => Reason::WrongHost,
                 Refusal::AccountInactive => Reason::AccountInactive,
+                Refusal::SignatureRejected => Reason::SignatureRejected,
+                Refusal::ConsumerUnknown => Reason::ClientRejected,
             },
         }
     }
@@ -108,6 +110,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
     match outage {
         Outage::RateLimited { .. } => Reason::RateLimited,
         Outage::BadCaBundle => Reason::SourceMalformed,
+        Outage::ClockSkew => Reason::ClockSkew,
         Outage::Dns
         | Outage::Connect
         | Outage::Tls
@@ -121,6 +124,9 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::NotFound
         | Outage::Unavailable { .. }
         | Outage::ServerError(_)
-        | Outage::Unexpected(_) => Reason::SiteUnavailable,
+        | Outage::Unexpected(_)
+        | Outage::NonceUsed
+        | Outage::OAuthForm
+        | Outage::NotSigned => Reason::SiteUnavailable,
     }
 }

@@ -30,6 +30,8 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::WrongHost => "wrong_host",
         Refusal::AccountInactive => "account_inactive",
         Refusal::Forbidden => "forbidden",
+        Refusal::SignatureRejected => "signature_rejected",
+        Refusal::ConsumerUnknown => "consumer_unknown",
         Refusal::NoSite => "no_site",
         Refusal::AnotherSite => "another_site",
         Refusal::AnotherProduct => "another_product",
@@ -55,5 +57,9 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::ServerError(_) => "server_error",
         Outage::Unexpected(_) => "unexpected",
         Outage::BadCaBundle => "bad_ca_bundle",
+        Outage::ClockSkew => "clock_skew",
+        Outage::NonceUsed => "nonce_used",
+        Outage::OAuthForm => "oauth_form",
+        Outage::NotSigned => "not_signed",
     }
 }
