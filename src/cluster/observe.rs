@@ -72,7 +72,8 @@ pub async fn observe(
         });
     }
     if facts.renews() {
-        return observe_grant(cluster, index, key, facts, &around.renewals).await;
+        let renewals = &around.renewals;
+        return Box::pin(observe_grant(cluster, index, key, facts, renewals)).await;
     }
     if let Some(name) = missing {
         let name = name.to_owned();

@@ -60,6 +60,7 @@ struct Reading<'a> {
     around: &'a Around<'a>,
     facts: Facts,
     tokens: Tokens,
+    ca_pem: Option<Vec<u8>>,
     /// What was read in this pass.
     read: Vec<SourceVersion>,
 }
@@ -98,6 +99,7 @@ pub(super) async fn observe_grant(
         around,
         facts,
         tokens: Tokens::default(),
+        ca_pem: None,
         read: Vec::new(),
     };
     let names = reading.names();
@@ -208,6 +210,13 @@ impl Reading<'_> {
             }
         }
         self.set_grant(grant_name, found, ours);
+        let read = source::read_authorities(self.cluster, self.namespace(), &self.facts.spec);
+        let authorities = read.await?;
+        self.read.extend(authorities.version);
+        match authorities.ca_pem {
+            Ok(ca_pem) => self.ca_pem = ca_pem,
+            Err(problem) => return Ok(Some(problem)),
+        }
         // What was never seen before has not changed.
         let changed = clients
             .iter()
@@ -356,7 +365,7 @@ impl Reading<'_> {
             material: Some(Material {
                 user: None,
                 secret: SecretString::default(),
-                ca_pem: None,
+                ca_pem: self.ca_pem,
                 tokens: Some(self.tokens),
             }),
         }

@@ -154,28 +154,65 @@ pub(super) async fn read(
             }
         }
     }
-    let ca_pem = match spec
-        .tls
-        .as_ref()
-        .and_then(|tls| tls.ca_config_map_ref.as_ref())
-    {
-        Some(reference) => {
-            let map = cluster.config_map(namespace, &reference.name).await?;
-            let data = map.map(|map| map.data.unwrap_or_default());
-            let value = value_of("ConfigMap", &reference.name, &reference.key, data.as_ref());
-            match value.map(|text| text.as_bytes().to_vec()) {
-                Ok(pem) => Some(("ConfigMap", &reference.name, &reference.key, pem)),
-                Err(problem) => return Ok(Err(problem)),
-            }
-        }
-        None => None,
+    let ca_pem = match mapped_authorities(cluster, namespace, spec).await? {
+        Ok(ca_pem) => ca_pem,
+        Err(problem) => return Ok(Err(problem)),
     };
-    Ok(secrets.material(spec).and_then(|mut material| {
-        if let Some((kind, name, key, pem)) = ca_pem {
-            material.ca_pem = Some(certificates(kind, name, key, pem)?);
-        }
-        Ok((material, secrets.versions()))
+    Ok(secrets.material(spec).map(|mut material| {
+        material.ca_pem = material.ca_pem.or(ca_pem);
+        (material, secrets.versions())
     }))
+}
+
+/// The certificates of private authorities, with the version of the Secret that was read for them.
+pub(super) struct Authorities {
+    /// In PEM form; `None` when the spec names none.
+    pub ca_pem: Result<Option<Vec<u8>>, SourceProblem>,
+    /// The version of the Secret, where it is one.
+    pub version: Option<SourceVersion>,
+}
+
+/// Reads the private authorities alone.
+///
+/// # Errors
+/// When the API server could not be asked.
+pub(super) async fn read_authorities(
+    cluster: &Cluster,
+    namespace: &str,
+    spec: &JiraCredentialSpec,
+) -> Result<Authorities, ClusterError> {
+    let tls = spec.tls.as_ref();
+    let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
+        return Ok(Authorities {
+            ca_pem: mapped_authorities(cluster, namespace, spec).await?,
+            version: None,
+        });
+    };
+    let found = cluster.secret(namespace, &reference.name).await?;
+    let secrets = Secrets(found.into_iter().collect());
+    let checked = secrets.0.iter().try_for_each(check_secret);
+    Ok(Authorities {
+        ca_pem: checked.and_then(|()| secrets.authorities(spec)),
+        version: secrets.versions().into_iter().next(),
+    })
+}
+
+/// Reads the private authorities of a `ConfigMap`, if the spec names one.
+async fn mapped_authorities(
+    cluster: &Cluster,
+    namespace: &str,
+    spec: &JiraCredentialSpec,
+) -> Result<Result<Option<Vec<u8>>, SourceProblem>, ClusterError> {
+    let tls = spec.tls.as_ref();
+    let Some(reference) = tls.and_then(|tls| tls.ca_config_map_ref.as_ref()) else {
+        return Ok(Ok(None));
+    };
+    let (name, key) = (&reference.name, &reference.key);
+    let map = cluster.config_map(namespace, name).await?;
+    let data = map.map(|map| map.data.unwrap_or_default());
+    let value = value_of("ConfigMap", name, key, data.as_ref());
+    let pem = value.and_then(|text| certificates("ConfigMap", name, key, text.clone().into()));
+    Ok(pem.map(Some))
 }
 
 fn value_of<'a, V>(
@@ -229,24 +266,22 @@ impl Secrets {
             )
             | None => (None, SecretString::default()),
         };
-        let ca_pem = match spec.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
-            Some(reference) => {
-                let pem = self.bytes(&reference.name, &reference.key)?.to_vec();
-                Some(certificates(
-                    "Secret",
-                    &reference.name,
-                    &reference.key,
-                    pem,
-                )?)
-            }
-            None => None,
-        };
         Ok(Material {
             user,
             secret,
-            ca_pem,
+            ca_pem: self.authorities(spec)?,
             tokens: None,
         })
+    }
+
+    fn authorities(&self, spec: &JiraCredentialSpec) -> Result<Option<Vec<u8>>, SourceProblem> {
+        let tls = spec.tls.as_ref();
+        let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
+            return Ok(None);
+        };
+        let (name, key) = (&reference.name, &reference.key);
+        let pem = self.bytes(name, key)?.to_vec();
+        certificates("Secret", name, key, pem).map(Some)
     }
 
     fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {

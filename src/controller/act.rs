@@ -53,7 +53,7 @@ impl Operator {
             Step::Renew(spend) => self.renew(&spend, facts, material, current).await,
             Step::Promote => self.promote(facts, material, current).await,
             Step::Survey => Ok(self.survey(facts, material).await),
-            Step::Try => Ok(Answer::Tried(self.ask_gateway(facts, material).await)),
+            Step::Try => Ok(Answer::Tried(self.ask_renewed(facts, material).await)),
             Step::RecordAttempt(_)
             | Step::Prove
             | Step::Publish(_)
@@ -95,7 +95,7 @@ impl Operator {
             return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
         };
         if facts.renews() {
-            return Answer::Proved(self.ask_gateway(facts, material).await);
+            return Answer::Proved(self.ask_renewed(facts, material).await);
         }
         let user = material.user.clone().unwrap_or_default();
         let credential = match plan.method {

@@ -139,7 +139,7 @@ impl Operator {
         }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
         let running = parked.unwrap_or_else(|| self.renewals.begin());
-        if spend.early && !plan.spends {
+        if spend.early && !plan.spends() {
             stored.grant.early = Some(facts.now);
         }
         let renewing = Renewing {
@@ -162,7 +162,7 @@ impl Operator {
         self.metrics
             .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
         self.report_miss(facts, miss);
-        if stored.is_none() && !plan.spends {
+        if stored.is_none() && !plan.spends() {
             return Err(ClusterError::Refused(UNSTORED.to_owned()));
         }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
@@ -218,27 +218,30 @@ impl Operator {
 
     /// Asks the gateway what the token covers.
     pub(super) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
-        let (Some(plan), Some(token)) = (facts.renewal_plan(), asked_token(facts, material)) else {
+        let (Some(gateway), Some(token)) = (facts.gateway(), asked_token(facts, material)) else {
             return Answer::Surveyed(Ok(None));
         };
-        Answer::Surveyed(self.jira.survey(&plan.gateway, &token).await)
+        Answer::Surveyed(self.jira.survey(gateway, &token).await)
     }
 
     /// Asks Jira who the token of the chain that stands to be asked about belongs to.
-    pub(super) async fn ask_gateway(&self, facts: &Facts, material: &Material) -> Verdict {
+    pub(super) async fn ask_renewed(&self, facts: &Facts, material: &Material) -> Verdict {
         let (Ok(plan), Some(base), Some(token)) =
             (&facts.plan, facts.api_base(), asked_token(facts, material))
         else {
             return Verdict::NoVerdict(Outage::NotAUser);
         };
-        let host = plan.renewal.as_ref().map(|renewal| &renewal.gateway);
-        let site = Site {
-            hosting: plan.site.hosting,
-            base,
-            host: host.cloned().unwrap_or_default(),
+        let site = match facts.gateway() {
+            Some(gateway) => Site {
+                hosting: plan.site.hosting,
+                base,
+                host: gateway.to_owned(),
+            },
+            None => plan.site.clone(),
         };
         let credential = Credential::Bearer(token);
-        self.jira.whoami(&site, None, &credential).await
+        let ca_pem = material.ca_pem.as_deref();
+        self.jira.whoami(&site, ca_pem, &credential).await
     }
 
     /// Remembers a grant as it was written, and says what decisions may see of it.

@@ -150,11 +150,11 @@ impl Operator {
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         Ok(Plan {
             method: method.name(),
+            renewal: self.renewal_plan(&method, &site, periods.renew_before),
             site,
             periods,
             issued_at: method.issued_at(),
             expires_at: method.expires_at(),
-            renewal: self.renewal_plan(&method, periods.renew_before),
         })
     }
 

@@ -5,39 +5,64 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Operator;
-use crate::api::{JiraCredential, Method};
+use crate::api::{Hosting, JiraCredential, Method, Scope};
 use crate::cluster::{creation_time, grant_name, key_of, place};
 use crate::core::facts::Plan;
 use crate::core::grant::Client;
-use crate::core::renewal::RenewalPlan;
+use crate::core::renewal::{RenewalKind, RenewalPlan};
 use crate::core::site::Site;
 
 /// How long the end of the process waits for what was received and is not stored. The Deployment
 /// grants 120 seconds.
 const LONGEST_END: TimeDelta = TimeDelta::seconds(110);
 
+/// How long a grant outlives its last user and its seed where the spec does not say it.
+const RETENTION: TimeDelta = TimeDelta::hours(24);
+
 impl Operator {
     /// What follows from a spec for the renewal.
     pub(super) fn renewal_plan(
         &self,
         method: &Method<'_>,
+        site: &Site,
         renew_before: Option<TimeDelta>,
     ) -> Option<RenewalPlan> {
-        let (spends, client_id, scopes, cloud_id, retention) = match method {
-            Method::OAuth2(oauth2) => (
-                true,
-                &oauth2.client_id,
-                &oauth2.scopes,
-                &oauth2.cloud_id,
-                oauth2.grant_retention.parse(),
+        let (endpoint, gateway) = match site.hosting {
+            Hosting::Cloud => (
+                format!("{}/oauth/token", self.config.auth_url.trim_end_matches('/')),
+                Some(self.config.api_url.trim_end_matches('/').to_owned()),
             ),
-            Method::ClientCredentials(client) => (
-                false,
-                &client.client_id,
-                &client.scopes,
-                &client.cloud_id,
-                None,
-            ),
+            Hosting::DataCenter => (format!("{}/rest/oauth2/latest/token", site.base), None),
+        };
+        let plan = |kind, client_id: &str, scopes: &[Scope]| RenewalPlan {
+            grant: String::new(),
+            kind,
+            client: Client {
+                endpoint,
+                id: client_id.to_owned(),
+            },
+            gateway,
+            redirect_uri: None,
+            cloud_id: None,
+            scopes: scopes.iter().map(|scope| scope.0.clone()).collect(),
+            renew_before,
+            retention: RETENTION,
+        };
+        let plan = match method {
+            Method::OAuth2(oauth2) => RenewalPlan {
+                cloud_id: oauth2.cloud_id.clone(),
+                redirect_uri: oauth2.redirect_uri.clone(),
+                retention: oauth2.grant_retention.parse().unwrap_or(RETENTION),
+                ..plan(RenewalKind::Refresh, &oauth2.client_id, &oauth2.scopes)
+            },
+            Method::ClientCredentials(client) => RenewalPlan {
+                cloud_id: client.cloud_id.clone(),
+                ..plan(
+                    RenewalKind::ClientCredentials,
+                    &client.client_id,
+                    &client.scopes,
+                )
+            },
             Method::ApiToken(_)
             | Method::PersonalAccessToken(_)
             | Method::Basic(_)
@@ -46,16 +71,7 @@ impl Operator {
         };
         Some(RenewalPlan {
             grant: grant_name(place(method)?),
-            spends,
-            client: Client {
-                endpoint: format!("{}/oauth/token", self.config.auth_url.trim_end_matches('/')),
-                id: client_id.clone(),
-            },
-            gateway: self.config.api_url.trim_end_matches('/').to_owned(),
-            cloud_id: cloud_id.clone(),
-            scopes: scopes.iter().map(|scope| scope.0.clone()).collect(),
-            renew_before,
-            retention: retention.unwrap_or(TimeDelta::hours(24)),
+            ..plan
         })
     }
 
@@ -69,7 +85,8 @@ impl Operator {
             .status
             .as_ref()
             .and_then(|status| status.site.clone());
-        let site = match (&plan.renewal, recorded) {
+        let gateway = plan.renewal.as_ref().and_then(|plan| plan.gateway.as_ref());
+        let site = match (gateway, recorded) {
             (Some(_), Some(recorded)) => Site {
                 base: recorded.api_url,
                 ..plan.site.clone()

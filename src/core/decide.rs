@@ -160,9 +160,9 @@ fn renew(facts: &Facts) -> Option<Step> {
     }
 }
 
-/// What has to be known before a token can be proven on Atlassian's gateway.
+/// What has to be known before a token can be proven on Atlassian's gateway. Data Center has none.
 fn before_proof(facts: &Facts) -> Option<Step> {
-    if facts.renews() && facts.cloud_id().is_none() {
+    if facts.gateway().is_some() && facts.cloud_id().is_none() {
         return Some(Step::Locate);
     }
     facts.survey_is_due().then_some(Step::Survey)

@@ -212,7 +212,7 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
         ),
-        Outage::NotFound if facts.renews() => format!(
+        Outage::NotFound if facts.gateway().is_some() => format!(
             "Atlassian's cloud knows no Jira at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
         ),
         Outage::NotFound => format!(

@@ -117,7 +117,7 @@ pub fn next(facts: &Facts) -> Option<Move> {
     if let Some(spend) = &facts.happened.intended {
         return Some(Move::Renew(spend.clone()));
     }
-    Some(if plan.spends {
+    Some(if plan.spends() {
         with_grant(facts, plan, renewal, held)
     } else {
         asked_again(facts, plan, renewal, held)
@@ -125,7 +125,7 @@ pub fn next(facts: &Facts) -> Option<Move> {
 }
 
 fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
-    if !plan.spends {
+    if !plan.spends() {
         return Move::Renew(Spend::fresh("", facts.now, false));
     }
     let consumed = facts.status.grant.as_ref().filter(|known| known.consumed);
@@ -349,7 +349,9 @@ fn due(
     }
     let time = renew_at(access, plan.renew_before, &facts.object.uid);
     // However long the access token lives: a refresh token that nobody uses dies.
-    let idle = plan.spends.then(|| later(access.obtained, IDLE_LIVES / 2));
+    let idle = plan
+        .spends()
+        .then(|| later(access.obtained, IDLE_LIVES / 2));
     let time = idle.map_or(time, |idle| idle.min(time));
     Some((cooled(facts, pace, access, time), false))
 }

@@ -60,11 +60,11 @@ impl Facts {
 
     /// How the site is used.
     pub(super) fn site_status(&self, plan: &Plan) -> SiteStatus {
-        let renews = plan.renewal.is_some();
+        let elsewhere = self.gateway().is_some();
         SiteStatus {
             hosting: plan.site.hosting,
             api_url: self.api_base().unwrap_or_else(|| plan.site.base.clone()),
-            address: renews.then(|| plan.site.base.clone()),
+            address: elsewhere.then(|| plan.site.base.clone()),
             cloud_id: self.cloud_id().map(str::to_owned),
         }
     }

@@ -14,12 +14,14 @@ use crate::api::{Attempt, AttemptOutcome, Reason};
 pub struct RenewalPlan {
     /// Name of the Secret that holds the grant.
     pub grant: String,
-    /// Whether a renewal spends a refresh token, or just asks again.
-    pub spends: bool,
+    /// What a renewal is made of.
+    pub kind: RenewalKind,
     /// The client of the token endpoint.
     pub client: Client,
-    /// Base address of Atlassian's gateway.
-    pub gateway: String,
+    /// Base address of Atlassian's gateway; `None` for Data Center, which is called itself.
+    pub gateway: Option<String>,
+    /// Redirect URL of the consent, which Data Center wants to see again.
+    pub redirect_uri: Option<String>,
     /// The id of the site, where the user says it.
     pub cloud_id: Option<String>,
     /// The scopes that the token must have.
@@ -28,6 +30,15 @@ pub struct RenewalPlan {
     pub renew_before: Option<TimeDelta>,
     /// How long the grant outlives its last user and its seed.
     pub retention: TimeDelta,
+}
+
+/// What a renewal is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RenewalKind {
+    /// A refresh token, which is spent for the next one.
+    Refresh,
+    /// Client credentials, which are just used again.
+    ClientCredentials,
 }
 
 /// What is known of the grant of one credential.
@@ -170,6 +181,16 @@ impl Pace {
     }
 }
 
+impl RenewalPlan {
+    /// Whether a renewal spends something that exists once.
+    pub fn spends(&self) -> bool {
+        match self.kind {
+            RenewalKind::Refresh => true,
+            RenewalKind::ClientCredentials => false,
+        }
+    }
+}
+
 impl Facts {
     /// The plan of a credential that renews itself.
     pub fn renewal_plan(&self) -> Option<&RenewalPlan> {
@@ -299,14 +320,19 @@ impl Facts {
         }
     }
 
+    /// Atlassian's gateway, for a credential that is used there.
+    pub fn gateway(&self) -> Option<&str> {
+        self.renewal_plan()?.gateway.as_deref()
+    }
+
     /// The base of API calls; `None` while the id of the site is not known.
     pub fn api_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
-        let Some(renewal) = &plan.renewal else {
+        let Some(gateway) = self.gateway() else {
             return Some(plan.site.base.clone());
         };
         let id = self.cloud_id()?;
-        Some(format!("{}/ex/jira/{id}", renewal.gateway))
+        Some(format!("{gateway}/ex/jira/{id}"))
     }
 
     /// The id of the site: as the spec says, as the site told in this pass, or as is recorded.
@@ -319,6 +345,7 @@ impl Facts {
             let told = self.status.account.is_some() || !self.spec_changed();
             site.cloud_id.as_deref().filter(|_| same && told)
         };
+        self.gateway()?;
         let said = plan.renewal.as_ref()?.cloud_id.as_deref();
         said.or(self.happened.located.as_deref()).or_else(recorded)
     }

@@ -30,7 +30,7 @@ impl Facts {
     /// Whether what a token covers has to be asked before it can be proven: its chain has not been
     /// proven for this site.
     pub fn survey_is_due(&self) -> bool {
-        let Some(chain) = self.asked_about().filter(|_| self.renews()) else {
+        let Some(chain) = self.asked_about().filter(|_| self.gateway().is_some()) else {
             return false;
         };
         let known = self

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::message;
 use super::protocol::{self, Move};
-use super::renewal::GrantState;
+use super::renewal::{GrantState, RenewalPlan};
 use super::schedule::{CONSENT_LIVES, IDLE_LIVES, later};
 use crate::api::{Method, Reason};
 use chrono::{DateTime, Utc};
@@ -52,7 +52,7 @@ impl Facts {
 
     /// When the consent of the chain in use ends.
     pub fn consent_ends(&self) -> Option<DateTime<Utc>> {
-        let spends = self.renewal_plan()?.spends;
+        let spends = self.renewal_plan()?.spends();
         match self.chain().filter(|_| spends) {
             Some(chain) => Some(later(chain.consented, CONSENT_LIVES)),
             None => self.status.grant.as_ref()?.consent_expires_at,
@@ -61,7 +61,7 @@ impl Facts {
 
     /// When the grant dies if it is not used.
     pub fn idle_ends(&self) -> Option<DateTime<Utc>> {
-        let spends = self.renewal_plan()?.spends;
+        let spends = self.renewal_plan()?.spends();
         let access = self.chain().and_then(|chain| chain.access.as_ref());
         match access.filter(|_| spends) {
             Some(access) => Some(later(access.obtained, IDLE_LIVES)),
@@ -155,7 +155,7 @@ fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
 }
 
 fn spends(facts: &Facts) -> bool {
-    facts.renewal_plan().is_some_and(|plan| plan.spends)
+    facts.renewal_plan().is_some_and(RenewalPlan::spends)
 }
 
 fn end_words(facts: &Facts) -> String {

@@ -18,7 +18,7 @@ use crate::core::problem::Periods;
 use crate::core::protocol::{self, Move};
 use crate::core::publication;
 use crate::core::renewal::{
-    GrantState, Held, Pace, Process, Renewal, RenewalPlan, SeedState, Watched,
+    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, SeedState, Watched,
 };
 use crate::core::site::Site;
 use crate::core::testing::at;
@@ -49,9 +49,10 @@ fn spec() -> &'static (JiraCredentialSpec, Plan) {
             expires_at: None,
             renewal: Some(RenewalPlan {
                 grant: GRANT.into(),
-                spends: true,
+                kind: RenewalKind::Refresh,
                 client: client(),
-                gateway: "https://api.atlassian.com".into(),
+                gateway: Some("https://api.atlassian.com".into()),
+                redirect_uri: None,
                 cloud_id: Some("cloud".into()),
                 scopes: Vec::new(),
                 renew_before: periods.renew_before,

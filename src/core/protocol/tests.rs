@@ -5,7 +5,7 @@ use crate::api::{JiraCredentialStatus, MethodName, SourceVersion};
 use crate::core::facts::{Happened, Object, Peer, Plan, Source};
 use crate::core::grant::{Client, Holder, Tokens};
 use crate::core::problem::Periods;
-use crate::core::renewal::Process;
+use crate::core::renewal::{Process, RenewalKind};
 use crate::core::site::Site;
 
 mod cases;
@@ -121,9 +121,10 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             expires_at: None,
             renewal: Some(RenewalPlan {
                 grant: "grant".into(),
-                spends: true,
+                kind: RenewalKind::Refresh,
                 client: client(),
-                gateway: "https://api.example".into(),
+                gateway: Some("https://api.example".into()),
+                redirect_uri: None,
                 cloud_id: Some("id".into()),
                 scopes: Vec::new(),
                 renew_before: None,

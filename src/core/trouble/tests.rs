@@ -7,7 +7,7 @@ use super::*;
 use crate::core::answer::{Outage, Refusal};
 use crate::core::grant::Client;
 use crate::core::judge::Cause;
-use crate::core::renewal::RenewalPlan;
+use crate::core::renewal::{RenewalKind, RenewalPlan};
 use crate::core::testing::World;
 
 const TROUBLES: [Reason; 9] = [
@@ -24,18 +24,23 @@ const TROUBLES: [Reason; 9] = [
 
 fn facts(auth: Value) -> Facts {
     let mut world = World::token();
-    let spends = auth.get("oauth2").is_some();
+    let kind = if auth.get("oauth2").is_some() {
+        RenewalKind::Refresh
+    } else {
+        RenewalKind::ClientCredentials
+    };
     world.spec.auth = serde_json::from_value(auth).unwrap();
     let mut facts = world.observe();
     if let Ok(plan) = &mut facts.plan {
         plan.renewal = Some(RenewalPlan {
             grant: "jco-grant-a".into(),
-            spends,
+            kind,
             client: Client {
                 endpoint: "https://auth.atlassian.com/oauth/token".into(),
                 id: "app".into(),
             },
-            gateway: "https://api.atlassian.com".into(),
+            gateway: Some("https://api.atlassian.com".into()),
+            redirect_uri: None,
             cloud_id: None,
             scopes: Vec::new(),
             renew_before: None,
