@@ -1,5 +1,7 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
+use std::sync::Arc;
+
 use super::Operator;
 use super::act_grant::chain_token;
 use super::passwords::Settled;
@@ -10,8 +12,8 @@ use crate::core::answer::{Outage, Verdict};
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::judge::{Cause, Judgement};
-use crate::jira::Credential;
-use crate::render::{Proven, standard};
+use crate::jira::{Credential, Signer};
+use crate::render::{Parts, Proven, standard};
 
 impl Operator {
     /// Performs one step.
@@ -97,17 +99,8 @@ impl Operator {
         if facts.renews() {
             return Answer::Proved(self.ask_renewed(facts, material).await);
         }
-        let user = material.user.clone().unwrap_or_default();
-        let credential = match plan.method {
-            MethodName::ApiToken | MethodName::Basic => Credential::Basic {
-                user,
-                secret: material.secret.clone(),
-            },
-            MethodName::PersonalAccessToken
-            | MethodName::OAuth2
-            | MethodName::ClientCredentials
-            | MethodName::Session
-            | MethodName::OAuth1 => Credential::Bearer(material.secret.clone()),
+        let Some(credential) = credential(plan.method, material) else {
+            return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
         };
         let verdict = self
             .jira
@@ -162,6 +155,11 @@ impl Operator {
             cloud_id: facts.cloud_id(),
             user: material.user.as_deref(),
             secret: token.as_ref().unwrap_or(&material.secret),
+            signing: material.signing.as_ref().map(|signing| Parts {
+                consumer_key: &signing.consumer_key,
+                private_key: &signing.private_key,
+                token_secret: signing.token_secret.as_ref(),
+            }),
             account: &publish.account.id,
             expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
         });
@@ -208,4 +206,27 @@ impl Operator {
         };
         self.index.learn_from_write(namespace, &version.name, known);
     }
+}
+
+/// The credential as it is sent; `None` when a part was not read.
+fn credential(method: MethodName, material: &Material) -> Option<Credential> {
+    let secret = material.secret.clone();
+    Some(match method {
+        MethodName::ApiToken | MethodName::Basic => Credential::Basic {
+            user: material.user.clone().unwrap_or_default(),
+            secret,
+        },
+        MethodName::PersonalAccessToken
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials
+        | MethodName::Session => Credential::Bearer(secret),
+        MethodName::OAuth1 => {
+            let signing = material.signing.as_ref()?;
+            Credential::Signed(Signer {
+                consumer_key: signing.consumer_key.clone(),
+                token: secret,
+                key: Arc::clone(&signing.key),
+            })
+        }
+    })
 }

@@ -15,6 +15,7 @@ use super::facts::{Facts, Happened, Holder, Object, Peer, Plan, Source, TargetFa
 use super::fingerprint::{Fingerprint, FingerprintKey};
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::publication;
+use super::schedule::expiry;
 use super::site::Site;
 use crate::api::{
     Account, AttemptOutcome, Condition, ConditionType, JiraCredentialSpec, JiraCredentialStatus,
@@ -254,7 +255,7 @@ impl World {
             site: Site::of(&self.spec)?,
             periods: Periods::of(&self.spec)?,
             issued_at: method.issued_at(),
-            expires_at: method.expires_at(),
+            expires_at: expiry(&method),
             renewal: None,
         })
     }
