@@ -35,8 +35,6 @@ pub enum RotationPolicy {
     /// A person.
     #[default]
     Manual,
-    /// The operator: the token makes its own successor, and is revoked once that is in use.
-    Automatic,
 }
 
 /// A Jira Data Center user name and password.
@@ -50,15 +48,6 @@ pub struct BasicAuth {
     pub issued_at: Option<DateTime<Utc>>,
 }
 
-/// A cookie session of Jira Data Center: the operator logs in, and logs in again before the session
-/// ends.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionAuth {
-    /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
-    pub secret_ref: SecretRef,
-}
-
 /// OAuth 1.0a with an application link of Jira Data Center: requests are signed with RSA-SHA1.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,9 +56,11 @@ pub struct OAuth1 {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::consumer_key())]
     pub consumer_key: String,
-    /// The Secret, with the keys `privateKey` (PEM), `token` and `tokenSecret`.
+    /// The Secret, with the keys `privateKey` (PEM), `token` and, where there is one,
+    /// `tokenSecret`.
     pub secret_ref: SecretRef,
-    /// When the access token was given; `rotation.maxAge` counts from here.
+    /// When the access token was given; `rotation.maxAge` counts from here, and the five years for
+    /// which Jira lets it live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime<Utc>>,
 }

@@ -11,16 +11,16 @@ mod spec;
 mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
-pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
+pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use spec::{
-    ApiToken, Auth, ConfigMapKeyRef, ExpiryLookup, Hosting, JiraCredential, JiraCredentialSpec,
-    Method, Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
+    ApiToken, Auth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec, Method,
+    Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
-    SiteStatus, SourceVersion, TargetVersion,
+    PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.

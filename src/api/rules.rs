@@ -55,12 +55,12 @@ pub(super) fn hosting_fits_site() -> Rule {
     .field_path(".hosting")
 }
 
-/// Cloud knows neither personal access tokens nor passwords, sessions and OAuth 1.0a.
+/// Cloud knows neither personal access tokens nor passwords nor OAuth 1.0a.
 pub(super) fn method_fits_cloud() -> Rule {
-    let members = ["personalAccessToken", "basic", "session", "oauth1"];
+    let members = ["personalAccessToken", "basic", "oauth1"];
     let any = members.map(|member| format!("has(self.auth.{member})"));
     Rule::new(format!("!({}) || !{}", any.join(" || "), cloud()))
-        .message("auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
+        .message("auth.personalAccessToken, auth.basic and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
         .field_path(".auth")
 }
 
@@ -113,13 +113,6 @@ pub(super) fn scopes_are_told() -> Rule {
     .field_path(".auth.clientCredentials")
 }
 
-/// Only API tokens of Cloud have an end that an organisation can be asked for.
-pub(super) fn lookup_fits() -> Rule {
-    Rule::new("!has(self.expiryLookup) || has(self.auth.apiToken)")
-        .message("expiryLookup is for auth.apiToken only: remove it for other methods")
-        .field_path(".expiryLookup")
-}
-
 /// Cloud certificates come from public authorities; a tenant's own CA must not vouch for them.
 pub(super) fn tls_fits() -> Rule {
     Rule::new(format!("!has(self.tls) || !{}", cloud()))
@@ -135,8 +128,8 @@ pub(super) fn one_ca() -> Rule {
 
 /// Exactly one way to authenticate.
 pub(super) fn one_method() -> Rule {
-    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic), has(self.session), has(self.oauth1)].filter(member, member).size() == 1")
-        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken, basic, session or oauth1")
+    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic), has(self.oauth1)].filter(member, member).size() == 1")
+        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken, basic or oauth1")
 }
 
 /// Exactly one source of the e-mail address.
@@ -184,13 +177,6 @@ pub(super) fn consumer_key() -> Rule {
 pub(super) fn permissions() -> Rule {
     Rule::new("self.all(key, key.matches('^[-A-Za-z0-9._:]+$'))").message(
         "requiredPermissions must be a list of keys such as BROWSE_PROJECTS: write each as an item of its own",
-    )
-}
-
-/// The id of an organisation is part of an address.
-pub(super) fn organization_id() -> Rule {
-    Rule::new("self.matches('^[0-9a-zA-Z][-0-9a-zA-Z]*$')").message(
-        "organizationId must be the id of the organisation: letters, digits and hyphens, as the address of admin.atlassian.com shows it",
     )
 }
 
@@ -258,12 +244,7 @@ pub(super) fn no_source_is_target() -> Rule {
             "auth.personalAccessToken.tokenSecretRef",
         ),
         ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
-        ("has(self.spec.auth.session)", "auth.session.secretRef"),
         ("has(self.spec.auth.oauth1)", "auth.oauth1.secretRef"),
-        (
-            "has(self.spec.expiryLookup)",
-            "expiryLookup.apiKeySecretRef",
-        ),
         (
             "has(self.spec.auth.oauth2)",
             "auth.oauth2.refreshTokenSecretRef",

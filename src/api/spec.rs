@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BasicAuth, ClientCredentials, JiraCredentialStatus, MethodName, OAuth1, OAuth2, Period,
-    PersonalAccessToken, SessionAuth, rules,
+    PersonalAccessToken, rules,
 };
 
 /// A Jira credential that is proven against Jira and published as Secrets.
@@ -52,7 +52,6 @@ use super::{
 #[x_kube(validation = rules::redirect_fits())]
 #[x_kube(validation = rules::cloud_id_fits())]
 #[x_kube(validation = rules::scopes_are_told())]
-#[x_kube(validation = rules::lookup_fits())]
 #[x_kube(validation = rules::tls_fits())]
 pub struct JiraCredentialSpec {
     /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
@@ -87,11 +86,6 @@ pub struct JiraCredentialSpec {
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
-
-    /// Where to look up when an API token of Jira Cloud expires: Atlassian tells it to an
-    /// organisation's administrators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expiry_lookup: Option<ExpiryLookup>,
 
     /// Stop: no call to Jira and no write to a Secret until it is false again.
     #[serde(default)]
@@ -141,9 +135,6 @@ pub struct Auth {
     /// User name and password on Jira Data Center: Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
-    /// User name and password on Jira Data Center, for which the operator gets a session cookie.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionAuth>,
     /// OAuth 1.0a with an application link of Jira Data Center: signed requests.
     #[serde(default, rename = "oauth1", skip_serializing_if = "Option::is_none")]
     pub oauth1: Option<OAuth1>,
@@ -162,8 +153,6 @@ pub enum Method<'a> {
     PersonalAccessToken(&'a PersonalAccessToken),
     /// Data Center user name and password.
     Basic(&'a BasicAuth),
-    /// Data Center cookie session.
-    Session(&'a SessionAuth),
     /// Data Center OAuth 1.0a.
     OAuth1(&'a OAuth1),
 }
@@ -181,7 +170,6 @@ impl Auth {
                 .as_ref()
                 .map(Method::PersonalAccessToken),
             self.basic.as_ref().map(Method::Basic),
-            self.session.as_ref().map(Method::Session),
             self.oauth1.as_ref().map(Method::OAuth1),
         ];
         let mut set = members.into_iter().flatten();
@@ -199,7 +187,6 @@ impl Method<'_> {
             Method::ClientCredentials(_) => MethodName::ClientCredentials,
             Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
             Method::Basic(_) => MethodName::Basic,
-            Method::Session(_) => MethodName::Session,
             Method::OAuth1(_) => MethodName::OAuth1,
         }
     }
@@ -211,7 +198,7 @@ impl Method<'_> {
             Method::PersonalAccessToken(token) => token.issued_at,
             Method::Basic(basic) => basic.issued_at,
             Method::OAuth1(oauth1) => oauth1.issued_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_) => None,
+            Method::OAuth2(_) | Method::ClientCredentials(_) => None,
         }
     }
 
@@ -223,7 +210,6 @@ impl Method<'_> {
             Method::OAuth2(_)
             | Method::ClientCredentials(_)
             | Method::Basic(_)
-            | Method::Session(_)
             | Method::OAuth1(_) => None,
         }
     }
@@ -374,22 +360,6 @@ impl Default for Rotation {
 
 fn default_warn_before() -> Period {
     Period::new("14d")
-}
-
-/// Where to look up when an API token expires.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExpiryLookup {
-    /// Key of a Secret that holds an API key of the organisation with the scope
-    /// `read:tokens:admin`.
-    pub api_key_secret_ref: SecretKeyRef,
-    /// Id of the organisation, as admin.atlassian.com shows it in its address.
-    #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = rules::organization_id())]
-    pub organization_id: String,
-    /// The label that was given to the API token when it was created.
-    #[schemars(length(min = 1, max = 255))]
-    pub label: String,
 }
 
 /// A Secret to write.

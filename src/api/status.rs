@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Hosting, Reason, Scope};
+use super::{Condition, Hosting, Permission, Reason, Scope};
 
 /// The state of a `JiraCredential`.
 ///
@@ -56,6 +56,9 @@ pub struct JiraCredentialStatus {
     /// From when on a person should rotate the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation_due_time: Option<DateTime<Utc>>,
+    /// What the account may do, as Jira told it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<PermissionStatus>,
     /// When Jira last accepted the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_validated_time: Option<DateTime<Utc>>,
@@ -101,6 +104,7 @@ impl Default for JiraCredentialStatus {
             expires_at: None,
             next_renewal_time: None,
             rotation_due_time: None,
+            permissions: None,
             last_validated_time: None,
             attempt: None,
             sources: Vec::new(),
@@ -125,10 +129,32 @@ pub enum MethodName {
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
     Basic,
-    /// Data Center session, Cookie.
-    Session,
     /// Data Center OAuth 1.0a, signed requests.
     OAuth1,
+}
+
+/// What the account may do, as Jira told it last.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionStatus {
+    /// When Jira was asked.
+    pub checked_time: DateTime<Utc>,
+    /// The permissions that the spec required then.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<Permission>,
+    /// Those of them that the account does not hold.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Permission>,
+    /// Those of them that Jira does not know.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Permission>,
+    /// The rights of an administrator that the account holds.
+    #[schemars(length(max = 8))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub administrator: Vec<Permission>,
 }
 
 /// A Jira account.

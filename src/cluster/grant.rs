@@ -102,7 +102,6 @@ pub fn place<'a>(method: &Method<'a>) -> Option<&'a SecretKeyRef> {
         Method::ApiToken(_)
         | Method::PersonalAccessToken(_)
         | Method::Basic(_)
-        | Method::Session(_)
         | Method::OAuth1(_) => None,
     }
 }

@@ -15,6 +15,7 @@ use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion}
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+use crate::core::form::Form;
 use crate::core::problem::{SourceProblem, SpecProblem};
 use crate::core::publication;
 
@@ -97,6 +98,7 @@ pub async fn observe(
             learn(index, &namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             facts.peer = peer(&facts, &around, &print);
+            facts.form = Form::of(material.secret.expose_secret());
             facts.source = Source::Read {
                 fingerprint: print,
                 versions,
@@ -162,6 +164,7 @@ fn without_source(
         spec: object.spec.clone(),
         plan: around.plan.clone(),
         source: Source::Unchanged,
+        form: Form::default(),
         surplus,
         targets: targets
             .into_iter()

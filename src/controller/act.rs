@@ -1,9 +1,10 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Operator;
-use super::act_grant::chain_token;
+use super::act_grant::{asked_token, chain_token};
 use super::passwords::Settled;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published};
@@ -12,8 +13,12 @@ use crate::core::answer::{Outage, Verdict};
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::judge::{Cause, Judgement};
-use crate::jira::{Credential, Signer};
+use crate::core::site::Site;
+use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Proven, standard};
+
+/// How long an answer is waited for that nothing depends on: a status is waiting to be written.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Operator {
     /// Performs one step.
@@ -33,6 +38,7 @@ impl Operator {
             }
             Step::Retract(old) => self.retract(&old, current).await,
             Step::Locate => Ok(self.locate(facts).await),
+            Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
             other => match material {
                 Some(material) => self.act_on_grant(other, facts, material, current).await,
                 // decide asks for nothing that was not read.
@@ -60,6 +66,7 @@ impl Operator {
             | Step::Prove
             | Step::Publish(_)
             | Step::Retract(_)
+            | Step::Permissions
             | Step::Locate => Err(ClusterError::Conflict),
         }
     }
@@ -92,24 +99,38 @@ impl Operator {
     }
 
     async fn prove(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        // decide never asks for a proof of what was not read.
+        let unread = Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
         let (Ok(plan), Some(material)) = (&facts.plan, material) else {
-            // decide never asks for a proof of what was not read.
-            return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
+            return unread;
         };
-        if facts.renews() {
-            return Answer::Proved(self.ask_renewed(facts, material).await);
-        }
-        let Some(credential) = credential(plan.method, material) else {
-            return Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
+        let (Some(site), Some(credential)) = (ask_at(facts), sent(facts, material)) else {
+            return unread;
         };
-        let verdict = self
-            .jira
-            .whoami(&plan.site, material.ca_pem.as_deref(), &credential)
-            .await;
+        let ca_pem = material.ca_pem.as_deref();
+        let verdict = self.jira.whoami(&site, ca_pem, &credential).await;
         if plan.method == MethodName::Basic {
             self.settle(facts, &verdict);
         }
         Answer::Proved(verdict)
+    }
+
+    async fn permissions(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        let unread = Answer::Permitted(Err(Verdict::NoVerdict(Outage::NotAUser)));
+        let Some(material) = material else {
+            return unread;
+        };
+        let (Some(site), Some(credential)) = (ask_at(facts), sent(facts, material)) else {
+            return unread;
+        };
+        let keys = facts.permissions_to_ask();
+        let question = Question {
+            keys: &keys,
+            patience: facts.happened.welcomed.is_none().then_some(PATIENCE),
+        };
+        let ca_pem = material.ca_pem.as_deref();
+        let answer = self.jira.permissions(&site, ca_pem, &credential, &question);
+        Answer::Permitted(answer.await)
     }
 
     /// Lets the other credentials with the same password know.
@@ -208,18 +229,33 @@ impl Operator {
     }
 }
 
-/// The credential as it is sent; `None` when a part was not read.
-fn credential(method: MethodName, material: &Material) -> Option<Credential> {
+/// Where the credential that stands to be proven is asked about.
+pub(super) fn ask_at(facts: &Facts) -> Option<Site> {
+    let site = &facts.plan.as_ref().ok()?.site;
+    Some(match facts.gateway() {
+        Some(gateway) => Site {
+            hosting: site.hosting,
+            base: facts.proof_base()?,
+            host: gateway.to_owned(),
+        },
+        None => site.clone(),
+    })
+}
+
+/// The credential that stands to be proven, as it is sent.
+fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
+    if facts.renews() {
+        return asked_token(facts, material).map(Credential::Bearer);
+    }
     let secret = material.secret.clone();
-    Some(match method {
+    Some(match facts.plan.as_ref().ok()?.method {
         MethodName::ApiToken | MethodName::Basic => Credential::Basic {
             user: material.user.clone().unwrap_or_default(),
             secret,
         },
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session => Credential::Bearer(secret),
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
+            Credential::Bearer(secret)
+        }
         MethodName::OAuth1 => {
             let signing = material.signing.as_ref()?;
             Credential::Signed(Signer {

@@ -4,6 +4,7 @@ use kube::runtime::reflector::ObjectRef;
 use secrecy::SecretString;
 
 use super::Operator;
+use super::act::ask_at;
 use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, Reason, SecretKeyRef};
 use crate::cluster::{
@@ -15,7 +16,6 @@ use crate::core::facts::Facts;
 use crate::core::grant::{Intent, Miss};
 use crate::core::protocol::{Spend, is_outdated};
 use crate::core::renewal::{RenewalPlan, SeedState};
-use crate::core::site::Site;
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
@@ -124,6 +124,7 @@ impl Operator {
         material: &mut Material,
         current: &JiraCredential,
     ) -> Result<Answer, ClusterError> {
+        let ca_pem = material.ca_pem.clone();
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),
@@ -149,9 +150,9 @@ impl Operator {
             pace: self.config.pace,
             running,
             origin: spend.origin.clone(),
-            client: plan.client.clone(),
+            plan: plan.clone(),
+            ca_pem,
             secrets: tokens.clients.clone(),
-            wanted: plan.scopes.clone(),
             uid: facts.object.uid.clone(),
             stored,
         };
@@ -226,18 +227,8 @@ impl Operator {
 
     /// Asks Jira who the token of the chain that stands to be asked about belongs to.
     pub(super) async fn ask_renewed(&self, facts: &Facts, material: &Material) -> Verdict {
-        let (Ok(plan), Some(base), Some(token)) =
-            (&facts.plan, facts.api_base(), asked_token(facts, material))
-        else {
+        let (Some(site), Some(token)) = (ask_at(facts), asked_token(facts, material)) else {
             return Verdict::NoVerdict(Outage::NotAUser);
-        };
-        let site = match facts.gateway() {
-            Some(gateway) => Site {
-                hosting: plan.site.hosting,
-                base,
-                host: gateway.to_owned(),
-            },
-            None => plan.site.clone(),
         };
         let credential = Credential::Bearer(token);
         let ca_pem = material.ca_pem.as_deref();
@@ -279,7 +270,7 @@ pub(super) fn chain_token(facts: &Facts, material: &Material) -> Option<SecretSt
     token_of(material, &facts.chain()?.origin)
 }
 
-fn asked_token(facts: &Facts, material: &Material) -> Option<SecretString> {
+pub(super) fn asked_token(facts: &Facts, material: &Material) -> Option<SecretString> {
     token_of(material, &facts.asked_about()?.origin)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::Operator;
-use crate::api::{AttemptOutcome, JiraCredential};
+use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
 use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
 use crate::core::attempt::without_unsent;
 use crate::core::conclude::{Conclusion, conclude};
@@ -149,6 +149,9 @@ impl Operator {
         })?;
         let periods = Periods::of(spec)?;
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
+        let is_api_token = matches!(method, Method::ApiToken(_));
+        let detour = (is_api_token && site.hosting == Hosting::Cloud)
+            .then(|| self.config.api_url.trim_end_matches('/').to_owned());
         Ok(Plan {
             method: method.name(),
             renewal: self.renewal_plan(&method, &site, periods.renew_before),
@@ -156,6 +159,7 @@ impl Operator {
             periods,
             issued_at: method.issued_at(),
             expires_at: expiry(&method),
+            detour,
         })
     }
 

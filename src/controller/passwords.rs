@@ -124,8 +124,16 @@ impl Passwords {
         let what = match attempt.outcome {
             // Recorded for passwords only, and at first before the status names the method.
             AttemptOutcome::Started | AttemptOutcome::Interrupted => What::Interrupted,
-            // Jira accepted the password; whose it is matters to this credential alone.
-            AttemptOutcome::Refused if attempt.reason == Some(Reason::AccountChanged) => return,
+            // Jira accepted the password; whose it is, and what that account may do, matters to this
+            // credential alone.
+            AttemptOutcome::Refused
+                if matches!(
+                    attempt.reason,
+                    Some(Reason::AccountChanged | Reason::PermissionMissing)
+                ) =>
+            {
+                return;
+            }
             AttemptOutcome::Refused if is_password(object) => {
                 What::Refused(attempt.reason.unwrap_or(Reason::Rejected))
             }

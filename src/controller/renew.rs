@@ -10,15 +10,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
-use crate::api::Reason;
+use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored};
 use crate::core::answer::Outage;
-use crate::core::grant::{Access, Client, Grant, Miss, Tokens};
+use crate::core::grant::{Access, Grant, Miss, Tokens};
 use crate::core::judge::outage_reason;
-use crate::core::renewal::Pace;
+use crate::core::renewal::{Pace, RenewalPlan};
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::{Granted, Jira, TokenAnswer, TokenRequest};
+use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
 
 use super::renewals::Running;
 
@@ -50,10 +50,11 @@ pub(super) struct Renewing {
     pub(super) running: Running,
     /// The chain whose refresh token is spent.
     pub(super) origin: String,
-    pub(super) client: Client,
+    /// What is renewed, and where.
+    pub(super) plan: RenewalPlan,
+    /// The private authorities that are trusted there.
+    pub(super) ca_pem: Option<Vec<u8>>,
     pub(super) secrets: Vec<SecretString>,
-    /// The scopes that count when an answer names none.
-    pub(super) wanted: Vec<String>,
     /// Spreads what failed together.
     pub(super) uid: String,
     /// The grant with the intent in it; for client credentials as it was read, or a new one.
@@ -113,8 +114,9 @@ impl Renewing {
         let mut answer = TokenAnswer::ClientRejected;
         for secret in &self.secrets {
             let request = TokenRequest {
-                endpoint: &self.client.endpoint,
-                client_id: &self.client.id,
+                endpoint: &self.plan.client.endpoint,
+                provider: self.provider(),
+                client_id: &self.plan.client.id,
                 client_secret: secret,
                 refresh_token: refresh.map(|kept| &kept.0),
                 attempt: self.running.attempt(),
@@ -127,6 +129,17 @@ impl Renewing {
             }
         }
         answer
+    }
+
+    fn provider(&self) -> Provider<'_> {
+        match self.plan.hosting() {
+            Hosting::Cloud => Provider::Atlassian,
+            Hosting::DataCenter => Provider::DataCenter {
+                ca_pem: self.ca_pem.as_deref(),
+                redirect_uri: self.plan.redirect_uri.as_deref(),
+                scopes: &self.plan.scopes,
+            },
+        }
     }
 
     fn tokens(&self, granted: Granted, asked: DateTime<Utc>) -> Tokens<Kept> {
@@ -147,7 +160,7 @@ impl Renewing {
                 token: Kept(granted.access),
                 obtained: asked,
                 expires: later(asked, life),
-                scopes: granted.scopes.unwrap_or_else(|| self.wanted.clone()),
+                scopes: granted.scopes.unwrap_or_else(|| self.plan.scopes.clone()),
             },
             refresh: granted.refresh.map(Kept),
         }
@@ -160,7 +173,7 @@ impl Renewing {
             if spends {
                 grant.keep(&self.origin, attempt, tokens.clone());
             } else {
-                grant.cache(self.client.clone(), attempt, tokens.clone());
+                grant.cache(self.plan.client.clone(), attempt, tokens.clone());
             }
         };
         // What can be asked for again is not worth a wait without end.
@@ -175,9 +188,13 @@ impl Renewing {
         let origin = if spends {
             &self.origin
         } else {
-            &self.client.id
+            &self.plan.client.id
         };
-        let change = |grant: &mut Grant<Kept>| grant.miss(origin, miss, now, later(now, wait));
+        let url = self.plan.redirect_uri.as_deref();
+        let change = |grant: &mut Grant<Kept>| {
+            grant.miss(origin, miss, now, later(now, wait));
+            grant.refused_with(origin, url);
+        };
         self.write(spends, change, Some(STORE_TRIES)).await
     }
 
@@ -185,7 +202,9 @@ impl Renewing {
         let failures = self.stored.grant.failures.saturating_add(1);
         let usual = self.pace.of(backoff(failures, &self.uid));
         match answer {
-            TokenAnswer::ClientRejected | TokenAnswer::NotTaken => self.pace.of(REFUSED_HEARTBEAT),
+            TokenAnswer::ClientRejected | TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => {
+                self.pace.of(REFUSED_HEARTBEAT)
+            }
             TokenAnswer::NoVerdict(outage) => {
                 let asked = outage
                     .retry_after()
@@ -305,6 +324,7 @@ fn miss(answer: &TokenAnswer) -> Miss {
     let reason = match answer {
         TokenAnswer::Dead => return Miss::Dead,
         TokenAnswer::ClientRejected => Reason::ClientRejected,
+        TokenAnswer::ScopeRefused => Reason::InsufficientScope,
         TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
         TokenAnswer::NotAllowed(_) => Reason::HostNotAllowed,
         TokenAnswer::TooLate => outage_reason(Outage::Timeout),

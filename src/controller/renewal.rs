@@ -66,7 +66,6 @@ impl Operator {
             Method::ApiToken(_)
             | Method::PersonalAccessToken(_)
             | Method::Basic(_)
-            | Method::Session(_)
             | Method::OAuth1(_) => return None,
         };
         Some(RenewalPlan {
@@ -86,6 +85,11 @@ impl Operator {
             .as_ref()
             .and_then(|status| status.site.clone());
         let gateway = plan.renewal.as_ref().and_then(|plan| plan.gateway.as_ref());
+        let gateway = gateway.or(plan.detour.as_ref());
+        // What is recorded for another site says nothing of this one.
+        let recorded = recorded.filter(|site| {
+            plan.renewal.is_some() || site.address.as_ref() == Some(&plan.site.base)
+        });
         let site = match (gateway, recorded) {
             (Some(_), Some(recorded)) => Site {
                 base: recorded.api_url,
@@ -107,7 +111,6 @@ impl Operator {
             Method::ApiToken(_)
             | Method::PersonalAccessToken(_)
             | Method::Basic(_)
-            | Method::Session(_)
             | Method::OAuth1(_) => (false, String::new()),
         };
         let age = |object: &JiraCredential| (creation_time(object), object.uid());

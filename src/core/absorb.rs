@@ -3,6 +3,7 @@
 use super::answer::Verdict;
 use super::facts::{Facts, Holder, Peer, Source, TargetState};
 use super::grant::Miss;
+use super::permissions::Permissions;
 use super::protocol::Spend;
 use super::renewal::{GrantState, Held};
 use super::survey::Resource;
@@ -42,6 +43,8 @@ pub enum Answer {
     Surveyed(Result<Option<Vec<Resource>>, Verdict>),
     /// A candidate beside the chain in use was asked about.
     Tried(Verdict),
+    /// Jira told what the account may do, or did not.
+    Permitted(Result<Permissions, Verdict>),
 }
 
 /// A grant as it was written.
@@ -91,7 +94,8 @@ impl Facts {
             Answer::Renewed(miss, written) => self.absorb_renewal(miss, written),
             Answer::Located(Ok(id)) => self.happened.located = Some(id),
             Answer::Surveyed(answer) => self.absorb_survey(answer),
-            Answer::Located(Err(verdict)) => self.record_asked(&verdict),
+            Answer::Located(Err(verdict)) => self.record_asked(&self.judge_unlocated(&verdict)),
+            Answer::Permitted(answer) => self.absorb_permissions(&answer),
         }
         self
     }

@@ -38,6 +38,10 @@ pub enum Refusal {
     InsufficientScope,
     /// This host does not serve this kind of credential.
     WrongHost,
+    /// A Data Center answered where Cloud is expected.
+    IsDataCenter,
+    /// Atlassian's cloud answered where a Data Center is expected.
+    IsCloud,
     /// The account is deactivated.
     AccountInactive,
     /// 403 without a known cause.
@@ -75,12 +79,16 @@ pub enum Outage {
     TooLarge,
     /// A redirect, which is never followed with a credential.
     Redirect,
+    /// A redirect to the same call under another path of the same host.
+    ContextPath,
     /// 200 with something that is not JSON, such as a login page of single sign-on.
     NotJson,
     /// JSON that does not describe a user.
     NotAUser,
     /// 404: no Jira at this address.
     NotFound,
+    /// Jira accepts the credential and will not say what its account may do.
+    PermissionsUntold,
     /// 429.
     RateLimited {
         /// How long Jira asked us to wait; `None` when it did not say, or said 0.
@@ -135,9 +143,11 @@ impl Outage {
             | Outage::ConnectionLost
             | Outage::TooLarge
             | Outage::Redirect
+            | Outage::ContextPath
             | Outage::NotJson
             | Outage::NotAUser
             | Outage::NotFound
+            | Outage::PermissionsUntold
             | Outage::Unavailable { .. }
             | Outage::ServerError(_)
             | Outage::Unexpected(_)

@@ -6,6 +6,7 @@ use super::conditions::{Finding, Waits, condition, ready, valid};
 use super::decide::{Proof, proof};
 use super::facts::{Facts, Peer, Source, TargetState};
 use super::grant_status::record_grant;
+use super::permissions::over_privileged;
 use super::protocol::{self, Move};
 use super::publication;
 use super::published::published;
@@ -76,6 +77,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::Valid, Some(valid)),
         (ConditionType::Published, Some(published)),
         (ConditionType::RotationDue, Some(rotation)),
+        (ConditionType::OverPrivileged, over_privileged(facts)),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -112,7 +114,7 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
     if status.account.is_none() {
         status.method = Some(plan.method);
-        status.site = Some(facts.site_status(plan));
+        status.site = Some(facts.unproven_site(plan));
     }
     if plan.renewal.is_none() {
         status.expires_at = plan.expires_at;
@@ -198,8 +200,8 @@ fn truncate(mut text: String, most: usize) -> String {
     text
 }
 
-/// One event when what `Ready` says changes, and one when a rotation falls due or another cause
-/// for it appears.
+/// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
+/// appears, and one when the account turns out to hold rights that nobody asked for.
 fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
     let changed = |kind| {
         let new = condition(status, kind)?;
@@ -219,7 +221,12 @@ fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Ve
             reason: new.reason,
             note: new.message.clone(),
         });
-    ready.into_iter().chain(rotation).collect()
+    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
+        warning: true,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    ready.into_iter().chain(rotation).chain(rights).collect()
 }
 
 /// The earliest time at which something can be due, as a wait from now, at most 12 h.

@@ -78,10 +78,13 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
     }
     if facts.lacks_scopes() {
         let reason = Reason::InsufficientScope;
+        let missing = facts.missing_scopes();
         let text = if facts.grant_unread() {
             told_refusal(facts, reason)
+        } else if missing.is_empty() {
+            trouble::words(facts, reason)
         } else {
-            message::missing_scopes(facts, &facts.missing_scopes())
+            message::missing_scopes(facts, &missing)
         };
         return Some(finding(False, reason, text));
     }
@@ -202,6 +205,7 @@ fn still_proven(facts: &Facts) -> bool {
     let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
     proven
         && !pin_moved(facts)
+        && facts.permissions_are_settled()
         && facts
             .proof_is_stale_from()
             .is_some_and(|stale| facts.now < stale)

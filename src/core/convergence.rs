@@ -74,7 +74,7 @@ fn settle(world: &mut World) {
                             world.refuses.contains(target.name.as_str())
                         }
                         Step::RecordAttempt(_) => true,
-                        Step::Prove | Step::Retract(_) => false,
+                        Step::Prove | Step::Retract(_) | Step::Permissions => false,
                         other => panic!("a step of the renewal protocol: {other:?}"),
                     };
                     assert!(passed.steps.iter().all(refused), "{:?}", passed.steps);

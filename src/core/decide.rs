@@ -35,6 +35,8 @@ pub enum Step {
     Survey,
     /// Ask Jira who a candidate beside the chain in use belongs to.
     Try,
+    /// Ask Jira what the account may do.
+    Permissions,
 }
 
 /// How to write a target.
@@ -65,18 +67,22 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if matches!(facts.source, Source::Unusable(_)) {
         return None;
     }
-    // 2. A token that is to be renewed is, before anything is said about it.
+    // 2. An acceptance is a proof only with the permissions that the spec requires.
+    if facts.awaits_permissions() {
+        return Some(Step::Permissions);
+    }
+    // 3. A token that is to be renewed is, before anything is said about it.
     if let Some(step) = renew(facts) {
         return Some(step);
     }
-    // 3. A proof comes before anything is published.
+    // 4. A proof comes before anything is published.
     if facts.candidate_is_due() {
         return Some(before_proof(facts).unwrap_or(Step::Try));
     }
     if proof(facts) == Proof::Due {
         return Some(prove(facts));
     }
-    // 4. Targets that do not hold the proven credential are written.
+    // 5. Targets that do not hold the proven credential are written.
     let out_of_sync = facts
         .targets
         .iter()
@@ -84,7 +90,7 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 5. What the spec no longer names goes last, so that pods find the new before the old goes;
+    // 6. What the spec no longer names goes last, so that pods find the new before the old goes;
     //    but a status holds only so many.
     let mut surplus = facts
         .surplus
@@ -92,9 +98,13 @@ pub fn decide(facts: &Facts) -> Option<Step> {
         .filter(|old| !facts.happened.retracted.contains(&old.name));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
     if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        return surplus.next().cloned().map(Step::Retract);
+        let next = surplus.next().cloned();
+        if next.is_some() {
+            return next.map(Step::Retract);
+        }
     }
-    None
+    // 7. Whether the account can do more than anybody asked for stands in the way of nothing.
+    facts.may_look_for_rights().then_some(Step::Permissions)
 }
 
 /// Whether the pass must read the user's Secret before it can decide. Called while the source
@@ -181,7 +191,8 @@ pub enum Proof {
 
 /// Tells when the credential in the source is to be proven next.
 pub fn proof(facts: &Facts) -> Proof {
-    if facts.happened.judgement.is_some() || !facts.has_token() {
+    let asked = facts.happened.judgement.is_some() || facts.happened.welcomed.is_some();
+    if asked || !facts.has_token() {
         return Proof::NotByItself;
     }
     let due = due_by_record(facts);
@@ -231,7 +242,7 @@ fn due_by_record(facts: &Facts) -> Proof {
                 attempt.next_attempt_time.map_or(Proof::NotByItself, at)
             }
         },
-        None if facts.is_proven() && !pin_moved(facts) => {
+        None if facts.is_proven() && !pin_moved(facts) && facts.permissions_are_settled() => {
             facts.status.last_validated_time.map_or(Proof::Due, regular)
         }
         None => Proof::Due,
@@ -244,9 +255,10 @@ fn counts(facts: &Facts) -> bool {
 }
 
 /// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and
-/// nothing but the pinned account was wrong.
+/// nothing but the pinned account or a required permission was wrong.
 fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
-    !facts.is_password() || attempt.reason == Some(Reason::AccountChanged)
+    let accepted = [Reason::AccountChanged, Reason::PermissionMissing].map(Some);
+    !facts.is_password() || accepted.contains(&attempt.reason)
 }
 
 /// Whether the spec now pins another account than the proven one.
@@ -283,7 +295,7 @@ pub fn may_publish(facts: &Facts) -> bool {
             }
         });
     let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    if facts.lacks_scopes() {
+    if facts.lacks_scopes() || !facts.permissions_are_settled() {
         return false;
     }
     (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused

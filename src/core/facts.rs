@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::answer::Refusal;
+use super::detour::is_site_of;
 use super::fingerprint::{Fingerprint, Likeness};
+use super::form::Form;
 use super::judge::Judgement;
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::protocol::Spend;
@@ -30,6 +33,8 @@ pub struct Facts {
     pub plan: Result<Plan, SpecProblem>,
     /// The user's Secret.
     pub source: Source,
+    /// What the secret value in it looks like, as far as it was read.
+    pub form: Form,
     /// The targets of the spec, in its order.
     pub targets: Vec<TargetFacts>,
     /// Targets that were written earlier and that the spec no longer names.
@@ -76,6 +81,8 @@ pub struct Plan {
     pub expires_at: Option<DateTime<Utc>>,
     /// How the credential renews itself, if it does.
     pub renewal: Option<RenewalPlan>,
+    /// Base address of Atlassian's gateway, for API tokens, which may work only there.
+    pub detour: Option<String>,
 }
 
 /// What is known of the user's Secret.
@@ -178,6 +185,13 @@ pub struct Happened {
     pub surveyed: bool,
     /// A candidate beside the chain in use was asked about.
     pub candidate_tried: bool,
+    /// The site refused an API token that may work at the gateway.
+    pub refused_at_site: Option<Refusal>,
+    /// Jira accepted the credential as this account; the permissions that the spec requires
+    /// decide.
+    pub welcomed: Option<Account>,
+    /// Jira was asked about permissions.
+    pub permissions_asked: bool,
 }
 
 impl Facts {
@@ -279,6 +293,9 @@ impl Facts {
     /// Whether the recorded proof was made at the site and with the method of the present spec.
     pub fn site_recorded(&self) -> bool {
         match (&self.plan, &self.status.site) {
+            (Ok(plan), Some(site)) if plan.detour.is_some() => {
+                is_site_of(plan, site) && self.status.method == Some(plan.method)
+            }
             (Ok(plan), Some(site)) => {
                 Some(&site.api_url) == self.api_base().as_ref()
                     && self.status.method == Some(plan.method)

@@ -104,6 +104,9 @@ pub struct Dead {
     pub since: DateTime<Utc>,
     /// When a renewal was begun whose answer was lost, if that is the cause.
     pub interrupted: Option<DateTime<Utc>>,
+    /// The redirect URL that was sent along, where one is: another one may be the right one.
+    #[serde(default)]
+    pub redirect_uri: Option<String>,
 }
 
 /// A value that stood in the user's Secret.
@@ -241,6 +244,7 @@ impl<S: Clone> Grant<S> {
             live.dead = Some(Dead {
                 since: now,
                 interrupted: None,
+                redirect_uri: None,
             });
             self.intent = None;
         }
@@ -334,6 +338,14 @@ impl<S: Clone> Grant<S> {
         self.next_attempt = Some(next);
     }
 
+    /// Writes down which redirect URL went along with a refresh token that is now dead.
+    pub fn refused_with(&mut self, origin: &str, redirect_uri: Option<&str>) {
+        let chain = self.chain_mut(origin);
+        if let Some(dead) = chain.and_then(|chain| chain.dead.as_mut()) {
+            dead.redirect_uri = redirect_uri.map(str::to_owned);
+        }
+    }
+
     fn bury(&mut self, origin: &str, now: DateTime<Utc>, interrupted: Option<DateTime<Utc>>) {
         let alone = self.live.as_ref().is_none_or(|live| live.dead.is_some());
         let of = |chain: &mut Chain<S>| chain.origin == origin;
@@ -352,6 +364,7 @@ impl<S: Clone> Grant<S> {
             chain.dead = Some(Dead {
                 since: now,
                 interrupted,
+                redirect_uri: None,
             });
         }
     }

@@ -26,6 +26,10 @@ pub enum Cause {
     Jira(Refusal),
     /// It belongs to another account than the pinned one.
     AccountChanged,
+    /// The account lacks a permission that the spec requires.
+    PermissionMissing,
+    /// The token lacks the scope to tell what the account may do.
+    PermissionsUnreadable,
 }
 
 impl Facts {
@@ -85,6 +89,8 @@ impl Cause {
     pub fn reason(self) -> Reason {
         match self {
             Cause::AccountChanged => Reason::AccountChanged,
+            Cause::PermissionMissing => Reason::PermissionMissing,
+            Cause::PermissionsUnreadable => Reason::InsufficientScope,
             Cause::Jira(refusal) => match refusal {
                 Refusal::Rejected | Refusal::Forbidden | Refusal::PasswordNotAllowed => {
                     Reason::Rejected
@@ -94,6 +100,8 @@ impl Cause {
                 Refusal::IpBlocked => Reason::IpBlocked,
                 Refusal::InsufficientScope | Refusal::AnotherProduct => Reason::InsufficientScope,
                 Refusal::WrongHost
+                | Refusal::IsDataCenter
+                | Refusal::IsCloud
                 | Refusal::NoSite
                 | Refusal::AnotherSite
                 | Refusal::CloudIdOfAnotherSite => Reason::WrongHost,
@@ -119,9 +127,11 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::ConnectionLost
         | Outage::TooLarge
         | Outage::Redirect
+        | Outage::ContextPath
         | Outage::NotJson
         | Outage::NotAUser
         | Outage::NotFound
+        | Outage::PermissionsUntold
         | Outage::Unavailable { .. }
         | Outage::ServerError(_)
         | Outage::Unexpected(_)

@@ -5,7 +5,9 @@
 
 use super::answer::{Forbidden, Outage, Refusal};
 use super::facts::{Facts, TargetState};
+use super::hint::with_hint;
 use super::judge::Cause;
+use super::permissions;
 use super::site::Site;
 use crate::api::{Hosting, Method, MethodName};
 
@@ -19,7 +21,12 @@ pub fn refused(facts: &Facts, cause: Cause) -> String {
                 "The credential works at {host} but belongs to another account than {pinned}, to which this JiraCredential is pinned. If the change is meant, set spec.validation.accountId to the new account."
             )
         }
-        Cause::Jira(refusal) => refusal_text(facts, refusal, &host),
+        Cause::PermissionMissing => permissions::missing_words(facts, &host),
+        Cause::PermissionsUnreadable => format!(
+            "The token works at {host} but lacks the scope to tell what its account may do, read:jira-work, which spec.validation.requiredPermissions needs. {}",
+            scope_remedy(facts)
+        ),
+        Cause::Jira(refusal) => with_hint(facts, refusal, refusal_text(facts, refusal, &host)),
     };
     format!("{what} {}", still(facts))
 }
@@ -42,15 +49,21 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
         ),
         Refusal::InsufficientScope => format!(
             "The token works at {host} but lacks the scope to read its own user, read:jira-user. {}",
-            remedy(
-                facts,
-                "Add it to the app and consent again",
-                "Create another OAuth 2.0 credential of the service account with it",
-                "Create one with this scope",
-            )
+            scope_remedy(facts)
         ),
         Refusal::WrongHost => format!(
             "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
+        ),
+        Refusal::IsDataCenter => format!(
+            "Jira at {host} is a Data Center, and the spec means Atlassian's cloud. {}",
+            match facts.spec.auth.method() {
+                Some(Method::ApiToken(_)) =>
+                    "API tokens do not exist there: set spec.hosting to DataCenter and use auth.personalAccessToken.",
+                _ => "Set spec.hosting to DataCenter, or correct spec.site.",
+            }
+        ),
+        Refusal::IsCloud => format!(
+            "Jira at {host} is a site of Atlassian's cloud, and the spec means a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
         ),
         Refusal::AccountInactive => format!(
             "The account of the credential is deactivated at {host}. Have it activated, or store the credential of another account in {source}."
@@ -89,9 +102,24 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
 
 fn rejected(facts: &Facts, host: &str, source: &str) -> String {
     match facts.plan.as_ref().map(|plan| plan.method) {
-        Ok(MethodName::ApiToken) => format!(
-            "Jira at {host} refuses the e-mail and API token: the token is wrong, expired or revoked, belongs to another e-mail, or has scopes (tokens with scopes do not work at a site's own address). Create a token in the Atlassian account settings and store it in {source}."
-        ),
+        Ok(MethodName::ApiToken) => {
+            let place = match (facts.gateway(), facts.happened.refused_at_site) {
+                (Some(_), Some(_)) if facts.cloud_id().is_some() => {
+                    format!(
+                        "Both Jira at {host} and Atlassian's gateway, where tokens with scopes work, refuse"
+                    )
+                }
+                (Some(_), None) => {
+                    format!(
+                        "Atlassian's gateway, where tokens with scopes work, refuses for {host}"
+                    )
+                }
+                _ => format!("Jira at {host} refuses"),
+            };
+            format!(
+                "{place} the e-mail and API token: the token is wrong, expired or revoked, belongs to another e-mail, or to an account without access to this site. Create a token in the Atlassian account settings and store it in {source}."
+            )
+        }
         Ok(MethodName::PersonalAccessToken) => format!(
             "Jira at {host} refuses the personal access token: it is wrong, expired or revoked. Create one in the Jira profile and store it in {source}."
         ),
@@ -103,9 +131,6 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
         ),
         Ok(MethodName::OAuth1) => format!(
             "Jira at {host} refuses the OAuth 1.0a access token: it has expired, was revoked, or belongs to another application link. Authorise again and store the new token in {source}."
-        ),
-        Ok(MethodName::Session) => format!(
-            "Jira at {host} refuses the session although it was just begun. Check that the account has access to Jira."
         ),
         Ok(MethodName::Basic) | Err(_) => format!(
             "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
@@ -149,6 +174,15 @@ pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
     )
 }
 
+fn scope_remedy(facts: &Facts) -> String {
+    remedy(
+        facts,
+        "Add it to the app and consent again",
+        "Create another OAuth 2.0 credential of the service account with it",
+        "Create one with this scope",
+    )
+}
+
 /// What a person has to do about a token, and where its result is stored.
 fn remedy(facts: &Facts, consent: &str, service: &str, other: &str) -> String {
     let source = source_names(facts);
@@ -175,15 +209,21 @@ fn other_site(facts: &Facts, host: &str) -> String {
 
 /// A token was published that could not be proven.
 pub fn unproven(facts: &Facts) -> String {
+    let own = facts.renews() && facts.gateway().is_none();
+    let when = if own {
+        ", and the one before it ended with the renewal"
+    } else {
+        " before the one before it ended"
+    };
     format!(
-        "{} could not be asked about the renewed token before the one before it ended; the renewed one is published, as it comes from the same consent. It is proven as soon as Jira answers.",
+        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same consent. It is proven as soon as Jira answers.",
         host(facts)
     )
 }
 
 /// What an outage means.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
-    let host = host(facts);
+    let host = asked_host(facts);
     let what = match outage {
         Outage::Dns => {
             format!("The name {host} does not resolve. Check spec.site and the cluster's DNS.")
@@ -209,6 +249,12 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
         Outage::NotJson => format!(
             "{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
         ),
+        Outage::ContextPath => format!(
+            "{host} redirects the call to another path, so that Jira has a context path there; a redirect is never followed with a credential. Add the path to spec.site, such as https://HOST/jira."
+        ),
+        Outage::PermissionsUntold => format!(
+            "Jira at {host} accepts the credential but will not tell what its account may do (mypermissions), which spec.validation.requiredPermissions needs."
+        ),
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
         ),
@@ -216,7 +262,8 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
             "Atlassian's cloud knows no Jira at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
         ),
         Outage::NotFound => format!(
-            "No Jira was found at {host}. Check the name in spec.site, and the context path on Data Center."
+            "No Jira was found at {host}. Check the name in spec.site{}.",
+            context_hint(facts)
         ),
         Outage::RateLimited { .. } => format!("{host} limits the rate of calls and asked to wait."),
         Outage::Unavailable { .. } => format!("{host} is unavailable and asked to wait."),
@@ -241,7 +288,36 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
                 .to_owned()
         }
     };
-    format!("{what} {} It is tried again by itself.", still(facts))
+    let before = if facts.happened.refused_at_site.is_some() {
+        format!(
+            "{} refuses the API token at its own address; whether it is one with scopes, which Atlassian's gateway accepts, is not known yet. ",
+            self::host(facts)
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{before}{what} {} It is tried again by itself.",
+        still(facts)
+    )
+}
+
+/// Who was asked last: a site, or Atlassian's gateway about a token that the site refuses.
+fn asked_host(facts: &Facts) -> String {
+    let base = facts.gateway().filter(|_| !facts.renews());
+    match base.filter(|_| facts.cloud_id().is_some()) {
+        Some(gateway) => gateway.trim_start_matches("https://").to_owned(),
+        None => host(facts),
+    }
+}
+
+fn context_hint(facts: &Facts) -> &'static str {
+    match &facts.plan {
+        Ok(plan) if plan.site.hosting == Hosting::DataCenter => {
+            ", and whether Jira has a context path there, such as https://HOST/jira"
+        }
+        Ok(_) | Err(_) => "",
+    }
 }
 
 /// An outage of which nothing but the kind is recorded.
@@ -324,7 +400,7 @@ fn short(site: &Site) -> String {
 }
 
 /// The user's Secrets, for messages.
-fn source_names(facts: &Facts) -> String {
+pub(super) fn source_names(facts: &Facts) -> String {
     match facts.spec.auth.method() {
         Some(Method::ApiToken(token)) => format!(
             "key {} of the Secret {}",
@@ -346,7 +422,6 @@ fn source_names(facts: &Facts) -> String {
             )
         }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
-        Some(Method::Session(session)) => format!("the Secret {}", session.secret_ref.name),
         Some(Method::OAuth1(oauth1)) => format!("the Secret {}", oauth1.secret_ref.name),
         None => "the Secret".to_owned(),
     }

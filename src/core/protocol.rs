@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
 use super::fingerprint::Fingerprint;
-use super::grant::{Access, Chain, Grant, Intent};
+use super::grant::{Access, Chain, Dead, Grant, Intent};
 use super::renewal::{GrantState, Held, Pace, Renewal, RenewalPlan, SeedState};
 use super::schedule::{IDLE_LIVES, earlier, later, splay};
 use crate::api::{AttemptOutcome, Reason};
@@ -172,17 +172,17 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     if let Some(intent) = &grant.intent
         && let Some(chain) = grant.chain(&intent.origin)
     {
-        if let Some(time) = runs_until(facts, renewal, intent) {
+        if let Some(time) = runs_until(facts, plan, renewal, intent) {
             return Move::At(time);
         }
         // The token of another client would be sent with this one's secret, and called dead.
         if chain.client == plan.client {
-            return resume(facts, renewal, grant, intent);
+            return resume(facts, plan, renewal, grant, intent);
         }
     }
     let candidate = grant.candidate.as_ref();
     let unspent = candidate.filter(|chain| {
-        chain.access.is_none() && chain.client == plan.client && is_usable(facts, chain)
+        chain.access.is_none() && chain.client == plan.client && is_usable(facts, plan, chain)
     });
     if unspent.is_some() && !facts.happened.sought {
         return Move::Seek;
@@ -193,7 +193,7 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     }
     let others = [candidate, grant.live.as_ref()].into_iter().flatten();
     let others = others.filter(|chain| chain.client == plan.client);
-    for chain in others.filter(|chain| is_usable(facts, chain)) {
+    for chain in others.filter(|chain| is_usable(facts, plan, chain)) {
         if let Some((time, early)) = due(facts, plan, renewal.pace, chain) {
             wanted.push((time, chain, early));
         }
@@ -237,7 +237,12 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
 }
 
 /// Until when an attempt may still be running, if it may.
-fn runs_until(facts: &Facts, renewal: &Renewal, intent: &Intent) -> Option<DateTime<Utc>> {
+fn runs_until(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    renewal: &Renewal,
+    intent: &Intent,
+) -> Option<DateTime<Utc>> {
     let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
     if intent.holder == process.holder {
         return process.running.then(|| later(now, ATTEMPT_RUNS));
@@ -246,7 +251,7 @@ fn runs_until(facts: &Facts, renewal: &Renewal, intent: &Intent) -> Option<DateT
     let old = later(intent.started, pace.of(TAKEOVER_AGE));
     // The last attempt ends the grant if the holder still has the answer and could not store it:
     // however old the intent is, the holder gets the time to do so.
-    let late = is_late(intent, pace, now);
+    let late = is_late(plan, intent, pace, now);
     if watched <= TimeDelta::zero() || (old <= now && !late) {
         return None;
     }
@@ -254,26 +259,45 @@ fn runs_until(facts: &Facts, renewal: &Renewal, intent: &Intent) -> Option<DateT
     Some(if late { watched } else { old.min(watched) })
 }
 
-/// Whether a replay may come too late.
-fn is_late(intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
-    now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
+/// Whether a replay may come too late: where nothing is honoured twice, any.
+fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+    !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
+}
+
+/// From when on the last attempt is made without an election. A replay in time does no harm, so
+/// that several may be under way before it. Where every replay is the last one, whoever watched
+/// the intent, at an age at which no call is under way any more, is alone with it.
+fn last_without_election(plan: &RenewalPlan, intent: &Intent, pace: Pace) -> DateTime<Utc> {
+    if plan.has_leeway() {
+        later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION))
+    } else {
+        later(intent.started, pace.of(TAKEOVER_AGE))
+    }
 }
 
 /// What another process, or this one, has begun and not finished.
-fn resume(facts: &Facts, renewal: &Renewal, grant: &Grant<Fingerprint>, intent: &Intent) -> Move {
+fn resume(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    renewal: &Renewal,
+    grant: &Grant<Fingerprint>,
+    intent: &Intent,
+) -> Move {
     let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    let late = is_late(intent, pace, now);
+    let late = is_late(plan, intent, pace, now);
     if let Some(time) = grant.next_attempt.filter(|time| *time > now)
         && !wants_now(facts)
     {
         return Move::At(time);
     }
-    if late {
+    // One's own attempt has ended with an answer that was lost: nobody else has it.
+    let alone = !plan.has_leeway() && intent.holder == process.holder;
+    if late && !alone {
         match process.leads {
             Some(true) => {}
             Some(false) => return Move::Rest,
             None => {
-                let time = later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION));
+                let time = last_without_election(plan, intent, pace);
                 if time > now {
                     return Move::At(time);
                 }
@@ -301,9 +325,14 @@ pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, pace: Pace) -> bo
     now > later(decided, pace.of(DECISION_LASTS))
 }
 
-/// Whether a chain may be spent: it is not dead, or a person wants it tried all the same.
-fn is_usable(facts: &Facts, chain: &Chain<Fingerprint>) -> bool {
-    chain.dead.is_none() || wants_now(facts)
+/// Whether a chain may be spent: it is not dead, or a person wants it tried all the same. Where
+/// the redirect URL counts, the refusal of a wrong one looks like the end of the refresh token.
+fn is_usable(facts: &Facts, plan: &RenewalPlan, chain: &Chain<Fingerprint>) -> bool {
+    let refused_with_another = |dead: &Dead| {
+        let sent = dead.redirect_uri.as_ref();
+        sent.is_some() && sent != plan.redirect_uri.as_ref()
+    };
+    chain.dead.as_ref().is_none_or(refused_with_another) || wants_now(facts)
 }
 
 /// Whether a person asks for a renewal, and has not been answered in this pass.
@@ -390,8 +419,11 @@ fn not_before(
     grant: &Grant<Fingerprint>,
     time: DateTime<Utc>,
 ) -> DateTime<Utc> {
-    let mended = grant.failure == Some(Reason::ClientRejected)
-        && (renewal.clients_changed || facts.spec_changed());
+    let mended = match grant.failure {
+        Some(Reason::ClientRejected) => renewal.clients_changed || facts.spec_changed(),
+        Some(Reason::InsufficientScope) => facts.spec_changed(),
+        _ => false,
+    };
     match grant.next_attempt {
         Some(wait) if !(wants_now(facts) || (mended && !facts.happened.renewed)) => time.max(wait),
         _ => time,

@@ -20,7 +20,28 @@ type Learnt = (AttemptOutcome, Reason, Next);
 impl Facts {
     /// Takes in what Jira said.
     pub(super) fn record(&mut self, verdict: &Verdict) {
-        let judgement = self.judge(verdict);
+        if self.turns_to_gateway(verdict) {
+            return;
+        }
+        match self.judge(verdict) {
+            Judgement::Accepted(account) if self.requires_permissions() => {
+                self.happened.welcomed = Some(account);
+            }
+            judgement => self.settle(judgement),
+        }
+    }
+
+    /// Takes in what became of a credential that Jira accepted and whose permissions were looked
+    /// at.
+    pub(super) fn settle_welcomed(&mut self, judgement: Judgement) {
+        if self.candidate_is_due() {
+            self.settle_candidate(&judgement);
+        } else {
+            self.settle(judgement);
+        }
+    }
+
+    fn settle(&mut self, judgement: Judgement) {
         match &judgement {
             Judgement::Accepted(account) => self.record_acceptance(account.clone()),
             other => {
@@ -46,6 +67,8 @@ impl Facts {
         };
         if !known || self.status.first_seen_time.is_none() {
             self.status.first_seen_time = Some(self.now);
+            // What another credential may do says nothing of this one.
+            self.status.permissions = None;
         }
         self.status.site = Some(site);
         self.status.method = Some(method);
@@ -63,9 +86,22 @@ impl Facts {
         let elsewhere = self.gateway().is_some();
         SiteStatus {
             hosting: plan.site.hosting,
-            api_url: self.api_base().unwrap_or_else(|| plan.site.base.clone()),
+            api_url: self.proof_base().unwrap_or_else(|| plan.site.base.clone()),
             address: elsewhere.then(|| plan.site.base.clone()),
-            cloud_id: self.cloud_id().map(str::to_owned),
+            cloud_id: self.cloud_id().filter(|_| elsewhere).map(str::to_owned),
+        }
+    }
+
+    /// How the site is used, as far as is known before anything was proven.
+    pub(super) fn unproven_site(&self, plan: &Plan) -> SiteStatus {
+        if plan.detour.is_none() {
+            return self.site_status(plan);
+        }
+        SiteStatus {
+            hosting: plan.site.hosting,
+            api_url: plan.site.base.clone(),
+            address: None,
+            cloud_id: None,
         }
     }
 
@@ -86,6 +122,15 @@ impl Facts {
     /// Takes in what Jira said about a candidate beside the chain in use. Once accepted it is the
     /// credential; anything else is told without a word about the one in use.
     pub(super) fn record_candidate(&mut self, verdict: &Verdict) {
+        match self.judge(verdict) {
+            Judgement::Accepted(account) if self.requires_permissions() => {
+                self.happened.welcomed = Some(account);
+            }
+            judgement => self.settle_candidate(&judgement),
+        }
+    }
+
+    fn settle_candidate(&mut self, judgement: &Judgement) {
         let Some(print) = self
             .asked_about()
             .and_then(|chain| chain.access.as_ref())
@@ -94,7 +139,7 @@ impl Facts {
             return;
         };
         self.happened.candidate_tried = true;
-        let (outcome, reason, next) = match self.judge(verdict) {
+        let (outcome, reason, next) = match judgement {
             Judgement::Accepted(account) => {
                 // From here on the chain of this token is the credential.
                 self.status.proven_fingerprint = Some(print.as_str().to_owned());
@@ -102,12 +147,12 @@ impl Facts {
                     grant.candidate = None;
                 }
                 self.record_acceptance(account.clone());
-                self.happened.judgement = Some(Judgement::Accepted(account));
+                self.happened.judgement = Some(judgement.clone());
                 return;
             }
             Judgement::Refused(cause) => (AttemptOutcome::Refused, cause.reason(), None),
             Judgement::Unconfirmed(refusal) => {
-                let reason = Cause::Jira(refusal).reason();
+                let reason = Cause::Jira(*refusal).reason();
                 (AttemptOutcome::Refused, reason, None)
             }
             Judgement::NotAllowed(_) => (
@@ -117,7 +162,7 @@ impl Facts {
             ),
             Judgement::NoVerdict(outage) => {
                 let failures = self.candidate_attempt().map_or(0, |old| old.failures);
-                self.after_outage(outage, failures.saturating_add(1))
+                self.after_outage(*outage, failures.saturating_add(1))
             }
         };
         let failures = self.candidate_attempt().map_or(0, |old| old.failures);
@@ -155,7 +200,9 @@ impl Facts {
         let (outcome, reason, next) = match judgement {
             Judgement::Accepted(_) => return None,
             Judgement::Refused(cause) => {
-                let next = if self.is_password() {
+                // Jira accepted the password of an account that lacks a permission.
+                let counts = self.is_password() && *cause != Cause::PermissionMissing;
+                let next = if counts {
                     None
                 } else {
                     heartbeat(REFUSED_HEARTBEAT)
@@ -195,9 +242,12 @@ impl Facts {
             }
         };
         let before = self.attempt().map(|attempt| attempt.outcome);
-        match self.refusal() {
+        let welcomed = self.happened.welcomed.is_some();
+        // What Jira itself has just taken back is none any more.
+        let lasts = |refusal: &Reason| !welcomed || *refusal == Reason::PermissionMissing;
+        match self.refusal().filter(lasts) {
             Some(refusal) if silent => {
-                let next = next.filter(|_| !self.is_password());
+                let next = next.filter(|_| !self.is_password() || welcomed);
                 (AttemptOutcome::Refused, refusal, next)
             }
             None if silent && before == Some(AttemptOutcome::Unconfirmed) => {
@@ -209,7 +259,9 @@ impl Facts {
 
     fn after_outage(&self, outage: Outage, failures: i32) -> Learnt {
         // A password that Jira may have counted, and that it never accepted, is not sent again.
-        if self.is_password() && outage.may_have_arrived() && !self.is_proven() {
+        let answered = self.happened.welcomed.is_some();
+        let unanswered = outage.may_have_arrived() && !answered;
+        if self.is_password() && unanswered && !self.is_proven() {
             return (AttemptOutcome::Interrupted, Reason::NotYetProven, None);
         }
         let asked = outage
@@ -231,6 +283,7 @@ impl Facts {
     /// changed meanwhile, and every answer that is lost may be a refusal that counts.
     fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
         let wait = self.proof_after_silence(self.now)? - self.now;
-        (self.is_password() && outage.may_have_arrived()).then_some(wait)
+        let unanswered = outage.may_have_arrived() && self.happened.welcomed.is_none();
+        (self.is_password() && unanswered).then_some(wait)
     }
 }

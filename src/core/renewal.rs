@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::facts::Facts;
 use super::fingerprint::Fingerprint;
 use super::grant::{Chain, Client, Grant, Holder, SeedOutcome};
-use crate::api::{Attempt, AttemptOutcome, Reason};
+use super::scopes;
+use crate::api::{Attempt, AttemptOutcome, Hosting, Reason};
 
 /// What follows from the spec of a credential that renews itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -182,6 +183,23 @@ impl Pace {
 }
 
 impl RenewalPlan {
+    /// Where the tokens are given.
+    pub fn hosting(&self) -> Hosting {
+        match self.gateway {
+            Some(_) => Hosting::Cloud,
+            None => Hosting::DataCenter,
+        }
+    }
+
+    /// Whether what was spent is honoured for some time still. Data Center deletes the refresh
+    /// token and the access token before it at once (observed).
+    pub fn has_leeway(&self) -> bool {
+        match self.hosting() {
+            Hosting::Cloud => true,
+            Hosting::DataCenter => false,
+        }
+    }
+
     /// Whether a renewal spends something that exists once.
     pub fn spends(&self) -> bool {
         match self.kind {
@@ -322,11 +340,27 @@ impl Facts {
 
     /// Atlassian's gateway, for a credential that is used there.
     pub fn gateway(&self) -> Option<&str> {
-        self.renewal_plan()?.gateway.as_deref()
+        match self.renewal_plan() {
+            Some(plan) => plan.gateway.as_deref(),
+            None => self.detour(),
+        }
     }
 
-    /// The base of API calls; `None` while the id of the site is not known.
+    /// The base of API calls of the credential that was proven last; `None` while the id of the
+    /// site is not known.
     pub fn api_base(&self) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        if plan.detour.is_some() {
+            let recorded = self.status.site.as_ref().filter(|_| self.site_recorded());
+            let base = recorded.map_or(&plan.site.base, |site| &site.api_url);
+            return Some(base.clone());
+        }
+        self.proof_base()
+    }
+
+    /// Where the credential that stands to be proven is asked about; `None` while the id of the
+    /// site is not known.
+    pub fn proof_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         let Some(gateway) = self.gateway() else {
             return Some(plan.site.base.clone());
@@ -345,8 +379,12 @@ impl Facts {
             let told = self.status.account.is_some() || !self.spec_changed();
             site.cloud_id.as_deref().filter(|_| same && told)
         };
-        self.gateway()?;
-        let said = plan.renewal.as_ref()?.cloud_id.as_deref();
+        // Whoever is not called at the gateway may still be published with its address.
+        if plan.detour.is_none() {
+            self.gateway()?;
+        }
+        let said = plan.renewal.as_ref();
+        let said = said.and_then(|plan| plan.cloud_id.as_deref());
         said.or(self.happened.located.as_deref()).or_else(recorded)
     }
 
@@ -363,17 +401,19 @@ impl Facts {
         wanted
             // Whether the grant renews is told on its own.
             .filter(|scope| *scope != "offline_access")
-            .filter(|scope| !granted.is_empty() && !granted.iter().any(|has| has == scope))
+            .filter(|scope| !granted.is_empty() && !scopes::covers(plan.hosting(), granted, scope))
             .collect()
     }
 
-    /// Whether scopes are missing: by the grant, or as is recorded of it.
+    /// Whether scopes are missing, or were refused to the client: by the grant, or as is recorded
+    /// of it.
     pub fn lacks_scopes(&self) -> bool {
         if self.grant_unread() {
             let recorded = self.status.grant.as_ref();
             recorded.and_then(|grant| grant.trouble) == Some(Reason::InsufficientScope)
         } else {
-            !self.missing_scopes().is_empty()
+            let failure = self.held().and_then(|held| held.grant.failure);
+            !self.missing_scopes().is_empty() || failure == Some(Reason::InsufficientScope)
         }
     }
 

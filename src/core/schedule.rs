@@ -39,8 +39,7 @@ pub fn expiry(method: &Method<'_>) -> Option<DateTime<Utc>> {
         | Method::OAuth2(_)
         | Method::ClientCredentials(_)
         | Method::PersonalAccessToken(_)
-        | Method::Basic(_)
-        | Method::Session(_) => method.expires_at(),
+        | Method::Basic(_) => method.expires_at(),
     }
 }
 

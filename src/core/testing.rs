@@ -13,6 +13,8 @@ use super::conclude::{Conclusion, conclude};
 use super::decide::{Step, decide, needs_source};
 use super::facts::{Facts, Happened, Holder, Object, Peer, Plan, Source, TargetFacts, TargetState};
 use super::fingerprint::{Fingerprint, FingerprintKey};
+use super::form::Form;
+use super::permissions::Permissions;
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::publication;
 use super::schedule::expiry;
@@ -72,6 +74,8 @@ pub(super) struct Effects {
     pub(super) reads: usize,
     /// The fingerprints that were sent to Jira.
     pub(super) calls: Vec<String>,
+    /// What else Jira was asked, and what the gateway was asked.
+    pub(super) questions: Vec<&'static str>,
 }
 
 /// The process was cut at an effect.
@@ -81,6 +85,7 @@ pub(super) struct Cut;
 /// What a pass left behind, apart from its effects.
 #[derive(Debug)]
 pub(super) struct Passed {
+    /// Without the question about rights that nobody asked for, on which nothing depends.
     pub(super) steps: Vec<Step>,
     pub(super) facts: Facts,
     pub(super) conclusion: Conclusion,
@@ -96,6 +101,16 @@ pub(super) struct World {
     pub(super) status: JiraCredentialStatus,
     pub(super) source: Held,
     pub(super) source_version: u64,
+    /// What the secret value looks like.
+    pub(super) form: Form,
+    /// The gateway, for a test in which an API token may work only there.
+    pub(super) gateway: Option<&'static str>,
+    /// What the gateway says about each secret; about any other it says no.
+    pub(super) at_gateway: BTreeMap<&'static str, Verdict>,
+    /// The id that the site tells.
+    pub(super) cloud_id: Result<&'static str, Verdict>,
+    /// What Jira says of permissions.
+    pub(super) permissions: Result<Permissions, Verdict>,
     pub(super) secrets: BTreeMap<String, Standing>,
     /// Targets that an older credential names as well.
     pub(super) claims: BTreeSet<&'static str>,
@@ -161,6 +176,11 @@ impl World {
             status: JiraCredentialStatus::default(),
             source: Held::Secret("good"),
             source_version: 1,
+            form: Form::default(),
+            gateway: None,
+            at_gateway: BTreeMap::new(),
+            cloud_id: Ok("cloud"),
+            permissions: Ok(Permissions::default()),
             secrets: BTreeMap::new(),
             claims: BTreeSet::new(),
             refuses: BTreeSet::new(),
@@ -231,7 +251,14 @@ impl World {
             return;
         };
         let what = match attempt.outcome {
-            AttemptOutcome::Refused if attempt.reason == Some(Reason::AccountChanged) => return,
+            AttemptOutcome::Refused
+                if matches!(
+                    attempt.reason,
+                    Some(Reason::AccountChanged | Reason::PermissionMissing)
+                ) =>
+            {
+                return;
+            }
             AttemptOutcome::Refused => Peer::Refused(attempt.reason.unwrap_or(Reason::Rejected)),
             AttemptOutcome::Started | AttemptOutcome::Interrupted => Peer::Interrupted,
             AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => return,
@@ -257,6 +284,7 @@ impl World {
             issued_at: method.issued_at(),
             expires_at: expiry(&method),
             renewal: None,
+            detour: self.gateway.map(str::to_owned),
         })
     }
 
@@ -343,6 +371,7 @@ impl World {
             status: self.status.clone(),
             plan: self.plan(),
             source: Source::Unchanged,
+            form: self.form,
             surplus: surplus.cloned().collect(),
             targets: targets
                 .iter()
@@ -381,12 +410,20 @@ impl World {
         let mut facts = self.observe();
         let recorded = facts.status.clone();
         let mut steps = Vec::new();
+        let mut polite = false;
         while let Some(step) = decide(&facts) {
             assert!(
                 steps.len() < 32,
                 "a step changes nothing: {steps:?}\n{facts:#?}"
             );
-            steps.push(step.clone());
+            assert!(
+                !polite,
+                "something comes after what nothing depends on: {step:?}"
+            );
+            polite = step == Step::Permissions && facts.happened.welcomed.is_none();
+            if !polite {
+                steps.push(step.clone());
+            }
             let answer = self.act(step, &facts)?;
             facts = facts.absorb(answer);
         }

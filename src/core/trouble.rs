@@ -5,7 +5,7 @@ use super::message;
 use super::protocol::{self, Move};
 use super::renewal::{GrantState, RenewalPlan};
 use super::schedule::{CONSENT_LIVES, IDLE_LIVES, later};
-use crate::api::{Method, Reason};
+use crate::api::{Hosting, Method, Reason};
 use chrono::{DateTime, Utc};
 
 impl Facts {
@@ -52,8 +52,12 @@ impl Facts {
 
     /// When the consent of the chain in use ends.
     pub fn consent_ends(&self) -> Option<DateTime<Utc>> {
-        let spends = self.renewal_plan()?.spends();
-        match self.chain().filter(|_| spends) {
+        let plan = self.renewal_plan()?;
+        // A consent on Data Center has no end of its own.
+        if plan.hosting() == Hosting::DataCenter {
+            return None;
+        }
+        match self.chain().filter(|_| plan.spends()) {
             Some(chain) => Some(later(chain.consented, CONSENT_LIVES)),
             None => self.status.grant.as_ref()?.consent_expires_at,
         }
@@ -91,12 +95,14 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
         .map(|plan| plan.grant.as_str())
         .unwrap_or_default();
     let seed = seed_words(facts);
-    let consent = format!(
-        "Consent again with the scope offline_access and store the new refresh token in {seed}."
-    );
+    let consent = consent_words(facts);
+    let who = provider(facts);
     match reason {
         Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
         Reason::ClientRejected => client_rejected(facts, still),
+        Reason::InsufficientScope => format!(
+            "{who} does not give the client the scopes of spec.auth. {still} Ask for scopes that the credential of the service account has: READ, or WRITE, which includes it."
+        ),
         Reason::GrantForeign if !spends(facts) => format!(
             "The Secret {grant}, in which the operator would keep the token, was made by somebody else; it was neither used nor changed. {still} Delete it, and a token is asked for."
         ),
@@ -111,17 +117,59 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
         ),
         Reason::GrantConflict => conflict(facts, &seed, still),
         Reason::RateLimited => format!(
-            "Atlassian limits the rate of renewals and asked to wait. {still} It is tried again by itself."
+            "{who} limits the rate of renewals and asked to wait. {still} It is tried again by itself."
         ),
-        Reason::RenewalInterrupted => format!(
-            "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
+        Reason::RenewalInterrupted => interrupted(facts, still),
+        Reason::HostNotAllowed if is_own(facts) => format!(
+            "The name of {who} resolves to an address to which no credential is sent. {still} Correct spec.site; the administrator can name exceptions with --allowed-addresses."
         ),
         Reason::HostNotAllowed => format!(
             "Atlassian's token endpoint has an address to which no credential is sent. {still} The administrator can correct --auth-url, or name exceptions with --allowed-addresses."
         ),
+        _ if is_own(facts) => format!(
+            "No token could be had: the token endpoint of {who} could not be asked, or gave no answer that can be used. {still} It is tried again by itself; OAuth 2.0 needs Jira 8.22, service accounts Jira 11."
+        ),
         _ => format!(
             "No token could be had: Atlassian's token endpoint could not be asked, or gave no answer that can be used. {still} It is tried again by itself."
         ),
+    }
+}
+
+/// Whether Jira itself gives the tokens.
+fn is_own(facts: &Facts) -> bool {
+    let plan = facts.renewal_plan();
+    plan.is_some_and(|plan| plan.hosting() == Hosting::DataCenter)
+}
+
+/// Who gives the tokens.
+fn provider(facts: &Facts) -> String {
+    if is_own(facts) {
+        format!("Jira at {}", message::host(facts))
+    } else {
+        "Atlassian".to_owned()
+    }
+}
+
+fn consent_words(facts: &Facts) -> String {
+    let seed = seed_words(facts);
+    if is_own(facts) {
+        format!("Consent again and store the new refresh token in {seed}.")
+    } else {
+        format!(
+            "Consent again with the scope offline_access and store the new refresh token in {seed}."
+        )
+    }
+}
+
+fn interrupted(facts: &Facts, still: &str) -> String {
+    if is_own(facts) {
+        format!(
+            "A renewal was begun and its answer is not known; it is taken up again once it is certain that nobody else has the answer. {still} If it was carried out, that one has ended and a new consent is needed."
+        )
+    } else {
+        format!(
+            "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
+        )
     }
 }
 
@@ -132,8 +180,14 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
     } else {
         ""
     };
+    let ended = if is_own(facts) && !spends(facts) {
+        " It is wrong, was revoked or has expired."
+    } else {
+        ""
+    };
     format!(
-        "Atlassian does not accept the client id and client secret{kept}. {still} Store a valid client secret in {clients}, or correct clientId; it is tried again as soon as either changes."
+        "{} does not accept the client id and client secret{kept}.{ended} {still} Store a valid client secret in {clients}, or correct clientId; it is tried again as soon as either changes.",
+        provider(facts)
     )
 }
 
@@ -159,10 +213,22 @@ fn spends(facts: &Facts) -> bool {
 }
 
 fn end_words(facts: &Facts) -> String {
+    let own = is_own(facts);
     match facts.interrupted_at() {
-        Some(time) => format!(
-            "The refresh token is dead: a renewal was interrupted on {} and nobody could take it up again within the ten minutes for which Atlassian honours it.",
-            time.format("%Y-%m-%d at %H:%M UTC")
+        Some(time) => {
+            let time = time.format("%Y-%m-%d at %H:%M UTC");
+            let why = if own {
+                "its answer was lost, and Data Center honours a refresh token once only"
+            } else {
+                "nobody could take it up again within the ten minutes for which Atlassian honours it"
+            };
+            format!(
+                "The refresh token is dead: a renewal was interrupted on {time} and {why}."
+            )
+        }
+        None if own => format!(
+            "{} does not accept the refresh token: it has expired, was revoked, was used by somebody else, was given to another clientId, or redirectUri is not that of its consent. If redirectUri is wrong, correct it, and the same token is tried again.",
+            provider(facts)
         ),
         None => "Atlassian does not accept the refresh token: it has expired, was revoked, was used by somebody else, or was given to another clientId.".to_owned(),
     }
@@ -182,10 +248,19 @@ pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
             "The Secret of {seed} is published by this operator and cannot be a source; the earlier consent goes on. Name the Secret that a person filled."
         ),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(
-            "Atlassian does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again and store the new refresh token."
+            "{} does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again{} and store the new refresh token.",
+            provider(facts),
+            if is_own(facts) {
+                ", with the redirect URL of spec.auth,"
+            } else {
+                ""
+            }
         ),
         Reason::AccountChanged => format!(
             "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the earlier consent goes on. If the change is meant, set spec.validation.accountId to the new account."
+        ),
+        Reason::PermissionMissing => format!(
+            "The account of the new refresh token in {seed} lacks permissions that spec.validation.requiredPermissions names; the earlier consent goes on. Give it these permissions, or consent again as another account."
         ),
         Reason::InsufficientScope => format!(
             "The new refresh token in {seed} lacks scopes; the earlier consent goes on. Consent again with all of them."

@@ -2,12 +2,17 @@
 //!
 //! A renewal starts the death of the token before it. When Jira cannot be asked about the new one
 //! and the published one is about to end, pods are better off with a token that descends from a
-//! proven one than with one that is surely dead.
+//! proven one than with one that is surely dead. On Data Center the one before it is dead from the
+//! moment of the renewal, so that its successor is published as soon as asking has brought nothing.
+//! It is asked about first all the same: Jira has just given it and is seldom silent, and a token
+//! that it refuses is of no use to anybody.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
+use super::renewal::RenewalPlan;
 use super::schedule::earlier;
+use super::scopes;
 use crate::api::AttemptOutcome;
 
 /// What is published lives for less than this.
@@ -69,22 +74,34 @@ impl Facts {
         let Some(access) = self.chain().and_then(|chain| chain.access.as_ref()) else {
             return false;
         };
-        let silent = self
-            .attempt()
-            .is_some_and(|attempt| attempt.outcome == AttemptOutcome::NoVerdict);
-        let can_no_less = access.scopes.is_empty()
-            || self
-                .status
-                .scopes
-                .iter()
-                .all(|scope| access.scopes.contains(scope));
+        let Some(plan) = self.renewal_plan() else {
+            return false;
+        };
+        let covered =
+            |scope: &String| scopes::covers(plan.hosting(), &access.scopes, scope.as_str());
+        let can_no_less = access.scopes.is_empty() || self.status.scopes.iter().all(covered);
         self.is_of_proven_chain()
-            && silent
+            && self.is_silent(plan)
             && !self.is_proven()
             && can_no_less
             && self.missing_scopes().is_empty()
             && access.expires > self.now
-            && self.nearly_ended().is_some_and(|time| time <= self.now)
+            && self.published_is_lost(plan)
+    }
+
+    /// Whether Jira gives no verdict on the token. Where its own instance gave it, its wish for
+    /// rest, which came from another call, is as good as silence.
+    fn is_silent(&self, plan: &RenewalPlan) -> bool {
+        if let Some(attempt) = self.attempt() {
+            return attempt.outcome == AttemptOutcome::NoVerdict;
+        }
+        let rests = self.cooling_until.is_some_and(|until| until > self.now);
+        !plan.has_leeway() && rests
+    }
+
+    /// Whether what is published, of which the token is a successor, is dead or about to end.
+    fn published_is_lost(&self, plan: &RenewalPlan) -> bool {
+        !plan.has_leeway() || self.nearly_ended().is_some_and(|time| time <= self.now)
     }
 
     /// From when on what is published counts as about to end.

@@ -2,15 +2,24 @@
 //!
 //! An answer is read by its `error` code alone. The status is often 403 where RFC 6749 has 400,
 //! and descriptions change (observed).
+//!
+//! | | Atlassian's endpoint | of a Data Center |
+//! |---|---|---|
+//! | body | JSON | a form; JSON ends as an error of the server's (observed) |
+//! | refresh | `refresh_token` | and `redirect_uri`, else `invalid_grant` (observed) |
+//! | client credentials | | and `scope` (Atlassian documentation) |
+
+mod request;
 
 use std::fmt;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+pub use request::{Provider, Sent, TokenRequest};
 
 use super::failure;
 use super::survey::{endpoint, named};
@@ -27,25 +36,6 @@ const LONGEST_LIFE: i64 = 366 * 86_400;
 const LONGEST_TOKEN: usize = 16 * 1024;
 const MOST_SCOPES: usize = 256;
 
-/// A request for tokens.
-pub struct TokenRequest<'a> {
-    /// Address of the token endpoint.
-    pub endpoint: &'a str,
-    /// Client id.
-    pub client_id: &'a str,
-    /// Client secret.
-    pub client_secret: &'a SecretString,
-    /// The refresh token to spend; none for client credentials.
-    pub refresh_token: Option<&'a SecretString>,
-    /// The name of the attempt, by which a server's log can be matched with ours.
-    pub attempt: &'a str,
-    /// How long the call may take.
-    pub limit: Duration,
-    /// Later than this it is not made, for somebody else may have made it; `None`: at any time.
-    /// Between the decision and the call lie the wait for a turn, and the sleep of a machine.
-    pub until: Option<DateTime<Utc>>,
-}
-
 /// What a token endpoint answered.
 #[derive(Debug)]
 pub enum TokenAnswer {
@@ -55,6 +45,8 @@ pub enum TokenAnswer {
     Dead,
     /// The client id or secret is wrong; the refresh token was not looked at.
     ClientRejected,
+    /// The client does not get the scopes that were asked for; nothing was spent.
+    ScopeRefused,
     /// The endpoint does not take the request as it is; nothing was spent.
     NotTaken,
     /// Nothing was learnt.
@@ -112,6 +104,7 @@ impl TokenAnswer {
             TokenAnswer::Granted(_)
             | TokenAnswer::Dead
             | TokenAnswer::ClientRejected
+            | TokenAnswer::ScopeRefused
             | TokenAnswer::NotTaken
             | TokenAnswer::TooLate
             | TokenAnswer::NotAllowed(_) => false,
@@ -124,6 +117,7 @@ impl TokenAnswer {
             TokenAnswer::Granted(_) => "granted",
             TokenAnswer::Dead => "dead",
             TokenAnswer::ClientRejected => "client_rejected",
+            TokenAnswer::ScopeRefused => "scope_refused",
             TokenAnswer::NotTaken => "not_taken",
             TokenAnswer::NoVerdict(_) => "no_verdict",
             TokenAnswer::NotAllowed(_) => "not_allowed",
@@ -138,9 +132,10 @@ impl TokenAnswer {
                 id: String::new(),
                 kind: None,
             }),
-            TokenAnswer::Dead | TokenAnswer::ClientRejected | TokenAnswer::NotTaken => {
-                Verdict::Refused(Refusal::Rejected)
-            }
+            TokenAnswer::Dead
+            | TokenAnswer::ClientRejected
+            | TokenAnswer::ScopeRefused
+            | TokenAnswer::NotTaken => Verdict::Refused(Refusal::Rejected),
             TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(*outage),
             // Nothing about the endpoint.
             TokenAnswer::TooLate => Verdict::NoVerdict(Outage::Timeout),
@@ -161,7 +156,7 @@ impl TokenAnswer {
 impl Jira {
     /// Asks a token endpoint for tokens: one call, or none while it rests.
     pub async fn tokens(&self, request: &TokenRequest<'_>) -> TokenAnswer {
-        let site = match endpoint(request.endpoint) {
+        let site = match endpoint(request.endpoint, request.provider.hosting()) {
             Ok(site) => site,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
@@ -185,21 +180,19 @@ impl Jira {
             Ok(url) => url,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
-        let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
+        let provider = &request.provider;
+        let Ok(client) = self.clients.get(provider.hosting(), provider.ca_pem()) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
         if request.until.is_some_and(|until| self.clock.now() > until) {
             return TokenAnswer::TooLate;
         }
-        let response = client
+        let call = client
             .post(url)
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store")
-            .header("x-request-id", request.attempt)
-            .json(&request.body())
-            .send()
-            .await;
-        let raw = match response {
+            .header("x-request-id", request.attempt);
+        let raw = match request.fill(call).send().await {
             Ok(response) => Raw::read(response).await,
             Err(error) => Err(failure::verdict(&error)),
         };
@@ -209,7 +202,7 @@ impl Jira {
                 &raw.headers,
                 &raw.body.bytes,
                 raw.body.complete,
-                request.refresh_token.is_some(),
+                &request.sent(),
                 self.clock.now(),
             ),
             Err(verdict) => TokenAnswer::of(&verdict),
@@ -217,31 +210,13 @@ impl Jira {
     }
 }
 
-impl TokenRequest<'_> {
-    fn body(&self) -> Value {
-        let mut body = json!({
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.expose_secret(),
-        });
-        let (grant, token) = match self.refresh_token {
-            Some(token) => ("refresh_token", Some(token.expose_secret())),
-            None => ("client_credentials", None),
-        };
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert("grant_type".into(), grant.into());
-            fields.extend(token.map(|token| ("refresh_token".to_owned(), token.into())));
-        }
-        body
-    }
-}
-
-/// Reads an answer of a token endpoint. `spends`: whether a refresh token was sent.
+/// Reads an answer of a token endpoint.
 pub fn read(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
     complete: bool,
-    spends: bool,
+    sent: &Sent,
     now: DateTime<Utc>,
 ) -> TokenAnswer {
     if status == 200 && complete {
@@ -254,16 +229,22 @@ pub fn read(
     let told = serde_json::from_slice::<Problem>(body)
         .ok()
         .filter(|_| (400..500).contains(&status) && status != 429);
-    match told.as_ref().map(|problem| problem.error.as_str()) {
-        Some("invalid_grant" | "unauthorized_client") if spends => TokenAnswer::Dead,
-        Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant") => {
+    match (told.as_ref().map(|problem| problem.error.as_str()), sent) {
+        // Atlassian's endpoint was seen to say unauthorized_client in place of invalid_grant; Data
+        // Center means the client by it.
+        (Some("invalid_grant"), Sent::RefreshToken | Sent::RefreshTokenAndUrl)
+        | (Some("unauthorized_client"), Sent::RefreshToken) => TokenAnswer::Dead,
+        (Some("invalid_grant"), Sent::Half) => TokenAnswer::NotTaken,
+        (Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant"), _) => {
             TokenAnswer::ClientRejected
         }
-        Some("temporarily_unavailable" | "server_error") => {
+        // Data Center was seen to write a blank.
+        (Some("invalid_scope" | "invalid scope"), _) => TokenAnswer::ScopeRefused,
+        (Some("temporarily_unavailable" | "server_error"), _) => {
             TokenAnswer::NoVerdict(Outage::ServerError(status))
         }
-        Some(_) => TokenAnswer::NotTaken,
-        None => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
+        (Some(_), _) => TokenAnswer::NotTaken,
+        (None, _) => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
     }
 }
 

@@ -55,7 +55,7 @@ impl Jira {
         gateway: &str,
         token: &SecretString,
     ) -> Result<Option<Vec<Resource>>, Verdict> {
-        let site = endpoint(gateway)?;
+        let site = endpoint(gateway, Hosting::Cloud)?;
         let call = async {
             let url = named(&format!("{gateway}/oauth/token/accessible-resources"))?;
             let credential = Credential::Bearer(token.clone());
@@ -92,7 +92,7 @@ impl Jira {
     }
 }
 
-fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
+pub(super) fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
     match answer {
         // The outcome of a call that is no question about an account.
         Ok(_) => Verdict::Accepted(crate::api::Account {
@@ -104,11 +104,11 @@ fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
 }
 
 /// An address of Atlassian's, in the form that gates and clients know.
-pub(super) fn endpoint(address: &str) -> Result<Site, Verdict> {
+pub(super) fn endpoint(address: &str, hosting: Hosting) -> Result<Site, Verdict> {
     let url = named(address)?;
     let host = url.host_str().unwrap_or_default().to_owned();
     Ok(Site {
-        hosting: Hosting::Cloud,
+        hosting,
         base: address.trim_end_matches('/').to_owned(),
         host,
     })

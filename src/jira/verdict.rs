@@ -55,6 +55,9 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
     {
         return verdict;
     }
+    if let Some(refusal) = other_hosting(answer) {
+        return Verdict::Refused(refusal);
+    }
     match answer.status {
         200 => ok(answer),
         300..=399 => Verdict::NoVerdict(Outage::Redirect),
@@ -74,6 +77,54 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
         status @ 500..=599 => Verdict::NoVerdict(Outage::ServerError(status)),
         status => Verdict::NoVerdict(Outage::Unexpected(status)),
     }
+}
+
+/// The answer of a Data Center where Cloud is expected, or the other way round. Where no answer
+/// says anything about Jira (429, 5xx), it says nothing about its hosting either.
+fn other_hosting(answer: &Answer<'_>) -> Option<Refusal> {
+    let speaks = matches!(answer.status, 200 | 300..=399 | 401 | 403 | 404);
+    if !speaks {
+        return None;
+    }
+    let is_cloud = is_from_cloud(answer.headers);
+    match answer.hosting {
+        Hosting::Cloud if is_cloud => None,
+        Hosting::Cloud => (is_from_data_center(answer.headers) || has_other_id(answer))
+            .then_some(Refusal::IsDataCenter),
+        // No site of this name, on whatever host (recorded).
+        Hosting::DataCenter if answer.headers.contains_key("atl-missing-tcs") => None,
+        Hosting::DataCenter => (is_cloud || has_other_id(answer)).then_some(Refusal::IsCloud),
+    }
+}
+
+/// A user that is identified as the other hosting does it.
+fn has_other_id(answer: &Answer<'_>) -> bool {
+    if answer.status != 200 || !answer.complete || !is_json(answer.headers) {
+        return false;
+    }
+    let Ok(user) = serde_json::from_slice::<User>(answer.body) else {
+        return false;
+    };
+    let plausible = |id: &Option<String>| id.as_deref().is_some_and(is_account_id);
+    match answer.hosting {
+        Hosting::Cloud => user.account_id.is_none() && plausible(&user.key),
+        Hosting::DataCenter => user.key.is_none() && plausible(&user.account_id),
+    }
+}
+
+/// Headers of the nodes of Data Center (recorded on 8.5); Cloud has none of them.
+fn is_from_data_center(headers: &HeaderMap) -> bool {
+    ["x-anodeid", "x-ausername", "x-asessionid"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
+/// Headers of Atlassian's edge, and of Jira behind it (recorded).
+fn is_from_cloud(headers: &HeaderMap) -> bool {
+    all(headers, "server").contains("AtlassianEdge")
+        || ["x-aaccountid", "atl-traceid", "atl-request-id"]
+            .iter()
+            .any(|name| headers.contains_key(*name))
 }
 
 fn ok(answer: &Answer<'_>) -> Verdict {
@@ -212,6 +263,15 @@ fn login_reason(headers: &HeaderMap) -> Option<LoginReason> {
     }
 }
 
+/// Whether Jira took the caller for nobody, by its own headers.
+pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
+    let denied = match login_reason(headers) {
+        Some(LoginReason::Failed | LoginReason::Denied) => true,
+        Some(LoginReason::Good) | None => false,
+    };
+    denied || all(headers, "x-ausername") == "anonymous"
+}
+
 /// Whether Jira, or the edge of Atlassian's cloud, wrote the answer: by headers that were recorded
 /// on answers of each.
 fn is_from_jira(headers: &HeaderMap) -> bool {
@@ -253,7 +313,7 @@ fn is_html(answer: &Answer<'_>) -> bool {
 }
 
 /// `application/json`, or a format built on it.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| {
         kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
     })

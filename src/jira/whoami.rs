@@ -141,16 +141,17 @@ impl Jira {
             .header(&url, now)
             .ok_or(Verdict::NoVerdict(Outage::NotSigned))?;
         let raw = self
-            .fetch(site.hosting, ca_pem, url, Some(authorization))
+            .fetch(site.hosting, ca_pem, url.clone(), Some(authorization))
             .await?;
-        Ok(verdict::read(&Answer {
+        let verdict = verdict::read(&Answer {
             hosting: site.hosting,
             status: raw.status,
             headers: &raw.headers,
             body: &raw.body.bytes,
             complete: raw.body.complete,
             now: self.clock.now(),
-        }))
+        });
+        Ok(with_destination(verdict, &url, &raw.headers))
     }
 
     /// One GET.
@@ -245,6 +246,29 @@ fn myself(site: &Site) -> Result<Url, Verdict> {
     }
 }
 
+/// A redirect to the same call under another path of the same host is how a proxy tells that Jira
+/// has a context path. It is not followed either.
+fn with_destination(verdict: Verdict, asked: &Url, headers: &HeaderMap) -> Verdict {
+    let is_redirect = verdict == Verdict::NoVerdict(Outage::Redirect);
+    let location = || {
+        let value = headers.get(header::LOCATION)?.to_str().ok()?;
+        asked.join(value).ok()
+    };
+    let Some(to) = is_redirect.then(location).flatten() else {
+        return verdict;
+    };
+    let call = asked
+        .path()
+        .find("/rest/")
+        .map(|at| asked.path().split_at(at));
+    let elsewhere = call.is_some_and(|(_, call)| to.path().ends_with(call));
+    if to.origin() == asked.origin() && to.path() != asked.path() && elsewhere {
+        Verdict::NoVerdict(Outage::ContextPath)
+    } else {
+        verdict
+    }
+}
+
 /// A site that answers with the secret as the id of the account would have us write it into a
 /// status for all to read.
 fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
@@ -253,5 +277,42 @@ fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
             Verdict::NoVerdict(Outage::NotAUser)
         }
         verdict => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_into_a_context_path_is_told_from_others() {
+        let context = Verdict::NoVerdict(Outage::ContextPath);
+        let other = Verdict::NoVerdict(Outage::Redirect);
+        let asked = Url::parse("https://jira.example.com/rest/api/2/myself").unwrap();
+        for (location, expected) in [
+            ("/jira/rest/api/2/myself", &context),
+            ("https://jira.example.com/jira/rest/api/2/myself", &context),
+            ("https://jira.example.com/a/b/rest/api/2/myself", &context),
+            ("/rest/api/2/myself", &other),
+            ("https://other.example.com/jira/rest/api/2/myself", &other),
+            ("http://jira.example.com/jira/rest/api/2/myself", &other),
+            ("https://jira.example.com:8443/rest/api/2/myself", &other),
+            (
+                "/login.jsp?os_destination=%2Frest%2Fapi%2F2%2Fmyself",
+                &other,
+            ),
+            ("/login?to=/jira/rest/api/2/myself", &other),
+            ("", &other),
+        ] {
+            let location = HeaderValue::from_str(location).unwrap();
+            let headers = [(header::LOCATION, location.clone())].into_iter().collect();
+            let verdict = with_destination(other.clone(), &asked, &headers);
+            assert_eq!(&verdict, expected, "{location:?}");
+            let refused = Verdict::Refused(Refusal::Rejected);
+            let verdict = with_destination(refused.clone(), &asked, &headers);
+            assert_eq!(verdict, refused);
+        }
+        let verdict = with_destination(other.clone(), &asked, &HeaderMap::new());
+        assert_eq!(verdict, other);
     }
 }

@@ -70,10 +70,9 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::ApiToken | MethodName::Basic => {
             ("Basic", Some(STANDARD.encode(format!("{user}:{secret}"))))
         }
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session => ("Bearer", Some(secret.to_owned())),
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
+            ("Bearer", Some(secret.to_owned()))
+        }
         // Each request has a signature of its own: there is no header that could be stored.
         MethodName::OAuth1 => ("OAuth", None),
     };
@@ -96,10 +95,7 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
             keys.insert("username", user.to_owned());
             keys.insert("password", secret.to_owned());
         }
-        MethodName::PersonalAccessToken
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::Session => {
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             keys.insert("token", secret.to_owned());
         }
         MethodName::OAuth1 => {

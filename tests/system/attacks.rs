@@ -475,7 +475,7 @@ async fn a_redirect_takes_the_credential_nowhere() {
         assert!(!said.contains("evil"), "{said}");
         expected += 1;
         operator.quiet().await;
-        assert_eq!(world.sim.calls_for(good.host()).len(), expected);
+        assert_eq!(world.calls_for(good.host()), expected);
     }
     assert!(world.sim.calls_for(evil.host()).is_empty());
 }
@@ -487,7 +487,7 @@ async fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
     world.api_token("other").await;
     world.wait_ready("other").await;
     operator.quiet().await;
-    let calls = world.sim.calls().len();
+    let calls = world.calls();
     let account = json!({
         "metadata": {"name": "robot", "annotations": {"kubernetes.io/service-account.name": "default"}},
         "type": "kubernetes.io/service-account-token",
@@ -528,7 +528,7 @@ async fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
         assert!(world.secrets().get_opt(name).await.unwrap().is_none());
     }
     operator.quiet().await;
-    assert_eq!(world.sim.calls().len(), calls);
+    assert_eq!(world.calls(), calls);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -588,7 +588,7 @@ async fn an_annotation_of_any_length_is_handled_once() {
     world.api_token("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    let mut calls = world.sim.calls().len();
+    let mut calls = world.calls();
     assert_eq!(calls, 1);
     for value in ["x".repeat(200_000), "y".repeat(200_000)] {
         world.advance(TimeDelta::minutes(1));
@@ -604,7 +604,7 @@ async fn an_annotation_of_any_length_is_handled_once() {
             .await;
         operator.look_again(1).await;
         calls += 1;
-        assert_eq!(world.sim.calls().len(), calls);
+        assert_eq!(world.calls(), calls);
     }
     // A new object's own value counts as handled.
     let mut long = world.credential("bot").await;

@@ -546,7 +546,7 @@ fn answers() -> Vec<Answer> {
             "not-found",
             canned(404, "text/html", "<html>"),
             SiteUnavailable,
-            "Check the name in spec.site, and the context path on Data Center.",
+            "Check the name in spec.site, and whether Jira has a context path there",
         ),
         (
             "error",
@@ -712,12 +712,12 @@ async fn a_site_that_is_not_there_is_told_with_what_to_check() {
         (
             "no-path",
             without_path.clone(),
-            "Check the name in spec.site, and the context path on Data Center.",
+            "Check the name in spec.site, and whether Jira has a context path there",
         ),
         (
             "other-path",
             format!("{without_path}/wiki"),
-            "the context path on Data Center",
+            "whether Jira has a context path there",
         ),
         (
             "closed-port",

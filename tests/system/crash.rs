@@ -68,12 +68,12 @@ fn is_interrupted(object: &JiraCredential) -> bool {
 
 async fn undisturbed(scenario: Scenario) -> Course {
     let (case, operator) = Case::begin(scenario).await;
-    let (mark, calls) = (operator.mark(), case.world.sim.calls().len());
+    let (mark, calls) = (operator.mark(), case.world.calls());
     case.act().await;
     case.is_over(&operator).await;
     let course = Course {
         writes: writes_since(&operator, mark),
-        calls: case.world.sim.calls().len() - calls,
+        calls: case.world.calls() - calls,
         end: case.state().await,
     };
     case.assert_at_rest(&operator).await;
@@ -83,7 +83,7 @@ async fn undisturbed(scenario: Scenario) -> Course {
 /// Lets a scenario begin and ends the operator at one effect.
 async fn cut_short(scenario: Scenario, cut: Cut) -> Case {
     let (case, operator) = Case::begin(scenario).await;
-    let before = case.world.sim.calls().len();
+    let before = case.world.calls();
     let reached = case.arrange(&operator, cut);
     case.act().await;
     tokio::select! {
@@ -101,12 +101,12 @@ async fn disturbed(scenario: Scenario, cut: Cut, course: &Course) -> bool {
     let case = cut_short(scenario, cut).await;
     let interrupted = case.world.credentials().get_opt(BOT).await.unwrap();
     let interrupted = interrupted.as_ref().is_some_and(is_interrupted);
-    let calls = case.world.sim.calls().len();
+    let calls = case.world.calls();
     let next = case.world.operator().await;
     if interrupted {
         wait_for_a_person(&case, &next, cut).await;
         assert_eq!(
-            case.world.sim.calls().len(),
+            case.world.calls(),
             calls,
             "{scenario:?} {cut:?}: sent again"
         );
@@ -116,7 +116,7 @@ async fn disturbed(scenario: Scenario, cut: Cut, course: &Course) -> bool {
     let what = format!("after {cut:?}, {:#}", course.end);
     case.drive(&next, |state| *state == course.end, &what).await;
     case.assert_at_rest(&next).await;
-    let calls = case.world.sim.calls().len() - usize::from(scenario.begins_ready());
+    let calls = case.world.calls() - usize::from(scenario.begins_ready());
     assert!(
         calls <= course.calls + 1,
         "{scenario:?} {cut:?}: {calls} calls instead of {}",
@@ -277,7 +277,7 @@ async fn a_credential_that_is_deleted_after_a_crash_leaves_nothing_behind() {
         let credentials = case.world.credentials();
         let params = DeleteParams::default();
         credentials.delete(BOT, &params).await.unwrap();
-        let calls = case.world.sim.calls().len();
+        let calls = case.world.calls();
         let next = case.world.operator().await;
         only_the_source_is_left(&case).await;
         next.quiet().await;
@@ -286,7 +286,7 @@ async fn a_credential_that_is_deleted_after_a_crash_leaves_nothing_behind() {
             Vec::<String>::new(),
             "{cut:?}"
         );
-        assert_eq!(case.world.sim.calls().len(), calls, "{cut:?}");
+        assert_eq!(case.world.calls(), calls, "{cut:?}");
     });
     let cases = stream::iter(cases).buffer_unordered(ABREAST);
     cases.collect::<Vec<()>>().await;
@@ -307,7 +307,7 @@ async fn a_credential_that_is_deleted_during_a_call_leaves_nothing_behind() {
     hang.release();
     operator.quiet().await;
     only_the_source_is_left(&case).await;
-    assert_eq!(case.world.sim.calls().len(), 1);
+    assert_eq!(case.world.calls(), 1);
 }
 
 async fn only_the_source_is_left(case: &Case) {
@@ -360,7 +360,7 @@ async fn a_password_shared_by_two_credentials_is_sent_once_across_a_crash() {
         case.act().await;
         tokio::time::timeout(PATIENCE, reached).await.unwrap();
         case.crash(operator, 0, cut).await;
-        let calls = case.world.sim.calls().len();
+        let calls = case.world.calls();
         let spec = case.world.credential(BOT).await.spec;
         case.world.create("twin", json!(spec)).await;
         let next = case.world.operator().await;
@@ -368,7 +368,7 @@ async fn a_password_shared_by_two_credentials_is_sent_once_across_a_crash() {
             next.look_again(2).await;
             case.world.advance(TimeDelta::hours(13));
         }
-        assert_eq!(case.world.sim.calls().len(), calls, "{cut:?}: sent again");
+        assert_eq!(case.world.calls(), calls, "{cut:?}: sent again");
         for name in [BOT, "twin"] {
             let object = case.world.credential(name).await;
             let valid = says(&object, ConditionType::Valid);
@@ -393,7 +393,7 @@ async fn a_password_shared_by_two_credentials_is_sent_once_across_a_crash() {
             Some(())
         };
         case.world.until("both are refused", refused).await;
-        assert_eq!(case.world.sim.calls().len(), calls + 1, "{cut:?}");
+        assert_eq!(case.world.calls(), calls + 1, "{cut:?}");
     });
     let cases = stream::iter(cases).buffer_unordered(ABREAST);
     cases.collect::<Vec<()>>().await;

@@ -10,6 +10,7 @@
 mod attacks;
 mod bad_input;
 mod crash;
+mod detection;
 mod faults;
 mod kstatus;
 mod lifecycle;
@@ -17,6 +18,7 @@ mod numbers;
 mod oauth;
 mod outages;
 mod passwords;
+mod permissions;
 mod rbac;
 mod redaction;
 mod rotation;

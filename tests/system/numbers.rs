@@ -23,7 +23,8 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
             "create events"
         ]
     );
-    assert_eq!(world.sim.calls().len(), 1);
+    // Once for each new credential it is asked what the account may do.
+    assert_eq!((world.calls(), world.questions()), (1, 1));
     let mark = operator.mark();
     world.advance(TimeDelta::hours(2));
     operator.look_again(1).await;
@@ -31,7 +32,15 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
         operator.requests_since(mark),
         ["get secrets", "patch jiracredentials/status"]
     );
-    assert_eq!(world.sim.calls().len(), 2);
+    assert_eq!((world.calls(), world.questions()), (2, 1));
+    let mark = operator.mark();
+    world.advance(TimeDelta::hours(25));
+    operator.look_again(1).await;
+    assert_eq!(
+        operator.requests_since(mark),
+        ["get secrets", "patch jiracredentials/status"]
+    );
+    assert_eq!((world.calls(), world.questions()), (3, 2), "once a day");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +71,7 @@ async fn a_password_takes_one_request_more() {
             "create events"
         ]
     );
-    assert_eq!(world.sim.calls().len(), 1);
+    assert_eq!((world.calls(), world.questions()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +81,7 @@ async fn a_damaged_target_is_repaired_by_three_requests_and_no_call() {
     let token = world.api_token("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    let calls = world.sim.calls().len();
+    let calls = world.calls();
     for (damage, repair) in [("edit", "patch secrets"), ("delete", "create secrets")] {
         let mark = operator.mark();
         if damage == "edit" {
@@ -99,7 +108,7 @@ async fn a_damaged_target_is_repaired_by_three_requests_and_no_call() {
         let expected = ["get secrets", repair, "patch jiracredentials/status"];
         assert_eq!(operator.requests_since(mark), expected, "{damage}");
     }
-    assert_eq!(world.sim.calls().len(), calls);
+    assert_eq!(world.calls(), calls);
     assert_eq!(world.events("bot").await.len(), 1);
 }
 
@@ -110,7 +119,7 @@ async fn when_nothing_is_due_nothing_is_asked_or_written() {
     world.api_token("bot").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    let calls = world.sim.calls().len();
+    let calls = world.calls();
     let mark = operator.mark();
     let labels = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
     world
@@ -125,5 +134,5 @@ async fn when_nothing_is_due_nothing_is_asked_or_written() {
     operator.look_again(1).await;
     // The key of the fingerprints is read at each start.
     assert_eq!(operator.requests_since(operator.start), ["get secrets"]);
-    assert_eq!(world.sim.calls().len(), calls);
+    assert_eq!(world.calls(), calls);
 }

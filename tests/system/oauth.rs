@@ -1,6 +1,7 @@
 //! OAuth 2.0 with a refresh token and client credentials, from consent to renewal.
 
 mod consent;
+mod data_center;
 mod grant;
 mod matrix;
 mod redaction;

@@ -30,7 +30,7 @@ impl World {
     }
 
     fn calls_to(&self, site: &CloudSite) -> usize {
-        self.sim.calls_for(site.host()).len()
+        self.calls_for(site.host())
     }
 
     async fn unknown(&self, name: &str, reason: Reason) -> JiraCredential {

@@ -617,6 +617,7 @@ impl Program {
             .args(["--namespace", OPERATOR])
             .args(["--cloud-hosts", "*.cloud.localhost"])
             .args(["--allowed-hosts", "*.dc.localhost"])
+            .args(["--api-url", &world.sim.gateway_url()])
             .args(["--allowed-addresses", "127.0.0.0/8,::1"])
             .args(["--log-level", "trace"])
             .arg("--extra-ca-file")
@@ -1090,6 +1091,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             issued_at: None,
             expires_at: None,
             renewal: None,
+            detour: None,
         }),
         cooling_until: None,
         peer: &|_| Peer::Silent,
@@ -1113,6 +1115,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         cloud_id: None,
         user: material.user.as_deref(),
         secret: &material.secret,
+        signing: None,
         account: "JIRAUSER10000",
         expires_at: None,
     };

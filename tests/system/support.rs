@@ -310,9 +310,33 @@ impl World {
         }
     }
 
-    /// How many calls Jira has had.
+    /// How many calls Jira has had that a proof or a renewal is made of.
     pub(crate) fn calls(&self) -> usize {
-        self.sim.calls().len()
+        proofs(&self.sim.calls())
+    }
+
+    /// The same for one token.
+    pub(crate) fn calls_with(&self, token: &atlassian_sim::Token) -> usize {
+        proofs(&self.sim.calls_with(token))
+    }
+
+    /// The same for one host.
+    pub(crate) fn calls_for(&self, host: &str) -> usize {
+        proofs(&self.sim.calls_for(host))
+    }
+
+    /// How often Jira was asked what an account may do.
+    pub(crate) fn questions(&self) -> usize {
+        self.asked("mypermissions")
+    }
+
+    /// How many calls of a kind Jira has had, by the end of their path.
+    pub(crate) fn asked(&self, what: &str) -> usize {
+        let calls = self.sim.calls();
+        calls
+            .iter()
+            .filter(|call| call.path.ends_with(what))
+            .count()
     }
 
     /// Waits until the status of a credential speaks of the present spec and is as wanted.
@@ -424,6 +448,12 @@ impl World {
             }},
         })
     }
+}
+
+/// How many of some calls are more than a question about rights, on which nothing depends.
+fn proofs(calls: &[atlassian_sim::Call]) -> usize {
+    let asks = |call: &&atlassian_sim::Call| !call.path.ends_with("/mypermissions");
+    calls.iter().filter(asks).count()
 }
 
 /// Applies the part of `deploy/` that a test needs: namespace, identity and its rights.

@@ -560,5 +560,5 @@ async fn a_refused_write_is_told_and_heals() {
         })
         .await;
     world.wait_ready("bot").await;
-    assert_eq!(world.sim.calls_with(&token).len(), 1);
+    assert_eq!(world.calls_with(&token), 1);
 }

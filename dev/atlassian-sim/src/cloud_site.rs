@@ -135,6 +135,12 @@ impl CloudSite {
         self.with_account(email, false, |account| account.state = state);
     }
 
+    /// Gives the account a permission, such as `ADMINISTER`, or takes it away. The simulator has
+    /// one set of them for all sites.
+    pub fn set_permission(&self, email: &str, key: &str, held: bool) {
+        self.with_account(email, false, |account| account.permissions.set(key, held));
+    }
+
     /// Takes the account's access to this site away; its tokens live on elsewhere.
     pub fn remove_access(&self, email: &str) {
         if let Some(site) = self.sim.shared.world().site_mut(&self.host) {
@@ -193,7 +199,7 @@ impl CloudSite {
             resources: resources(&[&self.host], &scopes),
             scopes,
         };
-        OAuthApp::new(self.sim.clone(), id, secret, Some(service))
+        OAuthApp::new(self.sim.clone(), id, secret, Some(service), None)
     }
 
     /// Makes `count` accounts `<prefix><n>@<host>` with a token without scopes each.

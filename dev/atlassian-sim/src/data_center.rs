@@ -20,6 +20,10 @@ impl DataCenter {
         Self { sim, host }
     }
 
+    pub(crate) fn sim(&self) -> &Sim {
+        &self.sim
+    }
+
     /// The host, without port.
     pub fn host(&self) -> &str {
         &self.host
@@ -61,6 +65,12 @@ impl DataCenter {
     #[must_use]
     pub fn context_path(self, path: &str) -> Self {
         self.set(|settings| path.clone_into(&mut settings.context_path))
+    }
+
+    /// What is asked for outside the context path is redirected into it.
+    #[must_use]
+    pub fn redirect_to_context(self) -> Self {
+        self.set(|settings| settings.redirect_to_context = true)
     }
 
     /// Sets the version, such as `10.4.0`; from 11 on Basic is off unless switched on.
@@ -155,6 +165,11 @@ impl DataCenter {
     /// Deactivates the user, or puts it back in service.
     pub fn set_user_state(&self, user: &str, state: UserState) {
         self.with_user(user, |user| user.state = state);
+    }
+
+    /// Gives the user a permission, such as `ADMINISTER`, or takes it away.
+    pub fn set_permission(&self, user: &str, key: &str, held: bool) {
+        self.with_user(user, |user| user.permissions.set(key, held));
     }
 
     /// Failed logins of the user since the last good one.

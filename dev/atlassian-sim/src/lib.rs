@@ -42,6 +42,7 @@ mod fault;
 mod fault_reply;
 mod ids;
 mod oauth;
+mod permissions;
 mod reply;
 mod request;
 mod rules;
@@ -59,7 +60,9 @@ pub use cloud_site::CloudSite;
 pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
 pub use data_center::DataCenter;
 pub use fault::{Canned, Fault, Rule};
-pub use oauth::{Consent, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome};
+pub use oauth::{
+    Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
+};
 pub use rules::{FaultHandle, RuleStatus};
 pub use settings::{CloudSettings, DataCenterSettings, SiteState, Sso, UserState};
 pub use sim::Sim;

@@ -71,6 +71,8 @@ pub(crate) struct Incoming {
     pub(crate) authority: String,
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// What follows the question mark; empty without one.
+    pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
     pub(crate) content_type: String,
@@ -101,6 +103,7 @@ impl Incoming {
             authority,
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
             wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
             authorization: Authorization::parse(&parts.headers),
             content_type: text(header::CONTENT_TYPE)

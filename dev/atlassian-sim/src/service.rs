@@ -160,7 +160,11 @@ async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result
 }
 
 fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {
-    matches!(shared.world().places.get(&call.host), Some(Place::Auth))
+    match shared.world().places.get(&call.host) {
+        Some(Place::Auth) => true,
+        Some(Place::DataCenter(_)) => oauth::is_token_path(&call.path),
+        Some(Place::Cloud(_) | Place::Gateway) | None => false,
+    }
 }
 
 /// Notes in the log who a request comes from, as far as its credential tells.

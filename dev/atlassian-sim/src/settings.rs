@@ -67,9 +67,15 @@ pub enum Sso {
 /// The settings of a Data Center instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each thing that an instance does or does not"
+)]
 pub struct DataCenterSettings {
     /// The context path, such as `/jira`; empty for none.
     pub context_path: String,
+    /// What is asked for outside the context path is redirected into it; else it is not found.
+    pub redirect_to_context: bool,
     /// The version, such as `10.4.0`; what `serverInfo` says and what the defaults go by.
     pub version: String,
     /// The base URL in answers; by default `https://<host>:<port><context path>`. Behind a proxy
@@ -102,6 +108,7 @@ impl Default for DataCenterSettings {
     fn default() -> Self {
         Self {
             context_path: String::new(),
+            redirect_to_context: false,
             version: "10.4.0".to_owned(),
             base_url: None,
             basic: None,

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::calls::Verdict;
 use crate::ids::Rng;
 use crate::oauth::{OAuth, Source};
+use crate::permissions::Permissions;
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
 use crate::token::{Token, TokenKind};
 
@@ -37,6 +38,7 @@ pub(crate) struct Account {
     pub(crate) service: bool,
     pub(crate) state: UserState,
     pub(crate) password: Option<String>,
+    pub(crate) permissions: Permissions,
 }
 
 /// A Data Center instance.
@@ -59,6 +61,7 @@ pub(crate) struct DcUser {
     pub(crate) failed_logins: u32,
     /// Logins that were denied without a look at the password.
     pub(crate) denied_logins: u32,
+    pub(crate) permissions: Permissions,
 }
 
 /// A token as the server keeps it.
@@ -216,6 +219,7 @@ impl World {
             service,
             state: UserState::Active,
             password: None,
+            permissions: Permissions::default(),
         })
     }
 
@@ -234,6 +238,7 @@ impl World {
                 password: None,
                 failed_logins: 0,
                 denied_logins: 0,
+                permissions: Permissions::default(),
             };
             instance.users.insert(lower.clone(), user);
             self.next_dc_user += 1;

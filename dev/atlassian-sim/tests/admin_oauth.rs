@@ -170,7 +170,6 @@ async fn orders_that_make_no_sense() {
         ),
         ("POST", "/consents", ordered(&dc, &Value::Null), 400),
         ("POST", "/consents", ordered("nowhere", &Value::Null), 404),
-        ("POST", "/service-clients", service(&dc), 400),
         ("POST", "/service-clients", service("nowhere"), 404),
         ("DELETE", "/consents/99", Value::Null, 404),
         (
@@ -214,4 +213,53 @@ async fn a_state_document_with_fixed_values() {
     assert_eq!(a.token(grant).await.0, 200);
     let again = a.sim.load_state(&document.to_string());
     assert_eq!(again.unwrap_err().to_string(), "clientId is taken");
+}
+
+#[tokio::test]
+async fn an_application_link_of_a_data_center() {
+    let a = admin();
+    let jira = a.sim.data_center("jira").version("11.3.5");
+    let redirect = "https://app.example/callback";
+    let order = json!({ "host": jira.host(), "redirectUris": [redirect], "clientId": "link" });
+    let link = a.done(Method::POST, "/oauth-apps", order).await;
+    let order = json!({ "clientId": "link", "user": "bot", "scopes": ["READ"] });
+    let consent = a.done(Method::POST, "/consents", order).await;
+    let settings = json!({ "dataCenter": { "accessLifeSeconds": 60 } });
+    let settings = a.done(Method::PATCH, "/oauth-settings", settings).await;
+    assert_eq!(settings["dataCenter"]["accessLifeSeconds"], 60);
+    assert_eq!(settings["accessLifeSeconds"], 3600);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let order = json!({ "host": jira.host(), "name": "robot", "scopes": ["READ"] });
+    let service = a.done(Method::POST, "/service-clients", order).await;
+    assert_eq!(service["user"], "robot");
+    let client = client(&a.sim, &[jira.host()]);
+    for fields in [
+        vec![
+            ("grant_type", "refresh_token".to_owned()),
+            ("client_id", "link".to_owned()),
+            ("client_secret", text(&link["secret"])),
+            ("refresh_token", text(&consent["refreshToken"])),
+            ("redirect_uri", redirect.to_owned()),
+        ],
+        vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_id", text(&service["clientId"])),
+            ("client_secret", text(&service["secret"])),
+            ("scope", "READ".to_owned()),
+        ],
+    ] {
+        let url = format!("{}/rest/oauth2/latest/token", jira.url());
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let body = form.extend_pairs(fields).finish();
+        let kind = "application/x-www-form-urlencoded";
+        let request = client.post(url).header("content-type", kind).body(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer["expires_in"], 60);
+    }
+    let (status, _) = a
+        .call(Method::POST, "/oauth-apps", json!({ "host": a.host }))
+        .await;
+    assert_eq!(status, 400, "an app belongs to no Cloud site");
 }

@@ -12,6 +12,7 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Grant;
+use crate::core::permissions::Permissions;
 
 /// What a replica does whose decision has grown old.
 pub(super) const HELD_UP: &str = "was held up, and looks anew";
@@ -143,6 +144,7 @@ impl World {
         let answer = match &*pass.step.step {
             Some(Step::Seek) => Answer::Sought(false),
             Some(Step::Survey) => Answer::Surveyed(Ok(None)),
+            Some(Step::Permissions) => Answer::Permitted(Ok(Permissions::default())),
             _ => {
                 let conclusion = pass.conclusion();
                 let nothing = conclusion.filter(|conclusion| !conclusion.changed);

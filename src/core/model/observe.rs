@@ -13,6 +13,7 @@ use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
 use crate::core::fingerprint::Fingerprint;
+use crate::core::form::Form;
 use crate::core::grant::{Client, Holder, Intent};
 use crate::core::problem::Periods;
 use crate::core::protocol::{self, Move};
@@ -58,6 +59,7 @@ fn spec() -> &'static (JiraCredentialSpec, Plan) {
                 renew_before: periods.renew_before,
                 retention: TimeDelta::hours(24),
             }),
+            detour: None,
         };
         (spec, plan)
     })
@@ -224,6 +226,7 @@ impl World {
             status: status.clone(),
             plan: Ok(plan),
             source: Source::Unchanged,
+            form: Form::default(),
             targets: vec![TargetFacts {
                 target,
                 state,

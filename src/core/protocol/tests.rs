@@ -3,12 +3,14 @@ use serde_json::json;
 use super::*;
 use crate::api::{JiraCredentialStatus, MethodName, SourceVersion};
 use crate::core::facts::{Happened, Object, Peer, Plan, Source};
+use crate::core::form::Form;
 use crate::core::grant::{Client, Holder, Tokens};
 use crate::core::problem::Periods;
 use crate::core::renewal::{Process, RenewalKind};
 use crate::core::site::Site;
 
 mod cases;
+mod data_center;
 
 fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
@@ -130,11 +132,13 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
                 renew_before: None,
                 retention: TimeDelta::hours(24),
             }),
+            detour: None,
         }),
         source: Source::Read {
             fingerprint: print("access"),
             versions: Vec::<SourceVersion>::new(),
         },
+        form: Form::default(),
         targets: Vec::new(),
         surplus: Vec::new(),
         peer: Peer::Silent,

@@ -12,6 +12,11 @@ impl World {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts),
             Step::Prove => self.prove(facts),
+            Step::Locate => {
+                self.effects.questions.push("id");
+                Ok(Answer::Located(self.cloud_id.clone().map(str::to_owned)))
+            }
+            Step::Permissions => Ok(self.ask_permissions(facts)),
             Step::Publish(publish) => self.publish(&publish, facts),
             Step::Retract(old) => {
                 let ours =
@@ -56,9 +61,18 @@ impl World {
             panic!("a proof of what was not read: {facts:?}")
         };
         let print = fingerprint.as_str().to_owned();
-        let known = self.jira.get(secret).cloned().unwrap_or(REJECTED);
+        let at_gateway = facts
+            .proof_base()
+            .is_some_and(|base| base.contains("/ex/jira/"));
+        let says = if at_gateway {
+            self.effects.questions.push("gateway");
+            &self.at_gateway
+        } else {
+            self.effects.calls.push(print.clone());
+            &self.jira
+        };
+        let known = says.get(secret).cloned().unwrap_or(REJECTED);
         let verdict = self.outage.clone().unwrap_or(known);
-        self.effects.calls.push(print.clone());
         self.effect()?;
         let judgement = facts.judge(&verdict);
         let told = match &judgement {
@@ -83,6 +97,18 @@ impl World {
             }
         }
         Ok(Answer::Proved(verdict))
+    }
+
+    /// Only right after the credential was accepted: before, an anonymous answer could be taken for
+    /// one about the account.
+    fn ask_permissions(&mut self, facts: &Facts) -> Answer {
+        let accepted = matches!(facts.happened.judgement, Some(Judgement::Accepted(_)));
+        assert!(
+            accepted || facts.happened.welcomed.is_some(),
+            "asked before an acceptance: {facts:#?}"
+        );
+        self.effects.questions.push("permissions");
+        Answer::Permitted(self.permissions.clone())
     }
 
     fn publish(&mut self, publish: &Publish, facts: &Facts) -> Result<Answer, Cut> {

@@ -112,3 +112,38 @@ fn a_consent_that_is_to_be_given_again_is_told_where_its_refresh_token_goes() {
         assert!(text.len() < 600, "{text}");
     }
 }
+
+/// The same credential at a Data Center.
+fn at_home(mut facts: Facts) -> Facts {
+    facts.spec.site = "https://jira.example".into();
+    facts.spec.hosting = Some(Hosting::DataCenter);
+    if let Ok(plan) = &mut facts.plan {
+        plan.site = crate::core::site::Site::of(&facts.spec).unwrap();
+        let renewal = plan.renewal.as_mut().unwrap();
+        renewal.gateway = None;
+    }
+    facts
+}
+
+#[test]
+fn a_data_center_is_told_nothing_of_atlassian_and_its_leeway() {
+    let oauth2 = json!({"oauth2": {
+        "clientId": "app", "clientSecretRefs": clients(),
+        "refreshTokenSecretRef": {"name": "seed", "key": "token"}
+    }});
+    let service = json!({"clientCredentials": {"clientId": "app", "clientSecretRefs": clients()}});
+    for auth in [oauth2, service] {
+        let facts = at_home(facts(auth));
+        let more = [Reason::InsufficientScope, Reason::HostNotAllowed];
+        let troubles = TROUBLES
+            .iter()
+            .chain(&more)
+            .map(|reason| words(&facts, *reason));
+        let seeds = TROUBLES.map(|reason| seed_words_of(&facts, reason));
+        for text in troubles.chain(seeds).chain([message::unproven(&facts)]) {
+            for wrong in ["Atlassian", "offline_access", "ten minutes", "--auth-url"] {
+                assert!(!text.contains(wrong), "{text}");
+            }
+        }
+    }
+}

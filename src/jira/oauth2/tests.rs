@@ -1,15 +1,12 @@
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
 use super::*;
 
-fn answer(status: u16, body: &str, spends: bool) -> String {
+fn answer(status: u16, body: &str, sent: Sent) -> String {
     let now = DateTime::UNIX_EPOCH;
-    let read = read(
-        status,
-        &HeaderMap::new(),
-        body.as_bytes(),
-        true,
-        spends,
-        now,
-    );
+    let read = read(status, &HeaderMap::new(), body.as_bytes(), true, &sent, now);
     format!("{} {}", read.word(), read.may_have_spent())
 }
 
@@ -56,8 +53,8 @@ fn an_error_is_read_by_its_code_and_by_nothing_else() {
         (
             400,
             error("invalid_scope"),
-            "not_taken false",
-            "not_taken false",
+            "scope_refused false",
+            "scope_refused false",
         ),
         (
             429,
@@ -99,8 +96,114 @@ fn an_error_is_read_by_its_code_and_by_nothing_else() {
             "no_verdict true",
         ),
     ] {
-        assert_eq!(answer(status, &body, true), refresh, "{status} {body}");
-        assert_eq!(answer(status, &body, false), client, "{status} {body}");
+        assert_eq!(
+            answer(status, &body, Sent::RefreshToken),
+            refresh,
+            "{status} {body}"
+        );
+        assert_eq!(
+            answer(status, &body, Sent::Client),
+            client,
+            "{status} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_data_center_may_mean_the_redirect_url_and_the_client() {
+    let error = |code: &str| format!(r#"{{"error":"{code}"}}"#);
+    for (code, half, whole, client) in [
+        ("invalid_grant", "not_taken", "dead", "client_rejected"),
+        (
+            "unauthorized_client",
+            "client_rejected",
+            "client_rejected",
+            "client_rejected",
+        ),
+        (
+            "invalid_client",
+            "client_rejected",
+            "client_rejected",
+            "client_rejected",
+        ),
+        (
+            "invalid scope",
+            "scope_refused",
+            "scope_refused",
+            "scope_refused",
+        ),
+        (
+            "unsupported_grant_type",
+            "not_taken",
+            "not_taken",
+            "not_taken",
+        ),
+    ] {
+        for (sent, expected) in [
+            (Sent::Half, half),
+            (Sent::RefreshTokenAndUrl, whole),
+            (Sent::Client, client),
+        ] {
+            let answer = answer(400, &error(code), sent);
+            assert_eq!(answer, format!("{expected} false"), "{code} {sent:?}");
+        }
+    }
+}
+
+#[test]
+fn each_endpoint_gets_the_body_that_it_reads() {
+    let (secret, token) = (SecretString::from("s/c=r&t"), SecretString::from("r+1"));
+    let scopes = ["READ".to_owned(), "WRITE".to_owned()];
+    let own = Provider::DataCenter {
+        ca_pem: None,
+        redirect_uri: Some("https://app.example/back?x=1"),
+        scopes: &scopes,
+    };
+    let body = |provider, refresh_token| {
+        let request = TokenRequest {
+            endpoint: "https://jira.example/rest/oauth2/latest/token",
+            provider,
+            client_id: "client",
+            client_secret: &secret,
+            refresh_token,
+            attempt: "attempt",
+            limit: Duration::from_secs(3),
+            until: None,
+        };
+        let call = reqwest::Client::new().post(request.endpoint);
+        let sent = request.fill(call).build().unwrap();
+        let kind = sent.headers()[header::CONTENT_TYPE].to_str().unwrap();
+        let body = sent.body().unwrap().as_bytes().unwrap().to_vec();
+        (kind.to_owned(), String::from_utf8(body).unwrap())
+    };
+    for (provider, refresh, kind, expected) in [
+        (
+            Provider::Atlassian,
+            Some(&token),
+            "application/json",
+            r#"{"client_id":"client","client_secret":"s/c=r&t","grant_type":"refresh_token","refresh_token":"r+1"}"#,
+        ),
+        (
+            Provider::Atlassian,
+            None,
+            "application/json",
+            r#"{"client_id":"client","client_secret":"s/c=r&t","grant_type":"client_credentials"}"#,
+        ),
+        (
+            own,
+            Some(&token),
+            "application/x-www-form-urlencoded",
+            "grant_type=refresh_token&client_id=client&client_secret=s%2Fc%3Dr%26t&refresh_token=r%2B1&redirect_uri=https%3A%2F%2Fapp.example%2Fback%3Fx%3D1",
+        ),
+        (
+            own,
+            None,
+            "application/x-www-form-urlencoded",
+            "grant_type=client_credentials&client_id=client&client_secret=s%2Fc%3Dr%26t&scope=READ+WRITE",
+        ),
+    ] {
+        let sent = body(provider, refresh);
+        assert_eq!(sent, (kind.to_owned(), expected.to_owned()));
     }
 }
 
@@ -109,7 +212,7 @@ fn tokens_are_taken_as_they_are_told() {
     let read = |body: &str| {
         let now = DateTime::UNIX_EPOCH;
         let body = body.as_bytes();
-        match super::read(200, &HeaderMap::new(), body, true, true, now) {
+        match super::read(200, &HeaderMap::new(), body, true, &Sent::RefreshToken, now) {
             TokenAnswer::Granted(granted) => granted,
             other => panic!("{other:?}"),
         }
@@ -143,7 +246,14 @@ fn a_refresh_token_is_not_lost_for_what_stands_beside_it() {
     ] {
         let body = format!(r#"{{"access_token":"a","refresh_token":"{long}",{rest}}}"#);
         let now = DateTime::UNIX_EPOCH;
-        let read = read(200, &HeaderMap::new(), body.as_bytes(), true, true, now);
+        let read = read(
+            200,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            true,
+            &Sent::RefreshToken,
+            now,
+        );
         let TokenAnswer::Granted(granted) = read else {
             panic!("{rest}: {read:?}");
         };
@@ -175,6 +285,7 @@ async fn what_another_process_may_have_taken_over_is_not_sent() {
     let secret = SecretString::from("secret");
     let request = TokenRequest {
         endpoint: "https://auth.example/oauth/token",
+        provider: Provider::Atlassian,
         client_id: "client",
         client_secret: &secret,
         refresh_token: Some(&secret),

@@ -128,9 +128,6 @@ fn a_200_without_a_proven_user_accepts_nothing() {
         (Cloud, 200, &[JSON], "{}", none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], "[]", none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], "null", none(Outage::NotAUser)),
-        // Data Center passed off as Cloud, and the other way round.
-        (Cloud, 200, &[JSON], DC_USER, none(Outage::NotAUser)),
-        (DataCenter, 200, &[JSON], CLOUD_USER, none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], r#"{"accountId":7}"#, none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], r#"{"accountId":""}"#, none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], r#"{"accountId":"a\nb"}"#, none(Outage::NotAUser)),
@@ -145,6 +142,45 @@ fn a_200_without_a_proven_user_accepts_nothing() {
     ]);
     let long = format!(r#"{{"accountId":"{}"}}"#, "a".repeat(129));
     assert_eq!(read_as(Cloud, 200, &[JSON], long.as_bytes()), none(Outage::NotAUser));
+}
+
+#[test]
+#[rustfmt::skip]
+fn data_center_passed_off_as_cloud_is_told_and_the_other_way_round() {
+    let is_dc = || refused(Refusal::IsDataCenter);
+    let is_cloud = || refused(Refusal::IsCloud);
+    let node = ("x-anodeid", "node1");
+    let nobody = ("x-ausername", "anonymous");
+    let trace = ("atl-traceid", "8b0f");
+    let no_uri = r#"{"message":"null for uri: /rest/api/3/myself","status-code":404}"#;
+    let connect = r#"{"error":"Failed to parse Connect Session Auth Token"}"#;
+    let half = r#"{"accountId":"5b10:a1","key":"JIRAUSER10107","active":true}"#;
+    check(&[
+        (Cloud, 200, &[JSON], DC_USER, is_dc()),
+        (Cloud, 200, &[JSON, node], DC_USER, is_dc()),
+        // Data Center 9 sends a call in version 3 to its login page, 10 does not know it.
+        (Cloud, 302, &[nobody, ("location", "/login.jsp")], "", is_dc()),
+        (Cloud, 404, &[JSON, node, nobody], no_uri, is_dc()),
+        (Cloud, 401, &[JSON, nobody], "{}", is_dc()),
+        (Cloud, 403, &[HTML, node], "", is_dc()),
+        (DataCenter, 200, &[JSON], CLOUD_USER, is_cloud()),
+        (DataCenter, 200, &[JSON, EDGE], CLOUD_USER, is_cloud()),
+        (DataCenter, 401, &[JSON, EDGE], "{}", is_cloud()),
+        (DataCenter, 403, &[JSON, EDGE], connect, is_cloud()),
+        (DataCenter, 404, &[JSON, trace], "{}", is_cloud()),
+        (DataCenter, 401, &[TEXT, ("x-aaccountid", "5b10%3Aa1")], "", is_cloud()),
+        // What says nothing of Jira says nothing of its hosting.
+        (Cloud, 503, &[HTML, node], "", none(Outage::ServerError(503))),
+        (Cloud, 429, &[JSON, node], "", none(Outage::RateLimited { retry_after: None })),
+        (DataCenter, 503, &[HTML, EDGE], "", none(Outage::ServerError(503))),
+        (DataCenter, 404, &[HTML, EDGE, ("atl-missing-tcs", "true")], "", none(Outage::NotFound)),
+        // Who tells both is believed in what was asked for.
+        (Cloud, 200, &[JSON], half, accepted("5b10:a1", None)),
+        (DataCenter, 200, &[JSON], half, accepted("JIRAUSER10107", None)),
+        (Cloud, 401, &[JSON, EDGE, nobody], "{}", refused(Refusal::Rejected)),
+        (Cloud, 200, &[JSON], r#"{"key":""}"#, none(Outage::NotAUser)),
+        (Cloud, 200, &[HTML], DC_USER, none(Outage::NotJson)),
+    ]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn echoes(token: &str) -> Vec<Fault> {
     ]
 }
 
-async fn look_around(world: &World, canaries: &Canaries) {
+pub(super) async fn look_around(world: &World, canaries: &Canaries) {
     let all = ListParams::default();
     for object in world.credentials().list(&all).await.unwrap() {
         canaries.absent("a credential", &serde_json::to_string(&object).unwrap());

@@ -158,6 +158,8 @@ pub(super) struct UserOrder {
     id: Option<String>,
     #[serde(default)]
     service_account: bool,
+    /// The keys of the permissions that the user holds, in place of the present ones.
+    permissions: Option<Vec<String>>,
     /// `false` takes the access to this Cloud site away.
     access: Option<bool>,
 }
@@ -173,6 +175,9 @@ impl UserOrder {
                     replace(&mut user.key, order.id.as_deref());
                     user.state = order.state.unwrap_or(user.state);
                     user.password = order.password.clone().or(user.password.take());
+                    if let Some(keys) = &order.permissions {
+                        user.permissions.set_all(keys.clone());
+                    }
                     json!({ "user": user.name, "id": user.key, "failedLogins": user.failed_logins })
                 });
                 answer.ok_or_else(|| SimError::Unknown("host".to_owned()))
@@ -186,6 +191,9 @@ impl UserOrder {
             replace(&mut account.id, self.id.as_deref());
             account.state = self.state.unwrap_or(account.state);
             account.password = self.password.clone().or(account.password.take());
+            if let Some(keys) = &self.permissions {
+                account.permissions.set_all(keys.clone());
+            }
             json!({ "user": account.email, "id": account.id })
         });
         if self.access == Some(false) {

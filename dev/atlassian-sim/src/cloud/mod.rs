@@ -7,6 +7,7 @@ mod login;
 use http::Method;
 
 use crate::calls::{Call, Verdict};
+use crate::permissions::{self, Caller};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::service::Context;
@@ -173,6 +174,16 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
             }),
             None => unauthorized(visit).verdict(why(login)),
         },
+        "mypermissions" => {
+            let may_browse = visit.site.settings.anonymous;
+            let anonymous = Caller::Anonymous { may_browse };
+            let caller = identity.map_or(anonymous, |identity| {
+                Caller::Known(&identity.account.permissions)
+            });
+            scoped(identity.is_none_or(login::may_read_work), || {
+                permissions::on_cloud(&visit.call.query, &caller, verdict)
+            })
+        }
         "project" | "project/search" | "search/jql" => match identity {
             Some(identity) => scoped(login::may_read_work(identity), || {
                 answers::empty_list(resource).verdict(Verdict::Accepted)

@@ -83,6 +83,16 @@ pub(super) fn not_found(path: &str) -> Reply {
     Reply::html(404, "HTTP Status 404", "The page does not exist.").verdict(Verdict::NotFound)
 }
 
+/// Outside the context path another application answers: Tomcat's own page, or a proxy that knows
+/// where Jira is.
+pub(super) fn outside(path: &str, settings: &DataCenterSettings) -> Reply {
+    if settings.redirect_to_context {
+        let location = format!("{}{path}", settings.context_path);
+        return Reply::redirect(302, &location).verdict(Verdict::NotFound);
+    }
+    Reply::html(404, "HTTP Status 404", "The page does not exist.").verdict(Verdict::NotFound)
+}
+
 pub(super) fn method_not_allowed() -> Reply {
     Reply::json(
         405,

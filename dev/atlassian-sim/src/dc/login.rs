@@ -95,10 +95,8 @@ fn bearer(
     let Some(user) = user else {
         return Login::Refused(Verdict::Rejected);
     };
-    if token.revoked {
-        Login::Refused(Verdict::Revoked)
-    } else if token.expired(now) {
-        Login::Refused(Verdict::Expired)
+    if let Some(verdict) = world.token_over(token, now) {
+        Login::Refused(verdict)
     } else if user.state == UserState::Deactivated {
         Login::Refused(Verdict::Deactivated)
     } else {

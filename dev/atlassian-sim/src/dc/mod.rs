@@ -6,6 +6,7 @@ mod login;
 use http::Method;
 
 use crate::calls::{Call, Verdict};
+use crate::permissions::{self, Caller};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::service::Context;
@@ -25,7 +26,7 @@ pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &m
     let number = instance.requests;
     let settings = instance.settings.clone();
     let Some(path) = below_context(&call.path, &settings.context_path) else {
-        return answers::not_found(&call.path);
+        return answers::outside(&call.path, &settings);
     };
     let default_base = cx.base_url(None, &call.host) + &settings.context_path;
     let base = settings.base_url.clone().unwrap_or(default_base);
@@ -50,6 +51,13 @@ fn answer(
 ) -> (Reply, Option<String>) {
     if visit.path == "/status" {
         return (answers::status(visit), None);
+    }
+    if crate::oauth::is_token_path(visit.path) {
+        let (host, version) = (&call.host, visit.settings.version_numbers());
+        return match crate::oauth::token(world, call, host, version, cx.now) {
+            Some(reply) => (reply, None),
+            None => (answers::not_found(visit.path), None),
+        };
     }
     if !visit.path.starts_with("/rest/") {
         let page = matches!(visit.path, "" | "/" | "/login.jsp");
@@ -123,6 +131,15 @@ fn resource(call: &Incoming, visit: &Visit<'_>, user: Option<&DcUser>, cx: &Cont
     match (resource, user) {
         ("serverInfo", _) => answers::server_info(visit, cx.now).verdict(verdict),
         ("myself", Some(user)) => answers::myself(visit, user).verdict(verdict),
+        ("mypermissions", user) => {
+            let caller = user.map_or(
+                Caller::Anonymous {
+                    may_browse: visit.settings.anonymous,
+                },
+                |user| Caller::Known(&user.permissions),
+            );
+            permissions::on_data_center(&caller, verdict)
+        }
         ("project", Some(_)) => answers::no_projects().verdict(verdict),
         ("project", None) if visit.settings.anonymous => answers::no_projects().verdict(verdict),
         ("myself" | "project", None) => match &visit.settings.sso {

@@ -8,7 +8,7 @@ use crate::sim::Sim;
 use crate::world::World;
 
 use super::consent::Consent;
-use super::families::{Client, Order, Resource, Service};
+use super::families::{Client, Link, Order, Resource, Service};
 
 /// The scope that asks for a refresh token.
 const OFFLINE: &str = "offline_access";
@@ -28,6 +28,7 @@ impl OAuthApp {
         id: Option<&str>,
         secret: Option<&str>,
         service: Option<Service>,
+        link: Option<Link>,
     ) -> Self {
         let mut world = sim.shared.world();
         let id: Arc<str> = match id {
@@ -41,6 +42,7 @@ impl OAuthApp {
         let client = Client {
             secrets: vec![secret],
             service,
+            link,
         };
         world.oauth.clients.insert(id.to_string(), client);
         drop(world);
@@ -82,7 +84,7 @@ impl OAuthApp {
         self.with(|client| client.secrets.retain(|known| known != secret));
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
         let mut world = self.sim.shared.world();
         world.oauth.clients.get_mut(self.id.as_ref()).map(act)
     }
@@ -112,6 +114,7 @@ impl OAuthApp {
             owner: email.to_lowercase(),
             resources: resources(hosts, &scopes),
             scopes,
+            redirect_uri: None,
         };
         let family = world.oauth.found(order, offline, now);
         let access = world.renew_access(family, now);

@@ -74,7 +74,11 @@ fn token(world: &mut World, call: &Incoming, now: DateTime<Utc>) -> Reply {
             malformed(world, call, now, "code is missing")
         }
         // People consent elsewhere, so no code is known here.
-        "authorization_code" if world.oauth.proves(&form.client_id, &form.client_secret) => {
+        "authorization_code"
+            if world
+                .oauth
+                .proves(None, &form.client_id, &form.client_secret) =>
+        {
             error(403, "invalid_grant", "Invalid authorization code").verdict(Verdict::Rejected)
         }
         "authorization_code" => unauthorized(),
@@ -93,7 +97,7 @@ fn refresh(world: &mut World, call: &Incoming, form: &Form, now: DateTime<Utc>) 
         return malformed(world, call, now, "refresh_token is missing");
     }
     let client = form.client_id.as_str();
-    if !world.oauth.proves(client, &form.client_secret) {
+    if !world.oauth.proves(None, client, &form.client_secret) {
         let ticket = spend(world, call, value, SpendOutcome::ClientRejected, now);
         return unauthorized().ticket(ticket);
     }
@@ -125,7 +129,10 @@ fn refresh(world: &mut World, call: &Incoming, form: &Form, now: DateTime<Utc>) 
 
 /// A service account's grant. It spends nothing, and what was granted before lives on.
 fn client_credentials(world: &mut World, form: &Form, now: DateTime<Utc>) -> Reply {
-    if !world.oauth.proves(&form.client_id, &form.client_secret) {
+    if !world
+        .oauth
+        .proves(None, &form.client_id, &form.client_secret)
+    {
         return error(
             400,
             "invalid_client",
@@ -149,7 +156,7 @@ fn client_credentials(world: &mut World, form: &Form, now: DateTime<Utc>) -> Rep
 }
 
 /// The answer about an access token; one given once more lives no longer for it.
-fn granted(world: &World, access: &str, now: DateTime<Utc>) -> Value {
+pub(super) fn granted(world: &World, access: &str, now: DateTime<Utc>) -> Value {
     let record = world.token_by_secret(access);
     let life = record
         .and_then(|token| token.expires_at)
@@ -164,7 +171,7 @@ fn granted(world: &World, access: &str, now: DateTime<Utc>) -> Value {
 }
 
 /// Writes a spend down.
-fn spend(
+pub(super) fn spend(
     world: &mut World,
     call: &Incoming,
     value: &str,

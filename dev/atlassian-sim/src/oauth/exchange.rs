@@ -58,7 +58,7 @@ impl World {
     }
 
     fn exchange_first(&mut self, value: &str, family: u64, now: DateTime<Utc>) -> Exchange {
-        if self.oauth.settings.omit_refresh_token {
+        if self.oauth.rules(family).omit_refresh_token {
             let access = self.renew_access(family, now);
             if let Some(token) = self.oauth.token_mut(value) {
                 token.used = now;
@@ -79,7 +79,7 @@ impl World {
     }
 
     fn exchange_again(&mut self, first: Pair, family: u64, now: DateTime<Utc>) -> Exchange {
-        let pair = match self.oauth.settings.replay {
+        let pair = match self.oauth.rules(family).replay {
             Replay::SameSuccessor => first,
             Replay::NewSuccessor => self.new_pair(family, now),
         };
@@ -123,7 +123,7 @@ impl World {
         let before = std::mem::take(&mut family.access);
         let (owner, scopes) = (family.order.owner.clone(), family.order.scopes.clone());
         let client = family.order.client.clone();
-        let end = now.checked_add_signed(self.oauth.settings.overlap);
+        let end = now.checked_add_signed(self.oauth.rules(number).overlap);
         for id in before {
             if let Some(token) = self.token_mut(&id) {
                 token.revoked_from = token.revoked_from.or(end);
@@ -146,7 +146,12 @@ impl World {
         now: DateTime<Utc>,
     ) -> (Arc<str>, Arc<str>) {
         let id = self.oauth.next_access_id();
-        let expires_at = now.checked_add_signed(self.oauth.settings.access_life);
+        let instance = self.oauth.instance_of(client).map(str::to_owned);
+        let life = match instance {
+            Some(_) => self.oauth.data_center.access_life,
+            None => self.oauth.settings.access_life,
+        };
+        let expires_at = now.checked_add_signed(life);
         let claims = json!({
             "jti": self.rng.uuid(),
             "sub": self.accounts.get(owner).map(|account| &account.id),
@@ -163,7 +168,7 @@ impl World {
             id: Arc::clone(&id),
             kind: TokenKind::Access,
             owner: owner.to_owned(),
-            host: None,
+            host: instance,
             scopes,
             expires_at,
             revoked: false,

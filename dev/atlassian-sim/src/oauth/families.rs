@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::calls::Verdict;
 
 use super::ledger::Ledger;
-use super::settings::OAuthSettings;
+use super::settings::{DataCenterOAuthSettings, OAuthSettings};
 
 /// What an access token was given for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,18 @@ pub(crate) struct Client {
     pub(crate) secrets: Vec<String>,
     /// None for an app that acts for people.
     pub(crate) service: Option<Service>,
+    /// Set for a client of a Data Center instance, which its token endpoint alone knows.
+    pub(crate) link: Option<Link>,
+}
+
+/// What a Data Center instance knows of a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) host: String,
+    /// None for a service account.
+    pub(crate) redirect_uris: Vec<String>,
+    /// When a service account's credential ends, if it does.
+    pub(crate) ends: Option<DateTime<Utc>>,
 }
 
 /// What a person consents to.
@@ -52,6 +64,8 @@ pub(crate) struct Order {
     pub(crate) owner: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) resources: Vec<Resource>,
+    /// Where the code was sent, for a consent on a Data Center instance.
+    pub(crate) redirect_uri: Option<String>,
 }
 
 /// A consent, and all that came of it.
@@ -101,6 +115,7 @@ pub(crate) enum Standing {
 #[derive(Debug, Default)]
 pub(crate) struct OAuth {
     pub(crate) settings: OAuthSettings,
+    pub(crate) data_center: DataCenterOAuthSettings,
     pub(crate) ledger: Ledger,
     pub(crate) clients: HashMap<String, Client>,
     families: HashMap<u64, Family>,
@@ -167,6 +182,26 @@ impl OAuth {
             .is_some()
     }
 
+    /// What the endpoint that gave a family's tokens goes by.
+    pub(crate) fn rules(&self, family: u64) -> OAuthSettings {
+        let client = self.family(family).map(|family| &family.order.client);
+        match client.and_then(|client| self.instance_of(client)) {
+            Some(_) => self.data_center.rules(),
+            None => self.settings.clone(),
+        }
+    }
+
+    /// The Data Center instance that a client belongs to.
+    pub(crate) fn instance_of(&self, client: &str) -> Option<&str> {
+        let link = self.clients.get(client)?.link.as_ref()?;
+        Some(&link.host)
+    }
+
+    fn is_on_data_center(&self, family: u64) -> bool {
+        let client = self.family(family).map(|family| &family.order.client);
+        client.is_some_and(|client| self.instance_of(client).is_some())
+    }
+
     /// Why a family is over, if it is.
     fn over(&self, number: u64, now: DateTime<Utc>) -> Option<Verdict> {
         let Some(family) = self.family(number) else {
@@ -174,7 +209,7 @@ impl OAuth {
         };
         if family.killed {
             Some(Verdict::Revoked)
-        } else if now - family.consented >= self.settings.absolute {
+        } else if now - family.consented >= self.rules(number).absolute {
             Some(Verdict::Expired)
         } else {
             None
@@ -187,12 +222,13 @@ impl OAuth {
         if let Some(verdict) = self.over(token.family, now) {
             return Standing::Dead(verdict);
         }
+        let rules = self.rules(token.family);
         match &token.exchanged {
-            Some((first, pair)) if now - *first < self.settings.leeway => {
-                Standing::Leeway(pair.clone())
-            }
+            // Data Center deletes what was exchanged, and has nothing to recognise it by.
+            Some(_) if self.is_on_data_center(token.family) => Standing::Dead(Verdict::Revoked),
+            Some((first, pair)) if now - *first < rules.leeway => Standing::Leeway(pair.clone()),
             Some(_) => Standing::Late,
-            None if now - token.used >= self.settings.idle => Standing::Dead(Verdict::Expired),
+            None if now - token.used >= rules.idle => Standing::Dead(Verdict::Expired),
             None => Standing::Fresh,
         }
     }
@@ -232,10 +268,12 @@ impl OAuth {
         resources.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a client proves itself; a client without secrets never does.
-    pub(crate) fn proves(&self, client: &str, secret: &str) -> bool {
-        self.clients
-            .get(client)
-            .is_some_and(|client| client.secrets.iter().any(|known| known == secret))
+    /// Whether a client proves itself at an endpoint: Atlassian's, or the one of a Data Center
+    /// instance. A client without secrets never does.
+    pub(crate) fn proves(&self, instance: Option<&str>, client: &str, secret: &str) -> bool {
+        self.clients.get(client).is_some_and(|client| {
+            let home = client.link.as_ref().map(|link| link.host.as_str());
+            home == instance && client.secrets.iter().any(|known| known == secret)
+        })
     }
 }

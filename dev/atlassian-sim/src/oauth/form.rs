@@ -13,6 +13,9 @@ pub(super) struct Form {
     pub(super) client_secret: String,
     pub(super) refresh_token: String,
     pub(super) code: String,
+    /// Looked at on Data Center only.
+    pub(super) redirect_uri: String,
+    pub(super) scope: String,
 }
 
 impl Form {
@@ -29,6 +32,8 @@ impl Form {
             client_secret: take("client_secret"),
             refresh_token: take("refresh_token"),
             code: take("code"),
+            redirect_uri: take("redirect_uri"),
+            scope: take("scope"),
         })
     }
 }

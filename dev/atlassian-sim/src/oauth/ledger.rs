@@ -27,6 +27,9 @@ pub enum SpendOutcome {
     /// The client was refused: its secret is wrong, or the token is another client's. The token
     /// took no harm.
     ClientRejected,
+    /// Data Center: the redirect URL is missing, or not the one of the consent. The token took no
+    /// harm.
+    WrongRedirect,
     /// The request was malformed; nothing was looked at.
     NotGranted,
 }

@@ -1,4 +1,5 @@
-//! Atlassian's OAuth 2.0 token endpoint: clients, consents, rotating refresh tokens.
+//! Atlassian's OAuth 2.0 token endpoint and those of Data Center instances: clients, consents,
+//! rotating refresh tokens.
 //!
 //! A consent founds a family of refresh tokens. Every exchange of one gives its successor:
 //!
@@ -7,14 +8,19 @@
 //!   └──again, within the leeway──▶ rt-4           a sibling of rt-2, or rt-2 once more
 //!   └──again, after the leeway──▶ the whole family is dead, access tokens included
 //! ```
+//!
+//! On Data Center there is no leeway, and what was exchanged is forgotten: presenting it again
+//! gives nothing and harms nothing.
 
 mod app;
 mod consent;
+mod data_center;
 mod endpoint;
 mod exchange;
 mod families;
 mod form;
 mod ledger;
+mod provider;
 mod settings;
 mod sim;
 
@@ -22,8 +28,9 @@ pub(crate) use app::resources;
 pub(crate) use endpoint::{caller, handle};
 pub(crate) use families::{OAuth, Resource, Service, Source};
 pub(crate) use ledger::Ticket;
+pub(crate) use provider::{is_token_path, token};
 
 pub use app::OAuthApp;
 pub use consent::Consent;
 pub use ledger::{Spend, SpendOutcome};
-pub use settings::{OAuthSettings, Replay};
+pub use settings::{DataCenterOAuthSettings, OAuthSettings, Replay};

@@ -37,6 +37,47 @@ pub struct OAuthSettings {
     pub replay: Replay,
 }
 
+impl DataCenterOAuthSettings {
+    /// The same in the terms of the Cloud endpoint.
+    pub(crate) fn rules(&self) -> OAuthSettings {
+        OAuthSettings {
+            access_life: self.access_life,
+            leeway: TimeDelta::zero(),
+            overlap: TimeDelta::zero(),
+            idle: self.idle,
+            absolute: TimeDelta::MAX,
+            omit_refresh_token: false,
+            replay: Replay::default(),
+        }
+    }
+}
+
+/// The settings of the token endpoints of all Data Center instances.
+///
+/// There is no leeway: a refresh deletes the refresh token and the access token before it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataCenterOAuthSettings {
+    /// The life of an access token.
+    pub access_life: TimeDelta,
+    /// A refresh token unused for so long is dead.
+    pub idle: TimeDelta,
+    /// Answers do not say the scope, as those in the documentation.
+    pub omit_scope: bool,
+    /// The code of a refusal for the scope is `invalid_scope` in place of `invalid scope`.
+    pub standard_scope_error: bool,
+}
+
+impl Default for DataCenterOAuthSettings {
+    fn default() -> Self {
+        Self {
+            access_life: TimeDelta::minutes(60),
+            idle: TimeDelta::days(90),
+            omit_scope: false,
+            standard_scope_error: false,
+        }
+    }
+}
+
 impl Default for OAuthSettings {
     fn default() -> Self {
         Self {

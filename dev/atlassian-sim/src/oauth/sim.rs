@@ -4,7 +4,7 @@ use crate::sim::Sim;
 
 use super::app::OAuthApp;
 use super::ledger::Spend;
-use super::settings::OAuthSettings;
+use super::settings::{DataCenterOAuthSettings, OAuthSettings};
 
 impl Sim {
     /// The host of the token endpoint.
@@ -23,7 +23,7 @@ impl Sim {
 
     /// Makes an app that people can consent to.
     pub fn oauth_app(&self) -> OAuthApp {
-        OAuthApp::new(self.clone(), None, None, None)
+        OAuthApp::new(self.clone(), None, None, None, None)
     }
 
     /// The settings of the token endpoint as they are.
@@ -35,6 +35,17 @@ impl Sim {
     /// once; an access token keeps the life it was given.
     pub fn configure_oauth(&self, change: impl FnOnce(&mut OAuthSettings)) {
         change(&mut self.shared.world().oauth.settings);
+    }
+
+    /// The settings of the token endpoints of Data Center instances as they are.
+    pub fn data_center_oauth_settings(&self) -> DataCenterOAuthSettings {
+        self.shared.world().oauth.data_center.clone()
+    }
+
+    /// Changes the settings of the token endpoints of Data Center instances. The idle limit
+    /// follows at once; an access token keeps the life it was given.
+    pub fn configure_data_center_oauth(&self, change: impl FnOnce(&mut DataCenterOAuthSettings)) {
+        change(&mut self.shared.world().oauth.data_center);
     }
 
     /// Revokes an access token before its time; says whether there is one.
@@ -51,7 +62,7 @@ impl Sim {
         let now = self.clock().now();
         let world = self.shared.world();
         let token = world.access_id(value).and_then(|id| world.token(&id));
-        token.is_some_and(|token| !token.revoked && !token.expired(now))
+        token.is_some_and(|token| world.token_over(token, now).is_none())
     }
 
     /// The id of an access token in the call log, by its value.
