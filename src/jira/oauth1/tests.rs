@@ -72,7 +72,7 @@ fn parameters_are_ordered_by_their_encoded_names_and_values() {
     assert_eq!(*text, format!("GET&https%3A%2F%2Fa.example%2F&{pairs}"));
 }
 
-/// The key of the OAuth Core 1.0 test cases for RSA-SHA1 (wiki.oauth.net, "TestCases", section
+/// The key of the OAuth Core 1.0 test cases for RSA-SHA1 (wiki.oauth.net, test cases, section
 /// 9.3), known to everybody and therefore nobody's: 1024 bits, PKCS#8.
 const TEST_CASE_KEY: &str = concat!(
     "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBALRiMLAh9iimur8VA7qVvdqxevEuUkW4K+2KdMXm",
