@@ -98,6 +98,10 @@ pub enum Reason {
     PermissionMissing,
     /// The account holds rights of an administrator that nobody asked for.
     Administrator,
+    /// Jira does not accept the signature of a request.
+    SignatureRejected,
+    /// The clocks of Jira and of the operator's node differ by too much for a signed request.
+    ClockSkew,
     /// The refresh token is dead: a person has to consent again.
     ReconsentRequired,
     /// Atlassian does not accept the client id and client secret.

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BasicAuth, ClientCredentials, JiraCredentialStatus, MethodName, OAuth2, Period,
+    BasicAuth, ClientCredentials, JiraCredentialStatus, MethodName, OAuth1, OAuth2, Period,
     PersonalAccessToken, rules,
 };
 
@@ -135,6 +135,9 @@ pub struct Auth {
     /// User name and password on Jira Data Center: Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
+    /// OAuth 1.0a with an application link of Jira Data Center: signed requests.
+    #[serde(default, rename = "oauth1", skip_serializing_if = "Option::is_none")]
+    pub oauth1: Option<OAuth1>,
 }
 
 /// The one member of [`Auth`] that is set.
@@ -150,6 +153,8 @@ pub enum Method<'a> {
     PersonalAccessToken(&'a PersonalAccessToken),
     /// Data Center user name and password.
     Basic(&'a BasicAuth),
+    /// Data Center OAuth 1.0a.
+    OAuth1(&'a OAuth1),
 }
 
 impl Auth {
@@ -165,6 +170,7 @@ impl Auth {
                 .as_ref()
                 .map(Method::PersonalAccessToken),
             self.basic.as_ref().map(Method::Basic),
+            self.oauth1.as_ref().map(Method::OAuth1),
         ];
         let mut set = members.into_iter().flatten();
         let only = set.next();
@@ -181,6 +187,7 @@ impl Method<'_> {
             Method::ClientCredentials(_) => MethodName::ClientCredentials,
             Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
             Method::Basic(_) => MethodName::Basic,
+            Method::OAuth1(_) => MethodName::OAuth1,
         }
     }
 
@@ -190,6 +197,7 @@ impl Method<'_> {
             Method::ApiToken(token) => token.issued_at,
             Method::PersonalAccessToken(token) => token.issued_at,
             Method::Basic(basic) => basic.issued_at,
+            Method::OAuth1(oauth1) => oauth1.issued_at,
             Method::OAuth2(_) | Method::ClientCredentials(_) => None,
         }
     }
@@ -199,7 +207,10 @@ impl Method<'_> {
         match self {
             Method::ApiToken(token) => token.expires_at,
             Method::PersonalAccessToken(token) => token.expires_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Basic(_) => None,
+            Method::OAuth2(_)
+            | Method::ClientCredentials(_)
+            | Method::Basic(_)
+            | Method::OAuth1(_) => None,
         }
     }
 }

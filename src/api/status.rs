@@ -129,6 +129,8 @@ pub enum MethodName {
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
     Basic,
+    /// Data Center OAuth 1.0a, signed requests.
+    OAuth1,
 }
 
 /// What the account may do, as Jira told it last.

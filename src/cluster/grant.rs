@@ -99,7 +99,10 @@ pub fn place<'a>(method: &Method<'a>) -> Option<&'a SecretKeyRef> {
     match method {
         Method::OAuth2(oauth2) => Some(&oauth2.refresh_token_secret_ref),
         Method::ClientCredentials(client) => client.client_secret_refs.first(),
-        Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => None,
+        Method::ApiToken(_)
+        | Method::PersonalAccessToken(_)
+        | Method::Basic(_)
+        | Method::OAuth1(_) => None,
     }
 }
 

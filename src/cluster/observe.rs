@@ -252,12 +252,21 @@ fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fing
         Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
         Err(_) => ("", String::new()),
     };
-    key.fingerprint(&[
+    let mut parts = vec![
         method.as_bytes(),
         site.as_bytes(),
         material.user.as_deref().unwrap_or_default().as_bytes(),
         material.secret.expose_secret().as_bytes(),
-    ])
+    ];
+    if let Some(signing) = &material.signing {
+        let token_secret = signing.token_secret.as_ref();
+        parts.extend([
+            signing.consumer_key.as_bytes(),
+            signing.private_key.expose_secret().as_bytes(),
+            token_secret.map_or(&[], |secret| secret.expose_secret().as_bytes()),
+        ]);
+    }
+    key.fingerprint(&parts)
 }
 
 /// Every Secret that a credential refers to: sources, grant and targets.

@@ -365,6 +365,7 @@ impl Reading<'_> {
             material: Some(Material {
                 user: None,
                 secret: SecretString::default(),
+                signing: None,
                 ca_pem: self.ca_pem,
                 tokens: Some(self.tokens),
             }),

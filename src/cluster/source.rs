@@ -18,12 +18,18 @@ use crate::api::{
 };
 use crate::core::problem::{Flaw, SourceProblem};
 
+mod signing;
+
+pub use signing::Signing;
+
 /// The secret values of one credential. They stay apart from the facts that decisions see.
 pub struct Material {
     /// E-mail or user name; none for Bearer methods.
     pub user: Option<String>,
     /// Token or password.
     pub secret: SecretString,
+    /// What signs requests, for OAuth 1.0a.
+    pub signing: Option<Signing>,
     /// Certificates of a private authority.
     pub ca_pem: Option<Vec<u8>>,
     /// What a renewal needs.
@@ -91,6 +97,7 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
             .map(|reference| Some(reference.name.as_str()))
             .collect(),
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
+        Some(Method::OAuth1(oauth1)) => vec![Some(oauth1.secret_ref.name.as_str())],
         None => Vec::new(),
     };
     let mut names: Vec<&str> = auth
@@ -236,6 +243,7 @@ impl Secrets {
         for secret in &self.0 {
             check_secret(secret)?;
         }
+        let mut signing = None;
         let (user, secret) = match spec.auth.method() {
             Some(Method::ApiToken(token)) => {
                 let email = match &token.email_secret_ref {
@@ -255,6 +263,11 @@ impl Secrets {
                     SecretString::from(password.to_owned()),
                 )
             }
+            Some(Method::OAuth1(oauth1)) => {
+                let (token, signer) = self.signing(oauth1)?;
+                signing = Some(signer);
+                (None, token)
+            }
             // Those are read one by one, when they are needed.
             Some(Method::OAuth2(_) | Method::ClientCredentials(_)) | None => {
                 (None, SecretString::default())
@@ -263,6 +276,7 @@ impl Secrets {
         Ok(Material {
             user,
             secret,
+            signing,
             ca_pem: self.authorities(spec)?,
             tokens: None,
         })

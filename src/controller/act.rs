@@ -1,5 +1,6 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Operator;
@@ -13,8 +14,8 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::judge::{Cause, Judgement};
 use crate::core::site::Site;
-use crate::jira::{Credential, Question};
-use crate::render::{Proven, standard};
+use crate::jira::{Credential, Question, Signer};
+use crate::render::{Parts, Proven, standard};
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -175,6 +176,11 @@ impl Operator {
             cloud_id: facts.cloud_id(),
             user: material.user.as_deref(),
             secret: token.as_ref().unwrap_or(&material.secret),
+            signing: material.signing.as_ref().map(|signing| Parts {
+                consumer_key: &signing.consumer_key,
+                private_key: &signing.private_key,
+                token_secret: signing.token_secret.as_ref(),
+            }),
             account: &publish.account.id,
             expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
         });
@@ -249,6 +255,14 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
         },
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             Credential::Bearer(secret)
+        }
+        MethodName::OAuth1 => {
+            let signing = material.signing.as_ref()?;
+            Credential::Signed(Signer {
+                consumer_key: signing.consumer_key.clone(),
+                token: secret,
+                key: Arc::clone(&signing.key),
+            })
         }
     })
 }

@@ -14,6 +14,7 @@ use crate::core::decide::decide;
 use crate::core::facts::{Facts, Plan};
 use crate::core::judge::Judgement;
 use crate::core::problem::{Periods, SpecProblem, check_metadata};
+use crate::core::schedule::expiry;
 use crate::core::site::Site;
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
@@ -157,7 +158,7 @@ impl Operator {
             site,
             periods,
             issued_at: method.issued_at(),
-            expires_at: method.expires_at(),
+            expires_at: expiry(&method),
             detour,
         })
     }

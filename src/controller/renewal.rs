@@ -63,7 +63,10 @@ impl Operator {
                     &client.scopes,
                 )
             },
-            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => return None,
+            Method::ApiToken(_)
+            | Method::PersonalAccessToken(_)
+            | Method::Basic(_)
+            | Method::OAuth1(_) => return None,
         };
         Some(RenewalPlan {
             grant: grant_name(place(method)?),
@@ -105,9 +108,10 @@ impl Operator {
         let client = |method: &Method<'_>| match method {
             Method::OAuth2(oauth2) => (true, oauth2.client_id.clone()),
             Method::ClientCredentials(client) => (false, client.client_id.clone()),
-            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => {
-                (false, String::new())
-            }
+            Method::ApiToken(_)
+            | Method::PersonalAccessToken(_)
+            | Method::Basic(_)
+            | Method::OAuth1(_) => (false, String::new()),
         };
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
         let users = self

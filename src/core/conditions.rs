@@ -122,7 +122,12 @@ fn told_refusal(facts: &Facts, reason: Reason) -> String {
 fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
     use ConditionStatus::Unknown;
     let reason = reason
-        .filter(|reason| matches!(reason, Reason::RateLimited | Reason::SiteUnavailable))
+        .filter(|reason| {
+            matches!(
+                reason,
+                Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
+            )
+        })
         .unwrap_or(Reason::NotYetProven);
     let message = match &facts.happened.judgement {
         Some(Judgement::NoVerdict(outage)) => message::outage(facts, *outage),

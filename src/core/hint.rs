@@ -26,6 +26,8 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
         | Refusal::IpBlocked
         | Refusal::InsufficientScope
         | Refusal::AccountInactive
+        | Refusal::SignatureRejected
+        | Refusal::ConsumerUnknown
         | Refusal::NoSite
         | Refusal::AnotherSite
         | Refusal::AnotherProduct
@@ -59,7 +61,7 @@ fn mix_up(method: MethodName, kind: FormKind) -> Option<&'static str> {
         (MethodName::PersonalAccessToken | MethodName::Basic, FormKind::OrganizationKey) => Some(
             "What is stored looks like the API key of an organisation of Atlassian's cloud, which opens no Jira.",
         ),
-        (MethodName::OAuth2 | MethodName::ClientCredentials, _)
+        (MethodName::OAuth2 | MethodName::ClientCredentials | MethodName::OAuth1, _)
         | (
             MethodName::ApiToken,
             FormKind::ApiToken | FormKind::ServiceAccountToken | FormKind::Unremarkable,

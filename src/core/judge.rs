@@ -106,6 +106,8 @@ impl Cause {
                 | Refusal::AnotherSite
                 | Refusal::CloudIdOfAnotherSite => Reason::WrongHost,
                 Refusal::AccountInactive => Reason::AccountInactive,
+                Refusal::SignatureRejected => Reason::SignatureRejected,
+                Refusal::ConsumerUnknown => Reason::ClientRejected,
             },
         }
     }
@@ -116,6 +118,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
     match outage {
         Outage::RateLimited { .. } => Reason::RateLimited,
         Outage::BadCaBundle => Reason::SourceMalformed,
+        Outage::ClockSkew => Reason::ClockSkew,
         Outage::Dns
         | Outage::Connect
         | Outage::Tls
@@ -131,6 +134,9 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::PermissionsUntold
         | Outage::Unavailable { .. }
         | Outage::ServerError(_)
-        | Outage::Unexpected(_) => Reason::SiteUnavailable,
+        | Outage::Unexpected(_)
+        | Outage::NonceUsed
+        | Outage::OAuthForm
+        | Outage::NotSigned => Reason::SiteUnavailable,
     }
 }

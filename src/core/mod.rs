@@ -28,6 +28,7 @@ mod published;
 mod record;
 pub mod renewal;
 pub mod rotation;
+pub mod rsa_key;
 pub mod schedule;
 pub mod scopes;
 pub mod site;

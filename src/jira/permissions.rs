@@ -42,7 +42,7 @@ impl Jira {
         let call = async {
             let url = address(site, question.keys)?;
             let authorization = credential
-                .header()
+                .header(&url, self.clock.now())
                 .ok_or(Verdict::Refused(Refusal::Forbidden))?;
             let answer = self.fetch(site.hosting, ca_pem, url, Some(authorization));
             let raw = match question.patience {

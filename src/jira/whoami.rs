@@ -111,7 +111,7 @@ impl Jira {
         ca_pem: Option<&[u8]>,
         credential: &Credential,
     ) -> Verdict {
-        if credential.header().is_none() {
+        if !credential.is_sendable() {
             return Verdict::Refused(Refusal::Rejected);
         }
         let call = async {
@@ -136,9 +136,10 @@ impl Jira {
         credential: &Credential,
     ) -> Result<Verdict, Verdict> {
         let url = myself(site)?;
+        let now = self.clock.now();
         let authorization = credential
-            .header()
-            .ok_or(Verdict::Refused(Refusal::Rejected))?;
+            .header(&url, now)
+            .ok_or(Verdict::NoVerdict(Outage::NotSigned))?;
         let raw = self
             .fetch(site.hosting, ca_pem, url.clone(), Some(authorization))
             .await?;

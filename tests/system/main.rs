@@ -16,6 +16,7 @@ mod kstatus;
 mod lifecycle;
 mod numbers;
 mod oauth;
+mod oauth1;
 mod outages;
 mod passwords;
 mod permissions;

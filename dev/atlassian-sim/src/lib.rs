@@ -41,6 +41,7 @@ mod dc;
 mod fault;
 mod fault_reply;
 mod ids;
+mod links;
 mod oauth;
 mod permissions;
 mod reply;
@@ -60,6 +61,7 @@ pub use cloud_site::CloudSite;
 pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
 pub use data_center::DataCenter;
 pub use fault::{Canned, Fault, Rule};
+pub use links::{AccessToken, ApplicationLink, LinkKey};
 pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
 };

@@ -22,7 +22,7 @@ use crate::rules::{Rules, Strike, Subject};
 use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
-use crate::{cloud, dc, oauth};
+use crate::{cloud, dc, links, oauth};
 
 /// What the handles and the server share.
 #[derive(Debug)]
@@ -188,6 +188,9 @@ fn who(shared: &Shared, call: &Incoming) -> Option<String> {
         Authorization::Bearer { token } => world
             .token_by_secret(token)
             .map(|token| token.owner.clone()),
+        Authorization::Signed { parameters } => {
+            links::token_of(&world, parameters).map(|token| token.owner.clone())
+        }
         Authorization::None | Authorization::Other => None,
     }
 }
@@ -201,6 +204,9 @@ fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -
             .world()
             .token_by_secret(token)
             .map(|token| token.id.to_string()),
+        Authorization::Signed { parameters } => {
+            links::token_of(&shared.world(), parameters).map(|token| token.id.to_string())
+        }
         Authorization::None | Authorization::Other => first.token_id.clone(),
     };
     shared.rules.strikes(&Subject {

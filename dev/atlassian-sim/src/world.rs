@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::Verdict;
 use crate::ids::Rng;
+use crate::links::Links;
 use crate::oauth::{OAuth, Source};
 use crate::permissions::Permissions;
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
@@ -47,6 +48,7 @@ pub(crate) struct Instance {
     pub(crate) settings: DataCenterSettings,
     pub(crate) users: HashMap<String, DcUser>,
     pub(crate) requests: u64,
+    pub(crate) links: Box<Links>,
 }
 
 /// A user of a Data Center instance.
@@ -152,6 +154,7 @@ impl World {
             settings,
             users: HashMap::new(),
             requests: 0,
+            links: Box::default(),
         };
         self.places
             .insert(host.to_owned(), Place::DataCenter(instance));
@@ -256,11 +259,14 @@ impl World {
                 self.rng.cloud_token("ATSTT3xFfGF0").into()
             }
             TokenKind::PersonalAccess => self.rng.personal_access_token().into(),
+            TokenKind::Link => self.rng.opaque(32).into(),
         };
         self.next_token += 1;
         let id: Arc<str> = format!("token-{}", self.next_token).into();
         let expires_at = match order.kind {
             TokenKind::PersonalAccess => None,
+            // As `oauth_expires_in` was seen to say.
+            TokenKind::Link => now.checked_add_signed(TimeDelta::seconds(157_680_000)),
             _ => now.checked_add_signed(TimeDelta::days(365)),
         };
         let record = TokenRecord {

@@ -74,13 +74,14 @@ fn answer(
     if basic && !visit.settings.basic_enabled() {
         return (answers::basic_disabled(), None);
     }
-    let login = login::check(world, call, visit.settings, cx.now, entry);
+    let login = login::check(world, call, visit, cx.now, entry);
     let name = match &login {
         Login::Known(user) => Some(user.name.clone()),
         _ => None,
     };
     let reply = match &login {
         Login::Captcha => answers::captcha(visit),
+        Login::Problem(problem) => answers::oauth_problem(visit, problem),
         Login::Refused(verdict) => rejected(visit, basic, *verdict),
         Login::Known(user) => resource(call, visit, Some(user), cx),
         Login::Nobody => resource(call, visit, None, cx),

@@ -94,15 +94,17 @@ impl Demo<'_> {
             .kubectl(&["create", "namespace", namespace])
             .await?;
         let long = TimeDelta::days(200);
-        let (token, pat, password) = (
+        let (token, pat, password, link) = (
             "api-token.yaml",
             "personal-access-token.yaml",
             "password.yaml",
+            "oauth1.yaml",
         );
         let files = [
             (token, examples::read(&self.jira, token, None, long)?),
             (pat, examples::read(&self.jira, pat, None, long)?),
             (password, examples::read(&self.jira, password, None, long)?),
+            (link, examples::read(&self.jira, link, None, long)?),
             (
                 token,
                 examples::read(
