@@ -84,6 +84,8 @@ pub enum Reason {
     CaptchaRequired,
     /// This Jira does not accept Basic authentication at all.
     BasicAuthDisabled,
+    /// Jira wants more than a user name and password before it begins a session.
+    LoginDenied,
     /// Jira does not accept calls from the cluster's address.
     IpBlocked,
     /// The token lacks a scope.
@@ -140,6 +142,12 @@ pub enum Reason {
     GrantIdle,
     /// What a person stored anew cannot take the place of the present credential.
     RotationFailed,
+    /// The account has as many personal access tokens as Jira allows: none can be added.
+    TokenLimitReached,
+    /// Jira does not let the token make another one.
+    MintingForbidden,
+    /// Nobody knows when the token expires.
+    ExpiryUnknown,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
     OfflineAccessMissing,
     /// The spec contradicts itself.

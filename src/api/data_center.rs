@@ -35,6 +35,8 @@ pub enum RotationPolicy {
     /// A person.
     #[default]
     Manual,
+    /// The operator: the token makes its own successor, and is revoked once that is in use.
+    Automatic,
 }
 
 /// A Jira Data Center user name and password.
@@ -46,6 +48,15 @@ pub struct BasicAuth {
     /// When the password was set; `rotation.maxAge` counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime<Utc>>,
+}
+
+/// A cookie session of Jira Data Center: the operator logs in, and logs in again before the session
+/// ends.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionAuth {
+    /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
+    pub secret_ref: SecretRef,
 }
 
 /// OAuth 1.0a with an application link of Jira Data Center: requests are signed with RSA-SHA1.

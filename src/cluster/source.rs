@@ -97,6 +97,7 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
             .map(|reference| Some(reference.name.as_str()))
             .collect(),
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
+        Some(Method::Session(session)) => vec![Some(session.secret_ref.name.as_str())],
         Some(Method::OAuth1(oauth1)) => vec![Some(oauth1.secret_ref.name.as_str())],
         None => Vec::new(),
     };
@@ -269,7 +270,7 @@ impl Secrets {
                 (None, token)
             }
             // Those are read one by one, when they are needed.
-            Some(Method::OAuth2(_) | Method::ClientCredentials(_)) | None => {
+            Some(Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_)) | None => {
                 (None, SecretString::default())
             }
         };

@@ -43,6 +43,8 @@ pub enum Answer {
     Surveyed(Result<Option<Vec<Resource>>, Verdict>),
     /// A candidate beside the chain in use was asked about.
     Tried(Verdict),
+    /// What was left to do with the grant was done, as far as it could be.
+    Tended(Written),
     /// Jira told what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
@@ -82,7 +84,9 @@ impl Facts {
                 self.set_target(index, TargetState::Refused(cause));
             }
             Answer::Retracted(name) => self.happened.retracted.push(name),
-            Answer::Adopted(written) | Answer::Promoted(written) => self.set_grant(written),
+            Answer::Adopted(written) | Answer::Promoted(written) | Answer::Tended(written) => {
+                self.set_grant(written);
+            }
             Answer::Sought(twin) => {
                 self.happened.sought = true;
                 self.happened.twin = twin;

@@ -73,7 +73,11 @@ pub fn valid(facts: &Facts) -> Finding {
 fn renewal_finding(facts: &Facts) -> Option<Finding> {
     use ConditionStatus::{False, Unknown};
     let trouble = facts.trouble();
-    if let Some(reason @ (Reason::ReconsentRequired | Reason::ClientRejected)) = trouble {
+    let ends = |reason: &Reason| {
+        matches!(reason, Reason::ReconsentRequired | Reason::ClientRejected)
+            || trouble::refuses_login(*reason)
+    };
+    if let Some(reason) = trouble.filter(ends) {
         return Some(finding(False, reason, trouble::words(facts, reason)));
     }
     if facts.lacks_scopes() {
@@ -318,7 +322,9 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => facts.peer == Peer::Interrupted,
+        None => {
+            facts.peer == Peer::Interrupted || facts.trouble() == Some(Reason::NotYetProven)
+        }
     };
     let waits = if lost {
         Waits::ForPerson

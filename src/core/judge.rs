@@ -68,7 +68,7 @@ impl Facts {
             .plan
             .as_ref()
             .is_ok_and(|plan| plan.expires_at.is_some_and(|expiry| expiry <= self.now));
-        self.is_proven() && !self.renews() && !self.is_password() && !refused_before && !ended
+        self.is_proven() && !self.replaces_the_refused() && !self.is_password() && !refused_before && !ended
     }
 }
 
@@ -80,7 +80,7 @@ impl Facts {
             refusal,
             Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
         );
-        self.renews() && may_be && self.may_renew_early()
+        may_be && self.may_renew_early()
     }
 }
 

@@ -132,6 +132,9 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
         Ok(MethodName::OAuth1) => format!(
             "Jira at {host} refuses the OAuth 1.0a access token: it has expired, was revoked, or belongs to another application link. Authorise again and store the new token in {source}."
         ),
+        Ok(MethodName::Session) => format!(
+            "Jira at {host} refuses the session although it was just begun. Check that the account is active and has access to Jira."
+        ),
         Ok(MethodName::Basic) | Err(_) => format!(
             "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
         ),
@@ -140,7 +143,7 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
 
 /// Why a first refusal is not yet believed.
 pub fn confirming(facts: &Facts) -> String {
-    if facts.renews() {
+    if facts.replaces_the_refused() {
         return format!(
             "Jira at {} refused the token before its end; it is renewed and asked about again. {}",
             host(facts),
@@ -422,6 +425,7 @@ pub(super) fn source_names(facts: &Facts) -> String {
             )
         }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
+        Some(Method::Session(session)) => format!("the Secret {}", session.secret_ref.name),
         Some(Method::OAuth1(oauth1)) => format!("the Secret {}", oauth1.secret_ref.name),
         None => "the Secret".to_owned(),
     }

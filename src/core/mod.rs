@@ -8,6 +8,7 @@
 pub mod absorb;
 pub mod answer;
 pub mod attempt;
+pub mod care;
 pub mod conclude;
 pub mod conditions;
 pub mod decide;

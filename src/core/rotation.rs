@@ -36,7 +36,9 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         end.map(|end| end.format("%Y-%m-%d").to_string())
             .unwrap_or_default()
     };
-    let finding = if let Some(reason) = facts.rotation_trouble() {
+    let finding = if let Some(reason) = facts.succession_failure() {
+        finding(True, reason, trouble::succession_words(facts, reason))
+    } else if let Some(reason) = facts.rotation_trouble() {
         finding(True, reason.told(), trouble_words(facts, &reason))
     } else if passed(consent, warn) {
         finding(

@@ -39,7 +39,8 @@ pub fn expiry(method: &Method<'_>) -> Option<DateTime<Utc>> {
         | Method::OAuth2(_)
         | Method::ClientCredentials(_)
         | Method::PersonalAccessToken(_)
-        | Method::Basic(_) => method.expires_at(),
+        | Method::Basic(_)
+        | Method::Session(_) => method.expires_at(),
     }
 }
 
