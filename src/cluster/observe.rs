@@ -9,7 +9,7 @@ use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::grant_name;
 use super::observe_grant::{Around, observe_grant, place_of};
-use super::source::{self, Material};
+use super::source::{self, Material, UserAndPassword};
 use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::core::decide::needs_source;
@@ -74,7 +74,8 @@ pub async fn observe(
     }
     if facts.renews() {
         let renewals = &around.renewals;
-        return Box::pin(observe_grant(cluster, index, key, facts, renewals)).await;
+        let peer = around.peer;
+        return Box::pin(observe_grant(cluster, index, key, facts, renewals, peer)).await;
     }
     if let Some(name) = missing {
         let name = name.to_owned();
@@ -247,6 +248,21 @@ pub(super) fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVer
     }
 }
 
+/// The keyed fingerprint of a user name and password: the same for every method that sends them.
+pub(super) fn password_print(
+    key: &FingerprintKey,
+    facts: &Facts,
+    login: &UserAndPassword,
+) -> Fingerprint {
+    let site = facts.plan.as_ref().map_or("", |plan| plan.site.base.as_str());
+    key.fingerprint(&[
+        b"Basic",
+        site.as_bytes(),
+        login.user.as_bytes(),
+        login.password.expose_secret().as_bytes(),
+    ])
+}
+
 fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fingerprint {
     let (site, method) = match &facts.plan {
         Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
@@ -274,7 +290,7 @@ pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
     let targets = publication::targets(&object.spec, &object.name_any());
     let targets = targets.into_iter().map(|target| target.name);
-    let grant = place_of(&object.spec).map(grant_name);
+    let grant = place_of(&object.spec).map(|place| grant_name(&place));
     let mut names: Vec<String> = sources.chain(grant).chain(targets).collect();
     names.sort_unstable();
     names.dedup();

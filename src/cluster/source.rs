@@ -43,8 +43,25 @@ pub struct Tokens {
     pub stored: Option<Stored>,
     /// The value in the user's Secret.
     pub seed: Option<SecretString>,
+    /// The user name and password in it, for a session.
+    pub login: Option<UserAndPassword>,
     /// The client secrets, in the order of the spec.
     pub clients: Vec<SecretString>,
+}
+
+/// With what a session is begun.
+#[derive(Clone)]
+pub struct UserAndPassword {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+impl fmt::Debug for UserAndPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("UserAndPassword(REDACTED)")
+    }
 }
 
 impl fmt::Debug for Material {
@@ -132,6 +149,31 @@ pub(super) async fn read_token(
     let secrets = Secrets(found.into_iter().collect());
     Ok(OneToken {
         token: secrets.one_token(reference),
+        version: secrets.versions().into_iter().next(),
+    })
+}
+
+/// What stands where a user name and password should be.
+pub(super) struct OneLogin {
+    /// Both, or why they are none.
+    pub login: Result<UserAndPassword, SourceProblem>,
+    /// The version of the Secret that was read, where there is one.
+    pub version: Option<SourceVersion>,
+}
+
+/// Reads one user name and password.
+///
+/// # Errors
+/// When the API server could not be asked.
+pub(super) async fn read_login(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<OneLogin, ClusterError> {
+    let found = cluster.secret(namespace, name).await?;
+    let secrets = Secrets(found.into_iter().collect());
+    Ok(OneLogin {
+        login: secrets.one_login(name),
         version: secrets.versions().into_iter().next(),
     })
 }
@@ -257,12 +299,8 @@ impl Secrets {
                 (None, self.token(&token.token_secret_ref)?)
             }
             Some(Method::Basic(basic)) => {
-                let name = &basic.secret_ref.name;
-                let password = self.text(name, "password", LONGEST_SECRET)?;
-                (
-                    Some(self.user(name, "username")?),
-                    SecretString::from(password.to_owned()),
-                )
+                let login = self.login(&basic.secret_ref.name)?;
+                (Some(login.user), login.password)
             }
             Some(Method::OAuth1(oauth1)) => {
                 let (token, signer) = self.signing(oauth1)?;
@@ -291,6 +329,23 @@ impl Secrets {
         let (name, key) = (&reference.name, &reference.key);
         let pem = self.bytes(name, key)?.to_vec();
         certificates("Secret", name, key, pem).map(Some)
+    }
+
+    fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
+        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
+            kind: "Secret",
+            name: name.to_owned(),
+        })?;
+        check_secret(secret)?;
+        self.login(name)
+    }
+
+    fn login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
+        let password = self.text(name, "password", LONGEST_SECRET)?;
+        Ok(UserAndPassword {
+            user: self.user(name, "username")?,
+            password: SecretString::from(password.to_owned()),
+        })
     }
 
     fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {

@@ -60,6 +60,7 @@ impl Operator {
             Step::Intend(spend) => self.intend(spend, facts, material).await,
             Step::Renew(spend) => self.renew(&spend, facts, material, current).await,
             Step::Promote => self.promote(facts, material, current).await,
+            Step::Tend(care) => self.tend(care, facts, material).await,
             Step::Survey => Ok(self.survey(facts, material).await),
             Step::Try => Ok(Answer::Tried(self.ask_renewed(facts, material).await)),
             Step::RecordAttempt(_)
@@ -245,7 +246,11 @@ pub(super) fn ask_at(facts: &Facts) -> Option<Site> {
 /// The credential that stands to be proven, as it is sent.
 fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     if facts.renews() {
-        return asked_token(facts, material).map(Credential::Bearer);
+        let token = asked_token(facts, material)?;
+        return Some(match facts.plan.as_ref().ok()?.method {
+            MethodName::Session => Credential::Cookie(token),
+            _ => Credential::Bearer(token),
+        });
     }
     let secret = material.secret.clone();
     Some(match facts.plan.as_ref().ok()?.method {
@@ -256,6 +261,7 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             Credential::Bearer(secret)
         }
+        MethodName::Session => Credential::Cookie(secret),
         MethodName::OAuth1 => {
             let signing = material.signing.as_ref()?;
             Credential::Signed(Signer {

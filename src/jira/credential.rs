@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -24,6 +24,8 @@ pub enum Credential {
     },
     /// A personal access token of Data Center.
     Bearer(SecretString),
+    /// The cookies of a session of Data Center, as the header `Cookie` has them.
+    Cookie(SecretString),
     /// An access token of OAuth 1.0a on Data Center, with the key that signs each request.
     Signed(Signer),
 }
@@ -34,6 +36,7 @@ impl fmt::Debug for Credential {
         f.write_str(match self {
             Self::Basic { .. } => "Basic(REDACTED)",
             Self::Bearer(_) => "Bearer(REDACTED)",
+            Self::Cookie(_) => "Cookie(REDACTED)",
             Self::Signed(_) => "Signed(REDACTED)",
         })
     }
@@ -53,6 +56,7 @@ impl Credential {
                 let token = token.expose_secret();
                 !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
             }
+            Self::Cookie(cookie) => HeaderValue::from_str(cookie.expose_secret()).is_ok(),
             // Whatever it is, it is encoded.
             Self::Signed(signer) => {
                 !signer.consumer_key.is_empty() && !signer.token.expose_secret().is_empty()
@@ -60,15 +64,29 @@ impl Credential {
         }
     }
 
-    /// The value of the `Authorization` header of one GET, marked as sensitive; `None` when the
+    /// The name of the header that carries it.
+    fn header_name(&self) -> HeaderName {
+        match self {
+            Self::Basic { .. } | Self::Bearer(_) | Self::Signed(_) => header::AUTHORIZATION,
+            Self::Cookie(_) => header::COOKIE,
+        }
+    }
+
+    /// The header of one GET; `None` when the credential is not sendable, or cannot be signed with.
+    pub(super) fn proof(&self, url: &Url, now: DateTime<Utc>) -> Option<(HeaderName, HeaderValue)> {
+        Some((self.header_name(), self.header(url, now)?))
+    }
+
+    /// The value of that header for one GET, marked as sensitive; `None` when the
     /// credential is not sendable, or cannot be signed with.
-    pub(super) fn header(&self, url: &Url, now: DateTime<Utc>) -> Option<HeaderValue> {
+    fn header(&self, url: &Url, now: DateTime<Utc>) -> Option<HeaderValue> {
         if !self.is_sendable() {
             return None;
         }
         let text = match self {
             Self::Basic { user, secret } => basic_header(user, secret),
             Self::Bearer(token) => Zeroizing::new(format!("Bearer {}", token.expose_secret())),
+            Self::Cookie(cookie) => Zeroizing::new(cookie.expose_secret().to_owned()),
             Self::Signed(signer) => signer.authorization(url, now)?,
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
@@ -87,6 +105,12 @@ impl Credential {
                 repeats(secret.expose_secret()) || repeats(encoded)
             }
             Self::Bearer(token) => repeats(token.expose_secret()),
+            // The value of any of them would do.
+            Self::Cookie(cookies) => cookies
+                .expose_secret()
+                .split("; ")
+                .filter_map(|cookie| cookie.split_once('='))
+                .any(|(_, value)| repeats(value)),
             // The key never leaves the process.
             Self::Signed(signer) => repeats(signer.token.expose_secret()),
         }

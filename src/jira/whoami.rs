@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Host, Url};
 
 use super::addresses::AddressPolicy;
@@ -137,11 +137,11 @@ impl Jira {
     ) -> Result<Verdict, Verdict> {
         let url = myself(site)?;
         let now = self.clock.now();
-        let authorization = credential
-            .header(&url, now)
+        let proof = credential
+            .proof(&url, now)
             .ok_or(Verdict::NoVerdict(Outage::NotSigned))?;
         let raw = self
-            .fetch(site.hosting, ca_pem, url.clone(), Some(authorization))
+            .fetch(site.hosting, ca_pem, url.clone(), Some(proof))
             .await?;
         let verdict = verdict::read(&Answer {
             hosting: site.hosting,
@@ -160,7 +160,7 @@ impl Jira {
         hosting: Hosting,
         ca_pem: Option<&[u8]>,
         url: Url,
-        authorization: Option<HeaderValue>,
+        proof: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Raw, Verdict> {
         let client = self
             .clients
@@ -171,9 +171,9 @@ impl Jira {
             .header(header::ACCEPT, "application/json")
             // A cache in between must not answer for Jira.
             .header(header::CACHE_CONTROL, "no-store");
-        if let Some(authorization) = authorization {
+        if let Some((name, value)) = proof {
             // At once: Jira never asks for it, because anonymous access is its default.
-            request = request.header(header::AUTHORIZATION, authorization);
+            request = request.header(name, value);
         }
         let response = request.send().await;
         Raw::read(response.map_err(|error| failure::verdict(&error))?).await

@@ -73,6 +73,8 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             ("Bearer", Some(secret.to_owned()))
         }
+        // The header is another one, and has a key of its own.
+        MethodName::Session => ("Cookie", None),
         // Each request has a signature of its own: there is no header that could be stored.
         MethodName::OAuth1 => ("OAuth", None),
     };
@@ -98,6 +100,12 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             keys.insert("token", secret.to_owned());
         }
+        MethodName::Session => {
+            keys.insert("cookie", secret.to_owned());
+            if let Some(id) = session_id(secret) {
+                keys.insert("JSESSIONID", id.to_owned());
+            }
+        }
         MethodName::OAuth1 => {
             keys.insert("token", secret.to_owned());
             keys.insert("signatureMethod", "RSA-SHA1".to_owned());
@@ -117,6 +125,13 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         keys.insert("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
     Contents(keys)
+}
+
+/// The id of the session among its cookies.
+fn session_id(cookies: &str) -> Option<&str> {
+    cookies
+        .split("; ")
+        .find_map(|cookie| cookie.strip_prefix("JSESSIONID="))
 }
 
 #[cfg(test)]

@@ -1140,6 +1140,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         older_claim: &|_| None,
         renewals: Around {
             rival: None,
+            others: Vec::new(),
             stopping: false,
             process: &|_, _| Process::default(),
             pace: Pace::default(),

@@ -108,6 +108,8 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
+    /// The id of a session, from the cookie `JSESSIONID`.
+    pub(crate) session: Option<String>,
     pub(crate) content_type: String,
     /// What the client calls this attempt (`x-request-id`).
     pub(crate) request_id: Option<String>,
@@ -131,6 +133,10 @@ impl Incoming {
                 .and_then(|value| value.to_str().ok())
         };
         let accept = text(header::ACCEPT);
+        let cookies = text(header::COOKIE).unwrap_or_default();
+        let session = cookies
+            .split(';')
+            .find_map(|cookie| cookie.trim().strip_prefix("JSESSIONID="));
         Self {
             host: host_of(&authority),
             authority,
@@ -139,6 +145,7 @@ impl Incoming {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
             authorization: Authorization::parse(&parts.headers),
+            session: session.map(str::to_owned),
             content_type: text(header::CONTENT_TYPE)
                 .unwrap_or_default()
                 .to_ascii_lowercase(),

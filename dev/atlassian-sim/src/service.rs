@@ -152,7 +152,8 @@ pub(crate) async fn answer(
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
     const LIMIT: usize = 64 * 1024;
-    if call.method == Method::POST && asks_for_token(shared, call) {
+    let reads = asks_for_token(shared, call) || dc::reads_body(&call.path);
+    if call.method == Method::POST && reads {
         let whole = Limited::new(body, LIMIT).collect().await;
         call.body = whole.map_err(|_| Abort)?.to_bytes();
     }
@@ -212,6 +213,7 @@ fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -
     shared.rules.strikes(&Subject {
         host: &call.host,
         path: &call.path,
+        method: call.method.as_str(),
         user: first.user.as_deref(),
         token_id: token_id.as_deref(),
         now,

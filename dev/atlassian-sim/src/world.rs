@@ -49,6 +49,7 @@ pub(crate) struct Instance {
     pub(crate) users: HashMap<String, DcUser>,
     pub(crate) requests: u64,
     pub(crate) links: Box<Links>,
+    pub(crate) kept: Box<crate::dc::Kept>,
 }
 
 /// A user of a Data Center instance.
@@ -83,6 +84,10 @@ pub(crate) struct TokenRecord {
     pub(crate) revoked_from: Option<DateTime<Utc>>,
     /// What an access token of OAuth 2.0 was given for.
     pub(crate) source: Option<Source>,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// When it was made.
+    pub(crate) created: DateTime<Utc>,
 }
 
 impl TokenRecord {
@@ -155,6 +160,7 @@ impl World {
             users: HashMap::new(),
             requests: 0,
             links: Box::default(),
+            kept: Box::default(),
         };
         self.places
             .insert(host.to_owned(), Place::DataCenter(instance));
@@ -279,6 +285,8 @@ impl World {
             revoked: false,
             revoked_from: None,
             source: None,
+            name: format!("made by hand {}", self.next_token),
+            created: now,
         };
         self.keep_token(Arc::clone(&secret), record);
         Token::new(id, secret, order.owner.into(), order.kind)
@@ -307,6 +315,10 @@ impl World {
         source
             .and_then(|source| self.oauth.origin_over(source, now))
             .or(expired)
+    }
+
+    pub(crate) fn all_tokens(&self) -> impl Iterator<Item = &TokenRecord> {
+        self.tokens.values()
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<&TokenRecord> {

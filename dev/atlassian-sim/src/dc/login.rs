@@ -31,7 +31,7 @@ pub(super) fn check(
 ) -> Login {
     let settings = visit.settings;
     match &call.authorization {
-        Authorization::None => Login::Nobody,
+        Authorization::None => cookie(world, call, settings, now),
         Authorization::Other => Login::Refused(Verdict::Rejected),
         // Without a user there is no login (and no X-Seraph-LoginReason).
         Authorization::Basic { user, .. } if user.is_empty() => Login::Nobody,
@@ -73,9 +73,31 @@ fn signed(
     }
 }
 
+/// A session. One that is over is refused, not taken for nobody's (reported).
+fn cookie(
+    world: &mut World,
+    call: &Incoming,
+    settings: &DataCenterSettings,
+    now: DateTime<Utc>,
+) -> Login {
+    let Some(id) = call.session.as_deref() else {
+        return Login::Nobody;
+    };
+    let Some(instance) = world.instance_mut(&call.host) else {
+        return Login::Nobody;
+    };
+    let owner = instance.kept.owner(id, now, settings.session_idle_seconds);
+    let user = owner.and_then(|owner| instance.users.get(&owner.to_lowercase()));
+    match user {
+        Some(user) if user.state == UserState::Deactivated => Login::Refused(Verdict::Deactivated),
+        Some(user) => Login::Known(user.clone()),
+        None => Login::Refused(Verdict::Expired),
+    }
+}
+
 /// A password. Every failure of an existing user counts towards the CAPTCHA, a success resets
 /// the count. A personal access token in place of the password is just a wrong password.
-fn basic(
+pub(super) fn basic(
     world: &mut World,
     call: &Incoming,
     settings: &DataCenterSettings,
