@@ -280,8 +280,12 @@ fn runs_until(
     Some(if late { watched } else { old.min(watched) })
 }
 
-/// Whether a replay may come too late: where nothing is honoured twice, any.
+/// Whether a replay may come too late: where nothing is honoured twice, any. What spends nothing
+/// comes never too late.
 fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+    if !plan.spends() {
+        return false;
+    }
     !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
 }
 

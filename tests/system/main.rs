@@ -23,5 +23,6 @@ mod permissions;
 mod rbac;
 mod redaction;
 mod rotation;
+mod sessions;
 mod support;
 mod targets;
