@@ -42,7 +42,7 @@ impl Operator {
         }
         let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
         let (_, tokens) = parts(facts, material)?;
-        Ok(Answer::Tended(self.take(facts, tokens, stored)))
+        Ok(Answer::Tended(care, self.take(facts, tokens, stored)))
     }
 
     /// Ends at Jira what was replaced.

@@ -1,6 +1,7 @@
 //! What a step has changed, taken into the facts.
 
 use super::answer::Verdict;
+use super::care::Care;
 use super::facts::{Facts, Holder, Peer, Source, TargetState};
 use super::grant::Miss;
 use super::permissions::Permissions;
@@ -44,7 +45,7 @@ pub enum Answer {
     /// A candidate beside the chain in use was asked about.
     Tried(Verdict),
     /// What was left to do with the grant was done, as far as it could be.
-    Tended(Written),
+    Tended(Care, Written),
     /// Jira told what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
@@ -84,7 +85,9 @@ impl Facts {
                 self.set_target(index, TargetState::Refused(cause));
             }
             Answer::Retracted(name) => self.happened.retracted.push(name),
-            Answer::Adopted(written) | Answer::Promoted(written) | Answer::Tended(written) => {
+            Answer::Adopted(written) | Answer::Promoted(written) => self.set_grant(written),
+            Answer::Tended(care, written) => {
+                self.happened.looked_for |= care == Care::Identify;
                 self.set_grant(written);
             }
             Answer::Sought(twin) => {

@@ -115,7 +115,7 @@ fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc
         return Some(facts.now);
     };
     // Another date may tell which of several it is.
-    if facts.spec_changed() && search.asked < facts.now {
+    if facts.spec_changed() && !facts.happened.looked_for {
         return Some(facts.now);
     }
     let wait = match search.likely {

@@ -24,5 +24,6 @@ mod rbac;
 mod redaction;
 mod rotation;
 mod sessions;
+mod successors;
 mod support;
 mod targets;

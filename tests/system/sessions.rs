@@ -280,11 +280,9 @@ async fn a_new_password_takes_over_once_it_is_proven() {
     let password = jira.new_password("robot");
     world.login_secret("bot", "robot", &password).await;
     world.until_other("bot", "cookie", &first).await;
-    let object = world.wait_ready("bot").await;
-    assert_eq!(
-        says(&object, ConditionType::RotationDue).reason,
-        Reason::NotDue
-    );
+    let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
+    world.wait("bot", kind, status, Reason::NotDue).await;
+    world.wait_ready("bot").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,15 @@ impl DataCenter {
         tokens_of(&self.sim().shared.world(), self.host(), user)
     }
 
+    /// Whether a personal access token of this secret works at this time.
+    pub fn accepts(&self, secret: &str) -> bool {
+        let now = self.sim().clock().now();
+        let world = self.sim().shared.world();
+        world
+            .token_by_secret(secret)
+            .is_some_and(|token| world.token_over(token, now).is_none())
+    }
+
     /// Sessions that were neither ended nor found to be over.
     pub fn live_sessions(&self) -> usize {
         let world = self.sim().shared.world();

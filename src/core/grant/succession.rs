@@ -209,7 +209,12 @@ impl<S: Clone> Grant<S> {
             asked: now,
             likely: Some(u32::try_from(likely.len()).unwrap_or(u32::MAX)),
         });
-        let (Some(access), [found]) = (&mut chain.access, likely.as_slice()) else {
+        let Some(access) = &mut chain.access else {
+            return;
+        };
+        let [found] = likely.as_slice() else {
+            // Then the word of a person is all there is.
+            access.expires = stated.unwrap_or(access.expires);
             return;
         };
         access.id = Some(found.id.clone());
