@@ -189,10 +189,10 @@ pub(super) fn missing_words(facts: &Facts, host: &str) -> String {
         let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
         keys.join(", ")
     };
-    let account = facts
-        .pinned_account()
-        .map(|account| format!("The account {account}"))
-        .unwrap_or("The account".to_owned());
+    let account = facts.pinned_account().map_or_else(
+        || "The account".to_owned(),
+        |account| format!("The account {account}"),
+    );
     let mut text = Vec::new();
     if !status.missing.is_empty() {
         text.push(format!(

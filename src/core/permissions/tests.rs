@@ -4,13 +4,13 @@ use crate::core::decide::Step;
 use crate::core::facts::Peer;
 use crate::core::testing::{Effects, World, accepted};
 
-fn told(held: &[&str], missing: &[&str], unknown: &[&str]) -> Result<Permissions, Verdict> {
+fn told(held: &[&str], missing: &[&str], unknown: &[&str]) -> Permissions {
     let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-    Ok(Permissions {
+    Permissions {
         held: own(held),
         missing: own(missing),
         unknown: own(unknown),
-    })
+    }
 }
 
 fn require(world: &mut World, keys: &[&str]) {
@@ -38,11 +38,11 @@ const SILENCES: [Verdict; 4] = [
 #[test]
 fn nothing_is_published_without_the_required_permissions() {
     let both = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
-    let mut world = requiring(told(&both, &["ADMINISTER", "SYSTEM_ADMIN"], &[]));
+    let mut world = requiring(Ok(told(&both, &["ADMINISTER", "SYSTEM_ADMIN"], &[])));
     let passed = world.pass();
     assert_eq!(passed.steps[..2], [Step::Prove, Step::Permissions]);
     assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
-    let mut world = requiring(told(&["BROWSE_PROJECTS"], &["CREATE_ISSUES"], &[]));
+    let mut world = requiring(Ok(told(&["BROWSE_PROJECTS"], &["CREATE_ISSUES"], &[])));
     let passed = world.pass();
     assert_eq!(passed.steps, [Step::Prove, Step::Permissions]);
     assert_eq!(
@@ -69,7 +69,7 @@ fn nothing_is_published_without_the_required_permissions() {
         world.status, quiet,
         "not again at once, and in the same words"
     );
-    world.permissions = told(&both, &[], &[]);
+    world.permissions = Ok(told(&both, &[], &[]));
     world.wait(7 * 3600);
     world.pass();
     assert_eq!(
@@ -81,7 +81,7 @@ fn nothing_is_published_without_the_required_permissions() {
 
 #[test]
 fn a_permission_that_jira_does_not_know_is_told_with_the_field() {
-    let mut world = requiring(told(&[], &[], &["CREATE_ISSUES"]));
+    let mut world = requiring(Ok(told(&[], &[], &["CREATE_ISSUES"])));
     world.pass();
     assert_eq!(
         world.status_of(ConditionType::Valid),
@@ -101,7 +101,7 @@ fn a_permission_that_jira_does_not_know_is_told_with_the_field() {
         "{text}"
     );
     require(&mut world, &["BROWSE_PROJECTS"]);
-    world.permissions = told(&["BROWSE_PROJECTS"], &[], &[]);
+    world.permissions = Ok(told(&["BROWSE_PROJECTS"], &[], &[]));
     world.pass();
     assert_eq!(
         world.status_of(ConditionType::Ready),
@@ -112,9 +112,9 @@ fn a_permission_that_jira_does_not_know_is_told_with_the_field() {
 
 #[test]
 fn what_is_published_stays_when_a_permission_is_lost() {
-    let mut world = requiring(told(&["BROWSE_PROJECTS", "CREATE_ISSUES"], &[], &[])).at_rest();
+    let mut world = requiring(Ok(told(&["BROWSE_PROJECTS", "CREATE_ISSUES"], &[], &[]))).at_rest();
     let secrets = world.secrets.clone();
-    world.permissions = told(&["BROWSE_PROJECTS"], &["CREATE_ISSUES"], &[]);
+    world.permissions = Ok(told(&["BROWSE_PROJECTS"], &["CREATE_ISSUES"], &[]));
     world.wait(2 * 3600);
     world.pass();
     assert_eq!(
@@ -132,7 +132,7 @@ fn what_is_published_stays_when_a_permission_is_lost() {
 fn a_requirement_that_is_added_is_looked_at_at_once() {
     let mut world = World::token().at_rest();
     require(&mut world, &["BROWSE_PROJECTS"]);
-    world.permissions = told(&[], &["BROWSE_PROJECTS"], &[]);
+    world.permissions = Ok(told(&[], &["BROWSE_PROJECTS"], &[]));
     world.pass();
     assert_eq!(
         world.status_of(ConditionType::Valid),
@@ -155,7 +155,8 @@ fn a_requirement_that_is_added_is_looked_at_at_once() {
 #[test]
 fn silence_is_no_verdict_though_permissions_are_required() {
     for silence in SILENCES {
-        let mut world = requiring(told(&["BROWSE_PROJECTS", "CREATE_ISSUES"], &[], &[])).at_rest();
+        let mut world =
+            requiring(Ok(told(&["BROWSE_PROJECTS", "CREATE_ISSUES"], &[], &[]))).at_rest();
         let mut new = requiring(Err(silence.clone()));
         world.permissions = Err(silence.clone());
         world.wait(5400);
@@ -197,7 +198,7 @@ fn a_password_that_jira_accepted_is_not_lost_in_a_silence_about_permissions() {
     let attempt = world.status.attempt.clone().unwrap();
     assert_eq!(attempt.outcome, AttemptOutcome::NoVerdict);
     assert!(attempt.next_attempt_time.is_some(), "it needs no person");
-    world.permissions = told(&[], &["BROWSE_PROJECTS"], &[]);
+    world.permissions = Ok(told(&[], &["BROWSE_PROJECTS"], &[]));
     world.wait(120);
     world.pass();
     assert_eq!(
@@ -211,7 +212,7 @@ fn a_password_that_jira_accepted_is_not_lost_in_a_silence_about_permissions() {
         sent.is_none_or(|sent| !matches!(sent.what, Peer::Refused(_))),
         "its twins may use it"
     );
-    world.permissions = told(&["BROWSE_PROJECTS"], &[], &[]);
+    world.permissions = Ok(told(&["BROWSE_PROJECTS"], &[], &[]));
     world.wait(7 * 3600);
     world.pass();
     assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
@@ -220,7 +221,7 @@ fn a_password_that_jira_accepted_is_not_lost_in_a_silence_about_permissions() {
 #[test]
 fn rights_of_an_administrator_are_told_and_hinder_nothing() {
     let mut world = World::token().with(|world| {
-        world.permissions = told(&["ADMINISTER"], &["SYSTEM_ADMIN"], &[]);
+        world.permissions = Ok(told(&["ADMINISTER"], &["SYSTEM_ADMIN"], &[]));
     });
     let passed = world.pass();
     assert_eq!(world.effects.questions, ["permissions"]);
@@ -276,13 +277,13 @@ fn it_is_asked_once_for_a_new_credential_and_then_once_a_day() {
     world.store("bad");
     assert_eq!(asked(&mut world, 1), (1, 1), "another credential");
     // What the account may do is known to change, too.
-    world.permissions = told(&["SYSTEM_ADMIN"], &[], &[]);
+    world.permissions = Ok(told(&["SYSTEM_ADMIN"], &[], &[]));
     assert_eq!(asked(&mut world, 25 * 3600), (1, 1));
     assert_eq!(
         world.status_of(ConditionType::OverPrivileged),
         "True Administrator"
     );
-    world.permissions = told(&[], &["SYSTEM_ADMIN"], &[]);
+    world.permissions = Ok(told(&[], &["SYSTEM_ADMIN"], &[]));
     assert_eq!(asked(&mut world, 25 * 3600), (1, 1));
     assert_eq!(world.status_of(ConditionType::OverPrivileged), "absent");
 }
@@ -309,7 +310,7 @@ fn whoever_will_not_tell_is_left_in_peace_for_a_day_and_silence_for_an_interval(
 #[test]
 fn what_is_known_outlives_a_silence() {
     let mut world =
-        World::token().with(|world| world.permissions = told(&["ADMINISTER"], &[], &[]));
+        World::token().with(|world| world.permissions = Ok(told(&["ADMINISTER"], &[], &[])));
     world.pass();
     for silence in SILENCES {
         world.permissions = Err(silence);
