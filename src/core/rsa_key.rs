@@ -11,9 +11,9 @@ use rustls::pki_types::pem::PemObject;
 
 use super::problem::Flaw;
 
-/// From 1024 to 8192 bits. Application links are full of keys of 1024 bits, since that is what Atlassian's own examples
-/// generate; what Jira accepts must not be refused here. The upper bound keeps a mistyped size from
-/// making every signature take seconds.
+/// From 1024 to 8192 bits. Application links are full of keys of 1024 bits, since that is what
+/// Atlassian's own examples generate; what Jira accepts must not be refused here. The upper bound
+/// keeps a mistyped size from making every signature take seconds.
 const BYTES: std::ops::RangeInclusive<usize> = 128..=1024;
 
 /// An RSA private key. Its memory is overwritten when it is dropped.

@@ -18,6 +18,8 @@ use crate::support::{World, says, value};
 use ConditionStatus::{False, True, Unknown};
 use ConditionType::{Ready, RotationDue, Valid};
 
+mod changes;
+
 /// A link with a user behind it, and a credential that uses them.
 struct Stage {
     world: World,
@@ -343,42 +345,6 @@ async fn a_request_that_jira_takes_for_an_old_one_is_made_again() {
         operator.look_again(1).await;
     }
     world.wait_ready("sync").await;
-}
-
-/// An administrator pastes another public key; the person stores the private key that belongs to
-/// it some time later.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_replaced_without_losing_what_worked() {
-    let stage = Stage::new().await;
-    let world = &stage.world;
-    let operator = world.operator().await;
-    stage.create().await;
-    world.wait_ready("sync").await;
-    let first = stage.published().await;
-    let next = LinkKey::generate().unwrap();
-    stage.link.set_key(&next);
-    world.advance(TimeDelta::minutes(70));
-    operator.look_again(1).await;
-    world.wait("sync", Valid, Unknown, Reason::Confirming).await;
-    world.advance(TimeDelta::minutes(2));
-    operator.look_again(1).await;
-    world
-        .wait("sync", Ready, False, Reason::SignatureRejected)
-        .await;
-    let calls = world.calls();
-    world.advance(TimeDelta::minutes(70));
-    operator.look_again(1).await;
-    assert_eq!(world.calls(), calls, "a refusal is not asked about again");
-    assert_eq!(stage.published().await.data, first.data);
-    stage.nothing_leaked().await;
-    stage.store(&next.private_pem()).await;
-    world.wait_ready("sync").await;
-    let secret = stage.published().await;
-    assert_eq!(value(&secret, "privateKey"), next.private_pem().trim_end());
-    assert!(matches!(
-        consume(world, &secret).await,
-        Verdict::Accepted(_)
-    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ use jira_credential_operator::core::site::Site;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
 use jira_credential_operator::ops::telemetry;
-use jira_credential_operator::render::{Proven, standard};
+use jira_credential_operator::render::{Parts, Proven, standard};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -1158,7 +1158,11 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         cloud_id: None,
         user: material.user.as_deref(),
         secret: &material.secret,
-        signing: None,
+        signing: Some(Parts {
+            consumer_key: "sync",
+            private_key: &material.secret,
+            token_secret: Some(&material.secret),
+        }),
         account: "JIRAUSER10000",
         expires_at: None,
     };
