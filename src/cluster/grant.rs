@@ -20,8 +20,8 @@ use super::client::{Cluster, json_patch};
 use super::error::ClusterError;
 use super::versions::{GrantSeen, Key};
 use crate::api::{
-    GRANT_LABEL, GRANT_PREFIX, GRANT_TYPE, MANAGED_BY_LABEL, Method, OPERATOR_NAME, RotationPolicy, SecretKeyRef,
-    SourceVersion,
+    GRANT_LABEL, GRANT_PREFIX, GRANT_TYPE, MANAGED_BY_LABEL, Method, OPERATOR_NAME, RotationPolicy,
+    SecretKeyRef, SourceVersion,
 };
 use crate::core::absorb::Written;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};

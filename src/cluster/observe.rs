@@ -254,7 +254,10 @@ pub(super) fn password_print(
     facts: &Facts,
     login: &UserAndPassword,
 ) -> Fingerprint {
-    let site = facts.plan.as_ref().map_or("", |plan| plan.site.base.as_str());
+    let site = facts
+        .plan
+        .as_ref()
+        .map_or("", |plan| plan.site.base.as_str());
     key.fingerprint(&[
         b"Basic",
         site.as_bytes(),

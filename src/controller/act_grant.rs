@@ -9,7 +9,8 @@ use super::act::ask_at;
 use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, MethodName, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place, token_print,
+    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
+    token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};

@@ -13,8 +13,8 @@ use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::{Facts, Plan};
 use crate::core::judge::Judgement;
-use crate::core::renewal::RenewalKind;
 use crate::core::problem::{Periods, SpecProblem, check_metadata};
+use crate::core::renewal::RenewalKind;
 use crate::core::schedule::expiry;
 use crate::core::site::Site;
 

@@ -234,7 +234,10 @@ fn login_print(facts: &Facts) -> Option<&Fingerprint> {
 }
 
 /// A user name and password that Jira refused when a session was to be begun.
-fn refused_login(object: &JiraCredential, status: &JiraCredentialStatus) -> Option<(String, Reason)> {
+fn refused_login(
+    object: &JiraCredential,
+    status: &JiraCredentialStatus,
+) -> Option<(String, Reason)> {
     let method = object.spec.auth.method()?.name();
     let grant = status.grant.as_ref()?;
     let reason = grant.trouble.filter(|reason| refuses_login(*reason))?;

@@ -77,9 +77,9 @@ pub fn due_to_end<S>(
     now: DateTime<Utc>,
     renewal: &Renewal,
 ) -> Option<usize> {
-    retired.iter().position(|old| {
-        old.until <= now || end_at(renewal, old).is_some_and(|time| time <= now)
-    })
+    retired
+        .iter()
+        .position(|old| old.until <= now || end_at(renewal, old).is_some_and(|time| time <= now))
 }
 
 fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {

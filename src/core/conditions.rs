@@ -322,9 +322,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => {
-            facts.peer == Peer::Interrupted || facts.trouble() == Some(Reason::NotYetProven)
-        }
+        None => facts.peer == Peer::Interrupted || facts.trouble() == Some(Reason::NotYetProven),
     };
     let waits = if lost {
         Waits::ForPerson

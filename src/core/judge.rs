@@ -68,7 +68,11 @@ impl Facts {
             .plan
             .as_ref()
             .is_ok_and(|plan| plan.expires_at.is_some_and(|expiry| expiry <= self.now));
-        self.is_proven() && !self.replaces_the_refused() && !self.is_password() && !refused_before && !ended
+        self.is_proven()
+            && !self.replaces_the_refused()
+            && !self.is_password()
+            && !refused_before
+            && !ended
     }
 }
 

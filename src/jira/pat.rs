@@ -144,8 +144,9 @@ impl Jira {
             };
             read_list(&answer)
         };
-        let known =
-            |answer: &Result<Vec<Listed>, Verdict>| answer.as_ref().err().cloned().unwrap_or(NOTHING);
+        let known = |answer: &Result<Vec<Listed>, Verdict>| {
+            answer.as_ref().err().cloned().unwrap_or(NOTHING)
+        };
         self.in_turn(account.site, "tokens", call, known).await?
     }
 
@@ -235,8 +236,8 @@ pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
     if !answer.complete {
         return Err(Verdict::NoVerdict(Outage::TooLarge));
     }
-    let entries: Vec<Entry> = serde_json::from_slice(answer.body)
-        .map_err(|_| Verdict::NoVerdict(Outage::NotJson))?;
+    let entries: Vec<Entry> =
+        serde_json::from_slice(answer.body).map_err(|_| Verdict::NoVerdict(Outage::NotJson))?;
     let listed = entries.into_iter().take(MOST_LISTED).filter_map(|entry| {
         Some(Listed {
             id: id(&entry.id)?,

@@ -100,7 +100,11 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
     let second = world.until_other("bot", "cookie", &first).await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    assert_eq!(jira.logins_and_logouts(), (2, 0), "pods may still use the first");
+    assert_eq!(
+        jira.logins_and_logouts(),
+        (2, 0),
+        "pods may still use the first"
+    );
     assert_eq!(jira.live_sessions(), 2);
     for _ in 0..3 {
         world.advance(TimeDelta::minutes(3));
@@ -135,7 +139,11 @@ async fn a_session_that_jira_dropped_is_replaced_once() {
     let second = world.until_other("bot", "cookie", &first).await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    assert_eq!(jira.logins_and_logouts(), (2, 0), "what is gone needs no logout");
+    assert_eq!(
+        jira.logins_and_logouts(),
+        (2, 0),
+        "what is gone needs no logout"
+    );
     // A Jira that drops every session at once is not logged into again and again.
     jira.configure(|settings| settings.session_idle_seconds = 0);
     for minutes in [70, 10, 10, 10] {
@@ -144,7 +152,11 @@ async fn a_session_that_jira_dropped_is_replaced_once() {
         operator.quiet().await;
     }
     assert!(world.login_attempts() <= 4, "{}", world.login_attempts());
-    assert_eq!(world.cookie("bot").await, second, "what is unproven stays out");
+    assert_eq!(
+        world.cookie("bot").await,
+        second,
+        "what is unproven stays out"
+    );
     jira.configure(|settings| settings.session_idle_seconds = 18_000);
     world.advance(TimeDelta::hours(7));
     operator.look_again(1).await;
@@ -160,8 +172,14 @@ async fn a_wrong_password_is_tried_once_by_all_together() {
     world.session("bot", "robot", "wrong").await;
     let object = world.not_begun("bot", Reason::Rejected).await;
     let message = says(&object, ConditionType::Ready).message;
-    assert!(message.contains("Correct the Secret bot-login"), "{message}");
-    assert_eq!(says(&object, ConditionType::Stalled).reason, Reason::Rejected);
+    assert!(
+        message.contains("Correct the Secret bot-login"),
+        "{message}"
+    );
+    assert_eq!(
+        says(&object, ConditionType::Stalled).reason,
+        Reason::Rejected
+    );
     for hours in [0, 1, 23] {
         world.advance(TimeDelta::hours(hours));
         operator.look_again(1).await;
@@ -170,13 +188,19 @@ async fn a_wrong_password_is_tried_once_by_all_together() {
     let operator = world.operator().await;
     world.advance(TimeDelta::hours(24));
     operator.look_again(1).await;
-    assert_eq!((world.login_attempts(), jira.failed_logins("robot")), (1, 1));
+    assert_eq!(
+        (world.login_attempts(), jira.failed_logins("robot")),
+        (1, 1)
+    );
     // The same password elsewhere, as a session and as Basic, by a process that has sent nothing.
     world.session("other", "robot", "wrong").await;
     world.not_begun("other", Reason::Rejected).await;
     world.password("plain", "robot", "wrong").await;
     world.not_begun("plain", Reason::Rejected).await;
-    assert_eq!((world.login_attempts(), jira.failed_logins("robot")), (1, 1));
+    assert_eq!(
+        (world.login_attempts(), jira.failed_logins("robot")),
+        (1, 1)
+    );
     // A person corrects it.
     world.login_secret("bot", "robot", &right).await;
     world.wait_ready("bot").await;
@@ -232,7 +256,10 @@ async fn a_login_whose_answer_was_lost_waits_for_a_person_unless_the_password_is
     let object = world.not_begun("bot", Reason::NotYetProven).await;
     let message = says(&object, ConditionType::Ready).message;
     assert!(message.contains("its answer is not known"), "{message}");
-    assert_eq!(says(&object, ConditionType::Stalled).reason, Reason::NotYetProven);
+    assert_eq!(
+        says(&object, ConditionType::Stalled).reason,
+        Reason::NotYetProven
+    );
     for hours in [1, 23] {
         world.advance(TimeDelta::hours(hours));
         operator.look_again(1).await;
@@ -305,7 +332,11 @@ async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
     }
     operator = world.operator().await;
     world.not_begun("bot", Reason::NotYetProven).await;
-    assert_eq!(world.login_attempts(), 1, "nobody knows whether Jira counted it");
+    assert_eq!(
+        world.login_attempts(),
+        1,
+        "nobody knows whether Jira counted it"
+    );
     world.annotate("bot", "jira-operator.dev/renew", "1").await;
     world.wait_ready("bot").await;
     operator.quiet().await;

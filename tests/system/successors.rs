@@ -97,7 +97,12 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
     let grant = world.pat_grant("bot").await;
     assert_eq!(grant["live"]["access"]["id"], first[0].id.to_string());
     let status = world.credential("bot").await.status.unwrap();
-    assert_eq!(status.next_renewal_time.map(|time| time < first[0].expires.unwrap()), Some(true));
+    assert_eq!(
+        status
+            .next_renewal_time
+            .map(|time| time < first[0].expires.unwrap()),
+        Some(true)
+    );
     // 14 days before its end at the latest, and a little earlier for some.
     world.advance(TimeDelta::days(72));
     operator.look_again(1).await;
@@ -169,7 +174,12 @@ async fn no_answer_that_is_lost_loses_a_token_or_leaves_a_stray() {
             world.advance(TimeDelta::minutes(11));
         }
         assert_ne!(world.pat_of("bot").await, token.secret());
-        assert_eq!(world.pats().len(), 1, "{method} {fault:?}: {:?}", world.pats());
+        assert_eq!(
+            world.pats().len(),
+            1,
+            "{method} {fault:?}: {:?}",
+            world.pats()
+        );
         world.wait_ready("bot").await;
     }
 }
@@ -177,7 +187,12 @@ async fn no_answer_that_is_lost_loses_a_token_or_leaves_a_stray() {
 /// Wherever the process dies, the next one finds its way.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_death_of_the_process_loses_a_token_or_leaves_a_stray() {
-    for (method, after) in [("POST", false), ("POST", true), ("DELETE", false), ("DELETE", true)] {
+    for (method, after) in [
+        ("POST", false),
+        ("POST", true),
+        ("DELETE", false),
+        ("DELETE", true),
+    ] {
         let (world, mut operator, token) = adopted().await;
         let rule = world.at_tokens(method, Fault::HangAfter);
         let hang = if after {
@@ -207,7 +222,12 @@ async fn no_death_of_the_process_loses_a_token_or_leaves_a_stray() {
             assert!(world.data_center().accepts(&published), "{method} {after}");
         }
         assert_ne!(world.pat_of("bot").await, token.secret());
-        assert_eq!(world.pats().len(), 1, "{method} {after}: {:?}", world.pats());
+        assert_eq!(
+            world.pats().len(),
+            1,
+            "{method} {after}: {:?}",
+            world.pats()
+        );
         world.wait_ready("bot").await;
     }
 }
@@ -287,14 +307,23 @@ async fn a_token_that_the_list_does_not_tell_is_asked_of_the_user() {
     assert!(message.contains("expiresAt"), "{message}");
     let end = world.sim.expiry(&token).unwrap();
     let mut spec = world.automatic_spec("bot");
-    spec["auth"]["personalAccessToken"]["expiresAt"] = json!(end.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc().to_rfc3339());
+    spec["auth"]["personalAccessToken"]["expiresAt"] = json!(
+        end.date_naive()
+            .and_hms_opt(0, 0, 0)
+            .unwrap()
+            .and_utc()
+            .to_rfc3339()
+    );
     world.change("bot", spec).await;
     let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
     world.wait("bot", kind, status, Reason::NotDue).await;
     operator.quiet().await;
     let grant = world.pat_grant("bot").await;
     let id = token.id().trim_start_matches("token-");
-    assert_eq!(grant["live"]["access"]["id"], id, "its day tells it from the other");
+    assert_eq!(
+        grant["live"]["access"]["id"], id,
+        "its day tells it from the other"
+    );
     world.advance(TimeDelta::days(76));
     operator.look_again(1).await;
     world.until_other("bot", "token", token.secret()).await;

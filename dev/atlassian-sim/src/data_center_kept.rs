@@ -29,11 +29,9 @@ impl DataCenter {
     /// Logins that succeeded, and sessions that were ended by a logout.
     pub fn logins_and_logouts(&self) -> (u64, u64) {
         let world = self.sim().shared.world();
-        world
-            .instance(self.host())
-            .map_or((0, 0), |instance| {
-                (instance.kept.logins, instance.kept.logouts)
-            })
+        world.instance(self.host()).map_or((0, 0), |instance| {
+            (instance.kept.logins, instance.kept.logouts)
+        })
     }
 
     /// The instance is restarted: all sessions are gone.

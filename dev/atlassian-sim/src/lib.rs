@@ -68,6 +68,8 @@ pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
 };
 pub use rules::{FaultHandle, RuleStatus};
-pub use settings::{CloudSettings, DataCenterSettings, DateStyle, SiteState, Sso, TooLong, UserState};
+pub use settings::{
+    CloudSettings, DataCenterSettings, DateStyle, SiteState, Sso, TooLong, UserState,
+};
 pub use sim::Sim;
 pub use token::{Token, TokenKind, basic};

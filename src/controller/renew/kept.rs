@@ -140,7 +140,10 @@ impl Renewing {
                 .jira
                 .log_out(&self.site, self.ca_pem.as_deref(), &cookie)
                 .await;
-            tracing::debug!(ended = ended.is_ok(), "a session that nobody needs was ended");
+            tracing::debug!(
+                ended = ended.is_ok(),
+                "a session that nobody needs was ended"
+            );
         }
         Renewed {
             miss: None,
@@ -186,13 +189,14 @@ impl Renewing {
     async fn revoke_strays(&self, owner: &Owner<'_>, listed: &[Listed]) {
         let known = self.stored.grant.known_ids();
         let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
-        let stray = |token: &&Listed| {
-            token.name.starts_with(&prefix) && !known.contains(&token.id)
-        };
+        let stray = |token: &&Listed| token.name.starts_with(&prefix) && !known.contains(&token.id);
         for token in listed.iter().filter(stray) {
             let revoked = self.jira.revoke(owner, &token.id).await;
             let done = revoked.is_ok();
-            tracing::info!(done, "a token that an earlier attempt left behind is revoked");
+            tracing::info!(
+                done,
+                "a token that an earlier attempt left behind is revoked"
+            );
         }
     }
 
@@ -207,7 +211,10 @@ impl Renewing {
         let wish = self.wished_days(access);
         let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
         let refused = self.pace.of(REFUSED_HEARTBEAT);
-        let mut last = (Err((Miss::NotSpent(Reason::MintingForbidden), refused)), "too_long");
+        let mut last = (
+            Err((Miss::NotSpent(Reason::MintingForbidden), refused)),
+            "too_long",
+        );
         for days in std::iter::once(wish).chain(shorter) {
             let answer = self.jira.mint(owner, &name, days).await;
             let word = answer.word();
@@ -239,12 +246,7 @@ impl Renewing {
         days.clamp(1, 3650)
     }
 
-    async fn keep_successor(
-        &self,
-        made: Made,
-        listed: &[Listed],
-        word: &'static str,
-    ) -> Renewed {
+    async fn keep_successor(&self, made: Made, listed: &[Listed], word: &'static str) -> Renewed {
         let now = self.clock.now();
         let access = Access {
             token: Kept(made.token.clone()),

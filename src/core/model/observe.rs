@@ -19,7 +19,7 @@ use crate::core::problem::Periods;
 use crate::core::protocol::{self, Move};
 use crate::core::publication;
 use crate::core::renewal::{
-    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, Stated, SeedState, Watched,
+    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, SeedState, Stated, Watched,
 };
 use crate::core::site::Site;
 use crate::core::testing::at;

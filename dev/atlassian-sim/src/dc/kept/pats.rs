@@ -102,13 +102,7 @@ fn entry(token: &Pat, visit: &Visit<'_>) -> Value {
     })
 }
 
-fn make(
-    world: &mut World,
-    call: &Incoming,
-    cx: &Context,
-    visit: &Visit<'_>,
-    user: &str,
-) -> Reply {
+fn make(world: &mut World, call: &Incoming, cx: &Context, visit: &Visit<'_>, user: &str) -> Reply {
     let settings = visit.settings;
     let Ok(wish) = serde_json::from_slice::<Wish>(&call.body) else {
         return problem(400, "BadRequestException", "The request could not be read.");
@@ -168,7 +162,12 @@ fn make(
     Reply::json(201, &body).verdict(Verdict::Accepted)
 }
 
-fn revoke(world: &mut World, call: &Incoming, visit: &Visit<'_>, (user, rest): (&str, &str)) -> Reply {
+fn revoke(
+    world: &mut World,
+    call: &Incoming,
+    visit: &Visit<'_>,
+    (user, rest): (&str, &str),
+) -> Reply {
     let id: Option<u64> = rest.strip_prefix('/').and_then(|id| id.parse().ok());
     let held = of_user(world, &call.host, user);
     let Some(id) = id.filter(|id| held.iter().any(|token| token.id == *id)) else {

@@ -40,7 +40,12 @@ struct Wish {
 
 impl Kept {
     /// The owner of a live session; asking keeps it alive.
-    pub(crate) fn owner(&mut self, id: &str, now: DateTime<Utc>, idle_seconds: i64) -> Option<String> {
+    pub(crate) fn owner(
+        &mut self,
+        id: &str,
+        now: DateTime<Utc>,
+        idle_seconds: i64,
+    ) -> Option<String> {
         let idle = TimeDelta::try_seconds(idle_seconds).unwrap_or(TimeDelta::MAX);
         let session = self.sessions.get_mut(id)?;
         if now - session.used >= idle {
