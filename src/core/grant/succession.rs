@@ -322,3 +322,6 @@ impl<S> Grant<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
