@@ -329,7 +329,8 @@ fn adopt_seed(
             let access = Access {
                 token: seed()?,
                 obtained: plan.stated.begin.unwrap_or(now).min(now),
-                expires: plan.stated.end.unwrap_or(ENDLESS),
+                // What outlives its stated end has another one.
+                expires: plan.stated.end.filter(|end| *end > now).unwrap_or(ENDLESS),
                 scopes: Vec::new(),
                 id: None,
             };

@@ -69,7 +69,10 @@ impl Facts {
                 self.happened.attempt_recorded = true;
             }
             Answer::AttemptNotOurs(peer) => {
-                self.peer = peer;
+                match &mut self.renewal {
+                    Some(renewal) => renewal.login = peer,
+                    None => self.peer = peer,
+                }
                 self.happened.attempt_denied = true;
             }
             // From here on the rest of the pass decides as the next pass would.

@@ -423,11 +423,26 @@ impl Facts {
         };
         let pace = self.renewal.as_ref().map(|renewal| renewal.pace);
         let hour = pace.unwrap_or_default().of(TimeDelta::hours(1));
-        self.is_of_proven_chain()
+        self.can_log_in_again()
+            && self.is_of_proven_chain()
             && held.grant.early.is_none_or(|early| {
                 let proven = self.status.last_validated_time;
                 self.now - early >= hour || proven.is_some_and(|proven| proven > early)
             })
+    }
+
+    /// Whether the password of the session in use is still there, and was not refused since; what is
+    /// no session needs none.
+    fn can_log_in_again(&self) -> bool {
+        let login = |plan: &RenewalPlan| plan.kind == RenewalKind::Login;
+        if !self.renewal_plan().is_some_and(login) {
+            return true;
+        }
+        let seed = self.renewal.as_ref().map(|renewal| &renewal.seed);
+        let Some((SeedState::Read { digest, .. }, chain)) = seed.zip(self.chain()) else {
+            return false;
+        };
+        chain.origin == *digest && chain.dead.is_none()
     }
 
     /// What a person should know of the seed in the user's Secret while another chain is in use:

@@ -313,6 +313,67 @@ async fn a_new_password_takes_over_once_it_is_proven() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_password_is_gone_ends_in_one_word() {
+    let (world, operator) = logged_in().await;
+    world.login_secret("bot", "robot", "mistyped").await;
+    let (kind, status) = (ConditionType::RotationDue, ConditionStatus::True);
+    world
+        .wait("bot", kind, status, Reason::RotationFailed)
+        .await;
+    world.data_center().restart();
+    for minutes in [70, 2, 2, 2, 70] {
+        world.advance(TimeDelta::minutes(minutes));
+        operator.look_again(1).await;
+        operator.quiet().await;
+    }
+    world.not_begun("bot", Reason::Rejected).await;
+    assert_eq!(world.login_attempts(), 2);
+    let calls = world.calls();
+    for _ in 0..3 {
+        world.advance(TimeDelta::minutes(10));
+        operator.look_again(1).await;
+    }
+    assert_eq!(world.calls(), calls, "nobody asks about it again and again");
+}
+
+/// A new password whose login has no answer, or that was refused elsewhere, ends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_of_which_nothing_is_known_holds_nothing_up() {
+    let (world, operator) = logged_in().await;
+    let first = world.cookie("bot").await;
+    world.sim.fault(world.at_login(Fault::DropAfter));
+    let password = world.data_center().new_password("robot");
+    world.login_secret("bot", "robot", &password).await;
+    let (kind, status) = (ConditionType::RotationDue, ConditionStatus::True);
+    let object = world
+        .wait("bot", kind, status, Reason::RotationFailed)
+        .await;
+    let message = says(&object, ConditionType::RotationDue).message;
+    assert!(message.contains("is not known"), "{message}");
+    world.password("plain", "robot", "wrong").await;
+    world.not_begun("plain", Reason::Rejected).await;
+    world.login_secret("bot", "robot", "wrong").await;
+    operator.quiet().await;
+    world.advance(TimeDelta::minutes(70));
+    operator.look_again(2).await;
+    let object = world.wait_ready("bot").await;
+    let rotation = says(&object, ConditionType::RotationDue);
+    assert_eq!(rotation.reason, Reason::RotationFailed);
+    assert_eq!(
+        world.login_attempts(),
+        2,
+        "the one that Basic has sent counts for all"
+    );
+    assert_eq!(world.cookie("bot").await, first);
+    world.login_secret("bot", "robot", &password).await;
+    operator.quiet().await;
+    world.annotate("bot", "jira-operator.dev/renew", "1").await;
+    world.until_other("bot", "cookie", &first).await;
+    let status = ConditionStatus::False;
+    world.wait("bot", kind, status, Reason::NotDue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
     let world = World::new().await;
     let jira = world.data_center();

@@ -214,7 +214,7 @@ impl<S: Clone> Grant<S> {
         };
         let [found] = likely.as_slice() else {
             // Then the word of a person is all there is.
-            access.expires = stated.unwrap_or(access.expires);
+            access.expires = stated.filter(|end| *end > now).unwrap_or(access.expires);
             return;
         };
         access.id = Some(found.id.clone());

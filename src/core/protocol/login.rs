@@ -24,6 +24,9 @@ const REPEAT_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// Somebody else is logging in with the same password: the answer will be there soon.
 const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 
+/// A person may have another credential with the same password tried again.
+const PEER_SETTLES: TimeDelta = TimeDelta::minutes(10);
+
 /// Names the next move.
 pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
     let grant = &held.grant;
@@ -52,11 +55,11 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
             return Move::At(time);
         }
         if !accepted && !wants_now(facts) {
-            return Move::Stuck(Reason::NotYetProven);
+            return stuck(facts, chain, Reason::NotYetProven);
         }
     }
     if let Some(dead) = chain.dead.as_ref().filter(|_| !wants_now(facts)) {
-        return Move::Stuck(dead.reason.unwrap_or(Reason::Rejected));
+        return stuck(facts, chain, dead.reason.unwrap_or(Reason::Rejected));
     }
     let Some((time, early)) = wanted(facts, plan, renewal, chain) else {
         return Move::Rest;
@@ -69,7 +72,7 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     if time > facts.now {
         return Move::At(time);
     }
-    denied(facts, renewal, accepted).unwrap_or_else(|| {
+    denied(facts, renewal, chain, accepted).unwrap_or_else(|| {
         Move::Intend(Spend {
             replay: interrupted.is_some(),
             ..Spend::fresh(&chain.origin, facts.now, early)
@@ -106,12 +109,32 @@ fn wanted(
 }
 
 /// What others know of the password stands against a login.
-fn denied(facts: &Facts, renewal: &Renewal, accepted: bool) -> Option<Move> {
+fn denied(
+    facts: &Facts,
+    renewal: &Renewal,
+    chain: &Chain<Fingerprint>,
+    accepted: bool,
+) -> Option<Move> {
+    let denied = facts.happened.attempt_denied;
     match renewal.login {
         Peer::InFlight => Some(Move::At(later(facts.now, PEER_ANSWERS))),
-        _ if wants_now(facts) && !facts.happened.attempt_denied => None,
-        Peer::Refused(reason) => Some(Move::Stuck(reason)),
-        Peer::Interrupted if !accepted => Some(Move::Stuck(Reason::NotYetProven)),
-        Peer::Interrupted | Peer::Silent => None,
+        _ if wants_now(facts) && !denied => None,
+        Peer::Refused(reason) => Some(stuck(facts, chain, reason)),
+        Peer::Interrupted if !accepted => Some(stuck(facts, chain, Reason::NotYetProven)),
+        Peer::Interrupted | Peer::Silent => {
+            denied.then(|| Move::At(later(facts.now, PEER_SETTLES)))
+        }
+    }
+}
+
+/// Nothing more by itself. What goes on beside it is not held up.
+fn stuck(facts: &Facts, chain: &Chain<Fingerprint>, reason: Reason) -> Move {
+    let beside = facts
+        .chain()
+        .is_some_and(|subject| subject.origin != chain.origin);
+    if beside {
+        Move::Rest
+    } else {
+        Move::Stuck(reason)
     }
 }

@@ -56,10 +56,11 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     }
     // Two grants with the same token would each make successors and revoke it.
     let untried = grant.candidate.as_ref().filter(|chain| is_adopted(chain));
+    if untried.is_some() && !facts.happened.sought {
+        return Move::Seek;
+    }
     if untried.is_some() && grant.live.is_none() {
-        return if !facts.happened.sought {
-            Move::Seek
-        } else if facts.happened.twin {
+        return if facts.happened.twin {
             Move::Stuck(Reason::GrantConflict)
         } else {
             Move::Rest
@@ -75,7 +76,7 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     if is_adopted(chain) && !facts.happened.sought {
         return Move::Seek;
     }
-    if facts.happened.twin {
+    if is_adopted(chain) && facts.happened.twin {
         return Move::Stuck(Reason::GrantConflict);
     }
     Move::Intend(Spend {

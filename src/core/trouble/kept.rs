@@ -3,6 +3,7 @@
 
 use super::Facts;
 use crate::api::{Method, Reason};
+use crate::core::facts::Peer;
 use crate::core::grant::succession::Search;
 use crate::core::message;
 use crate::core::renewal::RenewalKind;
@@ -13,11 +14,13 @@ impl Facts {
     /// seen in this pass, else as is recorded. It works all the same.
     pub fn succession_failure(&self) -> Option<Reason> {
         let plan = self.renewal_plan()?;
-        if plan.kind != RenewalKind::Successor {
-            return None;
-        }
         if self.grant_unread() {
             return self.status.grant.as_ref()?.succession;
+        }
+        match plan.kind {
+            RenewalKind::Successor => {}
+            RenewalKind::Login => return self.login_beside(),
+            RenewalKind::Refresh | RenewalKind::ClientCredentials => return None,
         }
         let grant = &self.held()?.grant;
         let live = grant.live.as_ref()?;
@@ -41,9 +44,30 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whether no session is begun with a new password, by itself, beside one that goes on.
+    fn login_beside(&self) -> Option<Reason> {
+        let renewal = self.renewal.as_ref()?;
+        let candidate = self.waiting_candidate()?;
+        let intent = self.held()?.grant.intent.as_ref();
+        let lost = intent.is_some_and(|intent| intent.origin == candidate.origin)
+            && !renewal.process.running;
+        let denied = matches!(renewal.login, Peer::Refused(_) | Peer::Interrupted);
+        let waits = candidate.access.is_none() && (lost || denied);
+        waits.then_some(Reason::RotationFailed)
+    }
+}
+
 /// Why no successor could be made.
 pub fn succession_words(facts: &Facts, reason: Reason) -> String {
     let host = message::host(facts);
+    let kind = facts.renewal_plan().map(|plan| plan.kind);
+    if kind == Some(RenewalKind::Login) {
+        return format!(
+            "No session could be begun with the new user name and password in {}: Jira has refused them elsewhere, or the answer to a login is not known, and it is not repeated by itself. The earlier session goes on as long as Jira keeps it. Check the Secret, then set the annotation jira-operator.dev/renew to a new value.",
+            message::source_names(facts)
+        );
+    }
     match reason {
         Reason::TokenLimitReached => format!(
             "The account has as many personal access tokens as Jira at {host} allows, so that no successor can be made; the present token works until its end. Revoke one that is not needed, in the Jira profile of the account."
