@@ -1,5 +1,7 @@
 //! The handle on what a Data Center keeps: personal access tokens and sessions.
 
+use chrono::{DateTime, Utc};
+
 use crate::data_center::DataCenter;
 use crate::dc::{Pat, tokens_of};
 
@@ -7,6 +9,14 @@ impl DataCenter {
     /// The personal access tokens of a user that were not revoked, the oldest first.
     pub fn pats_of(&self, user: &str) -> Vec<Pat> {
         tokens_of(&self.sim().shared.world(), self.host(), user)
+    }
+
+    /// Sets when a personal access token was made and when it ends, by its id.
+    pub fn set_token_life(&self, id: &str, made: DateTime<Utc>, ends: DateTime<Utc>) {
+        self.sim().change_token(id, |token| {
+            token.created = made;
+            token.expires_at = Some(ends);
+        });
     }
 
     /// Whether a personal access token of this secret works at this time.

@@ -123,7 +123,11 @@ impl Login {
         if credential.pointer("/spec/auth/apiToken").is_some() {
             return Self::ApiToken(text_at(credential, "/spec/auth/apiToken/email"));
         }
-        if credential.pointer("/spec/auth/basic").is_some() {
+        let passwords = ["/spec/auth/basic", "/spec/auth/session"];
+        if passwords
+            .iter()
+            .any(|method| credential.pointer(method).is_some())
+        {
             let mut names = documents
                 .iter()
                 .map(|document| text_at(document, "/stringData/username"));

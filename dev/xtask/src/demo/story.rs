@@ -55,6 +55,10 @@ impl Demo<'_> {
             self.service_account(),
         )
         .await?;
+        ui.step("A session for clients that send a cookie", self.session())
+            .await?;
+        ui.step("A personal access token replaces itself", self.replaced())
+            .await?;
         let consent = ui
             .step("A person's consent to an OAuth 2.0 app", self.consented())
             .await?;
