@@ -87,6 +87,8 @@ pub enum Reason {
     CaptchaRequired,
     /// This Jira does not accept Basic authentication at all.
     BasicAuthDisabled,
+    /// Jira wants more than a user name and password before it begins a session.
+    LoginDenied,
     /// Jira does not accept calls from the cluster's address.
     IpBlocked,
     /// The token lacks a scope.
@@ -101,6 +103,10 @@ pub enum Reason {
     PermissionMissing,
     /// The account holds rights of an administrator that nobody asked for.
     Administrator,
+    /// Jira does not accept the signature of a request.
+    SignatureRejected,
+    /// The clocks of Jira and of the operator's node differ by too much for a signed request.
+    ClockSkew,
     /// The refresh token is dead: a person has to consent again.
     ReconsentRequired,
     /// Atlassian does not accept the client id and client secret.
@@ -139,6 +145,12 @@ pub enum Reason {
     GrantIdle,
     /// What a person stored anew cannot take the place of the present credential.
     RotationFailed,
+    /// The account has as many personal access tokens as Jira allows: none can be added.
+    TokenLimitReached,
+    /// Jira does not let the token make another one.
+    MintingForbidden,
+    /// Nobody knows when the token expires.
+    ExpiryUnknown,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
     OfflineAccessMissing,
     /// The organisation told when the API token expires.

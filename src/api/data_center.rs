@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretKeyRef, SecretRef};
+use super::{SecretKeyRef, SecretRef, rules};
 
 /// A Jira Data Center personal access token.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
@@ -35,6 +35,8 @@ pub enum RotationPolicy {
     /// A person.
     #[default]
     Manual,
+    /// The operator: the token makes its own successor, and is revoked once that is in use.
+    Automatic,
 }
 
 /// A Jira Data Center user name and password.
@@ -44,6 +46,32 @@ pub struct BasicAuth {
     /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
     pub secret_ref: SecretRef,
     /// When the password was set; `rotation.maxAge` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime<Utc>>,
+}
+
+/// A cookie session of Jira Data Center: the operator logs in, and logs in again before the session
+/// ends.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionAuth {
+    /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
+    pub secret_ref: SecretRef,
+}
+
+/// OAuth 1.0a with an application link of Jira Data Center: requests are signed with RSA-SHA1.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuth1 {
+    /// Consumer key of the application link.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::consumer_key())]
+    pub consumer_key: String,
+    /// The Secret, with the keys `privateKey` (PEM), `token` and, where there is one,
+    /// `tokenSecret`.
+    pub secret_ref: SecretRef,
+    /// When the access token was given; `rotation.maxAge` counts from here, and the five years for
+    /// which Jira lets it live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime<Utc>>,
 }

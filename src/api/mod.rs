@@ -12,7 +12,7 @@ mod spec;
 mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
-pub use data_center::{BasicAuth, PersonalAccessToken, RotationPolicy};
+pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;

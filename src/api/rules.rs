@@ -55,10 +55,12 @@ pub(super) fn hosting_fits_site() -> Rule {
     .field_path(".hosting")
 }
 
-/// Cloud knows neither personal access tokens nor passwords.
+/// Cloud knows neither personal access tokens nor passwords, sessions and OAuth 1.0a.
 pub(super) fn method_fits_cloud() -> Rule {
-    Rule::new(format!("!(has(self.auth.personalAccessToken) || has(self.auth.basic)) || !{}", cloud()))
-        .message("auth.personalAccessToken and auth.basic exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
+    let members = ["personalAccessToken", "basic", "session", "oauth1"];
+    let any = members.map(|member| format!("has(self.auth.{member})"));
+    Rule::new(format!("!({}) || !{}", any.join(" || "), cloud()))
+        .message("auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
         .field_path(".auth")
 }
 
@@ -133,8 +135,8 @@ pub(super) fn one_ca() -> Rule {
 
 /// Exactly one way to authenticate.
 pub(super) fn one_method() -> Rule {
-    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic)].filter(member, member).size() == 1")
-        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken or basic")
+    Rule::new("[has(self.apiToken), has(self.oauth2), has(self.clientCredentials), has(self.personalAccessToken), has(self.basic), has(self.session), has(self.oauth1)].filter(member, member).size() == 1")
+        .message("auth must have exactly one member: apiToken, oauth2, clientCredentials, personalAccessToken, basic, session or oauth1")
 }
 
 /// Exactly one source of the e-mail address.
@@ -168,6 +170,13 @@ pub(super) fn scopes() -> Rule {
 pub(super) fn redirect_uri() -> Rule {
     Rule::new("self.matches('^https://[!-~]+$') && !self.contains('#')").message(
         "redirectUri must be the https address that the application link names, letter by letter, without a fragment",
+    )
+}
+
+/// A consumer key travels in a header.
+pub(super) fn consumer_key() -> Rule {
+    Rule::new("self.matches('^[!-~]+$')").message(
+        "consumerKey must be printable ASCII without blanks: copy it from the incoming side of the application link",
     )
 }
 
@@ -249,6 +258,8 @@ pub(super) fn no_source_is_target() -> Rule {
             "auth.personalAccessToken.tokenSecretRef",
         ),
         ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
+        ("has(self.spec.auth.session)", "auth.session.secretRef"),
+        ("has(self.spec.auth.oauth1)", "auth.oauth1.secretRef"),
         (
             "has(self.spec.expiryLookup)",
             "expiryLookup.apiKeySecretRef",

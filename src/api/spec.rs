@@ -13,8 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BasicAuth, ClientCredentials, ExpiryLookup, JiraCredentialStatus, MethodName, OAuth2, Period,
-    PersonalAccessToken, rules,
+    BasicAuth, ClientCredentials, ExpiryLookup, JiraCredentialStatus, MethodName, OAuth1, OAuth2,
+    Period, PersonalAccessToken, SessionAuth, rules,
 };
 
 /// A Jira credential that is proven against Jira and published as Secrets.
@@ -141,6 +141,12 @@ pub struct Auth {
     /// User name and password on Jira Data Center: Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
+    /// User name and password on Jira Data Center, for which the operator gets a session cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionAuth>,
+    /// OAuth 1.0a with an application link of Jira Data Center: signed requests.
+    #[serde(default, rename = "oauth1", skip_serializing_if = "Option::is_none")]
+    pub oauth1: Option<OAuth1>,
 }
 
 /// The one member of [`Auth`] that is set.
@@ -156,6 +162,10 @@ pub enum Method<'a> {
     PersonalAccessToken(&'a PersonalAccessToken),
     /// Data Center user name and password.
     Basic(&'a BasicAuth),
+    /// Data Center cookie session.
+    Session(&'a SessionAuth),
+    /// Data Center OAuth 1.0a.
+    OAuth1(&'a OAuth1),
 }
 
 impl Auth {
@@ -171,6 +181,8 @@ impl Auth {
                 .as_ref()
                 .map(Method::PersonalAccessToken),
             self.basic.as_ref().map(Method::Basic),
+            self.session.as_ref().map(Method::Session),
+            self.oauth1.as_ref().map(Method::OAuth1),
         ];
         let mut set = members.into_iter().flatten();
         let only = set.next();
@@ -187,6 +199,8 @@ impl Method<'_> {
             Method::ClientCredentials(_) => MethodName::ClientCredentials,
             Method::PersonalAccessToken(_) => MethodName::PersonalAccessToken,
             Method::Basic(_) => MethodName::Basic,
+            Method::Session(_) => MethodName::Session,
+            Method::OAuth1(_) => MethodName::OAuth1,
         }
     }
 
@@ -196,7 +210,8 @@ impl Method<'_> {
             Method::ApiToken(token) => token.issued_at,
             Method::PersonalAccessToken(token) => token.issued_at,
             Method::Basic(basic) => basic.issued_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) => None,
+            Method::OAuth1(oauth1) => oauth1.issued_at,
+            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_) => None,
         }
     }
 
@@ -205,7 +220,11 @@ impl Method<'_> {
         match self {
             Method::ApiToken(token) => token.expires_at,
             Method::PersonalAccessToken(token) => token.expires_at,
-            Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Basic(_) => None,
+            Method::OAuth2(_)
+            | Method::ClientCredentials(_)
+            | Method::Basic(_)
+            | Method::Session(_)
+            | Method::OAuth1(_) => None,
         }
     }
 }

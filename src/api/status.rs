@@ -133,6 +133,10 @@ pub enum MethodName {
     PersonalAccessToken,
     /// Data Center user name and password, Basic.
     Basic,
+    /// Data Center session, Cookie.
+    Session,
+    /// Data Center OAuth 1.0a, signed requests.
+    OAuth1,
 }
 
 /// What the account may do, as Jira told it last.
@@ -226,6 +230,13 @@ pub struct GrantStatus {
     /// What became of a newer refresh token that has not taken the place of the present one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Attempt>,
+    /// Why a personal access token has no successor though one is due.
+    #[schemars(schema_with = "super::condition::reason_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Reason>,
+    /// When what was replaced is to be ended, or a token looked for among those of its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_care_time: Option<DateTime<Utc>>,
     /// When the person's consent ends (365 days after it was first used, by reports of Atlassian).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_expires_at: Option<DateTime<Utc>>,

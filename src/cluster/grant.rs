@@ -20,8 +20,8 @@ use super::client::{Cluster, json_patch};
 use super::error::ClusterError;
 use super::versions::{GrantSeen, Key};
 use crate::api::{
-    GRANT_LABEL, GRANT_PREFIX, GRANT_TYPE, MANAGED_BY_LABEL, Method, OPERATOR_NAME, SecretKeyRef,
-    SourceVersion,
+    GRANT_LABEL, GRANT_PREFIX, GRANT_TYPE, MANAGED_BY_LABEL, Method, OPERATOR_NAME, RotationPolicy,
+    SecretKeyRef, SourceVersion,
 };
 use crate::core::absorb::Written;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
@@ -93,13 +93,21 @@ pub enum Found {
     Grant(Box<Stored>),
 }
 
-/// The place of a seed: for a refresh token its Secret and key, for client credentials those of
-/// the first client secret.
-pub fn place<'a>(method: &Method<'a>) -> Option<&'a SecretKeyRef> {
+/// The place of a seed: for a token its Secret and key, for client credentials those of the first
+/// client secret, for a session those of the password.
+pub fn place(method: &Method<'_>) -> Option<SecretKeyRef> {
     match method {
-        Method::OAuth2(oauth2) => Some(&oauth2.refresh_token_secret_ref),
-        Method::ClientCredentials(client) => client.client_secret_refs.first(),
-        Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => None,
+        Method::OAuth2(oauth2) => Some(oauth2.refresh_token_secret_ref.clone()),
+        Method::ClientCredentials(client) => client.client_secret_refs.first().cloned(),
+        Method::PersonalAccessToken(token) => match token.rotation {
+            RotationPolicy::Automatic => Some(token.token_secret_ref.clone()),
+            RotationPolicy::Manual => None,
+        },
+        Method::Session(session) => Some(SecretKeyRef {
+            name: session.secret_ref.name.clone(),
+            key: "password".to_owned(),
+        }),
+        Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => None,
     }
 }
 

@@ -23,7 +23,7 @@ pub use key::fingerprint_key;
 pub use observe::{Observed, Surroundings, key_of, observe, references};
 pub use observe_grant::{Around, token_print};
 pub use ownership::controller_of;
-pub use source::{Material, Tokens};
+pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target::{Publication, Published};
 pub use time::creation_time;
 pub use versions::{GrantSeen, Key, Known, Stray, VersionIndex};

@@ -9,7 +9,7 @@ use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::grant_name;
 use super::observe_grant::{Around, observe_grant, place_of};
-use super::source::{self, Material, OneToken};
+use super::source::{self, Material, OneToken, UserAndPassword};
 use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::core::decide::needs_source;
@@ -80,7 +80,8 @@ pub async fn observe(
     }
     if facts.renews() {
         let renewals = &around.renewals;
-        return Box::pin(observe_grant(cluster, index, key, facts, renewals)).await;
+        let peer = around.peer;
+        return Box::pin(observe_grant(cluster, index, key, facts, renewals, peer)).await;
     }
     if let Some(name) = missing {
         let name = name.to_owned();
@@ -321,17 +322,44 @@ pub(super) fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVer
     }
 }
 
+/// The keyed fingerprint of a user name and password: the same for every method that sends them.
+pub(super) fn password_print(
+    key: &FingerprintKey,
+    facts: &Facts,
+    login: &UserAndPassword,
+) -> Fingerprint {
+    let site = facts
+        .plan
+        .as_ref()
+        .map_or("", |plan| plan.site.base.as_str());
+    key.fingerprint(&[
+        b"Basic",
+        site.as_bytes(),
+        login.user.as_bytes(),
+        login.password.expose_secret().as_bytes(),
+    ])
+}
+
 fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fingerprint {
     let (site, method) = match &facts.plan {
         Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
         Err(_) => ("", String::new()),
     };
-    key.fingerprint(&[
+    let mut parts = vec![
         method.as_bytes(),
         site.as_bytes(),
         material.user.as_deref().unwrap_or_default().as_bytes(),
         material.secret.expose_secret().as_bytes(),
-    ])
+    ];
+    if let Some(signing) = &material.signing {
+        let token_secret = signing.token_secret.as_ref();
+        parts.extend([
+            signing.consumer_key.as_bytes(),
+            signing.private_key.expose_secret().as_bytes(),
+            token_secret.map_or(&[], |secret| secret.expose_secret().as_bytes()),
+        ]);
+    }
+    key.fingerprint(&parts)
 }
 
 /// Every Secret that a credential refers to: sources, grant, API key and targets.
@@ -339,7 +367,7 @@ pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
     let targets = publication::targets(&object.spec, &object.name_any());
     let targets = targets.into_iter().map(|target| target.name);
-    let grant = place_of(&object.spec).map(grant_name);
+    let grant = place_of(&object.spec).map(|place| grant_name(&place));
     let lookup = object.spec.expiry_lookup.as_ref();
     let api_key = lookup.map(|lookup| lookup.api_key_secret_ref.name.clone());
     let mut names: Vec<String> = sources.chain(grant).chain(api_key).chain(targets).collect();

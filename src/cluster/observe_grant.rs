@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::{Found, Stored, grant_mark, place, seed_digest, seed_print};
-use super::observe::{Observed, learn};
-use super::source::{self, Material, Tokens};
+use super::observe::{Observed, learn, password_print};
+use super::source::{self, Material, Tokens, UserAndPassword};
 use super::versions::{Known, VersionIndex};
 use crate::api::{Method, Reason, SecretKeyRef, SourceVersion};
 use crate::core::decide::needs_source;
-use crate::core::facts::{Facts, Source};
+use crate::core::facts::{Facts, Peer, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
 use crate::core::problem::SourceProblem;
@@ -24,6 +24,8 @@ use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
 pub struct Around<'a> {
     /// An older credential that holds the same seed in another way.
     pub rival: Option<String>,
+    /// What the other credentials with the same grant have published.
+    pub others: Vec<Option<String>>,
     /// Whether this process was asked to stop.
     pub stopping: bool,
     /// This process, and what it knows of the intent of the grant of this name. To be asked once
@@ -58,6 +60,8 @@ struct Reading<'a> {
     index: &'a VersionIndex,
     key: &'a FingerprintKey,
     around: &'a Around<'a>,
+    /// What others know of a password.
+    peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
     facts: Facts,
     tokens: Tokens,
     ca_pem: Option<Vec<u8>>,
@@ -72,6 +76,7 @@ pub(super) async fn observe_grant(
     key: &FingerprintKey,
     mut facts: Facts,
     around: &Around<'_>,
+    peer: &(dyn Fn(&Fingerprint) -> Peer + Sync),
 ) -> Result<Observed, ClusterError> {
     let Some(plan) = facts.renewal_plan() else {
         return Ok(Observed {
@@ -84,6 +89,8 @@ pub(super) async fn observe_grant(
         grant: GrantState::NotRead,
         seed: SeedState::NotRead,
         rival: around.rival.clone(),
+        others: around.others.clone(),
+        login: Peer::Silent,
         clients_changed: false,
         clients_read: false,
         process: Process {
@@ -97,6 +104,7 @@ pub(super) async fn observe_grant(
         index,
         key,
         around,
+        peer,
         facts,
         tokens: Tokens::default(),
         ca_pem: None,
@@ -169,9 +177,12 @@ impl Reading<'_> {
     async fn gather(&mut self, grant_name: &str) -> Result<Option<SourceProblem>, ClusterError> {
         let method = self.facts.spec.auth.method();
         let seed = match method {
-            Some(Method::OAuth2(oauth2)) => Some(oauth2.refresh_token_secret_ref.clone()),
+            Some(Method::OAuth2(_) | Method::PersonalAccessToken(_) | Method::Session(_)) => {
+                method.as_ref().and_then(place)
+            }
             _ => None,
         };
+        let is_login = matches!(method, Some(Method::Session(_)));
         let clients: Vec<SecretKeyRef> = match method {
             Some(Method::OAuth2(oauth2)) => oauth2.client_secret_refs.clone(),
             Some(Method::ClientCredentials(client)) => client.client_secret_refs.clone(),
@@ -194,12 +205,14 @@ impl Reading<'_> {
         };
         let works = ours && matches!(&found, Found::Grant(stored) if works(stored));
         if let Some(seed) = &seed
-            && (!ours || self.has_changed(&seed.name) || self.facts.spec_changed())
+            // Passwords are kept nowhere else.
+            && (is_login || !ours || self.has_changed(&seed.name) || self.facts.spec_changed())
             && let Some(problem) = self.read_seed(seed).await?
         {
             // A refresh token that was spent may go.
             let gone = problem.reason() == Reason::SourceMissing;
-            if !(gone && (ours || self.was_consumed(grant_name)) || works) {
+            let spared = gone && (ours || self.was_consumed(grant_name)) || works;
+            if is_login || !spared {
                 return Ok(Some(problem));
             }
             // What a person mistyped must not end what works.
@@ -250,17 +263,17 @@ impl Reading<'_> {
         &mut self,
         reference: &SecretKeyRef,
     ) -> Result<Option<SourceProblem>, ClusterError> {
-        let read = source::read_token(self.cluster, self.namespace(), reference).await?;
-        self.read.extend(read.version);
-        let (state, problem) = match read.token {
-            Ok(token) => {
-                let state = SeedState::Read {
-                    digest: seed_digest(&token),
-                    print: seed_print(self.key, &token),
-                };
-                self.tokens.seed = Some(token);
-                (state, None)
-            }
+        let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
+            let name = &reference.name;
+            let read = source::read_login(self.cluster, self.namespace(), name).await?;
+            (read.version, read.login.map(|login| self.see_login(login)))
+        } else {
+            let read = source::read_token(self.cluster, self.namespace(), reference).await?;
+            (read.version, read.token.map(|token| self.see_seed(token)))
+        };
+        self.read.extend(version);
+        let (state, problem) = match read {
+            Ok(state) => (state, None),
             Err(problem) => {
                 if matches!(problem, SourceProblem::Missing { .. }) {
                     let absent = Known::Absent;
@@ -274,6 +287,28 @@ impl Reading<'_> {
             renewal.seed = state;
         }
         Ok(problem)
+    }
+
+    fn see_seed(&mut self, token: SecretString) -> SeedState {
+        let state = SeedState::Read {
+            digest: seed_digest(&token),
+            print: seed_print(self.key, &token),
+        };
+        self.tokens.seed = Some(token);
+        state
+    }
+
+    /// A password is told by its keyed fingerprint alone: a digest of one could be guessed.
+    fn see_login(&mut self, login: UserAndPassword) -> SeedState {
+        let print = password_print(self.key, &self.facts, &login);
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.login = (self.peer)(&print);
+        }
+        self.tokens.login = Some(login);
+        SeedState::Read {
+            digest: print.as_str().to_owned(),
+            print,
+        }
     }
 
     /// A grant is ours if we have recorded its uid, if it bears our mark, or if it knows the seed:
@@ -365,6 +400,7 @@ impl Reading<'_> {
             material: Some(Material {
                 user: None,
                 secret: SecretString::default(),
+                signing: None,
                 ca_pem: self.ca_pem,
                 tokens: Some(self.tokens),
                 api_key: None,
@@ -374,6 +410,6 @@ impl Reading<'_> {
 }
 
 /// The place of the seed of a spec.
-pub(super) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<&SecretKeyRef> {
+pub(super) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<SecretKeyRef> {
     spec.auth.method().as_ref().and_then(place)
 }

@@ -18,12 +18,18 @@ use crate::api::{
 };
 use crate::core::problem::{Flaw, SourceProblem};
 
+mod signing;
+
+pub use signing::Signing;
+
 /// The secret values of one credential. They stay apart from the facts that decisions see.
 pub struct Material {
     /// E-mail or user name; none for Bearer methods.
     pub user: Option<String>,
     /// Token or password.
     pub secret: SecretString,
+    /// What signs requests, for OAuth 1.0a.
+    pub signing: Option<Signing>,
     /// Certificates of a private authority.
     pub ca_pem: Option<Vec<u8>>,
     /// What a renewal needs.
@@ -39,8 +45,25 @@ pub struct Tokens {
     pub stored: Option<Stored>,
     /// The value in the user's Secret.
     pub seed: Option<SecretString>,
+    /// The user name and password in it, for a session.
+    pub login: Option<UserAndPassword>,
     /// The client secrets, in the order of the spec.
     pub clients: Vec<SecretString>,
+}
+
+/// With what a session is begun.
+#[derive(Clone)]
+pub struct UserAndPassword {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+impl fmt::Debug for UserAndPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("UserAndPassword(REDACTED)")
+    }
 }
 
 impl fmt::Debug for Material {
@@ -93,6 +116,8 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
             .map(|reference| Some(reference.name.as_str()))
             .collect(),
         Some(Method::Basic(basic)) => vec![Some(basic.secret_ref.name.as_str())],
+        Some(Method::Session(session)) => vec![Some(session.secret_ref.name.as_str())],
+        Some(Method::OAuth1(oauth1)) => vec![Some(oauth1.secret_ref.name.as_str())],
         None => Vec::new(),
     };
     let mut names: Vec<&str> = auth
@@ -126,6 +151,31 @@ pub(super) async fn read_token(
     let secrets = Secrets(found.into_iter().collect());
     Ok(OneToken {
         token: secrets.one_token(reference),
+        version: secrets.versions().into_iter().next(),
+    })
+}
+
+/// What stands where a user name and password should be.
+pub(super) struct OneLogin {
+    /// Both, or why they are none.
+    pub login: Result<UserAndPassword, SourceProblem>,
+    /// The version of the Secret that was read, where there is one.
+    pub version: Option<SourceVersion>,
+}
+
+/// Reads one user name and password.
+///
+/// # Errors
+/// When the API server could not be asked.
+pub(super) async fn read_login(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<OneLogin, ClusterError> {
+    let found = cluster.secret(namespace, name).await?;
+    let secrets = Secrets(found.into_iter().collect());
+    Ok(OneLogin {
+        login: secrets.one_login(name),
         version: secrets.versions().into_iter().next(),
     })
 }
@@ -238,6 +288,7 @@ impl Secrets {
         for secret in &self.0 {
             check_secret(secret)?;
         }
+        let mut signing = None;
         let (user, secret) = match spec.auth.method() {
             Some(Method::ApiToken(token)) => {
                 let email = match &token.email_secret_ref {
@@ -250,21 +301,23 @@ impl Secrets {
                 (None, self.token(&token.token_secret_ref)?)
             }
             Some(Method::Basic(basic)) => {
-                let name = &basic.secret_ref.name;
-                let password = self.text(name, "password", LONGEST_SECRET)?;
-                (
-                    Some(self.user(name, "username")?),
-                    SecretString::from(password.to_owned()),
-                )
+                let login = self.login(&basic.secret_ref.name)?;
+                (Some(login.user), login.password)
+            }
+            Some(Method::OAuth1(oauth1)) => {
+                let (token, signer) = self.signing(oauth1)?;
+                signing = Some(signer);
+                (None, token)
             }
             // Those are read one by one, when they are needed.
-            Some(Method::OAuth2(_) | Method::ClientCredentials(_)) | None => {
+            Some(Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_)) | None => {
                 (None, SecretString::default())
             }
         };
         Ok(Material {
             user,
             secret,
+            signing,
             ca_pem: self.authorities(spec)?,
             tokens: None,
             api_key: None,
@@ -279,6 +332,23 @@ impl Secrets {
         let (name, key) = (&reference.name, &reference.key);
         let pem = self.bytes(name, key)?.to_vec();
         certificates("Secret", name, key, pem).map(Some)
+    }
+
+    fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
+        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
+            kind: "Secret",
+            name: name.to_owned(),
+        })?;
+        check_secret(secret)?;
+        self.login(name)
+    }
+
+    fn login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
+        let password = self.text(name, "password", LONGEST_SECRET)?;
+        Ok(UserAndPassword {
+            user: self.user(name, "username")?,
+            password: SecretString::from(password.to_owned()),
+        })
     }
 
     fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {

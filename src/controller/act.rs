@@ -1,5 +1,6 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Operator;
@@ -13,8 +14,8 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::judge::{Cause, Judgement};
 use crate::core::site::Site;
-use crate::jira::{Credential, Question};
-use crate::render::{Proven, standard};
+use crate::jira::{Credential, Question, Signer};
+use crate::render::{Parts, Proven, standard};
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -60,6 +61,7 @@ impl Operator {
             Step::Intend(spend) => self.intend(spend, facts, material).await,
             Step::Renew(spend) => self.renew(&spend, facts, material, current).await,
             Step::Promote => self.promote(facts, material, current).await,
+            Step::Tend(care) => self.tend(care, facts, material).await,
             Step::Survey => Ok(self.survey(facts, material).await),
             Step::Try => Ok(Answer::Tried(self.ask_renewed(facts, material).await)),
             Step::RecordAttempt(_)
@@ -177,6 +179,11 @@ impl Operator {
             cloud_id: facts.cloud_id(),
             user: material.user.as_deref(),
             secret: token.as_ref().unwrap_or(&material.secret),
+            signing: material.signing.as_ref().map(|signing| Parts {
+                consumer_key: &signing.consumer_key,
+                private_key: &signing.private_key,
+                token_secret: signing.token_secret.as_ref(),
+            }),
             account: &publish.account.id,
             expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
         });
@@ -241,7 +248,11 @@ pub(super) fn ask_at(facts: &Facts) -> Option<Site> {
 /// The credential that stands to be proven, as it is sent.
 fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     if facts.renews() {
-        return asked_token(facts, material).map(Credential::Bearer);
+        let token = asked_token(facts, material)?;
+        return Some(match facts.plan.as_ref().ok()?.method {
+            MethodName::Session => Credential::Cookie(token),
+            _ => Credential::Bearer(token),
+        });
     }
     let secret = material.secret.clone();
     Some(match facts.plan.as_ref().ok()?.method {
@@ -251,6 +262,15 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
         },
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             Credential::Bearer(secret)
+        }
+        MethodName::Session => Credential::Cookie(secret),
+        MethodName::OAuth1 => {
+            let signing = material.signing.as_ref()?;
+            Credential::Signed(Signer {
+                consumer_key: signing.consumer_key.clone(),
+                token: secret,
+                key: Arc::clone(&signing.key),
+            })
         }
     })
 }

@@ -1,25 +1,29 @@
 //! The steps of the renewal protocol.
 
+use chrono::{DateTime, Utc};
 use kube::runtime::reflector::ObjectRef;
 use secrecy::SecretString;
 
 use super::Operator;
 use super::act::ask_at;
 use super::renew::{Renewed, Renewing};
-use crate::api::{JiraCredential, Reason, SecretKeyRef};
+use crate::api::{JiraCredential, MethodName, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place, token_print,
+    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
+    token_print,
 };
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
-use crate::core::grant::{Intent, Miss};
+use crate::core::grant::succession::{ENDLESS, Replaced};
+use crate::core::grant::{Access, Intent, Miss};
 use crate::core::protocol::{Spend, is_outdated};
-use crate::core::renewal::{RenewalPlan, SeedState};
+use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
+use crate::core::site::Site;
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
-const UNREAD: ClusterError = ClusterError::Conflict;
+pub(super) const UNREAD: ClusterError = ClusterError::Conflict;
 
 /// A process that was held up for long may have been taken for dead: it looks anew before it spends
 /// anything.
@@ -37,9 +41,6 @@ impl Operator {
         material: &mut Material,
     ) -> Result<Answer, ClusterError> {
         let (plan, tokens) = parts(facts, material)?;
-        let Some(seed) = &tokens.seed else {
-            return Err(UNREAD);
-        };
         let Some(SeedState::Read { digest, print }) =
             facts.renewal.as_ref().map(|renewal| &renewal.seed)
         else {
@@ -53,10 +54,7 @@ impl Operator {
             Some(stored) => stored.clone(),
             None => self.fresh(facts, plan)?,
         };
-        let seed = crate::cluster::Kept(seed.clone());
-        stored
-            .grant
-            .adopt(digest, seed, plan.client.clone(), facts.now, copy);
+        adopt_seed(&mut stored, plan, tokens, digest, (facts.now, copy))?;
         stored.label_seed(print, facts.now);
         let written = if exists {
             self.cluster.put_grant(&stored).await
@@ -89,11 +87,21 @@ impl Operator {
         if self.stopping.is_cancelled() {
             return Err(UNREAD);
         }
-        let (_, tokens) = parts(facts, material)?;
+        let (plan, tokens) = parts(facts, material)?;
         if is_outdated(facts.now, self.clock.now(), self.config.pace) {
             return Err(HELD_UP);
         }
         let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        let copy = facts
+            .held()
+            .is_some_and(crate::core::renewal::Held::is_copy);
+        if copy && plan.kind == RenewalKind::Successor {
+            stored.grant.leave_to_original();
+        }
+        let claimed = match self.claim_login(facts, plan) {
+            Ok(claimed) => claimed,
+            Err(peer) => return Ok(Answer::AttemptNotOurs(peer)),
+        };
         // In the register before it stands in the grant: another pass of this process must not
         // take it for one that has ended.
         let running = self.renewals.begin();
@@ -110,7 +118,13 @@ impl Operator {
         if spend.early {
             stored.grant.early = Some(facts.now);
         }
-        let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
+        let stored = match self.cluster.put_grant(&stored).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.unclaim(facts, claimed);
+                return Err(outdated(error));
+            }
+        };
         self.renewals.park(running);
         let written = self.take(facts, tokens, stored);
         Ok(Answer::Intended(spend, written))
@@ -140,7 +154,7 @@ impl Operator {
         }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
         let running = parked.unwrap_or_else(|| self.renewals.begin());
-        if spend.early && !plan.spends() {
+        if spend.early && !plan.is_announced() {
             stored.grant.early = Some(facts.now);
         }
         let renewing = Renewing {
@@ -153,6 +167,12 @@ impl Operator {
             plan: plan.clone(),
             ca_pem,
             secrets: tokens.clients.clone(),
+            site: site_of(facts)?,
+            login: tokens.login.clone(),
+            early: spend.early,
+            copy: facts
+                .held()
+                .is_some_and(crate::core::renewal::Held::is_copy),
             uid: facts.object.uid.clone(),
             stored,
         };
@@ -163,7 +183,10 @@ impl Operator {
         self.metrics
             .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
         self.report_miss(facts, miss);
-        if stored.is_none() && !plan.spends() {
+        if plan.kind == RenewalKind::Login {
+            self.settle_login(facts, miss);
+        }
+        if stored.is_none() && !plan.is_announced() {
             return Err(ClusterError::Refused(UNSTORED.to_owned()));
         }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
@@ -178,13 +201,14 @@ impl Operator {
         let retention = plan.retention.num_seconds();
         let mark = grant_mark(&self.key, namespace, &plan.grant);
         let name = &plan.grant;
-        Ok(Stored::new(namespace, name, place, retention, &mark))
+        Ok(Stored::new(namespace, name, &place, retention, &mark))
     }
 
     /// A refusal by the token endpoint is a failed authentication like one by Jira.
     fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
         let reason = match miss {
             Some(Miss::Dead) => Reason::ReconsentRequired,
+            Some(Miss::Refused(reason)) => reason,
             Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
             Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
         };
@@ -200,9 +224,13 @@ impl Operator {
         material: &mut Material,
         current: &JiraCredential,
     ) -> Result<Answer, ClusterError> {
-        let (_, tokens) = parts(facts, material)?;
+        let (plan, tokens) = parts(facts, material)?;
         let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
-        stored.grant.promote();
+        match plan.kind {
+            RenewalKind::Refresh | RenewalKind::ClientCredentials => stored.grant.promote(),
+            RenewalKind::Successor => stored.grant.succeed(Replaced::Token, facts.now),
+            RenewalKind::Login => stored.grant.succeed(Replaced::Session, facts.now),
+        }
         let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
         let written = self.take(facts, tokens, stored);
         self.wake_others(facts, current);
@@ -230,13 +258,16 @@ impl Operator {
         let (Some(site), Some(token)) = (ask_at(facts), asked_token(facts, material)) else {
             return Verdict::NoVerdict(Outage::NotAUser);
         };
-        let credential = Credential::Bearer(token);
+        let credential = match facts.plan.as_ref().map(|plan| plan.method) {
+            Ok(MethodName::Session) => Credential::Cookie(token),
+            _ => Credential::Bearer(token),
+        };
         let ca_pem = material.ca_pem.as_deref();
         self.jira.whoami(&site, ca_pem, &credential).await
     }
 
     /// Remembers a grant as it was written, and says what decisions may see of it.
-    fn take(&self, facts: &Facts, tokens: &mut Tokens, stored: Stored) -> Written {
+    pub(super) fn take(&self, facts: &Facts, tokens: &mut Tokens, stored: Stored) -> Written {
         let written = stored.written(&|token| token_print(&self.key, facts, token));
         let known = Known::Present {
             uid: written.version.uid.clone(),
@@ -280,7 +311,42 @@ fn token_of(material: &Material, origin: &str) -> Option<SecretString> {
     Some(access.token.0.clone())
 }
 
-fn parts<'a>(
+/// Makes what a person stored the candidate.
+fn adopt_seed(
+    stored: &mut Stored,
+    plan: &RenewalPlan,
+    tokens: &Tokens,
+    digest: &str,
+    (now, copy): (DateTime<Utc>, bool),
+) -> Result<(), ClusterError> {
+    let seed = || tokens.seed.clone().map(Kept).ok_or(UNREAD);
+    let client = plan.client.clone();
+    match plan.kind {
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => {
+            stored.grant.adopt(digest, seed()?, client, now, copy);
+        }
+        RenewalKind::Successor => {
+            let access = Access {
+                token: seed()?,
+                obtained: plan.stated.begin.unwrap_or(now).min(now),
+                // What outlives its stated end has another one.
+                expires: plan.stated.end.filter(|end| *end > now).unwrap_or(ENDLESS),
+                scopes: Vec::new(),
+                id: None,
+            };
+            stored.grant.adopt_token(digest, access, client, now, copy);
+        }
+        RenewalKind::Login => stored.grant.adopt_login(digest, client, now),
+    }
+    Ok(())
+}
+
+fn site_of(facts: &Facts) -> Result<Site, ClusterError> {
+    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+    Ok(plan.site.clone())
+}
+
+pub(super) fn parts<'a>(
     facts: &'a Facts,
     material: &'a mut Material,
 ) -> Result<(&'a RenewalPlan, &'a mut Tokens), ClusterError> {
@@ -289,12 +355,12 @@ fn parts<'a>(
     Ok((plan, tokens))
 }
 
-fn place_of(facts: &Facts) -> Option<&SecretKeyRef> {
+fn place_of(facts: &Facts) -> Option<SecretKeyRef> {
     facts.spec.auth.method().as_ref().and_then(place)
 }
 
 /// Whoever was faster has changed what was decided upon.
-fn outdated(error: ClusterError) -> ClusterError {
+pub(super) fn outdated(error: ClusterError) -> ClusterError {
     match error {
         ClusterError::AlreadyExists | ClusterError::NotFound => ClusterError::Conflict,
         other => other,

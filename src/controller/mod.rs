@@ -1,6 +1,7 @@
 //! Watches, queue, passes, shutdown.
 
 mod act;
+mod act_care;
 mod act_grant;
 mod collect;
 mod look_up;

@@ -14,6 +14,8 @@ use crate::core::decide::decide;
 use crate::core::facts::{Facts, Plan};
 use crate::core::judge::Judgement;
 use crate::core::problem::{Periods, SpecProblem, check_metadata};
+use crate::core::renewal::RenewalKind;
+use crate::core::schedule::expiry;
 use crate::core::site::Site;
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
@@ -111,6 +113,7 @@ impl Operator {
             lookups_are_full: self.look_ups.available_permits() == 0,
             renewals: Around {
                 rival: self.rival(object),
+                others: self.others(object),
                 stopping,
                 process: &|grant, intent| {
                     let grant = Key::new(&namespace, grant);
@@ -152,13 +155,21 @@ impl Operator {
         let is_api_token = matches!(method, Method::ApiToken(_));
         let detour = (is_api_token && site.hosting == Hosting::Cloud)
             .then(|| self.config.api_url.trim_end_matches('/').to_owned());
+        let renewal = self.renewal_plan(&method, &site, &periods);
+        // What a person says of a token that replaces itself is true of the first one only.
+        let replaced = renewal
+            .as_ref()
+            .is_some_and(|plan| plan.kind == RenewalKind::Successor);
         Ok(Plan {
             method: method.name(),
-            renewal: self.renewal_plan(&method, &site, periods.renew_before),
+            issued_at: method.issued_at().filter(|_| !replaced),
+            expires_at: expiry(&method).filter(|_| !replaced),
+            renewal,
             site,
-            periods,
-            issued_at: method.issued_at(),
-            expires_at: method.expires_at(),
+            periods: Periods {
+                max_age: periods.max_age.filter(|_| !replaced),
+                ..periods
+            },
             detour,
         })
     }

@@ -7,8 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
-use crate::core::facts::Peer;
+use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::Miss;
+use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
+use crate::core::trouble::refuses_login;
+
+use super::Operator;
 
 /// The passwords that were sent and not accepted, by their fingerprint.
 #[derive(Debug, Default)]
@@ -118,6 +123,13 @@ impl Passwords {
         let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
             return;
         };
+        if let Some((print, reason)) = refused_login(object, status) {
+            let what = What::Refused(reason);
+            self.lock().entry(print).or_insert_with(|| Sent {
+                uid: uid.clone(),
+                what,
+            });
+        }
         let Some(attempt) = &status.attempt else {
             return self.forget_interruption(&uid, status);
         };
@@ -167,6 +179,70 @@ impl Passwords {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Sent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Operator {
+    /// Claims the right to log in with a password; the refusal that is set aside is returned.
+    pub(super) fn claim_login(
+        &self,
+        facts: &Facts,
+        plan: &RenewalPlan,
+    ) -> Result<Option<Reason>, Peer> {
+        match login_print(facts).filter(|_| plan.kind == RenewalKind::Login) {
+            Some(print) => {
+                let (uid, asked) = (&facts.object.uid, facts.renew_requested());
+                self.passwords.claim(print.as_str(), uid, asked)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Nothing was sent after all.
+    pub(super) fn unclaim(&self, facts: &Facts, refused: Option<Reason>) {
+        let settled = refused.map_or(Settled::NotSent, Settled::Refused);
+        self.settle_print(facts, settled);
+    }
+
+    /// Lets the other credentials with the same password know what became of a login.
+    pub(super) fn settle_login(&self, facts: &Facts, miss: Option<Miss>) {
+        let settled = match miss {
+            None => Settled::Accepted,
+            Some(Miss::Refused(reason)) => Settled::Refused(reason),
+            Some(Miss::Unknown(_)) => Settled::Interrupted,
+            Some(Miss::NotSpent(_) | Miss::Dead) => Settled::Free,
+        };
+        self.settle_print(facts, settled);
+    }
+
+    fn settle_print(&self, facts: &Facts, settled: Settled) {
+        let login = facts
+            .renewal_plan()
+            .is_some_and(|plan| plan.kind == RenewalKind::Login);
+        if let Some(print) = login_print(facts).filter(|_| login) {
+            self.passwords
+                .settle(print.as_str(), &facts.object.uid, settled);
+        }
+    }
+}
+
+/// The fingerprint of the user name and password of a session.
+fn login_print(facts: &Facts) -> Option<&Fingerprint> {
+    match &facts.renewal.as_ref()?.seed {
+        SeedState::Read { print, .. } => Some(print),
+        SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_) => None,
+    }
+}
+
+/// A user name and password that Jira refused when a session was to be begun.
+fn refused_login(
+    object: &JiraCredential,
+    status: &JiraCredentialStatus,
+) -> Option<(String, Reason)> {
+    let method = object.spec.auth.method()?.name();
+    let grant = status.grant.as_ref()?;
+    let reason = grant.trouble.filter(|reason| refuses_login(*reason))?;
+    let seed = grant.seed.clone()?;
+    (method == MethodName::Session).then_some((seed, reason))
 }
 
 /// Whether a credential sends a password, or did when its status was written.

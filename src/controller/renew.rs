@@ -12,15 +12,20 @@ use secrecy::SecretString;
 
 use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored};
+use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
 use crate::core::answer::Outage;
 use crate::core::grant::{Access, Grant, Miss, Tokens};
 use crate::core::judge::outage_reason;
-use crate::core::renewal::{Pace, RenewalPlan};
+use crate::core::renewal::{Pace, RenewalKind, RenewalPlan};
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::core::site::Site;
 use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
 
 use super::renewals::Running;
+
+mod kept;
+
+pub(super) use kept::name_prefix;
 
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);
@@ -55,6 +60,14 @@ pub(super) struct Renewing {
     /// The private authorities that are trusted there.
     pub(super) ca_pem: Option<Vec<u8>>,
     pub(super) secrets: Vec<SecretString>,
+    /// Where a session is begun, or a token made.
+    pub(super) site: Site,
+    /// With what a session is begun.
+    pub(super) login: Option<UserAndPassword>,
+    /// Whether Jira has ended what is replaced.
+    pub(super) early: bool,
+    /// Whether the grant was a copy, whose original uses the same token.
+    pub(super) copy: bool,
     /// Spreads what failed together.
     pub(super) uid: String,
     /// The grant with the intent in it; for client credentials as it was read, or a new one.
@@ -74,6 +87,14 @@ pub(super) struct Renewed {
 impl Renewing {
     /// Asks, and stores the answer.
     pub(super) async fn run(self) -> Renewed {
+        match self.plan.kind {
+            RenewalKind::Refresh | RenewalKind::ClientCredentials => self.ask_for_tokens().await,
+            RenewalKind::Successor => self.mint().await,
+            RenewalKind::Login => self.log_in().await,
+        }
+    }
+
+    async fn ask_for_tokens(&self) -> Renewed {
         let chain = self.stored.grant.chain(&self.origin);
         let refresh = chain.and_then(|chain| chain.refresh.clone());
         let asked = self.clock.now();
@@ -161,6 +182,7 @@ impl Renewing {
                 obtained: asked,
                 expires: later(asked, life),
                 scopes: granted.scopes.unwrap_or_else(|| self.plan.scopes.clone()),
+                id: None,
             },
             refresh: granted.refresh.map(Kept),
         }

@@ -5,11 +5,15 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Operator;
-use crate::api::{Hosting, JiraCredential, Method, Scope};
+use crate::api::{
+    ConditionStatus, ConditionType, Hosting, JiraCredential, Method, RotationPolicy, Scope,
+};
 use crate::cluster::{creation_time, grant_name, key_of, place};
+use crate::core::conditions::condition;
 use crate::core::facts::Plan;
 use crate::core::grant::Client;
-use crate::core::renewal::{RenewalKind, RenewalPlan};
+use crate::core::problem::Periods;
+use crate::core::renewal::{RenewalKind, RenewalPlan, Stated};
 use crate::core::site::Site;
 
 /// How long the end of the process waits for what was received and is not stored. The Deployment
@@ -25,8 +29,9 @@ impl Operator {
         &self,
         method: &Method<'_>,
         site: &Site,
-        renew_before: Option<TimeDelta>,
+        periods: &Periods,
     ) -> Option<RenewalPlan> {
+        let (renew_before, max_age) = (periods.renew_before, periods.max_age);
         let (endpoint, gateway) = match site.hosting {
             Hosting::Cloud => (
                 format!("{}/oauth/token", self.config.auth_url.trim_end_matches('/')),
@@ -47,6 +52,7 @@ impl Operator {
             scopes: scopes.iter().map(|scope| scope.0.clone()).collect(),
             renew_before,
             retention: RETENTION,
+            stated: Stated::default(),
         };
         let plan = match method {
             Method::OAuth2(oauth2) => RenewalPlan {
@@ -63,10 +69,32 @@ impl Operator {
                     &client.scopes,
                 )
             },
-            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => return None,
+            Method::PersonalAccessToken(token) => match token.rotation {
+                RotationPolicy::Automatic => RenewalPlan {
+                    client: Client {
+                        endpoint: format!("{}/rest/pat/latest/tokens", site.base),
+                        id: String::new(),
+                    },
+                    stated: Stated {
+                        begin: token.issued_at,
+                        end: token.expires_at,
+                        max_age,
+                    },
+                    ..plan(RenewalKind::Successor, "", &[])
+                },
+                RotationPolicy::Manual => return None,
+            },
+            Method::Session(_) => RenewalPlan {
+                client: Client {
+                    endpoint: format!("{}/rest/auth/1/session", site.base),
+                    id: String::new(),
+                },
+                ..plan(RenewalKind::Login, "", &[])
+            },
+            Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => return None,
         };
         Some(RenewalPlan {
-            grant: grant_name(place(method)?),
+            grant: grant_name(&place(method)?),
             ..plan
         })
     }
@@ -100,14 +128,20 @@ impl Operator {
     /// An older credential that holds the same seed by another client or another method.
     pub(super) fn rival(&self, object: &JiraCredential) -> Option<String> {
         let method = object.spec.auth.method()?;
-        let grant = grant_name(place(&method)?);
+        let grant = grant_name(&place(&method)?);
         let store = self.store.get()?;
-        let client = |method: &Method<'_>| match method {
-            Method::OAuth2(oauth2) => (true, oauth2.client_id.clone()),
-            Method::ClientCredentials(client) => (false, client.client_id.clone()),
-            Method::ApiToken(_) | Method::PersonalAccessToken(_) | Method::Basic(_) => {
-                (false, String::new())
-            }
+        // Whoever makes tokens or sessions at one site has no use for those of another.
+        let client = |object: &JiraCredential| {
+            let method = object.spec.auth.method()?;
+            let id = match &method {
+                Method::OAuth2(oauth2) => oauth2.client_id.clone(),
+                Method::ClientCredentials(client) => client.client_id.clone(),
+                Method::PersonalAccessToken(_) | Method::Session(_) => {
+                    object.spec.site.trim_end_matches('/').to_owned()
+                }
+                Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => String::new(),
+            };
+            Some((method.name(), id))
         };
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
         let users = self
@@ -120,10 +154,41 @@ impl Operator {
                 let other = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
                 let other = other.0.as_ref().ok()?;
                 let theirs = other.spec.auth.method()?;
-                let same_seed = place(&theirs).is_some_and(|place| grant_name(place) == grant);
-                let rival = same_seed && client(&theirs) != client(&method);
+                let same_seed = place(&theirs).is_some_and(|place| grant_name(&place) == grant);
+                let rival = same_seed && client(other) != client(object);
                 (rival && age(other) < age(object)).then(|| other.name_any())
             })
+    }
+
+    /// What the other credentials with the same grant have published, by its fingerprint. Those that
+    /// are suspended do not count: nobody knows when they will follow.
+    pub(super) fn others(&self, object: &JiraCredential) -> Vec<Option<String>> {
+        let method = object.spec.auth.method();
+        let kept = matches!(
+            method,
+            Some(Method::PersonalAccessToken(_) | Method::Session(_))
+        );
+        let Some((place, store)) = method
+            .as_ref()
+            .filter(|_| kept)
+            .and_then(place)
+            .zip(self.store.get())
+        else {
+            return Vec::new();
+        };
+        let grant = grant_name(&place);
+        let users = self
+            .index
+            .users(&object.namespace().unwrap_or_default(), &grant);
+        let others = users.iter().filter(|user| *user != &key_of(object));
+        others
+            .filter_map(|user| store.get(&ObjectRef::new(&user.name).within(&user.namespace)))
+            .filter_map(|other| {
+                let other = other.0.as_ref().ok()?;
+                (!other.spec.suspend && other.metadata.deletion_timestamp.is_none())
+                    .then(|| published_print(other))
+            })
+            .collect()
     }
 
     /// Runs the passes to their end. After the signal to stop, what was received is stored before
@@ -160,4 +225,12 @@ impl Operator {
     pub fn unfinished_renewals(&self) -> Vec<String> {
         self.renewals.unfinished()
     }
+}
+
+/// What a credential has published and proven.
+fn published_print(object: &JiraCredential) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let published = condition(status, ConditionType::Published)?;
+    let complete = published.status == ConditionStatus::True;
+    status.proven_fingerprint.clone().filter(|_| complete)
 }

@@ -1,6 +1,7 @@
 //! What a step has changed, taken into the facts.
 
 use super::answer::Verdict;
+use super::care::Care;
 use super::facts::{Facts, Holder, Peer, Source, TargetState};
 use super::grant::Miss;
 use super::listed::{self, Found};
@@ -49,6 +50,8 @@ pub enum Answer {
     LookedUp(Result<Found, listed::Miss>),
     /// The organisation was not asked: other look-ups take the room that there is.
     LookUpPutOff,
+    /// What was left to do with the grant was done, as far as it could be.
+    Tended(Care, Written),
     /// Jira told what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
@@ -72,7 +75,10 @@ impl Facts {
                 self.happened.attempt_recorded = true;
             }
             Answer::AttemptNotOurs(peer) => {
-                self.peer = peer;
+                match &mut self.renewal {
+                    Some(renewal) => renewal.login = peer,
+                    None => self.peer = peer,
+                }
                 self.happened.attempt_denied = true;
             }
             // From here on the rest of the pass decides as the next pass would.
@@ -89,6 +95,10 @@ impl Facts {
             }
             Answer::Retracted(name) => self.happened.retracted.push(name),
             Answer::Adopted(written) | Answer::Promoted(written) => self.set_grant(written),
+            Answer::Tended(care, written) => {
+                self.happened.looked_for |= care == Care::Identify;
+                self.set_grant(written);
+            }
             Answer::Sought(twin) => {
                 self.happened.sought = true;
                 self.happened.twin = twin;

@@ -46,6 +46,10 @@ pub enum Refusal {
     AccountInactive,
     /// 403 without a known cause.
     Forbidden,
+    /// The signature of an OAuth 1.0a request does not fit.
+    SignatureRejected,
+    /// No application link has the consumer key.
+    ConsumerUnknown,
     /// The consent covers no site at all.
     NoSite,
     /// The consent covers sites, but not this one.
@@ -101,6 +105,14 @@ pub enum Outage {
     Unexpected(u16),
     /// The CA certificates of `spec.tls` cannot be used.
     BadCaBundle,
+    /// The time of a signed request is too far from that of Jira's clock.
+    ClockSkew,
+    /// Jira takes a signed request for one that came before.
+    NonceUsed,
+    /// Jira does not take a signed request, for its form.
+    OAuthForm,
+    /// The request could not be signed.
+    NotSigned,
 }
 
 /// Why the call was not made.
@@ -125,6 +137,7 @@ impl Outage {
             | Outage::Tls
             | Outage::Certificate
             | Outage::BadCaBundle
+            | Outage::NotSigned
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost
@@ -137,7 +150,10 @@ impl Outage {
             | Outage::PermissionsUntold
             | Outage::Unavailable { .. }
             | Outage::ServerError(_)
-            | Outage::Unexpected(_) => true,
+            | Outage::Unexpected(_)
+            | Outage::ClockSkew
+            | Outage::NonceUsed
+            | Outage::OAuthForm => true,
         }
     }
 

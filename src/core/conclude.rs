@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::care::next_care;
 use super::conditions::{Finding, Waits, condition, ready, valid};
 use super::decide::{Proof, proof};
 use super::expiry_known::expiry_known;
@@ -325,6 +326,7 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
         times.push(later(facts.now, PEER_ANSWERS));
     }
     times.extend(facts.nearly_ended());
+    times.extend(next_care(facts));
     let candidate = facts
         .status
         .grant

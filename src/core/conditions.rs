@@ -73,7 +73,11 @@ pub fn valid(facts: &Facts) -> Finding {
 fn renewal_finding(facts: &Facts) -> Option<Finding> {
     use ConditionStatus::{False, Unknown};
     let trouble = facts.trouble();
-    if let Some(reason @ (Reason::ReconsentRequired | Reason::ClientRejected)) = trouble {
+    let ends = |reason: &Reason| {
+        matches!(reason, Reason::ReconsentRequired | Reason::ClientRejected)
+            || trouble::refuses_login(*reason)
+    };
+    if let Some(reason) = trouble.filter(ends) {
         return Some(finding(False, reason, trouble::words(facts, reason)));
     }
     if facts.lacks_scopes() {
@@ -118,7 +122,12 @@ fn told_refusal(facts: &Facts, reason: Reason) -> String {
 fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
     use ConditionStatus::Unknown;
     let reason = reason
-        .filter(|reason| matches!(reason, Reason::RateLimited | Reason::SiteUnavailable))
+        .filter(|reason| {
+            matches!(
+                reason,
+                Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
+            )
+        })
         .unwrap_or(Reason::NotYetProven);
     let message = match &facts.happened.judgement {
         Some(Judgement::NoVerdict(outage)) => message::outage(facts, *outage),
@@ -309,7 +318,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => facts.peer == Peer::Interrupted,
+        None => facts.peer == Peer::Interrupted || facts.trouble() == Some(Reason::NotYetProven),
     };
     let waits = if lost {
         Waits::ForPerson

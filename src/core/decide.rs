@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::care::{Care, care, next_care};
 use super::conditions::condition;
 use super::facts::{Facts, Peer, Source, TargetFacts, TargetState};
 use super::protocol::{self, Move, Spend};
@@ -39,6 +40,8 @@ pub enum Step {
     LookUp,
     /// Ask Jira what the account may do.
     Permissions,
+    /// Do what is left to do with the grant when all else is done.
+    Tend(Care),
 }
 
 /// How to write a target.
@@ -105,11 +108,15 @@ pub fn decide(facts: &Facts) -> Option<Step> {
             return next.map(Step::Retract);
         }
     }
-    // 7. Whether the account can do more than anybody asked for stands in the way of nothing.
+    // 7. What was replaced is ended once everybody has what took its place.
+    if let Some(care) = care(facts) {
+        return Some(Step::Tend(care));
+    }
+    // 8. Whether the account can do more than anybody asked for stands in the way of nothing.
     if facts.may_look_for_rights() {
         return Some(Step::Permissions);
     }
-    // 8. What nobody waits for.
+    // 9. What nobody waits for.
     facts.lookup_is_due().then_some(Step::LookUp)
 }
 
@@ -141,6 +148,7 @@ fn wants_look(facts: &Facts) -> bool {
     facts.renew_requested()
         || is_rid_of_rival(facts)
         || due(facts.status.next_renewal_time)
+        || due(next_care(facts))
         || due(candidate.and_then(|attempt| attempt.next_attempt_time))
         || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
 }

@@ -198,6 +198,8 @@ pub struct Happened {
     pub welcomed: Option<Account>,
     /// Jira was asked about permissions.
     pub permissions_asked: bool,
+    /// The token in use was looked for among those of its account.
+    pub looked_for: bool,
 }
 
 impl Facts {

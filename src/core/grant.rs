@@ -10,6 +10,8 @@
 //!                                       ▼                                    └─────┘ (same chain)
 //!                               live goes on, if there is one
 //! ```
+//!
+//! What personal access tokens and sessions need beside it is in [`succession`].
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
@@ -17,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::hex;
 use crate::api::Reason;
+
+pub mod succession;
+
+use succession::{Retired, Search};
 
 /// Seeds that are remembered; the oldest goes first.
 const MOST_SEEDS: usize = 16;
@@ -46,14 +52,21 @@ pub struct Grant<S> {
     pub next_attempt: Option<DateTime<Utc>>,
     /// When a token that should have lived was renewed because Jira refused it.
     pub early: Option<DateTime<Utc>>,
+    /// What was replaced and still has to be ended at Jira, the oldest first.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired<S>>,
 }
 
 /// A refresh token, and its descendants one after another.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chain<S> {
-    /// Digest of the seed from which it descends.
+    /// What tells it from others: the digest of the seed from which it descends; of a token that
+    /// the one before it made, the attempt that made it.
     pub origin: String,
+    /// Digest of the seed, where that is not the origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// When the seed was first seen: the consent cannot be older for us.
     pub consented: DateTime<Utc>,
     /// The client to which the tokens were given.
@@ -69,6 +82,9 @@ pub struct Chain<S> {
     /// Whether Atlassian said that it will not renew for long.
     #[serde(default)]
     pub offline_missing: bool,
+    /// What is known of the search for a token that a person made among the tokens of its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// An access token.
@@ -84,6 +100,9 @@ pub struct Access<S> {
     /// What it may be used for, where Atlassian told.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// The id under which Jira lists it: personal access tokens only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// A client of the token endpoint.
@@ -107,6 +126,21 @@ pub struct Dead {
     /// The redirect URL that was sent along, where one is: another one may be the right one.
     #[serde(default)]
     pub redirect_uri: Option<String>,
+    /// Why Jira refuses a login; `None` for a refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+impl Dead {
+    /// An end that nothing more is known of.
+    fn at(since: DateTime<Utc>) -> Self {
+        Self {
+            since,
+            interrupted: None,
+            redirect_uri: None,
+            reason: None,
+        }
+    }
 }
 
 /// A value that stood in the user's Secret.
@@ -181,6 +215,8 @@ pub struct Tokens<S> {
 pub enum Miss {
     /// The refresh token is dead.
     Dead,
+    /// The user name and password are refused.
+    Refused(Reason),
     /// The refresh token was certainly not spent.
     NotSpent(Reason),
     /// Nobody knows whether it was spent.
@@ -188,6 +224,27 @@ pub enum Miss {
 }
 
 impl<S> Chain<S> {
+    /// A chain that begins with what a person stored.
+    fn of_seed(digest: &str, client: Client, now: DateTime<Utc>) -> Self {
+        Self {
+            origin: digest.to_owned(),
+            root: None,
+            consented: now,
+            client,
+            attempt: None,
+            refresh: None,
+            access: None,
+            dead: None,
+            offline_missing: false,
+            search: None,
+        }
+    }
+
+    /// The digest of the seed from which it descends.
+    pub fn root(&self) -> &str {
+        self.root.as_deref().unwrap_or(&self.origin)
+    }
+
     /// Stands for the origin in a status: tells chains apart, and nothing else.
     pub fn lineage(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.origin.as_bytes());
@@ -207,6 +264,7 @@ impl<S> Default for Grant<S> {
             failure: None,
             next_attempt: None,
             early: None,
+            retired: Vec::new(),
         }
     }
 }
@@ -241,13 +299,18 @@ impl<S: Clone> Grant<S> {
         copy: bool,
     ) {
         if let Some(live) = self.live.as_mut().filter(|_| copy) {
-            live.dead = Some(Dead {
-                since: now,
-                interrupted: None,
-                redirect_uri: None,
-            });
+            live.dead = Some(Dead::at(now));
             self.intent = None;
         }
+        self.supersede(digest, now);
+        self.candidate = Some(Chain {
+            refresh: Some(token),
+            ..Chain::of_seed(digest, client, now)
+        });
+    }
+
+    /// Remembers a seed that is to become the candidate.
+    fn supersede(&mut self, digest: &str, now: DateTime<Utc>) {
         if self.seed(digest).is_none() {
             self.seeds.push(Seed {
                 digest: digest.to_owned(),
@@ -261,16 +324,6 @@ impl<S: Clone> Grant<S> {
         let superseded = self.candidate.as_ref().map(|chain| chain.origin.clone());
         self.intent
             .take_if(|intent| Some(&intent.origin) == superseded.as_ref());
-        self.candidate = Some(Chain {
-            origin: digest.to_owned(),
-            consented: now,
-            client,
-            attempt: None,
-            refresh: Some(token),
-            access: None,
-            dead: None,
-            offline_missing: false,
-        });
         self.forget_failures();
     }
 
@@ -302,15 +355,11 @@ impl<S: Clone> Grant<S> {
     /// Stores what client credentials gave: nothing was spent, and nothing is lost with it.
     pub fn cache(&mut self, client: Client, attempt: &str, tokens: Tokens<S>) {
         self.forget_failures();
+        let (id, obtained) = (client.id.clone(), tokens.access.obtained);
         self.live = Some(Chain {
-            origin: client.id.clone(),
-            consented: tokens.access.obtained,
-            client,
             attempt: Some(attempt.to_owned()),
-            refresh: None,
             access: Some(tokens.access),
-            dead: None,
-            offline_missing: false,
+            ..Chain::of_seed(&id, client, obtained)
         });
     }
 
@@ -323,7 +372,21 @@ impl<S: Clone> Grant<S> {
                 let interrupted = self.intent.take().filter(|_| replay);
                 let interrupted =
                     interrupted.map(|intent| intent.interrupted.unwrap_or(intent.first_sent));
-                self.bury(origin, now, interrupted);
+                let dead = Dead {
+                    interrupted,
+                    ..Dead::at(now)
+                };
+                self.bury(origin, dead);
+                self.forget_failures();
+                return;
+            }
+            Miss::Refused(reason) => {
+                self.intent = None;
+                let dead = Dead {
+                    reason: Some(reason),
+                    ..Dead::at(now)
+                };
+                self.bury(origin, dead);
                 self.forget_failures();
                 return;
             }
@@ -346,7 +409,7 @@ impl<S: Clone> Grant<S> {
         }
     }
 
-    fn bury(&mut self, origin: &str, now: DateTime<Utc>, interrupted: Option<DateTime<Utc>>) {
+    fn bury(&mut self, origin: &str, dead: Dead) {
         let alone = self.live.as_ref().is_none_or(|live| live.dead.is_some());
         let of = |chain: &mut Chain<S>| chain.origin == origin;
         if self
@@ -361,18 +424,14 @@ impl<S: Clone> Grant<S> {
             return;
         }
         if let Some(chain) = self.chain_mut(origin) {
-            chain.dead = Some(Dead {
-                since: now,
-                interrupted,
-                redirect_uri: None,
-            });
+            chain.dead = Some(dead);
         }
     }
 
     /// A candidate that was proven takes the place of the chain in use.
     pub fn promote(&mut self) {
         if let Some(chain) = self.candidate.take() {
-            self.settle_seed(&chain.origin, SeedOutcome::Accepted);
+            self.settle_seed(chain.root(), SeedOutcome::Accepted);
             self.live = Some(chain);
             self.early = None;
         }
@@ -382,6 +441,7 @@ impl<S: Clone> Grant<S> {
     pub fn map<T>(&self, see: &impl Fn(&S) -> T) -> Grant<T> {
         let chain = |chain: &Chain<S>| Chain {
             origin: chain.origin.clone(),
+            root: chain.root.clone(),
             consented: chain.consented,
             client: chain.client.clone(),
             attempt: chain.attempt.clone(),
@@ -391,9 +451,11 @@ impl<S: Clone> Grant<S> {
                 obtained: access.obtained,
                 expires: access.expires,
                 scopes: access.scopes.clone(),
+                id: access.id.clone(),
             }),
             dead: chain.dead.clone(),
             offline_missing: chain.offline_missing,
+            search: chain.search.clone(),
         };
         Grant {
             uid: self.uid.clone(),
@@ -405,6 +467,7 @@ impl<S: Clone> Grant<S> {
             failure: self.failure,
             next_attempt: self.next_attempt,
             early: self.early,
+            retired: self.retired.iter().map(|old| old.map(see)).collect(),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::care::next_care;
 use super::facts::Facts;
-use super::grant::SeedOutcome;
+use super::grant::{Access, SeedOutcome};
 use super::protocol::{self, Move};
-use super::renewal::{GrantState, SeedState};
+use super::renewal::{GrantState, RenewalKind, SeedState};
 use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus};
 
 /// Brings the status up to date with what was seen of the grant.
@@ -44,12 +45,14 @@ pub(super) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         trouble: facts.trouble(),
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
+        succession: facts.succession_failure(),
+        next_care_time: next_care(facts),
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),
     });
     if provisional {
         let access = facts.chain().and_then(|chain| chain.access.as_ref());
-        status.expires_at = access.map(|access| access.expires).or(status.expires_at);
+        status.expires_at = access.and_then(Access::end).or(status.expires_at);
     }
     status.next_renewal_time = next_renewal(facts);
 }
@@ -72,17 +75,22 @@ fn is_stopping(facts: &Facts) -> bool {
 
 /// The fingerprint of the seed, and whether it was spent.
 fn seed_of(facts: &Facts, seed: &SeedState, old: &GrantStatus) -> (Option<String>, bool) {
-    let known = || (old.seed.clone(), old.consumed);
+    let Some((plan, held)) = facts.renewal_plan().zip(facts.held()) else {
+        return (old.seed.clone(), old.consumed);
+    };
     let SeedState::Read { digest, print } = seed else {
-        return known();
+        // A token that a person made is done with when its successor is there, read again or not.
+        let succeeded = plan.kind == RenewalKind::Successor && held.grant.has_successor(None);
+        return (old.seed.clone(), old.consumed || succeeded);
     };
-    let Some(held) = facts.held() else {
-        return known();
+    let spent = match plan.kind {
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => held
+            .grant
+            .seed(digest)
+            .is_some_and(|seed| seed.outcome != SeedOutcome::Seen),
+        RenewalKind::Successor => held.grant.has_successor(Some(digest)),
+        RenewalKind::Login => false,
     };
-    let spent = held
-        .grant
-        .seed(digest)
-        .is_some_and(|seed| seed.outcome != SeedOutcome::Seen);
     (Some(print.as_str().to_owned()), spent)
 }
 

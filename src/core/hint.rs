@@ -26,6 +26,8 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
         | Refusal::IpBlocked
         | Refusal::InsufficientScope
         | Refusal::AccountInactive
+        | Refusal::SignatureRejected
+        | Refusal::ConsumerUnknown
         | Refusal::NoSite
         | Refusal::AnotherSite
         | Refusal::AnotherProduct
@@ -41,7 +43,7 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
 /// What a value is likely to be that is used as something else.
 fn mix_up(method: MethodName, kind: FormKind) -> Option<&'static str> {
     match (method, kind) {
-        (MethodName::Basic, FormKind::PersonalAccessToken) => Some(
+        (MethodName::Basic | MethodName::Session, FormKind::PersonalAccessToken) => Some(
             "What is stored as the password looks like a personal access token, which Data Center does not take for one: use auth.personalAccessToken.",
         ),
         (MethodName::ApiToken, FormKind::PersonalAccessToken) => Some(
@@ -51,20 +53,26 @@ fn mix_up(method: MethodName, kind: FormKind) -> Option<&'static str> {
             "What is stored looks like the API key of an organisation, which opens its administration and no Jira: store the API token of an account.",
         ),
         (
-            MethodName::PersonalAccessToken | MethodName::Basic,
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
             FormKind::ApiToken | FormKind::ServiceAccountToken,
         ) => Some(
             "What is stored looks like an API token of Atlassian's cloud, which no Data Center knows: use auth.apiToken with the site that it belongs to.",
         ),
-        (MethodName::PersonalAccessToken | MethodName::Basic, FormKind::OrganizationKey) => Some(
+        (
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
+            FormKind::OrganizationKey,
+        ) => Some(
             "What is stored looks like the API key of an organisation of Atlassian's cloud, which opens no Jira.",
         ),
-        (MethodName::OAuth2 | MethodName::ClientCredentials, _)
+        (MethodName::OAuth2 | MethodName::ClientCredentials | MethodName::OAuth1, _)
         | (
             MethodName::ApiToken,
             FormKind::ApiToken | FormKind::ServiceAccountToken | FormKind::Unremarkable,
         )
         | (MethodName::PersonalAccessToken, FormKind::PersonalAccessToken)
-        | (MethodName::PersonalAccessToken | MethodName::Basic, FormKind::Unremarkable) => None,
+        | (
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
+            FormKind::Unremarkable,
+        ) => None,
     }
 }

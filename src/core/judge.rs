@@ -65,7 +65,11 @@ impl Facts {
             }
         });
         let ended = self.source_has_ended();
-        self.is_proven() && !self.renews() && !self.is_password() && !refused_before && !ended
+        self.is_proven()
+            && !self.replaces_the_refused()
+            && !self.is_password()
+            && !refused_before
+            && !ended
     }
 }
 
@@ -77,7 +81,7 @@ impl Facts {
             refusal,
             Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
         );
-        self.renews() && may_be && self.may_renew_early()
+        may_be && self.may_renew_early()
     }
 }
 
@@ -103,6 +107,8 @@ impl Cause {
                 | Refusal::AnotherSite
                 | Refusal::CloudIdOfAnotherSite => Reason::WrongHost,
                 Refusal::AccountInactive => Reason::AccountInactive,
+                Refusal::SignatureRejected => Reason::SignatureRejected,
+                Refusal::ConsumerUnknown => Reason::ClientRejected,
             },
         }
     }
@@ -113,6 +119,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
     match outage {
         Outage::RateLimited { .. } => Reason::RateLimited,
         Outage::BadCaBundle => Reason::SourceMalformed,
+        Outage::ClockSkew => Reason::ClockSkew,
         Outage::Dns
         | Outage::Connect
         | Outage::Tls
@@ -128,6 +135,9 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::PermissionsUntold
         | Outage::Unavailable { .. }
         | Outage::ServerError(_)
-        | Outage::Unexpected(_) => Reason::SiteUnavailable,
+        | Outage::Unexpected(_)
+        | Outage::NonceUsed
+        | Outage::OAuthForm
+        | Outage::NotSigned => Reason::SiteUnavailable,
     }
 }

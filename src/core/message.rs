@@ -71,6 +71,12 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
         Refusal::Forbidden => format!(
             "Jira at {host} forbids the credential to read its own user. Check the account's access to Jira."
         ),
+        Refusal::SignatureRejected => format!(
+            "Jira at {host} does not accept the signature. Either the private key in {source} does not belong to the public key of the application link, or a proxy in front of Jira changes scheme, host or path, so that Jira is not asked at the address that spec.site names."
+        ),
+        Refusal::ConsumerUnknown => format!(
+            "Jira at {host} knows no application link with this consumer key. Correct consumerKey in spec.auth.oauth1, or have an administrator of Jira set up the incoming side of the application link with it."
+        ),
         Refusal::NoSite => format!(
             "The token works but covers no site at all. {}",
             other_site(facts, host)
@@ -123,6 +129,12 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
         Ok(MethodName::ClientCredentials) => format!(
             "Jira at {host} refuses the access token although it was just given. Check that the service account is active and has access to Jira on the site."
         ),
+        Ok(MethodName::OAuth1) => format!(
+            "Jira at {host} refuses the OAuth 1.0a access token: it has expired, was revoked, or belongs to another application link. Authorise again and store the new token in {source}."
+        ),
+        Ok(MethodName::Session) => format!(
+            "Jira at {host} refuses the session although it was just begun. Check that the account is active and has access to Jira."
+        ),
         Ok(MethodName::Basic) | Err(_) => format!(
             "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
         ),
@@ -131,7 +143,7 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
 
 /// Why a first refusal is not yet believed.
 pub fn confirming(facts: &Facts) -> String {
-    if facts.renews() {
+    if facts.replaces_the_refused() {
         return format!(
             "Jira at {} refused the token before its end; it is renewed and asked about again. {}",
             host(facts),
@@ -261,6 +273,18 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
         Outage::Unexpected(status) => {
             format!("{host} answered with the unexpected status {status}.")
+        }
+        Outage::ClockSkew => format!(
+            "Jira at {host} refuses signed requests for their time: the clock of Jira's machine and that of the operator's node differ by more than five minutes, and this says nothing of the credential. Have both set by NTP."
+        ),
+        Outage::NonceUsed => {
+            format!("Jira at {host} takes a signed request for one that it has seen before.")
+        }
+        Outage::OAuthForm => format!(
+            "Jira at {host} does not take the form of a signed request, which says nothing of the credential. Check that no proxy in front of Jira changes the Authorization header."
+        ),
+        Outage::NotSigned => {
+            "The request could not be signed, as this machine gives no random numbers.".to_owned()
         }
         Outage::BadCaBundle => {
             "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
@@ -401,6 +425,8 @@ pub(super) fn source_names(facts: &Facts) -> String {
             )
         }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
+        Some(Method::Session(session)) => format!("the Secret {}", session.secret_ref.name),
+        Some(Method::OAuth1(oauth1)) => format!("the Secret {}", oauth1.secret_ref.name),
         None => "the Secret".to_owned(),
     }
 }

@@ -8,6 +8,7 @@
 pub mod absorb;
 pub mod answer;
 pub mod attempt;
+pub mod care;
 pub mod conclude;
 pub mod conditions;
 pub mod decide;
@@ -31,6 +32,7 @@ mod published;
 mod record;
 pub mod renewal;
 pub mod rotation;
+pub mod rsa_key;
 pub mod schedule;
 pub mod scopes;
 pub mod site;

@@ -148,6 +148,31 @@ pub enum Flaw {
     /// Not certificates.
     #[error("holds no usable PEM certificates; store the CA certificates in PEM form")]
     NotPem,
+    /// Not a private key.
+    #[error(
+        "holds no private key in PEM form; store the RSA private key whose public key the application link has, from -----BEGIN to -----END"
+    )]
+    NotPrivateKey,
+    /// A private key that needs a passphrase.
+    #[error(
+        "holds a private key that is encrypted; store it without passphrase: openssl pkcs8 -topk8 -nocrypt -in key.pem"
+    )]
+    EncryptedKey,
+    /// A private key in the form of OpenSSH.
+    #[error(
+        "holds a private key in the form of OpenSSH; convert a copy of it with ssh-keygen -p -m PEM -f and store that"
+    )]
+    OpenSshKey,
+    /// A private key of another kind, such as an elliptic curve.
+    #[error(
+        "holds a private key that is not a whole RSA key, and an application link takes RSA keys only; make one with openssl genrsa 2048 and give its public key to the application link"
+    )]
+    NotRsaKey,
+    /// An RSA key of a size that is not used.
+    #[error(
+        "holds an RSA key of fewer than 1024 or more than 8192 bits; make one with openssl genrsa 2048 and give its public key to the application link"
+    )]
+    KeySize,
 }
 
 impl SourceProblem {

@@ -7,16 +7,20 @@
 //!             twice?
 //! ```
 //!
-//! A chain in use begins at Intend. Client credentials spend nothing and begin at Renew.
+//! A chain in use begins at Intend. Client credentials spend nothing and begin at Renew. Sessions
+//! and personal access tokens, which Jira keeps until they are ended, are in files of their own.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
 use super::fingerprint::Fingerprint;
 use super::grant::{Access, Chain, Dead, Grant, Intent};
-use super::renewal::{GrantState, Held, Pace, Renewal, RenewalPlan, SeedState};
+use super::renewal::{GrantState, Held, Pace, Renewal, RenewalKind, RenewalPlan, SeedState};
 use super::schedule::{IDLE_LIVES, earlier, later, splay};
 use crate::api::{AttemptOutcome, Reason};
+
+mod login;
+pub mod successor;
 
 /// The present process may take over what another has begun when it has seen it unchanged for so
 /// long by its own clock.
@@ -45,9 +49,6 @@ const DECISION_LASTS: TimeDelta = TimeDelta::minutes(1);
 
 /// A running attempt is looked at again after this time.
 const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
-
-/// How long before its end a token of an hour is renewed.
-const RENEW_BEFORE: TimeDelta = TimeDelta::minutes(15);
 
 /// The next move.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -117,16 +118,27 @@ pub fn next(facts: &Facts) -> Option<Move> {
     if let Some(spend) = &facts.happened.intended {
         return Some(Move::Renew(spend.clone()));
     }
-    Some(if plan.spends() {
-        with_grant(facts, plan, renewal, held)
-    } else {
-        asked_again(facts, plan, renewal, held)
+    Some(match plan.kind {
+        RenewalKind::Refresh => with_grant(facts, plan, renewal, held),
+        RenewalKind::ClientCredentials => asked_again(facts, plan, renewal, held),
+        RenewalKind::Successor => successor::next(facts, plan, renewal, held),
+        RenewalKind::Login => login::next(facts, plan, renewal, held),
     })
 }
 
 fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
-    if !plan.spends() {
-        return Move::Renew(Spend::fresh("", facts.now, false));
+    match plan.kind {
+        RenewalKind::Refresh | RenewalKind::Successor => {}
+        RenewalKind::ClientCredentials => {
+            return Move::Renew(Spend::fresh("", facts.now, false));
+        }
+        // A password is no one-time secret.
+        RenewalKind::Login => {
+            return match renewal.seed {
+                SeedState::Read { .. } => Move::Adopt,
+                SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Rest,
+            };
+        }
     }
     let consumed = facts.status.grant.as_ref().filter(|known| known.consumed);
     let spent = consumed.and_then(|known| known.seed.as_deref());
@@ -146,12 +158,20 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
     }
 }
 
+/// Whether another credential uses the grant in another way. Who holds it keeps it.
+fn conflicts(plan: &RenewalPlan, renewal: &Renewal, grant: &Grant<Fingerprint>) -> bool {
+    !is_ours(plan, grant) && renewal.rival.is_some()
+}
+
+/// Whether a chain of the grant is of the client of the plan.
+fn is_ours(plan: &RenewalPlan, grant: &Grant<Fingerprint>) -> bool {
+    let mut chains = [&grant.live, &grant.candidate].into_iter().flatten();
+    chains.any(|chain| chain.client == plan.client)
+}
+
 fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
     let grant = &held.grant;
-    let chains = || [&grant.live, &grant.candidate].into_iter().flatten();
-    // Who holds the grant keeps it.
-    let ours = chains().any(|chain| chain.client == plan.client);
-    if !ours && renewal.rival.is_some() {
+    if conflicts(plan, renewal, grant) {
         return Move::Stuck(Reason::GrantConflict);
     }
     // What was proven may be published already: a newer seed comes beside it, not in its place.
@@ -163,7 +183,8 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     {
         return Move::Adopt;
     }
-    if !ours && chains().next().is_some() {
+    let holds = grant.live.is_some() || grant.candidate.is_some();
+    if !is_ours(plan, grant) && holds {
         return Move::Stuck(Reason::GrantConflict);
     }
     if held.is_copy() && !facts.renew_requested() {
@@ -259,8 +280,12 @@ fn runs_until(
     Some(if late { watched } else { old.min(watched) })
 }
 
-/// Whether a replay may come too late: where nothing is honoured twice, any.
+/// Whether a replay may come too late: where nothing is honoured twice, any. What spends nothing
+/// comes never too late.
 fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+    if !plan.spends() {
+        return false;
+    }
     !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
 }
 
@@ -376,7 +401,7 @@ fn due(
     if !is_subject && refused() {
         return None;
     }
-    let time = renew_at(access, plan.renew_before, &facts.object.uid);
+    let time = renew_at(access, plan, &facts.object.uid);
     // However long the access token lives: a refresh token that nobody uses dies.
     let idle = plan
         .spends()
@@ -387,13 +412,9 @@ fn due(
 
 /// When a token is renewed: some time before its end, at most half of its life, and a little
 /// earlier for some credentials than for others.
-pub fn renew_at(
-    access: &Access<Fingerprint>,
-    renew_before: Option<TimeDelta>,
-    uid: &str,
-) -> DateTime<Utc> {
+pub fn renew_at(access: &Access<Fingerprint>, plan: &RenewalPlan, uid: &str) -> DateTime<Utc> {
     let life = (access.expires - access.obtained).max(TimeDelta::zero());
-    let before = renew_before.unwrap_or_else(|| RENEW_BEFORE.min(life / 4));
+    let before = plan.renewed_before(access);
     let before = (before + splay(uid, before / 5)).min(life / 2);
     earlier(access.expires, before)
 }

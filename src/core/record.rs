@@ -117,7 +117,7 @@ impl Facts {
         grant.chain = Some(lineage);
         grant.provisional = None;
         if let Some(access) = access {
-            self.status.expires_at = Some(access.expires);
+            self.status.expires_at = access.end();
             self.status.scopes = access.scopes;
         }
     }

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::facts::Facts;
+use super::facts::{Facts, Peer};
 use super::fingerprint::Fingerprint;
 use super::grant::{Chain, Client, Grant, Holder, SeedOutcome};
 use super::scopes;
-use crate::api::{Attempt, AttemptOutcome, Hosting, Reason};
+use crate::api::{Attempt, AttemptOutcome, Reason};
+
+mod kind;
+
+pub use kind::{RenewalKind, Stated};
 
 /// What follows from the spec of a credential that renews itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,15 +35,8 @@ pub struct RenewalPlan {
     pub renew_before: Option<TimeDelta>,
     /// How long the grant outlives its last user and its seed.
     pub retention: TimeDelta,
-}
-
-/// What a renewal is made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RenewalKind {
-    /// A refresh token, which is spent for the next one.
-    Refresh,
-    /// Client credentials, which are just used again.
-    ClientCredentials,
+    /// What the user says of a personal access token.
+    pub stated: Stated,
 }
 
 /// What is known of the grant of one credential.
@@ -51,6 +48,11 @@ pub struct Renewal {
     pub seed: SeedState,
     /// An older `JiraCredential` that holds the same seed with another client.
     pub rival: Option<String>,
+    /// What the other credentials with the same grant have published, by its fingerprint; `None`
+    /// for one that is not ready. Those that are suspended are not among them.
+    pub others: Vec<Option<String>>,
+    /// What is known of the same user name and password elsewhere.
+    pub login: Peer,
     /// Whether a Secret with a client secret has changed since it was seen last.
     pub clients_changed: bool,
     /// Whether the client secrets were read: without them nothing is renewed in this pass.
@@ -182,33 +184,6 @@ impl Pace {
     }
 }
 
-impl RenewalPlan {
-    /// Where the tokens are given.
-    pub fn hosting(&self) -> Hosting {
-        match self.gateway {
-            Some(_) => Hosting::Cloud,
-            None => Hosting::DataCenter,
-        }
-    }
-
-    /// Whether what was spent is honoured for some time still. Data Center deletes the refresh
-    /// token and the access token before it at once (observed).
-    pub fn has_leeway(&self) -> bool {
-        match self.hosting() {
-            Hosting::Cloud => true,
-            Hosting::DataCenter => false,
-        }
-    }
-
-    /// Whether a renewal spends something that exists once.
-    pub fn spends(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh => true,
-            RenewalKind::ClientCredentials => false,
-        }
-    }
-}
-
 impl Facts {
     /// The plan of a credential that renews itself.
     pub fn renewal_plan(&self) -> Option<&RenewalPlan> {
@@ -218,6 +193,18 @@ impl Facts {
     /// Whether the credential renews itself.
     pub fn renews(&self) -> bool {
         self.renewal_plan().is_some()
+    }
+
+    /// Whether the token makes its own successor.
+    pub fn makes_successors(&self) -> bool {
+        self.renewal_plan()
+            .is_some_and(|plan| plan.kind == RenewalKind::Successor)
+    }
+
+    /// Whether a token that Jira refuses before its end can be replaced all the same.
+    pub fn replaces_the_refused(&self) -> bool {
+        self.renewal_plan()
+            .is_some_and(RenewalPlan::outlives_its_token)
     }
 
     /// The grant, if it was read.
@@ -284,7 +271,7 @@ impl Facts {
         else {
             return false;
         };
-        if access.expires <= self.now || self.happened.candidate_tried {
+        if access.expires <= self.now || self.happened.candidate_tried || self.happened.twin {
             return false;
         }
         match self.candidate_attempt() {
@@ -327,10 +314,15 @@ impl Facts {
         };
         match &renewal.grant {
             GrantState::NotRead => {
+                let proven = self.status.proven_fingerprint.is_some();
+                let endless = self.status.expires_at.is_none() && self.makes_successors() && proven;
                 let unproven = self.status.attempt.is_some();
-                unproven || self.status.expires_at.is_some_and(|end| end > self.now)
+                let alive = self.status.expires_at.is_some_and(|end| end > self.now);
+                unproven || alive || endless
             }
             GrantState::Absent | GrantState::Foreign => false,
+            // It is another's to use.
+            GrantState::Read(held) if self.happened.twin && held.grant.live.is_none() => false,
             GrantState::Read(_) => {
                 let access = self.chain().and_then(|chain| chain.access.as_ref());
                 access.is_some_and(|access| access.expires > self.now)
@@ -420,22 +412,37 @@ impl Facts {
     /// Whether Jira refused a token that should still live, and a renewal will tell more.
     pub fn died_early(&self) -> bool {
         let unconfirmed = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Unconfirmed;
-        self.renews() && self.attempt().is_some_and(unconfirmed)
+        self.replaces_the_refused() && self.attempt().is_some_and(unconfirmed)
     }
 
     /// Whether a refusal of the present token earns a renewal: once, until there was a proof in
     /// between or an hour has passed.
     pub fn may_renew_early(&self) -> bool {
-        let Some(held) = self.held() else {
+        let Some(held) = self.held().filter(|_| self.replaces_the_refused()) else {
             return false;
         };
         let pace = self.renewal.as_ref().map(|renewal| renewal.pace);
         let hour = pace.unwrap_or_default().of(TimeDelta::hours(1));
-        self.is_of_proven_chain()
+        self.can_log_in_again()
+            && self.is_of_proven_chain()
             && held.grant.early.is_none_or(|early| {
                 let proven = self.status.last_validated_time;
                 self.now - early >= hour || proven.is_some_and(|proven| proven > early)
             })
+    }
+
+    /// Whether the password of the session in use is still there, and was not refused since; what is
+    /// no session needs none.
+    fn can_log_in_again(&self) -> bool {
+        let login = |plan: &RenewalPlan| plan.kind == RenewalKind::Login;
+        if !self.renewal_plan().is_some_and(login) {
+            return true;
+        }
+        let seed = self.renewal.as_ref().map(|renewal| &renewal.seed);
+        let Some((SeedState::Read { digest, .. }, chain)) = seed.zip(self.chain()) else {
+            return false;
+        };
+        chain.origin == *digest && chain.dead.is_none()
     }
 
     /// What a person should know of the seed in the user's Secret while another chain is in use:

@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::renewal::SeedState;
 use super::schedule::{earlier, later};
 use super::trouble;
-use crate::api::{ConditionStatus, ConditionType, Reason};
+use crate::api::{ConditionStatus, ConditionType, Method, Reason};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
 pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
@@ -37,7 +37,9 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         end.map(|end| end.format("%Y-%m-%d").to_string())
             .unwrap_or_default()
     };
-    let finding = if let Some(reason) = facts.rotation_trouble() {
+    let finding = if let Some(reason) = facts.succession_failure() {
+        finding(True, reason, trouble::succession_words(facts, reason))
+    } else if let Some(reason) = facts.rotation_trouble() {
         finding(True, reason.told(), trouble_words(facts, &reason))
     } else if passed(consent, warn) {
         finding(
@@ -58,14 +60,7 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
             ),
         )
     } else if passed(end, TimeDelta::zero()) {
-        finding(
-            True,
-            Reason::Expired,
-            format!(
-                "The credential expired on {}. Store a new one in the source.",
-                date(end)
-            ),
-        )
+        finding(True, Reason::Expired, expiry_words(facts, &date(end), true))
     } else if facts.looked_up().is_some_and(|looked| looked.blocked) {
         let label = facts.spec.expiry_lookup.as_ref();
         finding(
@@ -82,10 +77,7 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         finding(
             True,
             Reason::ExpiresSoon,
-            format!(
-                "The credential expires on {}. Store a new one in the source before then.",
-                date(end)
-            ),
+            expiry_words(facts, &date(end), false),
         )
     } else if passed(too_old, TimeDelta::zero()) {
         finding(
@@ -109,6 +101,22 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
         not_due()
     };
     (finding, due, changes)
+}
+
+/// An end that the user stated, or one that follows from what the user stated.
+fn expiry_words(facts: &Facts, date: &str, passed: bool) -> String {
+    let (verb, before) = if passed {
+        ("expired", "")
+    } else {
+        ("expires", " before then")
+    };
+    if let Some(Method::OAuth1(_)) = facts.spec.auth.method() {
+        let reached = if passed { "reached" } else { "reaches" };
+        return format!(
+            "The access token {reached} the age of five years on {date}, which is as long as Jira lets it live. Authorise again{before} and store the new token in the source."
+        );
+    }
+    format!("The credential {verb} on {date}. Store a new one in the source{before}.")
 }
 
 /// Why what a person stored anew has not taken the place of the credential in use.

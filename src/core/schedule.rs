@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::api::Method;
+
 /// A surprising refusal is confirmed after this time.
 pub const CONFIRM_AFTER: TimeDelta = TimeDelta::seconds(60);
 
@@ -23,6 +25,24 @@ pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
 
 /// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
 pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
+
+/// An access token of OAuth 1.0a lives for five years: what Jira was seen to answer in
+/// `oauth_expires_in`.
+const SIGNED_TOKEN_LIVES: TimeDelta = TimeDelta::seconds(157_680_000);
+
+/// When a credential that does not renew itself expires: as the user says, or as follows from what
+/// the user says.
+pub fn expiry(method: &Method<'_>) -> Option<DateTime<Utc>> {
+    match method {
+        Method::OAuth1(oauth1) => Some(later(oauth1.issued_at?, SIGNED_TOKEN_LIVES)),
+        Method::ApiToken(_)
+        | Method::OAuth2(_)
+        | Method::ClientCredentials(_)
+        | Method::PersonalAccessToken(_)
+        | Method::Basic(_)
+        | Method::Session(_) => method.expires_at(),
+    }
+}
 
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);

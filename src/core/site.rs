@@ -95,7 +95,12 @@ fn hosting(spec: &JiraCredentialSpec, host: &str) -> Option<Hosting> {
     }
     spec.hosting.or(match spec.auth.method() {
         Some(Method::ApiToken(_)) | None => Some(Hosting::Cloud),
-        Some(Method::PersonalAccessToken(_) | Method::Basic(_)) => Some(Hosting::DataCenter),
+        Some(
+            Method::PersonalAccessToken(_)
+            | Method::Basic(_)
+            | Method::Session(_)
+            | Method::OAuth1(_),
+        ) => Some(Hosting::DataCenter),
         Some(Method::OAuth2(_) | Method::ClientCredentials(_)) => None,
     })
 }

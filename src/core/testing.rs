@@ -17,6 +17,7 @@ use super::form::Form;
 use super::permissions::Permissions;
 use super::problem::{Periods, SourceProblem, SpecProblem};
 use super::publication;
+use super::schedule::expiry;
 use super::site::Site;
 use crate::api::{
     Account, AttemptOutcome, Condition, ConditionType, JiraCredentialSpec, JiraCredentialStatus,
@@ -281,7 +282,7 @@ impl World {
             site: Site::of(&self.spec)?,
             periods: Periods::of(&self.spec)?,
             issued_at: method.issued_at(),
-            expires_at: method.expires_at(),
+            expires_at: expiry(&method),
             renewal: None,
             detour: self.gateway.map(str::to_owned),
         })

@@ -3,10 +3,14 @@
 use super::facts::Facts;
 use super::message;
 use super::protocol::{self, Move};
-use super::renewal::{GrantState, RenewalPlan};
+use super::renewal::{GrantState, RenewalKind, RenewalPlan};
 use super::schedule::{CONSENT_LIVES, IDLE_LIVES, later};
 use crate::api::{Hosting, Method, Reason};
 use chrono::{DateTime, Utc};
+
+mod kept;
+
+pub use kept::succession_words;
 
 impl Facts {
     /// What stands in the way of the renewal: as seen in this pass, else as is recorded.
@@ -17,6 +21,10 @@ impl Facts {
         }
         if let Some(Move::Stuck(reason)) = protocol::next(self) {
             return Some(reason);
+        }
+        // What has no successor yet works all the same.
+        if self.makes_successors() {
+            return None;
         }
         let grant = &self.held()?.grant;
         if self.chain().is_some_and(|chain| chain.dead.is_some()) {
@@ -54,6 +62,9 @@ impl Facts {
     pub fn consent_ends(&self) -> Option<DateTime<Utc>> {
         let plan = self.renewal_plan()?;
         // A consent on Data Center has no end of its own.
+        if !plan.spends() && plan.kind != RenewalKind::ClientCredentials {
+            return None;
+        }
         if plan.hosting() == Hosting::DataCenter {
             return None;
         }
@@ -65,7 +76,11 @@ impl Facts {
 
     /// When the grant dies if it is not used.
     pub fn idle_ends(&self) -> Option<DateTime<Utc>> {
-        let spends = self.renewal_plan()?.spends();
+        let plan = self.renewal_plan()?;
+        let spends = plan.spends();
+        if !spends && plan.kind != RenewalKind::ClientCredentials {
+            return None;
+        }
         let access = self.chain().and_then(|chain| chain.access.as_ref());
         match access.filter(|_| spends) {
             Some(access) => Some(later(access.obtained, IDLE_LIVES)),
@@ -82,6 +97,20 @@ pub fn needs_person(reason: Reason) -> bool {
     )
 }
 
+/// Whether Jira refuses a user name and password that a session would be begun with.
+pub fn refuses_login(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Rejected
+            | Reason::CaptchaRequired
+            | Reason::LoginDenied
+            | Reason::BasicAuthDisabled
+            | Reason::IpBlocked
+            | Reason::WrongHost
+            | Reason::AccountInactive
+    )
+}
+
 /// Whether the tokens of the grant are out of reach.
 pub fn leaves_no_token(reason: Reason) -> bool {
     needs_person(reason) && reason != Reason::GrantRestored
@@ -90,6 +119,11 @@ pub fn leaves_no_token(reason: Reason) -> bool {
 /// What happened, what still works, and what to do.
 pub fn words(facts: &Facts, reason: Reason) -> String {
     let still = message::still(facts);
+    match facts.renewal_plan().map(|plan| plan.kind) {
+        Some(RenewalKind::Login) => return kept::login(facts, reason, still),
+        Some(RenewalKind::Successor) => return kept::successor(facts, reason, still),
+        Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
+    }
     let grant = facts
         .renewal_plan()
         .map(|plan| plan.grant.as_str())
@@ -236,6 +270,9 @@ fn end_words(facts: &Facts) -> String {
 
 /// What a person should know of the refresh token in the Secret while another one is in use.
 pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
+    if let Some(words) = kept::stored_words(facts, reason) {
+        return words;
+    }
     let seed = seed_words(facts);
     match reason {
         Reason::SeedStale => format!(

@@ -39,7 +39,7 @@ impl Facts {
         let access = self.chain().and_then(|chain| chain.access.as_ref());
         let of_chain = access.map(|access| Wanted {
             print: access.token.as_str().to_owned(),
-            expires_at: Some(access.expires),
+            expires_at: access.end(),
         });
         if self.must_publish_unproven() {
             return of_chain;

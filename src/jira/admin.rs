@@ -169,8 +169,8 @@ impl Jira {
     }
 
     async fn get_page(&self, url: Url, key: &SecretString) -> Result<Raw, Verdict> {
-        let header = Credential::Bearer(key.clone()).header();
-        let header = header.ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let proof = Credential::Bearer(key.clone()).proof(&url, self.clock.now());
+        let (name, value) = proof.ok_or(Verdict::Refused(Refusal::Rejected))?;
         let client = self
             .clients
             .get(Hosting::Cloud, None)
@@ -179,7 +179,7 @@ impl Jira {
             .get(url)
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store")
-            .header(header::AUTHORIZATION, header)
+            .header(name, value)
             .send()
             .await;
         let mut response = response.map_err(|error| failure::verdict(&error))?;

@@ -4,9 +4,13 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
+use chrono::{DateTime, Utc};
+use http::{HeaderName, HeaderValue, header};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::oauth1::Signer;
 
 /// A credential, ready to be sent.
 #[derive(Clone)]
@@ -20,6 +24,10 @@ pub enum Credential {
     },
     /// A personal access token of Data Center.
     Bearer(SecretString),
+    /// The cookies of a session of Data Center, as the header `Cookie` has them.
+    Cookie(SecretString),
+    /// An access token of OAuth 1.0a on Data Center, with the key that signs each request.
+    Signed(Signer),
 }
 
 impl fmt::Debug for Credential {
@@ -28,6 +36,8 @@ impl fmt::Debug for Credential {
         f.write_str(match self {
             Self::Basic { .. } => "Basic(REDACTED)",
             Self::Bearer(_) => "Bearer(REDACTED)",
+            Self::Cookie(_) => "Cookie(REDACTED)",
+            Self::Signed(_) => "Signed(REDACTED)",
         })
     }
 }
@@ -46,22 +56,38 @@ impl Credential {
                 let token = token.expose_secret();
                 !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
             }
+            Self::Cookie(cookie) => HeaderValue::from_str(cookie.expose_secret()).is_ok(),
+            // Whatever it is, it is encoded.
+            Self::Signed(signer) => {
+                !signer.consumer_key.is_empty() && !signer.token.expose_secret().is_empty()
+            }
         }
     }
 
-    /// The value of the `Authorization` header, marked as sensitive; `None` when the credential is
-    /// not sendable.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    /// The name of the header that carries it.
+    fn header_name(&self) -> HeaderName {
+        match self {
+            Self::Basic { .. } | Self::Bearer(_) | Self::Signed(_) => header::AUTHORIZATION,
+            Self::Cookie(_) => header::COOKIE,
+        }
+    }
+
+    /// The header of one GET; `None` when the credential is not sendable, or cannot be signed with.
+    pub(super) fn proof(&self, url: &Url, now: DateTime<Utc>) -> Option<(HeaderName, HeaderValue)> {
+        Some((self.header_name(), self.header(url, now)?))
+    }
+
+    /// The value of that header for one GET, marked as sensitive; `None` when the
+    /// credential is not sendable, or cannot be signed with.
+    fn header(&self, url: &Url, now: DateTime<Utc>) -> Option<HeaderValue> {
         if !self.is_sendable() {
             return None;
         }
         let text = match self {
-            Self::Basic { user, secret } => {
-                let pair = Zeroizing::new(format!("{user}:{}", secret.expose_secret()));
-                let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-                Zeroizing::new(format!("Basic {}", *encoded))
-            }
+            Self::Basic { user, secret } => basic_header(user, secret),
             Self::Bearer(token) => Zeroizing::new(format!("Bearer {}", token.expose_secret())),
+            Self::Cookie(cookie) => Zeroizing::new(cookie.expose_secret().to_owned()),
+            Self::Signed(signer) => signer.authorization(url, now)?,
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
@@ -70,21 +96,42 @@ impl Credential {
 
     /// Whether a text that came from outside repeats the secret.
     pub(super) fn is_repeated_in(&self, text: &str) -> bool {
-        let (Self::Basic { secret, .. } | Self::Bearer(secret)) = self;
         // A password of a few letters may well be part of an account's id by chance.
-        let secret = secret.expose_secret();
-        let header = self.header();
-        let encoded = header
-            .as_ref()
-            .and_then(|value| value.to_str().ok()?.split(' ').nth(1));
         let repeats = |secret: &str| secret.len() >= 8 && text.contains(secret);
-        repeats(secret) || encoded.is_some_and(repeats)
+        match self {
+            Self::Basic { user, secret } => {
+                let header = basic_header(user, secret);
+                let encoded = header.split(' ').nth(1).unwrap_or_default();
+                repeats(secret.expose_secret()) || repeats(encoded)
+            }
+            Self::Bearer(token) => repeats(token.expose_secret()),
+            // The value of any of them would do.
+            Self::Cookie(cookies) => cookies
+                .expose_secret()
+                .split("; ")
+                .filter_map(|cookie| cookie.split_once('='))
+                .any(|(_, value)| repeats(value)),
+            // The key never leaves the process.
+            Self::Signed(signer) => repeats(signer.token.expose_secret()),
+        }
     }
+}
+
+fn basic_header(user: &str, secret: &SecretString) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("{user}:{}", secret.expose_secret()));
+    let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+    Zeroizing::new(format!("Basic {}", *encoded))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+
     use super::*;
+    use crate::core::rsa_key::RsaKey;
 
     fn basic(user: &str, secret: &str) -> Credential {
         Credential::Basic {
@@ -97,16 +144,32 @@ mod tests {
         Credential::Bearer(token.to_owned().into())
     }
 
+    fn signed(token: &str) -> Credential {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let body = STANDARD.encode(pair.as_der().unwrap().as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        Credential::Signed(Signer {
+            consumer_key: "somebody".to_owned(),
+            token: token.to_owned().into(),
+            key: Arc::new(RsaKey::from_pem(&pem).unwrap()),
+        })
+    }
+
+    fn header_of(credential: &Credential) -> Option<HeaderValue> {
+        let url = Url::parse("https://jira.example/rest/api/2/myself").unwrap();
+        credential.header(&url, DateTime::UNIX_EPOCH)
+    }
+
     #[test]
     fn headers_are_what_rfc_7617_and_rfc_6750_say() {
         // The example of RFC 7617, section 2.
-        let header = basic("Aladdin", "open sesame").header().unwrap();
+        let header = header_of(&basic("Aladdin", "open sesame")).unwrap();
         assert_eq!(
             header.to_str().unwrap(),
             "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
         );
         assert!(header.is_sensitive());
-        let header = bearer("mF_9.B5f-4.1JqM").header().unwrap();
+        let header = header_of(&bearer("mF_9.B5f-4.1JqM")).unwrap();
         assert_eq!(header.to_str().unwrap(), "Bearer mF_9.B5f-4.1JqM");
         assert!(header.is_sensitive());
     }
@@ -125,9 +188,11 @@ mod tests {
             (bearer("to ken"), false),
             (bearer("tökén"), false),
             (bearer(""), false),
+            (signed("tökén of any kind"), true),
+            (signed(""), false),
         ] {
             assert_eq!(credential.is_sendable(), sendable);
-            assert_eq!(credential.header().is_some(), sendable);
+            assert_eq!(header_of(&credential).is_some(), sendable);
         }
     }
 
@@ -135,8 +200,8 @@ mod tests {
     fn debug_output_is_silent() {
         let secret = "hunter2-hunter2";
         let encoded = STANDARD.encode(format!("somebody:{secret}"));
-        for credential in [basic("somebody", secret), bearer(secret)] {
-            let header = credential.header().unwrap();
+        for credential in [basic("somebody", secret), bearer(secret), signed(secret)] {
+            let header = header_of(&credential).unwrap();
             let text = format!("{credential:?} {credential:#?} {header:?}");
             assert!(!text.contains(secret) && !text.contains(&encoded), "{text}");
             assert!(!text.contains("somebody"), "{text}");
@@ -148,6 +213,8 @@ mod tests {
         assert!(basic("a", "long-enough").is_repeated_in("id-long-enough-x"));
         assert!(basic("a", "long-enough").is_repeated_in("YTpsb25nLWVub3VnaA=="));
         assert!(!basic("a", "long-enough").is_repeated_in("JIRAUSER10000"));
+        assert!(signed("long-enough").is_repeated_in("id-long-enough-x"));
+        assert!(!signed("long-enough").is_repeated_in("JIRAUSER10000"));
         assert!(!basic("a", "JIRA").is_repeated_in("JIRAUSER10000"));
     }
 }

@@ -32,6 +32,8 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::IsCloud => "is_cloud",
         Refusal::AccountInactive => "account_inactive",
         Refusal::Forbidden => "forbidden",
+        Refusal::SignatureRejected => "signature_rejected",
+        Refusal::ConsumerUnknown => "consumer_unknown",
         Refusal::NoSite => "no_site",
         Refusal::AnotherSite => "another_site",
         Refusal::AnotherProduct => "another_product",
@@ -59,5 +61,9 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::ServerError(_) => "server_error",
         Outage::Unexpected(_) => "unexpected",
         Outage::BadCaBundle => "bad_ca_bundle",
+        Outage::ClockSkew => "clock_skew",
+        Outage::NonceUsed => "nonce_used",
+        Outage::OAuthForm => "oauth_form",
+        Outage::NotSigned => "not_signed",
     }
 }

@@ -41,10 +41,10 @@ impl Jira {
     ) -> Result<Permissions, Verdict> {
         let call = async {
             let url = address(site, question.keys)?;
-            let authorization = credential
-                .header()
+            let proof = credential
+                .proof(&url, self.clock.now())
                 .ok_or(Verdict::Refused(Refusal::Forbidden))?;
-            let answer = self.fetch(site.hosting, ca_pem, url, Some(authorization));
+            let answer = self.fetch(site.hosting, ca_pem, url, Some(proof));
             let raw = match question.patience {
                 Some(patience) => tokio::time::timeout(patience, answer)
                     .await

@@ -4,6 +4,8 @@
 //! (Atlassian documentation). Everything else is read with one question in mind: did Jira look at
 //! the credential and say no, or did somebody in between answer?
 
+mod oauth_problem;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -46,6 +48,13 @@ struct User {
 
 /// Reads an answer of `/myself`.
 pub fn read(answer: &Answer<'_>) -> Verdict {
+    // Most problems of a signed request come with 401, some with 400 (the mapping of the Java
+    // library for OAuth 1.0).
+    if matches!(answer.status, 400 | 401 | 403)
+        && let Some(verdict) = oauth_problem::read(answer)
+    {
+        return verdict;
+    }
     if let Some(refusal) = other_hosting(answer) {
         return Verdict::Refused(refusal);
     }
@@ -287,13 +296,15 @@ fn has_foreign_challenge(headers: &HeaderMap) -> bool {
 
 /// The first scheme of each `WWW-Authenticate`, in lower case.
 fn challenges(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    challenge_texts(headers).filter_map(|text| text.split([' ', ',']).next().map(str::to_owned))
+}
+
+/// Each `WWW-Authenticate`, in lower case.
+fn challenge_texts(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers
         .get_all(header::WWW_AUTHENTICATE)
         .iter()
-        .filter_map(|value| {
-            let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-            text.split([' ', ',']).next().map(str::to_owned)
-        })
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
 }
 
 fn is_html(answer: &Answer<'_>) -> bool {

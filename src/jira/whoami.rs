@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Host, Url};
 
 use super::addresses::AddressPolicy;
@@ -111,7 +111,7 @@ impl Jira {
         ca_pem: Option<&[u8]>,
         credential: &Credential,
     ) -> Verdict {
-        if credential.header().is_none() {
+        if !credential.is_sendable() {
             return Verdict::Refused(Refusal::Rejected);
         }
         let call = async {
@@ -136,11 +136,12 @@ impl Jira {
         credential: &Credential,
     ) -> Result<Verdict, Verdict> {
         let url = myself(site)?;
-        let authorization = credential
-            .header()
-            .ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let now = self.clock.now();
+        let proof = credential
+            .proof(&url, now)
+            .ok_or(Verdict::NoVerdict(Outage::NotSigned))?;
         let raw = self
-            .fetch(site.hosting, ca_pem, url.clone(), Some(authorization))
+            .fetch(site.hosting, ca_pem, url.clone(), Some(proof))
             .await?;
         let verdict = verdict::read(&Answer {
             hosting: site.hosting,
@@ -159,7 +160,7 @@ impl Jira {
         hosting: Hosting,
         ca_pem: Option<&[u8]>,
         url: Url,
-        authorization: Option<HeaderValue>,
+        proof: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Raw, Verdict> {
         let client = self
             .clients
@@ -170,9 +171,9 @@ impl Jira {
             .header(header::ACCEPT, "application/json")
             // A cache in between must not answer for Jira.
             .header(header::CACHE_CONTROL, "no-store");
-        if let Some(authorization) = authorization {
+        if let Some((name, value)) = proof {
             // At once: Jira never asks for it, because anonymous access is its default.
-            request = request.header(header::AUTHORIZATION, authorization);
+            request = request.header(name, value);
         }
         let response = request.send().await;
         Raw::read(response.map_err(|error| failure::verdict(&error))?).await

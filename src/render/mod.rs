@@ -25,10 +25,23 @@ pub struct Proven<'a> {
     pub user: Option<&'a str>,
     /// Token or password.
     pub secret: &'a SecretString,
+    /// What consumers sign with, for OAuth 1.0a.
+    pub signing: Option<Parts<'a>>,
     /// The account that it belongs to.
     pub account: &'a str,
     /// When it expires, where that is known.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What signs requests of OAuth 1.0a, beside the access token.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Consumer key of the application link.
+    pub consumer_key: &'a str,
+    /// The private key in PEM form.
+    pub private_key: &'a SecretString,
+    /// The secret of the access token, if there is one.
+    pub token_secret: Option<&'a SecretString>,
 }
 
 /// The keys and values of a Secret.
@@ -55,19 +68,25 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
     let user = proven.user.unwrap_or_default();
     let (scheme, parameters) = match proven.method {
         MethodName::ApiToken | MethodName::Basic => {
-            ("Basic", STANDARD.encode(format!("{user}:{secret}")))
+            ("Basic", Some(STANDARD.encode(format!("{user}:{secret}"))))
         }
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
-            ("Bearer", secret.to_owned())
+            ("Bearer", Some(secret.to_owned()))
         }
+        // The header is another one, and has a key of its own.
+        MethodName::Session => ("Cookie", None),
+        // Each request has a signature of its own: there is no header that could be stored.
+        MethodName::OAuth1 => ("OAuth", None),
     };
     let mut keys = BTreeMap::from([
         ("url", proven.url.to_owned()),
         ("site", proven.site.to_owned()),
         ("scheme", scheme.to_owned()),
-        ("authorization", format!("{scheme} {parameters}")),
         ("accountId", proven.account.to_owned()),
     ]);
+    if let Some(parameters) = parameters {
+        keys.insert("authorization", format!("{scheme} {parameters}"));
+    }
     match proven.method {
         MethodName::ApiToken => {
             keys.insert("email", user.to_owned());
@@ -81,6 +100,23 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             keys.insert("token", secret.to_owned());
         }
+        MethodName::Session => {
+            keys.insert("cookie", secret.to_owned());
+            if let Some(id) = session_id(secret) {
+                keys.insert("JSESSIONID", id.to_owned());
+            }
+        }
+        MethodName::OAuth1 => {
+            keys.insert("token", secret.to_owned());
+            keys.insert("signatureMethod", "RSA-SHA1".to_owned());
+        }
+    }
+    if let Some(parts) = proven.signing {
+        keys.insert("consumerKey", parts.consumer_key.to_owned());
+        keys.insert("privateKey", parts.private_key.expose_secret().to_owned());
+        if let Some(secret) = parts.token_secret {
+            keys.insert("tokenSecret", secret.expose_secret().to_owned());
+        }
     }
     if let Some(id) = proven.cloud_id {
         keys.insert("cloudId", id.to_owned());
@@ -89,6 +125,13 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         keys.insert("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
     Contents(keys)
+}
+
+/// The id of the session among its cookies.
+fn session_id(cookies: &str) -> Option<&str> {
+    cookies
+        .split("; ")
+        .find_map(|cookie| cookie.strip_prefix("JSESSIONID="))
 }
 
 #[cfg(test)]
@@ -127,6 +170,7 @@ mod tests {
                 cloud_id: (method == MethodName::OAuth2).then_some("id"),
                 user,
                 secret: &secret,
+                signing: None,
                 account: "account",
                 expires_at: Some(DateTime::UNIX_EPOCH),
             });
@@ -147,6 +191,7 @@ mod tests {
             cloud_id: None,
             user: Some("user"),
             secret: &secret,
+            signing: None,
             account: "account",
             expires_at: None,
         };
@@ -162,5 +207,48 @@ mod tests {
         );
         proven.method = MethodName::PersonalAccessToken;
         assert_eq!(header(standard(&proven)).as_deref(), Some("Bearer secret"));
+    }
+
+    #[test]
+    fn who_signs_gets_the_parts_and_no_header() {
+        let (token, key) = (
+            SecretString::from("canary-t"),
+            SecretString::from("canary-k"),
+        );
+        let token_secret = SecretString::from("canary-s");
+        let rendered = |token_secret| {
+            standard(&Proven {
+                method: MethodName::OAuth1,
+                url: "https://jira.example/jira",
+                site: "https://jira.example/jira",
+                cloud_id: None,
+                user: None,
+                secret: &token,
+                signing: Some(Parts {
+                    consumer_key: "ci",
+                    private_key: &key,
+                    token_secret,
+                }),
+                account: "JIRAUSER1",
+                expires_at: None,
+            })
+        };
+        let expected = [
+            ("accountId", "JIRAUSER1"),
+            ("consumerKey", "ci"),
+            ("privateKey", "canary-k"),
+            ("scheme", "OAuth"),
+            ("signatureMethod", "RSA-SHA1"),
+            ("site", "https://jira.example/jira"),
+            ("token", "canary-t"),
+            ("tokenSecret", "canary-s"),
+            ("url", "https://jira.example/jira"),
+        ];
+        let contents = rendered(Some(&token_secret));
+        assert!(contents.iter().eq(expected));
+        assert!(!format!("{contents:?}").contains("canary"));
+        let keys: Vec<&str> = rendered(None).iter().map(|(key, _)| key).collect();
+        assert_eq!(keys.len(), expected.len() - 1);
+        assert!(!keys.contains(&"tokenSecret"));
     }
 }

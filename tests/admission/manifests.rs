@@ -222,6 +222,7 @@ async fn the_examples_apply() {
             "ApiToken",
             "Basic",
             "ClientCredentials",
+            "OAuth1",
             "OAuth2",
             "PersonalAccessToken"
         ]

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use atlassian_sim::{Canned, Fault, Rule, basic};
+use atlassian_sim::{Canned, Fault, LinkKey, Rule, basic};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use control_plane::ControlPlane;
@@ -31,7 +31,7 @@ use jira_credential_operator::core::site::Site;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
 use jira_credential_operator::ops::telemetry;
-use jira_credential_operator::render::{Proven, standard};
+use jira_credential_operator::render::{Parts, Proven, standard};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -217,6 +217,45 @@ impl<'a> Stage<'a> {
             .await;
         let spec = Self::basic("good-basic", &jira.url());
         self.create("good-basic", spec, Some(Reason::Proven)).await;
+    }
+
+    /// OAuth 1.0a: one that works, one with a key that does not fit, to which Jira answers with all
+    /// that was signed, and keys that are none. `skewed`: the clocks do not agree.
+    async fn signed(&mut self, skewed: bool) {
+        let jira = self.world.data_center();
+        let key = LinkKey::generate().unwrap();
+        let link = jira.application_link("sync", &key);
+        let outcome = |reason| Some(if skewed { Reason::ClockSkew } else { reason });
+        let other = LinkKey::generate().unwrap().private_pem();
+        let older = key.private_pem_pkcs1();
+        let encrypted = older.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n\n");
+        let malformed = Some(Reason::SourceMalformed);
+        for (name, pem, reason) in [
+            ("signed", key.private_pem(), outcome(Reason::Proven)),
+            ("signed-older", older.clone(), outcome(Reason::Proven)),
+            ("signed-bad", other, outcome(Reason::SignatureRejected)),
+            ("signed-encrypted", encrypted, malformed),
+            ("signed-torn", older.replacen('\n', "", 3), malformed),
+            ("signed-bare", older.lines().skip(1).collect(), malformed),
+        ] {
+            let access = link.authorize("bot");
+            self.canaries.watch(name, access.token.secret());
+            self.canaries.watch(name, access.token_secret());
+            let lines = pem.lines().filter(|line| line.len() == 64);
+            for line in lines.take(4) {
+                self.canaries.watch(name, line);
+            }
+            let data: [(&str, &[u8]); 3] = [
+                ("privateKey", pem.as_bytes()),
+                ("token", access.token.secret().as_bytes()),
+                ("tokenSecret", access.token_secret().as_bytes()),
+            ];
+            self.opaque(name, &data).await;
+            let source = format!("{name}-source");
+            let oauth1 = json!({"consumerKey": "sync", "secretRef": {"name": source}});
+            let spec = json!({"site": jira.url(), "auth": {"oauth1": oauth1}});
+            self.create(name, spec, reason).await;
+        }
     }
 
     /// One of each method that Jira refuses.
@@ -804,6 +843,8 @@ async fn the_program_that_ships_tells_no_secret_at_its_most_talkative() {
         .await;
     let mut stage = Stage::new(&world);
     stage.accepted().await;
+    // The program has the time of the machine, the simulator its own.
+    stage.signed(true).await;
     stage.refused().await;
     stage.malformed().await;
     stage.echoes().await;
@@ -1005,6 +1046,7 @@ async fn a_failing_api_server_makes_the_operator_tell_no_secret() {
     let events = Requests::verb(create).resource("events");
     operator.faults.add(events, 1..=5, ApiFault::Status(403));
     stage.accepted().await;
+    stage.signed(false).await;
     stage.malformed().await;
     for cut in [Cut::Broken, Cut::Gone] {
         operator.faults.cut_watches(&Requests::any(), cut);
@@ -1163,6 +1205,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         lookups_are_full: false,
         renewals: Around {
             rival: None,
+            others: Vec::new(),
             stopping: false,
             process: &|_, _| Process::default(),
             pace: Pace::default(),
@@ -1180,6 +1223,11 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         cloud_id: None,
         user: material.user.as_deref(),
         secret: &material.secret,
+        signing: Some(Parts {
+            consumer_key: "sync",
+            private_key: &material.secret,
+            token_secret: Some(&material.secret),
+        }),
         account: "JIRAUSER10000",
         expires_at: None,
     };

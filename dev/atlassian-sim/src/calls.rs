@@ -46,6 +46,14 @@ pub enum Verdict {
     UnknownCloudId,
     /// The site is suspended.
     Unavailable,
+    /// No application link has the consumer key.
+    ConsumerUnknown,
+    /// The signature does not fit what was asked, or is of another kind than Jira takes.
+    SignatureInvalid,
+    /// The timestamp of a signed request is outside the window.
+    TimestampRefused,
+    /// A signed request came twice.
+    NonceUsed,
     /// The request makes no sense.
     Malformed,
     /// No such path.
@@ -68,7 +76,7 @@ pub struct Call {
     pub method: String,
     /// The path, without query.
     pub path: String,
-    /// `basic`, `bearer`, `other`, or nothing.
+    /// `basic`, `bearer`, `oauth`, `other`, or nothing.
     pub scheme: Option<&'static str>,
     /// The user: as named in a Basic header, or the owner of a Bearer token.
     pub user: Option<String>,

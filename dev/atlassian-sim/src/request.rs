@@ -15,6 +15,8 @@ pub(crate) enum Authorization {
     Basic { user: String, secret: String },
     /// `Bearer`, exactly one space, and a token.
     Bearer { token: String },
+    /// `OAuth` with the parameters of a signed request, decoded, `realm` among them.
+    Signed { parameters: Vec<(String, String)> },
     /// Anything else, malformed `Basic` and `Bearer` included.
     Other,
 }
@@ -43,6 +45,9 @@ impl Authorization {
                 None => Self::Other,
             };
         }
+        if let Some(list) = value.strip_prefix("OAuth ") {
+            return parameters(list).map_or(Self::Other, |parameters| Self::Signed { parameters });
+        }
         match value.strip_prefix("Bearer ") {
             Some(token) if !token.is_empty() && !token.contains(' ') => Self::Bearer {
                 token: token.to_owned(),
@@ -57,9 +62,37 @@ impl Authorization {
             Self::None => None,
             Self::Basic { .. } => Some("basic"),
             Self::Bearer { .. } => Some("bearer"),
+            Self::Signed { .. } => Some("oauth"),
             Self::Other => Some("other"),
         }
     }
+}
+
+/// `name="value"` pairs, separated by commas (RFC 5849, section 3.5.1).
+fn parameters(list: &str) -> Option<Vec<(String, String)>> {
+    list.split(',')
+        .map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let value = value.strip_prefix('"')?.strip_suffix('"')?;
+            Some((unescaped(name)?, unescaped(value)?))
+        })
+        .collect()
+}
+
+/// Undoes percent-encoding; a plus sign is a plus sign.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A request: its target split up, and its credentials decoded.
@@ -75,6 +108,8 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
+    /// The id of a session, from the cookie `JSESSIONID`.
+    pub(crate) session: Option<String>,
     pub(crate) content_type: String,
     /// What the client calls this attempt (`x-request-id`).
     pub(crate) request_id: Option<String>,
@@ -98,6 +133,10 @@ impl Incoming {
                 .and_then(|value| value.to_str().ok())
         };
         let accept = text(header::ACCEPT);
+        let cookies = text(header::COOKIE).unwrap_or_default();
+        let session = cookies
+            .split(';')
+            .find_map(|cookie| cookie.trim().strip_prefix("JSESSIONID="));
         Self {
             host: host_of(&authority),
             authority,
@@ -106,6 +145,7 @@ impl Incoming {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
             authorization: Authorization::parse(&parts.headers),
+            session: session.map(str::to_owned),
             content_type: text(header::CONTENT_TYPE)
                 .unwrap_or_default()
                 .to_ascii_lowercase(),
@@ -152,7 +192,16 @@ mod tests {
                 token: "abc".into()
             }
         );
+        let signed = [("realm", "x, y"), ("oauth_token", "a+b/c=")];
+        let signed = signed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            parse("OAuth realm=\"x%2C%20y\",oauth_token=\"a+b%2Fc%3D\""),
+            Authorization::Signed {
+                parameters: signed.to_vec()
+            }
+        );
         for other in [
+            "OAuth a=\"%4\"",
             "Bearer  abc",
             "bearer abc",
             "Bearer ",

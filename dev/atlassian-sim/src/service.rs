@@ -22,7 +22,7 @@ use crate::rules::{Rules, Strike, Subject};
 use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
-use crate::{cloud, dc, oauth};
+use crate::{cloud, dc, links, oauth};
 
 /// What the handles and the server share.
 #[derive(Debug)]
@@ -152,7 +152,8 @@ pub(crate) async fn answer(
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
     const LIMIT: usize = 64 * 1024;
-    if call.method == Method::POST && asks_for_token(shared, call) {
+    let reads = asks_for_token(shared, call) || dc::reads_body(&call.path);
+    if call.method == Method::POST && reads {
         let whole = Limited::new(body, LIMIT).collect().await;
         call.body = whole.map_err(|_| Abort)?.to_bytes();
     }
@@ -188,6 +189,9 @@ fn who(shared: &Shared, call: &Incoming) -> Option<String> {
         Authorization::Bearer { token } => world
             .token_by_secret(token)
             .map(|token| token.owner.clone()),
+        Authorization::Signed { parameters } => {
+            links::token_of(&world, parameters).map(|token| token.owner.clone())
+        }
         Authorization::None | Authorization::Other => None,
     }
 }
@@ -201,11 +205,15 @@ fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -
             .world()
             .token_by_secret(token)
             .map(|token| token.id.to_string()),
+        Authorization::Signed { parameters } => {
+            links::token_of(&shared.world(), parameters).map(|token| token.id.to_string())
+        }
         Authorization::None | Authorization::Other => first.token_id.clone(),
     };
     shared.rules.strikes(&Subject {
         host: &call.host,
         path: &call.path,
+        method: call.method.as_str(),
         user: first.user.as_deref(),
         token_id: token_id.as_deref(),
         now,

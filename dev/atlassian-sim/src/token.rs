@@ -21,6 +21,9 @@ pub enum TokenKind {
     Access,
     /// A Data Center personal access token: Bearer only.
     PersonalAccess,
+    /// An access token of OAuth 1.0a on Data Center: in signed requests only. Only an application
+    /// link issues it.
+    Link,
 }
 
 /// A token: its secret, and its id, by which the simulator's log and calls name it.

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::Verdict;
 use crate::ids::Rng;
+use crate::links::Links;
 use crate::oauth::{OAuth, Source};
 use crate::organization::Organizations;
 use crate::permissions::Permissions;
@@ -48,6 +49,8 @@ pub(crate) struct Instance {
     pub(crate) settings: DataCenterSettings,
     pub(crate) users: HashMap<String, DcUser>,
     pub(crate) requests: u64,
+    pub(crate) links: Box<Links>,
+    pub(crate) kept: Box<crate::dc::Kept>,
 }
 
 /// A user of a Data Center instance.
@@ -82,6 +85,10 @@ pub(crate) struct TokenRecord {
     pub(crate) revoked_from: Option<DateTime<Utc>>,
     /// What an access token of OAuth 2.0 was given for.
     pub(crate) source: Option<Source>,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// When it was made.
+    pub(crate) created: DateTime<Utc>,
 }
 
 impl TokenRecord {
@@ -155,6 +162,8 @@ impl World {
             settings,
             users: HashMap::new(),
             requests: 0,
+            links: Box::default(),
+            kept: Box::default(),
         };
         self.places
             .insert(host.to_owned(), Place::DataCenter(instance));
@@ -259,12 +268,15 @@ impl World {
                 self.rng.cloud_token("ATSTT3xFfGF0").into()
             }
             TokenKind::PersonalAccess => self.rng.personal_access_token().into(),
+            TokenKind::Link => self.rng.opaque(32).into(),
         };
         self.next_token += 1;
         let id: Arc<str> = format!("token-{}", self.next_token).into();
         self.organizations.born(&id, self.next_token, now);
         let expires_at = match order.kind {
             TokenKind::PersonalAccess => None,
+            // As `oauth_expires_in` was seen to say.
+            TokenKind::Link => now.checked_add_signed(TimeDelta::seconds(157_680_000)),
             _ => now.checked_add_signed(TimeDelta::days(365)),
         };
         let record = TokenRecord {
@@ -277,6 +289,8 @@ impl World {
             revoked: false,
             revoked_from: None,
             source: None,
+            name: format!("made by hand {}", self.next_token),
+            created: now,
         };
         self.keep_token(Arc::clone(&secret), record);
         Token::new(id, secret, order.owner.into(), order.kind)

@@ -20,6 +20,7 @@ fn tokens(name: &'static str, refresh: Option<&'static str>) -> Tokens<&'static 
             obtained: at(0),
             expires: at(3600),
             scopes: Vec::new(),
+            id: None,
         },
         refresh,
         offline_missing: false,

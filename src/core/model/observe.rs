@@ -19,7 +19,7 @@ use crate::core::problem::Periods;
 use crate::core::protocol::{self, Move};
 use crate::core::publication;
 use crate::core::renewal::{
-    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, SeedState, Watched,
+    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, SeedState, Stated, Watched,
 };
 use crate::core::site::Site;
 use crate::core::testing::at;
@@ -58,6 +58,7 @@ fn spec() -> &'static (JiraCredentialSpec, Plan) {
                 scopes: Vec::new(),
                 renew_before: periods.renew_before,
                 retention: TimeDelta::hours(24),
+                stated: Stated::default(),
             }),
             detour: None,
         };
@@ -240,6 +241,8 @@ impl World {
                 grant: GrantState::NotRead,
                 seed: SeedState::NotRead,
                 rival: None,
+                others: Vec::new(),
+                login: Peer::Silent,
                 clients_changed: false,
                 clients_read: false,
                 process: Process {

@@ -289,6 +289,7 @@ fn tokens(pair: &Pair, now: i64) -> Tokens<Fingerprint> {
             obtained: at(now),
             expires: at(now + LIFE),
             scopes: Vec::new(),
+            id: None,
         },
         refresh: Some(Fingerprint::recorded(&pair.refresh)),
         offline_missing: false,

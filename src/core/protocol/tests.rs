@@ -6,7 +6,7 @@ use crate::core::facts::{Happened, Object, Peer, Plan, Source};
 use crate::core::form::Form;
 use crate::core::grant::{Client, Holder, Tokens};
 use crate::core::problem::Periods;
-use crate::core::renewal::{Process, RenewalKind};
+use crate::core::renewal::{Process, RenewalKind, Stated};
 use crate::core::site::Site;
 
 mod cases;
@@ -41,6 +41,21 @@ fn other() -> Holder {
     }
 }
 
+fn plan() -> RenewalPlan {
+    RenewalPlan {
+        grant: "grant".into(),
+        kind: RenewalKind::Refresh,
+        client: client(),
+        gateway: Some("https://api.example".into()),
+        redirect_uri: None,
+        cloud_id: Some("id".into()),
+        scopes: Vec::new(),
+        renew_before: None,
+        retention: TimeDelta::hours(24),
+        stated: Stated::default(),
+    }
+}
+
 /// A grant in use since minute 0, its token good for an hour.
 fn in_use() -> Grant<Fingerprint> {
     let mut grant = Grant::default();
@@ -50,6 +65,7 @@ fn in_use() -> Grant<Fingerprint> {
         obtained: at(0),
         expires: at(60),
         scopes: Vec::new(),
+        id: None,
     };
     let tokens = Tokens {
         access,
@@ -121,17 +137,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             periods,
             issued_at: None,
             expires_at: None,
-            renewal: Some(RenewalPlan {
-                grant: "grant".into(),
-                kind: RenewalKind::Refresh,
-                client: client(),
-                gateway: Some("https://api.example".into()),
-                redirect_uri: None,
-                cloud_id: Some("id".into()),
-                scopes: Vec::new(),
-                renew_before: None,
-                retention: TimeDelta::hours(24),
-            }),
+            renewal: Some(plan()),
             detour: None,
         }),
         source: Source::Read {
@@ -148,6 +154,8 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             grant,
             seed: SeedState::NotRead,
             rival: None,
+            others: Vec::new(),
+            login: Peer::Silent,
             clients_changed: false,
             clients_read: true,
             process: Process {
@@ -202,14 +210,19 @@ fn renewal_never_takes_more_than_half_of_a_life_and_comes_earlier_for_some() {
         obtained: at(0),
         expires: at(60),
         scopes: Vec::new(),
+        id: None,
     };
     for (before, minute) in [(None, 45), (Some(10), 50), (Some(59), 30), (Some(500), 30)] {
         let before = before.map(TimeDelta::minutes);
         let uid = unsplayed(before.unwrap_or(TimeDelta::minutes(15)));
-        assert_eq!(renew_at(&access, before, &uid), at(minute));
+        let plan = RenewalPlan {
+            renew_before: before,
+            ..plan()
+        };
+        assert_eq!(renew_at(&access, &plan, &uid), at(minute));
     }
     for n in 0..50 {
-        let time = renew_at(&access, None, &format!("uid-{n}"));
+        let time = renew_at(&access, &plan(), &format!("uid-{n}"));
         assert!(time <= at(45) && time > at(41), "{time}");
     }
 }

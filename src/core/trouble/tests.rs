@@ -7,7 +7,7 @@ use super::*;
 use crate::core::answer::{Outage, Refusal};
 use crate::core::grant::Client;
 use crate::core::judge::Cause;
-use crate::core::renewal::{RenewalKind, RenewalPlan};
+use crate::core::renewal::{RenewalKind, RenewalPlan, Stated};
 use crate::core::testing::World;
 
 const TROUBLES: [Reason; 9] = [
@@ -45,6 +45,7 @@ fn facts(auth: Value) -> Facts {
             scopes: Vec::new(),
             renew_before: None,
             retention: TimeDelta::hours(24),
+            stated: Stated::default(),
         });
     }
     facts

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod signed;
+
 const CLOUD_USER: &str = r#"{"self":"https://acme.atlassian.net/rest/api/3/user?accountId=557058:0f5e","accountId":"557058:0f5e","accountType":"atlassian","displayName":"Bot","active":true,"timeZone":"Etc/UTC"}"#;
 const DC_USER: &str = r#"{"self":"https://jira.example.com/rest/api/2/user?username=bot","key":"JIRAUSER10107","name":"bot","displayName":"Bot","active":true,"deleted":false}"#;
 const LOGIN_PAGE: &str = "<!DOCTYPE html><html><title>Log in</title><form method=post></form>";

@@ -249,7 +249,10 @@ impl TokenOrder {
             Kind::Instance(instance) => instance.issue(&self.user, self.secret.as_deref()),
             Kind::Site(site) => {
                 let kind = self.kind.unwrap_or(TokenKind::Classic);
-                if matches!(kind, TokenKind::PersonalAccess | TokenKind::Access) {
+                if matches!(
+                    kind,
+                    TokenKind::PersonalAccess | TokenKind::Access | TokenKind::Link
+                ) {
                     return Err(SimError::Invalid("Cloud has no such token".to_owned()));
                 }
                 site.issue(kind, &self.user, &self.scopes, self.secret.as_deref())

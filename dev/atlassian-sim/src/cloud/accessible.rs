@@ -41,7 +41,9 @@ fn check<'a>(
     let secret = match &call.authorization {
         Authorization::Bearer { token } => token,
         Authorization::None => return Err(Verdict::Anonymous),
-        Authorization::Basic { .. } | Authorization::Other => return Err(Verdict::Rejected),
+        Authorization::Basic { .. } | Authorization::Signed { .. } | Authorization::Other => {
+            return Err(Verdict::Rejected);
+        }
     };
     let token = world.token_by_secret(secret).ok_or(Verdict::Rejected)?;
     entry.token_id = Some(token.id.to_string());

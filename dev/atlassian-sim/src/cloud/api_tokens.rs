@@ -68,7 +68,9 @@ fn check<'a>(
     let secret = match &call.authorization {
         Authorization::Bearer { token } => token,
         Authorization::None => return Err(Verdict::Anonymous),
-        Authorization::Basic { .. } | Authorization::Other => return Err(Verdict::Rejected),
+        Authorization::Basic { .. } | Authorization::Signed { .. } | Authorization::Other => {
+            return Err(Verdict::Rejected);
+        }
     };
     let (owner, key) = world.organizations.key(secret).ok_or(Verdict::Rejected)?;
     entry.token_id = Some(key.id.clone());

@@ -77,7 +77,8 @@ pub(super) fn check<'a>(
 ) -> Login<'a> {
     match &call.authorization {
         Authorization::None => Login::Nobody,
-        Authorization::Other => Login::Refused(Verdict::Rejected),
+        // Signed requests are deprecated on Cloud.
+        Authorization::Signed { .. } | Authorization::Other => Login::Refused(Verdict::Rejected),
         Authorization::Bearer { .. } if door == Door::Site => Login::SiteBearer,
         Authorization::Bearer { token } => {
             let Some(token) = cloud_token(world, token) else {
@@ -123,7 +124,7 @@ fn basic<'a>(
 fn cloud_token<'a>(world: &'a World, secret: &str) -> Option<&'a TokenRecord> {
     world
         .token_by_secret(secret)
-        .filter(|token| token.kind != TokenKind::PersonalAccess)
+        .filter(|token| !matches!(token.kind, TokenKind::PersonalAccess | TokenKind::Link))
 }
 
 fn note(entry: &mut Call, token: &TokenRecord) {

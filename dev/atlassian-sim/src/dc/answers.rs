@@ -6,6 +6,7 @@ use http::header;
 use serde_json::json;
 
 use crate::calls::Verdict;
+use crate::links::Problem;
 use crate::reply::Reply;
 use crate::settings::{DataCenterSettings, UserState};
 use crate::world::DcUser;
@@ -143,6 +144,32 @@ pub(super) fn client_must_be_authenticated(visit: &Visit<'_>) -> Reply {
         header::WWW_AUTHENTICATE,
         &format!("OAuth realm=\"{realm}\""),
     )
+}
+
+/// What is wrong with a signed request: as a form, and once more in the challenge.
+pub(super) fn oauth_problem(visit: &Visit<'_>, problem: &Problem) -> Reply {
+    let mut pairs = vec![("oauth_problem", problem.word)];
+    let beside = problem.beside.as_ref();
+    pairs.extend(beside.map(|(name, value)| (*name, value.as_str())));
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&pairs)
+        .finish();
+    let escaped = |text: &str| {
+        text.replace('%', "%25")
+            .replace('&', "%26")
+            .replace('=', "%3D")
+    };
+    let said: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
+    let realm = visit.base.replace(':', "%3A").replace('/', "%2F");
+    Reply::new(problem.status(), "application/x-www-form-urlencoded", form)
+        .set(
+            header::WWW_AUTHENTICATE,
+            &format!("OAuth realm=\"{realm}\", {}", said.join(", ")),
+        )
+        .verdict(problem.verdict)
 }
 
 pub(super) fn not_logged_in() -> Reply {

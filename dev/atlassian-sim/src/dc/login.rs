@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
+use super::answers::Visit;
 use crate::calls::{Call, Verdict};
+use crate::links::{self, Problem, Signed};
 use crate::request::{Authorization, Incoming};
 use crate::settings::{DataCenterSettings, UserState};
+use crate::token::TokenKind;
 use crate::world::{DcUser, World};
 
 /// The outcome of looking at a credential.
@@ -15,17 +18,20 @@ pub(super) enum Login {
     Refused(Verdict),
     /// Denied until a person solves a CAPTCHA; the password was not looked at.
     Captcha,
+    /// A signed request that is not in order.
+    Problem(Problem),
 }
 
 pub(super) fn check(
     world: &mut World,
     call: &Incoming,
-    settings: &DataCenterSettings,
+    visit: &Visit<'_>,
     now: DateTime<Utc>,
     entry: &mut Call,
 ) -> Login {
+    let settings = visit.settings;
     match &call.authorization {
-        Authorization::None => Login::Nobody,
+        Authorization::None => cookie(world, call, settings, now),
         Authorization::Other => Login::Refused(Verdict::Rejected),
         // Without a user there is no login (and no X-Seraph-LoginReason).
         Authorization::Basic { user, .. } if user.is_empty() => Login::Nobody,
@@ -33,12 +39,65 @@ pub(super) fn check(
             basic(world, call, settings, (user, secret), entry)
         }
         Authorization::Bearer { token } => bearer(world, call, settings, token, now, entry),
+        Authorization::Signed { parameters } => signed(world, call, visit, parameters, now, entry),
+    }
+}
+
+/// A signed request. What counts is the address that Jira believes to be asked at: its base URL.
+fn signed(
+    world: &mut World,
+    call: &Incoming,
+    visit: &Visit<'_>,
+    parameters: &[(String, String)],
+    now: DateTime<Utc>,
+    entry: &mut Call,
+) -> Login {
+    let request = Signed {
+        host: &call.host,
+        method: call.method.as_str(),
+        address: &format!("{}{}", visit.base, visit.path),
+        query: &call.query,
+        parameters,
+    };
+    let sent = links::token_of(world, parameters);
+    entry.token_id = sent.map(|token| token.id.to_string());
+    let owner = match links::verify(world, &request, now) {
+        Ok(owner) => owner,
+        Err(problem) => return Login::Problem(problem),
+    };
+    let instance = world.instance(&call.host);
+    match instance.and_then(|instance| instance.users.get(&owner)) {
+        Some(user) if user.state != UserState::Deactivated => Login::Known(user.clone()),
+        Some(_) => Login::Refused(Verdict::Deactivated),
+        None => Login::Refused(Verdict::Rejected),
+    }
+}
+
+/// A session. One that is over is refused, not taken for nobody's (reported).
+fn cookie(
+    world: &mut World,
+    call: &Incoming,
+    settings: &DataCenterSettings,
+    now: DateTime<Utc>,
+) -> Login {
+    let Some(id) = call.session.as_deref() else {
+        return Login::Nobody;
+    };
+    let Some(instance) = world.instance_mut(&call.host) else {
+        return Login::Nobody;
+    };
+    let owner = instance.kept.owner(id, now, settings.session_idle_seconds);
+    let user = owner.and_then(|owner| instance.users.get(&owner.to_lowercase()));
+    match user {
+        Some(user) if user.state == UserState::Deactivated => Login::Refused(Verdict::Deactivated),
+        Some(user) => Login::Known(user.clone()),
+        None => Login::Refused(Verdict::Expired),
     }
 }
 
 /// A password. Every failure of an existing user counts towards the CAPTCHA, a success resets
 /// the count. A personal access token in place of the password is just a wrong password.
-fn basic(
+pub(super) fn basic(
     world: &mut World,
     call: &Incoming,
     settings: &DataCenterSettings,
@@ -83,7 +142,8 @@ fn bearer(
     entry: &mut Call,
 ) -> Login {
     let token = world.token_by_secret(secret).filter(|token| {
-        settings.knows_tokens() && token.host.as_deref() == Some(call.host.as_str())
+        let here = token.host.as_deref() == Some(call.host.as_str());
+        settings.knows_tokens() && here && token.kind != TokenKind::Link
     });
     let Some(token) = token else {
         return Login::Refused(Verdict::Rejected);

@@ -1,6 +1,7 @@
 //! The Data Center personality.
 
 mod answers;
+mod kept;
 mod login;
 
 use http::Method;
@@ -15,6 +16,9 @@ use crate::world::{DcUser, World};
 
 use answers::Visit;
 use login::Login;
+
+pub use kept::Pat;
+pub(crate) use kept::{Kept, reads_body, tokens_of};
 
 /// A request to a Data Center host.
 pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &mut Call) -> Reply {
@@ -70,17 +74,24 @@ fn answer(
             None,
         );
     }
+    if let Some(reply) = kept::log_in(world, call, cx, visit, entry) {
+        return (reply, None);
+    }
     let basic = matches!(call.authorization, Authorization::Basic { .. });
     if basic && !visit.settings.basic_enabled() {
         return (answers::basic_disabled(), None);
     }
-    let login = login::check(world, call, visit.settings, cx.now, entry);
+    let login = login::check(world, call, visit, cx.now, entry);
     let name = match &login {
         Login::Known(user) => Some(user.name.clone()),
         _ => None,
     };
+    if let Some(reply) = kept::resource(world, call, cx, visit, &login) {
+        return (reply, name);
+    }
     let reply = match &login {
         Login::Captcha => answers::captcha(visit),
+        Login::Problem(problem) => answers::oauth_problem(visit, problem),
         Login::Refused(verdict) => rejected(visit, basic, *verdict),
         Login::Known(user) => resource(call, visit, Some(user), cx),
         Login::Nobody => resource(call, visit, None, cx),

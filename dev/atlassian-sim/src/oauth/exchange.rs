@@ -174,6 +174,8 @@ impl World {
             revoked: false,
             revoked_from: None,
             source: Some(source),
+            name: String::new(),
+            created: now,
         };
         self.keep_token(Arc::clone(&value), record);
         (id, value)

@@ -1,6 +1,6 @@
 //! The examples of `deploy/`, with the simulator's addresses and generated secrets.
 
-use atlassian_sim::{Consent, OAuthApp};
+use atlassian_sim::{Consent, LinkKey, OAuthApp};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -55,7 +55,8 @@ pub(crate) fn read(
         token,
         app,
         consent,
-    } = login.issue(jira);
+        key,
+    } = login.issue(jira)?;
     let now = jira.sim.clock().now();
     for document in &mut documents {
         if is(document, "JiraCredential") {
@@ -64,6 +65,7 @@ pub(crate) fn read(
             replace(document, "/spec/auth/oauth2/clientId", id);
             replace(document, "/spec/auth/clientCredentials/clientId", id);
             date(document, "/spec/auth/apiToken/expiresAt", now + lives);
+            date(document, "/spec/auth/oauth1/issuedAt", now);
             date(
                 document,
                 "/spec/auth/personalAccessToken/issuedAt",
@@ -72,6 +74,9 @@ pub(crate) fn read(
         } else if is(document, "Secret") {
             for key in ["token", "password", "refresh-token"] {
                 replace(document, &format!("/stringData/{key}"), &secret);
+            }
+            if let Some(key) = &key {
+                replace(document, "/stringData/privateKey", key);
             }
             let client_secret = app.as_ref().map(OAuthApp::secret).unwrap_or_default();
             replace(document, "/stringData/client-secret", &client_secret);
@@ -94,6 +99,8 @@ enum Login {
     ApiToken(String),
     PersonalAccessToken(String),
     Password(String),
+    /// User name and consumer key.
+    Link(String, String),
     /// E-mail address and scopes.
     Consent(String, Vec<String>),
     /// Name and scopes.
@@ -107,6 +114,8 @@ struct Issued {
     token: Option<String>,
     app: Option<OAuthApp>,
     consent: Option<Consent>,
+    /// A private key in PEM form.
+    key: Option<String>,
 }
 
 impl Login {
@@ -114,13 +123,20 @@ impl Login {
         if credential.pointer("/spec/auth/apiToken").is_some() {
             return Self::ApiToken(text_at(credential, "/spec/auth/apiToken/email"));
         }
-        if credential.pointer("/spec/auth/basic").is_some() {
+        let passwords = ["/spec/auth/basic", "/spec/auth/session"];
+        if passwords
+            .iter()
+            .any(|method| credential.pointer(method).is_some())
+        {
             let mut names = documents
                 .iter()
                 .map(|document| text_at(document, "/stringData/username"));
             return Self::Password(names.rfind(|name| !name.is_empty()).unwrap_or_default());
         }
         let name = text_at(credential, "/metadata/name");
+        if credential.pointer("/spec/auth/oauth1").is_some() {
+            return Self::Link(name, text_at(credential, "/spec/auth/oauth1/consumerKey"));
+        }
         if let Some(oauth2) = credential.pointer("/spec/auth/oauth2") {
             return Self::Consent(format!("{name}@acme.example"), scopes(oauth2));
         }
@@ -131,29 +147,38 @@ impl Login {
     }
 
     /// Has the simulator issue what the example needs.
-    fn issue(&self, jira: &Jira) -> Issued {
+    fn issue(&self, jira: &Jira) -> Outcome<Issued> {
         let token = match self {
             Self::ApiToken(email) => jira.cloud.api_token(email),
             Self::PersonalAccessToken(user) => jira.data_center.pat(user),
             Self::Password(user) => {
-                return Issued {
+                return Ok(Issued {
                     secret: jira.data_center.new_password(user),
                     ..Issued::default()
-                };
+                });
             }
-            Self::Consent(email, wanted) => return consent(jira, email, wanted),
+            Self::Link(user, consumer) => {
+                let key = LinkKey::generate().while_("drawing a key pair")?;
+                let link = jira.data_center.application_link(consumer, &key);
+                return Ok(Issued {
+                    secret: link.authorize(user).token.secret().to_owned(),
+                    key: Some(key.private_pem()),
+                    ..Issued::default()
+                });
+            }
+            Self::Consent(email, wanted) => return Ok(consent(jira, email, wanted)),
             Self::ServiceAccount(name, wanted) => {
-                return Issued {
+                return Ok(Issued {
                     app: Some(jira.cloud.service_client(name, &words(wanted))),
                     ..Issued::default()
-                };
+                });
             }
         };
-        Issued {
+        Ok(Issued {
             secret: token.secret().to_owned(),
             token: Some(token.id().to_owned()),
             ..Issued::default()
-        }
+        })
     }
 }
 
@@ -183,7 +208,9 @@ fn words(owned: &[String]) -> Vec<&str> {
 fn point(credential: &mut Value, login: &Login, jira: &Jira) {
     let site = match login {
         Login::ApiToken(_) | Login::Consent(..) | Login::ServiceAccount(..) => jira.cloud.url(),
-        Login::PersonalAccessToken(_) | Login::Password(_) => jira.data_center.url(),
+        Login::PersonalAccessToken(_) | Login::Password(_) | Login::Link(..) => {
+            jira.data_center.url()
+        }
     };
     replace(credential, "/spec/site", &site);
     // The simulated Cloud is none of Atlassian's own hosts, and OAuth 2.0 exists elsewhere too.

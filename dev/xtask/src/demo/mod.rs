@@ -2,6 +2,7 @@
 
 mod cluster;
 mod examples;
+mod kept;
 mod oauth;
 mod rotation;
 mod story;

@@ -22,6 +22,10 @@ fn outages() -> Vec<Outage> {
         Outage::ServerError(502),
         Outage::Unexpected(418),
         Outage::BadCaBundle,
+        Outage::ClockSkew,
+        Outage::NonceUsed,
+        Outage::OAuthForm,
+        Outage::NotSigned,
     ]
 }
 

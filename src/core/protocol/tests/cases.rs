@@ -143,6 +143,7 @@ fn a_refused_candidate_is_renewed_again_only_for_another_spec_or_a_person() {
         obtained: at(0),
         expires: at(5),
         scopes: Vec::new(),
+        id: None,
     };
     let tokens = Tokens {
         access,

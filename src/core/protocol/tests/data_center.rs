@@ -89,6 +89,7 @@ fn renewed(minute: i64, proven: &[&str], granted: &[&str]) -> Facts {
         obtained: at(45),
         expires: at(105),
         scopes: granted.iter().map(|&scope| scope.to_owned()).collect(),
+        id: None,
     };
     let lineage = grant.live.as_ref().unwrap().lineage();
     let mut facts = facts(minute, Some(grant));

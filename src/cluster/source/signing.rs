@@ -1,0 +1,79 @@
+//! What an application link needs: a private key, an access token, and perhaps the token's secret.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{Secrets, malformed};
+use crate::api::{OAuth1, SecretKeyRef};
+use crate::core::problem::{Flaw, SourceProblem};
+use crate::core::rsa_key::RsaKey;
+
+/// A key of 8192 bits has about 6 kB; a certificate may stand beside it.
+const LONGEST_KEY: usize = 32 * 1024;
+
+/// What signs requests of OAuth 1.0a, beside the access token.
+pub struct Signing {
+    /// Consumer key of the application link.
+    pub consumer_key: String,
+    /// The private key.
+    pub key: Arc<RsaKey>,
+    /// The private key in PEM form, as it is published: without the line end behind it.
+    pub private_key: SecretString,
+    /// The secret of the access token. RSA-SHA1 does not use it; some clients want to be given one.
+    pub token_secret: Option<SecretString>,
+}
+
+impl fmt::Debug for Signing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Signing").finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// The access token, and what signs.
+    pub(super) fn signing(
+        &self,
+        oauth1: &OAuth1,
+    ) -> Result<(SecretString, Signing), SourceProblem> {
+        let name = &oauth1.secret_ref.name;
+        let of = |key: &str| SecretKeyRef {
+            name: name.clone(),
+            key: key.to_owned(),
+        };
+        let (key, private_key) = self.private_key(name, "privateKey")?;
+        let token = self.token(&of("token"))?;
+        let reference = of("tokenSecret");
+        // Where Jira gave none, people leave the key out or empty.
+        let token_secret = match self.bytes(name, &reference.key) {
+            Ok([]) | Err(SourceProblem::KeyMissing { .. }) => None,
+            Ok(_) | Err(_) => Some(self.token(&reference)?),
+        };
+        let signing = Signing {
+            consumer_key: oauth1.consumer_key.clone(),
+            key: Arc::new(key),
+            private_key,
+            token_secret,
+        };
+        Ok((token, signing))
+    }
+
+    fn private_key(&self, name: &str, key: &str) -> Result<(RsaKey, SecretString), SourceProblem> {
+        let bytes = self.bytes(name, key)?;
+        let flaw = |flaw| malformed(name, key, flaw);
+        if bytes.len() > LONGEST_KEY {
+            return Err(flaw(Flaw::TooLong));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| flaw(Flaw::NotPrivateKey))?;
+        if text.trim().is_empty() {
+            return Err(flaw(Flaw::Empty));
+        }
+        let key = RsaKey::from_pem(text).map_err(flaw)?;
+        let published = text.trim().replace("\r\n", "\n");
+        Ok((key, SecretString::from(published)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

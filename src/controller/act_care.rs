@@ -1,0 +1,133 @@
+//! What is left to do with a grant when all else is done.
+
+use std::time::Duration;
+
+use super::Operator;
+use super::act_grant::{UNREAD, outdated, parts};
+use super::renew::name_prefix;
+use crate::cluster::{ClusterError, Kept, Material};
+use crate::core::absorb::Answer;
+use crate::core::answer::{Refusal, Verdict};
+use crate::core::care::{Care, due_to_end};
+use crate::core::facts::Facts;
+use crate::core::grant::Grant;
+use crate::core::grant::succession::Retired;
+use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::jira::Owner;
+
+/// Calls that nothing waits for are cut after this time.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl Operator {
+    /// Does what is left to do, and writes down what came of it.
+    pub(super) async fn tend(
+        &self,
+        care: Care,
+        facts: &Facts,
+        material: &mut Material,
+    ) -> Result<Answer, ClusterError> {
+        let stored = material
+            .tokens
+            .as_ref()
+            .and_then(|tokens| tokens.stored.clone());
+        let mut stored = stored.ok_or(UNREAD)?;
+        match care {
+            Care::Show => stored.grant.show(facts.now),
+            Care::End => self.end_one(facts, material, &mut stored.grant).await?,
+            Care::Identify => {
+                let prefix = name_prefix(stored.metadata.uid.as_deref().unwrap_or_default());
+                self.identify(facts, material, &mut stored.grant, &prefix)
+                    .await?;
+            }
+        }
+        let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
+        let (_, tokens) = parts(facts, material)?;
+        Ok(Answer::Tended(care, self.take(facts, tokens, stored)))
+    }
+
+    /// Ends at Jira what was replaced.
+    async fn end_one(
+        &self,
+        facts: &Facts,
+        material: &Material,
+        grant: &mut Grant<Kept>,
+    ) -> Result<(), ClusterError> {
+        let renewal = facts.renewal.as_ref().ok_or(UNREAD)?;
+        let index = due_to_end(&grant.retired, facts.now, renewal).ok_or(UNREAD)?;
+        let old = grant.retired.get(index).cloned().ok_or(UNREAD)?;
+        if old.until <= facts.now {
+            grant.settle_retired(index, None);
+            return Ok(());
+        }
+        let ended = self.end_at_jira(facts, material, grant, &old).await;
+        let again = match ended {
+            Ok(()) => None,
+            Err(Verdict::NoVerdict(outage)) => {
+                let asked = outage
+                    .retry_after()
+                    .and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
+                let usual = self.config.pace.of(backoff(4, &facts.object.uid));
+                Some(later(facts.now, usual.max(asked.unwrap_or_default())))
+            }
+            Err(Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_)) => {
+                Some(later(facts.now, self.config.pace.of(REFUSED_HEARTBEAT)))
+            }
+        };
+        let done = again.is_none();
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        tracing::info!(namespace, name, done, "what was replaced is ended at Jira");
+        grant.settle_retired(index, again);
+        Ok(())
+    }
+
+    async fn end_at_jira(
+        &self,
+        facts: &Facts,
+        material: &Material,
+        grant: &Grant<Kept>,
+        old: &Retired<Kept>,
+    ) -> Result<(), Verdict> {
+        let unreadable = Verdict::Refused(Refusal::Rejected);
+        let plan = facts.plan.as_ref().map_err(|_| unreadable.clone())?;
+        let ca_pem = material.ca_pem.as_deref();
+        if let Some(cookie) = &old.cookie {
+            return self.jira.log_out(&plan.site, ca_pem, &cookie.0).await;
+        }
+        let live = grant.live.as_ref().and_then(|live| live.access.as_ref());
+        let (Some(id), Some(access)) = (&old.id, live) else {
+            return Err(unreadable);
+        };
+        let owner = Owner {
+            site: &plan.site,
+            ca_pem,
+            token: &access.token.0,
+            limit: LIMIT,
+        };
+        self.jira.revoke(&owner, id).await
+    }
+
+    /// Looks for the token in use among those of its account.
+    async fn identify(
+        &self,
+        facts: &Facts,
+        material: &Material,
+        grant: &mut Grant<Kept>,
+        prefix: &str,
+    ) -> Result<(), ClusterError> {
+        let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+        let stated = plan.renewal.as_ref().and_then(|plan| plan.stated.end);
+        let live = grant.live.as_ref().ok_or(UNREAD)?;
+        let (origin, access) = (live.origin.clone(), live.access.clone().ok_or(UNREAD)?);
+        let owner = Owner {
+            site: &plan.site,
+            ca_pem: material.ca_pem.as_deref(),
+            token: &access.token.0,
+            limit: LIMIT,
+        };
+        match self.jira.list_tokens(&owner).await {
+            Ok(listed) => grant.identify(&origin, &listed, prefix, stated, facts.now),
+            Err(_) => grant.not_listed(&origin, facts.now),
+        }
+        Ok(())
+    }
+}

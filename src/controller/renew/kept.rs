@@ -1,0 +1,304 @@
+//! What Jira Data Center keeps until it is ended: a session is begun by a login, and a personal
+//! access token makes its own successor.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use super::{CALL_LIMIT, Renewed, Renewing, STORE_TRIES};
+use crate::api::Reason;
+use crate::cluster::{Kept, UserAndPassword};
+use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::grant::succession::{ENDLESS, Listed};
+use crate::core::grant::{Access, Grant, Miss};
+use crate::core::judge::{Cause, outage_reason};
+use crate::core::protocol::successor::USUAL_LIFE;
+use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Refused};
+
+/// A session ends after so long without a call, as Jira comes (reported); an administrator may have
+/// set another time.
+const SESSION_LIVES: TimeDelta = TimeDelta::hours(5);
+
+/// Lives that are tried one after the other where an administrator allows no longer ones, in days.
+const SHORTER_LIVES: [i64; 6] = [365, 180, 90, 30, 7, 1];
+
+/// What the names of the tokens begin with that a grant has made.
+pub(in crate::controller) fn name_prefix(grant_uid: &str) -> String {
+    let short: String = grant_uid.chars().take(8).collect();
+    format!("jira-credential-operator-{short}-")
+}
+
+/// What a renewal did not bring, and how long to wait.
+struct Nothing {
+    miss: Miss,
+    wait: TimeDelta,
+    word: &'static str,
+}
+
+impl Renewing {
+    fn limit(&self) -> Duration {
+        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
+        limit.max(Duration::from_secs(3))
+    }
+
+    fn backoff(&self, outage: Outage) -> TimeDelta {
+        let failures = self.stored.grant.failures.saturating_add(1);
+        let asked = outage.retry_after();
+        let asked = asked.and_then(|wait| TimeDelta::from_std(wait).ok());
+        let usual = self.pace.of(backoff(failures, &self.uid));
+        usual.max(asked.unwrap_or_default())
+    }
+
+    fn missed(&self, verdict: &Verdict, word: &'static str) -> Nothing {
+        let (miss, wait) = match verdict {
+            Verdict::NoVerdict(outage) => {
+                let reason = outage_reason(*outage);
+                let miss = if outage.may_have_arrived() {
+                    Miss::Unknown(reason)
+                } else {
+                    Miss::NotSpent(reason)
+                };
+                (miss, self.backoff(*outage))
+            }
+            Verdict::NotAllowed(_) => (
+                Miss::NotSpent(Reason::HostNotAllowed),
+                self.pace.of(REFUSED_HEARTBEAT),
+            ),
+            Verdict::Accepted(_) | Verdict::Refused(_) => (
+                Miss::NotSpent(Reason::RotationFailed),
+                self.pace.of(REFUSED_HEARTBEAT),
+            ),
+        };
+        Nothing { miss, wait, word }
+    }
+
+    async fn write_nothing(&self, nothing: Nothing) -> Renewed {
+        let Nothing { miss, wait, word } = nothing;
+        let now = self.clock.now();
+        let change = |grant: &mut Grant<Kept>| {
+            grant.miss(&self.origin, miss, now, later(now, wait));
+        };
+        let stored = self.write(true, change, Some(STORE_TRIES)).await;
+        Renewed {
+            miss: Some(miss),
+            stored,
+            word,
+        }
+    }
+
+    /// Begins a session, and stores its cookie.
+    pub(super) async fn log_in(&self) -> Renewed {
+        let Some(UserAndPassword { user, password }) = &self.login else {
+            return self
+                .write_nothing(self.missed(&UNREADABLE, "not_taken"))
+                .await;
+        };
+        let asked = self.clock.now();
+        let login = Login {
+            site: &self.site,
+            ca_pem: self.ca_pem.as_deref(),
+            user,
+            password,
+            limit: self.limit(),
+        };
+        let answer = self.jira.log_in(&login).await;
+        let word = answer.word();
+        match answer {
+            LoginAnswer::Begun(cookie) => self.keep_session(cookie, asked, word).await,
+            LoginAnswer::Refused(refused) => {
+                let miss = Miss::Refused(refusal_reason(refused));
+                let wait = TimeDelta::zero();
+                self.write_nothing(Nothing { miss, wait, word }).await
+            }
+            LoginAnswer::Silent(verdict) => self.write_nothing(self.missed(&verdict, word)).await,
+        }
+    }
+
+    async fn keep_session(
+        &self,
+        cookie: SecretString,
+        asked: DateTime<Utc>,
+        word: &'static str,
+    ) -> Renewed {
+        let access = Access {
+            token: Kept(cookie.clone()),
+            obtained: asked,
+            expires: later(asked, self.pace.of(SESSION_LIVES)),
+            scopes: Vec::new(),
+            id: None,
+        };
+        let attempt = self.running.attempt();
+        let change = |grant: &mut Grant<Kept>| {
+            grant.keep_session(&self.origin, attempt, access.clone(), self.early);
+        };
+        let stored = self.write(true, change, None).await;
+        if stored.is_none() {
+            // Somebody newer has another one: nobody will ever use this.
+            let ended = self
+                .jira
+                .log_out(&self.site, self.ca_pem.as_deref(), &cookie)
+                .await;
+            tracing::debug!(
+                ended = ended.is_ok(),
+                "a session that nobody needs was ended"
+            );
+        }
+        Renewed {
+            miss: None,
+            stored,
+            word,
+        }
+    }
+
+    /// Has the token make its successor, and stores it. What earlier attempts left behind goes
+    /// first: it has no other owner, and eats the account's slots.
+    pub(super) async fn mint(&self) -> Renewed {
+        let chain = self.stored.grant.chain(&self.origin);
+        let Some(access) = chain.and_then(|chain| chain.access.clone()) else {
+            return self
+                .write_nothing(self.missed(&UNREADABLE, "not_taken"))
+                .await;
+        };
+        let owner = Owner {
+            site: &self.site,
+            ca_pem: self.ca_pem.as_deref(),
+            token: &access.token.0,
+            limit: self.limit(),
+        };
+        let listed = match self.jira.list_tokens(&owner).await {
+            Ok(listed) => listed,
+            Err(verdict) => {
+                // Nothing was made.
+                let mut nothing = self.missed(&verdict, "no_verdict");
+                if let Miss::Unknown(reason) = nothing.miss {
+                    nothing.miss = Miss::NotSpent(reason);
+                }
+                return self.write_nothing(nothing).await;
+            }
+        };
+        self.revoke_strays(&owner, &listed).await;
+        let (answer, word) = self.mint_within(&owner, &access).await;
+        match answer {
+            Ok(made) => self.keep_successor(made, &listed, word).await,
+            Err((miss, wait)) => self.write_nothing(Nothing { miss, wait, word }).await,
+        }
+    }
+
+    async fn revoke_strays(&self, owner: &Owner<'_>, listed: &[Listed]) {
+        let known = self.stored.grant.known_ids();
+        let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
+        let stray = |token: &&Listed| token.name.starts_with(&prefix) && !known.contains(&token.id);
+        for token in listed.iter().filter(stray) {
+            let revoked = self.jira.revoke(owner, &token.id).await;
+            let done = revoked.is_ok();
+            tracing::info!(
+                done,
+                "a token that an earlier attempt left behind is revoked"
+            );
+        }
+    }
+
+    /// Asks for the life that is wished, and for less where that is not allowed.
+    async fn mint_within(
+        &self,
+        owner: &Owner<'_>,
+        access: &Access<Kept>,
+    ) -> (Result<Made, (Miss, TimeDelta)>, &'static str) {
+        let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
+        let name = format!("{prefix}{}", self.running.attempt());
+        let wish = self.wished_days(access);
+        let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
+        let refused = self.pace.of(REFUSED_HEARTBEAT);
+        let mut last = (
+            Err((Miss::NotSpent(Reason::MintingForbidden), refused)),
+            "too_long",
+        );
+        for days in std::iter::once(wish).chain(shorter) {
+            let answer = self.jira.mint(owner, &name, days).await;
+            let word = answer.word();
+            let reason = match answer {
+                MintAnswer::Made(made) => return (Ok(made), word),
+                MintAnswer::TooLong => {
+                    last.1 = word;
+                    continue;
+                }
+                MintAnswer::LimitReached => Reason::TokenLimitReached,
+                MintAnswer::Forbidden => Reason::MintingForbidden,
+                MintAnswer::Absent | MintAnswer::Refused => Reason::RotationFailed,
+                MintAnswer::Silent(verdict) => {
+                    let nothing = self.missed(&verdict, word);
+                    return (Err((nothing.miss, nothing.wait)), word);
+                }
+            };
+            return (Err((Miss::NotSpent(reason), refused)), word);
+        }
+        last
+    }
+
+    fn wished_days(&self, access: &Access<Kept>) -> i64 {
+        let life = (access.expires < ENDLESS && access.id.is_some())
+            .then(|| access.expires - access.obtained);
+        let wish = self.plan.stated.max_age.or(life).unwrap_or(USUAL_LIFE);
+        // A broken day counts whole: a token of a few hours is none to be rotated.
+        let days = wish.num_seconds().saturating_add(86_399) / 86_400;
+        days.clamp(1, 3650)
+    }
+
+    async fn keep_successor(&self, made: Made, listed: &[Listed], word: &'static str) -> Renewed {
+        let now = self.clock.now();
+        let access = Access {
+            token: Kept(made.token.clone()),
+            obtained: now,
+            expires: made.expires.unwrap_or(ENDLESS),
+            scopes: Vec::new(),
+            id: Some(made.id.clone()),
+        };
+        let attempt = self.running.attempt();
+        let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
+        let change = |grant: &mut Grant<Kept>| {
+            let unknown = grant
+                .chain(&self.origin)
+                .and_then(|chain| chain.access.as_ref())
+                .is_some_and(|access| access.id.is_none());
+            if unknown && !self.copy {
+                let end = self.plan.stated.end;
+                grant.identify(&self.origin, listed, &prefix, end, now);
+            }
+            grant.keep_successor(&self.origin, attempt, access.clone());
+        };
+        let stored = self.write(true, change, None).await;
+        if stored.is_none() {
+            self.revoke_own(&made).await;
+        }
+        Renewed {
+            miss: None,
+            stored,
+            word,
+        }
+    }
+
+    /// Somebody newer has taken over: what was made here is nobody's.
+    async fn revoke_own(&self, made: &Made) {
+        let owner = Owner {
+            site: &self.site,
+            ca_pem: self.ca_pem.as_deref(),
+            token: &made.token,
+            limit: self.limit(),
+        };
+        let revoked = self.jira.revoke(&owner, &made.id).await;
+        let done = revoked.is_ok();
+        tracing::info!(done, "a token that nobody needs is revoked");
+    }
+}
+
+/// Nothing was there to be sent.
+const UNREADABLE: Verdict = Verdict::Refused(Refusal::Rejected);
+
+fn refusal_reason(refused: Refused) -> Reason {
+    match refused {
+        Refused::As(refusal) => Cause::Jira(refusal).reason(),
+        Refused::MoreWanted => Reason::LoginDenied,
+    }
+}

@@ -1,0 +1,132 @@
+//! What is done with a grant when all else is done: what was replaced is ended at Jira, and a token
+//! that a person made is looked for among those of its account.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::facts::Facts;
+use super::fingerprint::Fingerprint;
+use super::grant::Chain;
+use super::grant::succession::Retired;
+use super::protocol::successor::is_adopted;
+use super::renewal::{Held, Renewal, RenewalKind};
+use super::schedule::later;
+
+/// How long what was replaced goes on working after everybody shows what took its place: mounted
+/// files follow within a minute or two.
+const GRACE: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether everybody shows it is looked at again after this time.
+const OTHERS_FOLLOW: TimeDelta = TimeDelta::minutes(1);
+
+/// The list of tokens is asked again after this time, if it did not tell enough.
+const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
+
+/// And after this time if it could not be had.
+const LIST_SOON: TimeDelta = TimeDelta::hours(1);
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Care {
+    /// Write down that everybody shows what took the place of what was replaced.
+    Show,
+    /// End what was replaced first.
+    End,
+    /// Look for the token in use among those of its account.
+    Identify,
+}
+
+/// What is to be done now.
+pub fn care(facts: &Facts) -> Option<Care> {
+    let (renewal, held) = cared_for(facts)?;
+    if renewal.process.stopping || held.is_copy() {
+        return None;
+    }
+    let retired = &held.grant.retired;
+    if retired.iter().any(|old| old.shown.is_none()) && everybody_shows(facts, renewal) {
+        return Some(Care::Show);
+    }
+    let is_due = |old: &Retired<Fingerprint>| {
+        end_at(renewal, old).is_some_and(|time| time <= facts.now) || old.until <= facts.now
+    };
+    if retired.iter().any(is_due) {
+        return Some(Care::End);
+    }
+    let unknown = look_at(facts, renewal, held).is_some_and(|time| time <= facts.now);
+    (unknown && facts.is_proven()).then_some(Care::Identify)
+}
+
+/// When something is to be done next; `None` when nothing waits.
+pub fn next_care(facts: &Facts) -> Option<DateTime<Utc>> {
+    if facts.grant_unread() {
+        return facts.status.grant.as_ref()?.next_care_time;
+    }
+    let (renewal, held) = cared_for(facts)?;
+    if held.is_copy() {
+        return None;
+    }
+    let shown = later(facts.now, renewal.pace.of(OTHERS_FOLLOW));
+    let ends = held.grant.retired.iter();
+    let ends = ends.map(|old| end_at(renewal, old).unwrap_or(shown).min(old.until));
+    let look = look_at(facts, renewal, held).filter(|_| facts.is_proven());
+    ends.chain(look).min()
+}
+
+/// The index of what is to be ended now.
+pub fn due_to_end<S>(
+    retired: &[Retired<S>],
+    now: DateTime<Utc>,
+    renewal: &Renewal,
+) -> Option<usize> {
+    retired
+        .iter()
+        .position(|old| old.until <= now || end_at(renewal, old).is_some_and(|time| time <= now))
+}
+
+fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
+    match facts.renewal_plan()?.kind {
+        RenewalKind::Successor | RenewalKind::Login => {
+            Some((facts.renewal.as_ref()?, facts.held()?))
+        }
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => None,
+    }
+}
+
+fn end_at<S>(renewal: &Renewal, old: &Retired<S>) -> Option<DateTime<Utc>> {
+    let quiet = later(old.shown?, renewal.pace.of(GRACE));
+    Some(old.next_attempt.map_or(quiet, |next| next.max(quiet)))
+}
+
+/// Whether this credential and all others with the grant have published the token in use.
+fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
+    let Some(print) = facts.chain_print() else {
+        return false;
+    };
+    let mine = facts.is_proven()
+        && !facts.is_provisional()
+        && facts.targets.iter().all(|target| facts.is_in_sync(target));
+    let shows = |other: &Option<String>| other.as_deref() == Some(print.as_str());
+    mine && renewal.others.iter().all(shows)
+}
+
+/// When the list of the account's tokens is to be read.
+fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc>> {
+    let live = held.grant.live.as_ref().filter(|live| is_unknown(live))?;
+    let Some(search) = &live.search else {
+        return Some(facts.now);
+    };
+    // Another date may tell which of several it is.
+    if facts.spec_changed() && !facts.happened.looked_for {
+        return Some(facts.now);
+    }
+    let wait = match search.likely {
+        Some(_) => LIST_AGAIN,
+        None => LIST_SOON,
+    };
+    Some(later(search.asked, renewal.pace.of(wait)))
+}
+
+/// Whether it is a token that a person made and that was not found in the list.
+fn is_unknown(chain: &Chain<Fingerprint>) -> bool {
+    let access = chain.access.as_ref();
+    is_adopted(chain) && access.is_some_and(|access| access.id.is_none()) && chain.dead.is_none()
+}

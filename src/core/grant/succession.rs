@@ -1,0 +1,327 @@
+//! What Jira Data Center gives for as long as it is kept up: personal access tokens that make their
+//! own successors, and sessions that are begun by a login.
+//!
+//! Unlike a refresh token, what is replaced goes on working until it is ended. It is written down
+//! as retired in the same write that puts another in its place, so that it cannot be forgotten.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Access, Chain, Client, Dead, Grant};
+use crate::core::schedule::later;
+
+/// Stands for an end that does not come, or that nobody knows.
+pub const ENDLESS: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(time) => time,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
+/// What cannot be ended at Jira is given up after this time: nobody knows of it any more.
+const GIVEN_UP: TimeDelta = TimeDelta::days(400);
+
+/// A token or session that was replaced.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retired<S> {
+    /// The id under which Jira lists it; `None` for a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The cookie of a session, which alone can end it; `None` for a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<S>,
+    /// When it was replaced.
+    pub since: DateTime<Utc>,
+    /// When it ends by itself.
+    pub until: DateTime<Utc>,
+    /// Since when everybody shows what took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<DateTime<Utc>>,
+    /// Not before this time is it tried again to end it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<DateTime<Utc>>,
+}
+
+/// What is replaced, and so how it can be ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Replaced {
+    /// A personal access token: by its id.
+    Token,
+    /// A session: by its own cookie.
+    Session,
+}
+
+/// The search for a token among those of its account: Jira never says which one it was asked with.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Search {
+    /// When the account was last asked.
+    pub asked: DateTime<Utc>,
+    /// How many tokens of the account it may be; `None` when the list could not be had.
+    pub likely: Option<u32>,
+}
+
+/// A token in the list of its account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<DateTime<Utc>>,
+    /// When it ends; `None`: never.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+impl Search {
+    /// Whether the list was had and did not tell which token it is.
+    pub fn has_failed(&self) -> bool {
+        self.likely.is_some_and(|likely| likely != 1)
+    }
+}
+
+impl<S> Access<S> {
+    /// When it ends, where it ends and that is known.
+    pub fn end(&self) -> Option<DateTime<Utc>> {
+        Some(self.expires).filter(|end| *end < ENDLESS)
+    }
+}
+
+impl<S> Retired<S> {
+    pub(super) fn map<T>(&self, see: &impl Fn(&S) -> T) -> Retired<T> {
+        Retired {
+            id: self.id.clone(),
+            cookie: self.cookie.as_ref().map(see),
+            since: self.since,
+            until: self.until,
+            shown: self.shown,
+            next_attempt: self.next_attempt,
+        }
+    }
+}
+
+impl<S: Clone> Grant<S> {
+    /// Remembers a token that a person made, and makes it the candidate. In a `copy` the chain in use
+    /// ends with it, and nothing is to be ended at Jira: the original does that.
+    pub fn adopt_token(
+        &mut self,
+        digest: &str,
+        access: Access<S>,
+        client: Client,
+        now: DateTime<Utc>,
+        copy: bool,
+    ) {
+        if copy {
+            self.disown(now);
+        } else {
+            self.retire_candidate(Replaced::Token, now);
+        }
+        self.supersede(digest, now);
+        self.candidate = Some(Chain {
+            access: Some(access),
+            ..Chain::of_seed(digest, client, now)
+        });
+    }
+
+    /// Remembers a user name and password by their digest, with which a session can be begun.
+    pub fn adopt_login(&mut self, digest: &str, client: Client, now: DateTime<Utc>) {
+        self.retire_candidate(Replaced::Session, now);
+        self.supersede(digest, now);
+        self.candidate = Some(Chain::of_seed(digest, client, now));
+    }
+
+    /// Stores the successor that a token made. Its predecessor stays in use until the successor is
+    /// proven.
+    pub fn keep_successor(&mut self, origin: &str, attempt: &str, access: Access<S>) {
+        self.intent = None;
+        self.forget_failures();
+        let now = access.obtained;
+        self.retire_candidate(Replaced::Token, now);
+        let Some(made_by) = self.chain(origin) else {
+            return;
+        };
+        let (root, client) = (made_by.root().to_owned(), made_by.client.clone());
+        self.candidate = Some(Chain {
+            root: Some(root),
+            attempt: Some(attempt.to_owned()),
+            access: Some(access),
+            ..Chain::of_seed(attempt, client, now)
+        });
+    }
+
+    /// Stores a session in the chain of its user name and password. One that it replaces is to be
+    /// ended, unless Jira has `ended` it already.
+    pub fn keep_session(&mut self, origin: &str, attempt: &str, access: Access<S>, ended: bool) {
+        self.intent = None;
+        self.forget_failures();
+        let now = access.obtained;
+        let Some(chain) = self.chain_mut(origin) else {
+            return;
+        };
+        chain.attempt = Some(attempt.to_owned());
+        chain.dead = None;
+        let before = chain.access.replace(access);
+        let before = before.filter(|before| !ended && before.expires > now);
+        self.retired.extend(before.map(|before| Retired {
+            id: None,
+            cookie: Some(before.token),
+            since: now,
+            until: before.expires,
+            shown: None,
+            next_attempt: None,
+        }));
+    }
+
+    /// Lets the proven candidate take the place of the chain in use, which is to be ended.
+    pub fn succeed(&mut self, what: Replaced, now: DateTime<Utc>) {
+        let before = self.live.take();
+        self.retire(before, what, now);
+        self.promote();
+    }
+
+    /// Writes down what the list of the account's tokens says of the token of a chain. `ours`
+    /// begins the names of the tokens that this grant has made; `stated`: its end, as a person says.
+    pub fn identify(
+        &mut self,
+        origin: &str,
+        listed: &[Listed],
+        ours: &str,
+        stated: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) {
+        let known = self.known_ids();
+        let Some(chain) = self.chain_mut(origin) else {
+            return;
+        };
+        let may_be = |token: &&Listed| {
+            !known.contains(&token.id)
+                && !token.name.starts_with(ours)
+                && token.expires.is_none_or(|end| end > now)
+        };
+        let all: Vec<&Listed> = listed.iter().filter(may_be).collect();
+        let same_day = |token: &&&Listed| match (token.expires, stated) {
+            (Some(end), Some(stated)) => (end - stated).abs() <= TimeDelta::days(1),
+            (None, _) | (_, None) => false,
+        };
+        let of_day: Vec<&Listed> = all.iter().filter(same_day).copied().collect();
+        let likely = if of_day.is_empty() { all } else { of_day };
+        chain.search = Some(Search {
+            asked: now,
+            likely: Some(u32::try_from(likely.len()).unwrap_or(u32::MAX)),
+        });
+        let Some(access) = &mut chain.access else {
+            return;
+        };
+        let [found] = likely.as_slice() else {
+            // Then the word of a person is all there is.
+            access.expires = stated.filter(|end| *end > now).unwrap_or(access.expires);
+            return;
+        };
+        access.id = Some(found.id.clone());
+        access.expires = found.expires.unwrap_or(ENDLESS);
+        access.obtained = found.created.unwrap_or(access.obtained).min(now);
+    }
+
+    /// Writes down that the list of the account's tokens could not be had.
+    pub fn not_listed(&mut self, origin: &str, now: DateTime<Utc>) {
+        if let Some(chain) = self.chain_mut(origin) {
+            chain.search = Some(Search {
+                asked: now,
+                likely: None,
+            });
+        }
+    }
+
+    /// The ids of all tokens that the grant knows.
+    pub fn known_ids(&self) -> Vec<String> {
+        let chains = [&self.live, &self.candidate].into_iter().flatten();
+        let accesses = chains.filter_map(|chain| chain.access.as_ref());
+        let ids = accesses.filter_map(|access| access.id.clone());
+        let retired = self.retired.iter().filter_map(|old| old.id.clone());
+        ids.chain(retired).collect()
+    }
+
+    /// Writes down that everybody shows what took the place of what was retired.
+    pub fn show(&mut self, now: DateTime<Utc>) {
+        for old in &mut self.retired {
+            old.shown.get_or_insert(now);
+        }
+    }
+
+    /// Writes down of what was to be ended that it has ended, or when that is tried again.
+    pub fn settle_retired(&mut self, index: usize, again: Option<DateTime<Utc>>) {
+        match again {
+            Some(time) => {
+                if let Some(old) = self.retired.get_mut(index) {
+                    old.next_attempt = Some(time);
+                }
+            }
+            None if index < self.retired.len() => {
+                self.retired.remove(index);
+            }
+            None => {}
+        }
+    }
+
+    /// Leaves to the original of a copy what it has replaced and what it uses.
+    pub fn leave_to_original(&mut self) {
+        self.retired.clear();
+        if let Some(access) = self.live.as_mut().and_then(|live| live.access.as_mut()) {
+            access.id = None;
+        }
+    }
+
+    /// A candidate that another one replaces is to be ended, if the operator made it: nobody else
+    /// knows of it.
+    fn retire_candidate(&mut self, what: Replaced, now: DateTime<Utc>) {
+        let made = |chain: &mut Chain<S>| chain.attempt.is_some();
+        let before = self.candidate.take_if(made);
+        self.retire(before, what, now);
+    }
+
+    fn retire(&mut self, before: Option<Chain<S>>, what: Replaced, now: DateTime<Utc>) {
+        let Some(chain) = before else { return };
+        let disowned = chain.dead.is_some();
+        let Some(access) = chain.access.filter(|access| access.expires > now) else {
+            return;
+        };
+        let (id, cookie) = match what {
+            // One that was never found in the list cannot be ended.
+            Replaced::Token if disowned || access.id.is_none() => return,
+            Replaced::Token => (access.id, None),
+            Replaced::Session => (None, Some(access.token)),
+        };
+        self.retired.push(Retired {
+            id,
+            cookie,
+            since: now,
+            until: access.expires.min(later(now, GIVEN_UP)),
+            shown: None,
+            next_attempt: None,
+        });
+    }
+
+    /// Leaves to the original of a copy what is its own.
+    fn disown(&mut self, now: DateTime<Utc>) {
+        self.intent = None;
+        self.retired.clear();
+        if let Some(live) = &mut self.live {
+            live.dead = Some(Dead::at(now));
+        }
+    }
+}
+
+impl<S> Grant<S> {
+    /// Whether a seed, or any if none is named, has a successor: then it counts as spent.
+    pub fn has_successor(&self, digest: Option<&str>) -> bool {
+        let mut chains = [&self.live, &self.candidate].into_iter().flatten();
+        chains.any(|chain| match (&chain.root, digest) {
+            (Some(root), Some(digest)) => root == digest,
+            (Some(_), None) => true,
+            (None, _) => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

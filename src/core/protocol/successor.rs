@@ -1,0 +1,163 @@
+//! Personal access tokens of Data Center that make their own successors.
+//!
+//! ```text
+//!   Adopt ──► Seek ──► Prove ──► Promote ──► Publish        a token that a person made
+//!   Seek ──► Intend ──► Renew+Keep ──► Prove ──► Promote ──► Publish ──► Retire
+//!            write it   make the       GET       the          the         revoke the
+//!            down       successor      /myself   successor    targets     one before
+//! ```
+//!
+//! Nothing is spent but one of the account's slots: the token before goes on working until it is
+//! revoked, and that waits until its successor is in use.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    Move, SHORTEST_BETWEEN_SPENDS, Spend, conflicts, is_proven_candidate, later, not_before,
+    renew_at, runs_until, wants_now,
+};
+use crate::api::{AttemptOutcome, Reason};
+use crate::core::facts::Facts;
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::succession::ENDLESS;
+use crate::core::grant::{Access, Chain, Grant};
+use crate::core::renewal::{Held, Pace, Renewal, RenewalPlan, SeedState};
+
+/// A token of which nobody knows when it ends makes its successor at this age.
+const UNKNOWN_LIVES: TimeDelta = TimeDelta::days(30);
+
+/// A token without an end makes its successor at this age, unless the spec says another.
+pub const USUAL_LIFE: TimeDelta = TimeDelta::days(90);
+
+/// Jira refused the successor; another one is made after this time.
+const ANOTHER_AFTER: TimeDelta = TimeDelta::hours(24);
+
+/// Names the next move.
+pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
+    let grant = &held.grant;
+    if conflicts(plan, renewal, grant) {
+        return Move::Stuck(Reason::GrantConflict);
+    }
+    if is_proven_candidate(facts, grant) && !held.is_copy() {
+        return Move::Promote;
+    }
+    if let SeedState::Read { digest, .. } = &renewal.seed
+        && grant.seed(digest).is_none()
+    {
+        return Move::Adopt;
+    }
+    if held.is_copy() && !wants_now(facts) {
+        return Move::Stuck(Reason::GrantRestored);
+    }
+    if let Some(intent) = &grant.intent
+        && let Some(time) = runs_until(facts, plan, renewal, intent)
+    {
+        return Move::At(time);
+    }
+    // Two grants with the same token would each make successors and revoke it.
+    let untried = grant.candidate.as_ref().filter(|chain| is_adopted(chain));
+    if untried.is_some() && !facts.happened.sought {
+        return Move::Seek;
+    }
+    if untried.is_some() && grant.live.is_none() {
+        return if facts.happened.twin {
+            Move::Stuck(Reason::GrantConflict)
+        } else {
+            Move::Rest
+        };
+    }
+    let Some((chain, time)) = wanted(facts, plan, renewal, grant) else {
+        return Move::Rest;
+    };
+    let time = not_before(facts, renewal, grant, time);
+    if time > facts.now {
+        return Move::At(time);
+    }
+    if is_adopted(chain) && !facts.happened.sought {
+        return Move::Seek;
+    }
+    if is_adopted(chain) && facts.happened.twin {
+        return Move::Stuck(Reason::GrantConflict);
+    }
+    Move::Intend(Spend {
+        replay: grant.intent.is_some(),
+        ..Spend::fresh(&chain.origin, facts.now, false)
+    })
+}
+
+/// Whether a person made the token.
+pub fn is_adopted<S>(chain: &Chain<S>) -> bool {
+    chain.root.is_none()
+}
+
+/// The token that makes the next one, and when.
+fn wanted<'a>(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    renewal: &Renewal,
+    grant: &'a Grant<Fingerprint>,
+) -> Option<(&'a Chain<Fingerprint>, DateTime<Utc>)> {
+    let live = grant.live.as_ref()?;
+    let access = live.access.as_ref()?;
+    if live.dead.is_some() || access.expires <= facts.now {
+        return None;
+    }
+    // A token that Jira refuses makes no other.
+    if facts.attempt().is_some_and(|attempt| {
+        matches!(
+            attempt.outcome,
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed
+        )
+    }) && facts
+        .chain()
+        .is_some_and(|chain| chain.origin == live.origin)
+    {
+        return None;
+    }
+    let time = due_at(facts, plan, renewal.pace, access);
+    match grant.candidate.as_ref() {
+        None => Some((live, time)),
+        // What waits for its proof is not replaced; what was refused is, but not in a hurry.
+        Some(candidate) => {
+            let refused = facts
+                .candidate_attempt()
+                .is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused);
+            let made = candidate.access.as_ref()?.obtained;
+            let next = later(made, renewal.pace.of(ANOTHER_AFTER));
+            refused.then(|| (live, time.max(next)))
+        }
+    }
+}
+
+/// When a token makes its successor.
+fn due_at(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    pace: Pace,
+    access: &Access<Fingerprint>,
+) -> DateTime<Utc> {
+    let old = later(access.obtained, pace.of(SHORTEST_BETWEEN_SPENDS));
+    if wants_now(facts) && old <= facts.now {
+        return facts.now;
+    }
+    let end = if access.expires < ENDLESS {
+        renew_at(access, plan, &facts.object.uid)
+    } else if access.id.is_some() {
+        later(access.obtained, USUAL_LIFE)
+    } else {
+        later(access.obtained, UNKNOWN_LIVES)
+    };
+    let aged = plan.stated.max_age.map(|age| {
+        let aged = Access {
+            expires: later(access.obtained, age),
+            ..access.clone()
+        };
+        renew_at(&aged, plan, &facts.object.uid)
+    });
+    let endless = access.expires >= ENDLESS;
+    match aged {
+        Some(aged) if endless => aged,
+        Some(aged) => end.min(aged),
+        None => end,
+    }
+}

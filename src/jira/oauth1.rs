@@ -1,0 +1,151 @@
+//! Signed requests of OAuth 1.0a (RFC 5849), the way of Jira's application links.
+//!
+//! Jira takes one method of signing, RSA-SHA1, in which the secret of the token plays no part. The
+//! signature covers the address, so that it must be the one that Jira believes to be asked at: its
+//! base URL with the context path, which is `spec.site`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use rsa::Pkcs1v15Sign;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use sha1::{Digest, Sha1};
+use url::Url;
+
+use crate::core::rsa_key::RsaKey;
+
+/// Bytes of a nonce: as many as nobody draws twice.
+const NONCE: usize = 16;
+
+/// Whoever holds an access token of an application link, and the key that signs for it.
+#[derive(Clone)]
+pub struct Signer {
+    /// Consumer key of the application link.
+    pub consumer_key: String,
+    /// The access token.
+    pub token: SecretString,
+    /// The private key whose public key the application link has.
+    pub key: Arc<RsaKey>,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Signer").finish_non_exhaustive()
+    }
+}
+
+impl Signer {
+    /// The value of the `Authorization` header for one GET. `None`: the machine gives no random
+    /// numbers, without which nothing is signed.
+    pub(super) fn authorization(&self, url: &Url, now: DateTime<Utc>) -> Option<Zeroizing<String>> {
+        let mut nonce = [0; NONCE];
+        rand::fill(&mut nonce).ok()?;
+        self.sign("GET", url, now.timestamp(), &hex(&nonce))
+    }
+
+    fn sign(
+        &self,
+        method: &str,
+        url: &Url,
+        timestamp: i64,
+        nonce: &str,
+    ) -> Option<Zeroizing<String>> {
+        let timestamp = timestamp.to_string();
+        let mut parameters = vec![
+            ("oauth_consumer_key", self.consumer_key.as_str()),
+            ("oauth_nonce", nonce),
+            ("oauth_signature_method", "RSA-SHA1"),
+            ("oauth_timestamp", timestamp.as_str()),
+            ("oauth_token", self.token.expose_secret()),
+            ("oauth_version", "1.0"),
+        ];
+        let signature = rsa_sha1(&self.key, &base_string(method, url, &parameters))?;
+        parameters.push(("oauth_signature", signature.as_str()));
+        let parts: Vec<Zeroizing<String>> = parameters
+            .iter()
+            .map(|(name, value)| Zeroizing::new(format!("{name}=\"{}\"", *encode(value))))
+            .collect();
+        let mut header = Zeroizing::new(String::with_capacity(1024));
+        header.push_str("OAuth ");
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                header.push_str(", ");
+            }
+            header.push_str(part);
+        }
+        Some(header)
+    }
+}
+
+/// What is signed (RFC 5849, section 3.4.1). `parameters` are those of the header beside `realm`
+/// and `oauth_signature`; those of the query are taken from the address. There is no body.
+fn base_string(method: &str, url: &Url, parameters: &[(&str, &str)]) -> Zeroizing<String> {
+    let mut pairs: Vec<(Zeroizing<String>, Zeroizing<String>)> = url
+        .query_pairs()
+        .map(|(name, value)| (encode(&name), encode(&value)))
+        .collect();
+    pairs.extend(
+        parameters
+            .iter()
+            .map(|(name, value)| (encode(name), encode(value))),
+    );
+    pairs.sort_by(|a, b| (a.0.as_str(), a.1.as_str()).cmp(&(b.0.as_str(), b.1.as_str())));
+    let mut normalised = Zeroizing::new(String::new());
+    for (name, value) in &pairs {
+        if !normalised.is_empty() {
+            normalised.push('&');
+        }
+        normalised.push_str(name);
+        normalised.push('=');
+        normalised.push_str(value);
+    }
+    let port = url.port().map(|port| format!(":{port}"));
+    // `Url` has scheme and host in lower case, and no port where it is the default.
+    let address = format!(
+        "{}://{}{}{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        port.unwrap_or_default(),
+        url.path()
+    );
+    Zeroizing::new(format!(
+        "{}&{}&{}",
+        method.to_ascii_uppercase(),
+        *encode(&address),
+        *encode(&normalised)
+    ))
+}
+
+/// The signature (RFC 5849, section 3.4.3), in base64. The random numbers blind the computation
+/// against those who measure its time; the signature is the same every time.
+fn rsa_sha1(key: &RsaKey, text: &str) -> Option<String> {
+    let digest = Sha1::digest(text.as_bytes());
+    let signature = key.key().sign(Pkcs1v15Sign::new::<Sha1>(), &digest).ok()?;
+    Some(STANDARD.encode(signature))
+}
+
+/// Percent-encodes everything but the unreserved characters (RFC 5849, section 3.6).
+fn encode(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(text.len()));
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&hex(&[byte]).to_ascii_uppercase());
+        }
+    }
+    encoded
+}
+
+fn hex(bytes: &[u8]) -> String {
+    crate::core::fingerprint::hex(bytes, bytes.len() * 2)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! Personal access tokens of Data Center (8.14 and later): list, make, revoke.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::HeaderValue;
+use http::header;
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::session::{NOTHING, ended, sent};
+use super::verdict::{self, Answer};
+use super::whoami::Jira;
+use crate::api::Account;
+use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::grant::succession::Listed;
+use crate::core::site::Site;
+
+/// The resource of tokens (Atlassian documentation of Data Center).
+const TOKENS: &str = "/rest/pat/latest/tokens";
+
+/// An account has ten by default; an administrator may allow more.
+const MOST_LISTED: usize = 1000;
+
+/// No token comes near this length: it has 44 characters.
+const LONGEST_TOKEN: usize = 1024;
+
+/// Where the tokens of an account are kept, and with which of them it is asked.
+pub struct Owner<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// Authorities that are trusted there beside those of the system.
+    pub ca_pem: Option<&'a [u8]>,
+    /// A token of the account.
+    pub token: &'a SecretString,
+    /// A call is cut after this time.
+    pub limit: Duration,
+}
+
+/// A token that was made.
+pub struct Made {
+    /// Its id in the list of the account.
+    pub id: String,
+    /// The token.
+    pub token: SecretString,
+    /// When it ends; `None`: never.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// What became of the wish for a token.
+pub enum MintAnswer {
+    /// It was made.
+    Made(Made),
+    /// The account has as many as Jira allows.
+    LimitReached,
+    /// Not for so many days.
+    TooLong,
+    /// Jira lets nobody make one, or not by a token.
+    Forbidden,
+    /// Jira has no such resource.
+    Absent,
+    /// The token that asked is refused.
+    Refused,
+    /// Nothing was learnt.
+    Silent(Verdict),
+}
+
+impl fmt::Debug for MintAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wish<'a> {
+    name: &'a str,
+    expiration_duration: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: Value,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    expiring_at: Option<String>,
+    #[serde(default)]
+    raw_token: Option<String>,
+}
+
+impl MintAnswer {
+    /// The word for metrics and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Made(_) => "granted",
+            Self::LimitReached => "limit_reached",
+            Self::TooLong => "too_long",
+            Self::Forbidden => "forbidden",
+            Self::Absent => "absent",
+            Self::Refused => "refused",
+            Self::Silent(Verdict::NotAllowed(_)) => "not_allowed",
+            Self::Silent(_) => "no_verdict",
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Made(_) => Verdict::Accepted(Account {
+                id: String::new(),
+                kind: None,
+            }),
+            Self::LimitReached | Self::TooLong | Self::Forbidden | Self::Absent => NOTHING,
+            Self::Refused => Verdict::Refused(Refusal::Rejected),
+            Self::Silent(verdict) => verdict.clone(),
+        }
+    }
+}
+
+impl Jira {
+    /// Lists the tokens of an account. Jira never tells with which of them it was asked.
+    ///
+    /// # Errors
+    /// When there is no such list, or it could not be had.
+    pub async fn list_tokens(&self, account: &Owner<'_>) -> Result<Vec<Listed>, Verdict> {
+        let call = async {
+            let call = self
+                .call_to(account.site, account.ca_pem, Method::GET, TOKENS)?
+                .header(header::AUTHORIZATION, bearer(account.token)?);
+            let raw = sent(call.timeout(account.limit)).await?;
+            let answer = Answer {
+                hosting: account.site.hosting,
+                status: raw.status,
+                headers: &raw.headers,
+                body: &raw.body.bytes,
+                complete: raw.body.complete,
+                now: self.clock.now(),
+            };
+            read_list(&answer)
+        };
+        let known = |answer: &Result<Vec<Listed>, Verdict>| {
+            answer.as_ref().err().cloned().unwrap_or(NOTHING)
+        };
+        self.in_turn(account.site, "tokens", call, known).await?
+    }
+
+    /// Makes a token that lives for some days. An administrator may have set a shorter life.
+    pub async fn mint(&self, account: &Owner<'_>, name: &str, days: i64) -> MintAnswer {
+        let call = async {
+            match self.post_token(account, name, days).await {
+                Ok(answer) => answer,
+                Err(verdict) => MintAnswer::Silent(verdict),
+            }
+        };
+        match self
+            .in_turn(account.site, "mint", call, MintAnswer::verdict)
+            .await
+        {
+            Ok(answer) => answer,
+            Err(verdict) => MintAnswer::Silent(verdict),
+        }
+    }
+
+    async fn post_token(
+        &self,
+        account: &Owner<'_>,
+        name: &str,
+        days: i64,
+    ) -> Result<MintAnswer, Verdict> {
+        let wish = Wish {
+            name,
+            expiration_duration: days,
+        };
+        let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
+        let call = self
+            .call_to(account.site, account.ca_pem, Method::POST, TOKENS)?
+            .header(header::AUTHORIZATION, bearer(account.token)?)
+            .header(header::CONTENT_TYPE, "application/json")
+            .timeout(account.limit)
+            .body(body);
+        let raw = sent(call).await?;
+        Ok(read_made(&Answer {
+            hosting: account.site.hosting,
+            status: raw.status,
+            headers: &raw.headers,
+            body: &raw.body.bytes,
+            complete: raw.body.complete,
+            now: self.clock.now(),
+        }))
+    }
+
+    /// Revokes a token by its id. One that Jira does not know any more is gone.
+    ///
+    /// # Errors
+    /// When Jira could not be asked, or does not let the token that asks revoke another one.
+    pub async fn revoke(&self, account: &Owner<'_>, id: &str) -> Result<(), Verdict> {
+        let call = async {
+            let path = format!("{TOKENS}/{id}");
+            let call = self
+                .call_to(account.site, account.ca_pem, Method::DELETE, &path)?
+                .header(header::AUTHORIZATION, bearer(account.token)?);
+            let raw = sent(call.timeout(account.limit)).await?;
+            // Here a 401 is about the token that asks.
+            if raw.status == 401 {
+                return Err(Verdict::Refused(Refusal::Rejected));
+            }
+            ended(raw.status)
+        };
+        let known = |answer: &Result<(), Verdict>| answer.clone().err().unwrap_or(NOTHING);
+        self.in_turn(account.site, "revoke", call, known).await?
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, Verdict> {
+    let text = format!("Bearer {}", token.expose_secret());
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| Verdict::Refused(Refusal::Rejected))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Reads a list of tokens.
+///
+/// # Errors
+/// When it is none.
+pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
+    if answer.status != 200 {
+        return Err(refusal_of(answer));
+    }
+    if !answer.complete {
+        return Err(Verdict::NoVerdict(Outage::TooLarge));
+    }
+    let entries: Vec<Entry> =
+        serde_json::from_slice(answer.body).map_err(|_| Verdict::NoVerdict(Outage::NotJson))?;
+    let listed = entries.into_iter().take(MOST_LISTED).filter_map(|entry| {
+        Some(Listed {
+            id: id(&entry.id)?,
+            created: entry.created_at.as_deref().and_then(date),
+            expires: entry.expiring_at.as_deref().and_then(date),
+            name: entry.name,
+        })
+    });
+    Ok(listed.collect())
+}
+
+/// Reads what became of a wish for a token.
+pub fn read_made(answer: &Answer<'_>) -> MintAnswer {
+    match answer.status {
+        200 | 201 if answer.complete => match made(answer.body) {
+            Some(made) => MintAnswer::Made(made),
+            None => MintAnswer::Silent(Verdict::NoVerdict(Outage::NotJson)),
+        },
+        400 | 403 | 409 if says(answer, "limit") => MintAnswer::LimitReached,
+        400 if says(answer, "expir") || says(answer, "duration") || says(answer, "days") => {
+            MintAnswer::TooLong
+        }
+        403 if verdict::is_json(answer.headers) => MintAnswer::Forbidden,
+        404 | 405 => MintAnswer::Absent,
+        401 => match verdict::read(answer) {
+            Verdict::Refused(_) => MintAnswer::Refused,
+            other => MintAnswer::Silent(other),
+        },
+        400 => MintAnswer::Forbidden,
+        _ => MintAnswer::Silent(refusal_of(answer)),
+    }
+}
+
+/// Errors of this resource are `{exception, error}` (reported), and are read for a word only.
+fn says(answer: &Answer<'_>, word: &str) -> bool {
+    verdict::is_json(answer.headers)
+        && String::from_utf8_lossy(answer.body)
+            .to_ascii_lowercase()
+            .contains(word)
+}
+
+fn refusal_of(answer: &Answer<'_>) -> Verdict {
+    match verdict::read(answer) {
+        Verdict::Accepted(_) => Verdict::NoVerdict(Outage::Unexpected(answer.status)),
+        other => other,
+    }
+}
+
+fn made(body: &[u8]) -> Option<Made> {
+    let entry: Entry = serde_json::from_slice(body).ok()?;
+    let token = entry.raw_token.filter(|token| {
+        !token.is_empty()
+            && token.len() <= LONGEST_TOKEN
+            && token.bytes().all(|byte| byte.is_ascii_graphic())
+    })?;
+    Some(Made {
+        id: id(&entry.id)?,
+        token: SecretString::from(token),
+        expires: entry.expiring_at.as_deref().and_then(date),
+    })
+}
+
+/// An id becomes part of an address: a number, or digits in quotes.
+fn id(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let sane = !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
+    sane.then_some(text)
+}
+
+/// Dates have been seen with `+0000` and `+00:00`, with and without milliseconds.
+fn date(text: &str) -> Option<DateTime<Utc>> {
+    const STYLES: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%z"];
+    let parsed = DateTime::parse_from_rfc3339(text).ok().or_else(|| {
+        STYLES
+            .iter()
+            .find_map(|style| DateTime::parse_from_str(text, style).ok())
+    });
+    parsed.map(|time| time.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! Personal access tokens that make their own successors: none is lost, no stray is left.
+
+use atlassian_sim::{DateStyle, Fault, Pat, Rule, Token, TooLong};
+use chrono::TimeDelta;
+use jira_credential_operator::api::{
+    ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
+};
+use jira_credential_operator::cluster::grant_name;
+use serde_json::{Value, json};
+
+use crate::support::{Running, World, keys, says, value};
+
+const TOKENS: &str = "/jira/rest/pat/latest/tokens";
+
+impl World {
+    /// A token that a person made, good for 90 days, and its Secret.
+    async fn made_by_hand(&self, name: &str) -> Token {
+        let token = self.data_center().pat("robot");
+        self.sim
+            .expire_at(&token, self.clock.now() + TimeDelta::days(90));
+        self.secret(&format!("{name}-pat"), &[("token", token.secret())])
+            .await;
+        token
+    }
+
+    fn automatic_spec(&self, name: &str) -> Value {
+        json!({
+            "site": self.data_center().url(),
+            "auth": {"personalAccessToken": {
+                "tokenSecretRef": {"name": format!("{name}-pat"), "key": "token"},
+                "rotation": "Automatic",
+            }},
+        })
+    }
+
+    fn pats(&self) -> Vec<Pat> {
+        self.data_center().pats_of("robot")
+    }
+
+    async fn pat_grant(&self, name: &str) -> Value {
+        let grant = grant_name(&SecretKeyRef {
+            name: format!("{name}-pat"),
+            key: "token".into(),
+        });
+        let secret = self.secrets().get(&grant).await.unwrap();
+        serde_json::from_str(&value(&secret, "grant")).unwrap()
+    }
+
+    async fn pat_of(&self, name: &str) -> String {
+        value(&self.secrets().get(name).await.unwrap(), "token")
+    }
+
+    fn at_tokens(&self, method: &str, fault: Fault) -> Rule {
+        Rule::new(fault)
+            .host(self.data_center().host())
+            .path(TOKENS)
+            .method(method)
+            .once()
+    }
+
+    fn mints(&self) -> usize {
+        let calls = self.sim.calls_for(self.data_center().host());
+        let mint = |call: &&atlassian_sim::Call| call.path == TOKENS && call.method == "POST";
+        calls.iter().filter(mint).count()
+    }
+
+    /// Lets the grace of what was replaced pass.
+    async fn grace(&self, operator: &Running, credentials: u64) {
+        for _ in 0..3 {
+            self.advance(TimeDelta::minutes(3));
+            operator.look_again(credentials).await;
+            operator.quiet().await;
+        }
+    }
+
+    async fn rotation(&self, name: &str, reason: Reason) -> JiraCredential {
+        let (kind, status) = (ConditionType::RotationDue, ConditionStatus::True);
+        self.wait(name, kind, status, reason).await
+    }
+}
+
+async fn adopted() -> (World, Running, Token) {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let token = world.made_by_hand("bot").await;
+    world.create("bot", world.automatic_spec("bot")).await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    (world, operator, token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
+    let (world, operator, token) = adopted().await;
+    let first = world.pats();
+    assert_eq!(world.pat_of("bot").await, token.secret());
+    let grant = world.pat_grant("bot").await;
+    assert_eq!(grant["live"]["access"]["id"], first[0].id.to_string());
+    let status = world.credential("bot").await.status.unwrap();
+    assert_eq!(
+        status
+            .next_renewal_time
+            .map(|time| time < first[0].expires.unwrap()),
+        Some(true)
+    );
+    // 14 days before its end at the latest, and a little earlier for some.
+    world.advance(TimeDelta::days(72));
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.mints(), 0, "not before its time");
+    world.advance(TimeDelta::days(4));
+    operator.look_again(1).await;
+    let second = world.until_other("bot", "token", token.secret()).await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let pats = world.pats();
+    assert_eq!(pats.len(), 2, "pods may still use the first");
+    assert!(pats[1].name.starts_with("jira-credential-operator-"));
+    let life = pats[1].expires.unwrap() - pats[1].created;
+    assert_eq!(life.num_days(), 90, "as long as the one before");
+    let secret = world.secrets().get("bot").await.unwrap();
+    let expected = [
+        "accountId",
+        "authorization",
+        "expiresAt",
+        "scheme",
+        "site",
+        "token",
+        "url",
+    ];
+    assert_eq!(keys(&secret), expected);
+    world.grace(&operator, 1).await;
+    let pats = world.pats();
+    assert_eq!(pats.len(), 1, "the first is revoked");
+    assert_eq!(world.pat_of("bot").await, second);
+    let kept = world.pat_grant("bot").await.to_string();
+    assert!(!kept.contains(token.secret()) && kept.contains(&second));
+    // And so on, for the successor as well.
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    world.until_other("bot", "token", &second).await;
+    world.grace(&operator, 1).await;
+    assert_eq!((world.pats().len(), world.mints()), (1, 2));
+    world.wait_ready("bot").await;
+    let mark = operator.mark();
+    operator.look_again(1).await;
+    assert_eq!(operator.writes_since(mark), Vec::<String>::new());
+}
+
+/// Whatever is lost on the way: the old token is valid until the new one is published, and in the
+/// end there is one token.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_that_is_lost_loses_a_token_or_leaves_a_stray() {
+    for (method, fault) in [
+        ("GET", Fault::DropBefore),
+        ("GET", Fault::DropAfter),
+        ("POST", Fault::DropBefore),
+        ("POST", Fault::DropAfter),
+        ("POST", Fault::ServerError { status: 502 }),
+        ("POST", Fault::GarbageJson),
+        ("DELETE", Fault::DropBefore),
+        ("DELETE", Fault::DropAfter),
+        ("DELETE", Fault::ServerError { status: 503 }),
+    ] {
+        let (world, operator, token) = adopted().await;
+        world.sim.fault(world.at_tokens(method, fault.clone()));
+        world.advance(TimeDelta::days(76));
+        for _ in 0..12 {
+            operator.look_again(1).await;
+            operator.quiet().await;
+            let published = world.pat_of("bot").await;
+            let lives = world.data_center().accepts(&published);
+            assert!(lives, "{method} {fault:?}: pods have a token that works");
+            world.advance(TimeDelta::minutes(11));
+        }
+        assert_ne!(world.pat_of("bot").await, token.secret());
+        assert_eq!(
+            world.pats().len(),
+            1,
+            "{method} {fault:?}: {:?}",
+            world.pats()
+        );
+        world.wait_ready("bot").await;
+    }
+}
+
+/// Wherever the process dies, the next one finds its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_death_of_the_process_loses_a_token_or_leaves_a_stray() {
+    for (method, after) in [
+        ("POST", false),
+        ("POST", true),
+        ("DELETE", false),
+        ("DELETE", true),
+    ] {
+        let (world, mut operator, token) = adopted().await;
+        let rule = world.at_tokens(method, Fault::HangAfter);
+        let hang = if after {
+            world.sim.hang_after(rule)
+        } else {
+            world.sim.hang_before(rule)
+        };
+        world.advance(TimeDelta::days(76));
+        operator.poke();
+        if method == "DELETE" {
+            world.until_other("bot", "token", token.secret()).await;
+            for _ in 0..2 {
+                operator.quiet().await;
+                world.advance(TimeDelta::minutes(6));
+                operator.poke();
+            }
+        }
+        hang.reached(1).await;
+        operator.crash();
+        hang.release();
+        operator = world.operator().await;
+        for _ in 0..6 {
+            world.advance(TimeDelta::minutes(7));
+            operator.look_again(1).await;
+            operator.quiet().await;
+            let published = world.pat_of("bot").await;
+            assert!(world.data_center().accepts(&published), "{method} {after}");
+        }
+        assert_ne!(world.pat_of("bot").await, token.secret());
+        assert_eq!(
+            world.pats().len(),
+            1,
+            "{method} {after}: {:?}",
+            world.pats()
+        );
+        world.wait_ready("bot").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_of_a_successor_is_told_and_the_token_goes_on() {
+    for (reason, word) in [
+        (Reason::TokenLimitReached, "as many personal access tokens"),
+        (Reason::MintingForbidden, "does not let"),
+        (Reason::RotationFailed, "/rest/pat/latest/tokens"),
+    ] {
+        let (world, operator, token) = adopted().await;
+        world.data_center().configure(|settings| match reason {
+            Reason::TokenLimitReached => settings.most_tokens = 1,
+            Reason::MintingForbidden => settings.minting_forbidden = true,
+            _ => settings.tokens_absent = true,
+        });
+        world.advance(TimeDelta::days(76));
+        operator.look_again(1).await;
+        if reason == Reason::RotationFailed {
+            // An outage like any other, until the end is near.
+            world.advance(TimeDelta::days(12));
+            operator.look_again(1).await;
+        }
+        let object = world.rotation("bot", reason).await;
+        let message = says(&object, ConditionType::RotationDue).message;
+        assert!(message.contains(word), "{message}");
+        world.wait_ready("bot").await;
+        assert_eq!(world.pat_of("bot").await, token.secret());
+        let mints = world.mints();
+        operator.look_again(1).await;
+        assert_eq!(world.mints(), mints, "not in a hurry");
+        // What was in the way goes, and a person asks.
+        world.data_center().configure(|settings| {
+            settings.most_tokens = 10;
+            settings.minting_forbidden = false;
+            settings.tokens_absent = false;
+        });
+        world.annotate("bot", "jira-operator.dev/renew", "1").await;
+        world.until_other("bot", "token", token.secret()).await;
+        let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
+        world.wait("bot", kind, status, Reason::NotDue).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_may_allow_shorter_lives_only() {
+    for too_long in [TooLong::Clamped, TooLong::Refused] {
+        let (world, operator, token) = adopted().await;
+        world.data_center().configure(|settings| {
+            settings.longest_token_days = 30;
+            settings.too_long = too_long;
+            settings.token_dates = DateStyle::Rfc3339;
+        });
+        world.advance(TimeDelta::days(76));
+        operator.look_again(1).await;
+        world.until_other("bot", "token", token.secret()).await;
+        world.wait_ready("bot").await;
+        operator.quiet().await;
+        let made = world.pats().pop().unwrap();
+        assert_eq!((made.expires.unwrap() - made.created).num_days(), 30);
+        let status = world.credential("bot").await.status.unwrap();
+        assert_eq!(status.expires_at, made.expires);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_list_does_not_tell_is_asked_of_the_user() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let other = world.data_center().pat("robot");
+    let token = world.made_by_hand("bot").await;
+    world.create("bot", world.automatic_spec("bot")).await;
+    world.wait_ready("bot").await;
+    let object = world.rotation("bot", Reason::ExpiryUnknown).await;
+    let message = says(&object, ConditionType::RotationDue).message;
+    assert!(message.contains("expiresAt"), "{message}");
+    let end = world.sim.expiry(&token).unwrap();
+    let mut spec = world.automatic_spec("bot");
+    spec["auth"]["personalAccessToken"]["expiresAt"] = json!(
+        end.date_naive()
+            .and_hms_opt(0, 0, 0)
+            .unwrap()
+            .and_utc()
+            .to_rfc3339()
+    );
+    world.change("bot", spec).await;
+    let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
+    world.wait("bot", kind, status, Reason::NotDue).await;
+    operator.quiet().await;
+    let grant = world.pat_grant("bot").await;
+    let id = token.id().trim_start_matches("token-");
+    assert_eq!(
+        grant["live"]["access"]["id"], id,
+        "its day tells it from the other"
+    );
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    world.until_other("bot", "token", token.secret()).await;
+    world.grace(&operator, 1).await;
+    let ids: Vec<String> = world.pats().iter().map(|pat| pat.id.to_string()).collect();
+    assert!(!ids.contains(&id.to_owned()) && ids.len() == 2, "{ids:?}");
+    assert!(ids.contains(&other.id().trim_start_matches("token-").to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_user_still_shows_is_not_revoked() {
+    let (world, operator, token) = adopted().await;
+    world.create("twin", world.automatic_spec("bot")).await;
+    world.wait_ready("twin").await;
+    operator.quiet().await;
+    assert_eq!(world.pat_of("twin").await, token.secret());
+    // The second cannot publish.
+    let target = json!({"metadata": {"labels": null, "ownerReferences": null}});
+    world.delete_secret("twin").await;
+    world.until_value("twin", "token", token.secret()).await;
+    world.edit_secret("twin", target).await;
+    operator.quiet().await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(2).await;
+    world.until_other("bot", "token", token.secret()).await;
+    world.grace(&operator, 2).await;
+    assert_eq!(world.pats().len(), 2, "its pods still use the first");
+    assert!(world.data_center().accepts(token.secret()));
+    // It follows, or is suspended, and the first may go.
+    world.change("twin", json!({"suspend": true})).await;
+    operator.quiet().await;
+    world.grace(&operator, 1).await;
+    assert_eq!(world.pats().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_token_is_refused_and_makes_no_other() {
+    let (world, operator, token) = adopted().await;
+    world.sim.revoke(&token);
+    world.advance(TimeDelta::days(1));
+    operator.look_again(1).await;
+    world.advance(TimeDelta::minutes(2));
+    operator.look_again(1).await;
+    let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+    world.wait("bot", kind, status, Reason::Rejected).await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.mints(), 0);
+    // A new one from a person.
+    let fresh = world.made_by_hand("bot").await;
+    world.until_value("bot", "token", fresh.secret()).await;
+    world.wait_ready("bot").await;
+}
