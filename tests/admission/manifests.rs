@@ -224,7 +224,8 @@ async fn the_examples_apply() {
             "ClientCredentials",
             "OAuth1",
             "OAuth2",
-            "PersonalAccessToken"
+            "PersonalAccessToken",
+            "Session"
         ]
     );
 }

@@ -452,8 +452,12 @@ impl World {
 
 /// How many of some calls are more than a question about rights, on which nothing depends.
 fn proofs(calls: &[atlassian_sim::Call]) -> usize {
-    let asks = |call: &&atlassian_sim::Call| !call.path.ends_with("/mypermissions");
-    calls.iter().filter(asks).count()
+    calls.iter().filter(|call| is_of_proof(call)).count()
+}
+
+/// Whether a proof or a renewal is made of calls like this one.
+pub(crate) fn is_of_proof(call: &atlassian_sim::Call) -> bool {
+    !call.path.ends_with("/mypermissions")
 }
 
 /// Applies the part of `deploy/` that a test needs: namespace, identity and its rights.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::scenario::Scenario;
 use super::{Cut, Effect};
-use crate::support::{PATIENCE, Running, World};
+use crate::support::{PATIENCE, Running, World, is_of_proof};
 
 /// The one credential of every scenario.
 pub(super) const BOT: &str = "bot";
@@ -247,7 +247,7 @@ impl Case {
     pub(super) async fn crash(&self, operator: Running, calls: usize, Cut(effect, _): Cut) {
         operator.crash();
         if let Effect::Call(n) = effect {
-            let logged = self.world.sim.wait_for_calls(calls + n, |_| true);
+            let logged = self.world.sim.wait_for_calls(calls + n, is_of_proof);
             tokio::time::timeout(PATIENCE, logged).await.unwrap();
         }
     }
