@@ -15,8 +15,10 @@ use super::schedule::later;
 /// files follow within a minute or two.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
 
-/// Whether everybody shows it is looked at again after this time.
+/// Whether everybody shows it is looked at again after this time at the earliest, and the latest:
+/// whoever has not followed for long is in no hurry.
 const OTHERS_FOLLOW: TimeDelta = TimeDelta::minutes(1);
+const OTHERS_STAY: TimeDelta = TimeDelta::hours(1);
 
 /// The list of tokens is asked again after this time, if it did not tell enough.
 const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
@@ -64,9 +66,15 @@ pub fn next_care(facts: &Facts) -> Option<DateTime<Utc>> {
     if held.is_copy() {
         return None;
     }
-    let shown = later(facts.now, renewal.pace.of(OTHERS_FOLLOW));
+    let shown = |old: &Retired<Fingerprint>| {
+        let (soon, late) = (renewal.pace.of(OTHERS_FOLLOW), renewal.pace.of(OTHERS_STAY));
+        later(facts.now, ((facts.now - old.since) / 2).clamp(soon, late))
+    };
     let ends = held.grant.retired.iter();
-    let ends = ends.map(|old| end_at(renewal, old).unwrap_or(shown).min(old.until));
+    let ends = ends.map(|old| {
+        let end = end_at(renewal, old).unwrap_or_else(|| shown(old));
+        end.min(old.until)
+    });
     let look = look_at(facts, renewal, held).filter(|_| facts.is_proven());
     ends.chain(look).min()
 }

@@ -455,11 +455,11 @@ impl Facts {
         };
         let grant = &self.held()?.grant;
         // Without a chain of ours there is nothing that goes on in the seed's place.
-        let in_use = self.chain()?.origin == *digest;
+        let in_use = self.chain()?.root() == digest;
         let waiting = grant
             .candidate
             .as_ref()
-            .is_some_and(|chain| chain.origin == *digest);
+            .is_some_and(|chain| chain.root() == digest);
         match grant.seed(digest)?.outcome {
             _ if in_use || waiting => None,
             SeedOutcome::Refused => Some(Reason::RotationFailed),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use http::HeaderValue;
 use http::header;
 use reqwest::Method;
@@ -319,7 +319,7 @@ fn date(text: &str) -> Option<DateTime<Utc>> {
             .iter()
             .find_map(|style| DateTime::parse_from_str(text, style).ok())
     });
-    parsed.map(|time| time.with_timezone(&Utc))
+    parsed.map(|time| time.with_timezone(&Utc).trunc_subsecs(0))
 }
 
 #[cfg(test)]

@@ -27,4 +27,5 @@ mod rotation;
 mod sessions;
 mod successors;
 mod support;
+mod switching;
 mod targets;

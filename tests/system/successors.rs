@@ -66,7 +66,7 @@ impl World {
 
     /// Lets the grace of what was replaced pass.
     async fn grace(&self, operator: &Running, credentials: u64) {
-        for _ in 0..3 {
+        for _ in 0..6 {
             self.advance(TimeDelta::minutes(3));
             operator.look_again(credentials).await;
             operator.quiet().await;
@@ -119,6 +119,9 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
     let life = pats[1].expires.unwrap() - pats[1].created;
     assert_eq!(life.num_days(), 90, "as long as the one before");
     let secret = world.secrets().get("bot").await.unwrap();
+    let object = world.credential("bot").await;
+    let rotation = says(&object, ConditionType::RotationDue).reason;
+    assert_eq!(rotation, Reason::NotDue, "what it descends from may stay");
     let expected = [
         "accountId",
         "authorization",
