@@ -223,7 +223,9 @@ async fn the_examples_apply() {
             "ClientCredentials",
             "OAuth1",
             "OAuth2",
-            "PersonalAccessToken"
+            "PersonalAccessToken",
+            "PersonalAccessToken",
+            "Session"
         ]
     );
 }
