@@ -11,8 +11,8 @@ use crate::failure::{Outcome, fail};
 
 /// The example whose token replaces itself, its user and its Secret.
 const FILE: &str = "personal-access-token-automatic.yaml";
-const USER: &str = "rollout-bot";
-const TARGET: &str = "rollout-bot-jira";
+const USER: &str = "mirror-bot";
+const TARGET: &str = "mirror-bot-jira";
 
 /// How long a successor may take to be made and published, and what it replaced to be revoked.
 const WITHIN: Duration = Duration::from_secs(45);
