@@ -149,6 +149,9 @@ pub struct Rule {
     /// `/ex/jira/{cloudId}` belong to it.
     #[serde(default)]
     pub path_prefix: Option<String>,
+    /// Only requests with this HTTP method.
+    #[serde(default)]
+    pub method: Option<String>,
     /// Only this user: as named in a Basic header, or the owner of a Bearer token.
     #[serde(default)]
     pub user: Option<String>,
@@ -174,6 +177,7 @@ impl Rule {
         Self {
             host: None,
             path_prefix: None,
+            method: None,
             user: None,
             token_id: None,
             skip: 0,
@@ -194,6 +198,13 @@ impl Rule {
     #[must_use]
     pub fn path(mut self, prefix: impl Into<String>) -> Self {
         self.path_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Only requests with this HTTP method.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
         self
     }
 

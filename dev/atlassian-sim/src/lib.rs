@@ -37,6 +37,7 @@ mod cloud;
 mod cloud_site;
 mod config;
 mod data_center;
+mod data_center_kept;
 mod dc;
 mod fault;
 mod fault_reply;
@@ -59,11 +60,14 @@ pub use clock::VirtualClock;
 pub use cloud_site::CloudSite;
 pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
 pub use data_center::DataCenter;
+pub use dc::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 pub use fault::{Canned, Fault, Rule};
 pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
 };
 pub use rules::{FaultHandle, RuleStatus};
-pub use settings::{CloudSettings, DataCenterSettings, SiteState, Sso, UserState};
+pub use settings::{
+    CloudSettings, DataCenterSettings, DateStyle, SiteState, Sso, TooLong, UserState,
+};
 pub use sim::Sim;
 pub use token::{Token, TokenKind, basic};

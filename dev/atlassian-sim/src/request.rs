@@ -75,6 +75,8 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
+    /// The cookie `JSESSIONID`.
+    pub(crate) session: Option<String>,
     pub(crate) content_type: String,
     /// What the client calls this attempt (`x-request-id`).
     pub(crate) request_id: Option<String>,
@@ -98,6 +100,10 @@ impl Incoming {
                 .and_then(|value| value.to_str().ok())
         };
         let accept = text(header::ACCEPT);
+        let cookies = text(header::COOKIE).unwrap_or_default();
+        let session = cookies
+            .split(';')
+            .find_map(|cookie| cookie.trim().strip_prefix("JSESSIONID="));
         Self {
             host: host_of(&authority),
             authority,
@@ -106,12 +112,26 @@ impl Incoming {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
             authorization: Authorization::parse(&parts.headers),
+            session: session.map(str::to_owned),
             content_type: text(header::CONTENT_TYPE)
                 .unwrap_or_default()
                 .to_ascii_lowercase(),
             request_id: text(HeaderName::from_static("x-request-id")).map(str::to_owned),
             body: Bytes::new(),
         }
+    }
+
+    /// Whether the session's cookie is the credential: an `Authorization` header wins over it.
+    pub(crate) fn uses_cookie(&self) -> bool {
+        self.session.is_some() && self.authorization == Authorization::None
+    }
+
+    /// The scheme's name for the call log.
+    pub(crate) fn scheme(&self) -> Option<&'static str> {
+        if self.uses_cookie() {
+            return Some("cookie");
+        }
+        self.authorization.scheme()
     }
 }
 

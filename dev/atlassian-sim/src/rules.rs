@@ -14,6 +14,7 @@ use crate::fault::{Fault, Rule};
 pub(crate) struct Subject<'a> {
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
+    pub(crate) method: &'a str,
     pub(crate) user: Option<&'a str>,
     pub(crate) token_id: Option<&'a str>,
     pub(crate) now: DateTime<Utc>,
@@ -159,6 +160,7 @@ impl Rules {
     pub(crate) fn handshake(&self, host: &str, now: DateTime<Utc>) -> Option<Strike> {
         let subject = Subject {
             host,
+            method: "",
             path: "",
             user: None,
             token_id: None,
@@ -204,6 +206,7 @@ impl Active {
         let matches = is(rule.host.as_deref(), Some(subject.host))
             && is(rule.user.as_deref(), subject.user)
             && is(rule.token_id.as_deref(), subject.token_id)
+            && is(rule.method.as_deref(), Some(subject.method))
             && rule
                 .path_prefix
                 .as_deref()

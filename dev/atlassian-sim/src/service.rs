@@ -152,11 +152,19 @@ pub(crate) async fn answer(
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
     const LIMIT: usize = 64 * 1024;
-    if call.method == Method::POST && asks_for_token(shared, call) {
+    if call.method == Method::POST && has_body(shared, call) {
         let whole = Limited::new(body, LIMIT).collect().await;
         call.body = whole.map_err(|_| Abort)?.to_bytes();
     }
     Ok(())
+}
+
+fn has_body(shared: &Shared, call: &Incoming) -> bool {
+    let instance = matches!(
+        shared.world().places.get(&call.host),
+        Some(Place::DataCenter(_))
+    );
+    asks_for_token(shared, call) || (instance && dc::reads_body(&call.path))
 }
 
 fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {
@@ -173,6 +181,9 @@ fn identify(shared: &Shared, call: &Incoming, first: &mut Call) {
         (first.user, first.token_id) = oauth::caller(&shared.world(), call);
     } else {
         first.user = who(shared, call);
+        if first.user.is_none() && call.authorization == Authorization::None {
+            (first.user, first.token_id) = dc::caller(&shared.world(), call);
+        }
     }
 }
 
@@ -181,10 +192,7 @@ fn who(shared: &Shared, call: &Incoming) -> Option<String> {
     let world = shared.world();
     match &call.authorization {
         Authorization::Basic { user, .. } if user.is_empty() => None,
-        Authorization::Basic { user, .. } => match world.token_by_secret(user) {
-            Some(token) => Some(format!("({})", token.id)),
-            None => Some(user.clone()),
-        },
+        Authorization::Basic { user, .. } => Some(world.user_in_log(user)),
         Authorization::Bearer { token } => world
             .token_by_secret(token)
             .map(|token| token.owner.clone()),
@@ -205,6 +213,7 @@ fn strikes(shared: &Shared, call: &Incoming, first: &Call, now: DateTime<Utc>) -
     };
     shared.rules.strikes(&Subject {
         host: &call.host,
+        method: call.method.as_str(),
         path: &call.path,
         user: first.user.as_deref(),
         token_id: token_id.as_deref(),

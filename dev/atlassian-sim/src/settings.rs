@@ -98,10 +98,64 @@ pub struct DataCenterSettings {
     /// Every answer carries rate-limit headers with `Retry-After: 0`, as seen on healthy answers
     /// of an instance with rate limiting switched on.
     pub rate_limit_headers: bool,
+    /// How many personal access tokens a user may have.
+    pub most_tokens: usize,
+    /// How many days a personal access token may live.
+    pub longest_token_days: i64,
+    /// What becomes of the wish for more. Clamping and refusing were both seen.
+    pub too_long: TooLong,
+    /// Seconds of a day in the life of a token; fewer make short tokens.
+    pub token_day_seconds: i64,
+    /// Whether personal access tokens without an end are allowed.
+    pub eternal_tokens: bool,
+    /// Nobody may make personal access tokens by REST.
+    pub minting_forbidden: bool,
+    /// How many characters the name of a personal access token may have.
+    pub longest_token_name: usize,
+    /// The status that tells of a new personal access token: 201 usually, 200 was seen as well.
+    pub minted_status: u16,
+    /// There is no resource for personal access tokens.
+    pub tokens_absent: bool,
+    /// How dates of personal access tokens are written.
+    pub token_dates: DateStyle,
+    /// Ids of personal access tokens that the list leaves out.
+    pub hidden_tokens: Vec<u64>,
+    /// How long an unused session lives. Five hours are what is reported of the default.
+    pub session_idle_seconds: i64,
+    /// A login wants more than a user name and password, such as a second factor.
+    pub more_steps: bool,
     /// The title in `serverInfo`.
     pub title: String,
     /// What `/status` says: `RUNNING`, `FIRST_RUN`, …
     pub status: String,
+}
+
+/// What becomes of the wish for a personal access token that lives longer than is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooLong {
+    /// It lives as long as is allowed.
+    #[default]
+    Clamped,
+    /// 400.
+    Refused,
+}
+
+/// How dates of personal access tokens are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DateStyle {
+    /// With milliseconds and `+0000`, as older versions do.
+    #[default]
+    Compact,
+    /// With `+0000`, without milliseconds.
+    CompactSeconds,
+    /// With `+00:00`, without milliseconds, as Jira 10.3 does.
+    Rfc3339,
+    /// With `+00:00` and milliseconds.
+    Rfc3339Millis,
+    /// With `Z` and milliseconds.
+    Zulu,
 }
 
 impl Default for DataCenterSettings {
@@ -118,6 +172,19 @@ impl Default for DataCenterSettings {
             captcha_says_failed: false,
             sso: Sso::Off,
             rate_limit_headers: false,
+            most_tokens: 10,
+            longest_token_days: 365,
+            too_long: TooLong::Clamped,
+            token_day_seconds: 86_400,
+            eternal_tokens: true,
+            minting_forbidden: false,
+            longest_token_name: 40,
+            minted_status: 201,
+            tokens_absent: false,
+            token_dates: DateStyle::Compact,
+            hidden_tokens: Vec::new(),
+            session_idle_seconds: 18_000,
+            more_steps: false,
             title: "Simulated Jira".to_owned(),
             status: "RUNNING".to_owned(),
         }

@@ -47,6 +47,7 @@ pub(crate) struct Instance {
     pub(crate) settings: DataCenterSettings,
     pub(crate) users: HashMap<String, DcUser>,
     pub(crate) requests: u64,
+    pub(crate) kept: Box<crate::dc::Kept>,
 }
 
 /// A user of a Data Center instance.
@@ -61,7 +62,31 @@ pub(crate) struct DcUser {
     pub(crate) failed_logins: u32,
     /// Logins that were denied without a look at the password.
     pub(crate) denied_logins: u32,
+    pub(crate) logins: Box<Logins>,
     pub(crate) permissions: Permissions,
+}
+
+/// What Jira counts of a user's logins, ever.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logins {
+    pub(crate) good: u64,
+    pub(crate) failed: u64,
+    pub(crate) last: Option<DateTime<Utc>>,
+    /// The good login before the last.
+    pub(crate) previous: Option<DateTime<Utc>>,
+    pub(crate) last_failed: Option<DateTime<Utc>>,
+}
+
+impl Logins {
+    pub(crate) fn succeed(&mut self, now: DateTime<Utc>) {
+        self.good += 1;
+        self.previous = self.last.replace(now);
+    }
+
+    pub(crate) fn fail(&mut self, now: DateTime<Utc>) {
+        self.failed += 1;
+        self.last_failed = Some(now);
+    }
 }
 
 /// A token as the server keeps it.
@@ -81,6 +106,12 @@ pub(crate) struct TokenRecord {
     pub(crate) revoked_from: Option<DateTime<Utc>>,
     /// What an access token of OAuth 2.0 was given for.
     pub(crate) source: Option<Source>,
+    /// What its owner calls it.
+    pub(crate) name: String,
+    /// When it was made.
+    pub(crate) created: DateTime<Utc>,
+    /// When it was last accepted; noted of personal access tokens.
+    pub(crate) last_used: Option<DateTime<Utc>>,
 }
 
 impl TokenRecord {
@@ -102,6 +133,7 @@ pub(crate) struct World {
     by_secret: HashMap<Arc<str>, Arc<str>>,
     next_token: u64,
     next_dc_user: u64,
+    next_session: u64,
 }
 
 impl World {
@@ -122,6 +154,7 @@ impl World {
             by_secret: HashMap::new(),
             next_token: 0,
             next_dc_user: 10_000,
+            next_session: 0,
         }
     }
 
@@ -152,6 +185,7 @@ impl World {
             settings,
             users: HashMap::new(),
             requests: 0,
+            kept: Box::default(),
         };
         self.places
             .insert(host.to_owned(), Place::DataCenter(instance));
@@ -238,6 +272,7 @@ impl World {
                 password: None,
                 failed_logins: 0,
                 denied_logins: 0,
+                logins: Box::default(),
                 permissions: Permissions::default(),
             };
             instance.users.insert(lower.clone(), user);
@@ -273,6 +308,9 @@ impl World {
             revoked: false,
             revoked_from: None,
             source: None,
+            name: format!("made by hand {}", self.next_token),
+            created: now,
+            last_used: None,
         };
         self.keep_token(Arc::clone(&secret), record);
         Token::new(id, secret, order.owner.into(), order.kind)
@@ -301,6 +339,24 @@ impl World {
         source
             .and_then(|source| self.oauth.origin_over(source, now))
             .or(expired)
+    }
+
+    /// The id of a new session in the logs.
+    pub(crate) fn session_id(&mut self) -> String {
+        self.next_session += 1;
+        format!("session-{}", self.next_session)
+    }
+
+    /// A user name for the logs: never a secret, even if somebody sends one in the user's place.
+    pub(crate) fn user_in_log(&self, name: &str) -> String {
+        match self.token_by_secret(name) {
+            Some(token) => format!("({})", token.id),
+            None => name.to_owned(),
+        }
+    }
+
+    pub(crate) fn all_tokens(&self) -> impl Iterator<Item = &TokenRecord> {
+        self.tokens.values()
     }
 
     pub(crate) fn token(&self, id: &str) -> Option<&TokenRecord> {

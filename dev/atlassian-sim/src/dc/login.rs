@@ -1,5 +1,7 @@
 //! Who a Data Center request comes from, and what a failed login leads to.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::calls::{Call, Verdict};
@@ -25,24 +27,53 @@ pub(super) fn check(
     entry: &mut Call,
 ) -> Login {
     match &call.authorization {
-        Authorization::None => Login::Nobody,
+        Authorization::None => cookie(world, call, settings, now, entry),
         Authorization::Other => Login::Refused(Verdict::Rejected),
         // Without a user there is no login (and no X-Seraph-LoginReason).
         Authorization::Basic { user, .. } if user.is_empty() => Login::Nobody,
         Authorization::Basic { user, secret } => {
-            basic(world, call, settings, (user, secret), entry)
+            basic(world, call, settings, (user, secret), now, entry)
         }
         Authorization::Bearer { token } => bearer(world, call, settings, token, now, entry),
     }
 }
 
+/// A session. One that is over is refused, not taken for nobody's (reported).
+fn cookie(
+    world: &mut World,
+    call: &Incoming,
+    settings: &DataCenterSettings,
+    now: DateTime<Utc>,
+    entry: &mut Call,
+) -> Login {
+    let Some(cookie) = call.session.as_deref() else {
+        return Login::Nobody;
+    };
+    let Some(instance) = world.instance_mut(&call.host) else {
+        return Login::Nobody;
+    };
+    let session = instance
+        .kept
+        .visit(cookie, now, settings.session_idle_seconds);
+    let Some(session) = session else {
+        return Login::Refused(Verdict::Expired);
+    };
+    entry.token_id = Some(session.id.clone());
+    match instance.users.get(&session.owner.to_lowercase()) {
+        Some(user) if user.state == UserState::Deactivated => Login::Refused(Verdict::Deactivated),
+        Some(user) => Login::Known(user.clone()),
+        None => Login::Refused(Verdict::Rejected),
+    }
+}
+
 /// A password. Every failure of an existing user counts towards the CAPTCHA, a success resets
 /// the count. A personal access token in place of the password is just a wrong password.
-fn basic(
+pub(super) fn basic(
     world: &mut World,
     call: &Incoming,
     settings: &DataCenterSettings,
     (user, secret): (&str, &str),
+    now: DateTime<Utc>,
     entry: &mut Call,
 ) -> Login {
     let token = world
@@ -64,9 +95,11 @@ fn basic(
     let right = user.password.as_deref() == Some(secret);
     if right && user.state != UserState::Deactivated {
         user.failed_logins = 0;
+        user.logins.succeed(now);
         return Login::Known(user.clone());
     }
     user.failed_logins += 1;
+    user.logins.fail(now);
     Login::Refused(if right {
         Verdict::Deactivated
     } else {
@@ -75,7 +108,7 @@ fn basic(
 }
 
 fn bearer(
-    world: &World,
+    world: &mut World,
     call: &Incoming,
     settings: &DataCenterSettings,
     secret: &str,
@@ -96,10 +129,14 @@ fn bearer(
         return Login::Refused(Verdict::Rejected);
     };
     if let Some(verdict) = world.token_over(token, now) {
-        Login::Refused(verdict)
-    } else if user.state == UserState::Deactivated {
-        Login::Refused(Verdict::Deactivated)
-    } else {
-        Login::Known(user.clone())
+        return Login::Refused(verdict);
     }
+    if user.state == UserState::Deactivated {
+        return Login::Refused(Verdict::Deactivated);
+    }
+    let (id, user) = (Arc::clone(&token.id), user.clone());
+    if let Some(token) = world.token_mut(&id) {
+        token.last_used = Some(now);
+    }
+    Login::Known(user)
 }

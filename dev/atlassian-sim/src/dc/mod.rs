@@ -1,6 +1,7 @@
 //! The Data Center personality.
 
 mod answers;
+mod kept;
 mod login;
 
 use http::Method;
@@ -15,6 +16,9 @@ use crate::world::{DcUser, World};
 
 use answers::Visit;
 use login::Login;
+
+pub(crate) use kept::{Kept, caller, pat_number, reads_body, tokens_of};
+pub use kept::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 
 /// A request to a Data Center host.
 pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &mut Call) -> Reply {
@@ -37,8 +41,14 @@ pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &m
         session: &session,
         number,
     };
-    let (reply, user) = answer(world, call, cx, entry, &visit);
-    answers::finish(reply, &visit, user.as_deref(), cx.now)
+    let mut asked = kept::asked(call, &visit, cx.now);
+    let (reply, user) = answer(world, call, cx, entry, &visit, asked.as_mut());
+    let reply = match asked {
+        Some(asked) => kept::noted(world, call, entry, asked, reply),
+        None => reply,
+    };
+    let keeps_session = !kept::begins_session(world, call, &visit);
+    answers::finish(reply, &visit, user.as_deref(), keeps_session, cx.now)
 }
 
 /// The answer, and the name of the user who is logged in.
@@ -48,6 +58,7 @@ fn answer(
     cx: &Context,
     entry: &mut Call,
     visit: &Visit<'_>,
+    asked: Option<&mut PatRequest>,
 ) -> (Reply, Option<String>) {
     if visit.path == "/status" {
         return (answers::status(visit), None);
@@ -70,6 +81,9 @@ fn answer(
             None,
         );
     }
+    if let Some(logged_in) = kept::log_in(world, call, cx, visit, entry) {
+        return logged_in;
+    }
     let basic = matches!(call.authorization, Authorization::Basic { .. });
     if basic && !visit.settings.basic_enabled() {
         return (answers::basic_disabled(), None);
@@ -79,6 +93,9 @@ fn answer(
         Login::Known(user) => Some(user.name.clone()),
         _ => None,
     };
+    if let Some(reply) = kept::resource(world, call, cx, visit, &login, asked) {
+        return (reply, name);
+    }
     let reply = match &login {
         Login::Captcha => answers::captcha(visit),
         Login::Refused(verdict) => rejected(visit, basic, *verdict),

@@ -174,6 +174,9 @@ impl World {
             revoked: false,
             revoked_from: None,
             source: Some(source),
+            name: String::new(),
+            created: now,
+            last_used: None,
         };
         self.keep_token(Arc::clone(&value), record);
         (id, value)
