@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::data_center::DataCenter;
 use crate::dc::{
-    Kept, Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent, pat_number, tokens_of,
+    Kept, Pat, PatAsk, PatRequest, SESSION, Session, SessionAct, SessionEvent, TOKENS, pat_number,
+    tokens_of,
 };
+use crate::fault::{Fault, Rule};
 use crate::token::Token;
 
 impl DataCenter {
@@ -15,6 +17,22 @@ impl DataCenter {
         instance
             .map(|instance| look(&mut instance.kept))
             .unwrap_or_default()
+    }
+
+    /// A rule for the requests about personal access tokens, such as
+    /// `at_pats(Fault::DropAfter).method("POST").once()`.
+    pub fn at_pats(&self, fault: Fault) -> Rule {
+        self.at(TOKENS, fault)
+    }
+
+    /// A rule for logins, logouts and questions who is logged in.
+    pub fn at_session(&self, fault: Fault) -> Rule {
+        self.at(SESSION, fault)
+    }
+
+    fn at(&self, path: &str, fault: Fault) -> Rule {
+        let path = self.settings().context_path + path;
+        Rule::new(fault).host(self.host()).path(path)
     }
 
     /// Issues a personal access token of a name, which ends at a time, or never.

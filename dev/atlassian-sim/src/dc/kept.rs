@@ -23,8 +23,8 @@ use crate::request::Incoming;
 use crate::service::Context;
 use crate::world::World;
 
-const TOKENS: &str = "/rest/pat/latest/tokens";
-const SESSION: &str = "/rest/auth/1/session";
+pub(crate) const TOKENS: &str = "/rest/pat/latest/tokens";
+pub(crate) const SESSION: &str = "/rest/auth/1/session";
 
 /// Whether the body of a POST to this path is looked at.
 pub(crate) fn reads_body(path: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::world::{DcUser, World};
 use answers::Visit;
 use login::Login;
 
-pub(crate) use kept::{Kept, caller, pat_number, reads_body, tokens_of};
+pub(crate) use kept::{Kept, SESSION, TOKENS, caller, pat_number, reads_body, tokens_of};
 pub use kept::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 
 /// A request to a Data Center host.
