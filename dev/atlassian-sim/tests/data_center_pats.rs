@@ -10,6 +10,7 @@ use atlassian_sim::{
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
+use support::Answer;
 use support::kept::{TOKENS, USER, World, problem, world};
 
 fn text(body: &Value, field: &str) -> String {
@@ -174,128 +175,78 @@ async fn revoking_is_for_the_owner_and_final() {
 
 type Change = fn(&mut DataCenterSettings);
 
-/// What is asked for, and what comes of it; one token is held before.
+/// Asks for a token where one is held already, after a change of the settings.
+async fn ask(change: Change, body: &Value) -> (World, Answer) {
+    let w = world();
+    let pat = w.dc.pat(USER);
+    w.dc.configure(change);
+    let answer = w.post(TOKENS, &pat.bearer(), body).await;
+    let held = w.dc.pats_of(USER).len();
+    assert_eq!(w.list(&pat.bearer()).await.len(), held, "listing goes on");
+    (w, answer)
+}
+
+fn days(days: i64) -> Value {
+    json!({ "name": "n", "expirationDuration": days })
+}
+
 #[tokio::test]
-async fn what_may_be_made() {
-    let days = |days: i64| json!({ "name": "n", "expirationDuration": days });
-    let endless = json!({ "name": "n" });
+async fn tokens_that_are_made() {
     let none: Change = |_| ();
-    let forty = "x".repeat(40);
-    let cases: [(&str, Change, Value, u16, &str, Option<i64>); 15] = [
-        ("a day", none, days(1), 201, "", Some(1)),
-        ("a year", none, days(365), 201, "", Some(365)),
-        ("clamped", none, days(366), 201, "", Some(365)),
-        ("without an end", none, endless.clone(), 201, "", None),
-        (
-            "too long",
-            |s| (s.too_long, s.longest_token_days) = (TooLong::Refused, 30),
-            days(31),
-            400,
-            "IllegalArgumentException",
-            None,
-        ),
-        (
-            "just not too long",
-            |s| (s.too_long, s.longest_token_days) = (TooLong::Refused, 30),
-            days(30),
-            201,
-            "",
-            Some(30),
-        ),
-        (
-            "no day",
-            none,
-            days(0),
-            400,
-            "IllegalArgumentException",
-            None,
-        ),
-        (
-            "an end is wanted",
-            |s| s.eternal_tokens = false,
-            endless.clone(),
-            400,
-            "IllegalArgumentException",
-            None,
-        ),
-        (
-            "the last slot",
-            |s| s.most_tokens = 2,
-            days(1),
-            201,
-            "",
-            Some(1),
-        ),
-        (
-            "no slot",
-            |s| s.most_tokens = 1,
-            days(1),
-            403,
-            "UserTokenLimitExceededException",
-            None,
-        ),
+    let strict: Change = |s| (s.too_long, s.longest_token_days) = (TooLong::Refused, 30);
+    let forty = json!({ "name": "x".repeat(40), "expirationDuration": 1 });
+    let cases: [(&str, Change, Value, Option<i64>); 7] = [
+        ("a day", none, days(1), Some(1)),
+        ("a year", none, days(365), Some(365)),
+        ("clamped", none, days(366), Some(365)),
+        ("without an end", none, json!({ "name": "n" }), None),
+        ("just not too long", strict, days(30), Some(30)),
+        ("the last slot", |s| s.most_tokens = 2, days(1), Some(1)),
+        ("a long name", none, forty, Some(1)),
+    ];
+    for (what, change, body, life) in cases {
+        let (w, answer) = ask(change, &body).await;
+        assert_eq!(answer.status, 201, "{what}: {}", answer.text);
+        let held = w.dc.pats_of(USER);
+        let made = held.last().unwrap();
+        assert_eq!(held.len(), 2, "{what}");
+        let lives = made.expires.map(|end| (end - made.created).num_days());
+        assert_eq!(lives, life, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_refused() {
+    let none: Change = |_| ();
+    let strict: Change = |s| (s.too_long, s.longest_token_days) = (TooLong::Refused, 30);
+    let invalid = (400, "IllegalArgumentException");
+    let full = (403, "UserTokenLimitExceededException");
+    let forbidden = (403, "AuthorisationException");
+    let nameless = json!({ "expirationDuration": 1 });
+    let long = json!({ "name": "x".repeat(41), "expirationDuration": 1 });
+    let endless = json!({ "name": "n" });
+    let cases: [(&str, Change, Value, (u16, &str)); 9] = [
+        ("too long", strict, days(31), invalid),
+        ("no day", none, days(0), invalid),
+        ("no end", |s| s.eternal_tokens = false, endless, invalid),
+        ("no slot", |s| s.most_tokens = 1, days(1), full),
         (
             "forbidden",
             |s| s.minting_forbidden = true,
             days(1),
-            403,
-            "AuthorisationException",
-            None,
+            forbidden,
         ),
-        (
-            "no name",
-            none,
-            json!({ "expirationDuration": 1 }),
-            400,
-            "IllegalArgumentException",
-            None,
-        ),
-        (
-            "a long name",
-            none,
-            json!({ "name": forty, "expirationDuration": 1 }),
-            201,
-            "",
-            Some(1),
-        ),
-        (
-            "too long a name",
-            none,
-            json!({ "name": format!("{forty}x"), "expirationDuration": 1 }),
-            400,
-            "IllegalArgumentException",
-            None,
-        ),
-        (
-            "no object",
-            none,
-            json!(["n"]),
-            400,
-            "JsonParseException",
-            None,
-        ),
+        ("no name", none, nameless, invalid),
+        ("a blank name", none, json!({ "name": " " }), invalid),
+        ("too long a name", none, long, invalid),
+        ("no object", none, json!(7), (400, "JsonParseException")),
     ];
-    for (what, change, body, status, exception, life) in cases {
-        let w = world();
-        let pat = w.dc.pat(USER);
-        w.dc.configure(change);
-        let answer = w.post(TOKENS, &pat.bearer(), &body).await;
-        assert_eq!(answer.status, status, "{what}: {}", answer.text);
-        let held = w.dc.pats_of(USER);
-        if status == 201 {
-            let made = held.last().unwrap();
-            assert_eq!(held.len(), 2, "{what}");
-            let lives = made.expires.map(|end| (end - made.created).num_days());
-            assert_eq!(lives, life, "{what}");
-        } else {
-            assert_eq!(problem(&answer), (status, exception.to_owned()), "{what}");
-            assert_eq!(held.len(), 1, "{what}");
-        }
-        assert_eq!(
-            w.list(&pat.bearer()).await.len(),
-            held.len(),
-            "listing goes on"
-        );
+    for (what, change, body, (status, exception)) in cases {
+        let (w, answer) = ask(change, &body).await;
+        assert_eq!(problem(&answer), (status, exception.to_owned()), "{what}");
+        assert_eq!(w.dc.pats_of(USER).len(), 1, "{what}");
+        let refused = w.dc.pat_requests_of(USER, PatAsk::Mint).pop().unwrap();
+        assert_eq!((refused.status, refused.done()), (status, false));
     }
 }
 
