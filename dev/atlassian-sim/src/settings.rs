@@ -110,7 +110,8 @@ pub struct DataCenterSettings {
     pub eternal_tokens: bool,
     /// Nobody may make personal access tokens by REST.
     pub minting_forbidden: bool,
-    /// How many characters the name of a personal access token may have.
+    /// How many characters the name of a personal access token may have: 40 unless an
+    /// administrator sets `atlassian.pats.token.name.length` (reported). A longer one gets a 400.
     pub longest_token_name: usize,
     /// The status that tells of a new personal access token: 201 usually, 200 was seen as well.
     pub minted_status: u16,
