@@ -96,7 +96,7 @@ impl Operator {
             .held()
             .is_some_and(crate::core::renewal::Held::is_copy);
         if copy && plan.kind == RenewalKind::Successor {
-            stored.grant.leave_to_original();
+            stored.grant.leave_to_original(facts.now);
         }
         let claimed = match self.claim_login(facts, plan) {
             Ok(claimed) => claimed,
@@ -170,9 +170,6 @@ impl Operator {
             site: site_of(facts)?,
             login: tokens.login.clone(),
             early: spend.early,
-            copy: facts
-                .held()
-                .is_some_and(crate::core::renewal::Held::is_copy),
             uid: facts.object.uid.clone(),
             stored,
         };

@@ -66,8 +66,6 @@ pub(super) struct Renewing {
     pub(super) login: Option<UserAndPassword>,
     /// Whether Jira has ended what is replaced.
     pub(super) early: bool,
-    /// Whether the grant was a copy, whose original uses the same token.
-    pub(super) copy: bool,
     /// Spreads what failed together.
     pub(super) uid: String,
     /// The grant with the intent in it; for client credentials as it was read, or a new one.

@@ -93,7 +93,10 @@ pub fn due_to_end<S>(
 fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
     match facts.renewal_plan()?.kind {
         RenewalKind::Successor | RenewalKind::Login => {
-            Some((facts.renewal.as_ref()?, facts.held()?))
+            let (plan, held) = (facts.renewal_plan()?, facts.held()?);
+            // What is of another site is never sent to this one.
+            let here = held.grant.live.as_ref()?.client == plan.client;
+            Some((facts.renewal.as_ref()?, held)).filter(|_| here)
         }
         RenewalKind::Refresh | RenewalKind::ClientCredentials => None,
     }
@@ -135,6 +138,5 @@ fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc
 
 /// Whether it is a token that a person made and that was not found in the list.
 fn is_unknown(chain: &Chain<Fingerprint>) -> bool {
-    let access = chain.access.as_ref();
-    is_adopted(chain) && access.is_some_and(|access| access.id.is_none()) && chain.dead.is_none()
+    is_adopted(chain) && chain.is_sought() && chain.dead.is_none()
 }

@@ -212,14 +212,14 @@ fn other_site(facts: &Facts, host: &str) -> String {
 
 /// A token was published that could not be proven.
 pub fn unproven(facts: &Facts) -> String {
-    let own = facts.renews() && facts.gateway().is_none();
+    let own = facts.renewal_plan().is_some_and(|plan| !plan.has_leeway());
     let when = if own {
         ", and the one before it ended with the renewal"
     } else {
         " before the one before it ended"
     };
     format!(
-        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same consent. It is proven as soon as Jira answers.",
+        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same source. It is proven as soon as Jira answers.",
         host(facts)
     )
 }

@@ -115,7 +115,7 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
     operator.quiet().await;
     let pats = world.pats();
     assert_eq!(pats.len(), 2, "pods may still use the first");
-    assert!(pats[1].name.starts_with("jira-credential-operator-"));
+    assert!(pats[1].name.starts_with("jco-"));
     let life = pats[1].expires.unwrap() - pats[1].created;
     assert_eq!(life.num_days(), 90, "as long as the one before");
     let secret = world.secrets().get("bot").await.unwrap();
@@ -380,4 +380,70 @@ async fn a_refused_token_is_refused_and_makes_no_other() {
     let fresh = world.made_by_hand("bot").await;
     world.until_value("bot", "token", fresh.secret()).await;
     world.wait_ready("bot").await;
+}
+
+/// Another site gets what a person stored, and nothing that was made at the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_made_at_one_site_is_sent_to_no_other() {
+    let (world, operator, token) = adopted().await;
+    let other = world.sim.data_center("elsewhere");
+    world.change("bot", json!({"site": other.url()})).await;
+    let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+    world.wait("bot", kind, status, Reason::Rejected).await;
+    assert!(
+        world.calls_for(other.host()) > 0,
+        "it may be meant for this one"
+    );
+    world
+        .change("bot", json!({"site": world.data_center().url()}))
+        .await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    world.until_other("bot", "token", token.secret()).await;
+    operator.quiet().await;
+    let calls = world.calls_for(other.host());
+    world.change("bot", json!({"site": other.url()})).await;
+    world.wait("bot", kind, status, Reason::GrantConflict).await;
+    world.grace(&operator, 1).await;
+    world.advance(TimeDelta::days(80));
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.calls_for(other.host()), calls);
+    assert_eq!(world.pats().len(), 2, "nothing is ended from there either");
+}
+
+/// What a copy of a grant makes a successor of is the original's to revoke.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_grant_revokes_nothing_of_its_original() {
+    let (world, operator, token) = adopted().await;
+    let grant = grant_name(&SecretKeyRef {
+        name: "bot-pat".into(),
+        key: "token".into(),
+    });
+    let mut copy = world.secrets().get(&grant).await.unwrap();
+    operator.crash();
+    world.delete_secret(&grant).await;
+    copy.metadata.uid = None;
+    copy.metadata.resource_version = None;
+    copy.metadata.creation_timestamp = None;
+    world
+        .secrets()
+        .create(&kube::api::PostParams::default(), &copy)
+        .await
+        .unwrap();
+    let operator = world.operator().await;
+    let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+    world.wait("bot", kind, status, Reason::GrantRestored).await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.mints(), 0, "not without a word");
+    world.annotate("bot", "jira-operator.dev/renew", "1").await;
+    world.until_other("bot", "token", token.secret()).await;
+    world.wait_ready("bot").await;
+    world.grace(&operator, 1).await;
+    assert!(world.data_center().accepts(token.secret()));
+    assert_eq!(world.pats().len(), 2);
 }

@@ -84,7 +84,7 @@ fn ways() -> Vec<Way> {
 
 impl World {
     /// What the spec says of a method whose Secret has this name.
-    fn auth(way: &Way, secret: &str) -> Value {
+    fn auth_of(way: &Way, secret: &str) -> Value {
         let mut method = way.more.clone();
         if way.member == "personalAccessToken" {
             method["tokenSecretRef"] = json!({"name": secret, "key": "token"});
@@ -125,7 +125,7 @@ async fn another_method_is_published_once_proven_and_leaves_nothing_of_the_one_b
             "personalAccessToken" => jira.pat("robot").secret().to_owned(),
             _ => password.clone(),
         };
-        let auth = World::auth(way, &secret);
+        let auth = World::auth_of(way, &secret);
         if n == 0 {
             world.fill(way, &secret, &right).await;
             let spec = json!({"site": jira.url(), "auth": {way.member: auth[way.member]}});

@@ -44,6 +44,10 @@ impl SimBody {
     }
 
     pub(crate) fn told(self, ticket: Ticket) -> Self {
+        // Nobody asks for the parts of a body that has none.
+        if self.is_end_stream() {
+            ticket.answered();
+        }
         let inner = Box::new(self);
         Self::Told { inner, ticket }
     }

@@ -76,11 +76,11 @@ pub struct Call {
     pub method: String,
     /// The path, without query.
     pub path: String,
-    /// `basic`, `bearer`, `oauth`, `other`, or nothing.
+    /// `basic`, `bearer`, `oauth`, `cookie`, `other`, or nothing.
     pub scheme: Option<&'static str>,
-    /// The user: as named in a Basic header, or the owner of a Bearer token.
+    /// The user: as named in a Basic header or a login, or the owner of a Bearer token or session.
     pub user: Option<String>,
-    /// The id (never the secret) of the token used, if the simulator knows it.
+    /// The id (never the secret) of the token or session used, if the simulator knows it.
     pub token_id: Option<String>,
     /// What the simulator made of it.
     pub verdict: Verdict,
@@ -98,7 +98,7 @@ impl Call {
             host: call.host.clone(),
             method: call.method.to_string(),
             path: call.path.clone(),
-            scheme: call.authorization.scheme(),
+            scheme: call.scheme(),
             user: None,
             token_id: None,
             verdict: Verdict::NotProcessed,

@@ -152,10 +152,11 @@ pub struct Rule {
     /// Only requests with this HTTP method.
     #[serde(default)]
     pub method: Option<String>,
-    /// Only this user: as named in a Basic header, or the owner of a Bearer token.
+    /// Only this user: as named in a Basic header or a login, or the owner of a Bearer token or
+    /// session.
     #[serde(default)]
     pub user: Option<String>,
-    /// Only the token of this id.
+    /// Only the token or session of this id.
     #[serde(default)]
     pub token_id: Option<String>,
     /// Lets so many matching requests pass first.

@@ -1,5 +1,7 @@
 //! A simulator of Atlassian Cloud (with its OAuth 2.0 token endpoint) and Jira Data Center: HTTPS
-//! with virtual hosts, both personalities, virtual time, faults, and a log of every call.
+//! with virtual hosts, both personalities, virtual time, faults, and a log of every call. An
+//! instance of Data Center lets personal access tokens be made and revoked by REST, and sessions be
+//! begun and ended, and tells what was asked of either.
 //!
 //! It answers as the public documentation and recorded answers say Jira does; where neither says
 //! anything, the comment at the answer says so. It runs on a thread and a runtime of its own, so
@@ -25,6 +27,15 @@
 //! // consent.refresh_token(), resolving sim.auth_host() to sim.addr(); then sim.spends() tells
 //! // what became of the token.
 //! assert!(consent.holds_newest(&consent.refresh_token()));
+//!
+//! let jira = sim.data_center("jira").session_idle(chrono::TimeDelta::hours(1));
+//! let pat = jira.pat("robot");
+//! let password = jira.new_password("robot");
+//! sim.fault(jira.at_pats(Fault::DropAfter).method("POST").once());
+//! // POST {jira.url()}/rest/pat/latest/tokens with `Authorization: {pat.bearer()}`, or
+//! // {jira.url()}/rest/auth/1/session with user and password; then jira.pats_of("robot") and
+//! // jira.pat_requests(), jira.sessions() and jira.session_events() tell what came of it.
+//! assert_eq!((jira.pats_of("robot").len(), jira.live_sessions()), (1, 0));
 //! # Ok(())
 //! # }
 //! ```
@@ -62,7 +73,7 @@ pub use clock::VirtualClock;
 pub use cloud_site::CloudSite;
 pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HOST, SimError};
 pub use data_center::DataCenter;
-pub use dc::Pat;
+pub use dc::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 pub use fault::{Canned, Fault, Rule};
 pub use links::{AccessToken, ApplicationLink, LinkKey};
 pub use oauth::{

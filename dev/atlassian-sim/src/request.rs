@@ -108,7 +108,7 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) wants_json: bool,
     pub(crate) authorization: Authorization,
-    /// The id of a session, from the cookie `JSESSIONID`.
+    /// The cookie `JSESSIONID`.
     pub(crate) session: Option<String>,
     pub(crate) content_type: String,
     /// What the client calls this attempt (`x-request-id`).
@@ -152,6 +152,19 @@ impl Incoming {
             request_id: text(HeaderName::from_static("x-request-id")).map(str::to_owned),
             body: Bytes::new(),
         }
+    }
+
+    /// Whether the session's cookie is the credential: an `Authorization` header wins over it.
+    pub(crate) fn uses_cookie(&self) -> bool {
+        self.session.is_some() && self.authorization == Authorization::None
+    }
+
+    /// The scheme's name for the call log.
+    pub(crate) fn scheme(&self) -> Option<&'static str> {
+        if self.uses_cookie() {
+            return Some("cookie");
+        }
+        self.authorization.scheme()
     }
 }
 

@@ -152,12 +152,19 @@ pub(crate) async fn answer(
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
     const LIMIT: usize = 64 * 1024;
-    let reads = asks_for_token(shared, call) || dc::reads_body(&call.path);
-    if call.method == Method::POST && reads {
+    if call.method == Method::POST && has_body(shared, call) {
         let whole = Limited::new(body, LIMIT).collect().await;
         call.body = whole.map_err(|_| Abort)?.to_bytes();
     }
     Ok(())
+}
+
+fn has_body(shared: &Shared, call: &Incoming) -> bool {
+    let instance = matches!(
+        shared.world().places.get(&call.host),
+        Some(Place::DataCenter(_))
+    );
+    asks_for_token(shared, call) || (instance && dc::reads_body(&call.path))
 }
 
 fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {
@@ -174,6 +181,9 @@ fn identify(shared: &Shared, call: &Incoming, first: &mut Call) {
         (first.user, first.token_id) = oauth::caller(&shared.world(), call);
     } else {
         first.user = who(shared, call);
+        if first.user.is_none() && call.authorization == Authorization::None {
+            (first.user, first.token_id) = dc::caller(&shared.world(), call);
+        }
     }
 }
 
@@ -182,10 +192,7 @@ fn who(shared: &Shared, call: &Incoming) -> Option<String> {
     let world = shared.world();
     match &call.authorization {
         Authorization::Basic { user, .. } if user.is_empty() => None,
-        Authorization::Basic { user, .. } => match world.token_by_secret(user) {
-            Some(token) => Some(format!("({})", token.id)),
-            None => Some(user.clone()),
-        },
+        Authorization::Basic { user, .. } => Some(world.user_in_log(user)),
         Authorization::Bearer { token } => world
             .token_by_secret(token)
             .map(|token| token.owner.clone()),

@@ -102,7 +102,7 @@ pub struct DataCenterSettings {
     pub most_tokens: usize,
     /// How many days a personal access token may live.
     pub longest_token_days: i64,
-    /// What becomes of the wish for more.
+    /// What becomes of the wish for more. Clamping and refusing were both seen.
     pub too_long: TooLong,
     /// Seconds of a day in the life of a token; fewer make short tokens.
     pub token_day_seconds: i64,
@@ -110,6 +110,11 @@ pub struct DataCenterSettings {
     pub eternal_tokens: bool,
     /// Nobody may make personal access tokens by REST.
     pub minting_forbidden: bool,
+    /// How many characters the name of a personal access token may have: 40 unless an
+    /// administrator sets `atlassian.pats.token.name.length` (reported). A longer one gets a 400.
+    pub longest_token_name: usize,
+    /// The status that tells of a new personal access token: 201 usually, 200 was seen as well.
+    pub minted_status: u16,
     /// There is no resource for personal access tokens.
     pub tokens_absent: bool,
     /// How dates of personal access tokens are written.
@@ -144,8 +149,14 @@ pub enum DateStyle {
     /// With milliseconds and `+0000`, as older versions do.
     #[default]
     Compact,
-    /// With `+00:00`, as Jira 10.3 does.
+    /// With `+0000`, without milliseconds.
+    CompactSeconds,
+    /// With `+00:00`, without milliseconds, as Jira 10.3 does.
     Rfc3339,
+    /// With `+00:00` and milliseconds.
+    Rfc3339Millis,
+    /// With `Z` and milliseconds.
+    Zulu,
 }
 
 impl Default for DataCenterSettings {
@@ -168,6 +179,8 @@ impl Default for DataCenterSettings {
             token_day_seconds: 86_400,
             eternal_tokens: true,
             minting_forbidden: false,
+            longest_token_name: 40,
+            minted_status: 201,
             tokens_absent: false,
             token_dates: DateStyle::Compact,
             hidden_tokens: Vec::new(),

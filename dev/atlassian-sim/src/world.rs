@@ -65,7 +65,31 @@ pub(crate) struct DcUser {
     pub(crate) failed_logins: u32,
     /// Logins that were denied without a look at the password.
     pub(crate) denied_logins: u32,
+    pub(crate) logins: Box<Logins>,
     pub(crate) permissions: Permissions,
+}
+
+/// What Jira counts of a user's logins, ever.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logins {
+    pub(crate) good: u64,
+    pub(crate) failed: u64,
+    pub(crate) last: Option<DateTime<Utc>>,
+    /// The good login before the last.
+    pub(crate) previous: Option<DateTime<Utc>>,
+    pub(crate) last_failed: Option<DateTime<Utc>>,
+}
+
+impl Logins {
+    pub(crate) fn succeed(&mut self, now: DateTime<Utc>) {
+        self.good += 1;
+        self.previous = self.last.replace(now);
+    }
+
+    pub(crate) fn fail(&mut self, now: DateTime<Utc>) {
+        self.failed += 1;
+        self.last_failed = Some(now);
+    }
 }
 
 /// A token as the server keeps it.
@@ -89,6 +113,8 @@ pub(crate) struct TokenRecord {
     pub(crate) name: String,
     /// When it was made.
     pub(crate) created: DateTime<Utc>,
+    /// When it was last accepted; noted of personal access tokens.
+    pub(crate) last_used: Option<DateTime<Utc>>,
 }
 
 impl TokenRecord {
@@ -111,6 +137,7 @@ pub(crate) struct World {
     by_secret: HashMap<Arc<str>, Arc<str>>,
     next_token: u64,
     next_dc_user: u64,
+    next_session: u64,
 }
 
 impl World {
@@ -132,6 +159,7 @@ impl World {
             by_secret: HashMap::new(),
             next_token: 0,
             next_dc_user: 10_000,
+            next_session: 0,
         }
     }
 
@@ -250,6 +278,7 @@ impl World {
                 password: None,
                 failed_logins: 0,
                 denied_logins: 0,
+                logins: Box::default(),
                 permissions: Permissions::default(),
             };
             instance.users.insert(lower.clone(), user);
@@ -291,6 +320,7 @@ impl World {
             source: None,
             name: format!("made by hand {}", self.next_token),
             created: now,
+            last_used: None,
         };
         self.keep_token(Arc::clone(&secret), record);
         Token::new(id, secret, order.owner.into(), order.kind)
@@ -319,6 +349,20 @@ impl World {
         source
             .and_then(|source| self.oauth.origin_over(source, now))
             .or(expired)
+    }
+
+    /// The id of a new session in the logs.
+    pub(crate) fn session_id(&mut self) -> String {
+        self.next_session += 1;
+        format!("session-{}", self.next_session)
+    }
+
+    /// A user name for the logs: never a secret, even if somebody sends one in the user's place.
+    pub(crate) fn user_in_log(&self, name: &str) -> String {
+        match self.token_by_secret(name) {
+            Some(token) => format!("({})", token.id),
+            None => name.to_owned(),
+        }
     }
 
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &TokenRecord> {

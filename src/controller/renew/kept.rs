@@ -11,7 +11,7 @@ use crate::api::Reason;
 use crate::cluster::{Kept, UserAndPassword};
 use crate::core::answer::{Outage, Refusal, Verdict};
 use crate::core::grant::succession::{ENDLESS, Listed};
-use crate::core::grant::{Access, Grant, Miss};
+use crate::core::grant::{Access, Chain, Grant, Miss};
 use crate::core::judge::{Cause, outage_reason};
 use crate::core::protocol::successor::USUAL_LIFE;
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
@@ -24,10 +24,11 @@ const SESSION_LIVES: TimeDelta = TimeDelta::hours(5);
 /// Lives that are tried one after the other where an administrator allows no longer ones, in days.
 const SHORTER_LIVES: [i64; 6] = [365, 180, 90, 30, 7, 1];
 
-/// What the names of the tokens begin with that a grant has made.
+/// What the names of the tokens begin with that a grant has made. With the name of an attempt they
+/// have 37 characters; Jira allows 40 (read in the plug-in by others).
 pub(in crate::controller) fn name_prefix(grant_uid: &str) -> String {
     let short: String = grant_uid.chars().take(8).collect();
-    format!("jira-credential-operator-{short}-")
+    format!("jco-{short}-")
 }
 
 /// What a renewal did not bring, and how long to wait.
@@ -258,11 +259,7 @@ impl Renewing {
         let attempt = self.running.attempt();
         let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
         let change = |grant: &mut Grant<Kept>| {
-            let unknown = grant
-                .chain(&self.origin)
-                .and_then(|chain| chain.access.as_ref())
-                .is_some_and(|access| access.id.is_none());
-            if unknown && !self.copy {
+            if grant.chain(&self.origin).is_some_and(Chain::is_sought) {
                 let end = self.plan.stated.end;
                 grant.identify(&self.origin, listed, &prefix, end, now);
             }

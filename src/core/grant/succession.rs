@@ -58,6 +58,9 @@ pub struct Search {
     pub asked: DateTime<Utc>,
     /// How many tokens of the account it may be; `None` when the list could not be had.
     pub likely: Option<u32>,
+    /// Whether it is left to the original of a copy, which goes on with it: it is not looked for.
+    #[serde(default)]
+    pub left: bool,
 }
 
 /// A token in the list of its account.
@@ -77,6 +80,17 @@ impl Search {
     /// Whether the list was had and did not tell which token it is.
     pub fn has_failed(&self) -> bool {
         self.likely.is_some_and(|likely| likely != 1)
+    }
+}
+
+impl<S> Chain<S> {
+    /// Whether its token is still to be found among those of its account.
+    pub fn is_sought(&self) -> bool {
+        let unknown = self
+            .access
+            .as_ref()
+            .is_some_and(|access| access.id.is_none());
+        unknown && !self.search.as_ref().is_some_and(|search| search.left)
     }
 }
 
@@ -114,7 +128,7 @@ impl<S: Clone> Grant<S> {
         if copy {
             self.disown(now);
         } else {
-            self.retire_candidate(Replaced::Token, now);
+            self.retire_candidate(Replaced::Token, &client, now);
         }
         self.supersede(digest, now);
         self.candidate = Some(Chain {
@@ -125,7 +139,7 @@ impl<S: Clone> Grant<S> {
 
     /// Remembers a user name and password by their digest, with which a session can be begun.
     pub fn adopt_login(&mut self, digest: &str, client: Client, now: DateTime<Utc>) {
-        self.retire_candidate(Replaced::Session, now);
+        self.retire_candidate(Replaced::Session, &client, now);
         self.supersede(digest, now);
         self.candidate = Some(Chain::of_seed(digest, client, now));
     }
@@ -136,11 +150,11 @@ impl<S: Clone> Grant<S> {
         self.intent = None;
         self.forget_failures();
         let now = access.obtained;
-        self.retire_candidate(Replaced::Token, now);
         let Some(made_by) = self.chain(origin) else {
             return;
         };
         let (root, client) = (made_by.root().to_owned(), made_by.client.clone());
+        self.retire_candidate(Replaced::Token, &client, now);
         self.candidate = Some(Chain {
             root: Some(root),
             attempt: Some(attempt.to_owned()),
@@ -174,8 +188,15 @@ impl<S: Clone> Grant<S> {
 
     /// Lets the proven candidate take the place of the chain in use, which is to be ended.
     pub fn succeed(&mut self, what: Replaced, now: DateTime<Utc>) {
+        let client = |chain: &Option<Chain<S>>| chain.as_ref().map(|chain| chain.client.clone());
+        let here = client(&self.live) == client(&self.candidate);
         let before = self.live.take();
-        self.retire(before, what, now);
+        if here {
+            self.retire(before, what, now);
+        } else {
+            // What is of another site is nothing to tell this one of.
+            self.retired.clear();
+        }
         self.promote();
     }
 
@@ -208,6 +229,7 @@ impl<S: Clone> Grant<S> {
         chain.search = Some(Search {
             asked: now,
             likely: Some(u32::try_from(likely.len()).unwrap_or(u32::MAX)),
+            left: false,
         });
         let Some(access) = &mut chain.access else {
             return;
@@ -228,6 +250,7 @@ impl<S: Clone> Grant<S> {
             chain.search = Some(Search {
                 asked: now,
                 likely: None,
+                left: false,
             });
         }
     }
@@ -264,17 +287,23 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Leaves to the original of a copy what it has replaced and what it uses.
-    pub fn leave_to_original(&mut self) {
+    pub fn leave_to_original(&mut self, now: DateTime<Utc>) {
         self.retired.clear();
-        if let Some(access) = self.live.as_mut().and_then(|live| live.access.as_mut()) {
+        let Some(live) = &mut self.live else { return };
+        if let Some(access) = &mut live.access {
             access.id = None;
         }
+        live.search = Some(Search {
+            asked: now,
+            likely: None,
+            left: true,
+        });
     }
 
     /// A candidate that another one replaces is to be ended, if the operator made it: nobody else
     /// knows of it.
-    fn retire_candidate(&mut self, what: Replaced, now: DateTime<Utc>) {
-        let made = |chain: &mut Chain<S>| chain.attempt.is_some();
+    fn retire_candidate(&mut self, what: Replaced, client: &Client, now: DateTime<Utc>) {
+        let made = |chain: &mut Chain<S>| chain.attempt.is_some() && chain.client == *client;
         let before = self.candidate.take_if(made);
         self.retire(before, what, now);
     }

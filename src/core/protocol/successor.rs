@@ -46,6 +46,9 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     {
         return Move::Adopt;
     }
+    if let Some(elsewhere) = elsewhere(plan, renewal, grant) {
+        return elsewhere;
+    }
     if held.is_copy() && !wants_now(facts) {
         return Move::Stuck(Reason::GrantRestored);
     }
@@ -85,6 +88,25 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     })
 }
 
+/// What is to be done with tokens of another site. One that a person made, and that is still in his
+/// Secret, may be meant for this one; one that the operator made there is never sent here.
+fn elsewhere(plan: &RenewalPlan, renewal: &Renewal, grant: &Grant<Fingerprint>) -> Option<Move> {
+    let mut chains = [&grant.live, &grant.candidate].into_iter().flatten();
+    let first = chains.clone().next()?;
+    if chains.any(|chain| chain.client == plan.client) {
+        return None;
+    }
+    let stored = match &renewal.seed {
+        SeedState::Read { digest, .. } => first.origin == *digest,
+        SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_) => false,
+    };
+    Some(if stored {
+        Move::Adopt
+    } else {
+        Move::Stuck(Reason::GrantConflict)
+    })
+}
+
 /// Whether a person made the token.
 pub fn is_adopted<S>(chain: &Chain<S>) -> bool {
     chain.root.is_none()
@@ -97,7 +119,10 @@ fn wanted<'a>(
     renewal: &Renewal,
     grant: &'a Grant<Fingerprint>,
 ) -> Option<(&'a Chain<Fingerprint>, DateTime<Utc>)> {
-    let live = grant.live.as_ref()?;
+    let live = grant
+        .live
+        .as_ref()
+        .filter(|live| live.client == plan.client)?;
     let access = live.access.as_ref()?;
     if live.dead.is_some() || access.expires <= facts.now {
         return None;

@@ -96,7 +96,7 @@ pub(super) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
             "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the personal access token in {seed} is used."
         ),
         Reason::GrantLost => format!(
-            "The Secret {grant}, in which the operator kept the tokens, is gone, and the personal access token in {seed} had been replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jira-credential-operator."
+            "The Secret {grant}, in which the operator kept the tokens, is gone, and the personal access token in {seed} had been replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jco-."
         ),
         Reason::GrantRestored => format!(
             "The Secret {grant} is a copy, from a backup or another cluster: another operator may use the same token, and no successor is made without your word. {still} Store a new personal access token in {seed}, or set the annotation jira-operator.dev/renew to a new value."
@@ -129,6 +129,9 @@ pub(super) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
         ),
         Reason::BasicAuthDisabled => format!(
             "Jira at {host} lets nobody log in with a user name and password by REST: Basic authentication is switched off. {still} Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
+        ),
+        Reason::IpBlocked => format!(
+            "Jira at {host} does not accept calls from this cluster's address. {still} Have it added to the allow-list, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::AccountInactive => format!(
             "The account is deactivated at {host}. {still} Have it activated, or store the user name and password of another one in {source}."

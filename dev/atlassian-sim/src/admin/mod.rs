@@ -7,8 +7,13 @@
 //! | `DELETE /hosts/{host}` | takes a site or an instance away |
 //! | `POST /users` | `{host, user, password, state, displayName, id, access}`: makes or changes |
 //! | `POST /captcha-solved` | `{host, user}`: a person has solved it |
-//! | `POST /tokens`, `/tokens/bulk` | `{host, user, kind, scopes, expiresAt}`; `{host, prefix, count}` |
+//! | `POST /tokens` | `{host, user, kind, scopes, secret, expiresAt, name}`: issues one |
+//! | `POST /tokens/bulk` | `{host, prefix, count}`: many users with a token each |
 //! | `PATCH`, `DELETE /tokens/{id}` | `{expiresAt, revoked, scopes}`; revokes |
+//! | `GET /pats` | a user's personal access tokens, as the list tells them (`?host=`, `?user=`) |
+//! | `GET`, `DELETE /pat-requests` | what was asked about them (`?host=`, `?user=`) |
+//! | `GET`, `DELETE /sessions` | live ones (`?host=`, `?user=`); ends them, all as by a restart |
+//! | `GET`, `DELETE /session-events` | logins and logouts (`?host=`, `?user=`) |
 //! | `POST /oauth-apps` | `{clientId, secret}`, generated if not given |
 //! | `POST`, `DELETE /oauth-apps/{clientId}/secrets` | adds a secret; revokes `{secret}` |
 //! | `POST /service-clients` | `{host, name, scopes, clientId, secret}`: for `client_credentials` |
@@ -22,6 +27,7 @@
 //! | `GET`, `POST /clock` | `{frozen, set, advanceSeconds}` |
 //! | `DELETE /connections` | closes every open connection |
 
+mod kept;
 mod oauth;
 mod orders;
 
@@ -84,6 +90,7 @@ pub(crate) fn router(sim: Sim) -> Router {
         .route("/admin/clock", get(clock).post(set_clock))
         .route("/admin/connections", delete(cut_connections))
         .merge(oauth::router())
+        .merge(kept::router())
         .with_state(sim)
 }
 

@@ -20,21 +20,22 @@ pub(super) struct Visit<'a> {
     pub(super) number: u64,
 }
 
+impl Visit<'_> {
+    /// The value of the cookie `JSESSIONID` that the answer sets.
+    pub(super) fn cookie(&self) -> String {
+        self.session.to_ascii_uppercase()
+    }
+}
+
 /// What Jira adds to every answer (recorded on 8.5.3).
 pub(super) fn finish(
     reply: Reply,
     visit: &Visit<'_>,
     user: Option<&str>,
+    keeps_session: bool,
     now: DateTime<Utc>,
 ) -> Reply {
     let minute = now.hour() * 60 + now.minute();
-    let root = if visit.settings.context_path.is_empty() {
-        "/"
-    } else {
-        &visit.settings.context_path
-    };
-    let session = visit.session.to_ascii_uppercase();
-    let login = if user.is_some() { "lin" } else { "lout" };
     let reply = reply
         .with("x-arequestid", &format!("{minute}x{}x1", visit.number))
         .with("x-anodeid", "node1")
@@ -43,18 +44,12 @@ pub(super) fn finish(
         .with("x-frame-options", "SAMEORIGIN")
         .with("content-security-policy", "frame-ancestors 'self'")
         .with("x-ausername", user.unwrap_or("anonymous"))
-        .set(header::CACHE_CONTROL, "no-cache, no-store, no-transform")
-        .append(
-            header::SET_COOKIE,
-            &format!("JSESSIONID={session}; Path={root}; Secure; HttpOnly"),
-        )
-        .append(
-            header::SET_COOKIE,
-            &format!(
-                "atlassian.xsrf.token=SIMU-LATE-DXSR-FTOK_{}_{login}; Path={root}; Secure",
-                visit.session
-            ),
-        );
+        .set(header::CACHE_CONTROL, "no-cache, no-store, no-transform");
+    let reply = if keeps_session {
+        reply
+    } else {
+        cookies(reply, visit, user.is_some())
+    };
     let reply = match user {
         Some(_) => reply.with("x-asessionid", visit.session.get(..7).unwrap_or_default()),
         None => reply,
@@ -68,6 +63,31 @@ pub(super) fn finish(
             .set(header::RETRY_AFTER, "0");
     }
     reply
+}
+
+/// The cookies of a new session, of nobody's or of who has just logged in.
+fn cookies(reply: Reply, visit: &Visit<'_>, logged_in: bool) -> Reply {
+    let root = if visit.settings.context_path.is_empty() {
+        "/"
+    } else {
+        &visit.settings.context_path
+    };
+    let login = if logged_in { "lin" } else { "lout" };
+    reply
+        .append(
+            header::SET_COOKIE,
+            &format!(
+                "JSESSIONID={}; Path={root}; Secure; HttpOnly",
+                visit.cookie()
+            ),
+        )
+        .append(
+            header::SET_COOKIE,
+            &format!(
+                "atlassian.xsrf.token=SIMU-LATE-DXSR-FTOK_{}_{login}; Path={root}; Secure",
+                visit.session
+            ),
+        )
 }
 
 /// No instance of that name: what a reverse proxy in front of nothing says.
@@ -95,11 +115,21 @@ pub(super) fn outside(path: &str, settings: &DataCenterSettings) -> Reply {
 }
 
 pub(super) fn method_not_allowed() -> Reply {
+    method_not_allowed_but("GET, HEAD, OPTIONS")
+}
+
+/// The body is not of a kind that the resource reads.
+pub(super) fn unsupported_media_type() -> Reply {
+    let body = json!({ "message": "HTTP 415 Unsupported Media Type", "status-code": 415 });
+    Reply::json(415, &body).verdict(Verdict::Malformed)
+}
+
+pub(super) fn method_not_allowed_but(allowed: &str) -> Reply {
     Reply::json(
         405,
         &json!({ "message": "HTTP 405 Method Not Allowed", "status-code": 405 }),
     )
-    .set(header::ALLOW, "GET, HEAD, OPTIONS")
+    .set(header::ALLOW, allowed)
     .verdict(Verdict::NotFound)
 }
 

@@ -1,5 +1,7 @@
 //! Who a Data Center request comes from, and what a failed login leads to.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::answers::Visit;
@@ -31,12 +33,12 @@ pub(super) fn check(
 ) -> Login {
     let settings = visit.settings;
     match &call.authorization {
-        Authorization::None => cookie(world, call, settings, now),
+        Authorization::None => cookie(world, call, settings, now, entry),
         Authorization::Other => Login::Refused(Verdict::Rejected),
         // Without a user there is no login (and no X-Seraph-LoginReason).
         Authorization::Basic { user, .. } if user.is_empty() => Login::Nobody,
         Authorization::Basic { user, secret } => {
-            basic(world, call, settings, (user, secret), entry)
+            basic(world, call, settings, (user, secret), now, entry)
         }
         Authorization::Bearer { token } => bearer(world, call, settings, token, now, entry),
         Authorization::Signed { parameters } => signed(world, call, visit, parameters, now, entry),
@@ -79,19 +81,25 @@ fn cookie(
     call: &Incoming,
     settings: &DataCenterSettings,
     now: DateTime<Utc>,
+    entry: &mut Call,
 ) -> Login {
-    let Some(id) = call.session.as_deref() else {
+    let Some(cookie) = call.session.as_deref() else {
         return Login::Nobody;
     };
     let Some(instance) = world.instance_mut(&call.host) else {
         return Login::Nobody;
     };
-    let owner = instance.kept.owner(id, now, settings.session_idle_seconds);
-    let user = owner.and_then(|owner| instance.users.get(&owner.to_lowercase()));
-    match user {
+    let session = instance
+        .kept
+        .visit(cookie, now, settings.session_idle_seconds);
+    let Some(session) = session else {
+        return Login::Refused(Verdict::Expired);
+    };
+    entry.token_id = Some(session.id.clone());
+    match instance.users.get(&session.owner.to_lowercase()) {
         Some(user) if user.state == UserState::Deactivated => Login::Refused(Verdict::Deactivated),
         Some(user) => Login::Known(user.clone()),
-        None => Login::Refused(Verdict::Expired),
+        None => Login::Refused(Verdict::Rejected),
     }
 }
 
@@ -102,6 +110,7 @@ pub(super) fn basic(
     call: &Incoming,
     settings: &DataCenterSettings,
     (user, secret): (&str, &str),
+    now: DateTime<Utc>,
     entry: &mut Call,
 ) -> Login {
     let token = world
@@ -123,9 +132,11 @@ pub(super) fn basic(
     let right = user.password.as_deref() == Some(secret);
     if right && user.state != UserState::Deactivated {
         user.failed_logins = 0;
+        user.logins.succeed(now);
         return Login::Known(user.clone());
     }
     user.failed_logins += 1;
+    user.logins.fail(now);
     Login::Refused(if right {
         Verdict::Deactivated
     } else {
@@ -134,7 +145,7 @@ pub(super) fn basic(
 }
 
 fn bearer(
-    world: &World,
+    world: &mut World,
     call: &Incoming,
     settings: &DataCenterSettings,
     secret: &str,
@@ -156,10 +167,14 @@ fn bearer(
         return Login::Refused(Verdict::Rejected);
     };
     if let Some(verdict) = world.token_over(token, now) {
-        Login::Refused(verdict)
-    } else if user.state == UserState::Deactivated {
-        Login::Refused(Verdict::Deactivated)
-    } else {
-        Login::Known(user.clone())
+        return Login::Refused(verdict);
     }
+    if user.state == UserState::Deactivated {
+        return Login::Refused(Verdict::Deactivated);
+    }
+    let (id, user) = (Arc::clone(&token.id), user.clone());
+    if let Some(token) = world.token_mut(&id) {
+        token.last_used = Some(now);
+    }
+    Login::Known(user)
 }

@@ -17,8 +17,8 @@ use crate::world::{DcUser, World};
 use answers::Visit;
 use login::Login;
 
-pub use kept::Pat;
-pub(crate) use kept::{Kept, reads_body, tokens_of};
+pub(crate) use kept::{Kept, SESSION, TOKENS, caller, pat_number, reads_body, tokens_of};
+pub use kept::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 
 /// A request to a Data Center host.
 pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &mut Call) -> Reply {
@@ -41,8 +41,14 @@ pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &m
         session: &session,
         number,
     };
-    let (reply, user) = answer(world, call, cx, entry, &visit);
-    answers::finish(reply, &visit, user.as_deref(), cx.now)
+    let mut asked = kept::asked(call, &visit, cx.now);
+    let (reply, user) = answer(world, call, cx, entry, &visit, asked.as_mut());
+    let reply = match asked {
+        Some(asked) => kept::noted(world, call, entry, asked, reply),
+        None => reply,
+    };
+    let keeps_session = !kept::begins_session(world, call, &visit);
+    answers::finish(reply, &visit, user.as_deref(), keeps_session, cx.now)
 }
 
 /// The answer, and the name of the user who is logged in.
@@ -52,6 +58,7 @@ fn answer(
     cx: &Context,
     entry: &mut Call,
     visit: &Visit<'_>,
+    asked: Option<&mut PatRequest>,
 ) -> (Reply, Option<String>) {
     if visit.path == "/status" {
         return (answers::status(visit), None);
@@ -74,8 +81,8 @@ fn answer(
             None,
         );
     }
-    if let Some(reply) = kept::log_in(world, call, cx, visit, entry) {
-        return (reply, None);
+    if let Some(logged_in) = kept::log_in(world, call, cx, visit, entry) {
+        return logged_in;
     }
     let basic = matches!(call.authorization, Authorization::Basic { .. });
     if basic && !visit.settings.basic_enabled() {
@@ -86,7 +93,7 @@ fn answer(
         Login::Known(user) => Some(user.name.clone()),
         _ => None,
     };
-    if let Some(reply) = kept::resource(world, call, cx, visit, &login) {
+    if let Some(reply) = kept::resource(world, call, cx, visit, &login, asked) {
         return (reply, name);
     }
     let reply = match &login {

@@ -176,6 +176,7 @@ impl World {
             source: Some(source),
             name: String::new(),
             created: now,
+            last_used: None,
         };
         self.keep_token(Arc::clone(&value), record);
         (id, value)

@@ -63,6 +63,10 @@ impl Ticket {
     pub(crate) fn answered(&self) {
         self.0.store(true, Ordering::Release);
     }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +92,7 @@ impl Ledger {
 
     pub(crate) fn list(&self) -> Vec<Spend> {
         let with_news = |(spend, ticket): &(Spend, Ticket)| Spend {
-            answered: ticket.0.load(Ordering::Acquire),
+            answered: ticket.is_answered(),
             ..spend.clone()
         };
         self.spends.iter().map(with_news).collect()

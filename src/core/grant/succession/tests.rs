@@ -2,7 +2,7 @@ use super::*;
 use crate::api::Reason;
 use crate::core::grant::{Holder, Intent, Miss, SeedOutcome};
 
-const OURS: &str = "jira-credential-operator-abc-";
+const OURS: &str = "jco-abc-";
 
 fn at(days: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000, 0).unwrap() + TimeDelta::days(days)
@@ -120,7 +120,7 @@ fn a_token_of_a_person_takes_the_place_of_an_earlier_one_which_is_ended() {
 
 #[test]
 fn a_token_is_found_when_it_is_the_only_one_that_it_may_be() {
-    let of_ours = listed("9", "jira-credential-operator-abc-1", Some(90));
+    let of_ours = listed("9", "jco-abc-1", Some(90));
     for (list, stated, found) in [
         (vec![listed("1", "a", Some(40))], None, Some("1")),
         (vec![listed("1", "a", Some(40)), of_ours], None, Some("1")),
