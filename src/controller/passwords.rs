@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
 use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::Miss;
+use crate::core::grant::{Miss, SeedOutcome};
 use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
 use crate::core::trouble::refuses_login;
 
@@ -191,7 +191,13 @@ impl Operator {
         match login_print(facts).filter(|_| plan.kind == RenewalKind::Login) {
             Some(print) => {
                 let (uid, asked) = (&facts.object.uid, facts.renew_requested());
-                self.passwords.claim(print.as_str(), uid, asked)
+                match self.passwords.claim(print.as_str(), uid, asked) {
+                    // What Jira has accepted before may be sent again, whoever lost an answer.
+                    Err(Peer::Interrupted) if is_accepted(facts, print) => {
+                        self.passwords.claim(print.as_str(), uid, true)
+                    }
+                    claimed => claimed,
+                }
             }
             None => Ok(None),
         }
@@ -225,6 +231,14 @@ impl Operator {
     }
 }
 
+/// Whether Jira has accepted the user name and password before.
+fn is_accepted(facts: &Facts, print: &Fingerprint) -> bool {
+    let seed = facts
+        .held()
+        .and_then(|held| held.grant.seed(print.as_str()));
+    seed.is_some_and(|seed| seed.outcome == SeedOutcome::Accepted)
+}
+
 /// The fingerprint of the user name and password of a session.
 fn login_print(facts: &Facts) -> Option<&Fingerprint> {
     match &facts.renewal.as_ref()?.seed {
@@ -239,10 +253,19 @@ fn refused_login(
     status: &JiraCredentialStatus,
 ) -> Option<(String, Reason)> {
     let method = object.spec.auth.method()?.name();
-    let grant = status.grant.as_ref()?;
-    let reason = grant.trouble.filter(|reason| refuses_login(*reason))?;
-    let seed = grant.seed.clone()?;
-    (method == MethodName::Session).then_some((seed, reason))
+    let grant = status
+        .grant
+        .as_ref()
+        .filter(|_| method == MethodName::Session)?;
+    if let Some(reason) = grant.trouble.filter(|reason| refuses_login(*reason)) {
+        return Some((grant.seed.clone()?, reason));
+    }
+    // One that was refused beside a session that goes on.
+    let beside = grant.candidate.as_ref()?;
+    let refused = beside.outcome == AttemptOutcome::Refused
+        && beside.reason == Some(Reason::RotationFailed)
+        && !beside.fingerprint.is_empty();
+    refused.then(|| (beside.fingerprint.clone(), Reason::Rejected))
 }
 
 /// Whether a credential sends a password, or did when its status was written.

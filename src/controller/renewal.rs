@@ -6,7 +6,8 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::Operator;
 use crate::api::{
-    ConditionStatus, ConditionType, Hosting, JiraCredential, Method, RotationPolicy, Scope,
+    ConditionStatus, ConditionType, Hosting, JiraCredential, Method, MethodName, RotationPolicy,
+    Scope,
 };
 use crate::cluster::{creation_time, grant_name, key_of, place};
 use crate::core::conditions::condition;
@@ -130,19 +131,6 @@ impl Operator {
         let method = object.spec.auth.method()?;
         let grant = grant_name(&place(&method)?);
         let store = self.store.get()?;
-        // Whoever makes tokens or sessions at one site has no use for those of another.
-        let client = |object: &JiraCredential| {
-            let method = object.spec.auth.method()?;
-            let id = match &method {
-                Method::OAuth2(oauth2) => oauth2.client_id.clone(),
-                Method::ClientCredentials(client) => client.client_id.clone(),
-                Method::PersonalAccessToken(_) | Method::Session(_) => {
-                    object.spec.site.trim_end_matches('/').to_owned()
-                }
-                Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => String::new(),
-            };
-            Some((method.name(), id))
-        };
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
         let users = self
             .index
@@ -184,9 +172,14 @@ impl Operator {
         others
             .filter_map(|user| store.get(&ObjectRef::new(&user.name).within(&user.namespace)))
             .filter_map(|other| {
-                let other = other.0.as_ref().ok()?;
-                (!other.spec.suspend && other.metadata.deletion_timestamp.is_none())
-                    .then(|| published_print(other))
+                let Ok(other) = other.0.as_ref() else {
+                    // Nobody knows what it shows.
+                    return Some(None);
+                };
+                let follows = !other.spec.suspend
+                    && other.metadata.deletion_timestamp.is_none()
+                    && client(other) == client(object);
+                follows.then(|| published_print(other))
             })
             .collect()
     }
@@ -225,6 +218,21 @@ impl Operator {
     pub fn unfinished_renewals(&self) -> Vec<String> {
         self.renewals.unfinished()
     }
+}
+
+/// Who a credential is for whoever gives its tokens. Whoever makes tokens or sessions at one site has
+/// no use for those of another.
+fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
+    let method = object.spec.auth.method()?;
+    let id = match &method {
+        Method::OAuth2(oauth2) => oauth2.client_id.clone(),
+        Method::ClientCredentials(client) => client.client_id.clone(),
+        Method::PersonalAccessToken(_) | Method::Session(_) => {
+            object.spec.site.trim_end_matches('/').to_owned()
+        }
+        Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => String::new(),
+    };
+    Some((method.name(), id))
 }
 
 /// What a credential has published and proven.

@@ -95,7 +95,8 @@ fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
         RenewalKind::Successor | RenewalKind::Login => {
             let (plan, held) = (facts.renewal_plan()?, facts.held()?);
             // What is of another site is never sent to this one.
-            let here = held.grant.live.as_ref()?.client == plan.client;
+            let used = held.grant.live.as_ref().or(held.grant.candidate.as_ref());
+            let here = used?.client == plan.client;
             Some((facts.renewal.as_ref()?, held)).filter(|_| here)
         }
         RenewalKind::Refresh | RenewalKind::ClientCredentials => None,

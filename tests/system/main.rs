@@ -11,6 +11,7 @@ mod attacks;
 mod bad_input;
 mod crash;
 mod detection;
+mod every_method;
 mod expiry_lookup;
 mod faults;
 mod kstatus;

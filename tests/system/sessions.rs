@@ -403,3 +403,38 @@ async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
     operator.quiet().await;
     assert_eq!(world.login_attempts(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_refused_beside_sessions_that_go_on_is_sent_once_over_a_restart() {
+    let (world, mut operator) = logged_in().await;
+    let login = world.secrets().get("bot-login").await.unwrap();
+    world
+        .session("other", "robot", &value(&login, "password"))
+        .await;
+    world.wait_ready("other").await;
+    operator.quiet().await;
+    for name in ["bot", "other"] {
+        world.login_secret(name, "robot", "mistyped").await;
+        let (kind, status) = (ConditionType::RotationDue, ConditionStatus::True);
+        world.wait(name, kind, status, Reason::RotationFailed).await;
+        operator.quiet().await;
+    }
+    assert_eq!(world.login_attempts(), 3);
+    for _ in 0..2 {
+        operator.crash();
+        operator = world.operator().await;
+        world.advance(TimeDelta::minutes(70));
+        operator.look_again(2).await;
+        operator.quiet().await;
+    }
+    assert_eq!(world.login_attempts(), 3);
+    // Once the sessions have ended there is nothing left that goes on.
+    world.advance(TimeDelta::hours(5));
+    operator.look_again(2).await;
+    for name in ["bot", "other"] {
+        let object = world.not_begun(name, Reason::Rejected).await;
+        let stalled = says(&object, ConditionType::Stalled).reason;
+        assert_eq!(stalled, Reason::Rejected);
+    }
+    assert_eq!(world.login_attempts(), 3);
+}

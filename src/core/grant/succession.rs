@@ -225,6 +225,12 @@ impl<S: Clone> Grant<S> {
             (None, _) | (_, None) => false,
         };
         let of_day: Vec<&Listed> = all.iter().filter(same_day).copied().collect();
+        // The day may be that of an earlier token: then a later one is in the list.
+        let newest = |found: &&Listed| all.iter().all(|other| other.created <= found.created);
+        let of_day: Vec<&Listed> = match of_day.as_slice() {
+            [found] if newest(found) => of_day,
+            _ => Vec::new(),
+        };
         let likely = if of_day.is_empty() { all } else { of_day };
         chain.search = Some(Search {
             asked: now,
@@ -289,6 +295,10 @@ impl<S: Clone> Grant<S> {
     /// Leaves to the original of a copy what it has replaced and what it uses.
     pub fn leave_to_original(&mut self, now: DateTime<Utc>) {
         self.retired.clear();
+        let candidate = self.candidate.as_mut();
+        if let Some(access) = candidate.and_then(|chain| chain.access.as_mut()) {
+            access.id = None;
+        }
         let Some(live) = &mut self.live else { return };
         if let Some(access) = &mut live.access {
             access.id = None;

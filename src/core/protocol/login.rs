@@ -85,8 +85,15 @@ fn without_chain(facts: &Facts, grant: &Grant<Fingerprint>, digest: &str) -> Mov
     match grant.seed(digest).map(|seed| seed.outcome) {
         None | Some(SeedOutcome::Seen | SeedOutcome::Accepted) => Move::Adopt,
         Some(SeedOutcome::Spent | SeedOutcome::Refused) if wants_now(facts) => Move::Adopt,
-        Some(SeedOutcome::Spent | SeedOutcome::Refused) => Move::Rest,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused) if goes_on(facts) => Move::Rest,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused) => Move::Stuck(Reason::Rejected),
     }
+}
+
+/// Whether there is a session that has not ended, as far as is known.
+fn goes_on(facts: &Facts) -> bool {
+    let access = facts.chain().and_then(|chain| chain.access.as_ref());
+    access.is_some_and(|access| access.expires > facts.now)
 }
 
 fn is_accepted(grant: &Grant<Fingerprint>, digest: &str) -> bool {
@@ -132,7 +139,7 @@ fn stuck(facts: &Facts, chain: &Chain<Fingerprint>, reason: Reason) -> Move {
     let beside = facts
         .chain()
         .is_some_and(|subject| subject.origin != chain.origin);
-    if beside {
+    if beside && goes_on(facts) {
         Move::Rest
     } else {
         Move::Stuck(reason)

@@ -139,7 +139,16 @@ fn wanted<'a>(
     {
         return None;
     }
-    let time = due_at(facts, plan, renewal.pace, access);
+    // One that may have been made and is not known is looked for before anything else.
+    let lost = grant
+        .intent
+        .as_ref()
+        .is_some_and(|intent| intent.origin == live.origin);
+    let time = if lost {
+        facts.now
+    } else {
+        due_at(facts, plan, renewal.pace, access)
+    };
     match grant.candidate.as_ref() {
         None => Some((live, time)),
         // What waits for its proof is not replaced; what was refused is, but not in a hurry.
