@@ -50,11 +50,27 @@ pub(super) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),
     });
+    record_proven_token(facts, status);
     if provisional {
         let access = facts.chain().and_then(|chain| chain.access.as_ref());
         status.expires_at = access.and_then(Access::end).or(status.expires_at);
     }
     status.next_renewal_time = next_renewal(facts);
+}
+
+/// What is known of the proven token may be learned without another proof: a token that was proven
+/// before it began a chain has one now, and Jira's list tells the end of one that a person made.
+fn record_proven_token(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Some(chain) = facts.chain().filter(|_| facts.is_proven()) else {
+        return;
+    };
+    if let Some(grant) = &mut status.grant {
+        grant.chain = Some(chain.lineage());
+    }
+    if let Some(access) = &chain.access {
+        status.expires_at = access.end();
+        status.scopes.clone_from(&access.scopes);
+    }
 }
 
 fn next_renewal(facts: &Facts) -> Option<DateTime<Utc>> {

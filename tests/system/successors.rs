@@ -103,6 +103,13 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
             .map(|time| time < first[0].expires.unwrap()),
         Some(true)
     );
+    // The list told the end after the proof: it stands everywhere, and is not looked for again.
+    assert_eq!(status.expires_at, first[0].expires);
+    let published = world.secrets().get("bot").await.unwrap();
+    assert!(keys(&published).contains(&"expiresAt"));
+    let mark = operator.mark();
+    operator.look_again(1).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
     // 14 days before its end at the latest, and a little earlier for some.
     world.advance(TimeDelta::days(72));
     operator.look_again(1).await;
