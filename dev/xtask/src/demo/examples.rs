@@ -105,6 +105,10 @@ enum Login {
     Consent(String, Vec<String>),
     /// Name and scopes.
     ServiceAccount(String, Vec<String>),
+    /// User name, redirect URL and scopes, on Data Center.
+    OwnConsent(String, String, Vec<String>),
+    /// User name and scopes, on Data Center.
+    OwnServiceAccount(String, Vec<String>),
 }
 
 /// What the simulator issued.
@@ -137,10 +141,17 @@ impl Login {
         if credential.pointer("/spec/auth/oauth1").is_some() {
             return Self::Link(name, text_at(credential, "/spec/auth/oauth1/consumerKey"));
         }
+        let own = text_at(credential, "/spec/hosting") == "DataCenter";
         if let Some(oauth2) = credential.pointer("/spec/auth/oauth2") {
+            if own {
+                return Self::OwnConsent(name, text_at(oauth2, "/redirectUri"), scopes(oauth2));
+            }
             return Self::Consent(format!("{name}@acme.example"), scopes(oauth2));
         }
         if let Some(client) = credential.pointer("/spec/auth/clientCredentials") {
+            if own {
+                return Self::OwnServiceAccount(name, scopes(client));
+            }
             return Self::ServiceAccount(name, scopes(client));
         }
         Self::PersonalAccessToken(name)
@@ -173,6 +184,16 @@ impl Login {
                     ..Issued::default()
                 });
             }
+            Self::OwnConsent(user, redirect, wanted) => {
+                return Ok(own_consent(jira, user, redirect, wanted));
+            }
+            Self::OwnServiceAccount(user, wanted) => {
+                let app = jira.data_center.service_client(user, &words(wanted));
+                return Ok(Issued {
+                    app: Some(app),
+                    ..Issued::default()
+                });
+            }
         };
         Ok(Issued {
             secret: token.secret().to_owned(),
@@ -195,6 +216,17 @@ fn consent(jira: &Jira, email: &str, wanted: &[String]) -> Issued {
     }
 }
 
+fn own_consent(jira: &Jira, user: &str, redirect: &str, wanted: &[String]) -> Issued {
+    let link = jira.data_center.oauth_link(&[redirect]);
+    let consent = jira.data_center.consent(&link, user, &words(wanted));
+    Issued {
+        secret: consent.refresh_token(),
+        app: Some(link),
+        consent: Some(consent),
+        ..Issued::default()
+    }
+}
+
 fn scopes(method: &Value) -> Vec<String> {
     let items = method.get("scopes").and_then(Value::as_array);
     let words = items.into_iter().flatten().filter_map(Value::as_str);
@@ -208,9 +240,11 @@ fn words(owned: &[String]) -> Vec<&str> {
 fn point(credential: &mut Value, login: &Login, jira: &Jira) {
     let site = match login {
         Login::ApiToken(_) | Login::Consent(..) | Login::ServiceAccount(..) => jira.cloud.url(),
-        Login::PersonalAccessToken(_) | Login::Password(_) | Login::Link(..) => {
-            jira.data_center.url()
-        }
+        Login::PersonalAccessToken(_)
+        | Login::Password(_)
+        | Login::Link(..)
+        | Login::OwnConsent(..)
+        | Login::OwnServiceAccount(..) => jira.data_center.url(),
     };
     replace(credential, "/spec/site", &site);
     // The simulated Cloud is none of Atlassian's own hosts, and OAuth 2.0 exists elsewhere too.

@@ -59,6 +59,43 @@ impl Demo<'_> {
         Ok(((), result))
     }
 
+    /// Both methods as Data Center has them.
+    pub(crate) async fn at_data_center(&self) -> Outcome<((), String)> {
+        let ui = self.ui;
+        // Service accounts came with 11, where an administrator has to allow passwords.
+        let jira = self.jira.data_center.clone().version("11.3.5").basic(true);
+        ui.say("A Data Center gives tokens itself: after a person's consent to an application link, and from");
+        ui.say("version 11 on to a service account. Pods use the site's own address.");
+        let files = [
+            ("oauth2-data-center.yaml", ("sync-bot", "portal-bot")),
+            (
+                "client-credentials-data-center.yaml",
+                ("deploy-bot", "build-bot"),
+            ),
+        ];
+        for (file, renamed) in files {
+            let example = examples::read(&self.jira, file, Some(renamed), TimeDelta::zero())?;
+            self.cluster
+                .apply(&format!("deploy/examples/{file}"), &example.manifest)
+                .await?;
+            let jc = format!("jc/{}", example.name);
+            let wait = ["wait", "--for=condition=Ready", &jc, "--timeout=30s"];
+            self.cluster.kubectl(&wait).await?;
+            self.cluster.kubectl(&["get", &jc]).await?;
+            let published = self.cluster.contents(&example.target).await?;
+            let text = |key| {
+                let value = published.get(key).map(|value| &*value.0);
+                String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+            };
+            let lives = self.jira.sim.access_token_lives(&text("token"));
+            if text("url") != jira.url() || !lives || published.contains_key("refresh-token") {
+                return fail("pods should get the site's address, a token that lives, and no more");
+            }
+        }
+        let result = "Ready; the published url is that of the site".to_owned();
+        Ok(((), result))
+    }
+
     pub(crate) async fn consented(&self) -> Outcome<(Consent, String)> {
         let ui = self.ui;
         self.jira.sim.configure_oauth(|settings| {

@@ -59,6 +59,8 @@ impl Demo<'_> {
             .await?;
         ui.step("A personal access token replaces itself", self.replaced())
             .await?;
+        ui.step("OAuth 2.0 of a Data Center", self.at_data_center())
+            .await?;
         let consent = ui
             .step("A person's consent to an OAuth 2.0 app", self.consented())
             .await?;
