@@ -28,5 +28,4 @@ mod rotation;
 mod sessions;
 mod successors;
 mod support;
-mod switching;
 mod targets;

@@ -4,7 +4,7 @@ mod consent;
 mod data_center;
 mod grant;
 mod matrix;
-mod redaction;
+pub(crate) mod redaction;
 mod renewal;
 
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};

@@ -87,7 +87,7 @@ impl Stage {
 }
 
 /// What a consumer makes of a published Secret: it signs with its parts and nothing else.
-async fn consume(world: &World, secret: &Secret) -> Verdict {
+pub(crate) async fn consume(world: &World, secret: &Secret) -> Verdict {
     let read = |key: &str| value(secret, key);
     assert_eq!(read("scheme"), "OAuth");
     assert_eq!(read("signatureMethod"), "RSA-SHA1");

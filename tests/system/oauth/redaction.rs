@@ -4,6 +4,7 @@ use atlassian_sim::{Canned, Fault, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault as ApiFault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
 
@@ -40,13 +41,12 @@ fn echoes(token: &str) -> Vec<Fault> {
     ]
 }
 
-pub(super) async fn look_around(world: &World, canaries: &Canaries) {
+/// What the cluster shows of the credentials of a world, apart from the values of Secrets.
+pub(crate) async fn look_around(world: &World, canaries: &Canaries) {
     let all = ListParams::default();
     for object in world.credentials().list(&all).await.unwrap() {
         canaries.absent("a credential", &serde_json::to_string(&object).unwrap());
-    }
-    for name in ["bot", "twin"] {
-        for event in world.events(name).await {
+        for event in world.events(&object.name_any()).await {
             canaries.absent("an event", &serde_json::to_string(&event).unwrap());
         }
     }
