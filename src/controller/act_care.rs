@@ -13,7 +13,7 @@ use crate::core::facts::Facts;
 use crate::core::grant::Grant;
 use crate::core::grant::succession::Retired;
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::Owner;
+use crate::jira::{Owner, Place};
 
 /// Calls that nothing waits for are cut after this time.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ impl Operator {
             grant.settle_retired(index, None);
             return Ok(());
         }
-        let ended = self.end_at_jira(facts, material, grant, &old).await;
+        let ended = self.end_at_jira(facts, material, &old).await;
         let again = match ended {
             Ok(()) => None,
             Err(Verdict::NoVerdict(outage)) => {
@@ -80,30 +80,21 @@ impl Operator {
         Ok(())
     }
 
+    /// What is ended proves itself.
     async fn end_at_jira(
         &self,
         facts: &Facts,
         material: &Material,
-        grant: &Grant<Kept>,
         old: &Retired<Kept>,
     ) -> Result<(), Verdict> {
-        let unreadable = Verdict::Refused(Refusal::Rejected);
-        let plan = facts.plan.as_ref().map_err(|_| unreadable.clone())?;
-        let ca_pem = material.ca_pem.as_deref();
-        if let Some(cookie) = &old.cookie {
-            return self.jira.log_out(&plan.site, ca_pem, &cookie.0).await;
+        let Ok(place) = place(facts, material) else {
+            return Err(Verdict::Refused(Refusal::Rejected));
+        };
+        let token = &old.token.0;
+        match &old.id {
+            Some(id) => self.jira.revoke(&Owner { place, token }, id).await,
+            None => self.jira.log_out(&place, token).await,
         }
-        let live = grant.live.as_ref().and_then(|live| live.access.as_ref());
-        let (Some(id), Some(access)) = (&old.id, live) else {
-            return Err(unreadable);
-        };
-        let owner = Owner {
-            site: &plan.site,
-            ca_pem,
-            token: &access.token.0,
-            limit: LIMIT,
-        };
-        self.jira.revoke(&owner, id).await
     }
 
     /// Looks for the token in use among those of its account.
@@ -119,10 +110,8 @@ impl Operator {
         let live = grant.live.as_ref().ok_or(UNREAD)?;
         let (origin, access) = (live.origin.clone(), live.access.clone().ok_or(UNREAD)?);
         let owner = Owner {
-            site: &plan.site,
-            ca_pem: material.ca_pem.as_deref(),
+            place: place(facts, material)?,
             token: &access.token.0,
-            limit: LIMIT,
         };
         match self.jira.list_tokens(&owner).await {
             Ok(listed) => grant.identify(&origin, &listed, prefix, stated, facts.now),
@@ -130,4 +119,14 @@ impl Operator {
         }
         Ok(())
     }
+}
+
+/// Where the site keeps tokens and sessions.
+fn place<'a>(facts: &'a Facts, material: &'a Material) -> Result<Place<'a>, ClusterError> {
+    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+    Ok(Place {
+        site: &plan.site,
+        ca_pem: material.ca_pem.as_deref(),
+        limit: LIMIT,
+    })
 }

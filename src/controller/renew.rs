@@ -124,9 +124,7 @@ impl Renewing {
 
     /// Asks with one client secret after the other: a wrong one spends nothing.
     async fn ask(&self, refresh: Option<&Kept>) -> TokenAnswer {
-        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
-        // However much a test hurries, an answer over a network takes some time.
-        let limit = limit.max(Duration::from_secs(3));
+        let limit = self.limit();
         let intent = self.stored.grant.intent.as_ref();
         let until =
             intent.map(|intent| later(intent.started, self.pace.of(SENT_WITHIN).max(GRAIN)));
@@ -148,6 +146,13 @@ impl Renewing {
             }
         }
         answer
+    }
+
+    /// After which time a call is cut.
+    fn limit(&self) -> Duration {
+        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
+        // However much a test hurries, an answer over a network takes some time.
+        limit.max(Duration::from_secs(3))
     }
 
     fn provider(&self) -> Provider<'_> {

@@ -47,10 +47,7 @@ pub fn care(facts: &Facts) -> Option<Care> {
     if retired.iter().any(|old| old.shown.is_none()) && everybody_shows(facts, renewal) {
         return Some(Care::Show);
     }
-    let is_due = |old: &Retired<Fingerprint>| {
-        end_at(renewal, old).is_some_and(|time| time <= facts.now) || old.until <= facts.now
-    };
-    if retired.iter().any(is_due) {
+    if due_to_end(retired, facts.now, renewal).is_some() {
         return Some(Care::End);
     }
     let unknown = look_at(facts, renewal, held).is_some_and(|time| time <= facts.now);

@@ -1,23 +1,20 @@
 //! Personal access tokens of Data Center (8.14 and later): list, make, revoke.
 
 use std::fmt;
-use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use http::HeaderValue;
-use http::header;
 use reqwest::Method;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::session::{NOTHING, ended, sent};
+use super::credential::Credential;
+use super::rest::{NOTHING, Place};
 use super::verdict::{self, Answer};
-use super::whoami::Jira;
+use super::whoami::{Jira, Raw};
 use crate::api::Account;
 use crate::core::answer::{Outage, Refusal, Verdict};
 use crate::core::grant::succession::Listed;
-use crate::core::site::Site;
 
 /// The resource of tokens (Atlassian documentation of Data Center).
 const TOKENS: &str = "/rest/pat/latest/tokens";
@@ -30,14 +27,10 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// Where the tokens of an account are kept, and with which of them it is asked.
 pub struct Owner<'a> {
-    /// The site.
-    pub site: &'a Site,
-    /// Authorities that are trusted there beside those of the system.
-    pub ca_pem: Option<&'a [u8]>,
+    /// Where.
+    pub place: Place<'a>,
     /// A token of the account.
     pub token: &'a SecretString,
-    /// A call is cut after this time.
-    pub limit: Duration,
 }
 
 /// A token that was made.
@@ -128,38 +121,28 @@ impl Jira {
     ///
     /// # Errors
     /// When there is no such list, or it could not be had.
-    pub async fn list_tokens(&self, account: &Owner<'_>) -> Result<Vec<Listed>, Verdict> {
+    pub async fn list_tokens(&self, owner: &Owner<'_>) -> Result<Vec<Listed>, Verdict> {
         let call = async {
-            let call = self
-                .call_to(account.site, account.ca_pem, Method::GET, TOKENS)?
-                .header(header::AUTHORIZATION, bearer(account.token)?);
-            let raw = sent(call.timeout(account.limit)).await?;
-            let answer = Answer {
-                hosting: account.site.hosting,
-                status: raw.status,
-                headers: &raw.headers,
-                body: &raw.body.bytes,
-                complete: raw.body.complete,
-                now: self.clock.now(),
-            };
-            read_list(&answer)
+            let raw = owner.call(self, Method::GET, None).await?;
+            read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
         };
         let known = |answer: &Result<Vec<Listed>, Verdict>| {
             answer.as_ref().err().cloned().unwrap_or(NOTHING)
         };
-        self.in_turn(account.site, "tokens", call, known).await?
+        self.in_turn(owner.place.site, "tokens", call, known)
+            .await?
     }
 
     /// Makes a token that lives for some days. An administrator may have set a shorter life.
-    pub async fn mint(&self, account: &Owner<'_>, name: &str, days: i64) -> MintAnswer {
+    pub async fn mint(&self, owner: &Owner<'_>, name: &str, days: i64) -> MintAnswer {
         let call = async {
-            match self.post_token(account, name, days).await {
+            match self.post_token(owner, name, days).await {
                 Ok(answer) => answer,
                 Err(verdict) => MintAnswer::Silent(verdict),
             }
         };
         match self
-            .in_turn(account.site, "mint", call, MintAnswer::verdict)
+            .in_turn(owner.place.site, "mint", call, MintAnswer::verdict)
             .await
         {
             Ok(answer) => answer,
@@ -169,7 +152,7 @@ impl Jira {
 
     async fn post_token(
         &self,
-        account: &Owner<'_>,
+        owner: &Owner<'_>,
         name: &str,
         days: i64,
     ) -> Result<MintAnswer, Verdict> {
@@ -178,51 +161,38 @@ impl Jira {
             expiration_duration: days,
         };
         let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
-        let call = self
-            .call_to(account.site, account.ca_pem, Method::POST, TOKENS)?
-            .header(header::AUTHORIZATION, bearer(account.token)?)
-            .header(header::CONTENT_TYPE, "application/json")
-            .timeout(account.limit)
-            .body(body);
-        let raw = sent(call).await?;
-        Ok(read_made(&Answer {
-            hosting: account.site.hosting,
-            status: raw.status,
-            headers: &raw.headers,
-            body: &raw.body.bytes,
-            complete: raw.body.complete,
-            now: self.clock.now(),
-        }))
+        let raw = owner.call(self, Method::POST, Some(body)).await?;
+        let answer = raw.answer(owner.place.site.hosting, self.clock.now());
+        Ok(read_made(&answer))
     }
 
-    /// Revokes a token by its id. One that Jira does not know any more is gone.
+    /// Revokes a token by its id. One that Jira does not know any more is gone, and so is one that
+    /// asks for its own end and is refused.
     ///
     /// # Errors
     /// When Jira could not be asked, or does not let the token that asks revoke another one.
-    pub async fn revoke(&self, account: &Owner<'_>, id: &str) -> Result<(), Verdict> {
-        let call = async {
-            let path = format!("{TOKENS}/{id}");
-            let call = self
-                .call_to(account.site, account.ca_pem, Method::DELETE, &path)?
-                .header(header::AUTHORIZATION, bearer(account.token)?);
-            let raw = sent(call.timeout(account.limit)).await?;
-            // Here a 401 is about the token that asks.
-            if raw.status == 401 {
-                return Err(Verdict::Refused(Refusal::Rejected));
-            }
-            ended(raw.status)
-        };
-        let known = |answer: &Result<(), Verdict>| answer.clone().err().unwrap_or(NOTHING);
-        self.in_turn(account.site, "revoke", call, known).await?
+    pub async fn revoke(&self, owner: &Owner<'_>, id: &str) -> Result<(), Verdict> {
+        let path = format!("{TOKENS}/{id}");
+        self.end(&owner.place, "revoke", &path, &owner.credential())
+            .await
     }
 }
 
-fn bearer(token: &SecretString) -> Result<HeaderValue, Verdict> {
-    let text = format!("Bearer {}", token.expose_secret());
-    let mut value =
-        HeaderValue::from_str(&text).map_err(|_| Verdict::Refused(Refusal::Rejected))?;
-    value.set_sensitive(true);
-    Ok(value)
+impl Owner<'_> {
+    fn credential(&self) -> Credential {
+        Credential::Bearer(self.token.clone())
+    }
+
+    async fn call(
+        &self,
+        jira: &Jira,
+        method: Method,
+        body: Option<Vec<u8>>,
+    ) -> Result<Raw, Verdict> {
+        let credential = self.credential();
+        jira.call_resource(&self.place, method, TOKENS, Some(&credential), body)
+            .await
+    }
 }
 
 /// Reads a list of tokens.

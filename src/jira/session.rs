@@ -1,21 +1,18 @@
 //! Sessions of Data Center: log in, log out.
 
 use std::fmt;
-use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
-use reqwest::{Method, RequestBuilder};
-use secrecy::zeroize::Zeroizing;
+use http::{HeaderMap, header};
+use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::failure;
+use super::credential::Credential;
+use super::rest::Place;
 use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
+use super::whoami::Jira;
 use crate::api::Account;
 use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::site::Site;
 
 /// No cookie of Jira comes near this length.
 const LONGEST_COOKIE: usize = 4096;
@@ -25,16 +22,12 @@ const MOST_COOKIES: usize = 16;
 
 /// A login.
 pub struct Login<'a> {
-    /// The site.
-    pub site: &'a Site,
-    /// Authorities that are trusted there beside those of the system.
-    pub ca_pem: Option<&'a [u8]>,
+    /// Where.
+    pub place: Place<'a>,
     /// User name.
     pub user: &'a str,
     /// Password.
     pub password: &'a SecretString,
-    /// The call is cut after this time.
-    pub limit: Duration,
 }
 
 /// What became of a login.
@@ -111,14 +104,13 @@ impl Jira {
     /// Begins a session: one call, or none while the site rests.
     pub async fn log_in(&self, login: &Login<'_>) -> LoginAnswer {
         let call = async {
-            match tokio::time::timeout(login.limit, self.post_login(login)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(verdict)) => LoginAnswer::Silent(verdict),
-                Err(_) => LoginAnswer::Silent(Verdict::NoVerdict(Outage::Timeout)),
+            match self.post_login(login).await {
+                Ok(answer) => answer,
+                Err(verdict) => LoginAnswer::Silent(verdict),
             }
         };
         match self
-            .in_turn(login.site, "login", call, LoginAnswer::verdict)
+            .in_turn(login.place.site, "login", call, LoginAnswer::verdict)
             .await
         {
             Ok(answer) => answer,
@@ -132,107 +124,25 @@ impl Jira {
             password: login.password.expose_secret(),
         };
         let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
-        let body = Zeroizing::new(body);
-        let call = self
-            .call_to(login.site, login.ca_pem, Method::POST, SESSION)?
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_vec());
-        let raw = sent(call).await?;
-        let answer = Answer {
-            hosting: login.site.hosting,
-            status: raw.status,
-            headers: &raw.headers,
-            body: &raw.body.bytes,
-            complete: raw.body.complete,
-            now: self.clock.now(),
-        };
-        Ok(read(&answer))
+        let call = self.call_resource(&login.place, Method::POST, SESSION, None, Some(body));
+        let raw = call.await?;
+        Ok(read(
+            &raw.answer(login.place.site.hosting, self.clock.now()),
+        ))
     }
 
     /// Ends a session by its cookie. A session that Jira does not know any more has ended.
     ///
     /// # Errors
     /// When Jira could not be asked.
-    pub async fn log_out(
-        &self,
-        site: &Site,
-        ca_pem: Option<&[u8]>,
-        cookie: &SecretString,
-    ) -> Result<(), Verdict> {
-        let call = async {
-            let cookie = cookie_header(cookie).ok_or(Verdict::Refused(Refusal::Rejected))?;
-            let call = self
-                .call_to(site, ca_pem, Method::DELETE, SESSION)?
-                .header(header::COOKIE, cookie);
-            let raw = sent(call).await?;
-            ended(raw.status)
-        };
-        let known = |answer: &Result<(), Verdict>| answer.clone().err().unwrap_or(NOTHING);
-        self.in_turn(site, "logout", call, known).await?
-    }
-
-    /// A call to a resource of a Data Center, without what proves who asks.
-    pub(super) fn call_to(
-        &self,
-        site: &Site,
-        ca_pem: Option<&[u8]>,
-        method: Method,
-        path: &str,
-    ) -> Result<RequestBuilder, Verdict> {
-        let url = resource(site, path)?;
-        let client = self
-            .clients
-            .get(site.hosting, ca_pem)
-            .map_err(|_| Verdict::NoVerdict(Outage::BadCaBundle))?;
-        Ok(client
-            .request(method, url)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CACHE_CONTROL, "no-store")
-            // Jira refuses writes that look as if a browser had been tricked into them.
-            .header("x-atlassian-token", "no-check"))
+    pub async fn log_out(&self, place: &Place<'_>, cookie: &SecretString) -> Result<(), Verdict> {
+        let cookie = Credential::Cookie(cookie.clone());
+        self.end(place, "logout", SESSION, &cookie).await
     }
 }
 
 /// The resource of sessions (Atlassian documentation of Data Center).
 const SESSION: &str = "/rest/auth/1/session";
-
-/// For the gate of a site: nothing that it would act on.
-pub(super) const NOTHING: Verdict = Verdict::Refused(Refusal::Forbidden);
-
-/// Sends a call and reads what comes.
-pub(super) async fn sent(call: RequestBuilder) -> Result<Raw, Verdict> {
-    let response = call.send().await;
-    Raw::read(response.map_err(|error| failure::verdict(&error))?).await
-}
-
-/// Whether what was to be ended has ended.
-pub(super) fn ended(status: u16) -> Result<(), Verdict> {
-    match status {
-        200..=299 | 401 | 404 => Ok(()),
-        429 => Err(Verdict::NoVerdict(Outage::RateLimited {
-            retry_after: None,
-        })),
-        403 => Err(Verdict::Refused(Refusal::Forbidden)),
-        status @ 500..=599 => Err(Verdict::NoVerdict(Outage::ServerError(status))),
-        status => Err(Verdict::NoVerdict(Outage::Unexpected(status))),
-    }
-}
-
-fn resource(site: &Site, path: &str) -> Result<Url, Verdict> {
-    match Url::parse(&format!("{}{path}", site.base)) {
-        Ok(url) if matches!(url.host(), Some(url::Host::Domain(_))) => Ok(url),
-        _ => Err(Verdict::NotAllowed(
-            crate::core::answer::Forbidden::Reserved,
-        )),
-    }
-}
-
-/// A cookie as a header, marked as sensitive.
-pub(super) fn cookie_header(cookie: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(cookie.expose_secret()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
 
 /// Reads the answer to a login. Wrong passwords come as 401, a CAPTCHA or further steps as 403
 /// (Atlassian documentation).

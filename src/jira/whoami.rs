@@ -143,14 +143,7 @@ impl Jira {
         let raw = self
             .fetch(site.hosting, ca_pem, url.clone(), Some(proof))
             .await?;
-        let verdict = verdict::read(&Answer {
-            hosting: site.hosting,
-            status: raw.status,
-            headers: &raw.headers,
-            body: &raw.body.bytes,
-            complete: raw.body.complete,
-            now: self.clock.now(),
-        });
+        let verdict = verdict::read(&raw.answer(site.hosting, self.clock.now()));
         Ok(with_destination(verdict, &url, &raw.headers))
     }
 
@@ -212,6 +205,18 @@ pub(super) struct Raw {
 }
 
 impl Raw {
+    /// The answer of a site of this hosting, for who reads it.
+    pub(super) fn answer(&self, hosting: Hosting, now: DateTime<Utc>) -> Answer<'_> {
+        Answer {
+            hosting,
+            status: self.status,
+            headers: &self.headers,
+            body: &self.body.bytes,
+            complete: self.body.complete,
+            now,
+        }
+    }
+
     pub(super) async fn read(mut response: reqwest::Response) -> Result<Self, Verdict> {
         let status = response.status().as_u16();
         let body = match read_body(&mut response).await {

@@ -1,12 +1,10 @@
 //! What Jira Data Center keeps until it is ended: a session is begun by a login, and a personal
 //! access token makes its own successor.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
-use super::{CALL_LIMIT, Renewed, Renewing, STORE_TRIES};
+use super::{Renewed, Renewing, STORE_TRIES};
 use crate::api::Reason;
 use crate::cluster::{Kept, UserAndPassword};
 use crate::core::answer::{Outage, Refusal, Verdict};
@@ -15,7 +13,7 @@ use crate::core::grant::{Access, Chain, Grant, Miss};
 use crate::core::judge::{Cause, outage_reason};
 use crate::core::protocol::successor::USUAL_LIFE;
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Refused};
+use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused};
 
 /// A session ends after so long without a call, as Jira comes (reported); an administrator may have
 /// set another time.
@@ -39,9 +37,13 @@ struct Nothing {
 }
 
 impl Renewing {
-    fn limit(&self) -> Duration {
-        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
-        limit.max(Duration::from_secs(3))
+    /// Where tokens are made and sessions begun.
+    fn place(&self) -> Place<'_> {
+        Place {
+            site: &self.site,
+            ca_pem: self.ca_pem.as_deref(),
+            limit: self.limit(),
+        }
     }
 
     fn backoff(&self, outage: Outage) -> TimeDelta {
@@ -98,11 +100,9 @@ impl Renewing {
         };
         let asked = self.clock.now();
         let login = Login {
-            site: &self.site,
-            ca_pem: self.ca_pem.as_deref(),
+            place: self.place(),
             user,
             password,
-            limit: self.limit(),
         };
         let answer = self.jira.log_in(&login).await;
         let word = answer.word();
@@ -137,10 +137,7 @@ impl Renewing {
         let stored = self.write(true, change, None).await;
         if stored.is_none() {
             // Somebody newer has another one: nobody will ever use this.
-            let ended = self
-                .jira
-                .log_out(&self.site, self.ca_pem.as_deref(), &cookie)
-                .await;
+            let ended = self.jira.log_out(&self.place(), &cookie).await;
             tracing::debug!(
                 ended = ended.is_ok(),
                 "a session that nobody needs was ended"
@@ -163,10 +160,8 @@ impl Renewing {
                 .await;
         };
         let owner = Owner {
-            site: &self.site,
-            ca_pem: self.ca_pem.as_deref(),
+            place: self.place(),
             token: &access.token.0,
-            limit: self.limit(),
         };
         let listed = match self.jira.list_tokens(&owner).await {
             Ok(listed) => listed,
@@ -279,10 +274,8 @@ impl Renewing {
     /// Somebody newer has taken over: what was made here is nobody's.
     async fn revoke_own(&self, made: &Made) {
         let owner = Owner {
-            site: &self.site,
-            ca_pem: self.ca_pem.as_deref(),
+            place: self.place(),
             token: &made.token,
-            limit: self.limit(),
         };
         let revoked = self.jira.revoke(&owner, &made.id).await;
         let done = revoked.is_ok();

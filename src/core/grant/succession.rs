@@ -26,9 +26,9 @@ pub struct Retired<S> {
     /// The id under which Jira lists it; `None` for a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The cookie of a session, which alone can end it; `None` for a token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cookie: Option<S>,
+    /// The token, or the cookie of the session: it ends itself, since what took its place may be of
+    /// another account.
+    pub token: S,
     /// When it was replaced.
     pub since: DateTime<Utc>,
     /// When it ends by itself.
@@ -44,9 +44,9 @@ pub struct Retired<S> {
 /// What is replaced, and so how it can be ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Replaced {
-    /// A personal access token: by its id.
+    /// A personal access token, by its id.
     Token,
-    /// A session: by its own cookie.
+    /// A session.
     Session,
 }
 
@@ -105,7 +105,7 @@ impl<S> Retired<S> {
     pub(super) fn map<T>(&self, see: &impl Fn(&S) -> T) -> Retired<T> {
         Retired {
             id: self.id.clone(),
-            cookie: self.cookie.as_ref().map(see),
+            token: see(&self.token),
             since: self.since,
             until: self.until,
             shown: self.shown,
@@ -178,7 +178,7 @@ impl<S: Clone> Grant<S> {
         let before = before.filter(|before| !ended && before.expires > now);
         self.retired.extend(before.map(|before| Retired {
             id: None,
-            cookie: Some(before.token),
+            token: before.token,
             since: now,
             until: before.expires,
             shown: None,
@@ -324,15 +324,15 @@ impl<S: Clone> Grant<S> {
         let Some(access) = chain.access.filter(|access| access.expires > now) else {
             return;
         };
-        let (id, cookie) = match what {
+        let id = match what {
             // One that was never found in the list cannot be ended.
             Replaced::Token if disowned || access.id.is_none() => return,
-            Replaced::Token => (access.id, None),
-            Replaced::Session => (None, Some(access.token)),
+            Replaced::Token => access.id,
+            Replaced::Session => None,
         };
         self.retired.push(Retired {
             id,
-            cookie,
+            token: access.token,
             since: now,
             until: access.expires.min(later(now, GIVEN_UP)),
             shown: None,

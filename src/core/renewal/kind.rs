@@ -34,7 +34,7 @@ pub struct Stated {
 /// How long before its end a token of an hour is renewed.
 const RENEW_BEFORE: TimeDelta = TimeDelta::minutes(15);
 
-/// How long before its end a personal access token makes its successor at the latest life.
+/// How long before its end a personal access token makes its successor, however long it lives.
 const SUCCEED_BEFORE: TimeDelta = TimeDelta::days(14);
 
 impl RenewalPlan {

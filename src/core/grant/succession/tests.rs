@@ -54,9 +54,9 @@ fn adopted(id: Option<&str>) -> Grant<&'static str> {
     grant
 }
 
-fn retired(grant: &Grant<&'static str>) -> Vec<(Option<String>, Option<&'static str>)> {
+fn retired(grant: &Grant<&'static str>) -> Vec<(Option<String>, &'static str)> {
     let old = grant.retired.iter();
-    old.map(|old| (old.id.clone(), old.cookie)).collect()
+    old.map(|old| (old.id.clone(), old.token)).collect()
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_successor_waits_beside_its_predecessor_until_it_is_proven() {
     assert_eq!(grant.chain("second").unwrap().root(), "one");
     assert_eq!(grant.known_ids(), ["1", "2"]);
     grant.succeed(Replaced::Token, at(1));
-    assert_eq!(retired(&grant), [(Some("1".into()), None)]);
+    assert_eq!(retired(&grant), [(Some("1".into()), "first")]);
     assert_eq!(grant.seed("one").unwrap().outcome, SeedOutcome::Accepted);
     assert!(grant.has_successor(Some("one")) && !grant.has_successor(Some("other")));
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_successor_that_jira_refused_is_ended_when_another_takes_its_place() {
     let mut grant = adopted(Some("1"));
     grant.keep_successor("one", "second", access("second", Some("2"), 180));
     grant.keep_successor("one", "third", access("third", Some("3"), 180));
-    assert_eq!(retired(&grant), [(Some("2".into()), None)]);
+    assert_eq!(retired(&grant), [(Some("2".into()), "second")]);
     assert_eq!(grant.candidate.as_ref().unwrap().origin, "third");
 }
 
@@ -108,7 +108,7 @@ fn a_token_of_a_person_takes_the_place_of_an_earlier_one_which_is_ended() {
     let mut grant = adopted(Some("1"));
     grant.adopt_token("two", access("new", None, 90), client(), at(2), false);
     grant.succeed(Replaced::Token, at(2));
-    assert_eq!(retired(&grant), [(Some("1".into()), None)]);
+    assert_eq!(retired(&grant), [(Some("1".into()), "first")]);
     // In a copy the original goes on with its own.
     let mut copy = adopted(Some("1"));
     copy.keep_successor("one", "second", access("second", Some("2"), 180));
@@ -177,14 +177,14 @@ fn a_session_takes_the_place_of_the_one_before_which_is_ended_unless_jira_did() 
         let expected = if ended {
             Vec::new()
         } else {
-            vec![(None, Some("cookie-1"))]
+            vec![(None, "cookie-1")]
         };
         assert_eq!(retired(&grant), expected);
         // Another password.
         grant.adopt_login("two", client(), at(0));
         grant.keep_session("two", "c", access("cookie-3", None, 1), false);
         grant.succeed(Replaced::Session, at(0));
-        assert_eq!(retired(&grant).last(), Some(&(None, Some("cookie-2"))));
+        assert_eq!(retired(&grant).last(), Some(&(None, "cookie-2")));
     }
 }
 
