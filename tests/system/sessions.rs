@@ -438,3 +438,30 @@ async fn a_password_refused_beside_sessions_that_go_on_is_sent_once_over_a_resta
     }
     assert_eq!(world.login_attempts(), 3);
 }
+
+/// A session that is never proven is never shown: what it replaced is dropped when it has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_a_refused_account_do_not_pile_up() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let password = world.data_center().new_password("robot");
+    world.login_secret("bot", "robot", &password).await;
+    let mut spec = world.session_spec("bot");
+    spec["validation"] = json!({"accountId": "JIRAUSER1"});
+    world.create("bot", spec).await;
+    world.not_begun("bot", Reason::AccountChanged).await;
+    for _ in 0..12 {
+        world.advance(TimeDelta::minutes(130));
+        operator.look_again(1).await;
+        operator.quiet().await;
+    }
+    world.not_begun("bot", Reason::AccountChanged).await;
+    let grant = grant_name(&SecretKeyRef {
+        name: "bot-login".into(),
+        key: "password".into(),
+    });
+    let kept = value(&world.secrets().get(&grant).await.unwrap(), "grant");
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let retired = kept["retired"].as_array().map_or(0, Vec::len);
+    assert!(world.login_attempts() >= 5 && retired <= 2, "{kept}");
+}

@@ -454,3 +454,46 @@ async fn a_copy_of_a_grant_revokes_nothing_of_its_original() {
     assert!(world.data_center().accepts(token.secret()));
     assert_eq!(world.pats().len(), 2);
 }
+
+/// What was replaced ends itself: what took its place may be of another account, which cannot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_account_takes_over_and_the_one_before_is_revoked_all_the_same() {
+    let (world, operator, token) = adopted().await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    let second = world.until_other("bot", "token", token.secret()).await;
+    world.grace(&operator, 1).await;
+    assert_eq!(world.pats().len(), 1);
+    let jira = world.data_center();
+    let other = jira.pat("other");
+    let account = jira.user_key("other");
+    world
+        .change("bot", json!({"validation": {"accountId": account}}))
+        .await;
+    world.secret("bot-pat", &[("token", other.secret())]).await;
+    world.until_value("bot", "token", other.secret()).await;
+    world.wait_ready("bot").await;
+    assert!(jira.accepts(&second), "its pods may still use it");
+    world.grace(&operator, 1).await;
+    assert!(!jira.accepts(&second));
+    assert!(jira.accepts(other.secret()));
+}
+
+/// Who asked for a successor once is answered once; what became of a lost answer is found out all
+/// the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_that_a_person_asked_for_and_whose_answer_was_lost_leaves_no_stray() {
+    let (world, operator, token) = adopted().await;
+    world.advance(TimeDelta::days(10));
+    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
+    world.annotate("bot", "jira-operator.dev/renew", "1").await;
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.pats().len(), 2, "one that nobody knows");
+    world.advance(TimeDelta::minutes(30));
+    operator.look_again(1).await;
+    world.until_other("bot", "token", token.secret()).await;
+    world.grace(&operator, 1).await;
+    assert_eq!(world.pats().len(), 1);
+    assert!(world.data_center().accepts(&world.pat_of("bot").await));
+}

@@ -165,6 +165,19 @@ fn a_token_is_found_when_it_is_the_only_one_that_it_may_be() {
 }
 
 #[test]
+fn the_day_of_an_earlier_token_finds_no_later_one() {
+    let mut later = listed("2", "b", Some(50));
+    later.created = Some(at(-1));
+    let list = [listed("1", "a", Some(40)), later];
+    for (stated, found) in [(40, None), (50, Some("2"))] {
+        let mut grant = adopted(None);
+        grant.identify("one", &list, OURS, Some(at(stated)), at(0));
+        let access = grant.chain("one").unwrap().access.as_ref().unwrap();
+        assert_eq!(access.id.as_deref(), found, "{stated}");
+    }
+}
+
+#[test]
 fn a_session_takes_the_place_of_the_one_before_which_is_ended_unless_jira_did() {
     for ended in [false, true] {
         let mut grant: Grant<&'static str> = Grant::default();
