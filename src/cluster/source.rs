@@ -2,23 +2,18 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::Stored;
-use crate::api::{
-    CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
-    SourceVersion,
-};
-use crate::core::problem::{Flaw, SourceProblem};
+use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
+use crate::core::problem::SourceProblem;
 
+mod secrets;
 mod signing;
+
+use secrets::{Secrets, certificates, check_secret, value_of};
 
 pub use signing::Signing;
 
@@ -71,24 +66,6 @@ impl fmt::Debug for Material {
         formatter.debug_struct("Material").finish_non_exhaustive()
     }
 }
-
-/// No token or password of Jira comes near this length.
-const LONGEST_SECRET: usize = 4096;
-
-/// The length of the longest e-mail address (RFC 5321), ample for a user name.
-const LONGEST_USER: usize = 254;
-
-/// Enough for a bundle of some hundred certificates.
-const LONGEST_CA: usize = 512 * 1024;
-
-/// Types of Secrets that are credentials of the cluster itself.
-const FORBIDDEN_TYPES: [&str; 5] = [
-    GRANT_TYPE,
-    "kubernetes.io/service-account-token",
-    "bootstrap.kubernetes.io/token",
-    "kubernetes.io/dockerconfigjson",
-    "helm.sh/release.v1",
-];
 
 /// The Secrets that a spec reads from, each once.
 pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
@@ -180,9 +157,6 @@ pub(super) async fn read_login(
     })
 }
 
-/// The Secrets of one credential, as they were read.
-struct Secrets(Vec<Secret>);
-
 /// Reads everything that a spec refers to.
 ///
 /// # Errors
@@ -264,224 +238,3 @@ async fn mapped_authorities(
     let pem = value.and_then(|text| certificates("ConfigMap", name, key, text.clone().into()));
     Ok(pem.map(Some))
 }
-
-fn value_of<'a, V>(
-    kind: &'static str,
-    name: &str,
-    key: &str,
-    data: Option<&'a std::collections::BTreeMap<String, V>>,
-) -> Result<&'a V, SourceProblem> {
-    let data = data.ok_or_else(|| SourceProblem::Missing {
-        kind,
-        name: name.to_owned(),
-    })?;
-    let missing = || SourceProblem::KeyMissing {
-        kind,
-        name: name.to_owned(),
-        key: key.to_owned(),
-    };
-    data.get(key).ok_or_else(missing)
-}
-
-impl Secrets {
-    fn material(&self, spec: &JiraCredentialSpec) -> Result<Material, SourceProblem> {
-        for secret in &self.0 {
-            check_secret(secret)?;
-        }
-        let mut signing = None;
-        let (user, secret) = match spec.auth.method() {
-            Some(Method::ApiToken(token)) => {
-                let email = match &token.email_secret_ref {
-                    Some(reference) => Some(self.user(&reference.name, &reference.key)?),
-                    None => token.email.clone(),
-                };
-                (email, self.token(&token.token_secret_ref)?)
-            }
-            Some(Method::PersonalAccessToken(token)) => {
-                (None, self.token(&token.token_secret_ref)?)
-            }
-            Some(Method::Basic(basic)) => {
-                let login = self.login(&basic.secret_ref.name)?;
-                (Some(login.user), login.password)
-            }
-            Some(Method::OAuth1(oauth1)) => {
-                let (token, signer) = self.signing(oauth1)?;
-                signing = Some(signer);
-                (None, token)
-            }
-            // Those are read one by one, when they are needed.
-            Some(Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_)) | None => {
-                (None, SecretString::default())
-            }
-        };
-        Ok(Material {
-            user,
-            secret,
-            signing,
-            ca_pem: self.authorities(spec)?,
-            tokens: None,
-            api_key: None,
-        })
-    }
-
-    fn authorities(&self, spec: &JiraCredentialSpec) -> Result<Option<Vec<u8>>, SourceProblem> {
-        let tls = spec.tls.as_ref();
-        let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
-            return Ok(None);
-        };
-        let (name, key) = (&reference.name, &reference.key);
-        let pem = self.bytes(name, key)?.to_vec();
-        certificates("Secret", name, key, pem).map(Some)
-    }
-
-    fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
-        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
-            kind: "Secret",
-            name: name.to_owned(),
-        })?;
-        check_secret(secret)?;
-        self.login(name)
-    }
-
-    fn login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
-        let password = self.text(name, "password", LONGEST_SECRET)?;
-        Ok(UserAndPassword {
-            user: self.user(name, "username")?,
-            password: SecretString::from(password.to_owned()),
-        })
-    }
-
-    fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {
-        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
-            kind: "Secret",
-            name: reference.name.clone(),
-        })?;
-        check_secret(secret)?;
-        self.token(reference)
-    }
-
-    fn versions(&self) -> Vec<SourceVersion> {
-        let version = |secret: &Secret| SourceVersion {
-            name: secret.name_any(),
-            uid: secret.uid().unwrap_or_default(),
-            resource_version: secret.resource_version().unwrap_or_default(),
-        };
-        self.0.iter().map(version).collect()
-    }
-
-    /// A token: printable ASCII, since it travels in a header.
-    fn token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {
-        let text = self.text(&reference.name, &reference.key, LONGEST_SECRET)?;
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(malformed(&reference.name, &reference.key, Flaw::NotAscii));
-        }
-        Ok(SecretString::from(text.to_owned()))
-    }
-
-    fn user(&self, name: &str, key: &str) -> Result<String, SourceProblem> {
-        let text = self.text(name, key, LONGEST_USER)?;
-        if text.contains(':') {
-            return Err(malformed(name, key, Flaw::Colon));
-        }
-        Ok(text.to_owned())
-    }
-
-    fn text(&self, name: &str, key: &str, longest: usize) -> Result<&str, SourceProblem> {
-        let bytes = self.bytes(name, key)?;
-        let flaw = |flaw| malformed(name, key, flaw);
-        let text = std::str::from_utf8(bytes).map_err(|_| flaw(Flaw::NotUtf8))?;
-        if text.trim().is_empty() {
-            return Err(flaw(Flaw::Empty));
-        }
-        if text.len() > longest {
-            return Err(flaw(Flaw::TooLong));
-        }
-        if text.ends_with('\n') {
-            return Err(flaw(Flaw::TrailingNewline));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(flaw(Flaw::ControlCharacter));
-        }
-        if text.trim() != text {
-            return Err(flaw(Flaw::Blank));
-        }
-        Ok(text)
-    }
-
-    fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceProblem> {
-        let secret = self
-            .0
-            .iter()
-            .find(|secret| secret.metadata.name.as_deref() == Some(name));
-        let empty = std::collections::BTreeMap::new();
-        let data = secret.map(|secret| secret.data.as_ref());
-        match data {
-            Some(Some(data)) => Ok(value_of("Secret", name, key, Some(data))?.0.as_slice()),
-            Some(None) => {
-                value_of::<Vec<u8>>("Secret", name, key, Some(&empty)).map(|_| [].as_slice())
-            }
-            None => value_of::<Vec<u8>>("Secret", name, key, None).map(|_| [].as_slice()),
-        }
-    }
-}
-
-/// What the operator publishes, and what the cluster itself uses, is never a source.
-fn check_secret(secret: &Secret) -> Result<(), SourceProblem> {
-    let ours = [CREDENTIAL_LABEL, GRANT_LABEL];
-    if ours
-        .iter()
-        .any(|label| secret.labels().contains_key(*label))
-    {
-        return Err(SourceProblem::IsTarget {
-            name: secret.name_any(),
-        });
-    }
-    match secret.type_.as_deref() {
-        Some(kind) if FORBIDDEN_TYPES.contains(&kind) => Err(SourceProblem::ForbiddenType {
-            name: secret.name_any(),
-            kind: kind.to_owned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn certificates(
-    kind: &'static str,
-    name: &str,
-    key: &str,
-    pem: Vec<u8>,
-) -> Result<Vec<u8>, SourceProblem> {
-    let flaw = if pem.len() > LONGEST_CA {
-        Flaw::TooLong
-    } else if is_bundle(&pem) {
-        return Ok(pem);
-    } else {
-        Flaw::NotPem
-    };
-    Err(SourceProblem::Malformed {
-        kind,
-        name: name.to_owned(),
-        key: key.to_owned(),
-        flaw,
-    })
-}
-
-/// Whether a text holds certificates, every one of which can be an authority.
-fn is_bundle(pem: &[u8]) -> bool {
-    let mut roots = RootCertStore::empty();
-    let all = CertificateDer::pem_slice_iter(pem)
-        .all(|certificate| certificate.is_ok_and(|certificate| roots.add(certificate).is_ok()));
-    all && !roots.is_empty()
-}
-
-fn malformed(name: &str, key: &str, flaw: Flaw) -> SourceProblem {
-    SourceProblem::Malformed {
-        kind: "Secret",
-        name: name.to_owned(),
-        key: key.to_owned(),
-        flaw,
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -14,27 +14,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
 use super::fingerprint::Fingerprint;
-use super::grant::{Access, Chain, Dead, Grant, Intent};
+use super::grant::{Access, Chain, Dead, Grant};
 use super::renewal::{GrantState, Held, Pace, Renewal, RenewalKind, RenewalPlan, SeedState};
 use super::schedule::{IDLE_LIVES, earlier, later, splay};
 use crate::api::{AttemptOutcome, Reason};
 
 mod login;
 pub mod successor;
+pub mod takeover;
 
-/// The present process may take over what another has begun when it has seen it unchanged for so
-/// long by its own clock.
-pub const TAKEOVER_WATCHED: TimeDelta = TimeDelta::seconds(90);
-
-/// Or when it is so old by the clock on the wall; a call to the token endpoint is cut long before.
-pub const TAKEOVER_AGE: TimeDelta = TimeDelta::minutes(3);
-
-/// A refresh token is honoured for ten minutes after it was spent (Atlassian documentation); later
-/// than this the answer may come too late.
-pub const REPLAY_WITHIN: TimeDelta = TimeDelta::minutes(8);
-
-/// Without an election nobody makes the last attempt before all who could have begun one are gone.
-pub const LAST_WITHOUT_ELECTION: TimeDelta = TimeDelta::minutes(20);
+pub use takeover::is_outdated;
+use takeover::{resume, runs_until};
 
 /// A person's word renews a token that is older than this.
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
@@ -42,13 +32,6 @@ pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
 /// While the site asks for rest, a renewal waits until so long before the token ends: it starts
 /// the death of the old token, and nobody could prove the new one.
 const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
-
-/// What was decided this long ago is decided anew before a token is spent: others may have taken
-/// over meanwhile.
-const DECISION_LASTS: TimeDelta = TimeDelta::minutes(1);
-
-/// A running attempt is looked at again after this time.
-const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
 
 /// The next move.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -255,99 +238,6 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
     } else {
         Move::Renew(Spend::fresh("", facts.now, early))
     }
-}
-
-/// Until when an attempt may still be running, if it may.
-fn runs_until(
-    facts: &Facts,
-    plan: &RenewalPlan,
-    renewal: &Renewal,
-    intent: &Intent,
-) -> Option<DateTime<Utc>> {
-    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    if intent.holder == process.holder {
-        return process.running.then(|| later(now, ATTEMPT_RUNS));
-    }
-    let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
-    let old = later(intent.started, pace.of(TAKEOVER_AGE));
-    // The last attempt ends the grant if the holder still has the answer and could not store it:
-    // however old the intent is, the holder gets the time to do so.
-    let late = is_late(plan, intent, pace, now);
-    if watched <= TimeDelta::zero() || (old <= now && !late) {
-        return None;
-    }
-    let watched = later(now, watched);
-    Some(if late { watched } else { old.min(watched) })
-}
-
-/// Whether a replay may come too late: where nothing is honoured twice, any. What spends nothing
-/// comes never too late.
-fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
-    if !plan.spends() {
-        return false;
-    }
-    !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
-}
-
-/// From when on the last attempt is made without an election. A replay in time does no harm, so
-/// that several may be under way before it. Where every replay is the last one, whoever watched
-/// the intent, at an age at which no call is under way any more, is alone with it.
-fn last_without_election(plan: &RenewalPlan, intent: &Intent, pace: Pace) -> DateTime<Utc> {
-    if plan.has_leeway() {
-        later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION))
-    } else {
-        later(intent.started, pace.of(TAKEOVER_AGE))
-    }
-}
-
-/// What another process, or this one, has begun and not finished.
-fn resume(
-    facts: &Facts,
-    plan: &RenewalPlan,
-    renewal: &Renewal,
-    grant: &Grant<Fingerprint>,
-    intent: &Intent,
-) -> Move {
-    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    let late = is_late(plan, intent, pace, now);
-    if let Some(time) = grant.next_attempt.filter(|time| *time > now)
-        && !wants_now(facts)
-    {
-        return Move::At(time);
-    }
-    // One's own attempt has ended with an answer that was lost: nobody else has it.
-    let alone = !plan.has_leeway() && intent.holder == process.holder;
-    if late && !alone {
-        match process.leads {
-            Some(true) => {}
-            Some(false) => return Move::Rest,
-            None => {
-                let time = last_without_election(plan, intent, pace);
-                if time > now {
-                    return Move::At(time);
-                }
-            }
-        }
-    }
-    let before = intent.interrupted.unwrap_or(intent.first_sent);
-    Move::Intend(Spend {
-        origin: intent.origin.clone(),
-        // If the earlier attempts were carried out, the token is dead by now; if they were not,
-        // this is the first.
-        first_sent: if late { now } else { intent.first_sent },
-        interrupted: if late {
-            Some(before)
-        } else {
-            intent.interrupted
-        },
-        replay: true,
-        early: false,
-    })
-}
-
-/// Whether a decision to spend a token is too old to be carried out.
-pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, pace: Pace) -> bool {
-    now > later(decided, pace.of(DECISION_LASTS))
 }
 
 /// Whether a chain may be spent: it is not dead, or a person wants it tried all the same. Where

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{Secrets, malformed};
+use super::secrets::{Secrets, malformed};
 use crate::api::{OAuth1, SecretKeyRef};
 use crate::core::problem::{Flaw, SourceProblem};
 use crate::core::rsa_key::RsaKey;

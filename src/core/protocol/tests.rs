@@ -4,7 +4,7 @@ use super::*;
 use crate::api::{JiraCredentialStatus, MethodName, SourceVersion};
 use crate::core::facts::{Happened, Object, Peer, Plan, Source};
 use crate::core::form::Form;
-use crate::core::grant::{Client, Holder, Tokens};
+use crate::core::grant::{Client, Holder, Intent, Tokens};
 use crate::core::problem::Periods;
 use crate::core::renewal::{Process, RenewalKind, Stated};
 use crate::core::site::Site;
