@@ -119,6 +119,10 @@ fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
 
 /// When the list of the account's tokens is to be read.
 fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc>> {
+    // A session is in no list.
+    if !facts.makes_successors() {
+        return None;
+    }
     let live = held.grant.live.as_ref().filter(|live| is_unknown(live))?;
     let Some(search) = &live.search else {
         return Some(facts.now);

@@ -152,19 +152,29 @@ fn is_ours(plan: &RenewalPlan, grant: &Grant<Fingerprint>) -> bool {
     chains.any(|chain| chain.client == plan.client)
 }
 
-fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
+/// What comes before anything is done with a token that exists once, or that makes another.
+fn first(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Option<Move> {
     let grant = &held.grant;
     if conflicts(plan, renewal, grant) {
-        return Move::Stuck(Reason::GrantConflict);
+        return Some(Move::Stuck(Reason::GrantConflict));
     }
     // What was proven may be published already: a newer seed comes beside it, not in its place.
     if is_proven_candidate(facts, grant) && !held.is_copy() {
-        return Move::Promote;
+        return Some(Move::Promote);
     }
-    if let SeedState::Read { digest, .. } = &renewal.seed
-        && grant.seed(digest).is_none()
-    {
-        return Move::Adopt;
+    match &renewal.seed {
+        SeedState::Read { digest, .. } if grant.seed(digest).is_none() => Some(Move::Adopt),
+        SeedState::Read { .. }
+        | SeedState::NotRead
+        | SeedState::Missing
+        | SeedState::Unusable(_) => None,
+    }
+}
+
+fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
+    let grant = &held.grant;
+    if let Some(first) = first(facts, plan, renewal, held) {
+        return first;
     }
     let holds = grant.live.is_some() || grant.candidate.is_some();
     if !is_ours(plan, grant) && holds {

@@ -95,11 +95,23 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
     assert!(first.starts_with(&format!("JSESSIONID={id}; ")), "and more");
     assert_eq!(jira.logins_and_logouts(), (1, 0));
     // A fifth of its life before the end another is begun.
+    let (mark, calls) = (operator.mark(), world.calls());
     world.advance(TimeDelta::minutes(250));
     operator.look_again(1).await;
     let second = world.until_other("bot", "cookie", &first).await;
     world.wait_ready("bot").await;
     operator.quiet().await;
+    let expected = [
+        "get secrets",
+        "get secrets",
+        "update secrets",
+        "update secrets",
+        "patch secrets",
+        "update secrets",
+        "patch jiracredentials/status",
+    ];
+    assert_eq!(operator.requests_since(mark), expected);
+    assert_eq!(world.calls() - calls, 2);
     assert_eq!(
         jira.logins_and_logouts(),
         (2, 0),
@@ -126,6 +138,7 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.writes_since(mark), Vec::<String>::new());
+    assert_eq!(world.asked("tokens"), 0, "a session is in no list");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,11 +115,23 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
     operator.look_again(1).await;
     operator.quiet().await;
     assert_eq!(world.mints(), 0, "not before its time");
+    let (mark, calls) = (operator.mark(), world.calls());
     world.advance(TimeDelta::days(4));
     operator.look_again(1).await;
     let second = world.until_other("bot", "token", token.secret()).await;
     world.wait_ready("bot").await;
     operator.quiet().await;
+    let expected = [
+        "get secrets",
+        "update secrets",
+        "update secrets",
+        "update secrets",
+        "patch secrets",
+        "update secrets",
+        "patch jiracredentials/status",
+    ];
+    assert_eq!(operator.requests_since(mark), expected);
+    assert_eq!(world.calls() - calls, 3);
     let pats = world.pats();
     assert_eq!(pats.len(), 2, "pods may still use the first");
     assert!(pats[1].name.starts_with("jco-"));

@@ -13,8 +13,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Move, SHORTEST_BETWEEN_SPENDS, Spend, conflicts, is_proven_candidate, later, not_before,
-    renew_at, runs_until, wants_now,
+    Move, SHORTEST_BETWEEN_SPENDS, Spend, first, later, not_before, renew_at, runs_until, wants_now,
 };
 use crate::api::{AttemptOutcome, Reason};
 use crate::core::facts::Facts;
@@ -35,16 +34,8 @@ const ANOTHER_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Names the next move.
 pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
     let grant = &held.grant;
-    if conflicts(plan, renewal, grant) {
-        return Move::Stuck(Reason::GrantConflict);
-    }
-    if is_proven_candidate(facts, grant) && !held.is_copy() {
-        return Move::Promote;
-    }
-    if let SeedState::Read { digest, .. } = &renewal.seed
-        && grant.seed(digest).is_none()
-    {
-        return Move::Adopt;
+    if let Some(first) = first(facts, plan, renewal, held) {
+        return first;
     }
     if let Some(elsewhere) = elsewhere(plan, renewal, grant) {
         return elsewhere;
