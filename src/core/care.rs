@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 use super::grant::Chain;
 use super::grant::succession::Retired;
 use super::protocol::successor::is_adopted;
-use super::renewal::{Held, Renewal, RenewalKind};
+use super::renewal::{Held, Renewal};
 use super::schedule::later;
 
 /// How long what was replaced goes on working after everybody shows what took its place: mounted
@@ -88,16 +88,12 @@ pub fn due_to_end<S>(
 }
 
 fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
-    match facts.renewal_plan()?.kind {
-        RenewalKind::Successor | RenewalKind::Login => {
-            let (plan, held) = (facts.renewal_plan()?, facts.held()?);
-            // What is of another site is never sent to this one.
-            let used = held.grant.live.as_ref().or(held.grant.candidate.as_ref());
-            let here = used?.client == plan.client;
-            Some((facts.renewal.as_ref()?, held)).filter(|_| here)
-        }
-        RenewalKind::Refresh | RenewalKind::ClientCredentials => None,
-    }
+    let plan = facts.renewal_plan().filter(|plan| plan.is_kept())?;
+    let held = facts.held()?;
+    // What is of another site is never sent to this one.
+    let used = held.grant.live.as_ref().or(held.grant.candidate.as_ref());
+    let here = used?.client == plan.client;
+    Some((facts.renewal.as_ref()?, held)).filter(|_| here)
 }
 
 fn end_at<S>(renewal: &Renewal, old: &Retired<S>) -> Option<DateTime<Utc>> {

@@ -74,8 +74,10 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
     use ConditionStatus::{False, Unknown};
     let trouble = facts.trouble();
     let ends = |reason: &Reason| {
-        matches!(reason, Reason::ReconsentRequired | Reason::ClientRejected)
-            || trouble::refuses_login(*reason)
+        matches!(
+            reason,
+            Reason::ReconsentRequired | Reason::ClientRejected | Reason::Expired
+        ) || trouble::refuses_login(*reason)
     };
     if let Some(reason) = trouble.filter(ends) {
         return Some(finding(False, reason, trouble::words(facts, reason)));

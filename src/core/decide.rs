@@ -149,8 +149,16 @@ fn wants_look(facts: &Facts) -> bool {
         || is_rid_of_rival(facts)
         || due(facts.status.next_renewal_time)
         || due(next_care(facts))
+        || (due(facts.status.expires_at) && is_untold(facts))
         || due(candidate.and_then(|attempt| attempt.next_attempt_time))
         || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
+}
+
+/// Whether it was not told yet why nothing has taken the place of what has ended.
+fn is_untold(facts: &Facts) -> bool {
+    let recorded = facts.status.grant.as_ref();
+    let waits = facts.status.next_renewal_time.is_some();
+    facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.trouble.is_none())
 }
 
 /// Whether another credential was in the way that is not there any more. Nothing tells but the

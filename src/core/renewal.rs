@@ -128,6 +128,11 @@ impl Facts {
             .is_some_and(|plan| plan.kind == RenewalKind::Successor)
     }
 
+    /// Whether Jira keeps the token or session until it is ended.
+    pub fn is_kept(&self) -> bool {
+        self.renewal_plan().is_some_and(RenewalPlan::is_kept)
+    }
+
     /// Whether a token that Jira refuses before its end can be replaced all the same.
     pub fn replaces_the_refused(&self) -> bool {
         self.renewal_plan()

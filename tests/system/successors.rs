@@ -296,6 +296,35 @@ async fn what_stands_in_the_way_of_a_successor_is_told_and_the_token_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ended_without_a_successor_says_so() {
+    let (world, operator, _) = adopted().await;
+    world
+        .data_center()
+        .configure(|settings| settings.minting_forbidden = true);
+    for days in [76, 20] {
+        world.advance(TimeDelta::days(days));
+        operator.look_again(1).await;
+        operator.quiet().await;
+    }
+    let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+    let object = world.wait("bot", kind, status, Reason::Expired).await;
+    let message = says(&object, ConditionType::Ready).message;
+    assert!(message.contains("had no successor"), "{message}");
+    assert_eq!(
+        says(&object, ConditionType::Stalled).reason,
+        Reason::Expired
+    );
+    let (mark, calls) = (operator.mark(), world.calls());
+    world.advance(TimeDelta::days(1));
+    operator.look_again(1).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+    assert_eq!(world.calls(), calls);
+    let fresh = world.made_by_hand("bot").await;
+    world.until_value("bot", "token", fresh.secret()).await;
+    world.wait_ready("bot").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_may_allow_shorter_lives_only() {
     for too_long in [TooLong::Clamped, TooLong::Refused] {
         let (world, operator, token) = adopted().await;

@@ -60,6 +60,9 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
             Move::Rest
         };
     }
+    if has_ended(facts, grant) {
+        return Move::Stuck(Reason::Expired);
+    }
     let Some((chain, time)) = wanted(facts, plan, renewal, grant) else {
         return Move::Rest;
     };
@@ -96,6 +99,15 @@ fn elsewhere(plan: &RenewalPlan, renewal: &Renewal, grant: &Grant<Fingerprint>) 
     } else {
         Move::Stuck(Reason::GrantConflict)
     })
+}
+
+/// Whether the token in use has ended, and no other waits for its place.
+fn has_ended(facts: &Facts, grant: &Grant<Fingerprint>) -> bool {
+    let ended = |chain: &Option<Chain<Fingerprint>>| {
+        let access = chain.as_ref().and_then(|chain| chain.access.as_ref());
+        access.is_none_or(|access| access.expires <= facts.now)
+    };
+    grant.live.is_some() && ended(&grant.live) && ended(&grant.candidate)
 }
 
 /// Whether a person made the token.

@@ -66,6 +66,14 @@ impl RenewalPlan {
         }
     }
 
+    /// Whether Jira keeps what is replaced until it is ended.
+    pub fn is_kept(&self) -> bool {
+        match self.kind {
+            RenewalKind::Refresh | RenewalKind::ClientCredentials => false,
+            RenewalKind::Successor | RenewalKind::Login => true,
+        }
+    }
+
     /// Whether a renewal is written down before it is made: what it does cannot be taken back.
     pub fn is_announced(&self) -> bool {
         match self.kind {

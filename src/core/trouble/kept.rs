@@ -95,6 +95,9 @@ pub(super) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
         Reason::GrantForeign => format!(
             "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the personal access token in {seed} is used."
         ),
+        Reason::Expired => format!(
+            "The personal access token has ended, and had no successor. {still} Create a new one in the Jira profile and store it in {seed}."
+        ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator kept the tokens, is gone, and the personal access token in {seed} had been replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jco-."
         ),
