@@ -239,6 +239,7 @@ async fn client_credentials_are_asked_again_without_an_intent() {
     assert_eq!(operator.requests_since(mark), expected);
     assert_ne!(world.published("bot").await, first);
     world.wait_ready("bot").await;
+    operator.quiet().await;
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());

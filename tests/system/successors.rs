@@ -164,6 +164,7 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
     world.grace(&operator, 1).await;
     assert_eq!((world.pats().len(), world.mints()), (1, 2));
     world.wait_ready("bot").await;
+    operator.quiet().await;
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.writes_since(mark), Vec::<String>::new());

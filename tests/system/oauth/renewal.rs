@@ -139,6 +139,7 @@ async fn a_revoked_consent_is_told_and_a_new_one_heals() {
     world.seed("bot", &fresh.refresh_token()).await;
     world.wait_ready("bot").await;
     assert!(fresh.holds_newest(&world.kept("bot").await));
+    operator.quiet().await;
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());
