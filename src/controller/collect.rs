@@ -18,11 +18,15 @@ const USUAL_RETENTION: TimeDelta = TimeDelta::hours(24);
 
 impl Operator {
     pub(super) async fn collect_now_and_then(self: Arc<Self>) {
-        self.index.listed().await;
-        loop {
-            self.collect_grants().await;
-            tokio::time::sleep(INTERVAL).await;
-        }
+        let rounds = async {
+            self.index.listed().await;
+            loop {
+                self.collect_grants().await;
+                tokio::time::sleep(INTERVAL).await;
+            }
+        };
+        // What is cut short is done in a later round: every step begins anew.
+        self.stopping.run_until_cancelled(rounds).await;
     }
 
     /// Goes through the grants once: marks those that nobody needs, unmarks those that somebody
