@@ -31,12 +31,15 @@ impl Operator {
             .as_ref()
             .and_then(|tokens| tokens.stored.clone());
         let mut stored = stored.ok_or(UNREAD)?;
+        let ours = name_prefix(stored.metadata.uid.as_deref().unwrap_or_default());
         match care {
             Care::Show => stored.grant.show(facts.now),
-            Care::End => self.end_one(facts, material, &mut stored.grant).await?,
+            Care::End => {
+                self.end_one(facts, material, &mut stored.grant, &ours)
+                    .await?;
+            }
             Care::Identify => {
-                let prefix = name_prefix(stored.metadata.uid.as_deref().unwrap_or_default());
-                self.identify(facts, material, &mut stored.grant, &prefix)
+                self.identify(facts, material, &mut stored.grant, &ours)
                     .await?;
             }
         }
@@ -51,6 +54,7 @@ impl Operator {
         facts: &Facts,
         material: &Material,
         grant: &mut Grant<Kept>,
+        ours: &str,
     ) -> Result<(), ClusterError> {
         let renewal = facts.renewal.as_ref().ok_or(UNREAD)?;
         let index = due_to_end(&grant.retired, facts.now, renewal).ok_or(UNREAD)?;
@@ -59,7 +63,7 @@ impl Operator {
             grant.settle_retired(index, None);
             return Ok(());
         }
-        let ended = self.end_at_jira(facts, material, &old).await;
+        let ended = self.end_at_jira(facts, material, grant, &old, ours).await;
         let again = match ended {
             Ok(()) => None,
             Err(Verdict::NoVerdict(outage)) => {
@@ -74,6 +78,9 @@ impl Operator {
             }
         };
         let done = again.is_none();
+        if done && old.id.is_some() {
+            grant.drop_orphaned_intent();
+        }
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         tracing::info!(namespace, name, done, "what was replaced is ended at Jira");
         grant.settle_retired(index, again);
@@ -85,16 +92,44 @@ impl Operator {
         &self,
         facts: &Facts,
         material: &Material,
+        grant: &Grant<Kept>,
         old: &Retired<Kept>,
+        ours: &str,
     ) -> Result<(), Verdict> {
         let Ok(place) = place(facts, material) else {
             return Err(Verdict::Refused(Refusal::Rejected));
         };
         let token = &old.token.0;
         match &old.id {
-            Some(id) => self.jira.revoke(&Owner { place, token }, id).await,
+            Some(id) => {
+                let owner = Owner { place, token };
+                if grant.has_orphaned_intent() {
+                    self.end_strays(&owner, grant, ours).await?;
+                }
+                self.jira.revoke(&owner, id).await
+            }
             None => self.jira.log_out(&place, token).await,
         }
+    }
+
+    /// What the one that is ended may have made, and nobody knows: its successor may be of another
+    /// account, and would not find it.
+    async fn end_strays(
+        &self,
+        owner: &Owner<'_>,
+        grant: &Grant<Kept>,
+        ours: &str,
+    ) -> Result<(), Verdict> {
+        let listed = match self.jira.list_tokens(owner).await {
+            Ok(listed) => listed,
+            Err(Verdict::NoVerdict(outage)) => return Err(Verdict::NoVerdict(outage)),
+            // It has ended already, and nobody can ask in its name.
+            Err(_) => return Ok(()),
+        };
+        for stray in grant.strays(&listed, ours) {
+            self.jira.revoke(owner, &stray.id).await?;
+        }
+        Ok(())
     }
 
     /// Looks for the token in use among those of its account.

@@ -150,6 +150,8 @@ impl Operator {
             if let Some(intent) = intent {
                 self.renewals.resume(&intent.attempt);
             }
+            // Nothing was sent, and who comes next may be another credential.
+            self.unclaim(facts, None);
             return Err(HELD_UP);
         }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));

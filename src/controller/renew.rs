@@ -125,9 +125,7 @@ impl Renewing {
     /// Asks with one client secret after the other: a wrong one spends nothing.
     async fn ask(&self, refresh: Option<&Kept>) -> TokenAnswer {
         let limit = self.limit();
-        let intent = self.stored.grant.intent.as_ref();
-        let until =
-            intent.map(|intent| later(intent.started, self.pace.of(SENT_WITHIN).max(GRAIN)));
+        let until = self.sent_until();
         let mut answer = TokenAnswer::ClientRejected;
         for secret in &self.secrets {
             let request = TokenRequest {
@@ -146,6 +144,12 @@ impl Renewing {
             }
         }
         answer
+    }
+
+    /// Until when a call may be begun that must not be made twice.
+    fn sent_until(&self) -> Option<DateTime<Utc>> {
+        let intent = self.stored.grant.intent.as_ref()?;
+        Some(later(intent.started, self.pace.of(SENT_WITHIN).max(GRAIN)))
     }
 
     /// After which time a call is cut.

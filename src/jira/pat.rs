@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::credential::Credential;
-use super::rest::{NOTHING, Place};
+use super::rest::Place;
+use super::survey::verdict_of;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::Account;
@@ -109,7 +110,9 @@ impl MintAnswer {
                 id: String::new(),
                 kind: None,
             }),
-            Self::LimitReached | Self::TooLong | Self::Forbidden | Self::Absent => NOTHING,
+            Self::LimitReached | Self::TooLong | Self::Forbidden | Self::Absent => {
+                Verdict::Refused(Refusal::Forbidden)
+            }
             Self::Refused => Verdict::Refused(Refusal::Rejected),
             Self::Silent(verdict) => verdict.clone(),
         }
@@ -126,10 +129,7 @@ impl Jira {
             let raw = owner.call(self, Method::GET, None).await?;
             read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
         };
-        let known = |answer: &Result<Vec<Listed>, Verdict>| {
-            answer.as_ref().err().cloned().unwrap_or(NOTHING)
-        };
-        self.in_turn(owner.place.site, "tokens", call, known)
+        self.in_turn(owner.place.site, "tokens", call, verdict_of)
             .await?
     }
 

@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::credential::Credential;
 use super::failure;
+use super::survey::verdict_of;
 use super::whoami::{Jira, Raw};
 use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
 use crate::core::site::Site;
@@ -22,9 +23,6 @@ pub struct Place<'a> {
     /// A call is cut after this time.
     pub limit: Duration,
 }
-
-/// For the gate of a site: nothing that it would act on.
-pub(super) const NOTHING: Verdict = Verdict::Refused(Refusal::Forbidden);
 
 impl Jira {
     /// One call to a resource.
@@ -75,8 +73,8 @@ impl Jira {
             let call = self.call_resource(place, Method::DELETE, path, Some(credential), None);
             ended(call.await?.status)
         };
-        let known = |answer: &Result<(), Verdict>| answer.clone().err().unwrap_or(NOTHING);
-        self.in_turn(place.site, operation, call, known).await?
+        self.in_turn(place.site, operation, call, verdict_of)
+            .await?
     }
 }
 

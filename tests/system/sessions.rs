@@ -1,7 +1,10 @@
 //! Cookie sessions: begun by one login, kept up, ended when replaced, and never a storm of logins.
 
+use std::time::Duration;
+
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
+use control_plane::faults::{Requests, Verb};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
 };
@@ -10,15 +13,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Running, World, keys, says, value};
 
-const SESSION: &str = "/jira/rest/auth/1/session";
+pub(crate) const SESSION: &str = "/jira/rest/auth/1/session";
 
 impl World {
-    async fn login_secret(&self, name: &str, user: &str, password: &str) {
+    pub(crate) async fn login_secret(&self, name: &str, user: &str, password: &str) {
         let data = [("username", user), ("password", password)];
         self.secret(&format!("{name}-login"), &data).await;
     }
 
-    fn session_spec(&self, name: &str) -> Value {
+    pub(crate) fn session_spec(&self, name: &str) -> Value {
         json!({
             "site": self.data_center().url(),
             "auth": {"session": {"secretRef": {"name": format!("{name}-login")}}},
@@ -53,6 +56,15 @@ impl World {
 
     async fn cookie(&self, name: &str) -> String {
         value(&self.secrets().get(name).await.unwrap(), "cookie")
+    }
+
+    async fn login_grant(&self, name: &str) -> Value {
+        let grant = grant_name(&SecretKeyRef {
+            name: format!("{name}-login"),
+            key: "password".into(),
+        });
+        let secret = self.secrets().get(&grant).await.unwrap();
+        serde_json::from_str(&value(&secret, "grant")).unwrap()
     }
 
     fn at_login(&self, fault: Fault) -> Rule {
@@ -126,11 +138,7 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
     assert_eq!(jira.logins_and_logouts(), (2, 1), "it is logged out");
     assert_eq!(jira.live_sessions(), 1);
     assert_eq!(world.cookie("bot").await, second);
-    let grant = grant_name(&SecretKeyRef {
-        name: "bot-login".into(),
-        key: "password".into(),
-    });
-    let kept = value(&world.secrets().get(&grant).await.unwrap(), "grant");
+    let kept = world.login_grant("bot").await.to_string();
     assert!(!kept.contains(&id), "nothing is left of the first");
     // The password stands nowhere but in the Secret of the user.
     let password = world.secrets().get("bot-login").await.unwrap();
@@ -469,12 +477,38 @@ async fn sessions_of_a_refused_account_do_not_pile_up() {
         operator.quiet().await;
     }
     world.not_begun("bot", Reason::AccountChanged).await;
-    let grant = grant_name(&SecretKeyRef {
-        name: "bot-login".into(),
-        key: "password".into(),
-    });
-    let kept = value(&world.secrets().get(&grant).await.unwrap(), "grant");
-    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let kept = world.login_grant("bot").await;
     let retired = kept["retired"].as_array().map_or(0, Vec::len);
     assert!(world.login_attempts() >= 5 && retired <= 2, "{kept}");
+}
+
+/// What was written down and held up is not sent later, and stands in nobody's way: not even when the
+/// credential is another one by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_held_up_is_made_for_the_credential_that_was_applied_again() {
+    let (world, operator) = logged_in().await;
+    let first = world.cookie("bot").await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let late = control_plane::faults::Fault::DelayAfter(Duration::from_secs(1));
+    operator.faults.add(intend, 1..=1, late);
+    world.advance(TimeDelta::minutes(250));
+    operator.poke();
+    world
+        .until("the login is written down", || async {
+            let grant = world.login_grant("bot").await;
+            (!grant["intent"].is_null()).then_some(())
+        })
+        .await;
+    world.delete("bot").await;
+    world.advance(TimeDelta::minutes(2));
+    world.create("bot", world.session_spec("bot")).await;
+    world.wait_ready("bot").await;
+    for _ in 0..3 {
+        operator.quiet().await;
+        world.advance(TimeDelta::minutes(3));
+        operator.look_again(1).await;
+    }
+    world.until_other("bot", "cookie", &first).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.login_attempts(), 2);
 }

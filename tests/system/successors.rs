@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Running, World, keys, says, value};
 
-const TOKENS: &str = "/jira/rest/pat/latest/tokens";
+pub(crate) const TOKENS: &str = "/jira/rest/pat/latest/tokens";
 
 impl World {
     /// A token that a person made, good for 90 days, and its Secret.
-    async fn made_by_hand(&self, name: &str) -> Token {
+    pub(crate) async fn made_by_hand(&self, name: &str) -> Token {
         let token = self.data_center().pat("robot");
         self.sim
             .expire_at(&token, self.clock.now() + TimeDelta::days(90));
@@ -23,7 +23,7 @@ impl World {
         token
     }
 
-    fn automatic_spec(&self, name: &str) -> Value {
+    pub(crate) fn automatic_spec(&self, name: &str) -> Value {
         json!({
             "site": self.data_center().url(),
             "auth": {"personalAccessToken": {
@@ -538,4 +538,30 @@ async fn a_successor_that_a_person_asked_for_and_whose_answer_was_lost_leaves_no
     world.grace(&operator, 1).await;
     assert_eq!(world.pats().len(), 1);
     assert!(world.data_center().accepts(&world.pat_of("bot").await));
+}
+
+/// A stray is looked for in the name of the token that made it: what a person stored meanwhile may
+/// be of another account.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
+    let (world, operator, token) = adopted().await;
+    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    assert_eq!(world.pats().len(), 2, "one that nobody knows");
+    let jira = world.data_center();
+    let other = jira.pat("other");
+    let account = jira.user_key("other");
+    world
+        .change("bot", json!({"validation": {"accountId": account}}))
+        .await;
+    world.secret("bot-pat", &[("token", other.secret())]).await;
+    world.until_value("bot", "token", other.secret()).await;
+    world.wait_ready("bot").await;
+    assert!(jira.accepts(token.secret()), "its pods may still use it");
+    world.grace(&operator, 1).await;
+    assert_eq!(world.pats().len(), 0);
+    assert!(jira.accepts(other.secret()));
+    let grant = world.pat_grant("bot").await;
+    assert!(grant["intent"].is_null(), "{grant}");
 }

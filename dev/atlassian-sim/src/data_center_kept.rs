@@ -84,6 +84,14 @@ impl DataCenter {
             .is_some_and(|token| world.token_over(token, now).is_none())
     }
 
+    /// The id in the log of the token that has this secret.
+    pub fn token_id(&self, secret: &str) -> Option<String> {
+        let world = self.sim().shared.world();
+        world
+            .token_by_secret(secret)
+            .map(|token| token.id.to_string())
+    }
+
     /// The requests to the resource of personal access tokens that were processed, refused ones
     /// among them, in order.
     pub fn pat_requests(&self) -> Vec<PatRequest> {

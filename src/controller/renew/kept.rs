@@ -183,10 +183,8 @@ impl Renewing {
     }
 
     async fn revoke_strays(&self, owner: &Owner<'_>, listed: &[Listed]) {
-        let known = self.stored.grant.known_ids();
         let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
-        let stray = |token: &&Listed| token.name.starts_with(&prefix) && !known.contains(&token.id);
-        for token in listed.iter().filter(stray) {
+        for token in self.stored.grant.strays(listed, &prefix) {
             let revoked = self.jira.revoke(owner, &token.id).await;
             let done = revoked.is_ok();
             tracing::info!(
@@ -212,6 +210,12 @@ impl Renewing {
             "too_long",
         );
         for days in std::iter::once(wish).chain(shorter) {
+            // Whoever watches the intent may have taken over: two would make one each.
+            if self.sent_until().is_some_and(|end| self.clock.now() > end) {
+                let late = self.missed(&Verdict::NoVerdict(Outage::Timeout), "too_late");
+                let reason = outage_reason(Outage::Timeout);
+                return (Err((Miss::NotSpent(reason), late.wait)), late.word);
+            }
             let answer = self.jira.mint(owner, &name, days).await;
             let word = answer.word();
             let reason = match answer {

@@ -270,6 +270,28 @@ impl<S: Clone> Grant<S> {
         ids.chain(retired).collect()
     }
 
+    /// Those of the account's tokens that this grant has made and does not know: the answer that
+    /// told of them was lost. `ours` begins the names of what it has made.
+    pub fn strays<'a>(&self, listed: &'a [Listed], ours: &str) -> Vec<&'a Listed> {
+        let known = self.known_ids();
+        let stray = |token: &&Listed| token.name.starts_with(ours) && !known.contains(&token.id);
+        listed.iter().filter(stray).collect()
+    }
+
+    /// Whether a token of an earlier chain may have been made and is not known: nothing of what
+    /// is to be made next would find it soon.
+    pub fn has_orphaned_intent(&self) -> bool {
+        let origin = self.intent.as_ref().map(|intent| &intent.origin);
+        origin.is_some_and(|origin| self.chain(origin).is_none())
+    }
+
+    /// What an earlier chain may have made has been looked for.
+    pub fn drop_orphaned_intent(&mut self) {
+        if self.has_orphaned_intent() {
+            self.intent = None;
+        }
+    }
+
     /// Writes down that everybody shows what took the place of what was retired.
     pub fn show(&mut self, now: DateTime<Utc>) {
         for old in &mut self.retired {
