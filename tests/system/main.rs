@@ -16,6 +16,7 @@ mod expiry_lookup;
 mod faults;
 mod kstatus;
 mod lifecycle;
+mod matrix;
 mod numbers;
 mod oauth;
 mod oauth1;

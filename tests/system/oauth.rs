@@ -3,7 +3,6 @@
 mod consent;
 mod data_center;
 mod grant;
-mod matrix;
 pub(crate) mod redaction;
 mod renewal;
 
@@ -18,7 +17,7 @@ use crate::support::{Running, World, says, value};
 /// Longer than until the renewal of any token of an hour, shorter than until its end.
 const RENEWAL_IS_DUE: TimeDelta = TimeDelta::minutes(50);
 
-const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
+pub(crate) const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
 
 impl World {
     /// A consent, its refresh token and the client secret in Secrets, and the credential that uses
