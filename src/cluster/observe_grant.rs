@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::client::Cluster;
 use super::error::ClusterError;
-use super::grant::{Found, Stored, grant_mark, place, seed_digest, seed_print};
-use super::observe::{Observed, learn, password_print};
-use super::source::{self, Material, Tokens, UserAndPassword};
+use super::grant::{Found, Stored, grant_mark, place};
+use super::observe::{Observed, learn};
+use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
 use crate::api::{Method, Reason, SecretKeyRef, SourceVersion};
 use crate::core::decide::needs_source;
@@ -19,6 +19,8 @@ use crate::core::grant::Intent;
 use crate::core::problem::SourceProblem;
 use crate::core::protocol::{self, Move};
 use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
+
+mod stored;
 
 /// What the process knows of renewals.
 pub struct Around<'a> {
@@ -189,21 +191,7 @@ impl Reading<'_> {
             _ => Vec::new(),
         };
         let found = self.cluster.grant(self.namespace(), grant_name).await?;
-        let known = self.facts.status.grant.as_ref();
-        let is_known = |stored: &Stored| {
-            let uid = stored.metadata.uid.as_ref();
-            known.is_some_and(|known| !known.uid.is_empty() && Some(&known.uid) == uid)
-        };
-        let mark = grant_mark(self.key, self.namespace(), grant_name);
-        let ours = match &found {
-            Found::Grant(stored) => is_known(stored) || stored.is_marked(&mark),
-            Found::Nothing | Found::Other => false,
-        };
-        let works = |stored: &Stored| {
-            let live = stored.grant.live.as_ref();
-            live.is_some_and(|chain| chain.dead.is_none())
-        };
-        let works = ours && matches!(&found, Found::Grant(stored) if works(stored));
+        let ours = self.is_ours(&found, grant_name);
         if let Some(seed) = &seed
             // Passwords are kept nowhere else.
             && (is_login || !ours || self.has_changed(&seed.name) || self.facts.spec_changed())
@@ -211,6 +199,7 @@ impl Reading<'_> {
         {
             // A refresh token that was spent may go.
             let gone = problem.reason() == Reason::SourceMissing;
+            let works = ours && matches!(&found, Found::Grant(stored) if works(stored));
             let spared = gone && (ours || self.was_consumed(grant_name)) || works;
             if is_login || !spared {
                 return Ok(Some(problem));
@@ -230,85 +219,26 @@ impl Reading<'_> {
             Ok(ca_pem) => self.ca_pem = ca_pem,
             Err(problem) => return Ok(Some(problem)),
         }
-        // What was never seen before has not changed.
-        let changed = clients
-            .iter()
-            .any(|client| self.is_recorded(&client.name) && self.has_changed(&client.name));
-        if let Some(renewal) = &mut self.facts.renewal {
-            renewal.clients_changed = changed;
+        self.read_clients(&clients).await
+    }
+
+    /// Whether what was found under the name of the grant is the operator's.
+    fn is_ours(&self, found: &Found, grant_name: &str) -> bool {
+        let known = self.facts.status.grant.as_ref();
+        let is_known = |stored: &Stored| {
+            let uid = stored.metadata.uid.as_ref();
+            known.is_some_and(|known| !known.uid.is_empty() && Some(&known.uid) == uid)
+        };
+        let mark = grant_mark(self.key, self.namespace(), grant_name);
+        match found {
+            Found::Grant(stored) => is_known(stored) || stored.is_marked(&mark),
+            Found::Nothing | Found::Other => false,
         }
-        if self.renews_next() {
-            for client in &clients {
-                let read = source::read_token(self.cluster, self.namespace(), client).await?;
-                self.read.extend(read.version);
-                match read.token {
-                    Ok(token) => self.tokens.clients.push(token),
-                    Err(problem) => return Ok(Some(problem)),
-                }
-            }
-            if let Some(renewal) = &mut self.facts.renewal {
-                renewal.clients_read = true;
-            }
-        }
-        Ok(None)
     }
 
     fn was_consumed(&self, grant_name: &str) -> bool {
         let known = self.facts.status.grant.as_ref();
         known.is_some_and(|known| known.consumed && known.name == grant_name)
-    }
-
-    /// Reads the refresh token in the user's Secret.
-    async fn read_seed(
-        &mut self,
-        reference: &SecretKeyRef,
-    ) -> Result<Option<SourceProblem>, ClusterError> {
-        let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
-            let name = &reference.name;
-            let read = source::read_login(self.cluster, self.namespace(), name).await?;
-            (read.version, read.login.map(|login| self.see_login(login)))
-        } else {
-            let read = source::read_token(self.cluster, self.namespace(), reference).await?;
-            (read.version, read.token.map(|token| self.see_seed(token)))
-        };
-        self.read.extend(version);
-        let (state, problem) = match read {
-            Ok(state) => (state, None),
-            Err(problem) => {
-                if matches!(problem, SourceProblem::Missing { .. }) {
-                    let absent = Known::Absent;
-                    self.index
-                        .learn_from_read(self.namespace(), &reference.name, absent);
-                }
-                (SeedState::Missing, Some(problem))
-            }
-        };
-        if let Some(renewal) = &mut self.facts.renewal {
-            renewal.seed = state;
-        }
-        Ok(problem)
-    }
-
-    fn see_seed(&mut self, token: SecretString) -> SeedState {
-        let state = SeedState::Read {
-            digest: seed_digest(&token),
-            print: seed_print(self.key, &token),
-        };
-        self.tokens.seed = Some(token);
-        state
-    }
-
-    /// A password is told by its keyed fingerprint alone: a digest of one could be guessed.
-    fn see_login(&mut self, login: UserAndPassword) -> SeedState {
-        let print = password_print(self.key, &self.facts, &login);
-        if let Some(renewal) = &mut self.facts.renewal {
-            renewal.login = (self.peer)(&print);
-        }
-        self.tokens.login = Some(login);
-        SeedState::Read {
-            digest: print.as_str().to_owned(),
-            print,
-        }
     }
 
     /// A grant is ours if we have recorded its uid, if it bears our mark, or if it knows the seed:
@@ -412,4 +342,10 @@ impl Reading<'_> {
 /// The place of the seed of a spec.
 pub(super) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<SecretKeyRef> {
     spec.auth.method().as_ref().and_then(place)
+}
+
+/// Whether the chain in use is not dead.
+fn works(stored: &Stored) -> bool {
+    let live = stored.grant.live.as_ref();
+    live.is_some_and(|chain| chain.dead.is_none())
 }

@@ -62,8 +62,11 @@ pub fn valid(facts: &Facts) -> Finding {
         AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => {
             without_attempt(facts)
         }
-        AttemptOutcome::Started | AttemptOutcome::Interrupted => {
+        AttemptOutcome::Started => {
             finding(Unknown, Reason::NotYetProven, message::interrupted(facts))
+        }
+        AttemptOutcome::Interrupted => {
+            finding(Unknown, Reason::NotYetProven, message::unanswered(facts))
         }
         AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
     }

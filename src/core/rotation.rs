@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conditions::{Finding, condition, finding};
-use super::facts::Facts;
+use super::facts::{Facts, Plan};
 use super::renewal::SeedState;
 use super::schedule::{earlier, later};
 use super::trouble;
@@ -11,96 +11,120 @@ use crate::api::{ConditionStatus, ConditionType, Method, Reason};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
 pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
-    use ConditionStatus::{False, True};
-    let not_due = || finding(False, Reason::NotDue, "No rotation is due.");
+    let not_due = || {
+        finding(
+            ConditionStatus::False,
+            Reason::NotDue,
+            "No rotation is due.",
+        )
+    };
     let Ok(plan) = &facts.plan else {
         return (not_due(), None, Vec::new());
     };
     let warn = plan.periods.warn_before;
-    let begin = plan.issued_at.or(facts.status.first_seen_time);
-    let too_old = plan
-        .periods
-        .max_age
-        .zip(begin)
-        .map(|(age, begin)| later(begin, age));
-    let (consent, idle) = (facts.consent_ends(), facts.idle_ends());
-    let end = facts.static_end();
-    let all = [end, too_old, consent, idle];
-    let ends: Vec<DateTime<Utc>> = all.into_iter().flatten().collect();
-    let due = ends.iter().min().map(|end| earlier(*end, warn));
-    let mut changes: Vec<DateTime<Utc>> = ends.clone();
-    changes.extend(ends.iter().map(|end| earlier(*end, warn)));
-    let passed = |end: Option<DateTime<Utc>>, before: TimeDelta| {
-        end.is_some_and(|end| earlier(end, before) <= facts.now)
-    };
-    let date = |end: Option<DateTime<Utc>>| {
-        end.map(|end| end.format("%Y-%m-%d").to_string())
-            .unwrap_or_default()
-    };
-    let finding = if let Some(reason) = facts.succession_failure() {
-        finding(True, reason, trouble::succession_words(facts, reason))
-    } else if let Some(reason) = facts.rotation_trouble() {
-        finding(True, reason.told(), trouble_words(facts, &reason))
-    } else if passed(consent, warn) {
-        finding(
-            True,
-            Reason::ConsentExpiring,
-            format!(
+    let ends = Ends::of(facts, plan);
+    let all = [ends.source, ends.too_old, ends.consent, ends.idle];
+    let all: Vec<DateTime<Utc>> = all.into_iter().flatten().collect();
+    let due = all.iter().min().map(|end| earlier(*end, warn));
+    let warnings = all.iter().map(|end| earlier(*end, warn));
+    let changes = warnings.chain(all.iter().copied()).collect();
+    let told = troubled(facts).or_else(|| ends.told(facts, warn));
+    let found = told.map_or_else(not_due, |(reason, words)| {
+        finding(ConditionStatus::True, reason, words)
+    });
+    (found, due, changes)
+}
+
+/// What has gone wrong already.
+fn troubled(facts: &Facts) -> Option<(Reason, String)> {
+    if let Some(reason) = facts.succession_failure() {
+        return Some((reason, trouble::succession_words(facts, reason)));
+    }
+    let reason = facts.rotation_trouble()?;
+    Some((reason.told(), trouble_words(facts, &reason)))
+}
+
+/// When a credential has to be replaced, each for its own reason.
+struct Ends {
+    /// What is in the source ends.
+    source: Option<DateTime<Utc>>,
+    /// It reaches the age that the spec allows.
+    too_old: Option<DateTime<Utc>>,
+    /// The consent ends.
+    consent: Option<DateTime<Utc>>,
+    /// A refresh token that nobody uses dies.
+    idle: Option<DateTime<Utc>>,
+}
+
+impl Ends {
+    fn of(facts: &Facts, plan: &Plan) -> Self {
+        let begin = plan.issued_at.or(facts.status.first_seen_time);
+        let age = plan.periods.max_age.zip(begin);
+        Self {
+            source: facts.static_end(),
+            too_old: age.map(|(age, begin)| later(begin, age)),
+            consent: facts.consent_ends(),
+            idle: facts.idle_ends(),
+        }
+    }
+
+    /// What is to be said of them now, the worst first.
+    fn told(&self, facts: &Facts, warn: TimeDelta) -> Option<(Reason, String)> {
+        let passed = |end: Option<DateTime<Utc>>, before: TimeDelta| {
+            end.is_some_and(|end| earlier(end, before) <= facts.now)
+        };
+        let ended = |end| passed(end, TimeDelta::zero());
+        let date = |end: Option<DateTime<Utc>>| {
+            end.map(|end| end.format("%Y-%m-%d").to_string())
+                .unwrap_or_default()
+        };
+        if passed(self.consent, warn) {
+            let text = format!(
                 "The consent ends on {}. Consent again before then and store the new refresh token in the source.",
-                date(consent)
-            ),
-        )
-    } else if passed(idle, warn) {
-        finding(
-            True,
-            Reason::GrantIdle,
-            format!(
+                date(self.consent)
+            );
+            return Some((Reason::ConsentExpiring, text));
+        }
+        if passed(self.idle, warn) {
+            let text = format!(
                 "The refresh token has not been used for long and dies on {} if it is not used before then. Have it renewed, or consent again.",
-                date(idle)
-            ),
-        )
-    } else if passed(end, TimeDelta::zero()) {
-        finding(True, Reason::Expired, expiry_words(facts, &date(end), true))
-    } else if facts.looked_up().is_some_and(|looked| looked.blocked) {
-        let label = facts.spec.expiry_lookup.as_ref();
-        finding(
-            True,
-            Reason::TokenBlocked,
-            format!(
-                "The organisation has blocked the API token {}. Have it allowed again, or store another one in the source.",
-                label
-                    .map(|lookup| lookup.label.as_str())
-                    .unwrap_or_default()
-            ),
-        )
-    } else if passed(end, warn) {
-        finding(
-            True,
-            Reason::ExpiresSoon,
-            expiry_words(facts, &date(end), false),
-        )
-    } else if passed(too_old, TimeDelta::zero()) {
-        finding(
-            True,
-            Reason::MaxAgeReached,
-            format!(
-                "The credential reached spec.rotation.maxAge on {}. Store a new one in the source.",
-                date(too_old)
-            ),
-        )
-    } else if passed(too_old, warn) {
-        finding(
-            True,
-            Reason::MaxAgeReached,
-            format!(
-                "The credential reaches spec.rotation.maxAge on {}. Store a new one in the source before then.",
-                date(too_old)
-            ),
-        )
-    } else {
-        not_due()
-    };
-    (finding, due, changes)
+                date(self.idle)
+            );
+            return Some((Reason::GrantIdle, text));
+        }
+        if ended(self.source) {
+            let words = expiry_words(facts, &date(self.source), true);
+            return Some((Reason::Expired, words));
+        }
+        if facts.looked_up().is_some_and(|looked| looked.blocked) {
+            return Some((Reason::TokenBlocked, blocked_words(facts)));
+        }
+        if passed(self.source, warn) {
+            let words = expiry_words(facts, &date(self.source), false);
+            return Some((Reason::ExpiresSoon, words));
+        }
+        let (verb, before) = if ended(self.too_old) {
+            ("reached", "")
+        } else {
+            ("reaches", " before then")
+        };
+        passed(self.too_old, warn).then(|| {
+            let text = format!(
+                "The credential {verb} spec.rotation.maxAge on {}. Store a new one in the source{before}.",
+                date(self.too_old)
+            );
+            (Reason::MaxAgeReached, text)
+        })
+    }
+}
+
+fn blocked_words(facts: &Facts) -> String {
+    let label = facts.spec.expiry_lookup.as_ref();
+    let label = label.map(|lookup| lookup.label.as_str());
+    format!(
+        "The organisation has blocked the API token {}. Have it allowed again, or store another one in the source.",
+        label.unwrap_or_default()
+    )
 }
 
 /// An end that the user stated, or one that follows from what the user stated.

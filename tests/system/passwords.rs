@@ -281,3 +281,27 @@ async fn an_acceptance_that_could_not_be_written_down_needs_no_person() {
     assert_eq!(world.calls(), 2, "asked again, since it does no harm");
     assert_eq!(world.data_center().failed_logins("robot"), 0);
 }
+
+/// An answer that says nothing of the password tells at least what is to be mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_answered_by_something_else_is_sent_once_and_says_what_answered() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let password = world.data_center().new_password("robot");
+    world.sim.fault(Rule::new(Fault::HtmlPage).once());
+    world.password("bot", "robot", &password).await;
+    world.interrupted("bot").await;
+    let message = || async {
+        let object = world.credential("bot").await;
+        says(&object, ConditionType::Valid).message
+    };
+    let told = message().await;
+    assert!(told.contains("a page in place of data"), "{told}");
+    let mark = operator.mark();
+    world.advance(TimeDelta::hours(2));
+    operator.look_again(1).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+    assert_eq!((message().await, world.calls()), (told, 1));
+    world.asks("bot", "now").await;
+    world.wait_ready("bot").await;
+}

@@ -1,0 +1,96 @@
+//! What a person stored for a renewal: the seed, or a user name and a password, and client secrets.
+
+use secrecy::SecretString;
+
+use super::Reading;
+use crate::api::{Method, SecretKeyRef};
+use crate::cluster::error::ClusterError;
+use crate::cluster::grant::{seed_digest, seed_print};
+use crate::cluster::observe::password_print;
+use crate::cluster::source::{self, UserAndPassword};
+use crate::cluster::versions::Known;
+use crate::core::problem::SourceProblem;
+use crate::core::renewal::SeedState;
+
+impl Reading<'_> {
+    /// Reads the refresh token in the user's Secret.
+    pub(super) async fn read_seed(
+        &mut self,
+        reference: &SecretKeyRef,
+    ) -> Result<Option<SourceProblem>, ClusterError> {
+        let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
+            let name = &reference.name;
+            let read = source::read_login(self.cluster, self.namespace(), name).await?;
+            (read.version, read.login.map(|login| self.see_login(login)))
+        } else {
+            let read = source::read_token(self.cluster, self.namespace(), reference).await?;
+            (read.version, read.token.map(|token| self.see_seed(token)))
+        };
+        self.read.extend(version);
+        let (state, problem) = match read {
+            Ok(state) => (state, None),
+            Err(problem) => {
+                if matches!(problem, SourceProblem::Missing { .. }) {
+                    let absent = Known::Absent;
+                    self.index
+                        .learn_from_read(self.namespace(), &reference.name, absent);
+                }
+                (SeedState::Missing, Some(problem))
+            }
+        };
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.seed = state;
+        }
+        Ok(problem)
+    }
+
+    fn see_seed(&mut self, token: SecretString) -> SeedState {
+        let state = SeedState::Read {
+            digest: seed_digest(&token),
+            print: seed_print(self.key, &token),
+        };
+        self.tokens.seed = Some(token);
+        state
+    }
+
+    /// A password is told by its keyed fingerprint alone: a digest of one could be guessed.
+    fn see_login(&mut self, login: UserAndPassword) -> SeedState {
+        let print = password_print(self.key, &self.facts, &login);
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.login = (self.peer)(&print);
+        }
+        self.tokens.login = Some(login);
+        SeedState::Read {
+            digest: print.as_str().to_owned(),
+            print,
+        }
+    }
+
+    /// Reads the client secrets, if they are about to be used.
+    pub(super) async fn read_clients(
+        &mut self,
+        clients: &[SecretKeyRef],
+    ) -> Result<Option<SourceProblem>, ClusterError> {
+        // What was never seen before has not changed.
+        let changed = clients
+            .iter()
+            .any(|client| self.is_recorded(&client.name) && self.has_changed(&client.name));
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.clients_changed = changed;
+        }
+        if self.renews_next() {
+            for client in clients {
+                let read = source::read_token(self.cluster, self.namespace(), client).await?;
+                self.read.extend(read.version);
+                match read.token {
+                    Ok(token) => self.tokens.clients.push(token),
+                    Err(problem) => return Ok(Some(problem)),
+                }
+            }
+            if let Some(renewal) = &mut self.facts.renewal {
+                renewal.clients_read = true;
+            }
+        }
+        Ok(None)
+    }
+}
