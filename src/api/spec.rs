@@ -91,7 +91,7 @@ pub struct JiraCredentialSpec {
     /// Where to look up when an API token of Jira Cloud expires: Atlassian tells it to an
     /// organisation's administrators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expiry_lookup: Option<ExpiryLookup>,
+    pub expiry_lookup: Option<Box<ExpiryLookup>>,
 
     /// Stop: no call to Jira and no write to a Secret until it is false again.
     #[serde(default)]
@@ -131,10 +131,10 @@ pub struct Auth {
     /// OAuth 2.0 with a refresh token (3LO on Jira Cloud, an application link on Data Center 8.22
     /// and later): Bearer.
     #[serde(default, rename = "oauth2", skip_serializing_if = "Option::is_none")]
-    pub oauth2: Option<OAuth2>,
+    pub oauth2: Option<Box<OAuth2>>,
     /// OAuth 2.0 client credentials of a service account (Jira Cloud, Data Center 11): Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_credentials: Option<ClientCredentials>,
+    pub client_credentials: Option<Box<ClientCredentials>>,
     /// Personal access token of Jira Data Center 8.14 and later: Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal_access_token: Option<PersonalAccessToken>,
@@ -146,7 +146,7 @@ pub struct Auth {
     pub session: Option<SessionAuth>,
     /// OAuth 1.0a with an application link of Jira Data Center: signed requests.
     #[serde(default, rename = "oauth1", skip_serializing_if = "Option::is_none")]
-    pub oauth1: Option<OAuth1>,
+    pub oauth1: Option<Box<OAuth1>>,
 }
 
 /// The one member of [`Auth`] that is set.
@@ -173,16 +173,16 @@ impl Auth {
     pub fn method(&self) -> Option<Method<'_>> {
         let members = [
             self.api_token.as_ref().map(Method::ApiToken),
-            self.oauth2.as_ref().map(Method::OAuth2),
+            self.oauth2.as_deref().map(Method::OAuth2),
             self.client_credentials
-                .as_ref()
+                .as_deref()
                 .map(Method::ClientCredentials),
             self.personal_access_token
                 .as_ref()
                 .map(Method::PersonalAccessToken),
             self.basic.as_ref().map(Method::Basic),
             self.session.as_ref().map(Method::Session),
-            self.oauth1.as_ref().map(Method::OAuth1),
+            self.oauth1.as_deref().map(Method::OAuth1),
         ];
         let mut set = members.into_iter().flatten();
         let only = set.next();

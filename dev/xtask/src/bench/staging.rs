@@ -43,6 +43,7 @@ pub(super) async fn run(options: &Options) -> Outcome<ExitCode> {
     let sizes: Vec<String> = options.sizes.iter().map(ToString::to_string).collect();
     command.args(["--sizes", &sizes.join(",")]);
     command.args(["--rest-seconds", &options.rest_seconds.to_string()]);
+    command.args(["--renewals", &options.renewals.to_string()]);
     if let Some(path) = &options.json {
         command.arg("--json").arg(std::path::absolute(path)?);
     }
