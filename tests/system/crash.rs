@@ -161,11 +161,11 @@ async fn at_every_effect(scenario: Scenario, writes: &[&str], calls: usize) -> V
         .cuts()
         .into_iter()
         .map(|cut| async move { disturbed(scenario, cut, course).await.then_some(cut) });
-    let mut interrupted: Vec<Cut> = stream::iter(cases)
+    let interrupted: Vec<Option<Cut>> = stream::iter(cases)
         .buffer_unordered(ABREAST)
-        .filter_map(async |cut| cut)
         .collect()
         .await;
+    let mut interrupted: Vec<Cut> = interrupted.into_iter().flatten().collect();
     interrupted.sort_by_key(|cut| format!("{cut:?}"));
     interrupted
 }
