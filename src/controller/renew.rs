@@ -315,21 +315,17 @@ impl Renewing {
         let metadata = &self.stored.metadata;
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let name = metadata.name.as_deref().unwrap_or_default();
-        let attempt = Some(self.running.attempt());
+        let attempt = self.running.attempt();
         let fresh = match self.cluster.grant(namespace, name).await? {
             Found::Nothing => return Ok(Looked::Gone),
             Found::Other => return Err(ClusterError::AlreadyExists),
             Found::Grant(fresh) => fresh,
         };
         let grant = &fresh.grant;
-        let chains = [&grant.live, &grant.candidate].into_iter().flatten();
-        let stored = chains
-            .into_iter()
-            .any(|chain| chain.attempt.as_deref() == attempt);
         let intended = grant.intent.as_ref().map(|intent| intent.attempt.as_str());
-        Ok(if stored {
+        Ok(if grant.holds_result_of(attempt) {
             Looked::Stored(fresh)
-        } else if intended == attempt || !spends {
+        } else if intended == Some(attempt) || !spends {
             Looked::Ours(fresh)
         } else {
             Looked::Taken

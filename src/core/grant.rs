@@ -234,6 +234,12 @@ impl<S: Clone> Grant<S> {
         }
     }
 
+    /// Whether what an attempt brought stands in one of the chains.
+    pub fn holds_result_of(&self, attempt: &str) -> bool {
+        let mut chains = [&self.live, &self.candidate].into_iter().flatten();
+        chains.any(|chain| chain.attempt.as_deref() == Some(attempt))
+    }
+
     /// A candidate that was proven takes the place of the chain in use.
     pub fn promote(&mut self) {
         if let Some(chain) = self.candidate.take() {

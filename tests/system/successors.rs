@@ -6,9 +6,10 @@ use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
 };
 use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::controller::OperatorConfig;
 use serde_json::{Value, json};
 
-use crate::support::{Running, World, keys, says, value};
+use crate::support::{PATIENCE, Running, World, keys, says, value};
 
 pub(crate) const TOKENS: &str = "/jira/rest/pat/latest/tokens";
 
@@ -564,4 +565,43 @@ async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
     assert!(jira.accepts(other.secret()));
     let grant = world.pat_grant("bot").await;
     assert!(grant["intent"].is_null(), "{grant}");
+}
+
+/// What a token made while another one took its place is nobody's, and ends itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
+    let world = World::new().await;
+    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
+    let operator = world.operator_with(patient).await;
+    let token = world.made_by_hand("bot").await;
+    for name in ["bot", "twin"] {
+        world.create(name, world.automatic_spec("bot")).await;
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    let rule = world.at_tokens("POST", Fault::HangAfter);
+    let hang = world.sim.hang_after(rule);
+    world.advance(TimeDelta::days(76));
+    operator.poke();
+    hang.reached(1).await;
+    assert_eq!(world.pats().len(), 2);
+    // Whichever of the two does not wait adopts what a person stores, and puts it in place.
+    let fresh = world.made_by_hand("bot").await;
+    world
+        .until("one shows what was stored", || async {
+            let shown = [world.pat_of("bot").await, world.pat_of("twin").await];
+            shown
+                .iter()
+                .any(|token| token == fresh.secret())
+                .then_some(())
+        })
+        .await;
+    hang.release();
+    for name in ["bot", "twin"] {
+        world.until_value(name, "token", fresh.secret()).await;
+    }
+    operator.quiet().await;
+    world.grace(&operator, 2).await;
+    let ids: Vec<String> = world.pats().iter().map(Pat::token_id).collect();
+    assert_eq!(ids, [fresh.id()], "instead of {}", token.id());
 }

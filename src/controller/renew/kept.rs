@@ -265,7 +265,10 @@ impl Renewing {
             grant.keep_successor(&self.origin, attempt, access.clone());
         };
         let stored = self.write(true, change, None).await;
-        if stored.is_none() {
+        // The chain may be gone: another token took its place while this one was made.
+        let kept = stored.as_ref();
+        let kept = kept.is_some_and(|stored| stored.grant.holds_result_of(attempt));
+        if !kept {
             self.revoke_own(&made).await;
         }
         Renewed {
@@ -275,7 +278,7 @@ impl Renewing {
         }
     }
 
-    /// Somebody newer has taken over: what was made here is nobody's.
+    /// What was made here is nobody's.
     async fn revoke_own(&self, made: &Made) {
         let owner = Owner {
             place: self.place(),
