@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::Operator;
 use super::act_grant::{UNREAD, outdated, parts};
 use super::renew::name_prefix;
@@ -14,6 +16,9 @@ use crate::core::grant::Grant;
 use crate::core::grant::succession::Retired;
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Owner, Place};
+
+/// When a refusal to end something is asked about again.
+const ASKED_TWICE: TimeDelta = TimeDelta::minutes(1);
 
 /// Calls that nothing waits for are cut after this time.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -73,17 +78,24 @@ impl Operator {
                 let usual = self.config.pace.of(backoff(4, &facts.object.uid));
                 Some(later(facts.now, usual.max(asked.unwrap_or_default())))
             }
+            // What ends itself and is refused has ended; Jira says so for a moment during some of its
+            // own failures, too, and is asked twice.
+            Err(Verdict::Refused(Refusal::Rejected)) if old.next_attempt.is_some() => None,
+            Err(Verdict::Refused(Refusal::Rejected)) => {
+                Some(later(facts.now, self.config.pace.of(ASKED_TWICE)))
+            }
             Err(Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_)) => {
                 Some(later(facts.now, self.config.pace.of(REFUSED_HEARTBEAT)))
             }
         };
         let done = again.is_none();
-        if done && old.id.is_some() {
-            grant.drop_orphaned_intent();
-        }
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         tracing::info!(namespace, name, done, "what was replaced is ended at Jira");
         grant.settle_retired(index, again);
+        // Any of them may have begun it.
+        if done && grant.retired.iter().all(|old| old.id.is_none()) {
+            grant.drop_orphaned_intent();
+        }
         Ok(())
     }
 
@@ -122,9 +134,9 @@ impl Operator {
     ) -> Result<(), Verdict> {
         let listed = match self.jira.list_tokens(owner).await {
             Ok(listed) => listed,
-            Err(Verdict::NoVerdict(outage)) => return Err(Verdict::NoVerdict(outage)),
-            // It has ended already, and nobody can ask in its name.
-            Err(_) => return Ok(()),
+            // It has ended already, as its own end will tell, and nobody can ask in its name.
+            Err(Verdict::Refused(Refusal::Rejected)) => return Ok(()),
+            Err(verdict) => return Err(verdict),
         };
         for stray in grant.strays(&listed, ours) {
             self.jira.revoke(owner, &stray.id).await?;

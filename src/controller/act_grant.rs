@@ -152,6 +152,14 @@ impl Operator {
             }
             // Nothing was sent, and who comes next may be another credential.
             self.unclaim(facts, None);
+            if plan.kind == RenewalKind::Login {
+                // Later nobody could tell, and a password that was never accepted would wait for a
+                // person. Whoever was faster has changed the grant.
+                stored.grant.intent = None;
+                if let Ok(stored) = self.cluster.put_grant(&stored).await {
+                    self.take(facts, tokens, stored);
+                }
+            }
             return Err(HELD_UP);
         }
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));

@@ -130,6 +130,12 @@ impl Passwords {
                 what,
             });
         }
+        if let Some(print) = unanswered_login(object, status) {
+            self.lock().entry(print).or_insert_with(|| Sent {
+                uid: uid.clone(),
+                what: What::Interrupted,
+            });
+        }
         let Some(attempt) = &status.attempt else {
             return self.forget_interruption(&uid, status);
         };
@@ -266,6 +272,17 @@ fn refused_login(
         && beside.reason == Some(Reason::RotationFailed)
         && !beside.fingerprint.is_empty();
     refused.then(|| (beside.fingerprint.clone(), Reason::Rejected))
+}
+
+/// A user name and password that were sent to begin a session, and never accepted or refused.
+fn unanswered_login(object: &JiraCredential, status: &JiraCredentialStatus) -> Option<String> {
+    let method = object.spec.auth.method()?.name();
+    let grant = status
+        .grant
+        .as_ref()
+        .filter(|_| method == MethodName::Session)?;
+    let unknown = grant.trouble == Some(Reason::NotYetProven);
+    grant.seed.clone().filter(|_| unknown)
 }
 
 /// Whether a credential sends a password, or did when its status was written.

@@ -166,11 +166,11 @@ impl Jira {
         Ok(read_made(&answer))
     }
 
-    /// Revokes a token by its id. One that Jira does not know any more is gone, and so is one that
-    /// asks for its own end and is refused.
+    /// Revokes a token by its id. One that Jira does not know any more is gone.
     ///
     /// # Errors
-    /// When Jira could not be asked, or does not let the token that asks revoke another one.
+    /// When Jira could not be asked, or refuses the token that asks: one that asks for its own end
+    /// has ended then.
     pub async fn revoke(&self, owner: &Owner<'_>, id: &str) -> Result<(), Verdict> {
         let path = format!("{TOKENS}/{id}");
         self.end(&owner.place, "revoke", &path, &owner.credential())

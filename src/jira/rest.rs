@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::credential::Credential;
 use super::failure;
 use super::survey::verdict_of;
+use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
 use crate::core::site::Site;
@@ -71,7 +72,8 @@ impl Jira {
     ) -> Result<(), Verdict> {
         let call = async {
             let call = self.call_resource(place, Method::DELETE, path, Some(credential), None);
-            ended(call.await?.status)
+            let raw = call.await?;
+            ended(&raw.answer(place.site.hosting, self.clock.now()))
         };
         self.in_turn(place.site, operation, call, verdict_of)
             .await?
@@ -85,30 +87,66 @@ fn resource(site: &Site, path: &str) -> Result<Url, Verdict> {
     }
 }
 
-/// Whether what was to be ended has ended: what is ended proves itself, so that a 401 says so too.
-fn ended(status: u16) -> Result<(), Verdict> {
-    match status {
-        200..=299 | 401 | 404 => Ok(()),
-        429 => Err(Verdict::NoVerdict(Outage::RateLimited {
-            retry_after: None,
-        })),
-        403 => Err(Verdict::Refused(Refusal::Forbidden)),
-        status @ 500..=599 => Err(Verdict::NoVerdict(Outage::ServerError(status))),
-        status => Err(Verdict::NoVerdict(Outage::Unexpected(status))),
+/// Whether what was to be ended has ended. Only Jira's own word counts: a proxy without Jira behind
+/// it answers 404 as well, and an old token would be forgotten that still works. A 401 is a refusal:
+/// it is for who knows what was asked in whose name.
+fn ended(answer: &Answer<'_>) -> Result<(), Verdict> {
+    match answer.status {
+        200..=299 if !verdict::is_html(answer) => Ok(()),
+        404 if verdict::is_json(answer.headers) => Ok(()),
+        status => Err(match verdict::read(answer) {
+            Verdict::Accepted(_) => Verdict::NoVerdict(Outage::Unexpected(status)),
+            other => other,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
+    use crate::api::Hosting;
+
+    fn word(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<(), Verdict> {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.insert(*name, value.parse().unwrap());
+        }
+        ended(&Answer {
+            hosting: Hosting::DataCenter,
+            status,
+            headers: &all,
+            body: body.as_bytes(),
+            complete: true,
+            now: chrono::DateTime::UNIX_EPOCH,
+        })
+    }
 
     #[test]
     fn what_has_ended_is_told_from_what_could_not_be_asked() {
-        for status in [200, 204, 401, 404] {
-            assert_eq!(ended(status), Ok(()));
-        }
-        for status in [302, 400, 403, 429, 500, 503] {
-            assert!(ended(status).is_err(), "{status}");
+        let json = ("content-type", "application/json");
+        let html = ("content-type", "text/html");
+        let jira = ("x-arequestid", "1x1x1");
+        assert_eq!(word(204, &[jira], ""), Ok(()));
+        assert_eq!(word(200, &[json], "{}"), Ok(()));
+        let unknown = r#"{"errorMessages":["gone"]}"#;
+        assert_eq!(word(404, &[json, jira], unknown), Ok(()));
+        let refused = Err(Verdict::Refused(Refusal::Rejected));
+        let seraph = ("x-seraph-loginreason", "AUTHENTICATED_FAILED");
+        assert_eq!(word(401, &[json, jira, seraph], "{}"), refused);
+        for (status, headers) in [
+            (200, [html]),
+            (404, [html]),
+            (401, [html]),
+            (302, [html]),
+            (500, [json]),
+            (503, [json]),
+            (429, [json]),
+        ] {
+            let word = word(status, &headers, "<html></html>");
+            let silent = matches!(word, Err(Verdict::NoVerdict(_)));
+            assert!(silent, "{status} {headers:?}: {word:?}");
         }
     }
 }

@@ -307,7 +307,7 @@ fn challenge_texts(headers: &HeaderMap) -> impl Iterator<Item = String> {
         .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
 }
 
-fn is_html(answer: &Answer<'_>) -> bool {
+pub(super) fn is_html(answer: &Answer<'_>) -> bool {
     let kind = media_type(answer.headers);
     kind.as_deref() == Some("text/html") || answer.body.trim_ascii_start().starts_with(b"<")
 }

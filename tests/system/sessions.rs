@@ -414,9 +414,15 @@ async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
     }
     operator = world.operator().await;
     world.not_begun("bot", Reason::NotYetProven).await;
+    // Nor by another credential with the same password.
+    world.session("other", "robot", &password).await;
+    world.not_begun("other", Reason::NotYetProven).await;
+    world.password("plain", "robot", &password).await;
+    world.observed("plain").await;
+    operator.look_again(3).await;
     assert_eq!(
-        world.login_attempts(),
-        1,
+        (world.login_attempts(), world.calls()),
+        (1, 1),
         "nobody knows whether Jira counted it"
     );
     world.annotate("bot", "jira-operator.dev/renew", "1").await;

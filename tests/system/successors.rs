@@ -605,3 +605,34 @@ async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
     let ids: Vec<String> = world.pats().iter().map(Pat::token_id).collect();
     assert_eq!(ids, [fresh.id()], "instead of {}", token.id());
 }
+
+/// Who was held up before it saw the list sees in it what somebody else has made since.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overtaken_before_the_list_revokes_nothing_of_who_overtook() {
+    let world = World::new().await;
+    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
+    let operator = world.operator_with(patient).await;
+    let token = world.made_by_hand("bot").await;
+    world.create("bot", world.automatic_spec("bot")).await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let hang = world
+        .sim
+        .hang_before(world.at_tokens("GET", Fault::HangBefore));
+    world.advance(TimeDelta::days(76));
+    operator.poke();
+    hang.reached(1).await;
+    let next = world.operator().await;
+    for _ in 0..2 {
+        world.advance(TimeDelta::minutes(2));
+        next.look_again(1).await;
+    }
+    let second = world.until_other("bot", "token", token.secret()).await;
+    hang.release();
+    operator.quiet().await;
+    assert!(world.data_center().accepts(&second), "pods use it");
+    world.grace(&next, 1).await;
+    let pats = world.pats();
+    assert!(world.data_center().accepts(&second), "{pats:?}");
+    assert_eq!(pats.len(), 1, "{pats:?}");
+}

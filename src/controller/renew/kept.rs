@@ -174,12 +174,22 @@ impl Renewing {
                 return self.write_nothing(nothing).await;
             }
         };
+        // What stands in a later list may be what somebody has made who took over.
+        if self.is_too_late() {
+            let late = self.missed(&Verdict::NoVerdict(Outage::Timeout), "too_late");
+            let miss = Miss::NotSpent(outage_reason(Outage::Timeout));
+            return self.write_nothing(Nothing { miss, ..late }).await;
+        }
         self.revoke_strays(&owner, &listed).await;
         let (answer, word) = self.mint_within(&owner, &access).await;
         match answer {
             Ok(made) => self.keep_successor(made, &listed, word).await,
             Err((miss, wait)) => self.write_nothing(Nothing { miss, wait, word }).await,
         }
+    }
+
+    fn is_too_late(&self) -> bool {
+        self.sent_until().is_some_and(|end| self.clock.now() > end)
     }
 
     async fn revoke_strays(&self, owner: &Owner<'_>, listed: &[Listed]) {
@@ -211,7 +221,7 @@ impl Renewing {
         );
         for days in std::iter::once(wish).chain(shorter) {
             // Whoever watches the intent may have taken over: two would make one each.
-            if self.sent_until().is_some_and(|end| self.clock.now() > end) {
+            if self.is_too_late() {
                 let late = self.missed(&Verdict::NoVerdict(Outage::Timeout), "too_late");
                 let reason = outage_reason(Outage::Timeout);
                 return (Err((Miss::NotSpent(reason), late.wait)), late.word);

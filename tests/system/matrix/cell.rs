@@ -309,7 +309,12 @@ impl<W: Way> Cell<W> {
             "{at}: published and dead: {dead:?}"
         );
         let word = self.way.judge(&self.world, (self.step, self.event), word);
-        word.await
+        let word = word.await;
+        if dead.is_empty() || !word.starts_with("kept") {
+            word
+        } else {
+            format!("{word}, after a gap")
+        }
     }
 }
 
