@@ -150,7 +150,7 @@ pub fn interrupted(facts: &Facts) -> String {
 pub fn unanswered(facts: &Facts) -> String {
     if let Some(Judgement::NoVerdict(outage)) = &facts.happened.judgement {
         return format!(
-            "{INTERRUPTED} The password was sent once and nothing is known of it. {} It is not sent again by itself, because Jira may have counted it: mend the cause, then set the annotation jira-operator.dev/renew to a new value, or change the Secret. {}",
+            "{INTERRUPTED} The password was sent once and nothing is known of it. {} It is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
             words(facts, *outage),
             still(facts)
         );
