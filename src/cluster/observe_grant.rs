@@ -249,7 +249,7 @@ impl Reading<'_> {
             Some(SeedState::Read { digest, .. }) => stored.grant.seed(digest).is_some(),
             Some(SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_)) | None => false,
         };
-        let state = match found {
+        let mut state = match found {
             Found::Nothing => {
                 self.read.push(SourceVersion {
                     name: name.to_owned(),
@@ -271,6 +271,11 @@ impl Reading<'_> {
             GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
         };
         let process = (self.around.process)(name, intent.as_ref());
+        if let GrantState::Read(held) = &mut state
+            && process.unsent
+        {
+            held.grant.intent = None;
+        }
         if let Some(renewal) = &mut self.facts.renewal {
             renewal.grant = state;
             renewal.process = process;

@@ -82,10 +82,9 @@ impl Operator {
     ) -> Result<Answer, ClusterError> {
         let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
         let asked = facts.renew_requested();
-        let refused = match self.passwords.claim(print, uid, asked) {
-            Ok(refused) => refused,
-            Err(peer) => return Ok(Answer::AttemptNotOurs(peer)),
-        };
+        if let Err(peer) = self.passwords.claim(print, uid, asked) {
+            return Ok(Answer::AttemptNotOurs(peer));
+        }
         let status = facts.with_attempt(attempt.clone());
         match self.cluster.write_status(current, &status).await {
             Ok(written) => {
@@ -94,8 +93,7 @@ impl Operator {
                 Ok(Answer::AttemptRecorded(attempt))
             }
             Err(error) => {
-                let settled = refused.map_or(Settled::NotSent, Settled::Refused);
-                self.passwords.settle(print, uid, settled);
+                self.passwords.unclaim(print, uid);
                 Err(error)
             }
         }

@@ -175,5 +175,6 @@ fn place<'a>(facts: &'a Facts, material: &'a Material) -> Result<Place<'a>, Clus
         site: &plan.site,
         ca_pem: material.ca_pem.as_deref(),
         limit: LIMIT,
+        until: None,
     })
 }

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::Operator;
 use super::act::ask_at;
 use super::renew::{Renewed, Renewing};
+use super::renewals::Running;
 use crate::api::{JiraCredential, MethodName, Reason, SecretKeyRef};
 use crate::cluster::{
     ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
@@ -98,10 +99,9 @@ impl Operator {
         if copy && plan.kind == RenewalKind::Successor {
             stored.grant.leave_to_original(facts.now);
         }
-        let claimed = match self.claim_login(facts, plan) {
-            Ok(claimed) => claimed,
-            Err(peer) => return Ok(Answer::AttemptNotOurs(peer)),
-        };
+        if let Err(peer) = self.claim_login(facts, plan) {
+            return Ok(Answer::AttemptNotOurs(peer));
+        }
         // In the register before it stands in the grant: another pass of this process must not
         // take it for one that has ended.
         let running = self.renewals.begin();
@@ -121,7 +121,8 @@ impl Operator {
         let stored = match self.cluster.put_grant(&stored).await {
             Ok(stored) => stored,
             Err(error) => {
-                self.unclaim(facts, claimed);
+                // It may have been written all the same.
+                self.give_up(facts, plan, running);
                 return Err(outdated(error));
             }
         };
@@ -147,18 +148,8 @@ impl Operator {
         let intent = stored.grant.intent.as_ref();
         let begun = intent.map(|intent| intent.started);
         if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
-            if let Some(intent) = intent {
-                self.renewals.resume(&intent.attempt);
-            }
-            // Nothing was sent, and who comes next may be another credential.
-            self.unclaim(facts, None);
-            if plan.kind == RenewalKind::Login {
-                // Later nobody could tell, and a password that was never accepted would wait for a
-                // person. Whoever was faster has changed the grant.
-                stored.grant.intent = None;
-                if let Ok(stored) = self.cluster.put_grant(&stored).await {
-                    self.take(facts, tokens, stored);
-                }
+            if let Some(running) = intent.and_then(|intent| self.renewals.resume(&intent.attempt)) {
+                self.give_up(facts, plan, running);
             }
             return Err(HELD_UP);
         }
@@ -199,6 +190,14 @@ impl Operator {
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
         Ok(Answer::Renewed(miss, written))
+    }
+
+    /// Nothing was sent and nothing will be: who comes next, which may be another credential, need
+    /// not take the attempt for one whose answer was lost.
+    fn give_up(&self, facts: &Facts, plan: &RenewalPlan, running: Running) {
+        let grant = Key::new(&facts.object.namespace, &plan.grant);
+        self.renewals.abandon(grant, running);
+        self.unclaim_login(facts);
     }
 
     /// A grant before there is one.

@@ -25,14 +25,17 @@ struct Sent {
     what: What,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum What {
     /// Kept, because a status on its way through the watch may still say that it was started.
     Answered,
     /// Kept for the case that the status could not be written.
     Accepted,
     NotSent,
-    InFlight,
+    InFlight {
+        /// What stood against it, and a person wants set aside.
+        before: Option<Box<Sent>>,
+    },
     Interrupted,
     Refused(Reason),
 }
@@ -51,18 +54,15 @@ impl Passwords {
     }
 
     /// Claims the right to send a password. `asked`: a person wants it tried whatever is known.
-    /// Returns the refusal that is set aside, to be restored if nothing is sent after all.
-    pub(super) fn claim(
-        &self,
-        fingerprint: &str,
-        me: &str,
-        asked: bool,
-    ) -> Result<Option<Reason>, Peer> {
+    ///
+    /// # Errors
+    /// What others know of it, which stands against that.
+    pub(super) fn claim(&self, fingerprint: &str, me: &str, asked: bool) -> Result<(), Peer> {
         let mut all = self.lock();
         match all.get(fingerprint) {
             Some(Sent {
                 uid,
-                what: What::InFlight,
+                what: What::InFlight { .. },
             }) if uid != me => return Err(Peer::InFlight),
             Some(Sent {
                 what: What::Answered | What::Accepted | What::NotSent,
@@ -72,21 +72,29 @@ impl Passwords {
             Some(Sent {
                 what: What::Refused(reason),
                 ..
-            }) if !asked => {
-                return Err(Peer::Refused(*reason));
-            }
+            }) if !asked => return Err(Peer::Refused(*reason)),
             Some(_) | None => {}
         }
+        let before = all.remove(fingerprint).and_then(Sent::doubt).map(Box::new);
         let ours = Sent {
             uid: me.to_owned(),
-            what: What::InFlight,
+            what: What::InFlight { before },
         };
-        match all.insert(fingerprint.to_owned(), ours) {
-            Some(Sent {
-                what: What::Refused(reason),
-                ..
-            }) => Ok(Some(reason)),
-            Some(_) | None => Ok(None),
+        all.insert(fingerprint.to_owned(), ours);
+        Ok(())
+    }
+
+    /// Gives a claim back, as nothing was sent. What was to be set aside holds again.
+    pub(super) fn unclaim(&self, fingerprint: &str, me: &str) {
+        let mut all = self.lock();
+        if let Some(sent) = all.get_mut(fingerprint)
+            && let What::InFlight { before } = &mut sent.what
+            && sent.uid == me
+        {
+            match before.take() {
+                Some(before) => *sent = *before,
+                None => sent.what = What::NotSent,
+            }
         }
     }
 
@@ -96,7 +104,6 @@ impl Passwords {
         let what = match outcome {
             Settled::Free => What::Answered,
             Settled::Accepted => What::Accepted,
-            Settled::NotSent => What::NotSent,
             Settled::Interrupted => What::Interrupted,
             Settled::Refused(reason) => What::Refused(reason),
         };
@@ -114,8 +121,8 @@ impl Passwords {
     pub(super) fn did_no_harm(&self, fingerprint: &str, me: &str) -> bool {
         let all = self.lock();
         let sent = all.get(fingerprint);
-        let harmless = |what| matches!(what, What::NotSent | What::Accepted);
-        sent.is_some_and(|sent| sent.uid == me && harmless(sent.what))
+        let harmless = |what: &What| matches!(what, What::NotSent | What::Accepted);
+        sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
     }
 
     /// Takes in what a credential tells of its last attempt: it outlives the process.
@@ -188,12 +195,8 @@ impl Passwords {
 }
 
 impl Operator {
-    /// Claims the right to log in with a password; the refusal that is set aside is returned.
-    pub(super) fn claim_login(
-        &self,
-        facts: &Facts,
-        plan: &RenewalPlan,
-    ) -> Result<Option<Reason>, Peer> {
+    /// Claims the right to log in with a password.
+    pub(super) fn claim_login(&self, facts: &Facts, plan: &RenewalPlan) -> Result<(), Peer> {
         match login_print(facts).filter(|_| plan.kind == RenewalKind::Login) {
             Some(print) => {
                 let (uid, asked) = (&facts.object.uid, facts.renew_requested());
@@ -205,14 +208,15 @@ impl Operator {
                     claimed => claimed,
                 }
             }
-            None => Ok(None),
+            None => Ok(()),
         }
     }
 
     /// Nothing was sent after all.
-    pub(super) fn unclaim(&self, facts: &Facts, refused: Option<Reason>) {
-        let settled = refused.map_or(Settled::NotSent, Settled::Refused);
-        self.settle_print(facts, settled);
+    pub(super) fn unclaim_login(&self, facts: &Facts) {
+        if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
+            self.passwords.unclaim(print.as_str(), &facts.object.uid);
+        }
     }
 
     /// Lets the other credentials with the same password know what became of a login.
@@ -223,18 +227,16 @@ impl Operator {
             Some(Miss::Unknown(_)) => Settled::Interrupted,
             Some(Miss::NotSpent(_) | Miss::Dead) => Settled::Free,
         };
-        self.settle_print(facts, settled);
-    }
-
-    fn settle_print(&self, facts: &Facts, settled: Settled) {
-        let login = facts
-            .renewal_plan()
-            .is_some_and(|plan| plan.kind == RenewalKind::Login);
-        if let Some(print) = login_print(facts).filter(|_| login) {
+        if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
             self.passwords
                 .settle(print.as_str(), &facts.object.uid, settled);
         }
     }
+}
+
+fn logs_in(facts: &Facts) -> bool {
+    let plan = facts.renewal_plan();
+    plan.is_some_and(|plan| plan.kind == RenewalKind::Login)
 }
 
 /// Whether Jira has accepted the user name and password before.
@@ -299,21 +301,30 @@ pub(super) enum Settled {
     Accepted,
     /// Not looked at: it may be sent again.
     Free,
-    /// It was recorded, or may have been, and never sent.
-    NotSent,
     /// Nobody knows whether Jira counted it.
     Interrupted,
     /// Refused.
     Refused(Reason),
 }
 
+impl Sent {
+    /// What stands against sending the password again.
+    fn doubt(self) -> Option<Self> {
+        match self.what {
+            What::Refused(_) | What::Interrupted => Some(self),
+            What::InFlight { before } => before.map(|before| *before),
+            What::Answered | What::Accepted | What::NotSent => None,
+        }
+    }
+}
+
 impl What {
-    fn as_peer(self) -> Peer {
+    fn as_peer(&self) -> Peer {
         match self {
             What::Answered | What::Accepted | What::NotSent => Peer::Silent,
-            What::InFlight => Peer::InFlight,
+            What::InFlight { .. } => Peer::InFlight,
             What::Interrupted => Peer::Interrupted,
-            What::Refused(reason) => Peer::Refused(reason),
+            What::Refused(reason) => Peer::Refused(*reason),
         }
     }
 }
@@ -327,7 +338,7 @@ mod tests {
         let passwords = Passwords::default();
         let print = Fingerprint::recorded("k0000:0");
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
-        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(None));
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
         assert_eq!(
             passwords.claim(print.as_str(), "b", true),
             Err(Peer::InFlight)
@@ -338,28 +349,53 @@ mod tests {
         assert_eq!(passwords.look(&print, "a"), refused);
         assert_eq!(passwords.look(&print, "b"), refused);
         assert_eq!(passwords.claim(print.as_str(), "a", false), Err(refused));
-        assert_eq!(
-            passwords.claim(print.as_str(), "b", true),
-            Ok(Some(Reason::Rejected))
-        );
+        assert_eq!(passwords.claim(print.as_str(), "b", true), Ok(()));
         passwords.settle(print.as_str(), "b", Settled::Free);
         assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+    }
+
+    /// Also when the credential for which a person wanted it set aside is gone by then.
+    #[test]
+    fn what_was_set_aside_for_a_password_that_was_not_sent_holds_again() {
+        let print = Fingerprint::recorded("k0000:0");
+        for settled in [Settled::Refused(Reason::Rejected), Settled::Interrupted] {
+            let passwords = Passwords::default();
+            assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+            passwords.settle(print.as_str(), "a", settled);
+            let before = passwords.look(&print, "c");
+            assert_ne!(before, Peer::Silent);
+            for _ in 0..2 {
+                assert_eq!(passwords.claim(print.as_str(), "b", true), Ok(()));
+                assert_eq!(passwords.look(&print, "c"), Peer::InFlight);
+            }
+            passwords.unclaim(print.as_str(), "a");
+            assert_eq!(passwords.look(&print, "c"), Peer::InFlight, "not its own");
+            passwords.unclaim(print.as_str(), "b");
+            assert_eq!(passwords.look(&print, "c"), before);
+            assert_eq!(passwords.claim(print.as_str(), "c", false), Err(before));
+            // What is known to have been settled is not taken back.
+            passwords.unclaim(print.as_str(), "b");
+            assert_eq!(passwords.look(&print, "c"), before);
+        }
     }
 
     #[test]
     fn only_what_this_process_knows_to_be_harmless_may_be_sent_again_unasked() {
         let print = "k0000:0";
         for (settled, harmless) in [
-            (Settled::NotSent, true),
-            (Settled::Accepted, true),
-            (Settled::Free, false),
-            (Settled::Interrupted, false),
-            (Settled::Refused(Reason::Rejected), false),
+            (None, true),
+            (Some(Settled::Accepted), true),
+            (Some(Settled::Free), false),
+            (Some(Settled::Interrupted), false),
+            (Some(Settled::Refused(Reason::Rejected)), false),
         ] {
             let passwords = Passwords::default();
-            assert_eq!(passwords.claim(print, "a", false), Ok(None));
+            assert_eq!(passwords.claim(print, "a", false), Ok(()));
             assert!(!passwords.did_no_harm(print, "a"), "while it is under way");
-            passwords.settle(print, "a", settled);
+            match settled {
+                Some(settled) => passwords.settle(print, "a", settled),
+                None => passwords.unclaim(print, "a"),
+            }
             assert_eq!(passwords.did_no_harm(print, "a"), harmless, "{settled:?}");
             assert!(!passwords.did_no_harm(print, "b"), "{settled:?}: a twin's");
         }
@@ -383,14 +419,14 @@ mod tests {
     fn an_attempt_that_the_watch_shows_after_its_answer_is_no_news() {
         let passwords = Passwords::default();
         let print = Fingerprint::recorded("k0000:0");
-        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(None));
+        assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
         passwords.settle(print.as_str(), "a", Settled::Free);
         passwords.note(&credential(&serde_json::json!({"attempt": {
             "failures": 0, "lastFailureTime": "2027-01-01T00:00:00Z",
             "fingerprint": print.as_str(), "outcome": "Started",
         }})));
         assert_eq!(passwords.look(&print, "b"), Peer::Silent);
-        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(None));
+        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(()));
     }
 
     #[test]

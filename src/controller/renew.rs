@@ -240,10 +240,7 @@ impl Renewing {
                     .and_then(|wait| TimeDelta::from_std(wait).ok());
                 usual.max(asked.unwrap_or_default())
             }
-            TokenAnswer::Granted(_)
-            | TokenAnswer::Dead
-            | TokenAnswer::TooLate
-            | TokenAnswer::NotAllowed(_) => usual,
+            TokenAnswer::Granted(_) | TokenAnswer::Dead | TokenAnswer::NotAllowed(_) => usual,
         }
     }
 
@@ -352,7 +349,6 @@ fn miss(answer: &TokenAnswer) -> Miss {
         TokenAnswer::ScopeRefused => Reason::InsufficientScope,
         TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
         TokenAnswer::NotAllowed(_) => Reason::HostNotAllowed,
-        TokenAnswer::TooLate => outage_reason(Outage::Timeout),
         TokenAnswer::NotTaken | TokenAnswer::Granted(_) => outage_reason(Outage::NotAUser),
     };
     if answer.may_have_spent() {

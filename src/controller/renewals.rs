@@ -22,6 +22,9 @@ pub(super) struct Renewals {
     running: Arc<Mutex<HashSet<String>>>,
     /// Attempts whose intent stands in a grant and whose call is next.
     parked: Mutex<HashMap<String, Running>>,
+    /// The last attempt of each grant whose intent was written, or may have been, and whose call
+    /// was never made.
+    unsent: Mutex<HashMap<Key, String>>,
     /// The intent of each grant that was seen last, and since when.
     seen: Mutex<HashMap<Key, Watched>>,
 }
@@ -58,6 +61,7 @@ impl Renewals {
             tasks: TaskTracker::new(),
             running: Arc::default(),
             parked: Mutex::default(),
+            unsent: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -87,6 +91,19 @@ impl Renewals {
         lock(&self.parked).remove(attempt)
     }
 
+    /// Ends an attempt whose call was not made and never will be.
+    pub(super) fn abandon(&self, grant: Key, running: Running) {
+        lock(&self.unsent).insert(grant, running.attempt.clone());
+        drop(running);
+    }
+
+    /// What was asked for before, and may have been given, is not forgotten with a repetition that
+    /// was not sent.
+    fn is_unsent(&self, grant: &Key, intent: &Intent) -> bool {
+        let unsent = lock(&self.unsent);
+        !intent.replay && unsent.get(grant) == Some(&intent.attempt)
+    }
+
     /// The attempts that have not ended.
     pub(super) fn unfinished(&self) -> Vec<String> {
         lock(&self.running).iter().cloned().collect()
@@ -114,6 +131,7 @@ impl Renewals {
         seen.insert(grant.clone(), watched);
         Process {
             running: lock(&self.running).contains(&intent.attempt),
+            unsent: self.is_unsent(grant, intent),
             seen_for,
             ..self.this(stopping)
         }
@@ -170,6 +188,27 @@ mod tests {
         assert_eq!(watched("b"), 100);
         clock.advance(TimeDelta::minutes(20));
         assert_eq!(watched("b"), 0, "without a look nothing is watched");
+    }
+
+    #[test]
+    fn an_attempt_that_was_never_sent_is_known_unless_it_repeats_another() {
+        let renewals = Renewals::new("pod".into(), Clock::system(), Pace::default());
+        let (grant, other) = (Key::new("team", "grant"), Key::new("team", "other"));
+        let running = renewals.begin();
+        let mut intent = intent(running.attempt(), renewals.holder());
+        let unsent = |grant: &Key, intent: &Intent| {
+            let process = renewals.process(grant, Some(intent), false);
+            (process.running, process.unsent)
+        };
+        assert_eq!(unsent(&grant, &intent), (true, false));
+        renewals.abandon(grant.clone(), running);
+        assert_eq!(unsent(&grant, &intent), (false, true));
+        assert_eq!(unsent(&other, &intent), (false, false));
+        intent.replay = true;
+        assert_eq!(unsent(&grant, &intent), (false, false));
+        renewals.abandon(grant.clone(), renewals.begin());
+        intent.replay = false;
+        assert_eq!(unsent(&grant, &intent), (false, false), "an older one");
     }
 
     #[test]

@@ -113,6 +113,8 @@ pub enum Outage {
     OAuthForm,
     /// The request could not be signed.
     NotSigned,
+    /// The call was held up until somebody else may have made it, and was not made.
+    TooLate,
 }
 
 /// Why the call was not made.
@@ -138,6 +140,7 @@ impl Outage {
             | Outage::Certificate
             | Outage::BadCaBundle
             | Outage::NotSigned
+            | Outage::TooLate
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost

@@ -138,6 +138,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::Unexpected(_)
         | Outage::NonceUsed
         | Outage::OAuthForm
-        | Outage::NotSigned => Reason::SiteUnavailable,
+        | Outage::NotSigned
+        | Outage::TooLate => Reason::SiteUnavailable,
     }
 }

@@ -53,8 +53,6 @@ pub enum TokenAnswer {
     NoVerdict(Outage),
     /// The call was not made.
     NotAllowed(Forbidden),
-    /// It was too late for the call, and it was not made.
-    TooLate,
 }
 
 /// Tokens as they were given.
@@ -106,7 +104,6 @@ impl TokenAnswer {
             | TokenAnswer::ClientRejected
             | TokenAnswer::ScopeRefused
             | TokenAnswer::NotTaken
-            | TokenAnswer::TooLate
             | TokenAnswer::NotAllowed(_) => false,
         }
     }
@@ -119,9 +116,9 @@ impl TokenAnswer {
             TokenAnswer::ClientRejected => "client_rejected",
             TokenAnswer::ScopeRefused => "scope_refused",
             TokenAnswer::NotTaken => "not_taken",
+            TokenAnswer::NoVerdict(Outage::TooLate) => "too_late",
             TokenAnswer::NoVerdict(_) => "no_verdict",
             TokenAnswer::NotAllowed(_) => "not_allowed",
-            TokenAnswer::TooLate => "too_late",
         }
     }
 
@@ -137,8 +134,6 @@ impl TokenAnswer {
             | TokenAnswer::ScopeRefused
             | TokenAnswer::NotTaken => Verdict::Refused(Refusal::Rejected),
             TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(*outage),
-            // Nothing about the endpoint.
-            TokenAnswer::TooLate => Verdict::NoVerdict(Outage::Timeout),
             TokenAnswer::NotAllowed(forbidden) => Verdict::NotAllowed(*forbidden),
         }
     }
@@ -185,7 +180,7 @@ impl Jira {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
         if request.until.is_some_and(|until| self.clock.now() > until) {
-            return TokenAnswer::TooLate;
+            return TokenAnswer::NoVerdict(Outage::TooLate);
         }
         let call = client
             .post(url)

@@ -65,5 +65,6 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::NonceUsed => "nonce_used",
         Outage::OAuthForm => "oauth_form",
         Outage::NotSigned => "not_signed",
+        Outage::TooLate => "too_late",
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::credential::Credential;
-use super::rest::Place;
+use super::rest::{Place, silence};
 use super::survey::verdict_of;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
@@ -99,8 +99,7 @@ impl MintAnswer {
             Self::Forbidden => "forbidden",
             Self::Absent => "absent",
             Self::Refused => "refused",
-            Self::Silent(Verdict::NotAllowed(_)) => "not_allowed",
-            Self::Silent(_) => "no_verdict",
+            Self::Silent(verdict) => silence(verdict),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::header;
 use reqwest::Method;
 use url::{Host, Url};
@@ -23,6 +24,9 @@ pub struct Place<'a> {
     pub ca_pem: Option<&'a [u8]>,
     /// A call is cut after this time.
     pub limit: Duration,
+    /// No call is begun after this time, however long it waited for its turn: somebody else may
+    /// have made it.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl Jira {
@@ -57,6 +61,9 @@ impl Jira {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body);
         }
+        if place.until.is_some_and(|until| self.clock.now() > until) {
+            return Err(Verdict::NoVerdict(Outage::TooLate));
+        }
         let response = call.send().await;
         Raw::read(response.map_err(|error| failure::verdict(&error))?).await
     }
@@ -77,6 +84,15 @@ impl Jira {
         };
         self.in_turn(place.site, operation, call, verdict_of)
             .await?
+    }
+}
+
+/// The word for metrics and logs of a call from which nothing was learnt.
+pub(super) fn silence(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotAllowed(_) => "not_allowed",
+        Verdict::NoVerdict(Outage::TooLate) => "too_late",
+        Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NoVerdict(_) => "no_verdict",
     }
 }
 
@@ -103,10 +119,66 @@ fn ended(answer: &Answer<'_>) -> Result<(), Verdict> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use chrono::TimeDelta;
     use http::HeaderMap;
+    use secrecy::SecretString;
 
     use super::*;
     use crate::api::Hosting;
+    use crate::clock::Clock;
+    use crate::core::answer::Forbidden;
+    use crate::jira::{JiraConfig, Login, LoginAnswer, MintAnswer, Owner};
+
+    #[tokio::test]
+    async fn what_somebody_else_may_have_done_by_now_is_not_sent() {
+        let clock = Clock::standing_at(chrono::DateTime::UNIX_EPOCH);
+        let config = JiraConfig {
+            names: vec![("jira.example".into(), Ipv4Addr::LOCALHOST.into())],
+            ..JiraConfig::default()
+        };
+        let jira = Jira::new(config, clock.clone()).unwrap();
+        let site = Site {
+            hosting: Hosting::DataCenter,
+            base: "https://jira.example".into(),
+            host: "jira.example".into(),
+        };
+        let place = Place {
+            site: &site,
+            ca_pem: None,
+            limit: Duration::from_secs(3),
+            until: Some(clock.now() + TimeDelta::seconds(60)),
+        };
+        let (token, user) = (SecretString::from("t"), "robot");
+        let owner = Owner {
+            place,
+            token: &token,
+        };
+        let login = Login {
+            place,
+            user,
+            password: &token,
+        };
+        // No call leaves this machine: its address is looked at and refused.
+        let mut expected = Verdict::NotAllowed(Forbidden::Loopback);
+        for _ in 0..2 {
+            let silent = |verdict: Verdict| assert_eq!(verdict, expected);
+            match jira.log_in(&login).await {
+                LoginAnswer::Silent(verdict) => silent(verdict),
+                other => panic!("{other:?}"),
+            }
+            match jira.mint(&owner, "name", 1).await {
+                MintAnswer::Silent(verdict) => silent(verdict),
+                other => panic!("{other:?}"),
+            }
+            silent(jira.list_tokens(&owner).await.unwrap_err());
+            silent(jira.revoke(&owner, "1").await.unwrap_err());
+            silent(jira.log_out(&place, &token).await.unwrap_err());
+            clock.advance(TimeDelta::seconds(61));
+            expected = Verdict::NoVerdict(Outage::TooLate);
+        }
+    }
 
     fn word(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<(), Verdict> {
         let mut all = HeaderMap::new();

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::credential::Credential;
-use super::rest::Place;
+use super::rest::{Place, silence};
 use super::verdict::{self, Answer};
 use super::whoami::Jira;
 use crate::api::Account;
@@ -82,8 +82,7 @@ impl LoginAnswer {
         match self {
             Self::Begun(_) => "granted",
             Self::Refused(_) => "refused",
-            Self::Silent(Verdict::NotAllowed(_)) => "not_allowed",
-            Self::Silent(_) => "no_verdict",
+            Self::Silent(verdict) => silence(verdict),
         }
     }
 

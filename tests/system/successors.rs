@@ -6,10 +6,11 @@ use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
 };
 use jira_credential_operator::cluster::grant_name;
-use jira_credential_operator::controller::OperatorConfig;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, World, keys, says, value};
+use crate::support::{Running, World, keys, says, value};
+
+mod strays;
 
 pub(crate) const TOKENS: &str = "/jira/rest/pat/latest/tokens";
 
@@ -520,119 +521,4 @@ async fn a_token_of_another_account_takes_over_and_the_one_before_is_revoked_all
     world.grace(&operator, 1).await;
     assert!(!jira.accepts(&second));
     assert!(jira.accepts(other.secret()));
-}
-
-/// Who asked for a successor once is answered once; what became of a lost answer is found out all
-/// the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_successor_that_a_person_asked_for_and_whose_answer_was_lost_leaves_no_stray() {
-    let (world, operator, token) = adopted().await;
-    world.advance(TimeDelta::days(10));
-    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
-    world.annotate("bot", "jira-operator.dev/renew", "1").await;
-    operator.look_again(1).await;
-    operator.quiet().await;
-    assert_eq!(world.pats().len(), 2, "one that nobody knows");
-    world.advance(TimeDelta::minutes(30));
-    operator.look_again(1).await;
-    world.until_other("bot", "token", token.secret()).await;
-    world.grace(&operator, 1).await;
-    assert_eq!(world.pats().len(), 1);
-    assert!(world.data_center().accepts(&world.pat_of("bot").await));
-}
-
-/// A stray is looked for in the name of the token that made it: what a person stored meanwhile may
-/// be of another account.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
-    let (world, operator, token) = adopted().await;
-    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
-    world.advance(TimeDelta::days(76));
-    operator.look_again(1).await;
-    assert_eq!(world.pats().len(), 2, "one that nobody knows");
-    let jira = world.data_center();
-    let other = jira.pat("other");
-    let account = jira.user_key("other");
-    world
-        .change("bot", json!({"validation": {"accountId": account}}))
-        .await;
-    world.secret("bot-pat", &[("token", other.secret())]).await;
-    world.until_value("bot", "token", other.secret()).await;
-    world.wait_ready("bot").await;
-    assert!(jira.accepts(token.secret()), "its pods may still use it");
-    world.grace(&operator, 1).await;
-    assert_eq!(world.pats().len(), 0);
-    assert!(jira.accepts(other.secret()));
-    let grant = world.pat_grant("bot").await;
-    assert!(grant["intent"].is_null(), "{grant}");
-}
-
-/// What a token made while another one took its place is nobody's, and ends itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
-    let world = World::new().await;
-    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
-    let operator = world.operator_with(patient).await;
-    let token = world.made_by_hand("bot").await;
-    for name in ["bot", "twin"] {
-        world.create(name, world.automatic_spec("bot")).await;
-        world.wait_ready(name).await;
-    }
-    operator.quiet().await;
-    let rule = world.at_tokens("POST", Fault::HangAfter);
-    let hang = world.sim.hang_after(rule);
-    world.advance(TimeDelta::days(76));
-    operator.poke();
-    hang.reached(1).await;
-    assert_eq!(world.pats().len(), 2);
-    // Whichever of the two does not wait adopts what a person stores, and puts it in place.
-    let fresh = world.made_by_hand("bot").await;
-    world
-        .until("one shows what was stored", || async {
-            let shown = [world.pat_of("bot").await, world.pat_of("twin").await];
-            shown
-                .iter()
-                .any(|token| token == fresh.secret())
-                .then_some(())
-        })
-        .await;
-    hang.release();
-    for name in ["bot", "twin"] {
-        world.until_value(name, "token", fresh.secret()).await;
-    }
-    operator.quiet().await;
-    world.grace(&operator, 2).await;
-    let ids: Vec<String> = world.pats().iter().map(Pat::token_id).collect();
-    assert_eq!(ids, [fresh.id()], "instead of {}", token.id());
-}
-
-/// Who was held up before it saw the list sees in it what somebody else has made since.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_is_overtaken_before_the_list_revokes_nothing_of_who_overtook() {
-    let world = World::new().await;
-    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
-    let operator = world.operator_with(patient).await;
-    let token = world.made_by_hand("bot").await;
-    world.create("bot", world.automatic_spec("bot")).await;
-    world.wait_ready("bot").await;
-    operator.quiet().await;
-    let hang = world
-        .sim
-        .hang_before(world.at_tokens("GET", Fault::HangBefore));
-    world.advance(TimeDelta::days(76));
-    operator.poke();
-    hang.reached(1).await;
-    let next = world.operator().await;
-    for _ in 0..2 {
-        world.advance(TimeDelta::minutes(2));
-        next.look_again(1).await;
-    }
-    let second = world.until_other("bot", "token", token.secret()).await;
-    hang.release();
-    operator.quiet().await;
-    assert!(world.data_center().accepts(&second), "pods use it");
-    world.grace(&next, 1).await;
-    let pats = world.pats();
-    assert!(world.data_center().accepts(&second), "{pats:?}");
-    assert_eq!(pats.len(), 1, "{pats:?}");
 }

@@ -43,6 +43,16 @@ impl Renewing {
             site: &self.site,
             ca_pem: self.ca_pem.as_deref(),
             limit: self.limit(),
+            until: None,
+        }
+    }
+
+    /// The same until somebody else may have taken over: two would make one each, and what stands
+    /// in a later list may be what the other has made.
+    fn in_time(&self) -> Place<'_> {
+        Place {
+            until: self.sent_until(),
+            ..self.place()
         }
     }
 
@@ -100,7 +110,7 @@ impl Renewing {
         };
         let asked = self.clock.now();
         let login = Login {
-            place: self.place(),
+            place: self.in_time(),
             user,
             password,
         };
@@ -160,7 +170,7 @@ impl Renewing {
                 .await;
         };
         let owner = Owner {
-            place: self.place(),
+            place: self.in_time(),
             token: &access.token.0,
         };
         let listed = match self.jira.list_tokens(&owner).await {
@@ -174,22 +184,12 @@ impl Renewing {
                 return self.write_nothing(nothing).await;
             }
         };
-        // What stands in a later list may be what somebody has made who took over.
-        if self.is_too_late() {
-            let late = self.missed(&Verdict::NoVerdict(Outage::Timeout), "too_late");
-            let miss = Miss::NotSpent(outage_reason(Outage::Timeout));
-            return self.write_nothing(Nothing { miss, ..late }).await;
-        }
         self.revoke_strays(&owner, &listed).await;
         let (answer, word) = self.mint_within(&owner, &access).await;
         match answer {
             Ok(made) => self.keep_successor(made, &listed, word).await,
             Err((miss, wait)) => self.write_nothing(Nothing { miss, wait, word }).await,
         }
-    }
-
-    fn is_too_late(&self) -> bool {
-        self.sent_until().is_some_and(|end| self.clock.now() > end)
     }
 
     async fn revoke_strays(&self, owner: &Owner<'_>, listed: &[Listed]) {
@@ -220,12 +220,6 @@ impl Renewing {
             "too_long",
         );
         for days in std::iter::once(wish).chain(shorter) {
-            // Whoever watches the intent may have taken over: two would make one each.
-            if self.is_too_late() {
-                let late = self.missed(&Verdict::NoVerdict(Outage::Timeout), "too_late");
-                let reason = outage_reason(Outage::Timeout);
-                return (Err((Miss::NotSpent(reason), late.wait)), late.word);
-            }
             let answer = self.jira.mint(owner, &name, days).await;
             let word = answer.word();
             let reason = match answer {

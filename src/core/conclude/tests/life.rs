@@ -26,6 +26,7 @@ fn outages() -> Vec<Outage> {
         Outage::NonceUsed,
         Outage::OAuthForm,
         Outage::NotSigned,
+        Outage::TooLate,
     ]
 }
 

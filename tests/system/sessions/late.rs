@@ -1,0 +1,158 @@
+//! Logins that are held up, overtaken, or not sent at all.
+
+use std::time::Duration;
+
+use atlassian_sim::{Fault, Rule};
+use chrono::TimeDelta;
+use control_plane::faults::{Fault as ApiFault, Requests, Verb};
+use jira_credential_operator::api::RENEW_ANNOTATION;
+use jira_credential_operator::controller::OperatorConfig;
+
+use super::logged_in;
+use crate::support::{PATIENCE, World};
+
+impl World {
+    async fn until_login_is_written_down(&self, name: &str) {
+        self.until("the login is written down", || async {
+            let grant = self.login_grant(name).await?;
+            (!grant["intent"].is_null()).then_some(())
+        })
+        .await;
+    }
+}
+
+/// What was written down and held up is not sent later, and stands in nobody's way: not even when the
+/// credential is another one by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_held_up_is_made_for_the_credential_that_was_applied_again() {
+    let (world, operator) = logged_in().await;
+    let first = world.cookie("bot").await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let late = ApiFault::DelayAfter(Duration::from_secs(1));
+    operator.faults.add(intend, 1..=1, late);
+    world.advance(TimeDelta::minutes(250));
+    operator.poke();
+    world.until_login_is_written_down("bot").await;
+    world.delete("bot").await;
+    world.advance(TimeDelta::minutes(2));
+    world.create("bot", world.session_spec("bot")).await;
+    world.wait_ready("bot").await;
+    for _ in 0..3 {
+        operator.quiet().await;
+        world.advance(TimeDelta::minutes(3));
+        operator.look_again(1).await;
+    }
+    world.until_other("bot", "cookie", &first).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.login_attempts(), 2);
+}
+
+/// A password that was never accepted waits for a person only if it may have been sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_login_that_was_not_sent_needs_no_person() {
+    for fault in [
+        ApiFault::DelayAfter(Duration::from_secs(1)),
+        ApiFault::LostAnswerStatus(504),
+    ] {
+        let world = World::new().await;
+        let operator = world.operator().await;
+        let held_up = matches!(fault, ApiFault::DelayAfter(_));
+        let intend = Requests::verb(Verb::Update).resource("secrets");
+        operator.faults.add(intend, 1..=1, fault);
+        let password = world.data_center().new_password("robot");
+        world.session("bot", "robot", &password).await;
+        if held_up {
+            world.until_login_is_written_down("bot").await;
+            world.advance(TimeDelta::minutes(2));
+        }
+        world.wait_ready("bot").await;
+        operator.quiet().await;
+        assert_eq!(world.login_attempts(), 1, "held up: {held_up}");
+    }
+}
+
+/// What waits for its turn at a busy site may be sent by somebody else meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_waits_too_long_for_its_turn_is_not_sent() {
+    let world = World::new().await;
+    let one_at_a_time = |config: &mut OperatorConfig| {
+        config.jira.concurrency = 1;
+        config.jira.timeouts.read = PATIENCE;
+        config.jira.timeouts.total = PATIENCE;
+    };
+    let operator = world.operator_with(one_at_a_time).await;
+    let password = world.data_center().new_password("robot");
+    world.session("bot", "robot", &password).await;
+    world.pat("other").await;
+    for name in ["bot", "other"] {
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    let first = world.cookie("bot").await;
+    let host = world.data_center().host().to_owned();
+    let myself = Rule::new(Fault::HangAfter).host(host);
+    let hang = world.sim.hang_after(myself.path("/jira/rest/api/2/myself"));
+    world.annotate("other", RENEW_ANNOTATION, "1").await;
+    hang.reached(1).await;
+    world.advance(TimeDelta::minutes(250));
+    operator.poke();
+    world.until_login_is_written_down("bot").await;
+    world.advance(TimeDelta::minutes(2));
+    hang.release();
+    operator.quiet().await;
+    assert_eq!(world.login_attempts(), 1);
+    world.wait_ready("bot").await;
+    world.advance(TimeDelta::minutes(2));
+    operator.look_again(2).await;
+    world.until_other("bot", "cookie", &first).await;
+    assert_eq!(world.login_attempts(), 2);
+}
+
+/// Who hears of a session when somebody else has begun another ends it: nobody else knows of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_comes_when_another_has_taken_over_is_ended() {
+    let world = World::new().await;
+    let patient = |config: &mut OperatorConfig| {
+        config.jira.timeouts.read = PATIENCE;
+        config.jira.timeouts.total = PATIENCE;
+    };
+    let operator = world.operator_with(patient).await;
+    let password = world.data_center().new_password("robot");
+    world.session("bot", "robot", &password).await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let first = world.cookie("bot").await;
+    let hang = world.sim.hang_after(world.at_login(Fault::HangAfter));
+    world.advance(TimeDelta::minutes(250));
+    operator.poke();
+    hang.reached(1).await;
+    let next = world.operator().await;
+    for _ in 0..4 {
+        world.advance(TimeDelta::seconds(95));
+        next.look_again(1).await;
+    }
+    let second = world.until_other("bot", "cookie", &first).await;
+    let jira = world.data_center();
+    assert_eq!(
+        (jira.logins_and_logouts(), jira.live_sessions()),
+        ((3, 0), 3)
+    );
+    hang.release();
+    world
+        .until("the session that came too late is ended", || async {
+            (jira.logins_and_logouts() == (3, 1)).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    assert_eq!(world.cookie("bot").await, second);
+    world.wait_ready("bot").await;
+    for _ in 0..3 {
+        world.advance(TimeDelta::minutes(3));
+        next.look_again(1).await;
+    }
+    assert_eq!(
+        (jira.logins_and_logouts(), jira.live_sessions()),
+        ((3, 2), 1)
+    );
+    assert_eq!(world.cookie("bot").await, second);
+}
