@@ -75,7 +75,8 @@ impl Passwords {
             }) if !asked => return Err(Peer::Refused(*reason)),
             Some(_) | None => {}
         }
-        let before = all.remove(fingerprint).and_then(Sent::doubt).map(Box::new);
+        let before = all.remove(fingerprint).and_then(|sent| sent.doubt(me));
+        let before = before.map(Box::new);
         let ours = Sent {
             uid: me.to_owned(),
             what: What::InFlight { before },
@@ -308,10 +309,12 @@ pub(super) enum Settled {
 }
 
 impl Sent {
-    /// What stands against sending the password again.
-    fn doubt(self) -> Option<Self> {
+    /// What stands against sending the password again. That an attempt of one's own has no answer
+    /// stands in one's own status.
+    fn doubt(self, me: &str) -> Option<Self> {
         match self.what {
-            What::Refused(_) | What::Interrupted => Some(self),
+            What::Refused(_) => Some(self),
+            What::Interrupted => Some(self).filter(|sent| sent.uid != me),
             What::InFlight { before } => before.map(|before| *before),
             What::Answered | What::Accepted | What::NotSent => None,
         }
