@@ -65,6 +65,13 @@ const EVENTS: [Event; 15] = [
 ];
 
 impl Event {
+    fn is_of_jira(self) -> bool {
+        matches!(
+            self,
+            Event::JiraDown | Event::RateLimit | Event::ServerError
+        )
+    }
+
     fn label<W: Way>(self) -> String {
         match self {
             Event::CrashBefore => "the process dies before it".into(),

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use atlassian_sim::{Fault as Outage, FaultHandle, Rule};
 use chrono::TimeDelta;
-use control_plane::faults::{Fault, Requests, Side};
+use control_plane::faults::{Fault, Faults, Requests, Side};
 use jira_credential_operator::api::SecretKeyRef;
 use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::controller::OperatorConfig;
 use serde_json::json;
 
 use super::witness::Witness;
@@ -30,6 +31,7 @@ struct Cell<W> {
     world: Arc<World>,
     way: W,
     witness: Witness<W>,
+    blow: Option<Blow>,
 }
 
 /// Lets an event happen at a step, and says what came of it.
@@ -43,7 +45,14 @@ pub(super) async fn run<W: Way>(step: &'static Step, event: Event) -> String {
 impl<W: Way> Cell<W> {
     async fn begin(step: &'static Step, event: Event) -> (Self, Running) {
         let world = Arc::new(World::new().await);
-        let operator = world.operator().await;
+        // Who is overtaken hears an answer all the same, far too late.
+        let patient = |config: &mut OperatorConfig| {
+            if event == Event::LeaderChange {
+                config.jira.timeouts.read = PATIENCE;
+                config.jira.timeouts.total = PATIENCE;
+            }
+        };
+        let operator = world.operator_with(patient).await;
         let way = W::begin(&world).await;
         world.wait_ready("bot").await;
         operator.quiet().await;
@@ -54,6 +63,7 @@ impl<W: Way> Cell<W> {
             world,
             way,
             witness,
+            blow: None,
         };
         if step.late {
             let first = cell.shown().await;
@@ -123,12 +133,14 @@ impl<W: Way> Cell<W> {
                     _ => Fault::LostAnswerStatus(504),
                 };
                 operator.faults.add(requests, nth..=nth, fault);
+                self.blow = Some(Blow::AtRequests(operator.faults.clone()));
                 self.fall_due(&operator);
                 vec![operator]
             }
             Event::AnswerLost => {
                 let lost = self.call(Outage::DropAfter).map(Rule::once);
-                self.world.sim.fault(lost.unwrap());
+                let lost = self.world.sim.fault(lost.unwrap());
+                self.blow = Some(Blow::AtCalls(lost));
                 self.fall_due(&operator);
                 vec![operator]
             }
@@ -136,6 +148,7 @@ impl<W: Way> Cell<W> {
                 let (requests, nth) = self.request();
                 let fault = Fault::LostAnswerStatus(504);
                 operator.faults.add(requests, nth..=nth, fault);
+                self.blow = Some(Blow::AtRequests(operator.faults.clone()));
                 self.fall_due(&operator);
                 vec![operator]
             }
@@ -150,9 +163,12 @@ impl<W: Way> Cell<W> {
                 paused.go_on();
                 vec![operator]
             }
-            Event::ApiServerDown => self.take_the_api_server_away(operator).await,
+            Event::ApiServerDown => {
+                self.blow = Some(Blow::AtRequests(operator.faults.clone()));
+                self.take_the_api_server_away(operator).await
+            }
             Event::JiraDown | Event::RateLimit | Event::ServerError => {
-                self.trouble_jira();
+                self.blow = Some(Blow::AtCalls(self.trouble_jira()));
                 self.fall_due(&operator);
                 vec![operator]
             }
@@ -221,7 +237,7 @@ impl<W: Way> Cell<W> {
     }
 
     /// From this step on Jira is in trouble for three minutes, and whoever gives tokens.
-    fn trouble_jira(&self) {
+    fn trouble_jira(&self) -> FaultHandle {
         let fault = match self.event {
             Event::JiraDown => Outage::DropBefore,
             Event::RateLimit => Outage::RateLimit {
@@ -232,21 +248,32 @@ impl<W: Way> Cell<W> {
         };
         let before = W::STEPS.iter();
         let before = before.take_while(|step| step.name != self.step.name);
-        let before = before.filter(|step| step.late == self.step.late && step.call.is_some());
+        let before = before.filter(|step| self.is_call_of_its_phase(step));
         let end = self.world.clock.now() + self.due() + TimeDelta::minutes(3);
         let rule = Rule::new(fault).skip(before.count() as u64).until(end);
-        self.world.sim.fault(rule);
+        self.world.sim.fault(rule)
+    }
+
+    fn is_call_of_its_phase(&self, step: &Step) -> bool {
+        step.late == self.step.late && step.call.is_some()
+    }
+
+    /// Whether the event can strike: Jira's troubles are none when it is not asked any more.
+    fn can_strike(&self) -> bool {
+        let rest = W::STEPS.iter();
+        let mut rest = rest.skip_while(|step| step.name != self.step.name);
+        rest.any(|step| self.is_call_of_its_phase(step)) || !self.event.is_of_jira()
     }
 
     async fn change_leader(&self, operator: Running) -> Vec<Running> {
         let hang = self.stop(&operator, Side::After).await;
         let next = self.world.operator().await;
-        for _ in 0..3 {
+        // A login is repeated after five minutes.
+        for _ in 0..4 {
             self.world.advance(A_WHILE);
             next.look_again(1).await;
         }
         if let Some(hang) = hang {
-            // The first one hears its answer, far too late.
             hang.release();
         }
         vec![operator, next]
@@ -310,10 +337,32 @@ impl<W: Way> Cell<W> {
         );
         let word = self.way.judge(&self.world, (self.step, self.event), word);
         let word = word.await;
+        let struck = self.blow.as_ref().is_none_or(Blow::has_struck);
+        assert!(struck || !self.can_strike(), "{at}: nothing happened");
+        if !struck {
+            return "–".to_owned();
+        }
         if dead.is_empty() || !word.starts_with("kept") {
             word
         } else {
             format!("{word}, after a gap")
+        }
+    }
+}
+
+/// What an event does harm to.
+enum Blow {
+    /// Requests to the API server.
+    AtRequests(Faults),
+    /// Calls to Jira.
+    AtCalls(FaultHandle),
+}
+
+impl Blow {
+    fn has_struck(&self) -> bool {
+        match self {
+            Blow::AtRequests(faults) => faults.struck() > 0,
+            Blow::AtCalls(fault) => fault.hits() > 0,
         }
     }
 }

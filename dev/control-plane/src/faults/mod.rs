@@ -64,6 +64,7 @@ struct State {
     recorded: Vec<Recorded>,
     rules: Vec<Rule>,
     stop: Option<StopRule>,
+    struck: usize,
     watches: Vec<(Recorded, oneshot::Sender<Cut>)>,
 }
 
@@ -189,6 +190,11 @@ impl Faults {
             .to_vec()
     }
 
+    /// How many requests have failed by a fault so far.
+    pub fn struck(&self) -> usize {
+        self.state().struck
+    }
+
     /// How many recorded requests match.
     pub fn count(&self, requests: &Requests) -> usize {
         self.state()
@@ -235,6 +241,9 @@ impl Faults {
             .filter_map(|rule| rule.apply(request))
         {
             plan.add(fault);
+        }
+        if plan.failure_before.is_some() || plan.failure_after.is_some() {
+            state.struck += 1;
         }
         // What never reaches the server is no effect.
         if let Some(stop) = &mut state.stop
