@@ -83,7 +83,14 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
         ) || trouble::refuses_login(*reason)
     };
     if let Some(reason) = trouble.filter(ends) {
-        return Some(finding(False, reason, trouble::words(facts, reason)));
+        // What the password looks like is known only when it was read.
+        let told = facts.grant_unread() && trouble::refuses_login(reason);
+        let text = if told {
+            told_refusal(facts, reason)
+        } else {
+            trouble::words(facts, reason)
+        };
+        return Some(finding(False, reason, text));
     }
     if facts.lacks_scopes() {
         let reason = Reason::InsufficientScope;

@@ -3,6 +3,7 @@
 use super::answer::Refusal;
 use super::facts::Facts;
 use super::form::FormKind;
+use super::renewal::SeedState;
 use crate::api::MethodName;
 
 /// Adds to the words of a refusal what the form of the value suggests.
@@ -33,11 +34,24 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
         | Refusal::AnotherProduct
         | Refusal::CloudIdOfAnotherSite => false,
     };
-    let method = facts.plan.as_ref().ok().filter(|_| may_explain)?.method;
+    let explains = may_explain && is_of_source(facts);
+    let method = facts.plan.as_ref().ok().filter(|_| explains)?.method;
     mix_up(method, facts.form.kind).or_else(|| {
         let damaged = facts.form.damaged && method == MethodName::ApiToken;
         damaged.then_some("The value in the Secret does not end as API tokens do: it looks cut off or mistyped, so compare it with the original first.")
     })
+}
+
+/// Whether what was asked about is what stands in the user's Secret: of what came of that, the form
+/// is not known.
+fn is_of_source(facts: &Facts) -> bool {
+    match facts.renewal.as_ref().map(|renewal| &renewal.seed) {
+        None => true,
+        Some(SeedState::Read { digest, .. }) => {
+            facts.chain().is_some_and(|chain| chain.origin == *digest)
+        }
+        Some(SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_)) => false,
+    }
 }
 
 /// What a value is likely to be that is used as something else.

@@ -6,6 +6,7 @@
 //! [`conclude::conclude`] says what to write down, what to tell, and when to look again.
 
 pub mod absorb;
+mod address;
 pub mod answer;
 pub mod attempt;
 pub mod care;

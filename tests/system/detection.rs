@@ -230,6 +230,39 @@ async fn an_api_token_as_a_personal_access_token_is_recognised() {
     assert!(text.contains("use auth.apiToken"), "{text}");
 }
 
+/// The word stays when nothing is read any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_in_the_wrong_place_is_recognised_where_it_would_renew_itself() {
+    for (method, hint) in [
+        ("session", "use auth.personalAccessToken"),
+        ("automatic", "use auth.apiToken"),
+    ] {
+        let world = World::new().await;
+        let operator = world.operator().await;
+        let spec = if method == "session" {
+            let pat = world.data_center().pat("robot");
+            world.login_secret("bot", "robot", pat.secret()).await;
+            world.session_spec("bot")
+        } else {
+            let token = world.cloud().api_token(EMAIL);
+            world.secret("bot-pat", &[("token", token.secret())]).await;
+            world.automatic_spec("bot")
+        };
+        world.create("bot", spec).await;
+        let text = world
+            .until_valid(ConditionStatus::False, Reason::Rejected)
+            .await;
+        assert!(text.contains(hint), "{method}: {text}");
+        operator.quiet().await;
+        let mark = operator.mark();
+        world.advance(TimeDelta::minutes(5));
+        operator.look_again(1).await;
+        assert_eq!(operator.writes_since(mark), [""; 0], "{method}");
+        let object = world.credential("bot").await;
+        assert_eq!(says(&object, ConditionType::Valid).message, text);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_center_that_is_taken_for_cloud_is_told() {
     // Data Center 9 redirects calls in version 3, 10 does not know them.

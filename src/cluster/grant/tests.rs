@@ -1,26 +1,6 @@
 use super::*;
 
 #[test]
-fn base32_is_that_of_rfc_4648() {
-    // Section 10, in lower case and without padding.
-    for (bytes, text) in [("f", "my"), ("fo", "mzxq"), ("foobar", "mzxw6ytboi")] {
-        assert_eq!(base32(bytes.as_bytes(), 26), text);
-    }
-}
-
-#[test]
-fn every_place_has_a_name_of_its_own_that_a_secret_can_have() {
-    let name = |name: &str, key: &str| {
-        grant_name(&SecretKeyRef {
-            name: name.into(),
-            key: key.into(),
-        })
-    };
-    assert_eq!(name("a", "b").len(), "jco-grant-".len() + 26);
-    assert_ne!(name("a", "bc"), name("ab", "c"));
-}
-
-#[test]
 fn of_two_grants_the_one_that_has_had_the_seed_for_longer_comes_first() {
     let grant = |created: &str, seen: Option<&str>| -> ObjectMeta {
         let mut metadata = json!({"creationTimestamp": created, "uid": created});

@@ -1,6 +1,6 @@
 //! What a person stored for a renewal: the seed, or a user name and a password, and client secrets.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Reading;
 use crate::api::{Method, SecretKeyRef};
@@ -9,6 +9,7 @@ use crate::cluster::grant::{seed_digest, seed_print};
 use crate::cluster::observe::password_print;
 use crate::cluster::source::{self, UserAndPassword};
 use crate::cluster::versions::Known;
+use crate::core::form::Form;
 use crate::core::problem::SourceProblem;
 use crate::core::renewal::SeedState;
 
@@ -49,6 +50,7 @@ impl Reading<'_> {
             digest: seed_digest(&token),
             print: seed_print(self.key, &token),
         };
+        self.facts.form = Form::of(token.expose_secret());
         self.tokens.seed = Some(token);
         state
     }
@@ -59,6 +61,7 @@ impl Reading<'_> {
         if let Some(renewal) = &mut self.facts.renewal {
             renewal.login = (self.peer)(&print);
         }
+        self.facts.form = Form::of(login.password.expose_secret());
         self.tokens.login = Some(login);
         SeedState::Read {
             digest: print.as_str().to_owned(),

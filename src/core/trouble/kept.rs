@@ -3,8 +3,10 @@
 
 use super::Facts;
 use crate::api::{Method, Reason};
+use crate::core::answer::Refusal;
 use crate::core::facts::Peer;
 use crate::core::grant::succession::Search;
+use crate::core::hint::with_hint;
 use crate::core::message;
 use crate::core::renewal::RenewalKind;
 use crate::core::schedule::later;
@@ -121,8 +123,12 @@ pub(super) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
     let source = message::source_names(facts);
     let grant = grant_name(facts);
     match reason {
-        Reason::Rejected => format!(
-            "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. {still} Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
+        Reason::Rejected => with_hint(
+            facts,
+            Refusal::Rejected,
+            format!(
+                "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. {still} Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
+            ),
         ),
         Reason::CaptchaRequired => format!(
             "Jira at {host} wants a CAPTCHA solved and does not look at the password until then. {still} Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
