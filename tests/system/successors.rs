@@ -66,6 +66,19 @@ impl World {
         calls.iter().filter(mint).count()
     }
 
+    /// Stores a token of another account, to which the credential is pinned then.
+    async fn replaced_by_another(&self, operator: &Running) -> Token {
+        let jira = self.data_center();
+        let other = jira.pat("other");
+        let pin = json!({"validation": {"accountId": jira.user_key("other")}});
+        self.change("bot", pin).await;
+        self.secret("bot-pat", &[("token", other.secret())]).await;
+        self.until_value("bot", "token", other.secret()).await;
+        self.wait_ready("bot").await;
+        operator.quiet().await;
+        other
+    }
+
     /// Lets the grace of what was replaced pass.
     async fn grace(&self, operator: &Running, credentials: u64) {
         for _ in 0..6 {
@@ -509,14 +522,7 @@ async fn a_token_of_another_account_takes_over_and_the_one_before_is_revoked_all
     world.grace(&operator, 1).await;
     assert_eq!(world.pats().len(), 1);
     let jira = world.data_center();
-    let other = jira.pat("other");
-    let account = jira.user_key("other");
-    world
-        .change("bot", json!({"validation": {"accountId": account}}))
-        .await;
-    world.secret("bot-pat", &[("token", other.secret())]).await;
-    world.until_value("bot", "token", other.secret()).await;
-    world.wait_ready("bot").await;
+    let other = world.replaced_by_another(&operator).await;
     assert!(jira.accepts(&second), "its pods may still use it");
     world.grace(&operator, 1).await;
     assert!(!jira.accepts(&second));

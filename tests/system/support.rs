@@ -101,6 +101,15 @@ impl World {
         Running::start(config, identity, self.clock.clone(), None).await
     }
 
+    /// An operator that waits for answers of Jira for as long as a test does.
+    pub(crate) async fn patient_operator(&self) -> Running {
+        let patient = |config: &mut OperatorConfig| {
+            config.jira.timeouts.read = PATIENCE;
+            config.jira.timeouts.total = PATIENCE;
+        };
+        self.operator_with(patient).await
+    }
+
     /// An operator whose logs go where the test wants them.
     pub(crate) async fn operator_logging(
         &self,

@@ -8,7 +8,6 @@ use chrono::TimeDelta;
 use control_plane::faults::{Fault, Faults, Requests, Side};
 use jira_credential_operator::api::SecretKeyRef;
 use jira_credential_operator::cluster::grant_name;
-use jira_credential_operator::controller::OperatorConfig;
 use serde_json::json;
 
 use super::witness::Witness;
@@ -45,14 +44,12 @@ pub(super) async fn run<W: Way>(step: &'static Step, event: Event) -> String {
 impl<W: Way> Cell<W> {
     async fn begin(step: &'static Step, event: Event) -> (Self, Running) {
         let world = Arc::new(World::new().await);
-        // Who is overtaken hears an answer all the same, far too late.
-        let patient = |config: &mut OperatorConfig| {
-            if event == Event::LeaderChange {
-                config.jira.timeouts.read = PATIENCE;
-                config.jira.timeouts.total = PATIENCE;
-            }
+        let operator = if event == Event::LeaderChange {
+            // Who is overtaken hears an answer all the same, far too late.
+            world.patient_operator().await
+        } else {
+            world.operator().await
         };
-        let operator = world.operator_with(patient).await;
         let way = W::begin(&world).await;
         world.wait_ready("bot").await;
         operator.quiet().await;

@@ -112,11 +112,7 @@ async fn a_login_that_waits_too_long_for_its_turn_is_not_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_comes_when_another_has_taken_over_is_ended() {
     let world = World::new().await;
-    let patient = |config: &mut OperatorConfig| {
-        config.jira.timeouts.read = PATIENCE;
-        config.jira.timeouts.total = PATIENCE;
-    };
-    let operator = world.operator_with(patient).await;
+    let operator = world.patient_operator().await;
     let password = world.data_center().new_password("robot");
     world.session("bot", "robot", &password).await;
     world.wait_ready("bot").await;

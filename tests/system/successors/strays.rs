@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use atlassian_sim::{Canned, Fault, Pat};
 use chrono::TimeDelta;
-use jira_credential_operator::controller::OperatorConfig;
-use serde_json::json;
 
 use super::adopted;
-use crate::support::{PATIENCE, World};
+use crate::support::World;
 
 /// Who asked for a successor once is answered once; what became of a lost answer is found out all
 /// the same.
@@ -39,14 +37,7 @@ async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
     operator.look_again(1).await;
     assert_eq!(world.pats().len(), 2, "one that nobody knows");
     let jira = world.data_center();
-    let other = jira.pat("other");
-    let account = jira.user_key("other");
-    world
-        .change("bot", json!({"validation": {"accountId": account}}))
-        .await;
-    world.secret("bot-pat", &[("token", other.secret())]).await;
-    world.until_value("bot", "token", other.secret()).await;
-    world.wait_ready("bot").await;
+    let other = world.replaced_by_another(&operator).await;
     assert!(jira.accepts(token.secret()), "its pods may still use it");
     world.grace(&operator, 1).await;
     assert_eq!(world.pats().len(), 0);
@@ -59,8 +50,7 @@ async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
     let world = World::new().await;
-    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
-    let operator = world.operator_with(patient).await;
+    let operator = world.patient_operator().await;
     let token = world.made_by_hand("bot").await;
     for name in ["bot", "twin"] {
         world.create(name, world.automatic_spec("bot")).await;
@@ -98,8 +88,7 @@ async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_overtaken_before_the_list_revokes_nothing_of_who_overtook() {
     let world = World::new().await;
-    let patient = |config: &mut OperatorConfig| config.jira.timeouts.read = PATIENCE;
-    let operator = world.operator_with(patient).await;
+    let operator = world.patient_operator().await;
     let token = world.made_by_hand("bot").await;
     world.create("bot", world.automatic_spec("bot")).await;
     world.wait_ready("bot").await;
@@ -134,30 +123,19 @@ async fn a_stray_is_looked_for_until_the_last_that_may_have_made_it_has_ended() 
     operator.look_again(1).await;
     assert_eq!(world.pats().len(), 2, "one that nobody knows");
     let jira = world.data_center();
-    let account = jira.user_key("other");
-    world
-        .change("bot", json!({"validation": {"accountId": account}}))
-        .await;
-    let mut others = Vec::new();
-    for _ in 0..2 {
-        let other = jira.pat("other");
-        world.secret("bot-pat", &[("token", other.secret())]).await;
-        world.until_value("bot", "token", other.secret()).await;
-        world.wait_ready("bot").await;
-        operator.quiet().await;
-        others.push(other);
-    }
+    let second = world.replaced_by_another(&operator).await;
+    let third = world.replaced_by_another(&operator).await;
     // The one that made it cannot ask at first, so that the one after it ends before it.
     let busy = Fault::ServerError { status: 502 };
     world.sim.fault(world.at_tokens("GET", busy));
     world.advance(TimeDelta::minutes(6));
     operator.look_again(1).await;
     assert!(jira.accepts(token.secret()));
-    assert!(!jira.accepts(others[0].secret()), "it has ended");
+    assert!(!jira.accepts(second.secret()), "it has ended");
     world.grace(&operator, 1).await;
     assert_eq!(world.pats().len(), 0);
     let left: Vec<String> = jira.pats_of("other").iter().map(Pat::token_id).collect();
-    assert_eq!(left, [others[1].id()]);
+    assert_eq!(left, [third.id()]);
     let grant = world.pat_grant("bot").await;
     assert!(grant["intent"].is_null(), "{grant}");
 }
