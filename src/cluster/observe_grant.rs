@@ -33,6 +33,8 @@ pub struct Around<'a> {
     /// This process, and what it knows of the intent of the grant of this name. To be asked once
     /// the grant was read: that there is no intent is news, too.
     pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
+    /// Whether this process knows that nothing was sent for an intent of this grant.
+    pub unsent: &'a (dyn Fn(&str, &Intent) -> bool + Sync),
     /// How fast the protocol's own clocks run.
     pub pace: Pace,
 }
@@ -249,7 +251,7 @@ impl Reading<'_> {
             Some(SeedState::Read { digest, .. }) => stored.grant.seed(digest).is_some(),
             Some(SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_)) | None => false,
         };
-        let mut state = match found {
+        let state = match found {
             Found::Nothing => {
                 self.read.push(SourceVersion {
                     name: name.to_owned(),
@@ -258,7 +260,9 @@ impl Reading<'_> {
                 });
                 GrantState::Absent
             }
-            Found::Grant(stored) if ours || knows_seed(&stored) => {
+            Found::Grant(mut stored) if ours || knows_seed(&stored) => {
+                let unsent = |intent: &mut Intent| (self.around.unsent)(name, intent);
+                stored.grant.intent.take_if(unsent);
                 let held = self.held(&stored);
                 self.read.push(stored.version());
                 self.tokens.stored = Some(*stored);
@@ -271,11 +275,6 @@ impl Reading<'_> {
             GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
         };
         let process = (self.around.process)(name, intent.as_ref());
-        if let GrantState::Read(held) = &mut state
-            && process.unsent
-        {
-            held.grant.intent = None;
-        }
         if let Some(renewal) = &mut self.facts.renewal {
             renewal.grant = state;
             renewal.process = process;

@@ -145,10 +145,15 @@ impl Operator {
                 Settled::Interrupted
             }
             Judgement::Accepted(_) => Settled::Accepted,
-            Judgement::Refused(_)
-            | Judgement::Unconfirmed(_)
-            | Judgement::NoVerdict(_)
-            | Judgement::NotAllowed(_) => Settled::Free,
+            Judgement::NoVerdict(outage) if !outage.may_have_arrived() => {
+                return self.passwords.unclaim(print.as_str(), &facts.object.uid);
+            }
+            Judgement::NotAllowed(_) => {
+                return self.passwords.unclaim(print.as_str(), &facts.object.uid);
+            }
+            Judgement::Refused(_) | Judgement::Unconfirmed(_) | Judgement::NoVerdict(_) => {
+                Settled::Free
+            }
         };
         self.passwords
             .settle(print.as_str(), &facts.object.uid, settled);

@@ -6,9 +6,7 @@ use secrecy::SecretString;
 
 use super::Operator;
 use super::act::ask_at;
-use super::renew::{Renewed, Renewing};
-use super::renewals::Running;
-use crate::api::{JiraCredential, MethodName, Reason, SecretKeyRef};
+use crate::api::{JiraCredential, MethodName, SecretKeyRef};
 use crate::cluster::{
     ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
     token_print,
@@ -16,23 +14,13 @@ use crate::cluster::{
 use crate::core::absorb::{Answer, Written};
 use crate::core::answer::{Outage, Verdict};
 use crate::core::facts::Facts;
+use crate::core::grant::Access;
 use crate::core::grant::succession::{ENDLESS, Replaced};
-use crate::core::grant::{Access, Intent, Miss};
-use crate::core::protocol::{Spend, is_outdated};
 use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
-use crate::core::site::Site;
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
 pub(super) const UNREAD: ClusterError = ClusterError::Conflict;
-
-/// A process that was held up for long may have been taken for dead: it looks anew before it spends
-/// anything.
-const HELD_UP: ClusterError = ClusterError::Conflict;
-
-/// Nothing is lost with a token that is just asked for again, but not at once.
-const UNSTORED: &str =
-    "the token could not be stored; check quotas, admission policies and the operator's RBAC rules";
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
@@ -77,150 +65,14 @@ impl Operator {
         Ok(Answer::Sought(twin))
     }
 
-    /// Writes down that a refresh token is about to be spent.
-    pub(super) async fn intend(
-        &self,
-        spend: Spend,
-        facts: &Facts,
-        material: &mut Material,
-    ) -> Result<Answer, ClusterError> {
-        // What was decided before the signal to stop is decided anew.
-        if self.stopping.is_cancelled() {
-            return Err(UNREAD);
-        }
-        let (plan, tokens) = parts(facts, material)?;
-        if is_outdated(facts.now, self.clock.now(), self.config.pace) {
-            return Err(HELD_UP);
-        }
-        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
-        let copy = facts
-            .held()
-            .is_some_and(crate::core::renewal::Held::is_copy);
-        if copy && plan.kind == RenewalKind::Successor {
-            stored.grant.leave_to_original(facts.now);
-        }
-        if let Err(peer) = self.claim_login(facts, plan) {
-            return Ok(Answer::AttemptNotOurs(peer));
-        }
-        // In the register before it stands in the grant: another pass of this process must not
-        // take it for one that has ended.
-        let running = self.renewals.begin();
-        stored.grant.intend(Intent {
-            attempt: running.attempt().to_owned(),
-            holder: self.renewals.holder(),
-            origin: spend.origin.clone(),
-            first_sent: spend.first_sent,
-            // Not when the pass began: others count from here when they may take over.
-            started: self.clock.now(),
-            interrupted: spend.interrupted,
-            replay: spend.replay,
-        });
-        if spend.early {
-            stored.grant.early = Some(facts.now);
-        }
-        let stored = match self.cluster.put_grant(&stored).await {
-            Ok(stored) => stored,
-            Err(error) => {
-                // It may have been written all the same.
-                self.give_up(facts, plan, running);
-                return Err(outdated(error));
-            }
-        };
-        self.renewals.park(running);
-        let written = self.take(facts, tokens, stored);
-        Ok(Answer::Intended(spend, written))
-    }
-
-    /// Asks the token endpoint and stores the answer, in a task that nothing cancels.
-    pub(super) async fn renew(
-        &self,
-        spend: &Spend,
-        facts: &Facts,
-        material: &mut Material,
-        current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        let ca_pem = material.ca_pem.clone();
-        let (plan, tokens) = parts(facts, material)?;
-        let mut stored = match &tokens.stored {
-            Some(stored) => stored.clone(),
-            None => self.fresh(facts, plan)?,
-        };
-        let intent = stored.grant.intent.as_ref();
-        let begun = intent.map(|intent| intent.started);
-        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
-            if let Some(running) = intent.and_then(|intent| self.renewals.resume(&intent.attempt)) {
-                self.give_up(facts, plan, running);
-            }
-            return Err(HELD_UP);
-        }
-        let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
-        let running = parked.unwrap_or_else(|| self.renewals.begin());
-        if spend.early && !plan.is_announced() {
-            stored.grant.early = Some(facts.now);
-        }
-        let renewing = Renewing {
-            cluster: self.cluster.clone(),
-            jira: self.jira.clone(),
-            clock: self.clock.clone(),
-            pace: self.config.pace,
-            running,
-            origin: spend.origin.clone(),
-            plan: plan.clone(),
-            ca_pem,
-            secrets: tokens.clients.clone(),
-            site: site_of(facts)?,
-            login: tokens.login.clone(),
-            early: spend.early,
-            uid: facts.object.uid.clone(),
-            stored,
-        };
-        let task = self.renewals.tasks.spawn(renewing.run());
-        let Renewed { miss, stored, word } = task
-            .await
-            .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
-        self.metrics
-            .renewed(facts.plan.as_ref().ok().map(|plan| plan.method), word);
-        self.report_miss(facts, miss);
-        if plan.kind == RenewalKind::Login {
-            self.settle_login(facts, miss);
-        }
-        if stored.is_none() && !plan.is_announced() {
-            return Err(ClusterError::Refused(UNSTORED.to_owned()));
-        }
-        let written = stored.map(|stored| self.take(facts, tokens, stored));
-        self.wake_others(facts, current);
-        Ok(Answer::Renewed(miss, written))
-    }
-
-    /// Nothing was sent and nothing will be: who comes next, which may be another credential, need
-    /// not take the attempt for one whose answer was lost.
-    fn give_up(&self, facts: &Facts, plan: &RenewalPlan, running: Running) {
-        let grant = Key::new(&facts.object.namespace, &plan.grant);
-        self.renewals.abandon(grant, running);
-        self.unclaim_login(facts);
-    }
-
     /// A grant before there is one.
-    fn fresh(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
+    pub(super) fn fresh(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
         let namespace = &facts.object.namespace;
         let place = place_of(facts).ok_or(UNREAD)?;
         let retention = plan.retention.num_seconds();
         let mark = grant_mark(&self.key, namespace, &plan.grant);
         let name = &plan.grant;
         Ok(Stored::new(namespace, name, &place, retention, &mark))
-    }
-
-    /// A refusal by the token endpoint is a failed authentication like one by Jira.
-    fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
-        let reason = match miss {
-            Some(Miss::Dead) => Reason::ReconsentRequired,
-            Some(Miss::Refused(reason)) => reason,
-            Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
-            Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
-        };
-        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-        self.metrics.authentication_failed(reason);
-        tracing::warn!(namespace, name, ?reason, "a renewal was refused");
     }
 
     /// Lets the proven candidate take the place of the chain in use.
@@ -287,7 +139,7 @@ impl Operator {
     }
 
     /// Our own write is no news on the watch; the other users of the grant hear of it here.
-    fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
+    pub(super) fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
         let Some(plan) = facts.renewal_plan() else {
             return;
         };
@@ -345,11 +197,6 @@ fn adopt_seed(
         RenewalKind::Login => stored.grant.adopt_login(digest, client, now),
     }
     Ok(())
-}
-
-fn site_of(facts: &Facts) -> Result<Site, ClusterError> {
-    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
-    Ok(plan.site.clone())
 }
 
 pub(super) fn parts<'a>(

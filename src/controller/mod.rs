@@ -3,6 +3,7 @@
 mod act;
 mod act_care;
 mod act_grant;
+mod act_renew;
 mod collect;
 mod look_up;
 mod pass;

@@ -119,6 +119,10 @@ impl Operator {
                     let grant = Key::new(&namespace, grant);
                     self.renewals.process(&grant, intent, stopping)
                 },
+                unsent: &|grant, intent| {
+                    let grant = Key::new(&namespace, grant);
+                    self.renewals.is_unsent(&grant, intent)
+                },
                 pace: self.config.pace,
             },
         };

@@ -25,17 +25,18 @@ struct Sent {
     what: What,
 }
 
+/// What stood against sending a password, when a person wanted that set aside.
+type Before = Option<Box<Sent>>;
+
 #[derive(Debug)]
 enum What {
     /// Kept, because a status on its way through the watch may still say that it was started.
     Answered,
     /// Kept for the case that the status could not be written.
     Accepted,
-    NotSent,
-    InFlight {
-        /// What stood against it, and a person wants set aside.
-        before: Option<Box<Sent>>,
-    },
+    /// Nor will it be by what was claimed.
+    NotSent(Before),
+    InFlight(Before),
     Interrupted,
     Refused(Reason),
 }
@@ -62,40 +63,40 @@ impl Passwords {
         match all.get(fingerprint) {
             Some(Sent {
                 uid,
-                what: What::InFlight { .. },
+                what: What::InFlight(_),
             }) if uid != me => return Err(Peer::InFlight),
             Some(Sent {
-                what: What::Answered | What::Accepted | What::NotSent,
+                what: What::Answered | What::Accepted,
                 ..
             }) => {}
-            Some(Sent { uid, what }) if uid != me && !asked => return Err(what.as_peer()),
+            Some(Sent { uid, what }) if uid != me && !asked => match what.as_peer() {
+                Peer::Silent => {}
+                known => return Err(known),
+            },
             Some(Sent {
                 what: What::Refused(reason),
                 ..
             }) if !asked => return Err(Peer::Refused(*reason)),
             Some(_) | None => {}
         }
-        let before = all.remove(fingerprint).and_then(|sent| sent.doubt(me));
-        let before = before.map(Box::new);
+        let before = all.remove(fingerprint).and_then(Sent::doubt);
         let ours = Sent {
             uid: me.to_owned(),
-            what: What::InFlight { before },
+            what: What::InFlight(before),
         };
         all.insert(fingerprint.to_owned(), ours);
         Ok(())
     }
 
-    /// Gives a claim back, as nothing was sent. What was to be set aside holds again.
+    /// Gives a claim back, as nothing was sent. What was to be set aside holds again for others; to
+    /// whom it was claimed for, the person's word still goes.
     pub(super) fn unclaim(&self, fingerprint: &str, me: &str) {
         let mut all = self.lock();
         if let Some(sent) = all.get_mut(fingerprint)
-            && let What::InFlight { before } = &mut sent.what
+            && let What::InFlight(before) = &mut sent.what
             && sent.uid == me
         {
-            match before.take() {
-                Some(before) => *sent = *before,
-                None => sent.what = What::NotSent,
-            }
+            sent.what = What::NotSent(before.take());
         }
     }
 
@@ -122,7 +123,7 @@ impl Passwords {
     pub(super) fn did_no_harm(&self, fingerprint: &str, me: &str) -> bool {
         let all = self.lock();
         let sent = all.get(fingerprint);
-        let harmless = |what: &What| matches!(what, What::NotSent | What::Accepted);
+        let harmless = |what: &What| matches!(what, What::NotSent(_) | What::Accepted);
         sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
     }
 
@@ -226,7 +227,8 @@ impl Operator {
             None => Settled::Accepted,
             Some(Miss::Refused(reason)) => Settled::Refused(reason),
             Some(Miss::Unknown(_)) => Settled::Interrupted,
-            Some(Miss::NotSpent(_) | Miss::Dead) => Settled::Free,
+            Some(Miss::NotSpent(_)) => return self.unclaim_login(facts),
+            Some(Miss::Dead) => Settled::Free,
         };
         if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
             self.passwords
@@ -309,14 +311,12 @@ pub(super) enum Settled {
 }
 
 impl Sent {
-    /// What stands against sending the password again. That an attempt of one's own has no answer
-    /// stands in one's own status.
-    fn doubt(self, me: &str) -> Option<Self> {
+    /// What stands against sending the password again.
+    fn doubt(self) -> Before {
         match self.what {
-            What::Refused(_) => Some(self),
-            What::Interrupted => Some(self).filter(|sent| sent.uid != me),
-            What::InFlight { before } => before.map(|before| *before),
-            What::Answered | What::Accepted | What::NotSent => None,
+            What::Refused(_) | What::Interrupted => Some(Box::new(self)),
+            What::InFlight(before) | What::NotSent(before) => before,
+            What::Answered | What::Accepted => None,
         }
     }
 }
@@ -324,8 +324,12 @@ impl Sent {
 impl What {
     fn as_peer(&self) -> Peer {
         match self {
-            What::Answered | What::Accepted | What::NotSent => Peer::Silent,
-            What::InFlight { .. } => Peer::InFlight,
+            What::Answered | What::Accepted => Peer::Silent,
+            What::NotSent(before) => match before {
+                Some(before) => before.what.as_peer(),
+                None => Peer::Silent,
+            },
+            What::InFlight(_) => Peer::InFlight,
             What::Interrupted => Peer::Interrupted,
             What::Refused(reason) => Peer::Refused(*reason),
         }

@@ -22,9 +22,9 @@ pub(super) struct Renewals {
     running: Arc<Mutex<HashSet<String>>>,
     /// Attempts whose intent stands in a grant and whose call is next.
     parked: Mutex<HashMap<String, Running>>,
-    /// The last attempt of each grant whose intent was written, or may have been, and whose call
-    /// was never made.
-    unsent: Mutex<HashMap<Key, String>>,
+    /// The attempts of each grant whose intent was written, or may have been, and that were never
+    /// sent.
+    unsent: Mutex<HashMap<Key, HashSet<String>>>,
     /// The intent of each grant that was seen last, and since when.
     seen: Mutex<HashMap<Key, Watched>>,
 }
@@ -81,8 +81,10 @@ impl Renewals {
         }
     }
 
-    /// Sets an attempt aside until its next step.
-    pub(super) fn park(&self, running: Running) {
+    /// Sets an attempt aside whose intent stands in the grant, until its next step.
+    pub(super) fn park(&self, grant: &Key, running: Running) {
+        // What was written before can stand there no more.
+        lock(&self.unsent).remove(grant);
         lock(&self.parked).insert(running.attempt.clone(), running);
     }
 
@@ -91,17 +93,18 @@ impl Renewals {
         lock(&self.parked).remove(attempt)
     }
 
-    /// Ends an attempt whose call was not made and never will be.
-    pub(super) fn abandon(&self, grant: Key, running: Running) {
-        lock(&self.unsent).insert(grant, running.attempt.clone());
-        drop(running);
+    /// Remembers of an attempt that it was not sent and never will be.
+    pub(super) fn abandon(&self, grant: Key, attempt: &str) {
+        let mut unsent = lock(&self.unsent);
+        unsent.entry(grant).or_default().insert(attempt.to_owned());
     }
 
-    /// What was asked for before, and may have been given, is not forgotten with a repetition that
-    /// was not sent.
-    fn is_unsent(&self, grant: &Key, intent: &Intent) -> bool {
+    /// Whether an intent is known to be one for which nothing was sent. What was asked for before,
+    /// and may have been given, is not forgotten with its repetition.
+    pub(super) fn is_unsent(&self, grant: &Key, intent: &Intent) -> bool {
         let unsent = lock(&self.unsent);
-        !intent.replay && unsent.get(grant) == Some(&intent.attempt)
+        let of_grant = unsent.get(grant);
+        !intent.replay && of_grant.is_some_and(|attempts| attempts.contains(&intent.attempt))
     }
 
     /// The attempts that have not ended.
@@ -131,7 +134,6 @@ impl Renewals {
         seen.insert(grant.clone(), watched);
         Process {
             running: lock(&self.running).contains(&intent.attempt),
-            unsent: self.is_unsent(grant, intent),
             seen_for,
             ..self.this(stopping)
         }
@@ -194,21 +196,21 @@ mod tests {
     fn an_attempt_that_was_never_sent_is_known_unless_it_repeats_another() {
         let renewals = Renewals::new("pod".into(), Clock::system(), Pace::default());
         let (grant, other) = (Key::new("team", "grant"), Key::new("team", "other"));
-        let running = renewals.begin();
-        let mut intent = intent(running.attempt(), renewals.holder());
-        let unsent = |grant: &Key, intent: &Intent| {
-            let process = renewals.process(grant, Some(intent), false);
-            (process.running, process.unsent)
-        };
-        assert_eq!(unsent(&grant, &intent), (true, false));
-        renewals.abandon(grant.clone(), running);
-        assert_eq!(unsent(&grant, &intent), (false, true));
-        assert_eq!(unsent(&other, &intent), (false, false));
-        intent.replay = true;
-        assert_eq!(unsent(&grant, &intent), (false, false));
-        renewals.abandon(grant.clone(), renewals.begin());
-        intent.replay = false;
-        assert_eq!(unsent(&grant, &intent), (false, false), "an older one");
+        let mut first = intent("first", renewals.holder());
+        assert!(!renewals.is_unsent(&grant, &first));
+        for attempt in ["first", "second"] {
+            renewals.abandon(grant.clone(), attempt);
+        }
+        // The second may not have been written, as the first was still on its way.
+        assert!(renewals.is_unsent(&grant, &first));
+        assert!(renewals.is_unsent(&grant, &intent("second", renewals.holder())));
+        assert!(!renewals.is_unsent(&other, &first));
+        first.replay = true;
+        assert!(!renewals.is_unsent(&grant, &first));
+        first.replay = false;
+        renewals.park(&grant, renewals.begin());
+        assert!(!renewals.is_unsent(&grant, &first), "another stands there");
+        assert!(lock(&renewals.unsent).is_empty());
     }
 
     #[test]

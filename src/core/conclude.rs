@@ -132,6 +132,8 @@ fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
     match &facts.source {
         Source::Unchanged if facts.spec_changed() => status.sources.clear(),
         Source::Unchanged => {}
+        // What became of a renewal could not be written down, or somebody else has taken it over.
+        Source::Read { .. } if facts.renews() && facts.grant_unread() => status.sources.clear(),
         Source::Read { versions, .. } if facts.renews() || facts.is_on_record() => {
             status.sources.clone_from(versions);
         }

@@ -36,7 +36,7 @@ pub use oauth2::{Granted, Provider, TokenAnswer, TokenRequest};
 pub use observer::Observer;
 pub use pat::{Made, MintAnswer, Owner};
 pub use permissions::Question;
-pub use rest::Place;
+pub use rest::{Place, silence};
 pub use session::{Login, LoginAnswer, Refused};
 pub use trust::TrustError;
 pub use whoami::{Jira, JiraConfig, JiraError};

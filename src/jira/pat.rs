@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::whoami::{Jira, Raw};
 use crate::api::Account;
 use crate::core::answer::{Outage, Refusal, Verdict};
 use crate::core::grant::succession::Listed;
+use crate::core::schedule::later;
 
 /// The resource of tokens (Atlassian documentation of Data Center).
 const TOKENS: &str = "/rest/pat/latest/tokens";
@@ -162,7 +163,7 @@ impl Jira {
         let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
         let raw = owner.call(self, Method::POST, Some(body)).await?;
         let answer = raw.answer(owner.place.site.hosting, self.clock.now());
-        Ok(read_made(&answer))
+        Ok(read_made(&answer, days))
     }
 
     /// Revokes a token by its id. One that Jira does not know any more is gone.
@@ -218,10 +219,10 @@ pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
     Ok(listed.collect())
 }
 
-/// Reads what became of a wish for a token.
-pub fn read_made(answer: &Answer<'_>) -> MintAnswer {
+/// Reads what became of a wish for a token that lives for some days.
+pub fn read_made(answer: &Answer<'_>, days: i64) -> MintAnswer {
     match answer.status {
-        200 | 201 if answer.complete => match made(answer.body) {
+        200 | 201 if answer.complete => match made(answer, days) {
             Some(made) => MintAnswer::Made(made),
             None => MintAnswer::Silent(Verdict::NoVerdict(Outage::NotJson)),
         },
@@ -255,17 +256,19 @@ fn refusal_of(answer: &Answer<'_>) -> Verdict {
     }
 }
 
-fn made(body: &[u8]) -> Option<Made> {
-    let entry: Entry = serde_json::from_slice(body).ok()?;
+fn made(answer: &Answer<'_>, days: i64) -> Option<Made> {
+    let entry: Entry = serde_json::from_slice(answer.body).ok()?;
     let token = entry.raw_token.filter(|token| {
         !token.is_empty()
             && token.len() <= LONGEST_TOKEN
             && token.bytes().all(|byte| byte.is_ascii_graphic())
     })?;
+    // An end that cannot be read is not none: it is that which was asked for, or an earlier one.
+    let asked = later(answer.now, TimeDelta::days(days));
     Some(Made {
         id: id(&entry.id)?,
         token: SecretString::from(token),
-        expires: entry.expiring_at.as_deref().and_then(date),
+        expires: entry.expiring_at.map(|end| date(&end).unwrap_or(asked)),
     })
 }
 

@@ -88,7 +88,7 @@ impl Jira {
 }
 
 /// The word for metrics and logs of a call from which nothing was learnt.
-pub(super) fn silence(verdict: &Verdict) -> &'static str {
+pub fn silence(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::NotAllowed(_) => "not_allowed",
         Verdict::NoVerdict(Outage::TooLate) => "too_late",

@@ -1208,6 +1208,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             others: Vec::new(),
             stopping: false,
             process: &|_, _| Process::default(),
+            unsent: &|_, _| false,
             pace: Pace::default(),
         },
     };

@@ -40,10 +40,25 @@ fn what_was_set_aside_for_a_password_that_was_not_sent_holds_again() {
         passwords.unclaim(print.as_str(), "b");
         assert_eq!(passwords.look(&print, "c"), before);
         assert_eq!(passwords.claim(print.as_str(), "c", false), Err(before));
-        // What is known to have been settled is not taken back.
+        // The one whose person wanted it has not had the answer yet.
+        assert!(passwords.did_no_harm(print.as_str(), "b"));
+        assert_eq!(passwords.look(&print, "b"), Peer::Silent);
+        assert_eq!(passwords.claim(print.as_str(), "b", false), Ok(()));
         passwords.unclaim(print.as_str(), "b");
-        assert_eq!(passwords.look(&print, "c"), before);
+        assert_eq!(passwords.claim(print.as_str(), "c", false), Err(before));
     }
+}
+
+#[test]
+fn an_attempt_without_an_answer_holds_for_others_when_its_repetition_was_not_sent() {
+    let (passwords, print) = (Passwords::default(), Fingerprint::recorded("k0000:0"));
+    assert_eq!(passwords.claim(print.as_str(), "a", false), Ok(()));
+    passwords.settle(print.as_str(), "a", Settled::Interrupted);
+    assert_eq!(passwords.claim(print.as_str(), "a", true), Ok(()));
+    passwords.unclaim(print.as_str(), "a");
+    assert_eq!(passwords.look(&print, "b"), Peer::Interrupted);
+    let denied = passwords.claim(print.as_str(), "b", false);
+    assert_eq!(denied, Err(Peer::Interrupted));
 }
 
 #[test]

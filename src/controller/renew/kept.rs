@@ -13,7 +13,7 @@ use crate::core::grant::{Access, Chain, Grant, Miss};
 use crate::core::judge::{Cause, outage_reason};
 use crate::core::protocol::successor::USUAL_LIFE;
 use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused};
+use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused, silence};
 
 /// A session ends after so long without a call, as Jira comes (reported); an administrator may have
 /// set another time.
@@ -92,6 +92,9 @@ impl Renewing {
         let now = self.clock.now();
         let change = |grant: &mut Grant<Kept>| {
             grant.miss(&self.origin, miss, now, later(now, wait));
+            if self.login.is_some() && matches!(miss, Miss::NotSpent(_)) {
+                grant.login_not_sent(&self.origin, self.early);
+            }
         };
         let stored = self.write(true, change, Some(STORE_TRIES)).await;
         Renewed {
@@ -177,7 +180,7 @@ impl Renewing {
             Ok(listed) => listed,
             Err(verdict) => {
                 // Nothing was made.
-                let mut nothing = self.missed(&verdict, "no_verdict");
+                let mut nothing = self.missed(&verdict, silence(&verdict));
                 if let Miss::Unknown(reason) = nothing.miss {
                     nothing.miss = Miss::NotSpent(reason);
                 }

@@ -163,6 +163,17 @@ impl<S: Clone> Grant<S> {
         });
     }
 
+    /// Writes down that a login was not sent: the refusal that a person wanted set aside is not the
+    /// last word then, nor has an `early` end of the session before been answered.
+    pub fn login_not_sent(&mut self, origin: &str, early: bool) {
+        if early {
+            self.early = None;
+        }
+        if let Some(chain) = self.chain_mut(origin) {
+            chain.dead = None;
+        }
+    }
+
     /// Stores a session in the chain of its user name and password. One that it replaces is to be
     /// ended, unless Jira has `ended` it already.
     pub fn keep_session(&mut self, origin: &str, attempt: &str, access: Access<S>, ended: bool) {

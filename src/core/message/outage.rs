@@ -88,9 +88,7 @@ fn words(facts: &Facts, outage: Outage) -> String {
         Outage::NotSigned => {
             "The request could not be signed, as this machine gives no random numbers.".to_owned()
         }
-        Outage::TooLate => format!(
-            "The operator was held up, or {host} was busy with other calls, so that the call was not made in time."
-        ),
+        Outage::TooLate => format!("The call to {host} was not made in time."),
         Outage::BadCaBundle => {
             "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
                 .to_owned()

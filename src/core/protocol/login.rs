@@ -64,6 +64,8 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     let Some((time, early)) = wanted(facts, plan, renewal, chain) else {
         return Move::Rest;
     };
+    // What was begun is wanted still, whatever became of its cause.
+    let time = interrupted.map_or(time, |intent| intent.started);
     let time = not_before(facts, renewal, grant, time);
     let repeated = interrupted.map(|intent| later(intent.started, renewal.pace.of(REPEAT_AFTER)));
     let time = repeated

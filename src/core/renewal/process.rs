@@ -13,8 +13,6 @@ pub struct Process {
     pub holder: Holder,
     /// Whether the attempt of the intent is running in this process.
     pub running: bool,
-    /// Whether this process knows that nothing was sent for the intent.
-    pub unsent: bool,
     /// How long this process has seen the same intent.
     pub seen_for: TimeDelta,
     /// Whether it is the elected leader; `None` without an election.

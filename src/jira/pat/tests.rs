@@ -20,6 +20,10 @@ fn asked<T>(status: u16, kind: &str, body: &str, read: impl Fn(&Answer<'_>) -> T
 
 const JSON: &str = "application/json";
 
+fn wish(answer: &Answer<'_>) -> MintAnswer {
+    read_made(answer, 30)
+}
+
 #[test]
 fn every_answer_to_the_wish_for_a_token_has_one_meaning() {
     let error = |exception: &str, text: &str| {
@@ -75,10 +79,10 @@ fn every_answer_to_the_wish_for_a_token_has_one_meaning() {
         (500, "{}".to_owned(), "no_verdict"),
         (302, String::new(), "no_verdict"),
     ] {
-        let word = asked(status, JSON, &body, read_made).word();
+        let word = asked(status, JSON, &body, wish).word();
         assert_eq!(word, expected, "{status} {body}");
     }
-    let firewall = asked(403, "text/html", "<h1>Limit</h1>", read_made);
+    let firewall = asked(403, "text/html", "<h1>Limit</h1>", wish);
     // Data Center wrote a header of its own: without one it would be somebody in between.
     assert_eq!(firewall.word(), "no_verdict");
 }
@@ -98,11 +102,21 @@ fn a_token_says_when_it_ends_in_the_words_of_any_version() {
         assert_eq!(date(text), expected, "{text}");
     }
     let body = r#"{"id":4,"rawToken":"secret","expiringAt":"2026-01-01T00:00:00.000+0000"}"#;
-    let MintAnswer::Made(made) = asked(201, JSON, body, read_made) else {
+    let MintAnswer::Made(made) = asked(201, JSON, body, wish) else {
         panic!("it was made");
     };
     assert_eq!((made.id.as_str(), made.expires), ("4", end));
     assert_eq!(made.token.expose_secret(), "secret");
+    for (end, expected) in [
+        ("null", None),
+        (r#""soon""#, DateTime::from_timestamp(30 * 86_400, 0)),
+    ] {
+        let body = format!(r#"{{"id":4,"rawToken":"secret","expiringAt":{end}}}"#);
+        let MintAnswer::Made(made) = asked(201, JSON, &body, wish) else {
+            panic!("it was made");
+        };
+        assert_eq!(made.expires, expected, "{end}");
+    }
 }
 
 #[test]

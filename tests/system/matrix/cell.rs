@@ -276,11 +276,13 @@ impl<W: Way> Cell<W> {
         vec![operator, next]
     }
 
-    async fn race(&self, operator: Running) -> Vec<Running> {
+    async fn race(&mut self, operator: Running) -> Vec<Running> {
         let second = self.world.operator().await;
         second.quiet().await;
         if let Some(slow) = self.call(Outage::Latency { millis: 300 }) {
-            self.world.sim.fault(slow.once());
+            // Whichever of the two makes the call.
+            let slow = self.world.sim.fault(slow.once());
+            self.blow = Some(Blow::AtCalls(slow));
         } else {
             let (requests, nth) = self.request();
             let delay = Fault::DelayBefore(Duration::from_millis(300));

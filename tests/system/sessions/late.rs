@@ -5,11 +5,14 @@ use std::time::Duration;
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault as ApiFault, Requests, Verb};
-use jira_credential_operator::api::RENEW_ANNOTATION;
+use jira_credential_operator::api::{RENEW_ANNOTATION, Reason};
 use jira_credential_operator::controller::OperatorConfig;
 
 use super::logged_in;
 use crate::support::{PATIENCE, World};
+
+/// A write of which the operator hears so late that a test can act meanwhile.
+const HELD_UP: ApiFault = ApiFault::DelayAfter(Duration::from_secs(2));
 
 impl World {
     async fn until_login_is_written_down(&self, name: &str) {
@@ -28,13 +31,13 @@ async fn a_login_that_was_held_up_is_made_for_the_credential_that_was_applied_ag
     let (world, operator) = logged_in().await;
     let first = world.cookie("bot").await;
     let intend = Requests::verb(Verb::Update).resource("secrets");
-    let late = ApiFault::DelayAfter(Duration::from_secs(1));
-    operator.faults.add(intend, 1..=1, late);
+    operator.faults.add(intend, 1..=1, HELD_UP);
     world.advance(TimeDelta::minutes(250));
     operator.poke();
     world.until_login_is_written_down("bot").await;
     world.delete("bot").await;
     world.advance(TimeDelta::minutes(2));
+    assert_eq!(world.login_attempts(), 1, "it is held up");
     world.create("bot", world.session_spec("bot")).await;
     world.wait_ready("bot").await;
     for _ in 0..3 {
@@ -50,24 +53,124 @@ async fn a_login_that_was_held_up_is_made_for_the_credential_that_was_applied_ag
 /// A password that was never accepted waits for a person only if it may have been sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_login_that_was_not_sent_needs_no_person() {
-    for fault in [
-        ApiFault::DelayAfter(Duration::from_secs(1)),
-        ApiFault::LostAnswerStatus(504),
-    ] {
+    // Written and reported as failed; and the next time not written.
+    let unheard = vec![ApiFault::LostAnswerStatus(504)];
+    let twice = vec![ApiFault::LostAnswerStatus(504), ApiFault::Status(503)];
+    for faults in [vec![HELD_UP], unheard, twice] {
         let world = World::new().await;
         let operator = world.operator().await;
-        let held_up = matches!(fault, ApiFault::DelayAfter(_));
-        let intend = Requests::verb(Verb::Update).resource("secrets");
-        operator.faults.add(intend, 1..=1, fault);
+        for (nth, fault) in (1..).zip(&faults) {
+            let intend = Requests::verb(Verb::Update).resource("secrets");
+            operator.faults.add(intend, nth..=nth, *fault);
+        }
         let password = world.data_center().new_password("robot");
         world.session("bot", "robot", &password).await;
-        if held_up {
+        if faults == [HELD_UP] {
             world.until_login_is_written_down("bot").await;
             world.advance(TimeDelta::minutes(2));
+            assert_eq!(world.login_attempts(), 0, "it is held up");
         }
         world.wait_ready("bot").await;
         operator.quiet().await;
-        assert_eq!(world.login_attempts(), 1, "held up: {held_up}");
+        assert_eq!(world.login_attempts(), 1, "{faults:?}");
+    }
+}
+
+/// The next process cannot know what was not sent, unless it is written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_login_that_was_held_up_until_the_end_needs_no_person() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    operator.faults.add(intend, 1..=1, HELD_UP);
+    let password = world.data_center().new_password("robot");
+    world.session("bot", "robot", &password).await;
+    world.until_login_is_written_down("bot").await;
+    world.advance(TimeDelta::minutes(2));
+    operator.stop().await;
+    assert_eq!(world.login_attempts(), 0);
+    let _next = world.operator().await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.login_attempts(), 1);
+}
+
+/// Nor when that it was not sent could not be written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_login_without_a_connection_needs_no_person() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let host = world.data_center().host().to_owned();
+    let refused = world
+        .sim
+        .fault(Rule::new(Fault::TlsUnknownCa).host(host).once());
+    let writes = Requests::verb(Verb::Update).resource("secrets");
+    operator.faults.add(writes, 2..=6, ApiFault::Unreachable);
+    let password = world.data_center().new_password("robot");
+    world.session("bot", "robot", &password).await;
+    refused.reached(1).await;
+    world
+        .until("all tries to write it down", || async {
+            (operator.faults.struck() == 5).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    world.advance(TimeDelta::minutes(1));
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+}
+
+/// What a person wants tried again is tried, if not at once; others do not send it meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_of_a_person_outlives_a_login_that_was_not_sent() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let jira = world.data_center();
+    jira.new_password("robot");
+    world.session("bot", "robot", "wrong").await;
+    world.not_begun("bot", Reason::Rejected).await;
+    jira.set_password("robot", "wrong");
+    let busy = Fault::RateLimit {
+        retry_after: Some(300),
+        html: false,
+    };
+    let busy = world.sim.fault(world.at_login(busy));
+    world.annotate("bot", RENEW_ANNOTATION, "1").await;
+    busy.reached(1).await;
+    operator.quiet().await;
+    world.session("other", "robot", "wrong").await;
+    world.not_begun("other", Reason::Rejected).await;
+    world.advance(TimeDelta::minutes(2));
+    operator.look_again(2).await;
+    assert_eq!(world.login_attempts(), 2, "Jira wants to rest");
+    world.advance(TimeDelta::minutes(4));
+    operator.look_again(2).await;
+    world.wait_ready("bot").await;
+    assert_eq!(
+        jira.failed_logins("robot"),
+        0,
+        "but the first, which was forgiven"
+    );
+    world.annotate("other", RENEW_ANNOTATION, "1").await;
+    world.wait_ready("other").await;
+}
+
+/// The one login that a dropped session earns may go unanswered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_jira_dropped_is_replaced_though_the_first_answer_is_lost() {
+    for fault in [Fault::DropAfter, Fault::DropBefore] {
+        let (world, operator) = logged_in().await;
+        let first = world.cookie("bot").await;
+        world.data_center().restart();
+        world.sim.fault(world.at_login(fault));
+        world.advance(TimeDelta::minutes(70));
+        operator.look_again(1).await;
+        for _ in 0..4 {
+            world.advance(TimeDelta::minutes(2));
+            operator.look_again(1).await;
+        }
+        world.until_other("bot", "cookie", &first).await;
+        world.wait_ready("bot").await;
+        assert_eq!(world.login_attempts(), 3);
     }
 }
 
@@ -97,6 +200,7 @@ async fn a_login_that_waits_too_long_for_its_turn_is_not_sent() {
     world.advance(TimeDelta::minutes(250));
     operator.poke();
     world.until_login_is_written_down("bot").await;
+    operator.quiet().await;
     world.advance(TimeDelta::minutes(2));
     hang.release();
     operator.quiet().await;

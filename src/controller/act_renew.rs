@@ -1,0 +1,207 @@
+//! Renewals as steps of the protocol: written down, carried out in a task of their own, given up.
+
+use super::Operator;
+use super::act_grant::{UNREAD, outdated, parts};
+use super::renew::{Renewed, Renewing};
+use crate::api::{JiraCredential, Reason};
+use crate::cluster::{ClusterError, Key, Material, Stored, Tokens};
+use crate::core::absorb::Answer;
+use crate::core::facts::Facts;
+use crate::core::grant::{Intent, Miss};
+use crate::core::protocol::{Spend, is_outdated};
+use crate::core::renewal::{Held, RenewalKind, RenewalPlan};
+use crate::core::site::Site;
+
+/// A process that was held up for long may have been taken for dead: it looks anew before it spends
+/// anything.
+const HELD_UP: ClusterError = ClusterError::Conflict;
+
+/// Nothing is lost with a token that is just asked for again, but not at once.
+const UNSTORED: &str =
+    "the token could not be stored; check quotas, admission policies and the operator's RBAC rules";
+
+impl Operator {
+    /// Writes down that a refresh token is about to be spent.
+    pub(super) async fn intend(
+        &self,
+        spend: Spend,
+        facts: &Facts,
+        material: &mut Material,
+    ) -> Result<Answer, ClusterError> {
+        // What was decided before the signal to stop is decided anew.
+        if self.stopping.is_cancelled() {
+            return Err(UNREAD);
+        }
+        let (plan, tokens) = parts(facts, material)?;
+        if is_outdated(facts.now, self.clock.now(), self.config.pace) {
+            return Err(HELD_UP);
+        }
+        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        let copy = facts.held().is_some_and(Held::is_copy);
+        if copy && plan.kind == RenewalKind::Successor {
+            stored.grant.leave_to_original(facts.now);
+        }
+        if let Err(peer) = self.claim_login(facts, plan) {
+            return Ok(Answer::AttemptNotOurs(peer));
+        }
+        // In the register before it stands in the grant: another pass of this process must not
+        // take it for one that has ended.
+        let running = self.renewals.begin();
+        stored.grant.intend(Intent {
+            attempt: running.attempt().to_owned(),
+            holder: self.renewals.holder(),
+            origin: spend.origin.clone(),
+            first_sent: spend.first_sent,
+            // Not when the pass began: others count from here when they may take over.
+            started: self.clock.now(),
+            interrupted: spend.interrupted,
+            replay: spend.replay,
+        });
+        if spend.early {
+            stored.grant.early = Some(facts.now);
+        }
+        let stored = match self.cluster.put_grant(&stored).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                // It may have been written all the same.
+                self.give_up(facts, plan, running.attempt());
+                return Err(outdated(error));
+            }
+        };
+        self.renewals.park(&grant_key(facts, plan), running);
+        let written = self.take(facts, tokens, stored);
+        Ok(Answer::Intended(spend, written))
+    }
+
+    /// Asks the token endpoint and stores the answer, in a task that nothing cancels.
+    pub(super) async fn renew(
+        &self,
+        spend: &Spend,
+        facts: &Facts,
+        material: &mut Material,
+        current: &JiraCredential,
+    ) -> Result<Answer, ClusterError> {
+        let ca_pem = material.ca_pem.clone();
+        let (plan, tokens) = parts(facts, material)?;
+        let mut stored = match &tokens.stored {
+            Some(stored) => stored.clone(),
+            None => self.fresh(facts, plan)?,
+        };
+        let intent = stored.grant.intent.as_ref();
+        let begun = intent.map(|intent| intent.started);
+        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
+            self.take_back(facts, plan, tokens, stored).await;
+            return Err(HELD_UP);
+        }
+        let attempt = intent.map(|intent| intent.attempt.clone());
+        let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
+        let running = parked.unwrap_or_else(|| self.renewals.begin());
+        if spend.early && !plan.is_announced() {
+            stored.grant.early = Some(facts.now);
+        }
+        let renewing = Renewing {
+            cluster: self.cluster.clone(),
+            jira: self.jira.clone(),
+            clock: self.clock.clone(),
+            pace: self.config.pace,
+            running,
+            origin: spend.origin.clone(),
+            plan: plan.clone(),
+            ca_pem,
+            secrets: tokens.clients.clone(),
+            site: site_of(facts)?,
+            login: tokens.login.clone(),
+            early: spend.early,
+            uid: facts.object.uid.clone(),
+            stored,
+        };
+        let task = self.renewals.tasks.spawn(renewing.run());
+        let renewed = task
+            .await
+            .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
+        self.tell_others(facts, plan, &renewed, attempt.as_deref());
+        let Renewed { miss, stored, .. } = renewed;
+        if stored.is_none() && !plan.is_announced() {
+            return Err(ClusterError::Refused(UNSTORED.to_owned()));
+        }
+        let written = stored.map(|stored| self.take(facts, tokens, stored));
+        self.wake_others(facts, current);
+        Ok(Answer::Renewed(miss, written))
+    }
+
+    /// Counts and logs what came of a renewal, and lets other credentials know of a login.
+    fn tell_others(
+        &self,
+        facts: &Facts,
+        plan: &RenewalPlan,
+        renewed: &Renewed,
+        attempt: Option<&str>,
+    ) {
+        let method = facts.plan.as_ref().ok().map(|plan| plan.method);
+        self.metrics.renewed(method, renewed.word);
+        self.report_miss(facts, renewed.miss);
+        if plan.kind == RenewalKind::Login {
+            self.settle_login(facts, renewed.miss);
+        }
+        if let (Some(Miss::NotSpent(_)), None, Some(attempt)) =
+            (renewed.miss, &renewed.stored, attempt)
+        {
+            self.give_up(facts, plan, attempt);
+        }
+    }
+
+    /// Nothing was sent and nothing will be: who comes next, which may be another credential, need
+    /// not take a login for one whose answer was lost. For a token that makes no difference.
+    fn give_up(&self, facts: &Facts, plan: &RenewalPlan, attempt: &str) {
+        if plan.kind == RenewalKind::Login {
+            self.renewals.abandon(grant_key(facts, plan), attempt);
+            self.unclaim_login(facts);
+        }
+    }
+
+    /// Gives up an attempt whose intent stands in the grant, and takes that back: the next process
+    /// could not tell. Whoever was faster has changed the grant.
+    async fn take_back(
+        &self,
+        facts: &Facts,
+        plan: &RenewalPlan,
+        tokens: &mut Tokens,
+        mut stored: Stored,
+    ) {
+        let Some(intent) = stored.grant.intent.take() else {
+            return;
+        };
+        let running = self.renewals.resume(&intent.attempt);
+        self.give_up(facts, plan, &intent.attempt);
+        drop(running);
+        // What is a repetition may have been sent before.
+        if plan.kind == RenewalKind::Login
+            && !intent.replay
+            && let Ok(stored) = self.cluster.put_grant(&stored).await
+        {
+            self.take(facts, tokens, stored);
+        }
+    }
+
+    /// A refusal by the token endpoint is a failed authentication like one by Jira.
+    fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
+        let reason = match miss {
+            Some(Miss::Dead) => Reason::ReconsentRequired,
+            Some(Miss::Refused(reason)) => reason,
+            Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
+            Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
+        };
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        self.metrics.authentication_failed(reason);
+        tracing::warn!(namespace, name, ?reason, "a renewal was refused");
+    }
+}
+
+fn grant_key(facts: &Facts, plan: &RenewalPlan) -> Key {
+    Key::new(&facts.object.namespace, &plan.grant)
+}
+
+fn site_of(facts: &Facts) -> Result<Site, ClusterError> {
+    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+    Ok(plan.site.clone())
+}
