@@ -11,7 +11,7 @@ use super::grant::{Found, Stored, grant_mark, place};
 use super::observe::{Observed, learn};
 use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
-use crate::api::{Method, Reason, SecretKeyRef, SourceVersion};
+use crate::api::{AttemptOutcome, Method, Reason, SecretKeyRef, SourceVersion};
 use crate::core::decide::needs_source;
 use crate::core::facts::{Facts, Peer, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
@@ -196,7 +196,11 @@ impl Reading<'_> {
         let ours = self.is_ours(&found, grant_name);
         if let Some(seed) = &seed
             // Passwords are kept nowhere else.
-            && (is_login || !ours || self.has_changed(&seed.name) || self.facts.spec_changed())
+            && (is_login
+                || !ours
+                || self.has_changed(&seed.name)
+                || self.facts.spec_changed()
+                || self.explains_refusal())
             && let Some(problem) = self.read_seed(seed).await?
         {
             // A refresh token that was spent may go.
@@ -222,6 +226,13 @@ impl Reading<'_> {
             Err(problem) => return Ok(Some(problem)),
         }
         self.read_clients(&clients).await
+    }
+
+    /// Whether the form of what a person stored may explain a refusal, which is told again.
+    fn explains_refusal(&self) -> bool {
+        let attempt = self.facts.status.attempt.as_ref();
+        let refused = attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused);
+        refused && self.facts.makes_successors()
     }
 
     /// Whether what was found under the name of the grant is the operator's.

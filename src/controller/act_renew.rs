@@ -151,7 +151,7 @@ impl Operator {
     }
 
     /// Nothing was sent and nothing will be: who comes next, which may be another credential, need
-    /// not take a login for one whose answer was lost. For a token that makes no difference.
+    /// not take a login for one whose answer was lost. A token is taken up again by itself.
     fn give_up(&self, facts: &Facts, plan: &RenewalPlan, attempt: &str) {
         if plan.kind == RenewalKind::Login {
             self.renewals.abandon(grant_key(facts, plan), attempt);

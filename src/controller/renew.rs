@@ -222,9 +222,6 @@ impl Renewing {
         let url = self.plan.redirect_uri.as_deref();
         let change = |grant: &mut Grant<Kept>| {
             grant.miss(origin, miss, now, later(now, wait));
-            if self.early && matches!(miss, Miss::NotSpent(_)) {
-                grant.early = None;
-            }
             grant.refused_with(origin, url);
         };
         self.write(spends, change, Some(STORE_TRIES)).await

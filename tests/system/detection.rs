@@ -260,6 +260,10 @@ async fn a_credential_in_the_wrong_place_is_recognised_where_it_would_renew_itse
         assert_eq!(operator.writes_since(mark), [""; 0], "{method}");
         let object = world.credential("bot").await;
         assert_eq!(says(&object, ConditionType::Valid).message, text);
+        world.advance(TimeDelta::hours(8));
+        operator.look_again(1).await;
+        let object = world.credential("bot").await;
+        assert_eq!(says(&object, ConditionType::Valid).message, text);
     }
 }
 

@@ -93,7 +93,7 @@ impl Renewing {
         let change = |grant: &mut Grant<Kept>| {
             grant.miss(&self.origin, miss, now, later(now, wait));
             if self.login.is_some() && matches!(miss, Miss::NotSpent(_)) {
-                grant.login_not_sent(&self.origin, self.early);
+                grant.login_not_sent(&self.origin);
             }
         };
         let stored = self.write(true, change, Some(STORE_TRIES)).await;

@@ -163,12 +163,10 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// Writes down that a login was not sent: the refusal that a person wanted set aside is not the
-    /// last word then, nor has an `early` end of the session before been answered.
-    pub fn login_not_sent(&mut self, origin: &str, early: bool) {
-        if early {
-            self.early = None;
-        }
+    /// Writes down that a login was not sent: what a person wanted set aside, a refusal or an earlier
+    /// login without an answer, is not the last word then.
+    pub fn login_not_sent(&mut self, origin: &str) {
+        self.intent = None;
         if let Some(chain) = self.chain_mut(origin) {
             chain.dead = None;
         }

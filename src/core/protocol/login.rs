@@ -15,7 +15,7 @@ use super::{
 use crate::api::Reason;
 use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Chain, Grant, SeedOutcome};
+use crate::core::grant::{Access, Chain, Grant, SeedOutcome};
 use crate::core::renewal::{Held, Renewal, RenewalPlan, SeedState};
 
 /// A login whose answer was lost is repeated after this time, if the password worked before.
@@ -64,8 +64,6 @@ pub(super) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     let Some((time, early)) = wanted(facts, plan, renewal, chain) else {
         return Move::Rest;
     };
-    // What was begun is wanted still, whatever became of its cause.
-    let time = interrupted.map_or(time, |intent| intent.started);
     let time = not_before(facts, renewal, grant, time);
     let repeated = interrupted.map(|intent| later(intent.started, renewal.pace.of(REPEAT_AFTER)));
     let time = repeated
@@ -111,10 +109,25 @@ fn wanted(
     renewal: &Renewal,
     chain: &Chain<Fingerprint>,
 ) -> Option<(DateTime<Utc>, bool)> {
-    match chain.access {
+    match &chain.access {
         None => Some((facts.now, false)),
+        Some(access) if is_owed(facts, chain, access) => Some((facts.now, true)),
         Some(_) => due(facts, plan, renewal.pace, chain),
     }
+}
+
+/// Whether Jira has dropped the session, and the login that this earned has brought no other: that
+/// the cookie is known to be refused by now changes nothing.
+fn is_owed(facts: &Facts, chain: &Chain<Fingerprint>, access: &Access<Fingerprint>) -> bool {
+    let in_use = facts
+        .chain()
+        .is_some_and(|subject| subject.origin == chain.origin);
+    let early = facts.held().and_then(|held| held.grant.early);
+    in_use
+        && early.is_some_and(|early| {
+            let proven = facts.status.last_validated_time;
+            early > access.obtained && proven.is_none_or(|proven| proven < early)
+        })
 }
 
 /// What others know of the password stands against a login.

@@ -154,10 +154,37 @@ async fn the_word_of_a_person_outlives_a_login_that_was_not_sent() {
     world.wait_ready("other").await;
 }
 
+/// An earlier login without an answer is set aside by a person's word as well as a refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_of_a_person_outlives_an_outage_after_an_unanswered_login() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let password = world.data_center().new_password("robot");
+    world.sim.fault(world.at_login(Fault::DropAfter));
+    world.session("bot", "robot", &password).await;
+    world.not_begun("bot", Reason::NotYetProven).await;
+    operator.quiet().await;
+    let host = world.data_center().host().to_owned();
+    let away = Rule::new(Fault::TlsUnknownCa).host(host).once();
+    let away = world.sim.fault(away);
+    world.annotate("bot", RENEW_ANNOTATION, "1").await;
+    away.reached(1).await;
+    operator.quiet().await;
+    assert_eq!(world.login_attempts(), 1);
+    world.advance(TimeDelta::minutes(1));
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+    assert_eq!(world.login_attempts(), 2);
+}
+
 /// The one login that a dropped session earns may go unanswered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_jira_dropped_is_replaced_though_the_first_answer_is_lost() {
-    for fault in [Fault::DropAfter, Fault::DropBefore] {
+    let busy = Fault::RateLimit {
+        retry_after: Some(90),
+        html: false,
+    };
+    for fault in [Fault::DropAfter, Fault::DropBefore, busy] {
         let (world, operator) = logged_in().await;
         let first = world.cookie("bot").await;
         world.data_center().restart();
@@ -171,6 +198,9 @@ async fn a_session_that_jira_dropped_is_replaced_though_the_first_answer_is_lost
         world.until_other("bot", "cookie", &first).await;
         world.wait_ready("bot").await;
         assert_eq!(world.login_attempts(), 3);
+        world.advance(TimeDelta::minutes(10));
+        operator.look_again(1).await;
+        assert_eq!(world.login_attempts(), 3, "and only then");
     }
 }
 
