@@ -267,6 +267,33 @@ async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
     assert_eq!(world.calls(), 1);
 }
 
+/// The word of a person is for one credential: while it cannot be followed, a refusal holds for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else() {
+    let world = World::new().await;
+    let operator = world
+        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
+        .await;
+    world.data_center().new_password("robot");
+    for name in ["bot", "twin"] {
+        world.password(name, "robot", "wrong").await;
+        world.refused(name, Reason::Rejected).await;
+    }
+    operator.quiet().await;
+    world.sim.refuse_connections(true);
+    world.asks("twin", "1").await;
+    world.handled("twin", "1").await;
+    operator.quiet().await;
+    world.sim.refuse_connections(false);
+    world.password("third", "robot", "wrong").await;
+    world.refused("third", Reason::Rejected).await;
+    operator.quiet().await;
+    assert_eq!(world.calls(), 1, "that of the first");
+    world.advance(TimeDelta::seconds(20));
+    operator.look_again(3).await;
+    assert_eq!(world.calls(), 2, "and then the one that was asked for");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acceptance_that_could_not_be_written_down_needs_no_person() {
     use control_plane::faults::{Fault, Requests, Verb};

@@ -2,11 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use atlassian_sim::{Canned, Fault, Pat};
+use atlassian_sim::{Canned, Fault, Pat, Token};
 use chrono::TimeDelta;
 
 use super::adopted;
-use crate::support::World;
+use crate::support::{Running, World};
+
+/// A token that has made its successor, of which nobody has heard.
+async fn strayed() -> (World, Running, Token) {
+    let (world, operator, token) = adopted().await;
+    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    assert_eq!(world.pats().len(), 2, "one that nobody knows");
+    (world, operator, token)
+}
 
 /// Who asked for a successor once is answered once; what became of a lost answer is found out all
 /// the same.
@@ -31,11 +41,7 @@ async fn a_successor_that_a_person_asked_for_and_whose_answer_was_lost_leaves_no
 /// be of another account.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stray_of_a_token_that_a_person_replaced_is_revoked_with_it() {
-    let (world, operator, token) = adopted().await;
-    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
-    world.advance(TimeDelta::days(76));
-    operator.look_again(1).await;
-    assert_eq!(world.pats().len(), 2, "one that nobody knows");
+    let (world, operator, token) = strayed().await;
     let jira = world.data_center();
     let other = world.replaced_by_another(&operator).await;
     assert!(jira.accepts(token.secret()), "its pods may still use it");
@@ -117,11 +123,7 @@ async fn who_is_overtaken_before_the_list_revokes_nothing_of_who_overtook() {
 /// Whichever of several replaced tokens ends first, the stray is looked for by all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stray_is_looked_for_until_the_last_that_may_have_made_it_has_ended() {
-    let (world, operator, token) = adopted().await;
-    world.sim.fault(world.at_tokens("POST", Fault::DropAfter));
-    world.advance(TimeDelta::days(76));
-    operator.look_again(1).await;
-    assert_eq!(world.pats().len(), 2, "one that nobody knows");
+    let (world, operator, token) = strayed().await;
     let jira = world.data_center();
     let second = world.replaced_by_another(&operator).await;
     let third = world.replaced_by_another(&operator).await;
