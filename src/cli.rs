@@ -11,7 +11,7 @@ use tracing::Level;
 
 use crate::clock::Clock;
 use crate::controller::{Operator, OperatorConfig, StartError};
-use crate::core::renewal::Pace;
+use crate::core::facts::Pace;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 use crate::ops::http::{serve_health, serve_metrics};

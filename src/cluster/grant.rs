@@ -21,10 +21,10 @@ use super::versions::{GrantSeen, Key};
 use crate::api::{
     GRANT_LABEL, GRANT_TYPE, MANAGED_BY_LABEL, OPERATOR_NAME, SecretKeyRef, SourceVersion,
 };
-use crate::core::absorb::Written;
+use crate::core::apply::Written;
+use crate::core::facts::Held;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Grant;
-use crate::core::renewal::Held;
 
 mod name;
 

@@ -13,12 +13,11 @@ use super::source::{self, Material, OneToken, UserAndPassword};
 use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::core::decide::needs_source;
-use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
+use crate::core::facts::{
+    ApiKey, Facts, Happened, Object, Peer, Source, TargetFacts, TargetState, targets,
+};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
-use crate::core::form::Form;
-use crate::core::lookup::ApiKey;
-use crate::core::problem::{SourceProblem, SpecProblem};
-use crate::core::publication;
+use crate::core::spec::{Form, Plan, SourceProblem, SpecProblem};
 
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
@@ -206,7 +205,7 @@ fn without_source(
 ) -> Facts {
     let namespace = object.namespace().unwrap_or_default();
     let status = object.status.clone().unwrap_or_default();
-    let targets = publication::targets(&object.spec, &object.name_any());
+    let targets = targets::targets(&object.spec, &object.name_any());
     let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
     let recorded = status.targets.iter().filter(|old| old.hash.is_some());
     let strays = index.strays(&namespace, &object.uid().unwrap_or_default());
@@ -365,7 +364,7 @@ fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fing
 /// Every Secret that a credential refers to: sources, grant, API key and targets.
 pub fn references(object: &JiraCredential) -> Vec<String> {
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
-    let targets = publication::targets(&object.spec, &object.name_any());
+    let targets = targets::targets(&object.spec, &object.name_any());
     let targets = targets.into_iter().map(|target| target.name);
     let grant = place_of(&object.spec).map(|place| grant_name(&place));
     let lookup = object.spec.expiry_lookup.as_ref();

@@ -12,13 +12,13 @@ use super::observe::{Observed, learn};
 use super::source::{self, Material, Tokens};
 use super::versions::{Known, VersionIndex};
 use crate::api::{AttemptOutcome, Method, Reason, SecretKeyRef, SourceVersion};
-use crate::core::decide::needs_source;
-use crate::core::facts::{Facts, Peer, Source};
+use crate::core::decide::{Move, needs_source, renewal};
+use crate::core::facts::{
+    Facts, GrantState, Held, Pace, Peer, Process, Renewal, SeedState, Source,
+};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
-use crate::core::problem::SourceProblem;
-use crate::core::protocol::{self, Move};
-use crate::core::renewal::{GrantState, Held, Pace, Process, Renewal, SeedState};
+use crate::core::spec::SourceProblem;
 
 mod stored;
 
@@ -298,7 +298,7 @@ impl Reading<'_> {
 
     /// Whether the next moves lead to the token endpoint.
     fn renews_next(&self) -> bool {
-        match protocol::next(&self.facts) {
+        match renewal::next(&self.facts) {
             Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_)) => true,
             Some(Move::Promote | Move::At(_) | Move::Rest | Move::Stuck(_)) | None => false,
         }

@@ -8,7 +8,7 @@ use super::client::Cluster;
 use super::error::ClusterError;
 use super::grant::Stored;
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
-use crate::core::problem::SourceProblem;
+use crate::core::spec::SourceProblem;
 
 mod secrets;
 mod signing;

@@ -8,12 +8,11 @@ use super::act_grant::{asked_token, chain_token};
 use super::passwords::Settled;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published};
-use crate::core::absorb::Answer;
-use crate::core::answer::{Outage, Verdict};
+use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
-use crate::core::judge::{Cause, Judgement};
-use crate::core::site::Site;
+use crate::core::probe::{Cause, Judgement, Outage, Verdict};
+use crate::core::spec::Site;
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Proven, standard};
 

@@ -8,13 +8,13 @@ use super::Operator;
 use super::act_grant::{UNREAD, outdated, parts};
 use super::renew::name_prefix;
 use crate::cluster::{ClusterError, Kept, Material};
-use crate::core::absorb::Answer;
-use crate::core::answer::{Refusal, Verdict};
-use crate::core::care::{Care, due_to_end};
+use crate::core::apply::Answer;
+use crate::core::decide::Care;
+use crate::core::decide::cleanup::due_to_end;
 use crate::core::facts::Facts;
-use crate::core::grant::Grant;
-use crate::core::grant::succession::Retired;
-use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::core::grant::{Grant, Retired};
+use crate::core::probe::{Refusal, Verdict};
+use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Owner, Place};
 
 /// When a refusal to end something is asked about again.

@@ -11,12 +11,11 @@ use crate::cluster::{
     ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
     token_print,
 };
-use crate::core::absorb::{Answer, Written};
-use crate::core::answer::{Outage, Verdict};
-use crate::core::facts::Facts;
-use crate::core::grant::Access;
-use crate::core::grant::succession::{ENDLESS, Replaced};
-use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
+use crate::core::apply::{Answer, Written};
+use crate::core::facts::{Facts, Held, SeedState};
+use crate::core::grant::{Access, ENDLESS, Replaced};
+use crate::core::probe::{Outage, Verdict};
+use crate::core::spec::{RenewalKind, RenewalPlan};
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
@@ -35,9 +34,7 @@ impl Operator {
         else {
             return Err(UNREAD);
         };
-        let copy = facts
-            .held()
-            .is_some_and(crate::core::renewal::Held::is_copy);
+        let copy = facts.held().is_some_and(Held::is_copy);
         let exists = tokens.stored.is_some();
         let mut stored = match &tokens.stored {
             Some(stored) => stored.clone(),

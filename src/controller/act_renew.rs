@@ -5,12 +5,11 @@ use super::act_grant::{UNREAD, outdated, parts};
 use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, Reason};
 use crate::cluster::{ClusterError, Key, Material, Stored, Tokens};
-use crate::core::absorb::Answer;
-use crate::core::facts::Facts;
-use crate::core::grant::{Intent, Miss};
-use crate::core::protocol::{Spend, is_outdated};
-use crate::core::renewal::{Held, RenewalKind, RenewalPlan};
-use crate::core::site::Site;
+use crate::core::apply::Answer;
+use crate::core::decide::renewal::takeover::is_outdated;
+use crate::core::facts::{Facts, Held};
+use crate::core::grant::{Intent, RenewalFailure, Spend};
+use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 
 /// A process that was held up for long may have been taken for dead: it looks anew before it spends
 /// anything.
@@ -143,7 +142,7 @@ impl Operator {
         if plan.kind == RenewalKind::Login {
             self.settle_login(facts, renewed.miss);
         }
-        if let (Some(Miss::NotSpent(_)), None, Some(attempt)) =
+        if let (Some(RenewalFailure::NotSpent(_)), None, Some(attempt)) =
             (renewed.miss, &renewed.stored, attempt)
         {
             self.give_up(facts, plan, attempt);
@@ -184,12 +183,12 @@ impl Operator {
     }
 
     /// A refusal by the token endpoint is a failed authentication like one by Jira.
-    fn report_miss(&self, facts: &Facts, miss: Option<Miss>) {
+    fn report_miss(&self, facts: &Facts, miss: Option<RenewalFailure>) {
         let reason = match miss {
-            Some(Miss::Dead) => Reason::ReconsentRequired,
-            Some(Miss::Refused(reason)) => reason,
-            Some(Miss::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
-            Some(Miss::NotSpent(_) | Miss::Unknown(_)) | None => return,
+            Some(RenewalFailure::Dead) => Reason::ReconsentRequired,
+            Some(RenewalFailure::Refused(reason)) => reason,
+            Some(RenewalFailure::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
+            Some(RenewalFailure::NotSpent(_) | RenewalFailure::Unknown(_)) | None => return,
         };
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         self.metrics.authentication_failed(reason);

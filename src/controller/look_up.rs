@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Operator;
 use crate::cluster::Material;
-use crate::core::absorb::Answer;
-use crate::core::answer::Outage;
+use crate::core::apply::Answer;
 use crate::core::facts::Facts;
-use crate::core::listed::{Found, Miss, Sought, pick};
+use crate::core::probe::Outage;
+use crate::core::probe::token_list::{Found, LookupError, Sought, pick};
 use crate::jira::TokenList;
 
 /// A look-up takes no longer, however many pages the list has: a change of the credential waits
@@ -32,16 +32,20 @@ impl Operator {
         Answer::LookedUp(answer)
     }
 
-    async fn find_token(&self, facts: &Facts, material: Option<&Material>) -> Result<Found, Miss> {
+    async fn find_token(
+        &self,
+        facts: &Facts,
+        material: Option<&Material>,
+    ) -> Result<Found, LookupError> {
         let known = (&facts.spec.expiry_lookup, facts.account(), &facts.plan);
         let ((Some(lookup), Some(account), Ok(plan)), Some(material)) = (known, material) else {
             // decide asks for nothing that was not read.
-            return Err(Miss::NoVerdict(Outage::NotAUser));
+            return Err(LookupError::NoVerdict(Outage::NotAUser));
         };
         let key = match &material.api_key {
             Some(Ok(key)) => key,
-            Some(Err(problem)) => return Err(Miss::NoKey(problem.clone())),
-            None => return Err(Miss::NoVerdict(Outage::NotAUser)),
+            Some(Err(problem)) => return Err(LookupError::NoKey(problem.clone())),
+            None => return Err(LookupError::NoVerdict(Outage::NotAUser)),
         };
         let sought = Sought {
             account: &account.id,
@@ -57,7 +61,7 @@ impl Operator {
         };
         let listed = tokio::time::timeout(LIMIT, self.jira.listed(&list, &sought)).await;
         pick(
-            &listed.map_err(|_| Miss::NoVerdict(Outage::Timeout))??,
+            &listed.map_err(|_| LookupError::NoVerdict(Outage::Timeout))??,
             &sought,
         )
     }

@@ -32,10 +32,9 @@ use crate::clock::Clock;
 use crate::cluster::{
     Cluster, ClusterError, Key, VersionIndex, Watched, creation_time, fingerprint_key, key_of,
 };
+use crate::core::facts::{Pace, targets};
 use crate::core::fingerprint::FingerprintKey;
-use crate::core::publication;
-use crate::core::renewal::Pace;
-use crate::core::schedule::splay;
+use crate::core::time::splay;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
 use passwords::Passwords;
@@ -242,7 +241,7 @@ impl Operator {
             .filter_map(|user| {
                 let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
                 let rival = rival.0.as_ref().ok()?;
-                let names = publication::targets(&rival.spec, &rival.name_any());
+                let names = targets::targets(&rival.spec, &rival.name_any());
                 let claims = names.iter().any(|other| other.name == target);
                 (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
             });

@@ -8,15 +8,12 @@ use kube::ResourceExt;
 use super::Operator;
 use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
 use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
-use crate::core::attempt::without_unsent;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
-use crate::core::facts::{Facts, Plan};
-use crate::core::judge::Judgement;
-use crate::core::problem::{Periods, SpecProblem, check_metadata};
-use crate::core::renewal::RenewalKind;
-use crate::core::schedule::expiry;
-use crate::core::site::Site;
+use crate::core::facts::Facts;
+use crate::core::facts::attempt::without_unsent;
+use crate::core::probe::Judgement;
+use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecProblem, check_metadata, expiry};
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
 /// proof. More steps would mean that a step changes nothing.

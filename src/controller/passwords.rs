@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
-use crate::core::facts::{Facts, Peer};
+use crate::core::decide::renewal::blocker::refuses_login;
+use crate::core::facts::{Facts, Peer, SeedState};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Miss, SeedOutcome};
-use crate::core::renewal::{RenewalKind, RenewalPlan, SeedState};
-use crate::core::trouble::refuses_login;
+use crate::core::grant::{RenewalFailure, SeedOutcome};
+use crate::core::spec::{RenewalKind, RenewalPlan};
 
 use super::Operator;
 
@@ -222,13 +222,13 @@ impl Operator {
     }
 
     /// Lets the other credentials with the same password know what became of a login.
-    pub(super) fn settle_login(&self, facts: &Facts, miss: Option<Miss>) {
+    pub(super) fn settle_login(&self, facts: &Facts, miss: Option<RenewalFailure>) {
         let settled = match miss {
             None => Settled::Accepted,
-            Some(Miss::Refused(reason)) => Settled::Refused(reason),
-            Some(Miss::Unknown(_)) => Settled::Interrupted,
-            Some(Miss::NotSpent(_)) => return self.unclaim_login(facts),
-            Some(Miss::Dead) => Settled::Free,
+            Some(RenewalFailure::Refused(reason)) => Settled::Refused(reason),
+            Some(RenewalFailure::Unknown(_)) => Settled::Interrupted,
+            Some(RenewalFailure::NotSpent(_)) => return self.unclaim_login(facts),
+            Some(RenewalFailure::Dead) => Settled::Free,
         };
         if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
             self.passwords

@@ -13,12 +13,11 @@ use secrecy::SecretString;
 use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
-use crate::core::answer::Outage;
-use crate::core::grant::{Access, Grant, Miss, Tokens};
-use crate::core::judge::outage_reason;
-use crate::core::renewal::{Pace, RenewalKind, RenewalPlan};
-use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
-use crate::core::site::Site;
+use crate::core::facts::Pace;
+use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
+use crate::core::probe::{Outage, outage_reason};
+use crate::core::spec::{RenewalKind, RenewalPlan, Site};
+use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
 
 use super::renewals::Running;
@@ -75,7 +74,7 @@ pub(super) struct Renewing {
 /// What a renewal brought.
 pub(super) struct Renewed {
     /// What it did not bring.
-    pub(super) miss: Option<Miss>,
+    pub(super) miss: Option<RenewalFailure>,
     /// The grant as it stands now; `None` when somebody else has taken over.
     pub(super) stored: Option<Stored>,
     /// The word for metrics.
@@ -211,7 +210,12 @@ impl Renewing {
     }
 
     /// Writes down that nothing came. If that fails, the intent still stands.
-    async fn write_miss(&self, spends: bool, miss: Miss, answer: &TokenAnswer) -> Option<Stored> {
+    async fn write_miss(
+        &self,
+        spends: bool,
+        miss: RenewalFailure,
+        answer: &TokenAnswer,
+    ) -> Option<Stored> {
         let now = self.clock.now();
         let wait = self.wait_after(answer);
         let origin = if spends {
@@ -342,9 +346,9 @@ enum Looked {
     Gone,
 }
 
-fn miss(answer: &TokenAnswer) -> Miss {
+fn miss(answer: &TokenAnswer) -> RenewalFailure {
     let reason = match answer {
-        TokenAnswer::Dead => return Miss::Dead,
+        TokenAnswer::Dead => return RenewalFailure::Dead,
         TokenAnswer::ClientRejected => Reason::ClientRejected,
         TokenAnswer::ScopeRefused => Reason::InsufficientScope,
         TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
@@ -352,8 +356,8 @@ fn miss(answer: &TokenAnswer) -> Miss {
         TokenAnswer::NotTaken | TokenAnswer::Granted(_) => outage_reason(Outage::NotAUser),
     };
     if answer.may_have_spent() {
-        Miss::Unknown(reason)
+        RenewalFailure::Unknown(reason)
     } else {
-        Miss::NotSpent(reason)
+        RenewalFailure::NotSpent(reason)
     }
 }

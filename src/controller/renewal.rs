@@ -10,12 +10,8 @@ use crate::api::{
     Scope,
 };
 use crate::cluster::{creation_time, grant_name, key_of, place};
-use crate::core::conditions::condition;
-use crate::core::facts::Plan;
-use crate::core::grant::Client;
-use crate::core::problem::Periods;
-use crate::core::renewal::{RenewalKind, RenewalPlan, Stated};
-use crate::core::site::Site;
+use crate::core::conclude::conditions::valid::condition;
+use crate::core::spec::{Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
 
 /// How long the end of the process waits for what was received and is not stored. The Deployment
 /// grants 120 seconds.

@@ -8,9 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::cluster::Key;
+use crate::core::facts::{Pace, Process, Watched};
 use crate::core::fingerprint::hex;
 use crate::core::grant::{Holder, Intent};
-use crate::core::renewal::{Pace, Process, Watched};
 
 /// The renewals of one process.
 pub(super) struct Renewals {

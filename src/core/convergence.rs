@@ -1,19 +1,19 @@
 //! From any state the passes settle, and then nothing is done any more; and they settle on the
 //! same state however often the process dies on the way.
 
+mod start;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use super::answer::{Outage, Verdict};
-use super::decide::Step;
-use super::schedule::LONGEST_WAIT;
-use super::testing::{Effects, Passed, World};
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use start::{Start, start};
-
-mod start;
+use crate::core::convergence::start::{Start, start};
+use crate::core::decide::Step;
+use crate::core::probe::{Outage, Verdict};
+use crate::core::testing::{Effects, Passed, World};
+use crate::core::time::LONGEST_WAIT;
 
 /// Passes at one moment after which nothing may be left to do.
 const MOST_PASSES: usize = 6;

@@ -1,45 +1,36 @@
-//! Decisions: pure functions over plain values. No runtime, no client, no clock; `now` is a
-//! value among the others.
+//! Decisions: pure functions over plain values. No runtime, no client, no clock; `now` is a value
+//! among the others.
 //!
-//! One pass: [`facts::Facts`] are observed, [`decide::decide`] names the next [`decide::Step`],
-//! its [`decide::Answer`] is absorbed, and so on until no step is left; then
-//! [`conclude::conclude`] says what to write down, what to tell, and when to look again.
+//! One reconcile: [`facts::Facts`] are observed, [`decide::decide`] names the next
+//! [`decide::Step`], [`apply`] adds its result to the facts, and so on until no step is left; then
+//! [`conclude::conclude`] says what to write into the status, which events to send, and when to
+//! reconcile again.
+//!
+//! Reading order; each module uses only those before it:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`time`] | retries, jitter, deadlines |
+//! | [`fingerprint`] | keyed fingerprints that stand in for secret values |
+//! | [`spec`] | what follows from the spec alone |
+//! | [`probe`] | what Jira can answer, and the reason to report for it |
+//! | [`grant`] | the stored tokens of a credential that renews itself |
+//! | [`facts`] | everything a decision may look at |
+//! | [`decide`] | the next step |
+//! | [`apply`] | the result of a step becomes a fact |
+//! | [`messages`] | the texts of conditions and events |
+//! | [`conclude`] | status, events, time of the next reconcile |
 
-pub mod absorb;
-mod address;
-pub mod answer;
-pub mod attempt;
-pub mod care;
+pub mod apply;
 pub mod conclude;
-pub mod conditions;
 pub mod decide;
-mod detour;
-mod expiry_known;
 pub mod facts;
 pub mod fingerprint;
-pub mod form;
 pub mod grant;
-mod grant_status;
-mod hint;
-pub mod judge;
-pub mod listed;
-pub mod lookup;
-pub mod message;
-pub mod permissions;
-pub mod problem;
-pub mod protocol;
-pub mod publication;
-mod published;
-mod record;
-pub mod renewal;
-pub mod rotation;
-pub mod rsa_key;
-pub mod schedule;
-pub mod scopes;
-pub mod site;
-pub mod survey;
-pub mod trouble;
-mod unproven;
+pub mod messages;
+pub mod probe;
+pub mod spec;
+pub mod time;
 
 #[cfg(test)]
 mod convergence;

@@ -8,21 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::answer::{Refusal, Verdict};
-use super::conclude::{Conclusion, conclude};
-use super::decide::{Step, decide, needs_source};
-use super::facts::{Facts, Happened, Holder, Object, Peer, Plan, Source, TargetFacts, TargetState};
-use super::fingerprint::{Fingerprint, FingerprintKey};
-use super::form::Form;
-use super::permissions::Permissions;
-use super::problem::{Periods, SourceProblem, SpecProblem};
-use super::publication;
-use super::schedule::expiry;
-use super::site::Site;
 use crate::api::{
     Account, AttemptOutcome, Condition, ConditionType, JiraCredentialSpec, JiraCredentialStatus,
     MethodName, Reason, SourceVersion,
 };
+use crate::core::conclude::{Conclusion, conclude};
+use crate::core::decide::{Step, decide, needs_source};
+use crate::core::facts::{
+    ApiKey, Facts, Happened, Holder, Object, Peer, Source, TargetFacts, TargetState, targets,
+};
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+use crate::core::probe::{Permissions, Refusal, Verdict};
+use crate::core::spec::{Form, Periods, Plan, Site, SourceProblem, SpecProblem, expiry};
 
 /// A time, in seconds after the noon at which every test begins.
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
@@ -49,33 +46,33 @@ pub(super) enum Held {
 /// A Secret under the name of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Standing {
-    pub(super) uid: String,
-    pub(super) version: u64,
+    pub(crate) uid: String,
+    pub(crate) version: u64,
     /// `None`: it is ours.
-    pub(super) holder: Option<Holder>,
+    pub(crate) holder: Option<Holder>,
     /// Fingerprint and digest of what we wrote; `None`: somebody edited it.
-    pub(super) contents: Option<(String, String)>,
+    pub(crate) contents: Option<(String, String)>,
 }
 
 /// What the process knows of passwords that were sent; another credential's uid is `other`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sent {
-    pub(super) uid: &'static str,
-    pub(super) what: Peer,
+    pub(crate) uid: &'static str,
+    pub(crate) what: Peer,
 }
 
 /// What was done, and how often.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Effects {
-    pub(super) status_writes: usize,
-    pub(super) target_writes: usize,
+    pub(crate) status_writes: usize,
+    pub(crate) target_writes: usize,
     /// Writes that the API server refused.
-    pub(super) refused_writes: usize,
-    pub(super) reads: usize,
+    pub(crate) refused_writes: usize,
+    pub(crate) reads: usize,
     /// The fingerprints that were sent to Jira.
-    pub(super) calls: Vec<String>,
+    pub(crate) calls: Vec<String>,
     /// What else Jira was asked, and what the gateway was asked.
-    pub(super) questions: Vec<&'static str>,
+    pub(crate) questions: Vec<&'static str>,
 }
 
 /// The process was cut at an effect.
@@ -86,49 +83,49 @@ pub(super) struct Cut;
 #[derive(Debug)]
 pub(super) struct Passed {
     /// Without the question about rights that nobody asked for, on which nothing depends.
-    pub(super) steps: Vec<Step>,
-    pub(super) facts: Facts,
-    pub(super) conclusion: Conclusion,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) facts: Facts,
+    pub(crate) conclusion: Conclusion,
 }
 
 /// The world of one credential.
 #[derive(Clone, Debug)]
 pub(super) struct World {
-    pub(super) now: DateTime<Utc>,
-    pub(super) object: Object,
-    pub(super) spec: JiraCredentialSpec,
-    pub(super) host_allowed: bool,
-    pub(super) status: JiraCredentialStatus,
-    pub(super) source: Held,
-    pub(super) source_version: u64,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) object: Object,
+    pub(crate) spec: JiraCredentialSpec,
+    pub(crate) host_allowed: bool,
+    pub(crate) status: JiraCredentialStatus,
+    pub(crate) source: Held,
+    pub(crate) source_version: u64,
     /// What the secret value looks like.
-    pub(super) form: Form,
+    pub(crate) form: Form,
     /// The gateway, for a test in which an API token may work only there.
-    pub(super) gateway: Option<&'static str>,
+    pub(crate) gateway: Option<&'static str>,
     /// What the gateway says about each secret; about any other it says no.
-    pub(super) at_gateway: BTreeMap<&'static str, Verdict>,
+    pub(crate) at_gateway: BTreeMap<&'static str, Verdict>,
     /// The id that the site tells.
-    pub(super) cloud_id: Result<&'static str, Verdict>,
+    pub(crate) cloud_id: Result<&'static str, Verdict>,
     /// What Jira says of permissions.
-    pub(super) permissions: Result<Permissions, Verdict>,
-    pub(super) secrets: BTreeMap<String, Standing>,
+    pub(crate) permissions: Result<Permissions, Verdict>,
+    pub(crate) secrets: BTreeMap<String, Standing>,
     /// Targets that an older credential names as well.
-    pub(super) claims: BTreeSet<&'static str>,
+    pub(crate) claims: BTreeSet<&'static str>,
     /// Targets that the API server refuses to write.
-    pub(super) refuses: BTreeSet<&'static str>,
+    pub(crate) refuses: BTreeSet<&'static str>,
     /// What Jira says about each secret; about any other it says no.
-    pub(super) jira: BTreeMap<&'static str, Verdict>,
+    pub(crate) jira: BTreeMap<&'static str, Verdict>,
     /// What Jira says whatever it is asked.
-    pub(super) outage: Option<Verdict>,
-    pub(super) cooling_until: Option<DateTime<Utc>>,
-    pub(super) passwords: BTreeMap<String, Sent>,
-    pub(super) key: &'static [u8],
-    pub(super) effects: Effects,
+    pub(crate) outage: Option<Verdict>,
+    pub(crate) cooling_until: Option<DateTime<Utc>>,
+    pub(crate) passwords: BTreeMap<String, Sent>,
+    pub(crate) key: &'static [u8],
+    pub(crate) effects: Effects,
     /// Effects until the process is cut; after the effect, before its answer is seen.
-    pub(super) cut_after: Option<usize>,
+    pub(crate) cut_after: Option<usize>,
     /// What the process was told last about each fingerprint, and that as the status has it.
-    pub(super) told: (BTreeMap<String, Told>, BTreeMap<String, Told>),
-    pub(super) versions: u64,
+    pub(crate) told: (BTreeMap<String, Told>, BTreeMap<String, Told>),
+    pub(crate) versions: u64,
 }
 
 /// What Jira said about a credential.
@@ -360,7 +357,7 @@ impl World {
     }
 
     fn without_source(&self) -> Facts {
-        let targets = publication::targets(&self.spec, &self.object.name);
+        let targets = targets::targets(&self.spec, &self.object.name);
         let wanted = |name: &str| targets.iter().any(|target| target.name == name);
         let surplus = self.status.targets.iter();
         let surplus = surplus.filter(|old| old.hash.is_some() && !wanted(&old.name));
@@ -386,7 +383,7 @@ impl World {
                 .collect(),
             peer: Peer::Silent,
             cooling_until: self.cooling_until.filter(|until| *until > self.now),
-            api_key: crate::core::lookup::ApiKey::Unmoved,
+            api_key: ApiKey::Unmoved,
             renewal: None,
             happened: Happened::default(),
         }

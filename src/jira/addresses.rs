@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::api::Hosting;
-use crate::core::answer::Forbidden;
+use crate::core::probe::Forbidden;
 
 /// Which addresses the operator may connect to, beside the public ones.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

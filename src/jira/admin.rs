@@ -14,9 +14,9 @@ use super::survey::{endpoint, named};
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::{Account, Hosting};
-use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::listed::{Found, Listed, Miss, Sought, is_owned};
-use crate::core::site::Site;
+use crate::core::probe::token_list::{Found, Listed, LookupError, Sought, is_owned};
+use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::core::spec::Site;
 
 /// Where the interface begins on the gateway.
 pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
@@ -97,7 +97,7 @@ impl Jira {
         &self,
         list: &TokenList<'_>,
         sought: &Sought<'_>,
-    ) -> Result<Vec<Listed>, Miss> {
+    ) -> Result<Vec<Listed>, LookupError> {
         if sought.email.is_some() {
             let found = self.pages(list, sought.email).await?;
             if found.iter().any(|entry| is_owned(entry, sought)) {
@@ -107,7 +107,11 @@ impl Jira {
         self.pages(list, None).await
     }
 
-    async fn pages(&self, list: &TokenList<'_>, user: Option<&str>) -> Result<Vec<Listed>, Miss> {
+    async fn pages(
+        &self,
+        list: &TokenList<'_>,
+        user: Option<&str>,
+    ) -> Result<Vec<Listed>, LookupError> {
         let base = format!(
             "{}{ADMIN_PATH}{}",
             list.gateway.trim_end_matches('/'),
@@ -129,24 +133,24 @@ impl Jira {
                     .filter_map(|entry| listed(entry, list.label)),
             );
             if found.len() > MOST_ENTRIES {
-                return Err(Miss::Ambiguous);
+                return Err(LookupError::Ambiguous);
             }
             next = match page.links.next.filter(|link| !link.is_empty()) {
                 Some(link) => match follow(&first, &link) {
                     Some(following) if following != url => Some(following),
                     // Elsewhere, or in a circle.
-                    Some(_) | None => return Err(Miss::NoVerdict(Outage::Redirect)),
+                    Some(_) | None => return Err(LookupError::NoVerdict(Outage::Redirect)),
                 },
                 None => None,
             };
         }
         match next {
-            Some(_) => Err(Miss::TooLong),
+            Some(_) => Err(LookupError::TooLong),
             None => Ok(found),
         }
     }
 
-    async fn page(&self, site: &Site, url: Url, key: &SecretString) -> Result<Page, Miss> {
+    async fn page(&self, site: &Site, url: Url, key: &SecretString) -> Result<Page, LookupError> {
         let call = async {
             let raw = self
                 .get_page(url, key)
@@ -154,12 +158,12 @@ impl Jira {
                 .map_err(|verdict| miss(&verdict))?;
             match raw.status {
                 200 if raw.body.complete => serde_json::from_slice(&raw.body.bytes)
-                    .map_err(|_| Miss::NoVerdict(Outage::NotJson)),
-                200 => Err(Miss::NoVerdict(Outage::TooLarge)),
-                401 => Err(Miss::KeyRejected),
-                403 if self.is_blocked(&raw) => Err(Miss::IpBlocked),
-                403 => Err(Miss::Forbidden),
-                404 => Err(Miss::UnknownOrganization),
+                    .map_err(|_| LookupError::NoVerdict(Outage::NotJson)),
+                200 => Err(LookupError::NoVerdict(Outage::TooLarge)),
+                401 => Err(LookupError::KeyRejected),
+                403 if self.is_blocked(&raw) => Err(LookupError::IpBlocked),
+                403 => Err(LookupError::Forbidden),
+                404 => Err(LookupError::UnknownOrganization),
                 _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
             }
         };
@@ -257,33 +261,33 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(time.with_timezone(&Utc).trunc_subsecs(0))
 }
 
-fn miss(verdict: &Verdict) -> Miss {
+fn miss(verdict: &Verdict) -> LookupError {
     match verdict {
-        Verdict::NoVerdict(outage) => Miss::NoVerdict(*outage),
-        Verdict::NotAllowed(forbidden) => Miss::NotAllowed(*forbidden),
+        Verdict::NoVerdict(outage) => LookupError::NoVerdict(*outage),
+        Verdict::NotAllowed(forbidden) => LookupError::NotAllowed(*forbidden),
         // Those are answers of /myself; a key that cannot be sent is none.
-        Verdict::Accepted(_) | Verdict::Refused(_) => Miss::KeyRejected,
+        Verdict::Accepted(_) | Verdict::Refused(_) => LookupError::KeyRejected,
     }
 }
 
 /// The answer in the words of a gate.
-fn verdict_of(answer: &Result<Page, Miss>) -> Verdict {
+fn verdict_of(answer: &Result<Page, LookupError>) -> Verdict {
     match answer {
         Ok(_) => Verdict::Accepted(Account {
             id: String::new(),
             kind: None,
         }),
-        Err(Miss::NoVerdict(outage)) => Verdict::NoVerdict(*outage),
-        Err(Miss::NotAllowed(forbidden)) => Verdict::NotAllowed(*forbidden),
-        Err(Miss::Forbidden) => Verdict::Refused(Refusal::InsufficientScope),
-        Err(Miss::IpBlocked) => Verdict::Refused(Refusal::IpBlocked),
+        Err(LookupError::NoVerdict(outage)) => Verdict::NoVerdict(*outage),
+        Err(LookupError::NotAllowed(forbidden)) => Verdict::NotAllowed(*forbidden),
+        Err(LookupError::Forbidden) => Verdict::Refused(Refusal::InsufficientScope),
+        Err(LookupError::IpBlocked) => Verdict::Refused(Refusal::IpBlocked),
         Err(
-            Miss::NoKey(_)
-            | Miss::KeyRejected
-            | Miss::UnknownOrganization
-            | Miss::NotListed
-            | Miss::Ambiguous
-            | Miss::TooLong,
+            LookupError::NoKey(_)
+            | LookupError::KeyRejected
+            | LookupError::UnknownOrganization
+            | LookupError::NotListed
+            | LookupError::Ambiguous
+            | LookupError::TooLong,
         ) => Verdict::Refused(Refusal::Rejected),
     }
 }

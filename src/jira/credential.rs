@@ -131,7 +131,7 @@ mod tests {
     use aws_lc_rs::rsa::{KeyPair, KeySize};
 
     use super::*;
-    use crate::core::rsa_key::RsaKey;
+    use crate::core::spec::RsaKey;
 
     fn basic(user: &str, secret: &str) -> Credential {
         Credential::Basic {

@@ -6,7 +6,7 @@ use std::io;
 use rustls::AlertDescription;
 
 use super::resolver::NotAllowedError;
-use crate::core::answer::{Outage, Verdict};
+use crate::core::probe::{Outage, Verdict};
 
 /// Reads the error of a client. Nothing of its text is kept: it repeats the URL.
 pub(super) fn verdict(error: &reqwest::Error) -> Verdict {
@@ -64,7 +64,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::answer::Forbidden;
+    use crate::core::probe::Forbidden;
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::admin::ADMIN_PATH;
 use crate::clock::Clock;
-use crate::core::answer::{Outage, Verdict};
-use crate::core::site::Site;
+use crate::core::probe::{Outage, Verdict};
+use crate::core::spec::Site;
 
 /// The wait after a first refusal without a Retry-After; it doubles with each one that follows.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);

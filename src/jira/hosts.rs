@@ -8,7 +8,7 @@ use std::fmt;
 use url::Host;
 
 use crate::api::Hosting;
-use crate::core::site::{Site, is_cloud_host};
+use crate::core::spec::{Site, is_cloud_host};
 
 /// Hosts of Atlassian's cloud; the last one is its US government cloud (Atlassian documentation).
 pub const DEFAULT_CLOUD_HOSTS: [&str; 3] = [

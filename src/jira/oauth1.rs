@@ -17,7 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 use url::Url;
 
-use crate::core::rsa_key::RsaKey;
+use crate::core::fingerprint;
+use crate::core::spec::RsaKey;
 
 /// Bytes of a nonce: as many as nobody draws twice.
 const NONCE: usize = 16;
@@ -144,7 +145,7 @@ fn encode(text: &str) -> Zeroizing<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    crate::core::fingerprint::hex(bytes, bytes.len() * 2)
+    fingerprint::hex(bytes, bytes.len() * 2)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use super::survey::{endpoint, named};
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::{Account, Hosting};
-use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
+use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 
 /// The life of an access token that does not tell it (Atlassian documentation).
 const USUAL_LIFE: i64 = 3600;

@@ -1,6 +1,6 @@
 //! A view on the calls to Jira, for metrics.
 
-use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::probe::{Outage, Refusal, Verdict};
 
 /// Is told of every call to Jira. The words come from a small fixed set, so that they can be
 /// labels of metrics.

@@ -14,9 +14,9 @@ use super::survey::verdict_of;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::Account;
-use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::grant::succession::Listed;
-use crate::core::schedule::later;
+use crate::core::grant::Listed;
+use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::core::time::later;
 
 /// The resource of tokens (Atlassian documentation of Data Center).
 const TOKENS: &str = "/rest/pat/latest/tokens";

@@ -13,9 +13,8 @@ use super::survey::named;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::Hosting;
-use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::permissions::Permissions;
-use crate::core::site::Site;
+use crate::core::probe::{Outage, Permissions, Refusal, Verdict};
+use crate::core::spec::Site;
 
 /// A question about permissions.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use reqwest::dns::{Addrs, Resolve, Resolving};
 
 use super::addresses::AddressPolicy;
 use crate::api::Hosting;
-use crate::core::answer::Forbidden;
+use crate::core::probe::Forbidden;
 
 /// Names whose answers are remembered.
 const CACHE_SIZE: usize = 64;

@@ -12,8 +12,8 @@ use super::failure;
 use super::survey::verdict_of;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
-use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
-use crate::core::site::Site;
+use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
+use crate::core::spec::Site;
 
 /// Where a resource is, and how long it is waited for.
 #[derive(Clone, Copy)]
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
     use crate::api::Hosting;
     use crate::clock::Clock;
-    use crate::core::answer::Forbidden;
     use crate::jira::{JiraConfig, Login, LoginAnswer, MintAnswer, Owner};
+    use Forbidden;
 
     #[tokio::test]
     async fn what_somebody_else_may_have_done_by_now_is_not_sent() {

@@ -12,7 +12,7 @@ use super::rest::{Place, silence};
 use super::verdict::{self, Answer};
 use super::whoami::Jira;
 use crate::api::Account;
-use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::probe::{Outage, Refusal, Verdict};
 
 /// No cookie of Jira comes near this length.
 const LONGEST_COOKIE: usize = 4096;

@@ -8,9 +8,8 @@ use super::credential::Credential;
 use super::verdict::{self, Answer};
 use super::whoami::{Jira, Raw};
 use crate::api::Hosting;
-use crate::core::answer::{Forbidden, Outage, Verdict};
-use crate::core::site::Site;
-use crate::core::survey::Resource;
+use crate::core::probe::{Forbidden, Outage, Resource, Verdict};
+use crate::core::spec::Site;
 
 /// Resources that are looked at; nobody has more sites.
 const MOST_RESOURCES: usize = 200;

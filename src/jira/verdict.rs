@@ -13,7 +13,7 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 
 use crate::api::{Account, Hosting};
-use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::probe::{Outage, Refusal, Verdict};
 
 /// The longest wait that a server can impose.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);

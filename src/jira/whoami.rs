@@ -19,8 +19,8 @@ use super::trust::TrustError;
 use super::verdict::{self, Answer};
 use crate::api::Hosting;
 use crate::clock::Clock;
-use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
-use crate::core::site::Site;
+use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
+use crate::core::spec::Site;
 
 /// The name of the call, as an observer is told it.
 const OPERATION: &str = "myself";

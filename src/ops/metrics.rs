@@ -21,7 +21,7 @@ use crate::api::{
     ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, MethodName, Reason,
 };
 use crate::cluster::Watched;
-use crate::core::conditions::condition;
+use crate::core::conclude::conditions::valid::condition;
 
 type Outcome = [(&'static str, &'static str); 1];
 

@@ -10,7 +10,7 @@ use control_plane::ControlPlane;
 use jira_credential_operator::api::{
     Condition, ConditionStatus, ConditionType, JiraCredential, Reason,
 };
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use jira_credential_operator::crd::crd;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;

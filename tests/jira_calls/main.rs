@@ -13,7 +13,7 @@ use atlassian_sim::{Canned, Fault, Rule, UserState};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{Account, Hosting};
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::core::answer::{Outage, Refusal, Verdict};
+use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
 use jira_credential_operator::jira::{Credential, Jira, JiraConfig, Observer, Timeouts};
 
 use support::{Server, basic, config, jira, noon, simulator, site};

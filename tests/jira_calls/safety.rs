@@ -8,7 +8,7 @@ use atlassian_sim::{Fault, Rule};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jira_credential_operator::api::Hosting;
-use jira_credential_operator::core::answer::{Forbidden, Outage, Refusal, Verdict};
+use jira_credential_operator::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use jira_credential_operator::jira::{AddressPolicy, Credential, JiraConfig};
 
 use crate::support::{Server, basic, config, jira, site};

@@ -6,8 +6,8 @@ use atlassian_sim::{Config, DataCenter, Sim, Token};
 use chrono::{DateTime, Utc};
 use jira_credential_operator::api::{Account, Hosting};
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::core::answer::Verdict;
-use jira_credential_operator::core::site::Site;
+use jira_credential_operator::core::probe::Verdict;
+use jira_credential_operator::core::spec::Site;
 use jira_credential_operator::jira::{AddressPolicy, Credential, Jira, JiraConfig, Timeouts};
 
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, JiraCredentialSpec, Reason,
 };
-use jira_credential_operator::core::site::{Site, SiteError};
+use jira_credential_operator::core::spec::{Site, SiteError};
 use jira_credential_operator::jira::HostPolicy;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};

@@ -7,7 +7,7 @@ use atlassian_sim::{AccessToken, ApplicationLink, LinkKey, OAuthApp, Token};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionType, Reason, SecretKeyRef};
 use jira_credential_operator::cluster::grant_name;
-use jira_credential_operator::core::answer::Verdict;
+use jira_credential_operator::core::probe::Verdict;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, ExpiryLookupStatus, JiraCredential, Reason,
 };
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use serde_json::{Value, json};
 
 use crate::support::{World, says, value};

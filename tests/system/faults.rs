@@ -6,7 +6,7 @@ use atlassian_sim::{Fault as Outage, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};

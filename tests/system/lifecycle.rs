@@ -6,7 +6,7 @@ use control_plane::faults::{Cut, Requests, Verb};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, MethodName, Reason,
 };
-use jira_credential_operator::core::schedule::next_proof;
+use jira_credential_operator::core::time::next_proof;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};

@@ -6,9 +6,8 @@ use atlassian_sim::{AccessToken, ApplicationLink, Canned, DataCenter, Fault, Lin
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, MethodName, Reason};
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::core::answer::Verdict;
-use jira_credential_operator::core::rsa_key::RsaKey;
-use jira_credential_operator::core::site::Site;
+use jira_credential_operator::core::probe::Verdict;
+use jira_credential_operator::core::spec::{RsaKey, Site};
 use jira_credential_operator::jira::{Credential, Jira, Signer};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};

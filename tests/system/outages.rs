@@ -1,5 +1,6 @@
 //! Outages: what Jira does not answer is no verdict on a credential.
 
+use jira_credential_operator::core::time;
 use std::time::Duration;
 
 use atlassian_sim::{Canned, CloudSite, Fault, Rule};
@@ -371,7 +372,7 @@ async fn the_wait_doubles_with_every_failure_up_to_an_hour() {
         let attempt = attempt(&world, &operator).await;
         assert_eq!(attempt.failures, failures);
         let wait = attempt.next_attempt_time.unwrap() - world.clock.now();
-        let expected = jira_credential_operator::core::schedule::backoff(failures, &uid);
+        let expected = time::backoff(failures, &uid);
         assert_eq!(wait, expected, "after {failures}");
         world.advance(wait - TimeDelta::seconds(1));
         operator.look_again(1).await;

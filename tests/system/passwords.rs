@@ -5,7 +5,7 @@ use std::time::Duration;
 use atlassian_sim::{Fault, FaultHandle, Rule};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::schedule::next_proof;
+use jira_credential_operator::core::time::next_proof;
 use serde_json::json;
 
 use crate::support::{Running, World, says};

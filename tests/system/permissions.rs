@@ -3,7 +3,7 @@
 use atlassian_sim::{Canned, Fault, Rule};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use serde_json::json;
 
 use crate::support::{World, says};

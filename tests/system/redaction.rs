@@ -23,11 +23,9 @@ use jira_credential_operator::cluster::{
     Around, Cluster, ClusterError, Surroundings, VersionIndex, observe,
 };
 use jira_credential_operator::core::conclude::conclude;
-use jira_credential_operator::core::facts::{Peer, Plan};
+use jira_credential_operator::core::facts::{Pace, Peer, Process};
 use jira_credential_operator::core::fingerprint::FingerprintKey;
-use jira_credential_operator::core::problem::Periods;
-use jira_credential_operator::core::renewal::{Pace, Process};
-use jira_credential_operator::core::site::Site;
+use jira_credential_operator::core::spec::{Periods, Plan, Site};
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
 use jira_credential_operator::ops::telemetry;

@@ -15,8 +15,8 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
-use jira_credential_operator::core::conditions::condition;
-use jira_credential_operator::core::renewal::Pace;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
+use jira_credential_operator::core::facts::Pace;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
 use jira_credential_operator::ops::metrics::Metrics;

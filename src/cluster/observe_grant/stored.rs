@@ -9,9 +9,8 @@ use crate::cluster::grant::{seed_digest, seed_print};
 use crate::cluster::observe::password_print;
 use crate::cluster::source::{self, UserAndPassword};
 use crate::cluster::versions::Known;
-use crate::core::form::Form;
-use crate::core::problem::SourceProblem;
-use crate::core::renewal::SeedState;
+use crate::core::facts::SeedState;
+use crate::core::spec::{Form, SourceProblem};
 
 impl Reading<'_> {
     /// Reads the refresh token in the user's Secret.

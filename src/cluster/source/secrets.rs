@@ -12,7 +12,7 @@ use crate::api::{
     CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
     SourceVersion,
 };
-use crate::core::problem::{Flaw, SourceProblem};
+use crate::core::spec::{Flaw, SourceProblem};
 
 /// No token or password of Jira comes near this length.
 const LONGEST_SECRET: usize = 4096;

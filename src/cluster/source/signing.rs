@@ -7,8 +7,7 @@ use secrecy::SecretString;
 
 use super::secrets::{Secrets, malformed};
 use crate::api::{OAuth1, SecretKeyRef};
-use crate::core::problem::{Flaw, SourceProblem};
-use crate::core::rsa_key::RsaKey;
+use crate::core::spec::{Flaw, RsaKey, SourceProblem};
 
 /// A key of 8192 bits has about 6 kB; a certificate may stand beside it.
 const LONGEST_KEY: usize = 32 * 1024;

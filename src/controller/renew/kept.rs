@@ -7,12 +7,10 @@ use secrecy::SecretString;
 use super::{Renewed, Renewing, STORE_TRIES};
 use crate::api::Reason;
 use crate::cluster::{Kept, UserAndPassword};
-use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::grant::succession::{ENDLESS, Listed};
-use crate::core::grant::{Access, Chain, Grant, Miss};
-use crate::core::judge::{Cause, outage_reason};
-use crate::core::protocol::successor::USUAL_LIFE;
-use crate::core::schedule::{REFUSED_HEARTBEAT, backoff, later};
+use crate::core::decide::renewal::pat::USUAL_LIFE;
+use crate::core::grant::{Access, Chain, ENDLESS, Grant, Listed, RenewalFailure};
+use crate::core::probe::{Cause, Outage, Refusal, Verdict, outage_reason};
+use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused, silence};
 
 /// A session ends after so long without a call, as Jira comes (reported); an administrator may have
@@ -31,7 +29,7 @@ pub(in crate::controller) fn name_prefix(grant_uid: &str) -> String {
 
 /// What a renewal did not bring, and how long to wait.
 struct Nothing {
-    miss: Miss,
+    miss: RenewalFailure,
     wait: TimeDelta,
     word: &'static str,
 }
@@ -69,18 +67,18 @@ impl Renewing {
             Verdict::NoVerdict(outage) => {
                 let reason = outage_reason(*outage);
                 let miss = if outage.may_have_arrived() {
-                    Miss::Unknown(reason)
+                    RenewalFailure::Unknown(reason)
                 } else {
-                    Miss::NotSpent(reason)
+                    RenewalFailure::NotSpent(reason)
                 };
                 (miss, self.backoff(*outage))
             }
             Verdict::NotAllowed(_) => (
-                Miss::NotSpent(Reason::HostNotAllowed),
+                RenewalFailure::NotSpent(Reason::HostNotAllowed),
                 self.pace.of(REFUSED_HEARTBEAT),
             ),
             Verdict::Accepted(_) | Verdict::Refused(_) => (
-                Miss::NotSpent(Reason::RotationFailed),
+                RenewalFailure::NotSpent(Reason::RotationFailed),
                 self.pace.of(REFUSED_HEARTBEAT),
             ),
         };
@@ -92,7 +90,7 @@ impl Renewing {
         let now = self.clock.now();
         let change = |grant: &mut Grant<Kept>| {
             grant.miss(&self.origin, miss, now, later(now, wait));
-            if self.login.is_some() && matches!(miss, Miss::NotSpent(_)) {
+            if self.login.is_some() && matches!(miss, RenewalFailure::NotSpent(_)) {
                 grant.login_not_sent(&self.origin);
             }
         };
@@ -122,7 +120,7 @@ impl Renewing {
         match answer {
             LoginAnswer::Begun(cookie) => self.keep_session(cookie, asked, word).await,
             LoginAnswer::Refused(refused) => {
-                let miss = Miss::Refused(refusal_reason(refused));
+                let miss = RenewalFailure::Refused(refusal_reason(refused));
                 let wait = TimeDelta::zero();
                 self.write_nothing(Nothing { miss, wait, word }).await
             }
@@ -181,8 +179,8 @@ impl Renewing {
             Err(verdict) => {
                 // Nothing was made.
                 let mut nothing = self.missed(&verdict, silence(&verdict));
-                if let Miss::Unknown(reason) = nothing.miss {
-                    nothing.miss = Miss::NotSpent(reason);
+                if let RenewalFailure::Unknown(reason) = nothing.miss {
+                    nothing.miss = RenewalFailure::NotSpent(reason);
                 }
                 return self.write_nothing(nothing).await;
             }
@@ -212,14 +210,14 @@ impl Renewing {
         &self,
         owner: &Owner<'_>,
         access: &Access<Kept>,
-    ) -> (Result<Made, (Miss, TimeDelta)>, &'static str) {
+    ) -> (Result<Made, (RenewalFailure, TimeDelta)>, &'static str) {
         let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
         let name = format!("{prefix}{}", self.running.attempt());
         let wish = self.wished_days(access);
         let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
         let refused = self.pace.of(REFUSED_HEARTBEAT);
         let mut last = (
-            Err((Miss::NotSpent(Reason::MintingForbidden), refused)),
+            Err((RenewalFailure::NotSpent(Reason::MintingForbidden), refused)),
             "too_long",
         );
         for days in std::iter::once(wish).chain(shorter) {
@@ -239,7 +237,7 @@ impl Renewing {
                     return (Err((nothing.miss, nothing.wait)), word);
                 }
             };
-            return (Err((Miss::NotSpent(reason), refused)), word);
+            return (Err((RenewalFailure::NotSpent(reason), refused)), word);
         }
         last
     }

@@ -1,11 +1,11 @@
-use super::*;
-use crate::api::{Period, Target};
-use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
-use crate::core::testing::{Effects, Held, REJECTED, Standing, World, accepted, at};
-use std::time::Duration;
-
 mod life;
 mod rest;
+
+use crate::api::{ConditionType, Reason, Target};
+use crate::core::conclude::truncate;
+use crate::core::facts::Holder;
+use crate::core::probe::{Refusal, Verdict};
+use crate::core::testing::{Effects, Held, REJECTED, Standing, World, accepted, at};
 
 const HOUR: i64 = 3600;
 
@@ -152,7 +152,7 @@ fn one_problem_is_told_at_a_time_and_by_the_right_name() {
     let foreign = |uid: &str| Standing {
         uid: uid.into(),
         version: 7,
-        holder: Some(crate::core::facts::Holder::Stranger),
+        holder: Some(Holder::Stranger),
         contents: None,
     };
     let mut world = World::token();

@@ -10,8 +10,8 @@ use crate::api::{
     Account, Attempt, AttemptOutcome, MethodName, Period, Reason, SiteStatus, Target,
     TargetTemplate, TargetVersion,
 };
-use crate::core::answer::{Forbidden, Outage, Verdict};
 use crate::core::facts::{Holder, Peer};
+use crate::core::probe::{Forbidden, Outage, Verdict};
 use crate::core::testing::{Effects, Held, Sent, Standing, Told, World, accepted};
 
 const SECRETS: [&str; 3] = ["good", "bad", "bertas"];
@@ -20,10 +20,10 @@ const NAMES: [&str; 3] = ["bot", "one", "old"];
 
 #[derive(Clone, Debug)]
 pub(super) struct Start {
-    pub(super) password: bool,
+    pub(crate) password: bool,
     spec: Spec,
     source: Held,
-    pub(super) around: Around,
+    pub(crate) around: Around,
     targets: Vec<AroundTarget>,
     recorded: Option<Recorded>,
     new_key: bool,
@@ -45,7 +45,7 @@ struct Spec {
 pub(super) struct Around {
     outage: Option<Verdict>,
     cooling: Option<i64>,
-    pub(super) peer: Option<Peer>,
+    pub(crate) peer: Option<Peer>,
 }
 
 /// What stands under a name, and what is recorded of it.

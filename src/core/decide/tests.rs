@@ -1,15 +1,15 @@
-use chrono::TimeDelta;
-
-use super::*;
-use crate::api::{ConditionType, Period, Reason, TargetTemplate};
-use crate::core::answer::{Forbidden, Outage, Refusal, Verdict};
-use crate::core::schedule::{CONFIRM_AFTER, REFUSED_HEARTBEAT, next_proof};
-use crate::core::testing::{Held, REJECTED, Sent, World, accepted, at};
-
 mod identity;
 mod passwords;
 mod refusals;
 mod targets;
+
+use chrono::TimeDelta;
+
+use crate::api::{Period, TargetTemplate};
+use crate::core::decide::step::Step;
+use crate::core::probe::{Outage, Verdict};
+use crate::core::testing::{Effects, Held, World, accepted, at};
+use crate::core::time::next_proof;
 
 /// The steps of the next pass, as words.
 fn steps(world: &mut World) -> String {
@@ -247,7 +247,7 @@ fn a_new_credential_is_proven_then_published() {
 fn a_credential_at_rest_is_not_even_read() {
     let mut world = World::token().at_rest();
     world.pass();
-    assert_eq!(world.effects, crate::core::testing::Effects::default());
+    assert_eq!(world.effects, Effects::default());
 }
 
 #[test]

@@ -1,6 +1,9 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::*;
+use crate::api::Reason;
+use crate::core::grant::Grant;
+use crate::core::grant::chain::{Access, Holder, Intent, RenewalFailure, SeedOutcome, Tokens};
+use crate::core::spec::Client;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000 + seconds, 0).unwrap()
@@ -103,13 +106,13 @@ fn an_answer_without_a_refresh_token_keeps_the_old_one() {
 fn an_intent_stays_as_long_as_nobody_knows_whether_the_token_was_spent() {
     let reason = Reason::SiteUnavailable;
     for (miss, replay, stays) in [
-        (Miss::Unknown(reason), false, true),
-        (Miss::Unknown(reason), true, true),
-        (Miss::NotSpent(reason), false, false),
+        (RenewalFailure::Unknown(reason), false, true),
+        (RenewalFailure::Unknown(reason), true, true),
+        (RenewalFailure::NotSpent(reason), false, false),
         // The attempt before it may have been carried out.
-        (Miss::NotSpent(reason), true, true),
-        (Miss::Dead, false, false),
-        (Miss::Dead, true, false),
+        (RenewalFailure::NotSpent(reason), true, true),
+        (RenewalFailure::Dead, false, false),
+        (RenewalFailure::Dead, true, false),
     ] {
         let mut grant = in_use();
         grant.intend(intent("one", replay));
@@ -117,7 +120,7 @@ fn an_intent_stays_as_long_as_nobody_knows_whether_the_token_was_spent() {
         assert_eq!(grant.intent.is_some(), stays, "{miss:?} {replay}");
         let live = grant.live.unwrap();
         assert_eq!(live.refresh, Some("refresh-1"), "nothing is discarded");
-        assert_eq!(live.dead.is_some(), miss == Miss::Dead);
+        assert_eq!(live.dead.is_some(), miss == RenewalFailure::Dead);
         if let Some(dead) = live.dead {
             assert_eq!(dead.interrupted, replay.then(|| at(10)), "{replay}");
             assert_eq!((grant.failures, grant.next_attempt), (0, None));
@@ -132,7 +135,7 @@ fn a_refused_seed_leaves_the_chain_in_use_alone() {
     let mut grant = in_use();
     grant.adopt("two", "seed-2", client(), at(5), false);
     grant.intend(intent("two", false));
-    grant.miss("two", Miss::Dead, at(30), at(30));
+    grant.miss("two", RenewalFailure::Dead, at(30), at(30));
     assert_eq!(grant.seed("two").unwrap().outcome, SeedOutcome::Refused);
     assert!(grant.candidate.is_none());
     assert!(grant.live.unwrap().dead.is_none());
@@ -140,7 +143,7 @@ fn a_refused_seed_leaves_the_chain_in_use_alone() {
     let mut grant = Grant::default();
     grant.adopt("two", "seed-2", client(), at(5), false);
     grant.intend(intent("two", false));
-    grant.miss("two", Miss::Dead, at(30), at(30));
+    grant.miss("two", RenewalFailure::Dead, at(30), at(30));
     assert!(grant.candidate.unwrap().dead.is_some());
 }
 

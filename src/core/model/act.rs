@@ -1,18 +1,17 @@
 //! What a replica may do next, one effect at a time, and how each effect may go wrong.
 
-use super::Rules;
-use super::observe::client;
-use super::shared::{Shared, digest};
-use super::world::{Mounted, Next, Pass, Phase, Stored, World, decided};
 use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
-use crate::core::absorb::{Answer, Written};
-use crate::core::answer::{Outage, Refusal, Verdict};
-use crate::core::conditions::condition;
+use crate::core::apply::{Answer, Written};
+use crate::core::conclude::conditions::valid::condition;
 use crate::core::decide::{Publish, Step};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Grant;
-use crate::core::permissions::Permissions;
+use crate::core::model::Rules;
+use crate::core::model::observe::client;
+use crate::core::model::shared::{Shared, digest};
+use crate::core::model::world::{Mounted, Next, Pass, Phase, Stored, World, decided};
+use crate::core::probe::{Outage, Permissions, Refusal, Verdict};
 
 /// What a replica does whose decision has grown old.
 pub(super) const HELD_UP: &str = "was held up, and looks anew";
@@ -392,8 +391,7 @@ fn gist(answer: &Answer) -> String {
 
 fn adopt(grant: &mut Grant<Fingerprint>, facts: &Facts) {
     // What was read in this pass; the versions guard against a newer one.
-    let crate::core::renewal::SeedState::Read { digest, print } =
-        &facts.renewal.as_ref().expect("it renews itself").seed
+    let SeedState::Read { digest, print } = &facts.renewal.as_ref().expect("it renews itself").seed
     else {
         panic!("a seed is adopted that was not read");
     };

@@ -27,8 +27,8 @@ struct Access {
 /// What an exchange gives.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Pair {
-    pub(super) access: String,
-    pub(super) refresh: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
 }
 
 /// The token endpoint, and what Jira knows of access tokens.
@@ -37,9 +37,9 @@ pub(super) struct Atlassian {
     refresh: BTreeMap<String, Refresh>,
     access: BTreeMap<String, Access>,
     /// Families that ended.
-    pub(super) killed: Vec<u8>,
+    pub(crate) killed: Vec<u8>,
     /// Refresh tokens that were exchanged for the first time.
-    pub(super) exchanges: u8,
+    pub(crate) exchanges: u8,
     issued: u8,
 }
 

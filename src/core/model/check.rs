@@ -1,11 +1,11 @@
 //! What must hold.
 
-use super::atlassian::LEEWAY;
-use super::world::{Pass, Phase, Violation, World};
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::conditions::condition;
+use crate::core::conclude::conditions::valid::condition;
 use crate::core::facts::Facts;
-use crate::core::protocol::Spend;
+use crate::core::grant::Spend;
+use crate::core::model::atlassian::LEEWAY;
+use crate::core::model::world::{Pass, Phase, Violation, World};
 
 /// For so long after its intent a process may still be asking.
 const MAY_ASK: i64 = 90;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 
-use super::Rules;
-use super::shared::digest;
-use super::world::{Event, Violation, World};
+use crate::core::model::Rules;
+use crate::core::model::shared::digest;
+use crate::core::model::world::{Event, Violation, World};
 
 /// Steps without a fault after which anything must have come to a good end.
 const MOST_STEPS: usize = 2000;
@@ -13,15 +13,15 @@ const MOST_STEPS: usize = 2000;
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) states: usize,
-    pub(super) transitions: usize,
+    pub(crate) states: usize,
+    pub(crate) transitions: usize,
     /// States in which everything is well, or told to be over.
-    pub(super) settled: usize,
+    pub(crate) settled: usize,
     /// A shortest trace for each thing that went wrong.
-    pub(super) violations: BTreeMap<Violation, String>,
-    pub(super) renewals: u8,
+    pub(crate) violations: BTreeMap<Violation, String>,
+    pub(crate) renewals: u8,
     /// States in which a consent has died and that was told.
-    pub(super) lost: usize,
+    pub(crate) lost: usize,
 }
 
 /// A state as it is remembered.
@@ -144,7 +144,12 @@ fn goes_on(mut world: World, rules: &Rules) -> bool {
 }
 
 /// The way to a state, one line a step, and what follows without a fault if nothing was wrong yet.
-fn trace(rules: &Rules, visited: &[Visited], index: u32, last: Option<(u16, Violation)>) -> String {
+fn trace(
+    rules: &Rules,
+    visited: &[Visited],
+    index: u32,
+    last: Option<(u16, Violation)>,
+) -> String {
     let mut way = Vec::new();
     let mut at = index;
     while let Some((parent, nth)) = visited[at as usize].parent {

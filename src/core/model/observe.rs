@@ -6,25 +6,22 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::shared::digest;
-use super::world::{Pass, Stored, World, decided};
-use super::{Broken, Rules};
 use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
-use crate::core::decide::needs_source;
-use crate::core::facts::{Facts, Happened, Object, Peer, Plan, Source, TargetFacts, TargetState};
-use crate::core::fingerprint::Fingerprint;
-use crate::core::form::Form;
-use crate::core::grant::{Client, Holder, Intent};
-use crate::core::problem::Periods;
-use crate::core::protocol::{self, Move};
-use crate::core::publication;
-use crate::core::renewal::{
-    GrantState, Held, Pace, Process, Renewal, RenewalKind, RenewalPlan, SeedState, Stated, Watched,
+use crate::core::decide::{Move, needs_source, renewal};
+use crate::core::facts::{
+    ApiKey, Facts, GrantState, Happened, Held, Object, Pace, Peer, Process, Renewal, SeedState,
+    Source, TargetFacts, TargetState, Watched, targets,
 };
-use crate::core::site::Site;
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::{Holder, Intent};
+use crate::core::model::shared::digest;
+use crate::core::model::world::{Pass, Stored, World, decided};
+use crate::core::model::{Broken, Rules};
+use crate::core::spec::{Client, Form, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
 use crate::core::testing::at;
 
 pub(super) const GRANT: &str = "jco-grant-model";
+
 pub(super) const UID: &str = "uid-of-bot";
 
 fn spec() -> &'static (JiraCredentialSpec, Plan) {
@@ -147,7 +144,7 @@ impl World {
         renewal.process = process;
         renewal.clients_changed = changed("client");
         let renews_next = matches!(
-            protocol::next(&facts),
+            renewal::next(&facts),
             Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_))
         );
         facts.renewal.as_mut().unwrap().clients_read = renews_next;
@@ -205,7 +202,7 @@ impl World {
 
     fn without_grant(&self, who: usize, status: &JiraCredentialStatus) -> Facts {
         let (spec, plan) = spec().clone();
-        let target = publication::targets(&spec, "bot").remove(0);
+        let target = targets::targets(&spec, "bot").remove(0);
         let state = match &self.cluster.target {
             None => TargetState::Absent,
             Some(mounted) => TargetState::Present {
@@ -236,7 +233,7 @@ impl World {
             surplus: Vec::new(),
             peer: Peer::Silent,
             cooling_until: None,
-            api_key: crate::core::lookup::ApiKey::Unmoved,
+            api_key: ApiKey::Unmoved,
             renewal: Some(Renewal {
                 grant: GrantState::NotRead,
                 seed: SeedState::NotRead,

@@ -1,21 +1,21 @@
 //! How a refresh token is spent in the model, as `controller::act_grant` and `controller::renew`
 //! do it.
 
-use super::act::{HELD_UP, Went, named};
-use super::atlassian::{LIFE, Pair};
-use super::check::UNNAMED;
-use super::observe::{UID, holder};
-use super::shared::Shared;
-use super::world::{Next, Pass, Phase, Stored, Word, World};
-use super::{Broken, Rules};
 use crate::api::Reason;
-use crate::core::absorb::Answer;
+use crate::core::apply::Answer;
+use crate::core::decide::renewal::takeover::is_outdated;
+use crate::core::facts::Pace;
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Grant, Intent, Miss, Tokens};
-use crate::core::protocol::{Spend, is_outdated};
-use crate::core::renewal::Pace;
-use crate::core::schedule::{backoff, later};
+use crate::core::grant::{Access, Grant, Intent, RenewalFailure, Spend, Tokens};
+use crate::core::model::act::{HELD_UP, Went, named};
+use crate::core::model::atlassian::{LIFE, Pair};
+use crate::core::model::check::UNNAMED;
+use crate::core::model::observe::{UID, holder};
+use crate::core::model::shared::Shared;
+use crate::core::model::world::{Next, Pass, Phase, Stored, Word, World};
+use crate::core::model::{Broken, Rules};
 use crate::core::testing::at;
+use crate::core::time::{backoff, later};
 
 impl World {
     pub(super) fn intend_moves(
@@ -104,7 +104,7 @@ impl World {
             ),
             origin: spend.origin.clone(),
             spent: token.as_str().to_owned(),
-            brought: Shared::of(Err(Miss::Dead)),
+            brought: Shared::of(Err(RenewalFailure::Dead)),
         };
         let held = Pass {
             intended: None,
@@ -144,7 +144,9 @@ impl World {
             "a target got a token that is not proven"
         });
         let granted = pair.is_some();
-        let brought = pair.map(|pair| tokens(&pair, self.now)).ok_or(Miss::Dead);
+        let brought = pair
+            .map(|pair| tokens(&pair, self.now))
+            .ok_or(RenewalFailure::Dead);
         world.replicas[who].phase = Phase::Keep(held.clone(), reply.with(brought));
         let next = Next::of(Some(who), "spends the refresh token", false, world);
         all.push(next.wrong(violation).wrong(early));
@@ -157,7 +159,7 @@ impl World {
                 .ledger
                 .change(|ledger| ledger.died.insert(reply.spent.clone()));
         }
-        let unknown = reply.with(Err(Miss::Unknown(Reason::SiteUnavailable)));
+        let unknown = reply.with(Err(RenewalFailure::Unknown(Reason::SiteUnavailable)));
         after.replicas[who].phase = Phase::Keep(held.clone(), unknown);
         let what = "spends the refresh token; the answer is lost";
         all.push(Next::of(Some(who), what, true, after).wrong(violation));
@@ -168,16 +170,16 @@ impl World {
         for (what, miss) in [
             (
                 "does not reach the token endpoint",
-                Miss::NotSpent(Reason::SiteUnavailable),
+                RenewalFailure::NotSpent(Reason::SiteUnavailable),
             ),
             (
                 "sends the refresh token, which gets lost",
-                Miss::Unknown(Reason::SiteUnavailable),
+                RenewalFailure::Unknown(Reason::SiteUnavailable),
             ),
         ] {
             let mut world = self.clone();
             world.left.faults -= 1;
-            if let Miss::Unknown(_) = miss {
+            if let RenewalFailure::Unknown(_) = miss {
                 world
                     .ledger
                     .change(|ledger| ledger.sent.insert(reply.spent.clone()));
@@ -260,7 +262,7 @@ impl World {
         &mut self,
         who: usize,
         pass: &Pass,
-        miss: Option<Miss>,
+        miss: Option<RenewalFailure>,
         stored: Option<Stored>,
         rules: &Rules,
     ) {
@@ -274,7 +276,7 @@ impl World {
 }
 
 impl Word {
-    fn with(&self, brought: Result<Tokens<Fingerprint>, Miss>) -> Self {
+    fn with(&self, brought: Result<Tokens<Fingerprint>, RenewalFailure>) -> Self {
         Self {
             brought: Shared::of(brought),
             ..self.clone()

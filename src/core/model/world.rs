@@ -6,42 +6,42 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use super::atlassian::{Atlassian, LIFE};
-use super::shared::Shared;
-use super::{Limits, Rules};
 use crate::api::JiraCredentialStatus;
 use crate::core::conclude::conclude;
 use crate::core::decide::{Step, decide};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, Watched};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, Intent, Miss, Tokens};
-use crate::core::renewal::Watched;
+use crate::core::grant::{Grant, Intent, RenewalFailure, Tokens};
+use crate::core::model::atlassian::{Atlassian, LIFE};
+use crate::core::model::shared::Shared;
+use crate::core::model::{Limits, Rules};
+use crate::core::testing;
 
 /// The Secret of the grant.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Stored {
-    pub(super) grant: Shared<Grant<Fingerprint>>,
-    pub(super) uid: &'static str,
-    pub(super) version: u32,
+    pub(crate) grant: Shared<Grant<Fingerprint>>,
+    pub(crate) uid: &'static str,
+    pub(crate) version: u32,
 }
 
 /// The Secret that pods mount.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Mounted {
-    pub(super) print: String,
-    pub(super) version: u32,
+    pub(crate) print: String,
+    pub(crate) version: u32,
 }
 
 /// What stands on the cluster.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Cluster {
-    pub(super) status: Shared<JiraCredentialStatus>,
-    pub(super) status_version: u32,
-    pub(super) grant: Option<Stored>,
-    pub(super) target: Option<Mounted>,
+    pub(crate) status: Shared<JiraCredentialStatus>,
+    pub(crate) status_version: u32,
+    pub(crate) grant: Option<Stored>,
+    pub(crate) target: Option<Mounted>,
     /// Which consent the user's Secret holds.
-    pub(super) seed: u8,
-    pub(super) seed_version: u32,
+    pub(crate) seed: u8,
+    pub(crate) seed_version: u32,
 }
 
 /// The versions that a watch shows: status, grant, target, seed.
@@ -51,16 +51,16 @@ pub(super) type Versions = (u32, u32, u32, u32);
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Replica {
     /// Every start is another life.
-    pub(super) life: u8,
+    pub(crate) life: u8,
     /// The intent that was seen last, and since when.
-    pub(super) seen: Option<Watched>,
+    pub(crate) seen: Option<Watched>,
     /// The `JiraCredential` as the watch shows it; it may be old.
-    pub(super) shown: (Shared<JiraCredentialStatus>, u32),
+    pub(crate) shown: (Shared<JiraCredentialStatus>, u32),
     /// What it knew when its last pass ended.
-    pub(super) knew: Option<Versions>,
+    pub(crate) knew: Option<Versions>,
     /// When its next pass is due.
-    pub(super) wake: i64,
-    pub(super) phase: Phase,
+    pub(crate) wake: i64,
+    pub(crate) phase: Phase,
 }
 
 /// What a replica is doing.
@@ -78,33 +78,33 @@ pub(super) enum Phase {
 /// A pass.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Pass {
-    pub(super) facts: Shared<Facts>,
-    pub(super) recorded: Shared<JiraCredentialStatus>,
-    pub(super) status_version: u32,
+    pub(crate) facts: Shared<Facts>,
+    pub(crate) recorded: Shared<JiraCredentialStatus>,
+    pub(crate) status_version: u32,
     /// The grant as this pass knows it.
-    pub(super) stored: Option<Stored>,
+    pub(crate) stored: Option<Stored>,
     /// What this pass has written down as about to be spent: attempt, refresh token, when.
-    pub(super) intended: Option<(String, String, i64)>,
+    pub(crate) intended: Option<(String, String, i64)>,
     /// A step has failed: what happened is written down, and the pass begun anew.
-    pub(super) failed: bool,
-    pub(super) began: i64,
+    pub(crate) failed: bool,
+    pub(crate) began: i64,
     /// What `decide` says.
-    pub(super) step: Decided,
+    pub(crate) step: Decided,
 }
 
 /// What follows from the facts: no part of the state's identity.
 #[derive(Clone, Debug)]
 pub(super) struct Decided {
-    pub(super) step: Rc<Option<Step>>,
+    pub(crate) step: Rc<Option<Step>>,
     conclusion: Rc<OnceCell<Concluded>>,
 }
 
 /// The end of a pass.
 #[derive(Debug)]
 pub(super) struct Concluded {
-    pub(super) status: Shared<JiraCredentialStatus>,
-    pub(super) changed: bool,
-    pub(super) wake: i64,
+    pub(crate) status: Shared<JiraCredentialStatus>,
+    pub(crate) changed: bool,
+    pub(crate) wake: i64,
 }
 
 impl Hash for Decided {
@@ -152,49 +152,49 @@ impl Pass {
 /// What a renewal brought.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Word {
-    pub(super) attempt: String,
-    pub(super) origin: String,
-    pub(super) spent: String,
-    pub(super) brought: Shared<Result<Tokens<Fingerprint>, Miss>>,
+    pub(crate) attempt: String,
+    pub(crate) origin: String,
+    pub(crate) spent: String,
+    pub(crate) brought: Shared<Result<Tokens<Fingerprint>, RenewalFailure>>,
 }
 
 /// What an observer notes down.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ledger {
     /// Refresh tokens that were sent to the token endpoint.
-    pub(super) sent: BTreeSet<String>,
+    pub(crate) sent: BTreeSet<String>,
     /// Those of which an answer died, with its process or on the wire.
-    pub(super) died: BTreeSet<String>,
+    pub(crate) died: BTreeSet<String>,
     /// Last attempts after the leeway, by token.
-    pub(super) late: BTreeMap<String, u8>,
+    pub(crate) late: BTreeMap<String, u8>,
     /// Access tokens that Jira accepted, and refused.
-    pub(super) accepted: BTreeSet<String>,
-    pub(super) refused: BTreeSet<String>,
+    pub(crate) accepted: BTreeSet<String>,
+    pub(crate) refused: BTreeSet<String>,
     /// How often the status began to say `ReconsentRequired`.
-    pub(super) reconsents: usize,
+    pub(crate) reconsents: usize,
 }
 
 /// A state of the model.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct World {
-    pub(super) now: i64,
-    pub(super) cluster: Cluster,
-    pub(super) atlassian: Shared<Atlassian>,
-    pub(super) replicas: [Replica; 2],
-    pub(super) left: Limits,
-    pub(super) ledger: Shared<Ledger>,
+    pub(crate) now: i64,
+    pub(crate) cluster: Cluster,
+    pub(crate) atlassian: Shared<Atlassian>,
+    pub(crate) replicas: [Replica; 2],
+    pub(crate) left: Limits,
+    pub(crate) ledger: Shared<Ledger>,
     /// Whether the API server is away.
-    pub(super) outage: bool,
+    pub(crate) outage: bool,
 }
 
 /// What happened between two states.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Event {
     /// The replica; `None`: the world.
-    pub(super) who: Option<usize>,
-    pub(super) what: &'static str,
+    pub(crate) who: Option<usize>,
+    pub(crate) what: &'static str,
     /// Whether it is something that a world without faults does not do.
-    pub(super) fault: bool,
+    pub(crate) fault: bool,
 }
 
 /// What must never happen.
@@ -202,9 +202,9 @@ pub(super) type Violation = &'static str;
 
 /// A state that may follow.
 pub(super) struct Next {
-    pub(super) event: Event,
-    pub(super) world: World,
-    pub(super) violation: Option<Violation>,
+    pub(crate) event: Event,
+    pub(crate) world: World,
+    pub(crate) violation: Option<Violation>,
 }
 
 impl World {
@@ -315,7 +315,7 @@ impl World {
             }
         }
         if let Some(intent) = intent {
-            let first = (intent.first_sent - crate::core::testing::at(0)).num_seconds();
+            let first = (intent.first_sent - testing::at(0)).num_seconds();
             times.extend([100, 240, 540, 660, 1260].map(|wait| first + wait));
         }
         times.into_iter().filter(|time| *time > self.now).min()

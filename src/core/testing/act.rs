@@ -1,11 +1,11 @@
 //! What a step does to the model.
 
-use super::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
 use crate::api::{Attempt, JiraCredentialStatus, TargetVersion};
-use crate::core::absorb::Answer;
+use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::{Facts, Peer, Source};
-use crate::core::judge::{Cause, Judgement};
+use crate::core::probe::{Cause, Judgement};
+use crate::core::testing::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
 
 impl World {
     pub(super) fn act(&mut self, step: Step, facts: &Facts) -> Result<Answer, Cut> {

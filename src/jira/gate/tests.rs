@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::api::{Account, Hosting};
-use crate::core::answer::Refusal;
+use crate::core::probe::Refusal;
 
 fn site(authority: &str) -> Site {
     let host = authority.split(':').next().unwrap_or_default().to_owned();

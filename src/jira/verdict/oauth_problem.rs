@@ -7,7 +7,7 @@
 //! what it has verified, and with it the token.
 
 use super::{Answer, challenge_texts};
-use crate::core::answer::{Outage, Refusal, Verdict};
+use crate::core::probe::{Outage, Refusal, Verdict};
 
 const NAME: &str = "oauth_problem=";
 

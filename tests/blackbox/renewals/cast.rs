@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use atlassian_sim::{Consent, OAuthApp};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;

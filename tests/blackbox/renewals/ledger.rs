@@ -5,7 +5,7 @@ use std::fmt;
 
 use atlassian_sim::{Consent, Spend, SpendOutcome};
 use chrono::{DateTime, TimeDelta, Utc};
-use jira_credential_operator::core::protocol::takeover::{
+use jira_credential_operator::core::decide::renewal::takeover::{
     LAST_WITHOUT_ELECTION, REPLAY_WITHIN, TAKEOVER_AGE, TAKEOVER_WATCHED,
 };
 use serde::Serialize;

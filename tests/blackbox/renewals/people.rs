@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jira_credential_operator::api::{ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use control_plane::faults::Verb;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, SecretKeyRef};
 use jira_credential_operator::cluster::grant_name;
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use atlassian_sim::{Consent, Fault as Outage, OAuthApp, Rule, SpendOutcome};
 use chrono::TimeDelta;
 use control_plane::faults::Verb;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
-use jira_credential_operator::core::conditions::condition;
+use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{Event, Step, Way, call, write};

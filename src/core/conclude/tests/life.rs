@@ -1,6 +1,13 @@
 //! Outages, ends of life, rotation.
 
-use super::*;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::api::{ConditionType, Period};
+use crate::core::conclude::tests::{DAY, HOUR, expires, ready, valid};
+use crate::core::probe::{Forbidden, Outage, Verdict};
+use crate::core::testing::{World, accepted, at};
 
 fn outages() -> Vec<Outage> {
     let retry_after = Some(Duration::from_secs(30));

@@ -1,7 +1,15 @@
 //! What is told of a world in which nothing goes on.
 
-use super::*;
-use crate::core::problem::SourceProblem;
+use chrono::TimeDelta;
+
+use crate::api::ConditionType;
+use crate::core::conclude::conclude;
+use crate::core::conclude::tests::{HOUR, ready};
+use crate::core::facts::{Holder, Source};
+use crate::core::probe::{Forbidden, Outage, Verdict};
+use crate::core::spec::SourceProblem;
+use crate::core::testing::{Effects, Held, Standing, World, at};
+use crate::core::time::LONGEST_WAIT;
 
 /// Worlds in which nothing goes on, by name.
 fn worlds_at_rest() -> Vec<(&'static str, World)> {
@@ -79,7 +87,7 @@ fn obstructed() -> Vec<(&'static str, World)> {
     let foreign = Standing {
         uid: "theirs".into(),
         version: 7,
-        holder: Some(crate::core::facts::Holder::Stranger),
+        holder: Some(Holder::Stranger),
         contents: None,
     };
     vec![

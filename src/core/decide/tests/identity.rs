@@ -1,6 +1,8 @@
 //! Which credential, and whose.
 
-use super::*;
+use crate::api::{ConditionType, Period};
+use crate::core::decide::tests::{OUT, interval, steps};
+use crate::core::testing::{REJECTED, World, accepted, at};
 
 #[test]
 fn the_first_proven_account_is_pinned_until_site_or_method_changes() {

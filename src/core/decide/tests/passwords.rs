@@ -1,6 +1,9 @@
 //! A password is sent once.
 
-use super::*;
+use crate::api::{ConditionType, Period, Reason};
+use crate::core::decide::tests::{interval, steps};
+use crate::core::facts::Peer;
+use crate::core::testing::{Sent, World, at};
 
 #[test]
 fn a_refused_password_waits_for_a_person() {

@@ -1,14 +1,17 @@
 //! What is written, and what is left alone.
 
-use super::*;
-use crate::core::absorb::Answer;
-use crate::core::facts::Holder;
+use crate::api::{ConditionType, Period, TargetVersion};
+use crate::core::apply::Answer;
+use crate::core::decide::tests::{OUT, steps, target};
+use crate::core::decide::{Step, decide};
+use crate::core::facts::{Holder, Source, TargetState};
+use crate::core::testing::{Standing, World, at};
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
     type Change = fn(&mut World);
     let foreign = |world: &mut World, holder| {
-        let standing = crate::core::testing::Standing {
+        let standing = Standing {
             uid: "theirs".into(),
             version: 7,
             holder: Some(holder),

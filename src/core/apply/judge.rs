@@ -1,0 +1,56 @@
+//! Judges a verdict of Jira by what is recorded of the credential.
+
+use crate::api::AttemptOutcome;
+use crate::core::facts::Facts;
+use crate::core::probe::{Cause, Judgement, Refusal, Verdict};
+
+impl Facts {
+    /// What a verdict means for this credential, by what is recorded of it.
+    pub fn judge(&self, verdict: &Verdict) -> Judgement {
+        match verdict {
+            Verdict::Accepted(account) => {
+                if self
+                    .pinned_account()
+                    .is_some_and(|pinned| pinned != account.id)
+                {
+                    Judgement::Refused(Cause::AccountChanged)
+                } else {
+                    Judgement::Accepted(account.clone())
+                }
+            }
+            Verdict::Refused(refusal) if self.is_surprising() || self.is_early_death(*refusal) => {
+                Judgement::Unconfirmed(*refusal)
+            }
+            Verdict::Refused(refusal) => Judgement::Refused(Cause::Jira(*refusal)),
+            Verdict::NoVerdict(outage) => Judgement::NoVerdict(*outage),
+            Verdict::NotAllowed(forbidden) => Judgement::NotAllowed(*forbidden),
+        }
+    }
+
+    /// One refusal of what Jira accepted before is confirmed first. A password never is: Jira
+    /// counts every refusal.
+    fn is_surprising(&self) -> bool {
+        let refused_before = self.attempt().is_some_and(|attempt| match attempt.outcome {
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
+            AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
+                false
+            }
+        });
+        let ended = self.source_has_ended();
+        self.is_proven()
+            && !self.replaces_the_refused()
+            && !self.is_password()
+            && !refused_before
+            && !ended
+    }
+
+    /// A token that should still live earns one renewal before it counts as refused: a gateway
+    /// says 403 and 404, too, where it means that the token has ended (reported).
+    fn is_early_death(&self, refusal: Refusal) -> bool {
+        let may_be = matches!(
+            refusal,
+            Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
+        );
+        may_be && self.may_renew_early()
+    }
+}

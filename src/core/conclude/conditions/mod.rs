@@ -1,0 +1,33 @@
+//! The conditions that follow from the facts, one file each.
+
+pub mod expiry_known;
+pub mod over_privileged;
+pub mod published;
+pub mod ready;
+pub mod rotation_due;
+pub mod valid;
+
+use crate::api::{ConditionStatus, Reason};
+
+/// A condition before it is known whether anything changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// Why.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+}
+
+pub(crate) fn finding(
+    status: ConditionStatus,
+    reason: Reason,
+    message: impl Into<String>,
+) -> Finding {
+    Finding {
+        status,
+        reason,
+        message: message.into(),
+    }
+}

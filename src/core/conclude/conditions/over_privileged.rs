@@ -1,0 +1,28 @@
+//! The condition `OverPrivileged`: administrator permissions that the spec does not require.
+
+use crate::api::{ConditionStatus, Reason};
+use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::facts::Facts;
+
+/// Whether the account holds rights of an administrator that nobody asked for.
+pub(crate) fn over_privileged(facts: &Facts) -> Option<Finding> {
+    let status = facts.status.permissions.as_ref()?;
+    let surplus: Vec<&str> = status
+        .administrator
+        .iter()
+        .filter(|key| !facts.required().contains(key))
+        .map(|key| key.0.as_str())
+        .collect();
+    if surplus.is_empty() {
+        return None;
+    }
+    let account = facts
+        .account()
+        .map(|account| account.id.as_str())
+        .unwrap_or_default();
+    let text = format!(
+        "The account {account} holds rights of an administrator that nobody asked for: {}. The credential works, and so does whatever reads its Secret, with these rights. Use an account that has only what is needed, or name them in spec.validation.requiredPermissions if they are meant.",
+        surplus.join(", ")
+    );
+    Some(finding(ConditionStatus::True, Reason::Administrator, text))
+}

@@ -1,0 +1,86 @@
+//! The condition `Published`.
+
+use crate::api::{ConditionStatus, ConditionType, Reason};
+use crate::core::conclude::conditions::valid::condition;
+use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::decide::publication::may_publish;
+use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
+
+/// Whether every target holds the credential that was proven last.
+pub(crate) fn published(facts: &Facts) -> Finding {
+    use ConditionStatus::{False, True};
+    if let Some(problem) = facts
+        .targets
+        .iter()
+        .find_map(|target| target_problem(facts, target))
+    {
+        return problem;
+    }
+    if !facts.targets.is_empty() && facts.targets.iter().all(|target| facts.is_in_sync(target)) {
+        let names: Vec<&str> = facts
+            .targets
+            .iter()
+            .map(|target| target.target.name.as_str())
+            .collect();
+        let noun = if names.len() == 1 {
+            "The Secret"
+        } else {
+            "The Secrets"
+        };
+        let verb = if names.len() == 1 { "holds" } else { "hold" };
+        let text = format!("{noun} {} {verb} the proven credential.", names.join(", "));
+        return finding(True, Reason::Written, text);
+    }
+    let text = if facts.status.proven_fingerprint.is_none() {
+        "Nothing is published before Jira has accepted the credential."
+    } else if facts.lacks_scopes() {
+        "Nothing is published before the token has the scopes that spec.auth asks for."
+    } else if may_publish(facts) {
+        "A target is not up to date yet."
+    } else {
+        "A target was changed or deleted and cannot be restored before Jira accepts the credential in the source again."
+    };
+    finding(False, Reason::Waiting, text)
+}
+
+fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
+    use ConditionStatus::False;
+    let name = &target.target.name;
+    let conflict = |other: &str| {
+        let text = format!(
+            "The Secret {name} is written by the JiraCredential {other}. Name another Secret in spec.targets."
+        );
+        finding(False, Reason::TargetConflict, text)
+    };
+    match &target.state {
+        TargetState::Held(Holder::Credential(other), _) => Some(conflict(other)),
+        TargetState::Held(Holder::Stranger, _) => Some(foreign(name)),
+        TargetState::Refused(cause) => {
+            let text = format!("The API server refuses to write the Secret {name}: {cause}");
+            Some(finding(False, Reason::WriteRefused, text))
+        }
+        _ if facts.is_in_sync(target) => None,
+        _ if facts.is_held_by_another(target) => Some(recorded_problem(facts, name)),
+        _ => target.older_claim.as_deref().map(conflict),
+    }
+}
+
+/// Who holds the target was told in an earlier pass, and nothing has changed since.
+fn recorded_problem(facts: &Facts, name: &str) -> Finding {
+    use ConditionStatus::False;
+    let told = condition(&facts.status, ConditionType::Published)
+        .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
+        // One problem is told at a time: it may have been that of another target.
+        .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
+    told.map_or_else(
+        || foreign(name),
+        |old| finding(False, old.reason, old.message.clone()),
+    )
+}
+
+pub(crate) fn foreign(name: &str) -> Finding {
+    let text = format!(
+        "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
+    );
+    finding(ConditionStatus::False, Reason::TargetForeign, text)
+}

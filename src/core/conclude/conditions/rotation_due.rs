@@ -1,0 +1,205 @@
+//! The condition `RotationDue`: when a person has to rotate the credential.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::api::{ConditionStatus, ConditionType, Method, Reason};
+use crate::core::conclude::conditions::valid::condition;
+use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::facts::{Facts, SeedState};
+use crate::core::messages::{renewal, replacement};
+use crate::core::spec::Plan;
+use crate::core::time::{earlier, later};
+
+/// Whether a person must rotate the credential, and the times at which that changes.
+pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
+    let not_due = || {
+        finding(
+            ConditionStatus::False,
+            Reason::NotDue,
+            "No rotation is due.",
+        )
+    };
+    let Ok(plan) = &facts.plan else {
+        return (not_due(), None, Vec::new());
+    };
+    let warn = plan.periods.warn_before;
+    let ends = Ends::of(facts, plan);
+    let all = [ends.source, ends.too_old, ends.consent, ends.idle];
+    let all: Vec<DateTime<Utc>> = all.into_iter().flatten().collect();
+    let due = all.iter().min().map(|end| earlier(*end, warn));
+    let warnings = all.iter().map(|end| earlier(*end, warn));
+    let changes = warnings.chain(all.iter().copied()).collect();
+    let told = troubled(facts).or_else(|| ends.told(facts, warn));
+    let found = told.map_or_else(not_due, |(reason, words)| {
+        finding(ConditionStatus::True, reason, words)
+    });
+    (found, due, changes)
+}
+
+/// What has gone wrong already.
+fn troubled(facts: &Facts) -> Option<(Reason, String)> {
+    if let Some(reason) = facts.succession_failure() {
+        return Some((reason, replacement::succession_words(facts, reason)));
+    }
+    let reason = facts.rotation_trouble()?;
+    Some((reason.told(), trouble_words(facts, &reason)))
+}
+
+/// When a credential has to be replaced, each for its own reason.
+struct Ends {
+    /// What is in the source ends.
+    source: Option<DateTime<Utc>>,
+    /// It reaches the age that the spec allows.
+    too_old: Option<DateTime<Utc>>,
+    /// The consent ends.
+    consent: Option<DateTime<Utc>>,
+    /// A refresh token that nobody uses dies.
+    idle: Option<DateTime<Utc>>,
+}
+
+impl Ends {
+    fn of(facts: &Facts, plan: &Plan) -> Self {
+        let begin = plan.issued_at.or(facts.status.first_seen_time);
+        let age = plan.periods.max_age.zip(begin);
+        Self {
+            source: facts.static_end(),
+            too_old: age.map(|(age, begin)| later(begin, age)),
+            consent: facts.consent_ends(),
+            idle: facts.idle_ends(),
+        }
+    }
+
+    /// What is to be said of them now, the worst first.
+    fn told(&self, facts: &Facts, warn: TimeDelta) -> Option<(Reason, String)> {
+        let passed = |end: Option<DateTime<Utc>>, before: TimeDelta| {
+            end.is_some_and(|end| earlier(end, before) <= facts.now)
+        };
+        let ended = |end| passed(end, TimeDelta::zero());
+        let date = |end: Option<DateTime<Utc>>| {
+            end.map(|end| end.format("%Y-%m-%d").to_string())
+                .unwrap_or_default()
+        };
+        if passed(self.consent, warn) {
+            let text = format!(
+                "The consent ends on {}. Consent again before then and store the new refresh token in the source.",
+                date(self.consent)
+            );
+            return Some((Reason::ConsentExpiring, text));
+        }
+        if passed(self.idle, warn) {
+            let text = format!(
+                "The refresh token has not been used for long and dies on {} if it is not used before then. Have it renewed, or consent again.",
+                date(self.idle)
+            );
+            return Some((Reason::GrantIdle, text));
+        }
+        if ended(self.source) {
+            let words = expiry_words(facts, &date(self.source), true);
+            return Some((Reason::Expired, words));
+        }
+        if facts.looked_up().is_some_and(|looked| looked.blocked) {
+            return Some((Reason::TokenBlocked, blocked_words(facts)));
+        }
+        if passed(self.source, warn) {
+            let words = expiry_words(facts, &date(self.source), false);
+            return Some((Reason::ExpiresSoon, words));
+        }
+        let (verb, before) = if ended(self.too_old) {
+            ("reached", "")
+        } else {
+            ("reaches", " before then")
+        };
+        passed(self.too_old, warn).then(|| {
+            let text = format!(
+                "The credential {verb} spec.rotation.maxAge on {}. Store a new one in the source{before}.",
+                date(self.too_old)
+            );
+            (Reason::MaxAgeReached, text)
+        })
+    }
+}
+
+fn blocked_words(facts: &Facts) -> String {
+    let label = facts.spec.expiry_lookup.as_ref();
+    let label = label.map(|lookup| lookup.label.as_str());
+    format!(
+        "The organisation has blocked the API token {}. Have it allowed again, or store another one in the source.",
+        label.unwrap_or_default()
+    )
+}
+
+/// An end that the user stated, or one that follows from what the user stated.
+fn expiry_words(facts: &Facts, date: &str, passed: bool) -> String {
+    let (verb, before) = if passed {
+        ("expired", "")
+    } else {
+        ("expires", " before then")
+    };
+    if let Some(Method::OAuth1(_)) = facts.spec.auth.method() {
+        let reached = if passed { "reached" } else { "reaches" };
+        return format!(
+            "The access token {reached} the age of five years on {date}, which is as long as Jira lets it live. Authorise again{before} and store the new token in the source."
+        );
+    }
+    format!("The credential {verb} on {date}. Store a new one in the source{before}.")
+}
+
+/// Why what a person stored anew has not taken the place of the credential in use.
+enum Unused {
+    /// By what is recorded of it.
+    Seed(Reason),
+    /// The grant cannot be renewed for long.
+    NotOffline,
+}
+
+impl Unused {
+    fn told(&self) -> Reason {
+        match self {
+            Unused::Seed(Reason::SeedStale) => Reason::SeedStale,
+            Unused::Seed(_) => Reason::RotationFailed,
+            Unused::NotOffline => Reason::OfflineAccessMissing,
+        }
+    }
+}
+
+impl Facts {
+    fn rotation_trouble(&self) -> Option<Unused> {
+        if !self.renews() {
+            return None;
+        }
+        let recorded = self.status.grant.as_ref();
+        let recorded = recorded.and_then(|grant| grant.candidate.as_ref());
+        let refused = |attempt: &crate::api::Attempt| {
+            let refused = attempt.outcome == crate::api::AttemptOutcome::Refused;
+            attempt.reason.filter(|_| refused)
+        };
+        let reason = self.seed_trouble().or_else(|| {
+            let seed = self.renewal.as_ref().map(|renewal| &renewal.seed);
+            if matches!(seed, Some(SeedState::Missing)) {
+                self.candidate_attempt().and_then(refused)
+            } else if self.grant_unread() {
+                recorded.and_then(refused)
+            } else {
+                self.candidate_attempt().or(recorded).and_then(refused)
+            }
+        });
+        let told = || {
+            condition(&self.status, ConditionType::RotationDue)
+                .is_some_and(|told| told.reason == Reason::OfflineAccessMissing)
+        };
+        let offline = match self.chain() {
+            Some(chain) => chain.offline_missing,
+            None => told(),
+        };
+        reason
+            .map(Unused::Seed)
+            .or_else(|| offline.then_some(Unused::NotOffline))
+    }
+}
+
+fn trouble_words(facts: &Facts, unused: &Unused) -> String {
+    match unused {
+        Unused::Seed(reason) => renewal::seed_words_of(facts, *reason),
+        Unused::NotOffline => "Atlassian gave a token without a refresh token and without the scope offline_access: it cannot be renewed for long. Consent again with offline_access among the scopes, and store the new refresh token in the source.".to_owned(),
+    }
+}

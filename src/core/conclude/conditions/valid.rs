@@ -1,0 +1,231 @@
+//! The condition `Valid`: whether Jira accepts the credential.
+
+use crate::api::{
+    AttemptOutcome, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason,
+};
+use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::decide::renewal::blocker;
+use crate::core::decide::validation::{Proof, pin_moved, proof};
+use crate::core::facts::{Facts, Peer};
+use crate::core::messages;
+use crate::core::messages::{outage, refusal, renewal};
+use crate::core::probe::{Cause, Judgement};
+
+/// Whether Jira accepts the credential.
+pub fn valid(facts: &Facts) -> Finding {
+    use ConditionStatus::Unknown;
+    if let Some(finding) = renewal_finding(facts) {
+        return finding;
+    }
+    if let Some(refusal) = facts.refusal() {
+        return refused(facts, refusal);
+    }
+    if let Some(elsewhere) = refused_for_another(facts) {
+        return elsewhere;
+    }
+    let Some(attempt) = facts.attempt() else {
+        return without_attempt(facts);
+    };
+    match attempt.outcome {
+        AttemptOutcome::Unconfirmed => {
+            finding(Unknown, Reason::Confirming, refusal::confirming(facts))
+        }
+        AttemptOutcome::Refused
+        | AttemptOutcome::NoVerdict
+        | AttemptOutcome::Started
+        | AttemptOutcome::Interrupted
+            if still_proven(facts) =>
+        {
+            accepted(facts)
+        }
+        AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => {
+            without_attempt(facts)
+        }
+        AttemptOutcome::Started => {
+            finding(Unknown, Reason::NotYetProven, outage::interrupted(facts))
+        }
+        AttemptOutcome::Interrupted => {
+            finding(Unknown, Reason::NotYetProven, outage::unanswered(facts))
+        }
+        AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
+    }
+}
+
+/// What the renewal says of the credential, before Jira is listened to.
+fn renewal_finding(facts: &Facts) -> Option<Finding> {
+    use ConditionStatus::{False, Unknown};
+    let trouble = facts.trouble();
+    let ends = |reason: &Reason| {
+        matches!(
+            reason,
+            Reason::ReconsentRequired | Reason::ClientRejected | Reason::Expired
+        ) || blocker::refuses_login(*reason)
+    };
+    if let Some(reason) = trouble.filter(ends) {
+        // What the password looks like is known only when it was read.
+        let told = facts.grant_unread() && blocker::refuses_login(reason);
+        let text = if told {
+            told_refusal(facts, reason)
+        } else {
+            renewal::words(facts, reason)
+        };
+        return Some(finding(False, reason, text));
+    }
+    if facts.lacks_scopes() {
+        let reason = Reason::InsufficientScope;
+        let missing = facts.missing_scopes();
+        let text = if facts.grant_unread() {
+            told_refusal(facts, reason)
+        } else if missing.is_empty() {
+            renewal::words(facts, reason)
+        } else {
+            refusal::missing_scopes(facts, &missing)
+        };
+        return Some(finding(False, reason, text));
+    }
+    let unproven = facts.is_provisional() && facts.refusal().is_none();
+    unproven.then(|| {
+        let text = refusal::unproven(facts);
+        finding(Unknown, Reason::PublishedUnproven, text)
+    })
+}
+
+pub(crate) fn refused(facts: &Facts, reason: Reason) -> Finding {
+    use ConditionStatus::False;
+    let reason = if facts.source_has_ended() && reason == Reason::Rejected {
+        Reason::Expired
+    } else {
+        reason
+    };
+    let message = refusal_message(facts, reason).unwrap_or_else(|| told_refusal(facts, reason));
+    finding(False, reason, message)
+}
+
+/// The words of an earlier pass for a refusal.
+fn told_refusal(facts: &Facts, reason: Reason) -> String {
+    // Between a refusal and the end of the credential's life only the reason changes.
+    let told = condition(&facts.status, ConditionType::Valid)
+        .filter(|old| old.status == ConditionStatus::False)
+        .filter(|old| old.reason == reason || reason == Reason::Expired);
+    told.map_or_else(|| refusal::refused_before(facts), |old| old.message.clone())
+}
+
+fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
+    use ConditionStatus::Unknown;
+    let reason = reason
+        .filter(|reason| {
+            matches!(
+                reason,
+                Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
+            )
+        })
+        .unwrap_or(Reason::NotYetProven);
+    let message = match &facts.happened.judgement {
+        Some(Judgement::NoVerdict(outage)) => outage::outage(facts, *outage),
+        Some(Judgement::NotAllowed(why)) => outage::not_allowed(facts, *why),
+        _ => condition(&facts.status, ConditionType::Valid)
+            .filter(|old| old.status == Unknown && old.reason == reason)
+            .map_or_else(|| outage::not_asked(facts), |old| old.message.clone()),
+    };
+    finding(Unknown, reason, message)
+}
+
+/// A refusal of a password counts for every credential that would send the same.
+fn refused_for_another(facts: &Facts) -> Option<Finding> {
+    let Peer::Refused(reason) = facts.peer else {
+        return None;
+    };
+    let text = format!(
+        "Jira refused the same user name and password for another JiraCredential; they were not sent again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to try all the same. {}",
+        messages::still(facts)
+    );
+    Some(finding(ConditionStatus::False, reason, text))
+}
+
+fn without_attempt(facts: &Facts) -> Finding {
+    use ConditionStatus::Unknown;
+    if still_proven(facts) {
+        return accepted(facts);
+    }
+    if let Some(reason) = facts.trouble().filter(|_| !facts.has_token()) {
+        return finding(Unknown, reason, renewal::words(facts, reason));
+    }
+    if facts.peer == Peer::Interrupted && !facts.is_proven() {
+        return finding(Unknown, Reason::NotYetProven, outage::interrupted(facts));
+    }
+    if matches!((facts.cooling_until, proof(facts)), (Some(_), Proof::At(_))) {
+        let host = messages::host(facts);
+        let text = format!(
+            "{host} asked to wait before the next call. {}",
+            messages::still(facts)
+        );
+        return finding(Unknown, Reason::RateLimited, text);
+    }
+    let what = if facts.is_proven() {
+        "The last proof is too old to rely on."
+    } else {
+        "Jira has not been asked about this credential yet."
+    };
+    finding(
+        Unknown,
+        Reason::NotYetProven,
+        format!("{what} {}", messages::still(facts)),
+    )
+}
+
+pub(crate) fn accepted(facts: &Facts) -> Finding {
+    let account = facts
+        .account()
+        .map(|account| account.id.as_str())
+        .unwrap_or_default();
+    let text = format!(
+        "Jira at {} accepts the credential as {account}.",
+        messages::host(facts)
+    );
+    finding(ConditionStatus::True, Reason::Accepted, text)
+}
+
+/// Whether the credential in the source was proven for the account that the spec asks for, and
+/// the proof has not grown stale.
+fn still_proven(facts: &Facts) -> bool {
+    // Without its grant nobody can say what became of the token.
+    if facts.trouble().is_some_and(blocker::leaves_no_token) {
+        return false;
+    }
+    // Until a renewed token is proven, pods have the one before it.
+    let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
+    proven
+        && !pin_moved(facts)
+        && facts.permissions_are_settled()
+        && facts
+            .proof_is_stale_from()
+            .is_some_and(|stale| facts.now < stale)
+}
+
+fn refusal_message(facts: &Facts, reason: Reason) -> Option<String> {
+    match &facts.happened.judgement {
+        Some(Judgement::Refused(cause)) if reason == Reason::Expired => Some(format!(
+            "The credential has reached its stated end, and {}",
+            lower_first(&refusal::refused(facts, *cause))
+        )),
+        Some(Judgement::Refused(cause)) => Some(refusal::refused(facts, *cause)),
+        _ if reason == Reason::AccountChanged => {
+            Some(refusal::refused(facts, Cause::AccountChanged))
+        }
+        _ => None,
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    // Every refusal begins with a name or an article; only articles change.
+    text.strip_prefix("The ")
+        .map_or_else(|| text.to_owned(), |rest| format!("the {rest}"))
+}
+
+/// The recorded condition of a type.
+pub fn condition(status: &JiraCredentialStatus, kind: ConditionType) -> Option<&Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == kind)
+}

@@ -1,0 +1,143 @@
+//! What the status says of the grant.
+
+use chrono::{DateTime, Utc};
+
+use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus};
+use crate::core::decide::cleanup::next_care;
+use crate::core::decide::{Move, renewal};
+use crate::core::facts::{Facts, GrantState, SeedState};
+use crate::core::grant::{Access, SeedOutcome};
+use crate::core::spec::RenewalKind;
+
+/// Brings the status up to date with what was seen of the grant.
+pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Some(plan) = facts.renewal_plan() else {
+        if facts.plan.is_ok() {
+            status.grant = None;
+            status.next_renewal_time = None;
+            status.scopes.clear();
+        }
+        return;
+    };
+    // Of what is suspended nothing is looked at, and nothing is forgotten.
+    let Some(renewal) = &facts.renewal else {
+        return;
+    };
+    if matches!(renewal.grant, GrantState::NotRead) {
+        return;
+    }
+    let old = status.grant.clone().unwrap_or_default();
+    let (seed, consumed) = seed_of(facts, &renewal.seed, &old);
+    let provisional = facts.is_provisional();
+    status.grant = Some(GrantStatus {
+        name: plan.grant.clone(),
+        uid: facts
+            .held()
+            .map(|held| held.uid.clone())
+            .unwrap_or_default(),
+        seed,
+        consumed,
+        chain: old.chain.clone(),
+        provisional: facts
+            .chain_print()
+            .filter(|_| provisional)
+            .map(|print| print.as_str().to_owned()),
+        trouble: facts.trouble(),
+        interrupted_time: facts.interrupted_at(),
+        candidate: candidate(facts, &old),
+        succession: facts.succession_failure(),
+        next_care_time: next_care(facts),
+        consent_expires_at: facts.consent_ends(),
+        idle_expires_at: facts.idle_ends(),
+    });
+    record_proven_token(facts, status);
+    if provisional {
+        let access = facts.chain().and_then(|chain| chain.access.as_ref());
+        status.expires_at = access.and_then(Access::end).or(status.expires_at);
+    }
+    status.next_renewal_time = next_renewal(facts);
+}
+
+/// What is known of the proven token may be learned without another proof: a token that was proven
+/// before it began a chain has one now, and Jira's list tells the end of one that a person made.
+fn record_proven_token(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Some(chain) = facts.chain().filter(|_| facts.is_proven()) else {
+        return;
+    };
+    if let Some(grant) = &mut status.grant {
+        grant.chain = Some(chain.lineage());
+    }
+    if let Some(access) = &chain.access {
+        status.expires_at = access.end();
+        status.scopes.clone_from(&access.scopes);
+    }
+}
+
+fn next_renewal(facts: &Facts) -> Option<DateTime<Utc>> {
+    match renewal::next(facts)? {
+        Move::At(time) => Some(time),
+        Move::Rest | Move::Stuck(_) if !is_stopping(facts) => None,
+        // A step was left undone: the next pass takes it up.
+        _ => Some(facts.now),
+    }
+}
+
+fn is_stopping(facts: &Facts) -> bool {
+    facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.process.stopping)
+}
+
+/// The fingerprint of the seed, and whether it was spent.
+fn seed_of(facts: &Facts, seed: &SeedState, old: &GrantStatus) -> (Option<String>, bool) {
+    let Some((plan, held)) = facts.renewal_plan().zip(facts.held()) else {
+        return (old.seed.clone(), old.consumed);
+    };
+    let SeedState::Read { digest, print } = seed else {
+        // A token that a person made is done with when its successor is there, read again or not.
+        let succeeded = plan.kind == RenewalKind::Successor && held.grant.has_successor(None);
+        return (old.seed.clone(), old.consumed || succeeded);
+    };
+    let spent = match plan.kind {
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => held
+            .grant
+            .seed(digest)
+            .is_some_and(|seed| seed.outcome != SeedOutcome::Seen),
+        RenewalKind::Successor => held.grant.has_successor(Some(digest)),
+        RenewalKind::Login => false,
+    };
+    (Some(print.as_str().to_owned()), spent)
+}
+
+/// What became of a newer seed that has not taken the place of the chain in use.
+pub(crate) fn candidate(facts: &Facts, old: &GrantStatus) -> Option<Attempt> {
+    if let Some(attempt) = facts.candidate_attempt() {
+        return Some(attempt.clone());
+    }
+    let print = match &facts.renewal.as_ref()?.seed {
+        SeedState::Read { print, .. } => print.as_str(),
+        SeedState::Unusable(_) => "",
+        // What was wrong with it went with it.
+        SeedState::Missing => return None,
+        SeedState::NotRead => {
+            let told = old.candidate.clone()?;
+            return (told.outcome == AttemptOutcome::Refused
+                && facts.waiting_candidate().is_none())
+            .then_some(told);
+        }
+    };
+    let reason = facts.seed_trouble()?;
+    let told = old
+        .candidate
+        .as_ref()
+        .filter(|told| told.fingerprint == print && told.reason == Some(reason));
+    Some(told.cloned().unwrap_or_else(|| Attempt {
+        failures: 1,
+        last_failure_time: facts.now,
+        next_attempt_time: None,
+        fingerprint: print.to_owned(),
+        outcome: AttemptOutcome::Refused,
+        reason: Some(reason),
+    }))
+}

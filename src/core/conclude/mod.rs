@@ -1,0 +1,354 @@
+//! The end of a pass: what to write down, what to tell, when to look again.
+
+pub mod conditions;
+pub mod grant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::api::{
+    Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
+};
+use crate::core::conclude::conditions::Finding;
+use crate::core::conclude::conditions::expiry_known::expiry_known;
+use crate::core::conclude::conditions::over_privileged::over_privileged;
+use crate::core::conclude::conditions::published::published;
+use crate::core::conclude::conditions::ready::{Waits, ready};
+use crate::core::conclude::conditions::rotation_due::rotation_due;
+use crate::core::conclude::conditions::valid::{condition, valid};
+use crate::core::conclude::grant::record_grant;
+use crate::core::decide::cleanup::next_care;
+use crate::core::decide::validation::{Proof, proof};
+use crate::core::decide::{Move, renewal};
+use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
+use crate::core::time::{LONGEST_WAIT, later};
+
+/// The end of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The status to write, if it differs from what is recorded.
+    pub status: JiraCredentialStatus,
+    /// What to tell.
+    pub events: Vec<Notice>,
+    /// When to look again.
+    pub wake: TimeDelta,
+}
+
+/// An event to publish.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notice {
+    /// Whether a person should look at it.
+    pub warning: bool,
+    /// The reason.
+    pub reason: Reason,
+    /// In words.
+    pub note: String,
+}
+
+/// A write that the API server refused is tried again after this time.
+const REFUSED_WRITE: TimeDelta = TimeDelta::minutes(5);
+
+/// Nobody tells when a `ConfigMap` changes: one that was no help is read again after this time.
+const UNWATCHED: TimeDelta = TimeDelta::minutes(1);
+
+/// Another credential is sending the same password: its answer will be there soon.
+pub(crate) const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
+
+/// A person may have another credential with the same password tried again.
+pub(crate) const PEER_SETTLES: TimeDelta = TimeDelta::minutes(10);
+
+/// Concludes a pass in which no step is left. `recorded` is the status as it stood when the pass
+/// began.
+pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
+    let valid = valid(facts);
+    let published = published(facts);
+    let (ready, waits) = ready(facts, &valid, &published);
+    let (rotation, due, changes) = rotation_due(facts);
+    let mut status = facts.without_old_attempt();
+    status.observed_generation = facts.object.generation;
+    record_plan(facts, &mut status);
+    record_source(facts, &mut status);
+    record_versions(facts, &mut status);
+    record_grant(facts, &mut status);
+    record_api_key(facts, &mut status);
+    status.rotation_due_time = due;
+    if facts.is_new() || facts.happened.judgement.is_some() || is_answered(facts) {
+        status.last_handled_renew.clone_from(&facts.object.renew);
+    }
+    let (reconciling, stalled) = match waits {
+        Waits::No => (None, None),
+        Waits::ByItself => (Some(abnormal(&ready)), None),
+        Waits::ForPerson => (None, Some(abnormal(&ready))),
+    };
+    let findings = [
+        (ConditionType::Ready, Some(ready)),
+        (ConditionType::Valid, Some(valid)),
+        (ConditionType::Published, Some(published)),
+        (ConditionType::RotationDue, Some(rotation)),
+        (ConditionType::ExpiryKnown, expiry_known(facts)),
+        (ConditionType::OverPrivileged, over_privileged(facts)),
+        (ConditionType::Reconciling, reconciling),
+        (ConditionType::Stalled, stalled),
+    ];
+    status.conditions = findings
+        .into_iter()
+        .filter_map(|(kind, finding)| Some(settle(facts, recorded, kind, finding?)))
+        .collect();
+    let events = notices(recorded, &status);
+    let wake = wake(facts, &changes);
+    Conclusion {
+        status,
+        events,
+        wake,
+    }
+}
+
+/// Whether a person who asked for a renewal has an answer without a word of Jira: it was tried, or
+/// there is nothing that could be.
+fn is_answered(facts: &Facts) -> bool {
+    let stuck = matches!(renewal::next(facts), Some(Move::Rest | Move::Stuck(_)));
+    facts.happened.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
+}
+
+fn abnormal(ready: &Finding) -> Finding {
+    Finding {
+        status: ConditionStatus::True,
+        ..ready.clone()
+    }
+}
+
+/// Method and site are shown from the first pass; once an account is pinned they say where it
+/// was proven, and move with the next proof only.
+fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Ok(plan) = &facts.plan else { return };
+    if status.account.is_none() {
+        status.method = Some(plan.method);
+        status.site = Some(facts.unproven_site(plan));
+    }
+    if plan.renewal.is_none() {
+        status.expires_at = facts.static_end();
+    }
+}
+
+/// Versions stand for the credential that the status names, under the spec that it speaks of;
+/// without them the next pass looks again.
+fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
+    match &facts.source {
+        Source::Unchanged if facts.spec_changed() => status.sources.clear(),
+        Source::Unchanged => {}
+        // What became of a renewal could not be written down, or somebody else has taken it over.
+        Source::Read { .. } if facts.renews() && facts.grant_unread() => status.sources.clear(),
+        Source::Read { versions, .. } if facts.renews() || facts.is_on_record() => {
+            status.sources.clone_from(versions);
+        }
+        Source::Read { .. } | Source::Unusable(_) => status.sources.clear(),
+    }
+}
+
+/// A Secret of another version that holds the same key needs no second look.
+fn record_api_key(facts: &Facts, status: &mut JiraCredentialStatus) {
+    if facts.spec.expiry_lookup.is_none() {
+        status.expiry_lookup = None;
+    }
+    if let (
+        Some(looked),
+        ApiKey::Read {
+            fingerprint: Some(key),
+            version,
+        },
+    ) = (&mut status.expiry_lookup, &facts.api_key)
+        && looked.key_fingerprint.as_deref() == Some(key.as_str())
+    {
+        looked.source.clone_from(version);
+    }
+}
+
+fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let mut targets: Vec<TargetVersion> = Vec::new();
+    for target in &facts.targets {
+        let recorded = facts.recorded(&target.target.name).cloned();
+        let now = match &target.state {
+            TargetState::Written(version) | TargetState::Held(_, version) => Some(version.clone()),
+            TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
+            // That somebody else holds it was found under another spec, and is to be found anew.
+            TargetState::Present { .. } => {
+                recorded.filter(|seen| seen.hash.is_some() || !facts.spec_changed())
+            }
+            TargetState::Absent | TargetState::Unknown | TargetState::Refused(_) => recorded,
+        };
+        targets.extend(now);
+    }
+    let kept = facts
+        .surplus
+        .iter()
+        .filter(|old| !facts.happened.retracted.contains(&old.name));
+    targets.extend(kept.cloned());
+    status.targets = targets;
+    let wanted = targets::targets(&facts.spec, &facts.object.name);
+    status.binding = wanted
+        .first()
+        .filter(|first| {
+            status
+                .targets
+                .iter()
+                .any(|seen| seen.name == first.name && seen.hash.is_some())
+        })
+        .map(|first| Binding {
+            name: first.name.clone(),
+        });
+}
+
+/// Turns a finding into a condition; a status that has not changed keeps its time.
+pub(crate) fn settle(
+    facts: &Facts,
+    recorded: &JiraCredentialStatus,
+    kind: ConditionType,
+    finding: Finding,
+) -> Condition {
+    let old = condition(recorded, kind);
+    let same_status = old.filter(|old| old.status == finding.status);
+    Condition {
+        kind,
+        status: finding.status,
+        reason: finding.reason,
+        message: truncate(finding.message, 1024),
+        observed_generation: facts.object.generation,
+        last_transition_time: same_status.map_or(facts.now, |old| old.last_transition_time),
+    }
+}
+
+/// Shortens a text to at most `most` bytes at the border of a character.
+pub(crate) fn truncate(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+/// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
+/// appears, one when the account turns out to hold rights that nobody asked for, and one when a
+/// look-up begins to fail or succeeds again.
+fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
+    let changed = |kind| {
+        let new = condition(status, kind)?;
+        let old = condition(recorded, kind);
+        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        (!same).then_some((old, new))
+    };
+    let ready = changed(ConditionType::Ready).map(|(_, new)| Notice {
+        warning: new.status != ConditionStatus::True,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    let rotation = changed(ConditionType::RotationDue)
+        .filter(|(old, new)| new.status == ConditionStatus::True || old.is_some())
+        .map(|(_, new)| Notice {
+            warning: new.status == ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    // That it is known is no news, unless it was told that it is not.
+    let expiry = changed(ConditionType::ExpiryKnown)
+        .filter(|(old, new)| {
+            let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
+            new.status == ConditionStatus::False || was_false
+        })
+        .map(|(_, new)| Notice {
+            warning: new.status != ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
+        warning: true,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    let told = ready.into_iter().chain(rotation);
+    told.chain(rights).chain(expiry).collect()
+}
+
+/// The earliest time at which something can be due, as a wait from now, at most 12 h.
+pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
+    if facts.object.deleting || facts.plan.is_err() {
+        return LONGEST_WAIT;
+    }
+    let mut times: Vec<DateTime<Utc>> = changes.to_vec();
+    if !facts.spec.suspend && !matches!(facts.source, Source::Unusable(_)) {
+        let next = if facts.happened.judgement.is_some() {
+            after_probe(facts)
+        } else {
+            proof(facts)
+        };
+        match next {
+            Proof::Due => times.push(facts.now),
+            Proof::At(time) => times.push(time),
+            Proof::NotByItself => {}
+        }
+        times.extend(renewal_times(facts));
+        // One that this pass had no room for: at once.
+        let soon = later(facts.now, TimeDelta::seconds(1));
+        times.extend(facts.next_lookup().map(|next| next.max(soon)));
+        if facts
+            .targets
+            .iter()
+            .any(|target| matches!(target.state, TargetState::Refused(_)))
+        {
+            times.push(later(facts.now, REFUSED_WRITE));
+        }
+        match facts.peer {
+            Peer::Silent => {}
+            Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),
+            // The refusal is our own.
+            Peer::Refused(_) if facts.refusal().is_some() => {}
+            Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
+        }
+    }
+    times.extend(facts.proof_is_stale_from());
+    if let Source::Unusable(problem) = &facts.source
+        && problem.is_unwatched()
+    {
+        times.push(later(facts.now, UNWATCHED));
+    }
+    let future = times.into_iter().filter(|time| *time > facts.now).min();
+    let wait = future.map_or(LONGEST_WAIT, |time| time - facts.now);
+    wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT)
+}
+
+/// When something about the renewal is due.
+fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
+    let mut times = Vec::new();
+    match renewal::next(facts) {
+        Some(Move::At(time)) => times.push(time),
+        Some(Move::Rest | Move::Stuck(_)) | None => {}
+        // Left undone: at once.
+        Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
+    }
+    // Somebody else has taken a renewal over: what came of it is soon to be seen.
+    if facts.happened.renewed && facts.grant_unread() {
+        times.push(later(facts.now, PEER_ANSWERS));
+    }
+    times.extend(facts.nearly_ended());
+    times.extend(next_care(facts));
+    let candidate = facts
+        .status
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.candidate.as_ref());
+    times.extend(candidate.and_then(|attempt| attempt.next_attempt_time));
+    times
+}
+
+/// When the next probe is due after the one of this pass.
+fn after_probe(facts: &Facts) -> Proof {
+    let next = match facts.attempt() {
+        Some(attempt) => attempt.next_attempt_time,
+        None => facts.next_proof(),
+    };
+    next.map_or(Proof::NotByItself, Proof::At)
+}
+
+#[cfg(test)]
+mod tests;

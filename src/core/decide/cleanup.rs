@@ -1,0 +1,128 @@
+//! What is done with a grant after everything else: revoke what was replaced, and find the id of a
+//! token that a person created.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::core::decide::step::Care;
+use crate::core::facts::{Facts, Held, Renewal};
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::{Chain, Retired, is_adopted};
+use crate::core::time::later;
+
+/// How long what was replaced goes on working after everybody shows what took its place: mounted
+/// files follow within a minute or two.
+const GRACE: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether everybody shows it is looked at again after this time at the earliest, and the latest:
+/// whoever has not followed for long is in no hurry.
+const OTHERS_FOLLOW: TimeDelta = TimeDelta::minutes(1);
+
+const OTHERS_STAY: TimeDelta = TimeDelta::hours(1);
+
+/// The list of tokens is asked again after this time, if it did not tell enough.
+const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
+
+/// And after this time if it could not be had.
+const LIST_SOON: TimeDelta = TimeDelta::hours(1);
+
+/// What is to be done now.
+pub fn care(facts: &Facts) -> Option<Care> {
+    let (renewal, held) = cared_for(facts)?;
+    if renewal.process.stopping || held.is_copy() {
+        return None;
+    }
+    let retired = &held.grant.retired;
+    if retired.iter().any(|old| old.shown.is_none()) && everybody_shows(facts, renewal) {
+        return Some(Care::Show);
+    }
+    if due_to_end(retired, facts.now, renewal).is_some() {
+        return Some(Care::End);
+    }
+    let unknown = look_at(facts, renewal, held).is_some_and(|time| time <= facts.now);
+    (unknown && facts.is_proven()).then_some(Care::Identify)
+}
+
+/// When something is to be done next; `None` when nothing waits.
+pub fn next_care(facts: &Facts) -> Option<DateTime<Utc>> {
+    if facts.grant_unread() {
+        return facts.status.grant.as_ref()?.next_care_time;
+    }
+    let (renewal, held) = cared_for(facts)?;
+    if held.is_copy() {
+        return None;
+    }
+    let shown = |old: &Retired<Fingerprint>| {
+        let (soon, late) = (renewal.pace.of(OTHERS_FOLLOW), renewal.pace.of(OTHERS_STAY));
+        later(facts.now, ((facts.now - old.since) / 2).clamp(soon, late))
+    };
+    let ends = held.grant.retired.iter();
+    let ends = ends.map(|old| {
+        let end = end_at(renewal, old).unwrap_or_else(|| shown(old));
+        end.min(old.until)
+    });
+    let look = look_at(facts, renewal, held).filter(|_| facts.is_proven());
+    ends.chain(look).min()
+}
+
+/// The index of what is to be ended now.
+pub fn due_to_end<S>(
+    retired: &[Retired<S>],
+    now: DateTime<Utc>,
+    renewal: &Renewal,
+) -> Option<usize> {
+    retired
+        .iter()
+        .position(|old| old.until <= now || end_at(renewal, old).is_some_and(|time| time <= now))
+}
+
+fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
+    let plan = facts.renewal_plan().filter(|plan| plan.is_kept())?;
+    let held = facts.held()?;
+    // What is of another site is never sent to this one.
+    let used = held.grant.live.as_ref().or(held.grant.candidate.as_ref());
+    let here = used?.client == plan.client;
+    Some((facts.renewal.as_ref()?, held)).filter(|_| here)
+}
+
+fn end_at<S>(renewal: &Renewal, old: &Retired<S>) -> Option<DateTime<Utc>> {
+    let quiet = later(old.shown?, renewal.pace.of(GRACE));
+    Some(old.next_attempt.map_or(quiet, |next| next.max(quiet)))
+}
+
+/// Whether this credential and all others with the grant have published the token in use.
+fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
+    let Some(print) = facts.chain_print() else {
+        return false;
+    };
+    let mine = facts.is_proven()
+        && !facts.is_provisional()
+        && facts.targets.iter().all(|target| facts.is_in_sync(target));
+    let shows = |other: &Option<String>| other.as_deref() == Some(print.as_str());
+    mine && renewal.others.iter().all(shows)
+}
+
+/// When the list of the account's tokens is to be read.
+fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc>> {
+    // A session is in no list.
+    if !facts.makes_successors() {
+        return None;
+    }
+    let live = held.grant.live.as_ref().filter(|live| is_unknown(live))?;
+    let Some(search) = &live.search else {
+        return Some(facts.now);
+    };
+    // Another date may tell which of several it is.
+    if facts.spec_changed() && !facts.happened.looked_for {
+        return Some(facts.now);
+    }
+    let wait = match search.likely {
+        Some(_) => LIST_AGAIN,
+        None => LIST_SOON,
+    };
+    Some(later(search.asked, renewal.pace.of(wait)))
+}
+
+/// Whether it is a token that a person made and that was not found in the list.
+fn is_unknown(chain: &Chain<Fingerprint>) -> bool {
+    is_adopted(chain) && chain.is_sought() && chain.dead.is_none()
+}

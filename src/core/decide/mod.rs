@@ -1,0 +1,158 @@
+//! The next step of a reconcile.
+
+pub mod cleanup;
+pub mod expiry_lookup;
+pub mod publication;
+pub mod renewal;
+pub mod step;
+pub mod validation;
+
+pub use step::{Care, Move, Publish, Step};
+
+use chrono::{DateTime, Utc};
+
+use crate::api::{ConditionType, Reason};
+use crate::core::conclude::conditions::valid::condition;
+use crate::core::decide::cleanup::{care, next_care};
+use crate::core::decide::publication::{publish, wants_write};
+use crate::core::decide::validation::{Proof, before_proof, proof, prove};
+use crate::core::facts::{Facts, Source};
+
+/// A status holds 32 targets, and a spec 8. Without this bound a target that somebody else holds,
+/// beside others that are renamed again and again, would make the status unwritable.
+const MOST_SURPLUS: usize = 24;
+
+/// Names the next step; `None` when nothing is left to do in this pass. The first check that
+/// applies decides.
+pub fn decide(facts: &Facts) -> Option<Step> {
+    // 1. What is being deleted, suspended or contradictory is left alone. A source that is no
+    //    credential proves nothing and publishes nothing.
+    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
+        return None;
+    }
+    if matches!(facts.source, Source::Unusable(_)) {
+        return None;
+    }
+    // 2. An acceptance is a proof only with the permissions that the spec requires.
+    if facts.awaits_permissions() {
+        return Some(Step::Permissions);
+    }
+    // 3. A token that is to be renewed is, before anything is said about it.
+    if let Some(step) = renew(facts) {
+        return Some(step);
+    }
+    // 4. A proof comes before anything is published.
+    if facts.candidate_is_due() {
+        return Some(before_proof(facts).unwrap_or(Step::Try));
+    }
+    if proof(facts) == Proof::Due {
+        return Some(prove(facts));
+    }
+    // 5. Targets that do not hold the proven credential are written.
+    let out_of_sync = facts
+        .targets
+        .iter()
+        .position(|target| wants_write(facts, target));
+    if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
+        return Some(step);
+    }
+    // 6. What the spec no longer names goes last, so that pods find the new before the old goes;
+    //    but a status holds only so many.
+    let mut surplus = facts
+        .surplus
+        .iter()
+        .filter(|old| !facts.happened.retracted.contains(&old.name));
+    let crowded = surplus.clone().count() > MOST_SURPLUS;
+    if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
+        let next = surplus.next().cloned();
+        if next.is_some() {
+            return next.map(Step::Retract);
+        }
+    }
+    // 7. What was replaced is ended once everybody has what took its place.
+    if let Some(care) = care(facts) {
+        return Some(Step::Tend(care));
+    }
+    // 8. Whether the account can do more than anybody asked for stands in the way of nothing.
+    if facts.may_look_for_rights() {
+        return Some(Step::Permissions);
+    }
+    // 9. What nobody waits for.
+    facts.lookup_is_due().then_some(Step::LookUp)
+}
+
+/// Whether the pass must read the user's Secret before it can decide. Called while the source
+/// still counts as unchanged.
+pub fn needs_source(facts: &Facts) -> bool {
+    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
+        return false;
+    }
+    facts.spec_changed()
+        || facts.status.sources.is_empty()
+        || (facts.renews() && wants_look(facts))
+        || facts.wants_api_key()
+        || proof(facts) == Proof::Due
+        || facts
+            .targets
+            .iter()
+            .any(|target| wants_write(facts, target))
+}
+
+/// Whether the grant must be looked at, as far as the recorded times tell.
+fn wants_look(facts: &Facts) -> bool {
+    let due = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time <= facts.now);
+    let candidate = facts
+        .status
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.candidate.as_ref());
+    facts.renew_requested()
+        || is_rid_of_rival(facts)
+        || due(facts.status.next_renewal_time)
+        || due(next_care(facts))
+        || (due(facts.status.expires_at) && is_untold(facts))
+        || due(candidate.and_then(|attempt| attempt.next_attempt_time))
+        || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
+}
+
+/// Whether it was not told yet why nothing has taken the place of what has ended.
+fn is_untold(facts: &Facts) -> bool {
+    let recorded = facts.status.grant.as_ref();
+    let waits = facts.status.next_renewal_time.is_some();
+    facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.trouble.is_none())
+}
+
+/// Whether another credential was in the way that is not there any more. Nothing tells but the
+/// words, which name it.
+fn is_rid_of_rival(facts: &Facts) -> bool {
+    let recorded = facts.status.grant.as_ref();
+    let conflict = recorded.and_then(|grant| grant.trouble) == Some(Reason::GrantConflict);
+    let rival = facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.rival.is_some());
+    let now = || crate::core::messages::renewal::words(facts, Reason::GrantConflict);
+    let told = condition(&facts.status, ConditionType::Ready);
+    conflict && !rival && told.is_none_or(|told| told.message != now())
+}
+
+/// The next step of the renewal protocol.
+pub(crate) fn renew(facts: &Facts) -> Option<Step> {
+    let can_ask = facts
+        .renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.clients_read);
+    match renewal::next(facts)? {
+        // Found in the middle of a pass: the next one is there at once.
+        Move::Intend(_) | Move::Renew(_) if !can_ask => None,
+        Move::Adopt => Some(Step::Adopt),
+        Move::Seek => Some(Step::Seek),
+        Move::Intend(spend) => Some(Step::Intend(spend)),
+        Move::Renew(spend) => Some(Step::Renew(spend)),
+        Move::Promote => Some(Step::Promote),
+        Move::At(_) | Move::Rest | Move::Stuck(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

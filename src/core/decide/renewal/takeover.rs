@@ -1,0 +1,126 @@
+//! When a renewal that this or another process started and did not finish is taken over, and by which
+//! process.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::core::decide::Move;
+use crate::core::decide::renewal::timing::wants_now;
+use crate::core::facts::{Facts, Pace, Renewal};
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::{Grant, Intent, Spend};
+use crate::core::spec::RenewalPlan;
+use crate::core::time::later;
+
+/// The present process may take over what another has begun when it has seen it unchanged for so
+/// long by its own clock.
+pub const TAKEOVER_WATCHED: TimeDelta = TimeDelta::seconds(90);
+
+/// Or when it is so old by the clock on the wall; a call to the token endpoint is cut long before.
+pub const TAKEOVER_AGE: TimeDelta = TimeDelta::minutes(3);
+
+/// A refresh token is honoured for ten minutes after it was spent (Atlassian documentation); later
+/// than this the answer may come too late.
+pub const REPLAY_WITHIN: TimeDelta = TimeDelta::minutes(8);
+
+/// Without an election nobody makes the last attempt before all who could have begun one are gone.
+pub const LAST_WITHOUT_ELECTION: TimeDelta = TimeDelta::minutes(20);
+
+/// What was decided this long ago is decided anew before a token is spent: others may have taken
+/// over meanwhile.
+const DECISION_LASTS: TimeDelta = TimeDelta::minutes(1);
+
+/// A running attempt is looked at again after this time.
+const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
+
+/// Until when an attempt may still be running, if it may.
+pub(crate) fn runs_until(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    renewal: &Renewal,
+    intent: &Intent,
+) -> Option<DateTime<Utc>> {
+    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    if intent.holder == process.holder {
+        return process.running.then(|| later(now, ATTEMPT_RUNS));
+    }
+    let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
+    let old = later(intent.started, pace.of(TAKEOVER_AGE));
+    // The last attempt ends the grant if the holder still has the answer and could not store it:
+    // however old the intent is, the holder gets the time to do so.
+    let late = is_late(plan, intent, pace, now);
+    if watched <= TimeDelta::zero() || (old <= now && !late) {
+        return None;
+    }
+    let watched = later(now, watched);
+    Some(if late { watched } else { old.min(watched) })
+}
+
+/// Whether a replay may come too late: where nothing is honoured twice, any. What spends nothing
+/// comes never too late.
+fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+    if !plan.spends() {
+        return false;
+    }
+    !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
+}
+
+/// From when on the last attempt is made without an election. A replay in time does no harm, so
+/// that several may be under way before it. Where every replay is the last one, whoever watched
+/// the intent, at an age at which no call is under way any more, is alone with it.
+fn last_without_election(plan: &RenewalPlan, intent: &Intent, pace: Pace) -> DateTime<Utc> {
+    if plan.has_leeway() {
+        later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION))
+    } else {
+        later(intent.started, pace.of(TAKEOVER_AGE))
+    }
+}
+
+/// What another process, or this one, has begun and not finished.
+pub(crate) fn resume(
+    facts: &Facts,
+    plan: &RenewalPlan,
+    renewal: &Renewal,
+    grant: &Grant<Fingerprint>,
+    intent: &Intent,
+) -> Move {
+    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    let late = is_late(plan, intent, pace, now);
+    if let Some(time) = grant.next_attempt.filter(|time| *time > now)
+        && !wants_now(facts)
+    {
+        return Move::At(time);
+    }
+    // One's own attempt has ended with an answer that was lost: nobody else has it.
+    let alone = !plan.has_leeway() && intent.holder == process.holder;
+    if late && !alone {
+        match process.leads {
+            Some(true) => {}
+            Some(false) => return Move::Rest,
+            None => {
+                let time = last_without_election(plan, intent, pace);
+                if time > now {
+                    return Move::At(time);
+                }
+            }
+        }
+    }
+    let before = intent.interrupted.unwrap_or(intent.first_sent);
+    Move::Intend(Spend {
+        origin: intent.origin.clone(),
+        // If the earlier attempts were carried out, the token is dead by now; if they were not,
+        // this is the first.
+        first_sent: if late { now } else { intent.first_sent },
+        interrupted: if late {
+            Some(before)
+        } else {
+            intent.interrupted
+        },
+        replay: true,
+        early: false,
+    })
+}
+
+/// Whether a decision to spend a token is too old to be carried out.
+pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, pace: Pace) -> bool {
+    now > later(decided, pace.of(DECISION_LASTS))
+}

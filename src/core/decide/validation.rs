@@ -1,0 +1,151 @@
+//! When the credential is validated, and what comes before that.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::api::{Attempt, AttemptOutcome, Reason};
+use crate::core::decide::step::Step;
+use crate::core::facts::{Facts, Peer};
+use crate::core::probe::Judgement;
+
+/// What has to be known before a token can be proven on Atlassian's gateway. Data Center has none.
+pub(crate) fn before_proof(facts: &Facts) -> Option<Step> {
+    if facts.gateway().is_some() && facts.cloud_id().is_none() {
+        return Some(Step::Locate);
+    }
+    facts.survey_is_due().then_some(Step::Survey)
+}
+
+/// Whether a proof is due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// Now.
+    Due,
+    /// At this time.
+    At(DateTime<Utc>),
+    /// Not before something changes.
+    NotByItself,
+}
+
+/// Tells when the credential in the source is to be proven next.
+pub fn proof(facts: &Facts) -> Proof {
+    let asked = facts.happened.judgement.is_some() || facts.happened.welcomed.is_some();
+    if asked || !facts.has_token() {
+        return Proof::NotByItself;
+    }
+    let due = due_by_record(facts);
+    match facts.cooling_until {
+        Some(until) if due == Proof::Due && until > facts.now => Proof::At(until),
+        _ => due,
+    }
+}
+
+fn due_by_record(facts: &Facts) -> Proof {
+    let at = |time: DateTime<Utc>| {
+        if time <= facts.now {
+            Proof::Due
+        } else {
+            Proof::At(time)
+        }
+    };
+    let asked = facts.renew_requested();
+    match facts.peer {
+        _ if facts.happened.attempt_recorded => return Proof::Due,
+        _ if facts.happened.attempt_denied => return Proof::NotByItself,
+        Peer::InFlight => return Proof::NotByItself,
+        _ if asked => return Proof::Due,
+        Peer::Refused(_) => return Proof::NotByItself,
+        Peer::Interrupted if !facts.is_proven() => return Proof::NotByItself,
+        Peer::Interrupted | Peer::Silent => {}
+    }
+    let regular = |last| facts.proof_after(last).map_or(Proof::Due, at);
+    match facts.attempt() {
+        Some(attempt) => match attempt.outcome {
+            // Whether Jira counted it is unknown. What it accepted before may be asked again in
+            // due time; what it never accepted, or refused before, waits for a person.
+            AttemptOutcome::Started | AttemptOutcome::Interrupted
+                if facts.is_proven() && facts.refusal().is_none() =>
+            {
+                let next = facts.proof_after_silence(attempt.last_failure_time);
+                next.map_or(Proof::Due, at)
+            }
+            AttemptOutcome::Started | AttemptOutcome::Interrupted => Proof::NotByItself,
+            AttemptOutcome::Refused if facts.spec_changed() && may_mend(facts, attempt) => {
+                Proof::Due
+            }
+            // The change may be the remedy, such as another CA.
+            AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
+            AttemptOutcome::NoVerdict if facts.authorities_edited() && !counts(facts) => Proof::Due,
+            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
+                attempt.next_attempt_time.map_or(Proof::NotByItself, at)
+            }
+        },
+        None if facts.is_proven() && !pin_moved(facts) && facts.permissions_are_settled() => {
+            facts.status.last_validated_time.map_or(Proof::Due, regular)
+        }
+        None => Proof::Due,
+    }
+}
+
+/// Whether an answer that was lost may have been a refusal that Jira counts.
+pub(crate) fn counts(facts: &Facts) -> bool {
+    facts.is_password() && facts.is_proven()
+}
+
+/// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and
+/// nothing but the pinned account or a required permission was wrong.
+fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
+    let accepted = [Reason::AccountChanged, Reason::PermissionMissing].map(Some);
+    !facts.is_password() || accepted.contains(&attempt.reason)
+}
+
+/// Whether the spec now pins another account than the proven one.
+pub fn pin_moved(facts: &Facts) -> bool {
+    facts.pinned_account() != facts.account().map(|account| account.id.as_str())
+}
+
+pub(crate) fn prove(facts: &Facts) -> Step {
+    if facts.is_password() && !facts.happened.attempt_recorded {
+        let failures = facts.attempt().map_or(0, |attempt| attempt.failures);
+        let fingerprint = facts.fingerprint().map(|print| print.as_str().to_owned());
+        return Step::RecordAttempt(Attempt {
+            failures,
+            last_failure_time: facts.now,
+            next_attempt_time: None,
+            fingerprint: fingerprint.unwrap_or_default(),
+            outcome: AttemptOutcome::Started,
+            reason: facts.refusal(),
+        });
+    }
+    before_proof(facts).unwrap_or(Step::Prove)
+}
+
+impl Facts {
+    /// Whether what a token covers has to be asked before it can be proven: its chain has not been
+    /// proven for this site.
+    pub fn survey_is_due(&self) -> bool {
+        let Some(chain) = self.asked_about().filter(|_| self.gateway().is_some()) else {
+            return false;
+        };
+        let known = self
+            .status
+            .grant
+            .as_ref()
+            .and_then(|grant| grant.chain.as_ref());
+        let proven = known == Some(&chain.lineage()) && self.site_recorded();
+        !proven && !self.happened.surveyed
+    }
+
+    /// Whether it is time to look for rights that nobody asked for.
+    pub(crate) fn may_look_for_rights(&self) -> bool {
+        let accepted = matches!(self.happened.judgement, Some(Judgement::Accepted(_)));
+        let due = self
+            .status
+            .permissions
+            .as_ref()
+            .is_none_or(|status| self.now - status.checked_time >= LOOK_AGAIN);
+        accepted && due && !self.happened.permissions_asked
+    }
+}
+
+/// How often it is looked whether the account has become an administrator.
+pub(crate) const LOOK_AGAIN: TimeDelta = TimeDelta::days(1);

@@ -1,0 +1,81 @@
+//! What the status remembers of validations that were not accepted.
+
+use crate::api::{Attempt, AttemptOutcome, JiraCredentialStatus, Reason};
+use crate::core::facts::Facts;
+use crate::core::facts::types::Source;
+
+impl Facts {
+    /// Whether the status names the credential in the source: as proven, or as tried. Only then
+    /// may the next pass take it as known without reading it.
+    pub fn is_on_record(&self) -> bool {
+        let proven = || {
+            let proven = self.status.proven_fingerprint.as_deref()?;
+            Some(self.is_same(&self.fingerprint()?, proven))
+        };
+        self.attempt().is_some() || proven().unwrap_or(false)
+    }
+
+    /// The recorded attempt, if it was made with the credential that is in the source now.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        let fingerprint = self.fingerprint()?;
+        let attempt = self.status.attempt.as_ref()?;
+        self.is_same(&fingerprint, &attempt.fingerprint)
+            .then_some(attempt)
+    }
+
+    /// Why Jira refuses the credential that is in the source now, as far as is recorded. An
+    /// attempt that was begun anew remembers the refusal before it until an answer replaces it.
+    pub fn refusal(&self) -> Option<Reason> {
+        let attempt = self.attempt()?;
+        match attempt.outcome {
+            AttemptOutcome::Refused => Some(attempt.reason.unwrap_or(Reason::Rejected)),
+            AttemptOutcome::Started => attempt.reason,
+            AttemptOutcome::Unconfirmed
+            | AttemptOutcome::NoVerdict
+            | AttemptOutcome::Interrupted => None,
+        }
+    }
+
+    /// The status to write before a password is sent. The annotation that asked for it is
+    /// handled with it: a crash must not make two attempts of one request.
+    pub fn with_attempt(&self, attempt: Attempt) -> JiraCredentialStatus {
+        JiraCredentialStatus {
+            attempt: Some(attempt),
+            last_handled_renew: self.object.renew.clone(),
+            ..self.without_old_attempt()
+        }
+    }
+
+    /// The status without an attempt with what is no longer in the source. If Jira refused what it
+    /// had accepted, the proof goes too: coming back, it has to be proven anew.
+    pub(crate) fn without_old_attempt(&self) -> JiraCredentialStatus {
+        let mut status = self.status.clone();
+        let is_old = matches!(self.source, Source::Read { .. }) && self.attempt().is_none();
+        if let Some(old) = status.attempt.take_if(|_| is_old) {
+            let was_proven = Some(&old.fingerprint) == status.proven_fingerprint.as_ref();
+            let was_refused = match old.outcome {
+                AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
+                AttemptOutcome::Started => old.reason.is_some(),
+                AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => false,
+            };
+            status
+                .last_validated_time
+                .take_if(|_| was_proven && was_refused);
+        }
+        status
+    }
+}
+
+/// The status as it stood before an attempt that was recorded and never sent: what was asked for
+/// is still to be done, and what was refused is still refused.
+pub fn without_unsent(status: &JiraCredentialStatus) -> JiraCredentialStatus {
+    let mut before = JiraCredentialStatus {
+        last_handled_renew: None,
+        ..status.clone()
+    };
+    match &mut before.attempt {
+        Some(attempt) if attempt.reason.is_some() => attempt.outcome = AttemptOutcome::Refused,
+        _ => before.attempt = None,
+    }
+    before
+}

@@ -1,0 +1,111 @@
+//! Which token targets should hold: the one that was proven last, with one exception.
+//!
+//! A renewal starts the death of the token before it. When Jira cannot be asked about the new one
+//! and the published one is about to end, pods are better off with a token that descends from a
+//! proven one than with one that is surely dead. On Data Center the one before it is dead from the
+//! moment of the renewal, so that its successor is published as soon as asking has brought nothing.
+//! It is asked about first all the same: Jira has just given it and is seldom silent, and a token
+//! that it refuses is of no use to anybody.
+
+use crate::core::facts::Facts;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::api::AttemptOutcome;
+use crate::core::spec::{RenewalPlan, scopes};
+use crate::core::time::earlier;
+
+/// What is published lives for less than this.
+const NEARLY_ENDED: TimeDelta = TimeDelta::minutes(3);
+
+/// A token that targets should hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// Its fingerprint.
+    pub print: String,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Facts {
+    /// The credential that targets should hold.
+    pub fn wanted(&self) -> Option<Wanted> {
+        if !self.renews() {
+            return Some(Wanted {
+                print: self.status.proven_fingerprint.clone()?,
+                expires_at: self.static_end(),
+            });
+        }
+        let access = self.chain().and_then(|chain| chain.access.as_ref());
+        let of_chain = access.map(|access| Wanted {
+            print: access.token.as_str().to_owned(),
+            expires_at: access.end(),
+        });
+        if self.must_publish_unproven() {
+            return of_chain;
+        }
+        let print = self
+            .provisional()
+            .or(self.status.proven_fingerprint.as_deref())?;
+        let of_chain = of_chain.filter(|wanted| wanted.print == print);
+        Some(of_chain.unwrap_or_else(|| Wanted {
+            print: print.to_owned(),
+            expires_at: self.status.expires_at,
+        }))
+    }
+
+    /// The fingerprint of what was published without a proof.
+    pub fn provisional(&self) -> Option<&str> {
+        self.status.grant.as_ref()?.provisional.as_deref()
+    }
+
+    /// Whether targets hold, or must now get, a token that could not be proven.
+    pub fn is_provisional(&self) -> bool {
+        let print = self.chain_print();
+        let published = self
+            .provisional()
+            .is_some_and(|published| print.is_none_or(|print| print.as_str() == published));
+        self.renews() && (published || self.must_publish_unproven())
+    }
+
+    /// Whether the successor of a proven token has to be published though Jira gave no verdict:
+    /// what is published nearly ends, and the successor can do no less.
+    pub fn must_publish_unproven(&self) -> bool {
+        let Some(access) = self.chain().and_then(|chain| chain.access.as_ref()) else {
+            return false;
+        };
+        let Some(plan) = self.renewal_plan() else {
+            return false;
+        };
+        let covered =
+            |scope: &String| scopes::covers(plan.hosting(), &access.scopes, scope.as_str());
+        let can_no_less = access.scopes.is_empty() || self.status.scopes.iter().all(covered);
+        self.is_of_proven_chain()
+            && self.is_silent(plan)
+            && !self.is_proven()
+            && can_no_less
+            && self.missing_scopes().is_empty()
+            && access.expires > self.now
+            && self.published_is_lost(plan)
+    }
+
+    /// Whether Jira gives no verdict on the token. Where its own instance gave it, its wish for
+    /// rest, which came from another call, is as good as silence.
+    fn is_silent(&self, plan: &RenewalPlan) -> bool {
+        if let Some(attempt) = self.attempt() {
+            return attempt.outcome == AttemptOutcome::NoVerdict;
+        }
+        let rests = self.cooling_until.is_some_and(|until| until > self.now);
+        !plan.has_leeway() && rests
+    }
+
+    /// Whether what is published, of which the token is a successor, is dead or about to end.
+    fn published_is_lost(&self, plan: &RenewalPlan) -> bool {
+        !plan.has_leeway() || self.nearly_ended().is_some_and(|time| time <= self.now)
+    }
+
+    /// From when on what is published counts as about to end.
+    pub fn nearly_ended(&self) -> Option<DateTime<Utc>> {
+        let pace = self.renewal.as_ref()?.pace;
+        Some(earlier(self.status.expires_at?, pace.of(NEARLY_ENDED)))
+    }
+}

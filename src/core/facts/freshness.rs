@@ -1,0 +1,96 @@
+//! How long the last validation counts, and when the credential expires.
+
+use crate::core::facts::Facts;
+use aws_lc_rs::digest;
+use chrono::{DateTime, Utc};
+
+use crate::api::ExpiryLookupStatus;
+use crate::core::fingerprint::hex;
+use crate::core::time;
+use crate::core::time::later;
+
+impl Facts {
+    /// When a proof of the credential that was proven last falls due.
+    pub fn next_proof(&self) -> Option<DateTime<Utc>> {
+        self.proof_after(self.status.last_validated_time?)
+    }
+
+    /// When the regular proof after the probe at `last` falls due.
+    pub fn proof_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let interval = self.plan.as_ref().ok()?.periods.interval;
+        Some(time::next_proof(last, interval, &self.object.uid))
+    }
+
+    /// When the proven credential is asked about again after the answer to a question was lost:
+    /// at the usual time, at the latest when the last proof grows too old.
+    pub fn proof_after_silence(&self, asked: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let usual = self.proof_after(asked)?;
+        let stale = self.proof_is_stale_from().filter(|stale| *stale > asked);
+        Some(stale.map_or(usual, |stale| stale.min(usual)))
+    }
+
+    /// From when on the last proof says nothing any more: two intervals after it, or when what
+    /// was proven has expired.
+    pub fn proof_is_stale_from(&self) -> Option<DateTime<Utc>> {
+        let plan = self.plan.as_ref().ok()?;
+        let last = self.status.last_validated_time?;
+        let stale = later(last, plan.periods.interval * 2);
+        // A token that Jira accepted after its stated end is no token that has ended.
+        let expiry = self.published_end().filter(|expiry| *expiry > last);
+        Some(expiry.map_or(stale, |expiry| expiry.min(stale)))
+    }
+
+    /// When what pods mount ends, where that is known.
+    pub fn published_end(&self) -> Option<DateTime<Utc>> {
+        if self.renews() {
+            self.status.expires_at
+        } else {
+            self.static_end()
+        }
+    }
+
+    /// The recorded look-up, if it was made for the credential that was proven last and for what
+    /// the spec asks.
+    pub fn looked_up(&self) -> Option<&ExpiryLookupStatus> {
+        let looked = self.recorded_lookup()?;
+        let proven = self.status.proven_fingerprint.as_deref()?;
+        (looked.fingerprint == proven).then_some(looked)
+    }
+
+    fn recorded_lookup(&self) -> Option<&ExpiryLookupStatus> {
+        let query = self.query()?;
+        let looked = self.status.expiry_lookup.as_ref();
+        looked.filter(|looked| looked.query == query)
+    }
+
+    /// A digest of the organisation and the label that are asked for.
+    pub(crate) fn query(&self) -> Option<String> {
+        let lookup = self.spec.expiry_lookup.as_ref()?;
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [&lookup.organization_id, &lookup.label] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        Some(hex(context.finish().as_ref(), 16))
+    }
+
+    /// The end of life of the credential that was proven last, if it does not renew itself: what
+    /// the user says, else what the organisation says.
+    pub fn static_end(&self) -> Option<DateTime<Utc>> {
+        let told = self.plan.as_ref().ok().and_then(|plan| plan.expires_at);
+        told.or_else(|| self.looked_up()?.expires_at)
+    }
+
+    /// Whether the end of the credential in the source has come.
+    pub fn source_has_ended(&self) -> bool {
+        let told = self.plan.as_ref().ok().and_then(|plan| plan.expires_at);
+        let end = told.or_else(|| {
+            let looked = self.recorded_lookup()?;
+            let print = self.fingerprint()?;
+            looked
+                .expires_at
+                .filter(|_| self.is_same(&print, &looked.fingerprint))
+        });
+        end.is_some_and(|end| end <= self.now)
+    }
+}

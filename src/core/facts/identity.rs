@@ -1,0 +1,147 @@
+//! Which credential the facts are about: its fingerprint, its site, its account, and where Jira is
+//! called with it.
+
+use crate::core::facts::Facts;
+use crate::core::facts::types::Source;
+use crate::core::fingerprint::{Fingerprint, Likeness};
+use crate::core::spec::{FormKind, is_at_gateway, is_site_of};
+
+impl Facts {
+    /// The fingerprint of the credential in the source: as read, or else as recorded.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        if let Some(print) = self.chain_print() {
+            return Some(print.clone());
+        }
+        match &self.source {
+            Source::Read { fingerprint, .. } => Some(fingerprint.clone()),
+            Source::Unchanged | Source::Unusable(_) => self
+                .status
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.fingerprint.as_str())
+                .or(self.status.proven_fingerprint.as_deref())
+                .map(Fingerprint::recorded),
+        }
+    }
+
+    /// Whether the credential in the source is the one that was proven last.
+    pub fn is_proven(&self) -> bool {
+        match (self.fingerprint(), &self.status.proven_fingerprint) {
+            (Some(fingerprint), Some(proven)) => {
+                fingerprint.likeness(proven) == Likeness::Same
+                    && self.site_recorded()
+                    && self.status.last_validated_time.is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Fingerprints of different keys tell nothing: then equal versions of the Secret decide.
+    pub(crate) fn is_same(&self, fingerprint: &Fingerprint, recorded: &str) -> bool {
+        match fingerprint.likeness(recorded) {
+            Likeness::Same => true,
+            Likeness::Different => false,
+            Likeness::Unknown => match &self.source {
+                Source::Read { versions, .. } => *versions == self.status.sources,
+                Source::Unchanged => true,
+                Source::Unusable(_) => false,
+            },
+        }
+    }
+
+    /// Whether the recorded proof was made at the site and with the method of the present spec.
+    pub fn site_recorded(&self) -> bool {
+        match (&self.plan, &self.status.site) {
+            (Ok(plan), Some(site)) if plan.detour.is_some() => {
+                is_site_of(plan, site) && self.status.method == Some(plan.method)
+            }
+            (Ok(plan), Some(site)) => {
+                Some(&site.api_url) == self.api_base().as_ref()
+                    && self.status.method == Some(plan.method)
+            }
+            _ => false,
+        }
+    }
+
+    /// The account that the credential must belong to: the one of the spec, else the first one
+    /// that it was proven for. Another site or method is another account.
+    pub fn pinned_account(&self) -> Option<&str> {
+        let recorded = || {
+            self.status
+                .account
+                .as_ref()
+                .filter(|_| self.site_recorded())
+        };
+        self.spec
+            .validation
+            .account_id
+            .as_deref()
+            .or_else(|| recorded().map(|account| account.id.as_str()))
+    }
+
+    /// Atlassian's gateway, for a credential that is used there.
+    pub fn gateway(&self) -> Option<&str> {
+        match self.renewal_plan() {
+            Some(plan) => plan.gateway.as_deref(),
+            None => self.detour(),
+        }
+    }
+
+    /// The base of API calls of the credential that was proven last; `None` while the id of the
+    /// site is not known.
+    pub fn api_base(&self) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        if plan.detour.is_some() {
+            let recorded = self.status.site.as_ref().filter(|_| self.site_recorded());
+            let base = recorded.map_or(&plan.site.base, |site| &site.api_url);
+            return Some(base.clone());
+        }
+        self.proof_base()
+    }
+
+    /// Where the credential that stands to be proven is asked about; `None` while the id of the
+    /// site is not known.
+    pub fn proof_base(&self) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        let Some(gateway) = self.gateway() else {
+            return Some(plan.site.base.clone());
+        };
+        let id = self.cloud_id()?;
+        Some(format!("{gateway}/ex/jira/{id}"))
+    }
+
+    /// The id of the site: as the spec says, as the site told in this pass, or as is recorded.
+    pub fn cloud_id(&self) -> Option<&str> {
+        let plan = self.plan.as_ref().ok()?;
+        let recorded = || {
+            let site = self.status.site.as_ref()?;
+            let same = site.address.as_deref() == Some(&plan.site.base);
+            // What nothing was proven with may be the word of a spec that is no longer there.
+            let told = self.status.account.is_some() || !self.spec_changed();
+            site.cloud_id.as_deref().filter(|_| same && told)
+        };
+        // Whoever is not called at the gateway may still be published with its address.
+        if plan.detour.is_none() {
+            self.gateway()?;
+        }
+        let said = plan.renewal.as_ref();
+        let said = said.and_then(|plan| plan.cloud_id.as_deref());
+        said.or(self.happened.located.as_deref()).or_else(recorded)
+    }
+
+    /// The gateway, if the API token in the source is asked about there.
+    pub(crate) fn detour(&self) -> Option<&str> {
+        let gateway = self.plan.as_ref().ok()?.detour.as_deref()?;
+        let here = self.happened.refused_at_site.is_some()
+            || self.form.kind == FormKind::ServiceAccountToken
+            || (self.is_proven() && self.is_recorded_at_gateway());
+        here.then_some(gateway)
+    }
+
+    fn is_recorded_at_gateway(&self) -> bool {
+        match (&self.plan, &self.status.site) {
+            (Ok(plan), Some(site)) => is_at_gateway(plan, site),
+            _ => false,
+        }
+    }
+}

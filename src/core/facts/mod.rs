@@ -1,0 +1,120 @@
+//! The facts: everything a decision may look at. They hold no secret value, so they can be printed,
+//! logged and written into a test.
+
+pub mod attempt;
+pub mod chain;
+pub mod desired;
+pub mod freshness;
+pub mod identity;
+pub mod permissions;
+pub mod process;
+pub mod renewal;
+pub mod targets;
+pub mod types;
+
+pub use process::{Pace, Process, Watched};
+pub use types::{
+    ApiKey, GrantState, Happened, Held, Holder, Object, Peer, Renewal, SeedState, Source,
+    TargetFacts, TargetState,
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::api::{
+    Account, JiraCredentialSpec, JiraCredentialStatus, MethodName, SourceVersion, TargetVersion,
+};
+use crate::core::spec::{Form, Plan, SpecProblem};
+
+/// Everything known about one credential in one pass.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The present time.
+    pub now: DateTime<Utc>,
+    /// Who the object is.
+    pub object: Object,
+    /// What the user asks for.
+    pub spec: JiraCredentialSpec,
+    /// What was recorded last; a step that writes the status brings it up to date.
+    pub status: JiraCredentialStatus,
+    /// What follows from the spec alone, or why it cannot be acted on.
+    pub plan: Result<Plan, SpecProblem>,
+    /// The user's Secret.
+    pub source: Source,
+    /// What the secret value in it looks like, as far as it was read.
+    pub form: Form,
+    /// The targets of the spec, in its order.
+    pub targets: Vec<TargetFacts>,
+    /// Targets that were written earlier and that the spec no longer names.
+    pub surplus: Vec<TargetVersion>,
+    /// What other credentials know of the same password.
+    pub peer: Peer,
+    /// Until when the site asked everybody to wait.
+    pub cooling_until: Option<DateTime<Utc>>,
+    /// The grant of a credential that renews itself.
+    pub renewal: Option<Renewal>,
+    /// The key with which an organisation can be asked when the credential expires.
+    pub api_key: ApiKey,
+    /// What has happened in this pass.
+    pub happened: Happened,
+}
+
+impl Facts {
+    /// Whether this is the first pass over the object.
+    pub fn is_new(&self) -> bool {
+        self.status.observed_generation < 0
+    }
+
+    /// Whether the spec has changed since the last pass.
+    pub fn spec_changed(&self) -> bool {
+        self.status.observed_generation != self.object.generation
+    }
+
+    /// Whether this pass has done something that the status must tell of.
+    pub fn has_effects(&self) -> bool {
+        let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
+        self.happened.judgement.is_some()
+            || self.happened.renewed
+            || self.happened.candidate_tried
+            || self.happened.lookup.is_some()
+            || self.targets.iter().any(written)
+    }
+
+    /// Whether the Secret with the private authorities has changed since it was read last. Of
+    /// another source its contents tell, by the fingerprint, and its labels are nobody's concern.
+    pub fn authorities_edited(&self) -> bool {
+        let tls = self.spec.tls.as_ref();
+        let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
+            return false;
+        };
+        let Source::Read { versions, .. } = &self.source else {
+            return false;
+        };
+        let of = |all: &[SourceVersion]| {
+            all.iter()
+                .find(|version| version.name == reference.name)
+                .cloned()
+        };
+        let recorded = of(&self.status.sources);
+        recorded.is_some() && recorded != of(versions)
+    }
+
+    /// Whether a person asks for a proof now. The value that a new object brings along was
+    /// meant for an earlier one.
+    pub fn renew_requested(&self) -> bool {
+        !self.is_new()
+            && self.object.renew.is_some()
+            && self.object.renew != self.status.last_handled_renew
+    }
+
+    /// Whether the method sends a password, which Jira counts.
+    pub fn is_password(&self) -> bool {
+        self.plan
+            .as_ref()
+            .is_ok_and(|plan| plan.method == MethodName::Basic)
+    }
+
+    /// The account of the credential that was proven last.
+    pub fn account(&self) -> Option<&Account> {
+        self.status.account.as_ref()
+    }
+}

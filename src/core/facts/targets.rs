@@ -1,0 +1,138 @@
+//! What a target Secret should hold, described without its secret values.
+
+use aws_lc_rs::digest;
+
+use crate::api::{Account, JiraCredentialSpec, MethodName, Target, TargetVersion};
+use crate::core::facts::Facts;
+use crate::core::facts::types::{TargetFacts, TargetState};
+use crate::core::fingerprint::hex;
+use crate::core::spec::Site;
+
+/// Raised whenever the same facts are rendered to other contents, so that a new version of the
+/// operator rewrites what an older one wrote.
+const RENDERING: &str = "1";
+
+/// Everything that decides the contents of a target, the secret value standing in by its
+/// fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The credential that is to be published.
+    pub fingerprint: &'a str,
+    /// How it authenticates.
+    pub method: MethodName,
+    /// The base of API calls.
+    pub url: &'a str,
+    /// The site that a person opens.
+    pub site: &'a Site,
+    /// Whose it is.
+    pub account: &'a Account,
+    /// When it expires, as RFC 3339 text; empty when unknown.
+    pub expires_at: &'a str,
+    /// The target.
+    pub target: &'a Target,
+}
+
+impl Publication<'_> {
+    /// A digest: equal digests mean equal contents. Nothing secret goes into it.
+    pub fn digest(&self) -> String {
+        let template = serde_json::to_string(&self.target.template).unwrap_or_default();
+        // Where both are the same, only one is published.
+        let site = Some(self.site.base.as_str()).filter(|site| *site != self.url);
+        let parts = [
+            RENDERING,
+            self.fingerprint,
+            &format!("{:?}", self.method),
+            self.url,
+            &self.account.id,
+            self.expires_at,
+            &template,
+        ];
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts.into_iter().chain(site) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        hex(context.finish().as_ref(), 16)
+    }
+}
+
+/// The targets of a spec; without any, one with the credential's own name.
+pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
+    if spec.targets.is_empty() {
+        vec![Target {
+            name: name.to_owned(),
+            template: None,
+        }]
+    } else {
+        spec.targets.clone()
+    }
+}
+
+impl Facts {
+    /// The digest that a target has when it holds the credential that was proven last.
+    pub fn wanted_digest(&self, target: &Target) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        let wanted = self.wanted()?;
+        let publication = Publication {
+            fingerprint: &wanted.print,
+            method: plan.method,
+            url: &self.api_base()?,
+            site: &plan.site,
+            account: self.account()?,
+            expires_at: &wanted
+                .expires_at
+                .map(|time| time.to_rfc3339())
+                .unwrap_or_default(),
+            target,
+        };
+        Some(publication.digest())
+    }
+
+    /// What is recorded of a target.
+    pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
+        self.status
+            .targets
+            .iter()
+            .find(|target| target.name == name)
+    }
+
+    /// Whether a target holds the credential that was proven last.
+    pub fn is_in_sync(&self, facts: &TargetFacts) -> bool {
+        let wanted = self.wanted_digest(&facts.target);
+        let current = match &facts.state {
+            TargetState::Written(version) => Some(version),
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self
+                .recorded(&facts.target.name)
+                .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Held(..)
+            | TargetState::Refused(_) => None,
+        };
+        current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
+    }
+
+    /// Whether somebody else is known to hold a target, and nothing has changed since.
+    pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
+        match &facts.state {
+            TargetState::Held(..) => true,
+            TargetState::Present {
+                uid,
+                resource_version,
+            } => self.recorded(&facts.target.name).is_some_and(|seen| {
+                // Another spec is a reason to look again who holds it.
+                !self.spec_changed()
+                    && seen.hash.is_none()
+                    && seen.uid == *uid
+                    && seen.resource_version == *resource_version
+            }),
+            TargetState::Unknown
+            | TargetState::Absent
+            | TargetState::Written(_)
+            | TargetState::Refused(_) => false,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The parts of the facts.
+
+use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
+use crate::core::facts::process::{Pace, Process};
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::{Grant, Spend};
+use crate::core::probe::token_list::{Found, LookupError};
+use crate::core::probe::{Judgement, Refusal};
+use crate::core::spec::SourceProblem;
+
+/// The identity of a `JiraCredential`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Object {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Uid.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The value of the annotation `jira-operator.dev/renew`.
+    pub renew: Option<String>,
+}
+
+/// What is known of the user's Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// It has the versions that are recorded; it was not read.
+    Unchanged,
+    /// It was read.
+    Read {
+        /// Keyed fingerprint of site, user and secret.
+        fingerprint: Fingerprint,
+        /// The versions that were read.
+        versions: Vec<SourceVersion>,
+    },
+    /// It is missing, or no credential.
+    Unusable(SourceProblem),
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TargetFacts {
+    /// The target, as the spec has it.
+    pub target: Target,
+    /// What stands on the cluster under its name.
+    pub state: TargetState,
+    /// An older `JiraCredential` that names the same Secret.
+    pub older_claim: Option<String>,
+}
+
+/// What stands on the cluster under the name of a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TargetState {
+    /// Nobody looked.
+    Unknown,
+    /// Nothing.
+    Absent,
+    /// A Secret of this uid and resourceVersion.
+    Present {
+        /// Its uid.
+        uid: String,
+        /// Its resourceVersion.
+        resource_version: String,
+    },
+    /// This pass wrote it.
+    Written(TargetVersion),
+    /// This pass found that somebody else holds it.
+    Held(Holder, TargetVersion),
+    /// The API server refused to write it in this pass.
+    Refused(String),
+}
+
+/// Who holds a Secret that is not ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Holder {
+    /// Another `JiraCredential`, by its name.
+    Credential(String),
+    /// Somebody that has nothing to do with us.
+    Stranger,
+}
+
+/// What other credentials know of the same site, user and password.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// Nothing, or it is no password.
+    Silent,
+    /// One of them is sending it at this moment.
+    InFlight,
+    /// One of them sent it and nobody knows the answer.
+    Interrupted,
+    /// Jira refused it.
+    Refused(Reason),
+}
+
+/// What has happened in this pass.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each kind of thing that can happen"
+)]
+pub struct Happened {
+    /// The attempt with a password was recorded before it is sent.
+    pub attempt_recorded: bool,
+    /// Another credential has the word on this password: it is not sent in this pass.
+    pub attempt_denied: bool,
+    /// What the probe means.
+    pub judgement: Option<Judgement>,
+    /// Names of surplus targets that were removed, or turned out to be gone or another's.
+    pub retracted: Vec<String>,
+    /// Another grant holds the same seed was looked for.
+    pub sought: bool,
+    /// An older grant holds the same seed.
+    pub twin: bool,
+    /// The renewal whose intent is durable.
+    pub intended: Option<Spend>,
+    /// A renewal was made, whatever became of it.
+    pub renewed: bool,
+    /// The id of the site, as the site told it.
+    pub located: Option<String>,
+    /// What the token covers was asked.
+    pub surveyed: bool,
+    /// A candidate beside the chain in use was asked about.
+    pub candidate_tried: bool,
+    /// What the organisation told about the API token.
+    pub lookup: Option<Result<Found, LookupError>>,
+    /// The site refused an API token that may work at the gateway.
+    pub refused_at_site: Option<Refusal>,
+    /// Jira accepted the credential as this account; the permissions that the spec requires
+    /// decide.
+    pub welcomed: Option<Account>,
+    /// Jira was asked about permissions.
+    pub permissions_asked: bool,
+    /// The token in use was looked for among those of its account.
+    pub looked_for: bool,
+}
+
+/// What is known of the grant of one credential.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// What stands on the cluster.
+    pub grant: GrantState,
+    /// What the user's Secret holds.
+    pub seed: SeedState,
+    /// An older `JiraCredential` that holds the same seed with another client.
+    pub rival: Option<String>,
+    /// What the other credentials with the same grant have published, by its fingerprint; `None`
+    /// for one that is not ready. Those that are suspended are not among them.
+    pub others: Vec<Option<String>>,
+    /// What is known of the same user name and password elsewhere.
+    pub login: Peer,
+    /// Whether a Secret with a client secret has changed since it was seen last.
+    pub clients_changed: bool,
+    /// Whether the client secrets were read: without them nothing is renewed in this pass.
+    pub clients_read: bool,
+    /// This process, and what it knows of the renewal under way.
+    pub process: Process,
+    /// How fast the protocol's own clocks run.
+    pub pace: Pace,
+}
+
+/// The Secret of the grant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GrantState {
+    /// Nobody looked; it has the version that is recorded.
+    NotRead,
+    /// There is none.
+    Absent,
+    /// Somebody else made a Secret of this name.
+    Foreign,
+    /// It was read.
+    Read(Box<Held>),
+}
+
+/// A grant as it was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// Its contents, fingerprints standing in for tokens.
+    pub grant: Grant<Fingerprint>,
+    /// The uid of the Secret.
+    pub uid: String,
+}
+
+impl Held {
+    /// Whether it is a copy: from a backup, or from another cluster.
+    pub fn is_copy(&self) -> bool {
+        let own = self.grant.uid.as_ref();
+        own.is_some_and(|own| *own != self.uid)
+    }
+}
+
+/// The refresh token in the user's Secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SeedState {
+    /// Nobody looked.
+    NotRead,
+    /// There is none.
+    Missing,
+    /// What a person stored while another chain works cannot be a refresh token.
+    Unusable(Reason),
+    /// It was read.
+    Read {
+        /// SHA-256 in hexadecimal digits.
+        digest: String,
+        /// Keyed fingerprint.
+        print: Fingerprint,
+    },
+}
+
+/// What is known of the organisation's API key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ApiKey {
+    /// Its Secret has the version that is recorded, or there is no look-up; it was not read.
+    Unmoved,
+    /// Its Secret has another version than is recorded.
+    Moved,
+    /// It was not read although it is time, because other look-ups take the room that there is.
+    PutOff,
+    /// It was read.
+    Read {
+        /// Keyed fingerprint of the key; `None`: there is none to send.
+        fingerprint: Option<Fingerprint>,
+        /// The version of the Secret.
+        version: SourceVersion,
+    },
+}

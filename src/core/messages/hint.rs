@@ -1,0 +1,91 @@
+//! After a refusal: what the value in the Secret looks like, where that explains it.
+
+use crate::api::MethodName;
+use crate::core::facts::{Facts, SeedState};
+use crate::core::probe::Refusal;
+use crate::core::spec::FormKind;
+
+/// Adds to the words of a refusal what the form of the value suggests.
+pub(crate) fn with_hint(facts: &Facts, refusal: Refusal, text: String) -> String {
+    match hint(facts, refusal) {
+        Some(hint) => format!("{text} {hint}"),
+        None => text,
+    }
+}
+
+fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
+    let may_explain = match refusal {
+        Refusal::Rejected
+        | Refusal::Forbidden
+        | Refusal::WrongHost
+        | Refusal::IsDataCenter
+        | Refusal::IsCloud
+        | Refusal::PasswordNotAllowed => true,
+        Refusal::CaptchaRequired
+        | Refusal::BasicAuthDisabled
+        | Refusal::IpBlocked
+        | Refusal::InsufficientScope
+        | Refusal::AccountInactive
+        | Refusal::SignatureRejected
+        | Refusal::ConsumerUnknown
+        | Refusal::NoSite
+        | Refusal::AnotherSite
+        | Refusal::AnotherProduct
+        | Refusal::CloudIdOfAnotherSite => false,
+    };
+    let explains = may_explain && is_of_source(facts);
+    let method = facts.plan.as_ref().ok().filter(|_| explains)?.method;
+    mix_up(method, facts.form.kind).or_else(|| {
+        let damaged = facts.form.damaged && method == MethodName::ApiToken;
+        damaged.then_some("The value in the Secret does not end as API tokens do: it looks cut off or mistyped, so compare it with the original first.")
+    })
+}
+
+/// Whether what was asked about is what stands in the user's Secret: of what came of that, the form
+/// is not known.
+fn is_of_source(facts: &Facts) -> bool {
+    match facts.renewal.as_ref().map(|renewal| &renewal.seed) {
+        None => true,
+        Some(SeedState::Read { digest, .. }) => {
+            facts.chain().is_some_and(|chain| chain.origin == *digest)
+        }
+        Some(SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_)) => false,
+    }
+}
+
+/// What a value is likely to be that is used as something else.
+fn mix_up(method: MethodName, kind: FormKind) -> Option<&'static str> {
+    match (method, kind) {
+        (MethodName::Basic | MethodName::Session, FormKind::PersonalAccessToken) => Some(
+            "What is stored as the password looks like a personal access token, which Data Center does not take for one: use auth.personalAccessToken.",
+        ),
+        (MethodName::ApiToken, FormKind::PersonalAccessToken) => Some(
+            "What is stored looks like a personal access token of a Data Center, which Atlassian's cloud does not know: use auth.personalAccessToken with the site that it belongs to.",
+        ),
+        (MethodName::ApiToken, FormKind::OrganizationKey) => Some(
+            "What is stored looks like the API key of an organisation, which opens its administration and no Jira: store the API token of an account.",
+        ),
+        (
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
+            FormKind::ApiToken | FormKind::ServiceAccountToken,
+        ) => Some(
+            "What is stored looks like an API token of Atlassian's cloud, which no Data Center knows: use auth.apiToken with the site that it belongs to.",
+        ),
+        (
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
+            FormKind::OrganizationKey,
+        ) => Some(
+            "What is stored looks like the API key of an organisation of Atlassian's cloud, which opens no Jira.",
+        ),
+        (MethodName::OAuth2 | MethodName::ClientCredentials | MethodName::OAuth1, _)
+        | (
+            MethodName::ApiToken,
+            FormKind::ApiToken | FormKind::ServiceAccountToken | FormKind::Unremarkable,
+        )
+        | (MethodName::PersonalAccessToken, FormKind::PersonalAccessToken)
+        | (
+            MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
+            FormKind::Unremarkable,
+        ) => None,
+    }
+}

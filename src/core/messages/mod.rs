@@ -1,0 +1,73 @@
+//! The words of conditions and events: what happened, what still works, what to do next.
+//!
+//! Built from the user's own spec and from fixed texts. Nothing volatile (a changing message is
+//! a write), and nothing that came out of an answer or a Secret.
+
+pub mod hint;
+pub mod outage;
+pub mod refusal;
+pub mod renewal;
+pub mod replacement;
+
+use crate::api::Method;
+use crate::core::facts::{Facts, TargetState};
+use crate::core::spec::Site;
+
+/// What pods have meanwhile.
+pub fn still(facts: &Facts) -> &'static str {
+    // As the next pass will find it recorded, so that it says the same.
+    let published = facts.targets.iter().any(|target| match &target.state {
+        TargetState::Written(_) => true,
+        TargetState::Absent | TargetState::Held(..) => false,
+        TargetState::Unknown | TargetState::Present { .. } | TargetState::Refused(_) => {
+            let recorded = facts.recorded(&target.target.name);
+            recorded.is_some_and(|seen| seen.hash.is_some())
+        }
+    });
+    if published {
+        "The published Secrets keep the last proven credential."
+    } else {
+        "Nothing is published."
+    }
+}
+
+/// Where the credential is used, for messages.
+pub fn host(facts: &Facts) -> String {
+    match &facts.plan {
+        Ok(plan) => short(&plan.site),
+        Err(_) => facts.spec.site.clone(),
+    }
+}
+
+fn short(site: &Site) -> String {
+    site.base.trim_start_matches("https://").to_owned()
+}
+
+/// The user's Secrets, for messages.
+pub(crate) fn source_names(facts: &Facts) -> String {
+    match facts.spec.auth.method() {
+        Some(Method::ApiToken(token)) => format!(
+            "key {} of the Secret {}",
+            token.token_secret_ref.key, token.token_secret_ref.name
+        ),
+        Some(Method::PersonalAccessToken(token)) => format!(
+            "key {} of the Secret {}",
+            token.token_secret_ref.key, token.token_secret_ref.name
+        ),
+        Some(Method::OAuth2(oauth2)) => format!(
+            "key {} of the Secret {}",
+            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
+        ),
+        Some(Method::ClientCredentials(client)) => {
+            let reference = client.client_secret_refs.first();
+            reference.map_or_else(
+                || "the Secret".to_owned(),
+                |reference| format!("key {} of the Secret {}", reference.key, reference.name),
+            )
+        }
+        Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
+        Some(Method::Session(session)) => format!("the Secret {}", session.secret_ref.name),
+        Some(Method::OAuth1(oauth1)) => format!("the Secret {}", oauth1.secret_ref.name),
+        None => "the Secret".to_owned(),
+    }
+}

@@ -1,0 +1,169 @@
+//! The messages for a call that got no usable answer.
+
+use crate::api::{ConditionStatus, ConditionType, Hosting, Reason};
+use crate::core::conclude::conditions::valid::condition;
+use crate::core::facts::Facts;
+use crate::core::messages::{host, still};
+use crate::core::probe::{Forbidden, Judgement, Outage};
+
+/// What the words begin with when a password was sent and nothing is known of it.
+const INTERRUPTED: &str = "NotYetProven: interrupted.";
+
+/// What an outage means.
+pub fn outage(facts: &Facts, outage: Outage) -> String {
+    let what = words(facts, outage);
+    let before = if facts.happened.refused_at_site.is_some() {
+        format!(
+            "{} refuses the API token at its own address; whether it is one with scopes, which Atlassian's gateway accepts, is not known yet. ",
+            host(facts)
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{before}{what} {} It is tried again by itself.",
+        still(facts)
+    )
+}
+
+pub(crate) fn words(facts: &Facts, outage: Outage) -> String {
+    let host = asked_host(facts);
+    match outage {
+        Outage::Dns => {
+            format!("The name {host} does not resolve. Check spec.site and the cluster's DNS.")
+        }
+        Outage::Connect => format!(
+            "No connection to {host}. Check spec.site, network policies and whether Jira is up."
+        ),
+        Outage::Tls => format!("The TLS handshake with {host} failed."),
+        Outage::Certificate => format!(
+            "The certificate of {host} is not trusted, expired, or made for another name.{}",
+            ca_hint(facts)
+        ),
+        Outage::Timeout => format!("{host} did not answer in time."),
+        Outage::ConnectionLost => {
+            format!("The connection to {host} broke before the answer was complete.")
+        }
+        Outage::TooLarge => format!(
+            "{host} answered with far more than a user. Check that spec.site is the base address of Jira."
+        ),
+        Outage::Redirect => format!(
+            "{host} answered with a redirect, which is never followed with a credential. Write the address that it leads to into spec.site, or check for single sign-on in front of Jira."
+        ),
+        Outage::NotJson => format!(
+            "{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
+        ),
+        Outage::ContextPath => format!(
+            "{host} redirects the call to another path, so that Jira has a context path there; a redirect is never followed with a credential. Add the path to spec.site, such as https://HOST/jira."
+        ),
+        Outage::PermissionsUntold => format!(
+            "Jira at {host} accepts the credential but will not tell what its account may do (mypermissions), which spec.validation.requiredPermissions needs."
+        ),
+        Outage::NotAUser => format!(
+            "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
+        ),
+        Outage::NotFound if facts.gateway().is_some() => format!(
+            "Atlassian's cloud knows no Jira at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
+        ),
+        Outage::NotFound => format!(
+            "No Jira was found at {host}. Check the name in spec.site{}.",
+            context_hint(facts)
+        ),
+        Outage::RateLimited { .. } => format!("{host} limits the rate of calls and asked to wait."),
+        Outage::Unavailable { .. } => format!("{host} is unavailable and asked to wait."),
+        Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
+        Outage::Unexpected(status) => {
+            format!("{host} answered with the unexpected status {status}.")
+        }
+        Outage::ClockSkew => format!(
+            "Jira at {host} refuses signed requests for their time: the clock of Jira's machine and that of the operator's node differ by more than five minutes, and this says nothing of the credential. Have both set by NTP."
+        ),
+        Outage::NonceUsed => {
+            format!("Jira at {host} takes a signed request for one that it has seen before.")
+        }
+        Outage::OAuthForm => format!(
+            "Jira at {host} does not take the form of a signed request, which says nothing of the credential. Check that no proxy in front of Jira changes the Authorization header."
+        ),
+        Outage::NotSigned => {
+            "The request could not be signed, as this machine gives no random numbers.".to_owned()
+        }
+        Outage::TooLate => format!("The call to {host} was not made in time."),
+        Outage::BadCaBundle => {
+            "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
+                .to_owned()
+        }
+    }
+}
+
+/// Who was asked last: a site, or Atlassian's gateway about a token that the site refuses.
+fn asked_host(facts: &Facts) -> String {
+    let base = facts.gateway().filter(|_| !facts.renews());
+    match base.filter(|_| facts.cloud_id().is_some()) {
+        Some(gateway) => gateway.trim_start_matches("https://").to_owned(),
+        None => host(facts),
+    }
+}
+
+fn context_hint(facts: &Facts) -> &'static str {
+    match &facts.plan {
+        Ok(plan) if plan.site.hosting == Hosting::DataCenter => {
+            ", and whether Jira has a context path there, such as https://HOST/jira"
+        }
+        Ok(_) | Err(_) => "",
+    }
+}
+
+/// An outage of which nothing but the kind is recorded.
+pub fn not_asked(facts: &Facts) -> String {
+    format!(
+        "{} could not be asked about the credential. {} It is tried again by itself.",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// Why a site was not called.
+pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
+    let kind = match forbidden {
+        Forbidden::Loopback => "a loopback address",
+        Forbidden::LinkLocal => "a link-local address",
+        Forbidden::Private => "a private address",
+        Forbidden::Reserved => "a reserved address",
+    };
+    format!(
+        "The name {} resolves to {kind}, to which no credential is sent. Correct spec.site; the administrator can name exceptions with --allowed-addresses. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// A password whose process died before it heard the answer.
+pub fn interrupted(facts: &Facts) -> String {
+    format!(
+        "{INTERRUPTED} The password was sent to {} and the answer was lost; it is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
+        host(facts),
+        still(facts)
+    )
+}
+
+/// A password whose answer says nothing about it, or was lost.
+pub fn unanswered(facts: &Facts) -> String {
+    if let Some(Judgement::NoVerdict(outage)) = &facts.happened.judgement {
+        return format!(
+            "{INTERRUPTED} The password was sent once and nothing is known of it. {} It is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
+            words(facts, *outage),
+            still(facts)
+        );
+    }
+    let told = condition(&facts.status, ConditionType::Valid)
+        .filter(|old| old.status == ConditionStatus::Unknown && old.reason == Reason::NotYetProven)
+        .filter(|old| old.message.starts_with(INTERRUPTED));
+    told.map_or_else(|| interrupted(facts), |old| old.message.clone())
+}
+
+fn ca_hint(facts: &Facts) -> &'static str {
+    match facts.plan.as_ref().map(|plan| plan.site.hosting) {
+        Ok(Hosting::DataCenter) => " For a private CA set spec.tls.",
+        Ok(Hosting::Cloud) | Err(_) => "",
+    }
+}

@@ -1,0 +1,225 @@
+//! The message for each reason that blocks a renewal.
+
+use crate::api::{Hosting, Method, Reason};
+use crate::core::facts::Facts;
+use crate::core::messages;
+use crate::core::messages::replacement;
+use crate::core::spec::{RenewalKind, RenewalPlan};
+
+/// What happened, what still works, and what to do.
+pub fn words(facts: &Facts, reason: Reason) -> String {
+    let still = messages::still(facts);
+    match facts.renewal_plan().map(|plan| plan.kind) {
+        Some(RenewalKind::Login) => return replacement::login(facts, reason, still),
+        Some(RenewalKind::Successor) => return replacement::successor(facts, reason, still),
+        Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
+    }
+    let grant = facts
+        .renewal_plan()
+        .map(|plan| plan.grant.as_str())
+        .unwrap_or_default();
+    let seed = seed_words(facts);
+    let consent = consent_words(facts);
+    let who = provider(facts);
+    match reason {
+        Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
+        Reason::ClientRejected => client_rejected(facts, still),
+        Reason::InsufficientScope => format!(
+            "{who} does not give the client the scopes of spec.auth. {still} Ask for scopes that the credential of the service account has: READ, or WRITE, which includes it."
+        ),
+        Reason::GrantForeign if !spends(facts) => format!(
+            "The Secret {grant}, in which the operator would keep the token, was made by somebody else; it was neither used nor changed. {still} Delete it, and a token is asked for."
+        ),
+        Reason::GrantForeign => format!(
+            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
+        ),
+        Reason::GrantLost => format!(
+            "The Secret {grant}, in which the operator kept the tokens, is gone, and the refresh token in {seed} was spent before; it is not spent again by itself. {still} {consent}"
+        ),
+        Reason::GrantRestored => format!(
+            "The Secret {grant} is a copy, from a backup or another cluster: its refresh token may have been spent since, and is not spent without your word. {still} Set the annotation jira-operator.dev/renew to a new value to have it tried, or consent again and store the new refresh token in {seed}."
+        ),
+        Reason::GrantConflict => conflict(facts, &seed, still),
+        Reason::RateLimited => format!(
+            "{who} limits the rate of renewals and asked to wait. {still} It is tried again by itself."
+        ),
+        Reason::RenewalInterrupted => interrupted(facts, still),
+        Reason::HostNotAllowed if is_own(facts) => format!(
+            "The name of {who} resolves to an address to which no credential is sent. {still} Correct spec.site; the administrator can name exceptions with --allowed-addresses."
+        ),
+        Reason::HostNotAllowed => format!(
+            "Atlassian's token endpoint has an address to which no credential is sent. {still} The administrator can correct --auth-url, or name exceptions with --allowed-addresses."
+        ),
+        _ if is_own(facts) => format!(
+            "No token could be had: the token endpoint of {who} could not be asked, or gave no answer that can be used. {still} It is tried again by itself; OAuth 2.0 needs Jira 8.22, service accounts Jira 11."
+        ),
+        _ => format!(
+            "No token could be had: Atlassian's token endpoint could not be asked, or gave no answer that can be used. {still} It is tried again by itself."
+        ),
+    }
+}
+
+/// Whether Jira itself gives the tokens.
+fn is_own(facts: &Facts) -> bool {
+    let plan = facts.renewal_plan();
+    plan.is_some_and(|plan| plan.hosting() == Hosting::DataCenter)
+}
+
+/// Who gives the tokens.
+pub(crate) fn provider(facts: &Facts) -> String {
+    if is_own(facts) {
+        format!("Jira at {}", messages::host(facts))
+    } else {
+        "Atlassian".to_owned()
+    }
+}
+
+fn consent_words(facts: &Facts) -> String {
+    let seed = seed_words(facts);
+    if is_own(facts) {
+        format!("Consent again and store the new refresh token in {seed}.")
+    } else {
+        format!(
+            "Consent again with the scope offline_access and store the new refresh token in {seed}."
+        )
+    }
+}
+
+pub(crate) fn interrupted(facts: &Facts, still: &str) -> String {
+    if is_own(facts) {
+        format!(
+            "A renewal was begun and its answer is not known; it is taken up again once it is certain that nobody else has the answer. {still} If it was carried out, that one has ended and a new consent is needed."
+        )
+    } else {
+        format!(
+            "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
+        )
+    }
+}
+
+fn client_rejected(facts: &Facts, still: &str) -> String {
+    let clients = client_words(facts);
+    let kept = if spends(facts) {
+        "; the refresh token is kept and nothing is lost"
+    } else {
+        ""
+    };
+    let ended = if is_own(facts) && !spends(facts) {
+        " It is wrong, was revoked or has expired."
+    } else {
+        ""
+    };
+    format!(
+        "{} does not accept the client id and client secret{kept}.{ended} {still} Store a valid client secret in {clients}, or correct clientId; it is tried again as soon as either changes.",
+        provider(facts)
+    )
+}
+
+pub(crate) fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
+    let rival = facts.renewal.as_ref();
+    let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
+        Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
+        None => "is in use already, from another Secret or with another clientId".to_owned(),
+    };
+    if spends(facts) {
+        format!(
+            "The refresh token in {seed} {holder}; it is not spent here. {still} Give each app a consent of its own; to share one, name the same Secret and the same clientId in both."
+        )
+    } else {
+        format!(
+            "The client secret in {seed} {holder}. {still} Name the Secret with the client secret that belongs to clientId."
+        )
+    }
+}
+
+pub(crate) fn spends(facts: &Facts) -> bool {
+    facts.renewal_plan().is_some_and(RenewalPlan::spends)
+}
+
+fn end_words(facts: &Facts) -> String {
+    let own = is_own(facts);
+    match facts.interrupted_at() {
+        Some(time) => {
+            let time = time.format("%Y-%m-%d at %H:%M UTC");
+            let why = if own {
+                "its answer was lost, and Data Center honours a refresh token once only"
+            } else {
+                "nobody could take it up again within the ten minutes for which Atlassian honours it"
+            };
+            format!(
+                "The refresh token is dead: a renewal was interrupted on {time} and {why}."
+            )
+        }
+        None if own => format!(
+            "{} does not accept the refresh token: it has expired, was revoked, was used by somebody else, was given to another clientId, or redirectUri is not that of its consent. If redirectUri is wrong, correct it, and the same token is tried again.",
+            provider(facts)
+        ),
+        None => "Atlassian does not accept the refresh token: it has expired, was revoked, was used by somebody else, or was given to another clientId.".to_owned(),
+    }
+}
+
+/// What a person should know of the refresh token in the Secret while another one is in use.
+pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
+    if let Some(words) = replacement::stored_words(facts, reason) {
+        return words;
+    }
+    let seed = seed_words(facts);
+    match reason {
+        Reason::SeedStale => format!(
+            "An older copy of a refresh token came back in {seed}; nothing was done with it, and the present consent goes on. Remove the key, or store there what was stored last."
+        ),
+        Reason::SourceMalformed => format!(
+            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the earlier consent goes on. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+        ),
+        Reason::SourceIsTarget => format!(
+            "The Secret of {seed} is published by this operator and cannot be a source; the earlier consent goes on. Name the Secret that a person filled."
+        ),
+        Reason::ReconsentRequired | Reason::RotationFailed => format!(
+            "{} does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again{} and store the new refresh token.",
+            provider(facts),
+            if is_own(facts) {
+                ", with the redirect URL of spec.auth,"
+            } else {
+                ""
+            }
+        ),
+        Reason::AccountChanged => format!(
+            "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the earlier consent goes on. If the change is meant, set spec.validation.accountId to the new account."
+        ),
+        Reason::PermissionMissing => format!(
+            "The account of the new refresh token in {seed} lacks permissions that spec.validation.requiredPermissions names; the earlier consent goes on. Give it these permissions, or consent again as another account."
+        ),
+        Reason::InsufficientScope => format!(
+            "The new refresh token in {seed} lacks scopes; the earlier consent goes on. Consent again with all of them."
+        ),
+        _ => format!(
+            "The new refresh token in {seed} does not work at {}; the earlier consent goes on. Consent again for this site.",
+            messages::host(facts)
+        ),
+    }
+}
+
+pub(crate) fn seed_words(facts: &Facts) -> String {
+    match facts.spec.auth.method() {
+        Some(Method::OAuth2(oauth2)) => format!(
+            "key {} of the Secret {}",
+            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
+        ),
+        _ => client_words(facts),
+    }
+}
+
+fn client_words(facts: &Facts) -> String {
+    let refs = match facts.spec.auth.method() {
+        Some(Method::OAuth2(oauth2)) => &oauth2.client_secret_refs,
+        Some(Method::ClientCredentials(client)) => &client.client_secret_refs,
+        _ => return "the Secret".to_owned(),
+    };
+    let names = refs
+        .iter()
+        .map(|reference| format!("key {} of the Secret {}", reference.key, reference.name));
+    names.collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! What Jira and Atlassian can answer, and what an answer means.
+
+pub mod judgement;
+pub mod permissions;
+pub mod token_list;
+pub mod verdict;
+
+pub use judgement::{Cause, Judgement, outage_reason};
+pub use permissions::Permissions;
+pub use verdict::{Forbidden, Outage, Refusal, Resource, Verdict};

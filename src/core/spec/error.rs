@@ -1,0 +1,229 @@
+//! What only a person can correct: a spec that contradicts itself, a source that is no credential.
+
+use crate::api::{JiraCredentialSpec, Reason};
+use crate::core::spec::site::SiteError;
+
+/// Why a spec cannot be acted on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SpecProblem {
+    /// The site is not an address that a credential may be sent to.
+    #[error("{0}")]
+    Site(#[from] SiteError),
+    /// The administrator does not allow the site.
+    #[error("{0}")]
+    HostNotAllowed(String),
+    /// No or more than one method.
+    #[error("spec.auth must have exactly one member")]
+    NoMethod,
+    /// A text that is not a length of time.
+    #[error(
+        "{0} is not a length of time: write days, hours, minutes, seconds, such as 90d or 1h30m"
+    )]
+    NotAPeriod(&'static str),
+    /// An interval that would be load without knowledge.
+    #[error("spec.validation.interval must be at least 10s")]
+    IntervalTooShort,
+    /// The warning would precede the life that it warns of the end of.
+    #[error("spec.rotation.warnBefore must be shorter than spec.rotation.maxAge")]
+    WarnBeforeTooLong,
+    /// A label or annotation outside the prefixes that the administrator allows.
+    #[error(
+        "spec.targets[{target}].template.{field}: the key {key} is not under an allowed prefix ({allowed}); the administrator can extend --allowed-metadata-keys"
+    )]
+    KeyNotAllowed {
+        /// Name of the target.
+        target: String,
+        /// `labels` or `annotations`.
+        field: &'static str,
+        /// The key.
+        key: String,
+        /// The prefixes that are allowed.
+        allowed: String,
+    },
+}
+
+impl SpecProblem {
+    /// The reason to report.
+    pub fn reason(&self) -> Reason {
+        match self {
+            SpecProblem::HostNotAllowed(_) => Reason::HostNotAllowed,
+            SpecProblem::Site(_)
+            | SpecProblem::NoMethod
+            | SpecProblem::NotAPeriod(_)
+            | SpecProblem::IntervalTooShort
+            | SpecProblem::WarnBeforeTooLong
+            | SpecProblem::KeyNotAllowed { .. } => Reason::SpecInvalid,
+        }
+    }
+}
+
+/// Why the source is not usable as a credential. Names and keys are the user's own words from
+/// the spec; contents are never repeated.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SourceProblem {
+    /// The object does not exist.
+    #[error("the {kind} {name} does not exist; create it in this namespace")]
+    Missing {
+        /// Secret or `ConfigMap`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The key does not exist.
+    #[error("the {kind} {name} has no key {key}; add it, or correct the reference in spec")]
+    KeyMissing {
+        /// Secret or `ConfigMap`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The key.
+        key: String,
+    },
+    /// The value is no credential.
+    #[error("the key {key} of the {kind} {name} {flaw}")]
+    Malformed {
+        /// Secret or `ConfigMap`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// The Secret is one that the operator publishes.
+    #[error(
+        "the Secret {name} is published by this operator and cannot be a source; name the Secret that a person filled"
+    )]
+    IsTarget {
+        /// Its name.
+        name: String,
+    },
+    /// The Secret is a credential of the cluster itself.
+    #[error(
+        "the Secret {name} has the type {kind}, which is never sent to a site; use an Opaque Secret"
+    )]
+    ForbiddenType {
+        /// Its name.
+        name: String,
+        /// Its type.
+        kind: String,
+    },
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Flaw {
+    /// Nothing in it.
+    #[error("is empty; store the value in it")]
+    Empty,
+    /// Not text.
+    #[error("is not UTF-8 text; store the value itself, not a file in another encoding")]
+    NotUtf8,
+    /// The most frequent slip: `echo` adds a newline.
+    #[error(
+        "ends in a newline; create it with kubectl create secret --from-literal, or with printf in place of echo"
+    )]
+    TrailingNewline,
+    /// Blanks at an end.
+    #[error("begins or ends with a blank; store the value without it")]
+    Blank,
+    /// Control characters cannot be part of a header.
+    #[error("contains control characters; store the value without them")]
+    ControlCharacter,
+    /// Characters that no token has.
+    #[error(
+        "contains blanks or characters other than printable ASCII, which no token and no client secret has; copy it anew"
+    )]
+    NotAscii,
+    /// No credential is that long.
+    #[error("is longer than any Jira credential; check that it holds the value alone")]
+    TooLong,
+    /// A colon would end the user name.
+    #[error("contains a colon, which a user name in Basic authentication cannot have")]
+    Colon,
+    /// Not certificates.
+    #[error("holds no usable PEM certificates; store the CA certificates in PEM form")]
+    NotPem,
+    /// Not a private key.
+    #[error(
+        "holds no private key in PEM form; store the RSA private key whose public key the application link has, from -----BEGIN to -----END"
+    )]
+    NotPrivateKey,
+    /// A private key that needs a passphrase.
+    #[error(
+        "holds a private key that is encrypted; store it without passphrase: openssl pkcs8 -topk8 -nocrypt -in key.pem"
+    )]
+    EncryptedKey,
+    /// A private key in the form of OpenSSH.
+    #[error(
+        "holds a private key in the form of OpenSSH; convert a copy of it with ssh-keygen -p -m PEM -f and store that"
+    )]
+    OpenSshKey,
+    /// A private key of another kind, such as an elliptic curve.
+    #[error(
+        "holds a private key that is not a whole RSA key, and an application link takes RSA keys only; make one with openssl genrsa 2048 and give its public key to the application link"
+    )]
+    NotRsaKey,
+    /// An RSA key of a size that is not used.
+    #[error(
+        "holds an RSA key of fewer than 1024 or more than 8192 bits; make one with openssl genrsa 2048 and give its public key to the application link"
+    )]
+    KeySize,
+}
+
+impl SourceProblem {
+    /// Whether the remedy can come without a word to us: only Secrets are watched.
+    pub fn is_unwatched(&self) -> bool {
+        match self {
+            SourceProblem::Missing { kind, .. }
+            | SourceProblem::KeyMissing { kind, .. }
+            | SourceProblem::Malformed { kind, .. } => *kind == "ConfigMap",
+            SourceProblem::IsTarget { .. } | SourceProblem::ForbiddenType { .. } => false,
+        }
+    }
+
+    /// The reason to report.
+    pub fn reason(&self) -> Reason {
+        match self {
+            SourceProblem::Missing { .. } | SourceProblem::KeyMissing { .. } => {
+                Reason::SourceMissing
+            }
+            SourceProblem::Malformed { .. } | SourceProblem::ForbiddenType { .. } => {
+                Reason::SourceMalformed
+            }
+            SourceProblem::IsTarget { .. } => Reason::SourceIsTarget,
+        }
+    }
+}
+
+/// Checks labels and annotations of the targets against the allowed prefixes: replicators and
+/// token controllers act on annotations, so a tenant must not choose them freely.
+///
+/// # Errors
+/// For the first key outside the allowed prefixes, and for the labels that are ours.
+pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(), SpecProblem> {
+    for target in &spec.targets {
+        let Some(template) = &target.template else {
+            continue;
+        };
+        let labels = template.labels.keys().map(|key| ("labels", key));
+        let annotations = template.annotations.keys().map(|key| ("annotations", key));
+        for (field, key) in labels.chain(annotations) {
+            let ours = key == crate::api::MANAGED_BY_LABEL;
+            if ours
+                || !allowed
+                    .iter()
+                    .any(|prefix| key.starts_with(prefix.as_str()))
+            {
+                return Err(SpecProblem::KeyNotAllowed {
+                    target: target.name.clone(),
+                    field,
+                    key: key.clone(),
+                    allowed: allowed.join(", "),
+                });
+            }
+        }
+    }
+    Ok(())
+}

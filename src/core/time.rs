@@ -1,0 +1,112 @@
+//! Times and waits: when a retry, a validation or a renewal is due. Pure arithmetic over recorded
+//! times.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A surprising refusal is confirmed after this time.
+pub const CONFIRM_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// A refused token is tried again by itself after this time: somebody may have lifted a block.
+pub const REFUSED_HEARTBEAT: TimeDelta = TimeDelta::hours(6);
+
+/// A site on an address that must not be called is looked up again after this time.
+pub const FORBIDDEN_HEARTBEAT: TimeDelta = TimeDelta::hours(1);
+
+/// The shortest validation interval: anything less is load without knowledge.
+pub const SHORTEST_INTERVAL: TimeDelta = TimeDelta::seconds(10);
+
+/// No wait is longer, so that clock jumps and missed wakes heal.
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(12);
+
+/// A consent ends 365 days after it was given, however often the token is refreshed (reported by
+/// Atlassian's staff in 2022).
+pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
+
+/// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
+pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
+
+const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
+
+const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
+
+/// The wait after the `failures`-th failure in a row, 15 s doubling to 1 h, spread by up to a
+/// fifth so that objects that failed together do not come back together.
+pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
+    let doublings = u32::try_from(failures.saturating_sub(1))
+        .unwrap_or(0)
+        .min(12);
+    let wait = FIRST_BACKOFF
+        .checked_mul(1_i32.checked_shl(doublings).unwrap_or(i32::MAX))
+        .unwrap_or(LONGEST_BACKOFF)
+        .min(LONGEST_BACKOFF);
+    wait + splay(uid, wait / 5)
+}
+
+/// When a credential that was accepted at `last` is to be proven again: after the interval and
+/// a splay of up to a tenth of it, so that objects made together drift apart.
+pub fn next_proof(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
+    later(last, interval + splay(uid, interval / 10))
+}
+
+/// A share of `most` that depends on nothing but the object: 0 up to, not including, `most`.
+pub fn splay(uid: &str, most: TimeDelta) -> TimeDelta {
+    // FNV-1a: any even spread will do, and it must be the same after a restart.
+    let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let seconds = u64::try_from(most.num_seconds()).unwrap_or(0);
+    let share = if seconds == 0 {
+        0
+    } else {
+        (hash >> 16) % seconds
+    };
+    TimeDelta::seconds(i64::try_from(share).unwrap_or(0))
+}
+
+/// `time + delta`, at most the end of time.
+pub fn later(time: DateTime<Utc>, delta: TimeDelta) -> DateTime<Utc> {
+    time.checked_add_signed(delta)
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// `time - delta`, at least the beginning of time.
+pub fn earlier(time: DateTime<Utc>, delta: TimeDelta) -> DateTime<Utc> {
+    time.checked_sub_signed(delta)
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    pub(crate) fn backoff_doubles_up_to_an_hour() {
+        for (failures, least) in [
+            (1, 15),
+            (2, 30),
+            (3, 60),
+            (8, 1920),
+            (9, 3600),
+            (i32::MAX, 3600),
+        ] {
+            let wait = backoff(failures, "uid").num_seconds();
+            assert!(
+                (least..=least + least / 5).contains(&wait),
+                "{failures}: {wait}"
+            );
+        }
+        assert!(backoff(i32::MIN, "uid") >= FIRST_BACKOFF);
+    }
+
+    #[test]
+    fn splay_is_even_and_bounded() {
+        let most = TimeDelta::seconds(100);
+        let shares: Vec<i64> = (0..1000)
+            .map(|n| splay(&format!("uid-{n}"), most).num_seconds())
+            .collect();
+        assert!(shares.iter().all(|share| (0..100).contains(share)));
+        let low = shares.iter().filter(|share| **share < 50).count();
+        assert!((400..600).contains(&low), "{low} of 1000 in the lower half");
+        assert_eq!(splay("uid", TimeDelta::zero()), TimeDelta::zero());
+    }
+}
