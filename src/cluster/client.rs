@@ -7,8 +7,8 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, P
 use kube::core::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 
-use super::error::ClusterError;
 use crate::api::JiraCredential;
+use crate::cluster::error::ClusterError;
 
 /// The API server, as the operator uses it.
 #[derive(Clone)]

@@ -5,10 +5,10 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Resource, ResourceExt};
 
-use super::client::Cluster;
-use super::error::ClusterError;
-use super::time::to_micro;
 use crate::api::{JiraCredential, OPERATOR_NAME};
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::time::to_micro;
 use crate::core::conclude::Notice;
 
 /// The API server takes no longer note.

@@ -3,30 +3,29 @@
 mod client;
 mod error;
 mod events;
-mod grant;
-mod key;
+mod fingerprint_key;
+mod grant_secret;
 mod observe;
-mod observe_grant;
 mod ownership;
+mod secret_index;
 mod source;
 mod status;
-mod target;
+mod target_secret;
 mod time;
-mod versions;
 
 pub use client::Cluster;
 pub use error::ClusterError;
-pub use grant::{
+pub use fingerprint_key::fingerprint_key;
+pub use grant_secret::{
     Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, grant_name, place, seen_grant,
 };
-pub use key::fingerprint_key;
+pub use observe::grant::{Around, token_print};
 pub use observe::{Observed, Surroundings, key_of, observe, references};
-pub use observe_grant::{Around, token_print};
 pub use ownership::controller_of;
+pub use secret_index::{GrantSeen, Key, Known, Stray, VersionIndex};
 pub use source::{Material, Signing, Tokens, UserAndPassword};
-pub use target::{Publication, Published};
+pub use target_secret::{Publication, Published};
 pub use time::creation_time;
-pub use versions::{GrantSeen, Key, Known, Stray, VersionIndex};
 
 /// One malformed object must not end the watch for all.
 pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;

@@ -3,9 +3,9 @@
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 
-use super::client::{Cluster, json_patch};
-use super::error::ClusterError;
 use crate::api::{JiraCredential, JiraCredentialStatus};
+use crate::cluster::client::{Cluster, json_patch};
+use crate::cluster::error::ClusterError;
 
 impl Cluster {
     /// Replaces the status, provided that the object still has the version of `object`.

@@ -1,16 +1,12 @@
 //! Watches, queue, passes, shutdown.
 
 mod act;
-mod act_care;
-mod act_grant;
-mod act_renew;
-mod collect;
-mod look_up;
-mod pass;
-mod passwords;
-mod renew;
-mod renewal;
-mod renewals;
+mod grant_gc;
+mod password_guard;
+mod peers;
+mod reconcile;
+mod renewal_registry;
+mod renewal_task;
 mod watches;
 
 use std::collections::HashMap;
@@ -37,8 +33,8 @@ use crate::core::fingerprint::FingerprintKey;
 use crate::core::time::splay;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
-use passwords::Passwords;
-use renewals::Renewals;
+use password_guard::Passwords;
+use renewal_registry::Renewals;
 
 /// How long a pass waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);

@@ -12,8 +12,8 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 
-use super::Operator;
 use crate::cluster::{Key, Stray, Watched, controller_of, key_of, references, seen_grant};
+use crate::controller::Operator;
 
 type Wake = UnboundedSender<ObjectRef<Watched>>;
 

@@ -10,7 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::oauth1::Signer;
+use crate::jira::oauth1::Signer;
 
 /// A credential, ready to be sent.
 #[derive(Clone)]
@@ -130,8 +130,8 @@ mod tests {
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::rsa::{KeyPair, KeySize};
 
-    use super::*;
     use crate::core::spec::RsaKey;
+    use super::*;
 
     fn basic(user: &str, secret: &str) -> Credential {
         Credential::Basic {

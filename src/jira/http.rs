@@ -8,10 +8,10 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use reqwest::{Client, Response, redirect, retry};
 
-use super::addresses::AddressPolicy;
-use super::resolver::{Names, SiteResolver};
-use super::trust::{Trust, TrustError};
 use crate::api::Hosting;
+use crate::jira::address_policy::AddressPolicy;
+use crate::jira::dns::{Names, SiteResolver};
+use crate::jira::tls::{Trust, TrustError};
 
 /// Longest answer that is read. A user is a few kilobytes.
 const LONGEST_BODY: usize = 64 * 1024;

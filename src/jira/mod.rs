@@ -6,37 +6,37 @@
 //! [`addresses`]), the call ([`whoami`]), the reading of the answer ([`verdict`]) or of the
 //! failure (`failure`).
 
-pub mod addresses;
-pub mod admin;
+pub mod address_policy;
+pub mod client;
 pub mod credential;
-mod failure;
-mod gate;
-pub mod hosts;
+mod data_center;
+mod dns;
+pub mod gateway;
+pub mod host_policy;
 mod http;
 pub mod oauth1;
 pub mod oauth2;
 pub mod observer;
+pub mod org_tokens;
 pub mod pat;
 pub mod permissions;
-mod resolver;
-mod rest;
+pub mod response;
 pub mod session;
-pub mod survey;
-mod trust;
-pub mod verdict;
-pub mod whoami;
+mod site_limiter;
+mod tls;
+mod transport_error;
 
-pub use addresses::{AddressPatternError, AddressPolicy};
-pub use admin::TokenList;
+pub use address_policy::{AddressPatternError, AddressPolicy};
+pub use client::{Jira, JiraConfig, JiraError};
 pub use credential::Credential;
-pub use hosts::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
+pub use data_center::{Place, silence};
+pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
 pub use http::Timeouts;
 pub use oauth1::Signer;
 pub use oauth2::{Granted, Provider, TokenAnswer, TokenRequest};
 pub use observer::Observer;
+pub use org_tokens::TokenList;
 pub use pat::{Made, MintAnswer, Owner};
 pub use permissions::Question;
-pub use rest::{Place, silence};
 pub use session::{Login, LoginAnswer, Refused};
-pub use trust::TrustError;
-pub use whoami::{Jira, JiraConfig, JiraError};
+pub use tls::TrustError;

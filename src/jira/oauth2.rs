@@ -21,12 +21,12 @@ use serde_json::Value;
 
 pub use request::{Provider, Sent, TokenRequest};
 
-use super::failure;
-use super::survey::{endpoint, named};
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::api::{Account, Hosting};
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
+use crate::jira::client::{Jira, Raw};
+use crate::jira::gateway::{endpoint, named};
+use crate::jira::response::{self, Answer};
+use crate::jira::transport_error;
 
 /// The life of an access token that does not tell it (Atlassian documentation).
 const USUAL_LIFE: i64 = 3600;
@@ -189,7 +189,7 @@ impl Jira {
             .header("x-request-id", request.attempt);
         let raw = match request.fill(call).send().await {
             Ok(response) => Raw::read(response).await,
-            Err(error) => Err(failure::verdict(&error)),
+            Err(error) => Err(transport_error::verdict(&error)),
         };
         match raw {
             Ok(raw) => read(
@@ -250,7 +250,7 @@ fn outage(
     complete: bool,
     now: DateTime<Utc>,
 ) -> Outage {
-    let read = verdict::read(&Answer {
+    let read = response::read(&Answer {
         hosting: Hosting::Cloud,
         status,
         headers,

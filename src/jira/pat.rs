@@ -8,15 +8,15 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::credential::Credential;
-use super::rest::{Place, silence};
-use super::survey::verdict_of;
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::api::Account;
 use crate::core::grant::Listed;
 use crate::core::probe::{Outage, Refusal, Verdict};
 use crate::core::time::later;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::data_center::{Place, silence};
+use crate::jira::gateway::verdict_of;
+use crate::jira::response::{self, Answer};
 
 /// The resource of tokens (Atlassian documentation of Data Center).
 const TOKENS: &str = "/rest/pat/latest/tokens";
@@ -230,9 +230,9 @@ pub fn read_made(answer: &Answer<'_>, days: i64) -> MintAnswer {
         400 if says(answer, "expir") || says(answer, "duration") || says(answer, "days") => {
             MintAnswer::TooLong
         }
-        403 if verdict::is_json(answer.headers) => MintAnswer::Forbidden,
+        403 if response::is_json(answer.headers) => MintAnswer::Forbidden,
         404 | 405 => MintAnswer::Absent,
-        401 => match verdict::read(answer) {
+        401 => match response::read(answer) {
             Verdict::Refused(_) => MintAnswer::Refused,
             other => MintAnswer::Silent(other),
         },
@@ -243,14 +243,14 @@ pub fn read_made(answer: &Answer<'_>, days: i64) -> MintAnswer {
 
 /// Errors of this resource are `{exception, error}` (reported), and are read for a word only.
 fn says(answer: &Answer<'_>, word: &str) -> bool {
-    verdict::is_json(answer.headers)
+    response::is_json(answer.headers)
         && String::from_utf8_lossy(answer.body)
             .to_ascii_lowercase()
             .contains(word)
 }
 
 fn refusal_of(answer: &Answer<'_>) -> Verdict {
-    match verdict::read(answer) {
+    match response::read(answer) {
         Verdict::Accepted(_) => Verdict::NoVerdict(Outage::Unexpected(answer.status)),
         other => other,
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::credential::Credential;
-use super::survey::named;
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::api::Hosting;
 use crate::core::probe::{Outage, Permissions, Refusal, Verdict};
 use crate::core::spec::Site;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::gateway::named;
+use crate::jira::response::{self, Answer};
 
 /// A question about permissions.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ impl Jira {
             };
             self.read_permissions(site.hosting, &raw, question.keys)
         };
-        let verdict_of = super::survey::verdict_of::<Permissions>;
+        let verdict_of = super::gateway::verdict_of::<Permissions>;
         self.in_turn(site, "mypermissions", call, verdict_of)
             .await?
     }
@@ -90,12 +90,12 @@ fn address(site: &Site, keys: &[&str]) -> Result<Url, Verdict> {
 pub(super) fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
     let untold = Verdict::Refused(Refusal::Forbidden);
     match answer.status {
-        200 if verdict::is_anonymous(answer.headers) => Err(untold),
+        200 if response::is_anonymous(answer.headers) => Err(untold),
         200 => told(answer, keys),
         400 => unknown(answer, keys).ok_or(untold),
         // Not served here, or not for this credential.
         404 => Err(untold),
-        _ => Err(match verdict::read(answer) {
+        _ => Err(match response::read(answer) {
             scope @ Verdict::Refused(Refusal::InsufficientScope) => scope,
             outage @ Verdict::NoVerdict(_) => outage,
             // What is a word on a credential elsewhere is none here.
@@ -145,7 +145,7 @@ fn unknown(answer: &Answer<'_>, keys: &[&str]) -> Option<Permissions> {
 }
 
 fn object(answer: &Answer<'_>) -> Option<Map<String, Value>> {
-    if !verdict::is_json(answer.headers) {
+    if !response::is_json(answer.headers) {
         return None;
     }
     match serde_json::from_slice(answer.body).ok()? {

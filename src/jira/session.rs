@@ -7,12 +7,12 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::credential::Credential;
-use super::rest::{Place, silence};
-use super::verdict::{self, Answer};
-use super::whoami::Jira;
 use crate::api::Account;
 use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::jira::client::Jira;
+use crate::jira::credential::Credential;
+use crate::jira::data_center::{Place, silence};
+use crate::jira::response::{self, Answer};
 
 /// No cookie of Jira comes near this length.
 const LONGEST_COOKIE: usize = 4096;
@@ -146,13 +146,13 @@ const SESSION: &str = "/rest/auth/1/session";
 /// Reads the answer to a login. Wrong passwords come as 401, a CAPTCHA or further steps as 403
 /// (Atlassian documentation).
 pub fn read(answer: &Answer<'_>) -> LoginAnswer {
-    if answer.status == 200 && answer.complete && verdict::is_json(answer.headers) {
+    if answer.status == 200 && answer.complete && response::is_json(answer.headers) {
         return match cookie(answer) {
             Some(cookie) => LoginAnswer::Begun(cookie),
             None => LoginAnswer::Silent(Verdict::NoVerdict(Outage::NotAUser)),
         };
     }
-    match verdict::read(answer) {
+    match response::read(answer) {
         // No other cause of a 403 was stated: the password may be good, but is not enough.
         Verdict::Refused(Refusal::Forbidden) => LoginAnswer::Refused(Refused::MoreWanted),
         Verdict::Refused(refusal) => LoginAnswer::Refused(Refused::As(refusal)),

@@ -7,11 +7,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
-use super::{Material, UserAndPassword};
 use crate::api::{
     CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
     SourceVersion,
 };
+use crate::cluster::source::{Material, UserAndPassword};
 use crate::core::spec::{Flaw, SourceProblem};
 
 /// No token or password of Jira comes near this length.

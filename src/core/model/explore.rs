@@ -144,12 +144,7 @@ fn goes_on(mut world: World, rules: &Rules) -> bool {
 }
 
 /// The way to a state, one line a step, and what follows without a fault if nothing was wrong yet.
-fn trace(
-    rules: &Rules,
-    visited: &[Visited],
-    index: u32,
-    last: Option<(u16, Violation)>,
-) -> String {
+fn trace(rules: &Rules, visited: &[Visited], index: u32, last: Option<(u16, Violation)>) -> String {
     let mut way = Vec::new();
     let mut at = index;
     while let Some((parent, nth)) = visited[at as usize].parent {

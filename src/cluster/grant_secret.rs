@@ -15,12 +15,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use super::client::{Cluster, json_patch};
-use super::error::ClusterError;
-use super::versions::{GrantSeen, Key};
 use crate::api::{
     GRANT_LABEL, GRANT_TYPE, MANAGED_BY_LABEL, OPERATOR_NAME, SecretKeyRef, SourceVersion,
 };
+use crate::cluster::client::{Cluster, json_patch};
+use crate::cluster::error::ClusterError;
+use crate::cluster::secret_index::{GrantSeen, Key};
 use crate::core::apply::Written;
 use crate::core::facts::Held;
 use crate::core::fingerprint::Fingerprint;

@@ -1,17 +1,19 @@
 //! The one reader: gathers the facts of a pass, and apart from them the secret values.
 
+pub(super) mod grant;
+
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::client::Cluster;
-use super::error::ClusterError;
-use super::grant::grant_name;
-use super::observe_grant::{Around, observe_grant, place_of};
-use super::source::{self, Material, OneToken, UserAndPassword};
-use super::versions::{Key, Known, VersionIndex};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::grant_secret::grant_name;
+use crate::cluster::observe::grant::{Around, observe_grant, place_of};
+use crate::cluster::secret_index::{Key, Known, VersionIndex};
+use crate::cluster::source::{self, Material, OneToken, UserAndPassword};
 use crate::core::decide::needs_source;
 use crate::core::facts::{
     ApiKey, Facts, Happened, Object, Peer, Source, TargetFacts, TargetState, targets,

@@ -2,13 +2,13 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Reading;
 use crate::api::{Method, SecretKeyRef};
 use crate::cluster::error::ClusterError;
-use crate::cluster::grant::{seed_digest, seed_print};
+use crate::cluster::grant_secret::{seed_digest, seed_print};
+use crate::cluster::observe::grant::Reading;
 use crate::cluster::observe::password_print;
+use crate::cluster::secret_index::Known;
 use crate::cluster::source::{self, UserAndPassword};
-use crate::cluster::versions::Known;
 use crate::core::facts::SeedState;
 use crate::core::spec::{Form, SourceProblem};
 

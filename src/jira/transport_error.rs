@@ -5,8 +5,8 @@ use std::io;
 
 use rustls::AlertDescription;
 
-use super::resolver::NotAllowedError;
 use crate::core::probe::{Outage, Verdict};
+use crate::jira::dns::NotAllowedError;
 
 /// Reads the error of a client. Nothing of its text is kept: it repeats the URL.
 pub(super) fn verdict(error: &reqwest::Error) -> Verdict {
@@ -63,8 +63,8 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::core::probe::Forbidden;
+    use super::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

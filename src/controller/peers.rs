@@ -4,12 +4,12 @@ use chrono::TimeDelta;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::Operator;
 use crate::api::{
     ConditionStatus, ConditionType, Hosting, JiraCredential, Method, MethodName, RotationPolicy,
     Scope,
 };
 use crate::cluster::{creation_time, grant_name, key_of, place};
+use crate::controller::Operator;
 use crate::core::conclude::conditions::valid::condition;
 use crate::core::spec::{Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::Operator;
-use super::act_grant::{UNREAD, outdated, parts};
-use super::renew::name_prefix;
 use crate::cluster::{ClusterError, Kept, Material};
+use crate::controller::Operator;
+use crate::controller::act::grant::{UNREAD, outdated, parts};
+use crate::controller::renewal_task::name_prefix;
 use crate::core::apply::Answer;
 use crate::core::decide::Care;
 use crate::core::decide::cleanup::due_to_end;
@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 impl Operator {
     /// Does what is left to do, and writes down what came of it.
-    pub(super) async fn tend(
+    pub(in crate::controller) async fn tend(
         &self,
         care: Care,
         facts: &Facts,

@@ -11,12 +11,12 @@ use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use super::client::{Cluster, json_patch};
-use super::error::ClusterError;
-use super::ownership::{Ownership, label_value, ownership};
 use crate::api::{
     CREDENTIAL_LABEL, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Target, TargetVersion,
 };
+use crate::cluster::client::{Cluster, json_patch};
+use crate::cluster::error::ClusterError;
+use crate::cluster::ownership::{Ownership, label_value, ownership};
 use crate::core::facts::Holder;
 use crate::render::Contents;
 

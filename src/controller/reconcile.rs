@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::Operator;
 use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
 use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
+use crate::controller::Operator;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::Facts;

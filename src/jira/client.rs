@@ -9,18 +9,18 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Host, Url};
 
-use super::addresses::AddressPolicy;
-use super::credential::Credential;
-use super::failure;
-use super::gate::Gates;
-use super::http::{Body, Clients, Timeouts, read_body};
-use super::observer::{self, Observer};
-use super::trust::TrustError;
-use super::verdict::{self, Answer};
 use crate::api::Hosting;
 use crate::clock::Clock;
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use crate::core::spec::Site;
+use crate::jira::address_policy::AddressPolicy;
+use crate::jira::credential::Credential;
+use crate::jira::http::{Body, Clients, Timeouts, read_body};
+use crate::jira::observer::{self, Observer};
+use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Gates;
+use crate::jira::tls::TrustError;
+use crate::jira::transport_error;
 
 /// The name of the call, as an observer is told it.
 const OPERATION: &str = "myself";
@@ -143,7 +143,7 @@ impl Jira {
         let raw = self
             .fetch(site.hosting, ca_pem, url.clone(), Some(proof))
             .await?;
-        let verdict = verdict::read(&raw.answer(site.hosting, self.clock.now()));
+        let verdict = response::read(&raw.answer(site.hosting, self.clock.now()));
         Ok(with_destination(verdict, &url, &raw.headers))
     }
 
@@ -169,7 +169,7 @@ impl Jira {
             request = request.header(name, value);
         }
         let response = request.send().await;
-        Raw::read(response.map_err(|error| failure::verdict(&error))?).await
+        Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
     }
 
     /// Waits for a turn at a site, makes a call, and tells the gate and the observer of it.
@@ -226,7 +226,7 @@ impl Raw {
                 bytes: Vec::new(),
                 complete: false,
             },
-            Err(error) => return Err(failure::verdict(&error)),
+            Err(error) => return Err(transport_error::verdict(&error)),
         };
         Ok(Self {
             status,

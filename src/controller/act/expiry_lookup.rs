@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Operator;
 use crate::cluster::Material;
+use crate::controller::Operator;
 use crate::core::apply::Answer;
 use crate::core::facts::Facts;
 use crate::core::probe::Outage;
@@ -16,7 +16,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 impl Operator {
     /// Asks the organisation when the API token expires, if there is room for it.
-    pub(super) async fn look_up(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+    pub(in crate::controller) async fn look_up(
+        &self,
+        facts: &Facts,
+        material: Option<&Material>,
+    ) -> Answer {
         let Ok(_room) = self.look_ups.try_acquire() else {
             return Answer::LookUpPutOff;
         };

@@ -4,18 +4,18 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use super::client::Cluster;
-use super::error::ClusterError;
-use super::grant::Stored;
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::grant_secret::Stored;
 use crate::core::spec::SourceProblem;
 
+mod oauth1;
 mod secrets;
-mod signing;
 
 use secrets::{Secrets, certificates, check_secret, value_of};
 
-pub use signing::Signing;
+pub use oauth1::Signing;
 
 /// The secret values of one credential. They stay apart from the facts that decisions see.
 pub struct Material {

@@ -6,8 +6,8 @@
 //! OAuth. Everything else in the answer is left unread: beside `signature_invalid` Jira repeats
 //! what it has verified, and with it the token.
 
-use super::{Answer, challenge_texts};
 use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::jira::response::{Answer, challenge_texts};
 
 const NAME: &str = "oauth_problem=";
 

@@ -7,16 +7,16 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::credential::Credential;
-use super::failure;
-use super::http::{Body, read_body_up_to};
-use super::survey::{endpoint, named};
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::api::{Account, Hosting};
 use crate::core::probe::token_list::{Found, Listed, LookupError, Sought, is_owned};
 use crate::core::probe::{Outage, Refusal, Verdict};
 use crate::core::spec::Site;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::gateway::{endpoint, named};
+use crate::jira::http::{Body, read_body_up_to};
+use crate::jira::response::{self, Answer};
+use crate::jira::transport_error;
 
 /// Where the interface begins on the gateway.
 pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
@@ -186,7 +186,7 @@ impl Jira {
             .header(name, value)
             .send()
             .await;
-        let mut response = response.map_err(|error| failure::verdict(&error))?;
+        let mut response = response.map_err(|error| transport_error::verdict(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = match read_body_up_to(&mut response, LONGEST_PAGE).await {
             Ok(body) => body,
@@ -195,7 +195,7 @@ impl Jira {
                 bytes: Vec::new(),
                 complete: false,
             },
-            Err(error) => return Err(failure::verdict(&error)),
+            Err(error) => return Err(transport_error::verdict(&error)),
         };
         Ok(Raw {
             status,
@@ -206,7 +206,7 @@ impl Jira {
 
     /// Whether a 403 is about the address that we call from.
     fn is_blocked(&self, raw: &Raw) -> bool {
-        let read = verdict::read(&Answer {
+        let read = response::read(&Answer {
             hosting: Hosting::Cloud,
             status: raw.status,
             headers: &raw.headers,

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use kube::runtime::reflector::ObjectRef;
 use secrecy::SecretString;
 
-use super::Operator;
-use super::act::ask_at;
 use crate::api::{JiraCredential, MethodName, SecretKeyRef};
 use crate::cluster::{
     ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
     token_print,
 };
+use crate::controller::Operator;
+use crate::controller::act::ask_at;
 use crate::core::apply::{Answer, Written};
 use crate::core::facts::{Facts, Held, SeedState};
 use crate::core::grant::{Access, ENDLESS, Replaced};
@@ -19,11 +19,11 @@ use crate::core::spec::{RenewalKind, RenewalPlan};
 use crate::jira::Credential;
 
 /// decide asks for nothing that was not read; if it did, the pass would begin anew.
-pub(super) const UNREAD: ClusterError = ClusterError::Conflict;
+pub(in crate::controller) const UNREAD: ClusterError = ClusterError::Conflict;
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
-    pub(super) async fn adopt(
+    pub(in crate::controller) async fn adopt(
         &self,
         facts: &Facts,
         material: &mut Material,
@@ -52,7 +52,10 @@ impl Operator {
     }
 
     /// Looks whether an older grant holds the same seed.
-    pub(super) async fn seek(&self, material: &mut Material) -> Result<Answer, ClusterError> {
+    pub(in crate::controller) async fn seek(
+        &self,
+        material: &mut Material,
+    ) -> Result<Answer, ClusterError> {
         let stored = material.tokens.as_ref().and_then(|all| all.stored.as_ref());
         let scope = self.config.watch_namespace.as_deref();
         let twin = self
@@ -63,7 +66,11 @@ impl Operator {
     }
 
     /// A grant before there is one.
-    pub(super) fn fresh(&self, facts: &Facts, plan: &RenewalPlan) -> Result<Stored, ClusterError> {
+    pub(in crate::controller) fn fresh(
+        &self,
+        facts: &Facts,
+        plan: &RenewalPlan,
+    ) -> Result<Stored, ClusterError> {
         let namespace = &facts.object.namespace;
         let place = place_of(facts).ok_or(UNREAD)?;
         let retention = plan.retention.num_seconds();
@@ -73,7 +80,7 @@ impl Operator {
     }
 
     /// Lets the proven candidate take the place of the chain in use.
-    pub(super) async fn promote(
+    pub(in crate::controller) async fn promote(
         &self,
         facts: &Facts,
         material: &mut Material,
@@ -93,7 +100,7 @@ impl Operator {
     }
 
     /// Asks the site for its id.
-    pub(super) async fn locate(&self, facts: &Facts) -> Answer {
+    pub(in crate::controller) async fn locate(&self, facts: &Facts) -> Answer {
         match &facts.plan {
             Ok(plan) => Answer::Located(self.jira.locate(&plan.site).await),
             Err(_) => Answer::Located(Err(Verdict::NoVerdict(Outage::NotAUser))),
@@ -101,7 +108,7 @@ impl Operator {
     }
 
     /// Asks the gateway what the token covers.
-    pub(super) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
+    pub(in crate::controller) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
         let (Some(gateway), Some(token)) = (facts.gateway(), asked_token(facts, material)) else {
             return Answer::Surveyed(Ok(None));
         };
@@ -109,7 +116,11 @@ impl Operator {
     }
 
     /// Asks Jira who the token of the chain that stands to be asked about belongs to.
-    pub(super) async fn ask_renewed(&self, facts: &Facts, material: &Material) -> Verdict {
+    pub(in crate::controller) async fn ask_renewed(
+        &self,
+        facts: &Facts,
+        material: &Material,
+    ) -> Verdict {
         let (Some(site), Some(token)) = (ask_at(facts), asked_token(facts, material)) else {
             return Verdict::NoVerdict(Outage::NotAUser);
         };
@@ -122,7 +133,12 @@ impl Operator {
     }
 
     /// Remembers a grant as it was written, and says what decisions may see of it.
-    pub(super) fn take(&self, facts: &Facts, tokens: &mut Tokens, stored: Stored) -> Written {
+    pub(in crate::controller) fn take(
+        &self,
+        facts: &Facts,
+        tokens: &mut Tokens,
+        stored: Stored,
+    ) -> Written {
         let written = stored.written(&|token| token_print(&self.key, facts, token));
         let known = Known::Present {
             uid: written.version.uid.clone(),
@@ -136,7 +152,7 @@ impl Operator {
     }
 
     /// Our own write is no news on the watch; the other users of the grant hear of it here.
-    pub(super) fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
+    pub(in crate::controller) fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
         let Some(plan) = facts.renewal_plan() else {
             return;
         };
@@ -152,11 +168,17 @@ impl Operator {
 }
 
 /// The token of the chain that targets get.
-pub(super) fn chain_token(facts: &Facts, material: &Material) -> Option<SecretString> {
+pub(in crate::controller) fn chain_token(
+    facts: &Facts,
+    material: &Material,
+) -> Option<SecretString> {
     token_of(material, &facts.chain()?.origin)
 }
 
-pub(super) fn asked_token(facts: &Facts, material: &Material) -> Option<SecretString> {
+pub(in crate::controller) fn asked_token(
+    facts: &Facts,
+    material: &Material,
+) -> Option<SecretString> {
     token_of(material, &facts.asked_about()?.origin)
 }
 
@@ -196,7 +218,7 @@ fn adopt_seed(
     Ok(())
 }
 
-pub(super) fn parts<'a>(
+pub(in crate::controller) fn parts<'a>(
     facts: &'a Facts,
     material: &'a mut Material,
 ) -> Result<(&'a RenewalPlan, &'a mut Tokens), ClusterError> {
@@ -210,7 +232,7 @@ fn place_of(facts: &Facts) -> Option<SecretKeyRef> {
 }
 
 /// Whoever was faster has changed what was decided upon.
-pub(super) fn outdated(error: ClusterError) -> ClusterError {
+pub(in crate::controller) fn outdated(error: ClusterError) -> ClusterError {
     match error {
         ClusterError::AlreadyExists | ClusterError::NotFound => ClusterError::Conflict,
         other => other,

@@ -1,10 +1,10 @@
 //! Renewals as steps of the protocol: written down, carried out in a task of their own, given up.
 
-use super::Operator;
-use super::act_grant::{UNREAD, outdated, parts};
-use super::renew::{Renewed, Renewing};
 use crate::api::{JiraCredential, Reason};
 use crate::cluster::{ClusterError, Key, Material, Stored, Tokens};
+use crate::controller::Operator;
+use crate::controller::act::grant::{UNREAD, outdated, parts};
+use crate::controller::renewal_task::{Renewed, Renewing};
 use crate::core::apply::Answer;
 use crate::core::decide::renewal::takeover::is_outdated;
 use crate::core::facts::{Facts, Held};
@@ -21,7 +21,7 @@ const UNSTORED: &str =
 
 impl Operator {
     /// Writes down that a refresh token is about to be spent.
-    pub(super) async fn intend(
+    pub(in crate::controller) async fn intend(
         &self,
         spend: Spend,
         facts: &Facts,
@@ -73,7 +73,7 @@ impl Operator {
     }
 
     /// Asks the token endpoint and stores the answer, in a task that nothing cancels.
-    pub(super) async fn renew(
+    pub(in crate::controller) async fn renew(
         &self,
         spend: &Spend,
         facts: &Facts,

@@ -4,12 +4,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::credential::Credential;
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::api::Hosting;
 use crate::core::probe::{Forbidden, Outage, Resource, Verdict};
 use crate::core::spec::Site;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::response::{self, Answer};
 
 /// Resources that are looked at; nobody has more sites.
 const MOST_RESOURCES: usize = 200;
@@ -73,7 +73,7 @@ impl Jira {
 
     /// Why an answer says nothing.
     pub(super) fn outage(&self, hosting: Hosting, raw: &Raw) -> Verdict {
-        let read = verdict::read(&Answer {
+        let read = response::read(&Answer {
             hosting,
             status: raw.status,
             headers: &raw.headers,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::secrets::{Secrets, malformed};
 use crate::api::{OAuth1, SecretKeyRef};
+use crate::cluster::source::secrets::{Secrets, malformed};
 use crate::core::spec::{Flaw, RsaKey, SourceProblem};
 
 /// A key of 8192 bits has about 6 kB; a certificate may stand beside it.

@@ -7,13 +7,13 @@ use http::header;
 use reqwest::Method;
 use url::{Host, Url};
 
-use super::credential::Credential;
-use super::failure;
-use super::survey::verdict_of;
-use super::verdict::{self, Answer};
-use super::whoami::{Jira, Raw};
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use crate::core::spec::Site;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::gateway::verdict_of;
+use crate::jira::response::{self, Answer};
+use crate::jira::transport_error;
 
 /// Where a resource is, and how long it is waited for.
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ impl Jira {
             return Err(Verdict::NoVerdict(Outage::TooLate));
         }
         let response = call.send().await;
-        Raw::read(response.map_err(|error| failure::verdict(&error))?).await
+        Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
     }
 
     /// Ends what is kept at a resource, in its turn at the site. What Jira does not know any more has
@@ -108,9 +108,9 @@ fn resource(site: &Site, path: &str) -> Result<Url, Verdict> {
 /// it is for who knows what was asked in whose name.
 fn ended(answer: &Answer<'_>) -> Result<(), Verdict> {
     match answer.status {
-        200..=299 if !verdict::is_html(answer) => Ok(()),
-        404 if verdict::is_json(answer.headers) => Ok(()),
-        status => Err(match verdict::read(answer) {
+        200..=299 if !response::is_html(answer) => Ok(()),
+        404 if response::is_json(answer.headers) => Ok(()),
+        status => Err(match response::read(answer) {
             Verdict::Accepted(_) => Verdict::NoVerdict(Outage::Unexpected(status)),
             other => other,
         }),
@@ -125,11 +125,10 @@ mod tests {
     use http::HeaderMap;
     use secrecy::SecretString;
 
-    use super::*;
     use crate::api::Hosting;
     use crate::clock::Clock;
+    use super::*;
     use crate::jira::{JiraConfig, Login, LoginAnswer, MintAnswer, Owner};
-    use Forbidden;
 
     #[tokio::test]
     async fn what_somebody_else_may_have_done_by_now_is_not_sent() {

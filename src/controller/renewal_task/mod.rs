@@ -20,11 +20,11 @@ use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
 
-use super::renewals::Running;
+use crate::controller::renewal_registry::Running;
 
-mod kept;
+mod data_center;
 
-pub(super) use kept::name_prefix;
+pub(super) use data_center::name_prefix;
 
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);

@@ -7,9 +7,9 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 
-use super::client::Cluster;
-use super::error::ClusterError;
 use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME};
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
 use crate::core::fingerprint::FingerprintKey;
 
 const NAME: &str = "jira-credential-operator-key";

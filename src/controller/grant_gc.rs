@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::Operator;
 use crate::cluster::{ClusterError, GrantSeen, Key};
+use crate::controller::Operator;
 
 /// How often the grants are gone through.
 const INTERVAL: Duration = Duration::from_secs(600);

@@ -1,13 +1,18 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
+mod cleanup;
+mod expiry_lookup;
+mod grant;
+mod renewal;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Operator;
-use super::act_grant::{asked_token, chain_token};
-use super::passwords::Settled;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published};
+use crate::controller::Operator;
+use crate::controller::act::grant::{asked_token, chain_token};
+use crate::controller::password_guard::Settled;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;

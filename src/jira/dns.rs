@@ -14,9 +14,9 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-use super::addresses::AddressPolicy;
 use crate::api::Hosting;
 use crate::core::probe::Forbidden;
+use crate::jira::address_policy::AddressPolicy;
 
 /// Names whose answers are remembered.
 const CACHE_SIZE: usize = 64;

@@ -3,15 +3,17 @@
 //! The grant is read whenever anything may have to be done, and always afresh. The refresh token
 //! in the user's Secret is read when it may be new, client secrets when a renewal is next.
 
+mod inputs;
+
 use secrecy::{ExposeSecret, SecretString};
 
-use super::client::Cluster;
-use super::error::ClusterError;
-use super::grant::{Found, Stored, grant_mark, place};
-use super::observe::{Observed, learn};
-use super::source::{self, Material, Tokens};
-use super::versions::{Known, VersionIndex};
 use crate::api::{AttemptOutcome, Method, Reason, SecretKeyRef, SourceVersion};
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::cluster::grant_secret::{Found, Stored, grant_mark, place};
+use crate::cluster::observe::{Observed, learn};
+use crate::cluster::secret_index::{Known, VersionIndex};
+use crate::cluster::source::{self, Material, Tokens};
 use crate::core::decide::{Move, needs_source, renewal};
 use crate::core::facts::{
     Facts, GrantState, Held, Pace, Peer, Process, Renewal, SeedState, Source,
@@ -19,8 +21,6 @@ use crate::core::facts::{
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
 use crate::core::spec::SourceProblem;
-
-mod stored;
 
 /// What the process knows of renewals.
 pub struct Around<'a> {
@@ -74,7 +74,7 @@ struct Reading<'a> {
 }
 
 /// Gathers the facts of a credential that renews itself.
-pub(super) async fn observe_grant(
+pub(in crate::cluster) async fn observe_grant(
     cluster: &Cluster,
     index: &VersionIndex,
     key: &FingerprintKey,
@@ -355,7 +355,7 @@ impl Reading<'_> {
 }
 
 /// The place of the seed of a spec.
-pub(super) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<SecretKeyRef> {
+pub(in crate::cluster) fn place_of(spec: &crate::api::JiraCredentialSpec) -> Option<SecretKeyRef> {
     spec.auth.method().as_ref().and_then(place)
 }
 

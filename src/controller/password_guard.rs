@@ -13,7 +13,7 @@ use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{RenewalFailure, SeedOutcome};
 use crate::core::spec::{RenewalKind, RenewalPlan};
 
-use super::Operator;
+use crate::controller::Operator;
 
 /// The passwords that were sent and not accepted, by their fingerprint.
 #[derive(Debug, Default)]

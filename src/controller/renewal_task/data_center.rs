@@ -4,9 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
-use super::{Renewed, Renewing, STORE_TRIES};
 use crate::api::Reason;
 use crate::cluster::{Kept, UserAndPassword};
+use crate::controller::renewal_task::{Renewed, Renewing, STORE_TRIES};
 use crate::core::decide::renewal::pat::USUAL_LIFE;
 use crate::core::grant::{Access, Chain, ENDLESS, Grant, Listed, RenewalFailure};
 use crate::core::probe::{Cause, Outage, Refusal, Verdict, outage_reason};

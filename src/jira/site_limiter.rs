@@ -10,10 +10,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::admin::ADMIN_PATH;
 use crate::clock::Clock;
 use crate::core::probe::{Outage, Verdict};
 use crate::core::spec::Site;
+use crate::jira::org_tokens::ADMIN_PATH;
 
 /// The wait after a first refusal without a Retry-After; it doubles with each one that follows.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
