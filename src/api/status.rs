@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ExpiryLookupStatus, Hosting, Permission, Reason, Scope};
+use super::{Condition, ConditionType, ExpiryLookupStatus, Hosting, Permission, Reason, Scope};
 
 /// The state of a `JiraCredential`.
 ///
@@ -224,6 +224,11 @@ pub struct GrantStatus {
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Reason>,
+    /// The older JiraCredential that uses the same initial token with another client, while that
+    /// blocks the renewal (`GrantConflict`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub conflicts_with: Option<String>,
     /// When a renewal was begun of which nobody knows the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_time: Option<DateTime<Utc>>,
@@ -324,4 +329,13 @@ pub struct Binding {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub name: String,
+}
+
+impl JiraCredentialStatus {
+    /// The recorded condition of a type.
+    pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.kind == kind)
+    }
 }

@@ -19,8 +19,9 @@ pub use fingerprint_key::fingerprint_key;
 pub use grant_secret::{
     Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, grant_name, place, seen_grant,
 };
-pub use observe::grant::{Around, token_print};
-pub use observe::{Observed, Surroundings, key_of, observe, references};
+pub use observe::fingerprints::token_print;
+pub use observe::types::{Around, Observed, Surroundings};
+pub use observe::{key_of, observe, references};
 pub use ownership::controller_of;
 pub use secret_index::{GrantSeen, Key, Known, Stray, VersionIndex};
 pub use source::{Material, Signing, Tokens, UserAndPassword};

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
+use crate::api::SourceVersion;
+
 /// Namespace and name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
@@ -243,6 +245,21 @@ impl VersionIndex {
         grants
             .map(|(key, seen)| (key.clone(), seen.clone()))
             .collect()
+    }
+
+    /// Learns the versions of Secrets that were read; one without a uid does not exist.
+    pub fn learn_versions(&self, namespace: &str, versions: &[SourceVersion]) {
+        for version in versions {
+            let known = if version.uid.is_empty() {
+                Known::Absent
+            } else {
+                Known::Present {
+                    uid: version.uid.clone(),
+                    resource_version: version.resource_version.clone(),
+                }
+            };
+            self.learn_from_read(namespace, &version.name, known);
+        }
     }
 
     /// Takes in what a read told. The watch knows better where it has spoken already.

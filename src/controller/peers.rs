@@ -10,7 +10,6 @@ use crate::api::{
 };
 use crate::cluster::{creation_time, grant_name, key_of, place};
 use crate::controller::Operator;
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::spec::{Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
 
 /// How long the end of the process waits for what was received and is not stored. The Deployment
@@ -234,7 +233,7 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
 /// What a credential has published and proven.
 fn published_print(object: &JiraCredential) -> Option<String> {
     let status = object.status.as_ref()?;
-    let published = condition(status, ConditionType::Published)?;
+    let published = status.condition(ConditionType::Published)?;
     let complete = published.status == ConditionStatus::True;
     status.proven_fingerprint.clone().filter(|_| complete)
 }

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
 use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
 use crate::controller::Operator;
+use crate::controller::act::ActError;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::Facts;
@@ -75,18 +76,20 @@ impl Operator {
                     failure = Some(error);
                     break;
                 }
-                Err(ClusterError::Conflict) => return Ok(Round::Outdated),
+                Err(ActError::Stale) => return Ok(Round::Outdated),
                 // Gone with its credential.
-                Err(ClusterError::NotFound) => return Ok(Round::Done(Duration::from_secs(60))),
-                Err(error) => return Err(error),
+                Err(ActError::Cluster(ClusterError::NotFound)) => {
+                    return Ok(Round::Done(Duration::from_secs(60)));
+                }
+                Err(ActError::Cluster(error)) => return Err(error),
             }
         }
         self.report(&facts);
         let conclusion = conclude(&facts, &recorded);
         let round = self.write_down(current, &facts, conclusion).await?;
         match failure {
-            Some(ClusterError::Conflict) => Ok(Round::Outdated),
-            Some(error) => Err(error),
+            Some(ActError::Stale) => Ok(Round::Outdated),
+            Some(ActError::Cluster(error)) => Err(error),
             None => Ok(round),
         }
     }

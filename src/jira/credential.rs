@@ -130,8 +130,8 @@ mod tests {
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::rsa::{KeyPair, KeySize};
 
-    use crate::core::spec::RsaKey;
     use super::*;
+    use crate::core::spec::RsaKey;
 
     fn basic(user: &str, secret: &str) -> Credential {
         Credential::Basic {

@@ -125,9 +125,9 @@ mod tests {
     use http::HeaderMap;
     use secrecy::SecretString;
 
+    use super::*;
     use crate::api::Hosting;
     use crate::clock::Clock;
-    use super::*;
     use crate::jira::{JiraConfig, Login, LoginAnswer, MintAnswer, Owner};
 
     #[tokio::test]

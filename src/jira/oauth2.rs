@@ -143,7 +143,7 @@ impl TokenAnswer {
             Verdict::NotAllowed(forbidden) => TokenAnswer::NotAllowed(*forbidden),
             Verdict::NoVerdict(outage) => TokenAnswer::NoVerdict(*outage),
             // Those are answers of /myself.
-            Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::NotAUser),
+            Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::Internal),
         }
     }
 }

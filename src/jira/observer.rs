@@ -54,6 +54,7 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::ContextPath => "context_path",
         Outage::NotJson => "not_json",
         Outage::NotAUser => "not_a_user",
+        Outage::Internal => "internal",
         Outage::NotFound => "not_found",
         Outage::PermissionsUntold => "permissions_untold",
         Outage::RateLimited { .. } => "rate_limited",

@@ -16,10 +16,8 @@ use crate::jira::credential::Credential;
 use crate::jira::gateway::{endpoint, named};
 use crate::jira::http::{Body, read_body_up_to};
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::ADMIN_PATH;
 use crate::jira::transport_error;
-
-/// Where the interface begins on the gateway.
-pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
 
 /// The name of the call, as an observer is told it.
 const OPERATION: &str = "api_tokens";

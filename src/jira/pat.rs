@@ -160,7 +160,7 @@ impl Jira {
             name,
             expiration_duration: days,
         };
-        let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
+        let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::Internal))?;
         let raw = owner.call(self, Method::POST, Some(body)).await?;
         let answer = raw.answer(owner.place.site.hosting, self.clock.now());
         Ok(read_made(&answer, days))

@@ -122,7 +122,7 @@ impl Jira {
             username: login.user,
             password: login.password.expose_secret(),
         };
-        let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::NotAUser))?;
+        let body = serde_json::to_vec(&wish).map_err(|_| Verdict::NoVerdict(Outage::Internal))?;
         let call = self.call_resource(&login.place, Method::POST, SESSION, None, Some(body));
         let raw = call.await?;
         Ok(read(

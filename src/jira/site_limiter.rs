@@ -13,7 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::core::probe::{Outage, Verdict};
 use crate::core::spec::Site;
-use crate::jira::org_tokens::ADMIN_PATH;
+
+/// Where the interface begins on the gateway.
+pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
 
 /// The wait after a first refusal without a Retry-After; it doubles with each one that follows.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);

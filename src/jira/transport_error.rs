@@ -63,8 +63,8 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
-    use crate::core::probe::Forbidden;
     use super::*;
+    use crate::core::probe::Forbidden;
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

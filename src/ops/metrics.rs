@@ -21,7 +21,6 @@ use crate::api::{
     ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, MethodName, Reason,
 };
 use crate::cluster::Watched;
-use crate::core::conclude::conditions::valid::condition;
 
 type Outcome = [(&'static str, &'static str); 1];
 
@@ -219,7 +218,7 @@ const SERIES: [(&str, &str, Read); 8] = [
 ];
 
 fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
-    let found = condition(status, kind);
+    let found = status.condition(kind);
     i64::from(found.is_some_and(|condition| condition.status == ConditionStatus::True))
 }
 

@@ -10,7 +10,6 @@ use control_plane::ControlPlane;
 use jira_credential_operator::api::{
     Condition, ConditionStatus, ConditionType, JiraCredential, Reason,
 };
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use jira_credential_operator::crd::crd;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -240,7 +239,7 @@ impl Stage {
         let what = format!("{name}: {kind:?} {status:?} {reason:?}");
         self.until(&what, async || {
             let object = self.credentials().get(name).await.unwrap();
-            let found = condition(object.status.as_ref()?, kind)?;
+            let found = object.status.as_ref()?.condition(kind)?;
             let is_so = found.status == status
                 && found.reason == reason
                 && Some(found.observed_generation) == object.metadata.generation;

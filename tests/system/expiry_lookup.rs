@@ -7,7 +7,6 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, ExpiryLookupStatus, JiraCredential, Reason,
 };
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use serde_json::{Value, json};
 
 use crate::support::{World, says, value};
@@ -296,8 +295,7 @@ async fn what_cannot_be_told_is_said_and_mended_by_another_label() {
     world.change("bot", json!({"expiryLookup": null})).await;
     world
         .until_status("bot", "nothing of the look-up is left", |status| {
-            status.expiry_lookup.is_none()
-                && condition(status, ConditionType::ExpiryKnown).is_none()
+            status.expiry_lookup.is_none() && status.condition(ConditionType::ExpiryKnown).is_none()
         })
         .await;
     operator.quiet().await;
@@ -394,7 +392,14 @@ async fn a_list_that_never_comes_holds_up_nothing() {
     scene.bot().await;
     hung.reached(1).await;
     let object = world.wait_ready("bot").await;
-    assert!(condition(object.status.as_ref().unwrap(), ConditionType::ExpiryKnown).is_none());
+    assert!(
+        object
+            .status
+            .as_ref()
+            .unwrap()
+            .condition(ConditionType::ExpiryKnown)
+            .is_none()
+    );
     assert!(world.secrets().get("bot").await.is_ok());
     scene
         .until_known(ConditionStatus::Unknown, Reason::SiteUnavailable)
@@ -433,7 +438,10 @@ async fn look_ups_take_a_part_of_the_passes_and_the_others_come_later() {
             .until("everyone's turn", || async {
                 operator.poke();
                 let object = world.credentials().get(name).await.unwrap();
-                let known = condition(object.status.as_ref()?, ConditionType::ExpiryKnown)?;
+                let known = object
+                    .status
+                    .as_ref()?
+                    .condition(ConditionType::ExpiryKnown)?;
                 (known.reason == Reason::ExpiryFound).then_some(())
             })
             .await;

@@ -6,7 +6,6 @@ use atlassian_sim::{Fault as Outage, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -96,7 +95,7 @@ async fn converge(
             .until(&format!("{} is Ready", case.name), || async {
                 operator.poke();
                 let object = world.credential(&case.name).await;
-                let ready = condition(object.status.as_ref()?, ConditionType::Ready);
+                let ready = object.status.as_ref()?.condition(ConditionType::Ready);
                 let ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
                 let target = world.secrets().get_opt(&case.name).await.unwrap();
                 let whole = target.is_some_and(|target| value(&target, key) == wanted(case));

@@ -3,7 +3,6 @@
 use atlassian_sim::{Canned, Fault, Rule};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use serde_json::json;
 
 use crate::support::{World, says};
@@ -131,7 +130,7 @@ async fn rights_of_an_administrator_are_told_for_every_method() {
     world.change("cloud", spec).await;
     world
         .until_status("cloud", "nothing is surplus", |status| {
-            condition(status, ConditionType::OverPrivileged).is_none()
+            status.condition(ConditionType::OverPrivileged).is_none()
         })
         .await;
     world.wait_ready("cloud").await;
@@ -141,7 +140,7 @@ async fn rights_of_an_administrator_are_told_for_every_method() {
     operator.poke();
     world
         .until_status("own", "nothing is surplus", |status| {
-            condition(status, ConditionType::OverPrivileged).is_none()
+            status.condition(ConditionType::OverPrivileged).is_none()
         })
         .await;
 }

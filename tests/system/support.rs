@@ -15,7 +15,6 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use jira_credential_operator::core::facts::Pace;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
@@ -239,7 +238,7 @@ impl World {
         while started.elapsed() < PATIENCE {
             let object = self.credential(name).await;
             if let Some(state) = &object.status
-                && let Some(found) = condition(state, kind)
+                && let Some(found) = state.condition(kind)
                 && found.status == status
                 && found.reason == reason
                 && found.observed_generation == object.metadata.generation.unwrap()
@@ -496,7 +495,11 @@ fn apply_deploy(plane: &ControlPlane) {
 
 /// What a condition says.
 pub(crate) fn says(object: &JiraCredential, kind: ConditionType) -> Condition {
-    condition(object.status.as_ref().unwrap(), kind)
+    object
+        .status
+        .as_ref()
+        .unwrap()
+        .condition(kind)
         .unwrap()
         .clone()
 }

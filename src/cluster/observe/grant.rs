@@ -5,58 +5,21 @@
 
 mod inputs;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::api::{AttemptOutcome, Method, Reason, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::{Found, Stored, grant_mark, place};
-use crate::cluster::observe::{Observed, learn};
+use crate::cluster::observe::fingerprints::token_print;
+use crate::cluster::observe::types::{Around, Observed};
 use crate::cluster::secret_index::{Known, VersionIndex};
 use crate::cluster::source::{self, Material, Tokens};
 use crate::core::decide::{Move, needs_source, renewal};
-use crate::core::facts::{
-    Facts, GrantState, Held, Pace, Peer, Process, Renewal, SeedState, Source,
-};
+use crate::core::facts::{Facts, GrantState, Held, Peer, Process, Renewal, SeedState, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
 use crate::core::spec::SourceProblem;
-
-/// What the process knows of renewals.
-pub struct Around<'a> {
-    /// An older credential that holds the same seed in another way.
-    pub rival: Option<String>,
-    /// What the other credentials with the same grant have published.
-    pub others: Vec<Option<String>>,
-    /// Whether this process was asked to stop.
-    pub stopping: bool,
-    /// This process, and what it knows of the intent of the grant of this name. To be asked once
-    /// the grant was read: that there is no intent is news, too.
-    pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
-    /// Whether this process knows that nothing was sent for an intent of this grant.
-    pub unsent: &'a (dyn Fn(&str, &Intent) -> bool + Sync),
-    /// How fast the protocol's own clocks run.
-    pub pace: Pace,
-}
-
-/// The keyed fingerprint of an access token on a site.
-pub fn token_print(key: &FingerprintKey, facts: &Facts, token: &SecretString) -> Fingerprint {
-    let site = facts
-        .plan
-        .as_ref()
-        .map_or("", |plan| plan.site.base.as_str());
-    let method = facts
-        .plan
-        .as_ref()
-        .map(|plan| format!("{:?}", plan.method))
-        .unwrap_or_default();
-    key.fingerprint(&[
-        method.as_bytes(),
-        site.as_bytes(),
-        b"",
-        token.expose_secret().as_bytes(),
-    ])
-}
 
 /// One reading.
 struct Reading<'a> {
@@ -327,7 +290,7 @@ impl Reading<'_> {
     }
 
     fn finish(mut self) -> Observed {
-        learn(self.index, self.namespace(), &self.read);
+        self.index.learn_versions(self.namespace(), &self.read);
         let mut versions = Vec::new();
         for name in self.names() {
             let read = self.read.iter().find(|version| version.name == name);

@@ -1,9 +1,10 @@
 //! The one reader: gathers the facts of a pass, and apart from them the secret values.
 
+pub(super) mod fingerprints;
 pub(super) mod grant;
+pub(super) mod types;
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,45 +12,21 @@ use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion}
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::grant_name;
-use crate::cluster::observe::grant::{Around, observe_grant, place_of};
+use crate::cluster::observe::fingerprints::fingerprint;
+use crate::cluster::observe::grant::{observe_grant, place_of};
+use crate::cluster::observe::types::{Observed, Surroundings};
 use crate::cluster::secret_index::{Key, Known, VersionIndex};
-use crate::cluster::source::{self, Material, OneToken, UserAndPassword};
+use crate::cluster::source::{self, Material, OneToken};
+use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::needs_source;
 use crate::core::facts::{
     ApiKey, Facts, Happened, Object, Peer, Source, TargetFacts, TargetState, targets,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
-use crate::core::spec::{Form, Plan, SourceProblem, SpecProblem};
+use crate::core::spec::{Form, SourceProblem};
 
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
-
-/// The facts of a pass, and apart from them the secret values, if they had to be read.
-#[derive(Debug)]
-pub struct Observed {
-    /// What decisions may look at.
-    pub facts: Facts,
-    /// What they may not.
-    pub material: Option<Material>,
-}
-
-/// What the pass knows before anything is read.
-pub struct Surroundings<'a> {
-    /// The present time.
-    pub now: DateTime<Utc>,
-    /// What follows from the spec.
-    pub plan: Result<Plan, SpecProblem>,
-    /// Until when the site asked everybody to wait.
-    pub cooling_until: Option<DateTime<Utc>>,
-    /// What other credentials know of the same password, by its fingerprint.
-    pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
-    /// The older credential that names this target, if there is one.
-    pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
-    /// Whether other look-ups of an expiry take all the room that there is.
-    pub lookups_are_full: bool,
-    /// What the process knows of renewals.
-    pub renewals: Around<'a>,
-}
 
 /// Gathers the facts. The user's Secret is read only when they cannot be told without.
 ///
@@ -66,7 +43,7 @@ pub async fn observe(
     if let Some(print) = facts.fingerprint() {
         facts.peer = peer(&facts, &around, &print);
     }
-    if around.lookups_are_full && facts.wants_api_key() {
+    if around.lookups_are_full && wants_api_key(&facts) {
         facts.api_key = ApiKey::PutOff;
     }
     let (namespace, spec) = (facts.object.namespace.clone(), &object.spec);
@@ -103,7 +80,7 @@ pub async fn observe(
     }
     match source::read(cluster, &namespace, spec).await? {
         Ok((mut material, versions)) => {
-            learn(index, &namespace, &versions);
+            index.learn_versions(&namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             facts.peer = peer(&facts, &around, &print);
             facts.form = Form::of(material.secret.expose_secret());
@@ -111,7 +88,7 @@ pub async fn observe(
                 fingerprint: print,
                 versions,
             };
-            if facts.wants_api_key() {
+            if wants_api_key(&facts) {
                 read_api_key(cluster, index, key, &mut facts, &mut material).await?;
             }
             Ok(Observed {
@@ -151,7 +128,7 @@ async fn read_api_key(
     let reference = &lookup.api_key_secret_ref;
     let OneToken { token, version } = source::read_token(cluster, &namespace, reference).await?;
     let version = version.unwrap_or_else(|| absent(&reference.name));
-    learn(index, &namespace, std::slice::from_ref(&version));
+    index.learn_versions(&namespace, std::slice::from_ref(&version));
     let print =
         |token: &SecretString| key.fingerprint(&[b"api key", token.expose_secret().as_bytes()]);
     facts.api_key = ApiKey::Read {
@@ -307,60 +284,6 @@ fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
                 _ => false,
             }
         })
-}
-
-pub(super) fn learn(index: &VersionIndex, namespace: &str, versions: &[SourceVersion]) {
-    for version in versions {
-        let known = if version.uid.is_empty() {
-            Known::Absent
-        } else {
-            Known::Present {
-                uid: version.uid.clone(),
-                resource_version: version.resource_version.clone(),
-            }
-        };
-        index.learn_from_read(namespace, &version.name, known);
-    }
-}
-
-/// The keyed fingerprint of a user name and password: the same for every method that sends them.
-pub(super) fn password_print(
-    key: &FingerprintKey,
-    facts: &Facts,
-    login: &UserAndPassword,
-) -> Fingerprint {
-    let site = facts
-        .plan
-        .as_ref()
-        .map_or("", |plan| plan.site.base.as_str());
-    key.fingerprint(&[
-        b"Basic",
-        site.as_bytes(),
-        login.user.as_bytes(),
-        login.password.expose_secret().as_bytes(),
-    ])
-}
-
-fn fingerprint(key: &FingerprintKey, facts: &Facts, material: &Material) -> Fingerprint {
-    let (site, method) = match &facts.plan {
-        Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
-        Err(_) => ("", String::new()),
-    };
-    let mut parts = vec![
-        method.as_bytes(),
-        site.as_bytes(),
-        material.user.as_deref().unwrap_or_default().as_bytes(),
-        material.secret.expose_secret().as_bytes(),
-    ];
-    if let Some(signing) = &material.signing {
-        let token_secret = signing.token_secret.as_ref();
-        parts.extend([
-            signing.consumer_key.as_bytes(),
-            signing.private_key.expose_secret().as_bytes(),
-            token_secret.map_or(&[], |secret| secret.expose_secret().as_bytes()),
-        ]);
-    }
-    key.fingerprint(&parts)
 }
 
 /// Every Secret that a credential refers to: sources, grant, API key and targets.

@@ -1,71 +1,19 @@
 //! Reading the user's Secret: whatever is wrong with it is told by name, never by content.
 
-use std::fmt;
-
 use secrecy::SecretString;
 
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::grant_secret::Stored;
 use crate::core::spec::SourceProblem;
 
+mod material;
 mod oauth1;
 mod secrets;
 
 use secrets::{Secrets, certificates, check_secret, value_of};
 
-pub use oauth1::Signing;
-
-/// The secret values of one credential. They stay apart from the facts that decisions see.
-pub struct Material {
-    /// E-mail or user name; none for Bearer methods.
-    pub user: Option<String>,
-    /// Token or password.
-    pub secret: SecretString,
-    /// What signs requests, for OAuth 1.0a.
-    pub signing: Option<Signing>,
-    /// Certificates of a private authority.
-    pub ca_pem: Option<Vec<u8>>,
-    /// What a renewal needs.
-    pub tokens: Option<Tokens>,
-    /// The organisation's API key, if it was read, or why there is none.
-    pub api_key: Option<Result<SecretString, SourceProblem>>,
-}
-
-/// The secret values of a credential that renews itself.
-#[derive(Default)]
-pub struct Tokens {
-    /// The grant, as it was read or written last.
-    pub stored: Option<Stored>,
-    /// The value in the user's Secret.
-    pub seed: Option<SecretString>,
-    /// The user name and password in it, for a session.
-    pub login: Option<UserAndPassword>,
-    /// The client secrets, in the order of the spec.
-    pub clients: Vec<SecretString>,
-}
-
-/// With what a session is begun.
-#[derive(Clone)]
-pub struct UserAndPassword {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
-}
-
-impl fmt::Debug for UserAndPassword {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("UserAndPassword(REDACTED)")
-    }
-}
-
-impl fmt::Debug for Material {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Material").finish_non_exhaustive()
-    }
-}
+pub use material::{Material, Signing, Tokens, UserAndPassword};
 
 /// The Secrets that a spec reads from, each once.
 pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {

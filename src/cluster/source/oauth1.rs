@@ -1,34 +1,16 @@
 //! What an application link needs: a private key, an access token, and perhaps the token's secret.
 
-use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::api::{OAuth1, SecretKeyRef};
+use crate::cluster::source::material::Signing;
 use crate::cluster::source::secrets::{Secrets, malformed};
 use crate::core::spec::{Flaw, RsaKey, SourceProblem};
 
 /// A key of 8192 bits has about 6 kB; a certificate may stand beside it.
 const LONGEST_KEY: usize = 32 * 1024;
-
-/// What signs requests of OAuth 1.0a, beside the access token.
-pub struct Signing {
-    /// Consumer key of the application link.
-    pub consumer_key: String,
-    /// The private key.
-    pub key: Arc<RsaKey>,
-    /// The private key in PEM form, as it is published: without the line end behind it.
-    pub private_key: SecretString,
-    /// The secret of the access token. RSA-SHA1 does not use it; some clients want to be given one.
-    pub token_secret: Option<SecretString>,
-}
-
-impl fmt::Debug for Signing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Signing").finish_non_exhaustive()
-    }
-}
 
 impl Secrets {
     /// The access token, and what signs.

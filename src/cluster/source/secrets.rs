@@ -11,7 +11,7 @@ use crate::api::{
     CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
     SourceVersion,
 };
-use crate::cluster::source::{Material, UserAndPassword};
+use crate::cluster::source::material::{Material, UserAndPassword};
 use crate::core::spec::{Flaw, SourceProblem};
 
 /// No token or password of Jira comes near this length.

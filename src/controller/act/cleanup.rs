@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::cluster::{ClusterError, Kept, Material};
+use crate::cluster::{Kept, Material};
 use crate::controller::Operator;
-use crate::controller::act::grant::{UNREAD, outdated, parts};
+use crate::controller::act::error::ActError;
+use crate::controller::act::grant::{outdated, parts};
 use crate::controller::renewal_task::name_prefix;
 use crate::core::apply::Answer;
 use crate::core::decide::Care;
@@ -30,12 +31,12 @@ impl Operator {
         care: Care,
         facts: &Facts,
         material: &mut Material,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let stored = material
             .tokens
             .as_ref()
             .and_then(|tokens| tokens.stored.clone());
-        let mut stored = stored.ok_or(UNREAD)?;
+        let mut stored = stored.ok_or(ActError::Stale)?;
         let ours = name_prefix(stored.metadata.uid.as_deref().unwrap_or_default());
         match care {
             Care::Show => stored.grant.show(facts.now),
@@ -60,10 +61,10 @@ impl Operator {
         material: &Material,
         grant: &mut Grant<Kept>,
         ours: &str,
-    ) -> Result<(), ClusterError> {
-        let renewal = facts.renewal.as_ref().ok_or(UNREAD)?;
-        let index = due_to_end(&grant.retired, facts.now, renewal).ok_or(UNREAD)?;
-        let old = grant.retired.get(index).cloned().ok_or(UNREAD)?;
+    ) -> Result<(), ActError> {
+        let renewal = facts.renewal.as_ref().ok_or(ActError::Stale)?;
+        let index = due_to_end(&grant.retired, facts.now, renewal).ok_or(ActError::Stale)?;
+        let old = grant.retired.get(index).cloned().ok_or(ActError::Stale)?;
         if old.until <= facts.now {
             grant.settle_retired(index, None);
             return Ok(());
@@ -151,11 +152,14 @@ impl Operator {
         material: &Material,
         grant: &mut Grant<Kept>,
         prefix: &str,
-    ) -> Result<(), ClusterError> {
-        let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+    ) -> Result<(), ActError> {
+        let plan = facts.plan.as_ref().map_err(|_| ActError::Stale)?;
         let stated = plan.renewal.as_ref().and_then(|plan| plan.stated.end);
-        let live = grant.live.as_ref().ok_or(UNREAD)?;
-        let (origin, access) = (live.origin.clone(), live.access.clone().ok_or(UNREAD)?);
+        let live = grant.live.as_ref().ok_or(ActError::Stale)?;
+        let (origin, access) = (
+            live.origin.clone(),
+            live.access.clone().ok_or(ActError::Stale)?,
+        );
         let owner = Owner {
             place: place(facts, material)?,
             token: &access.token.0,
@@ -169,8 +173,8 @@ impl Operator {
 }
 
 /// Where the site keeps tokens and sessions.
-fn place<'a>(facts: &'a Facts, material: &'a Material) -> Result<Place<'a>, ClusterError> {
-    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+fn place<'a>(facts: &'a Facts, material: &'a Material) -> Result<Place<'a>, ActError> {
+    let plan = facts.plan.as_ref().map_err(|_| ActError::Stale)?;
     Ok(Place {
         site: &plan.site,
         ca_pem: material.ca_pem.as_deref(),

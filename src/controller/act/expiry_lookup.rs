@@ -44,12 +44,12 @@ impl Operator {
         let known = (&facts.spec.expiry_lookup, facts.account(), &facts.plan);
         let ((Some(lookup), Some(account), Ok(plan)), Some(material)) = (known, material) else {
             // decide asks for nothing that was not read.
-            return Err(LookupError::NoVerdict(Outage::NotAUser));
+            return Err(LookupError::NoVerdict(Outage::Internal));
         };
         let key = match &material.api_key {
             Some(Ok(key)) => key,
             Some(Err(problem)) => return Err(LookupError::NoKey(problem.clone())),
-            None => return Err(LookupError::NoVerdict(Outage::NotAUser)),
+            None => return Err(LookupError::NoVerdict(Outage::Internal)),
         };
         let sought = Sought {
             account: &account.id,

@@ -10,7 +10,7 @@ use crate::cluster::{
     token_print,
 };
 use crate::controller::Operator;
-use crate::controller::act::ask_at;
+use crate::controller::act::error::ActError;
 use crate::core::apply::{Answer, Written};
 use crate::core::facts::{Facts, Held, SeedState};
 use crate::core::grant::{Access, ENDLESS, Replaced};
@@ -18,21 +18,18 @@ use crate::core::probe::{Outage, Verdict};
 use crate::core::spec::{RenewalKind, RenewalPlan};
 use crate::jira::Credential;
 
-/// decide asks for nothing that was not read; if it did, the pass would begin anew.
-pub(in crate::controller) const UNREAD: ClusterError = ClusterError::Conflict;
-
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
     pub(in crate::controller) async fn adopt(
         &self,
         facts: &Facts,
         material: &mut Material,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let (plan, tokens) = parts(facts, material)?;
         let Some(SeedState::Read { digest, print }) =
             facts.renewal.as_ref().map(|renewal| &renewal.seed)
         else {
-            return Err(UNREAD);
+            return Err(ActError::Stale);
         };
         let copy = facts.held().is_some_and(Held::is_copy);
         let exists = tokens.stored.is_some();
@@ -55,12 +52,12 @@ impl Operator {
     pub(in crate::controller) async fn seek(
         &self,
         material: &mut Material,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let stored = material.tokens.as_ref().and_then(|all| all.stored.as_ref());
         let scope = self.config.watch_namespace.as_deref();
         let twin = self
             .cluster
-            .has_older_twin(scope, stored.ok_or(UNREAD)?)
+            .has_older_twin(scope, stored.ok_or(ActError::Stale)?)
             .await?;
         Ok(Answer::Sought(twin))
     }
@@ -70,9 +67,9 @@ impl Operator {
         &self,
         facts: &Facts,
         plan: &RenewalPlan,
-    ) -> Result<Stored, ClusterError> {
+    ) -> Result<Stored, ActError> {
         let namespace = &facts.object.namespace;
-        let place = place_of(facts).ok_or(UNREAD)?;
+        let place = place_of(facts).ok_or(ActError::Stale)?;
         let retention = plan.retention.num_seconds();
         let mark = grant_mark(&self.key, namespace, &plan.grant);
         let name = &plan.grant;
@@ -85,9 +82,9 @@ impl Operator {
         facts: &Facts,
         material: &mut Material,
         current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let (plan, tokens) = parts(facts, material)?;
-        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        let mut stored = tokens.stored.clone().ok_or(ActError::Stale)?;
         match plan.kind {
             RenewalKind::Refresh | RenewalKind::ClientCredentials => stored.grant.promote(),
             RenewalKind::Successor => stored.grant.succeed(Replaced::Token, facts.now),
@@ -103,7 +100,7 @@ impl Operator {
     pub(in crate::controller) async fn locate(&self, facts: &Facts) -> Answer {
         match &facts.plan {
             Ok(plan) => Answer::Located(self.jira.locate(&plan.site).await),
-            Err(_) => Answer::Located(Err(Verdict::NoVerdict(Outage::NotAUser))),
+            Err(_) => Answer::Located(Err(Verdict::NoVerdict(Outage::Internal))),
         }
     }
 
@@ -121,8 +118,8 @@ impl Operator {
         facts: &Facts,
         material: &Material,
     ) -> Verdict {
-        let (Some(site), Some(token)) = (ask_at(facts), asked_token(facts, material)) else {
-            return Verdict::NoVerdict(Outage::NotAUser);
+        let (Some(site), Some(token)) = (facts.probe_site(), asked_token(facts, material)) else {
+            return Verdict::NoVerdict(Outage::Internal);
         };
         let credential = match facts.plan.as_ref().map(|plan| plan.method) {
             Ok(MethodName::Session) => Credential::Cookie(token),
@@ -195,8 +192,8 @@ fn adopt_seed(
     tokens: &Tokens,
     digest: &str,
     (now, copy): (DateTime<Utc>, bool),
-) -> Result<(), ClusterError> {
-    let seed = || tokens.seed.clone().map(Kept).ok_or(UNREAD);
+) -> Result<(), ActError> {
+    let seed = || tokens.seed.clone().map(Kept).ok_or(ActError::Stale);
     let client = plan.client.clone();
     match plan.kind {
         RenewalKind::Refresh | RenewalKind::ClientCredentials => {
@@ -221,9 +218,9 @@ fn adopt_seed(
 pub(in crate::controller) fn parts<'a>(
     facts: &'a Facts,
     material: &'a mut Material,
-) -> Result<(&'a RenewalPlan, &'a mut Tokens), ClusterError> {
-    let plan = facts.renewal_plan().ok_or(UNREAD)?;
-    let tokens = material.tokens.as_mut().ok_or(UNREAD)?;
+) -> Result<(&'a RenewalPlan, &'a mut Tokens), ActError> {
+    let plan = facts.renewal_plan().ok_or(ActError::Stale)?;
+    let tokens = material.tokens.as_mut().ok_or(ActError::Stale)?;
     Ok((plan, tokens))
 }
 
@@ -232,9 +229,9 @@ fn place_of(facts: &Facts) -> Option<SecretKeyRef> {
 }
 
 /// Whoever was faster has changed what was decided upon.
-pub(in crate::controller) fn outdated(error: ClusterError) -> ClusterError {
+pub(in crate::controller) fn outdated(error: ClusterError) -> ActError {
     match error {
-        ClusterError::AlreadyExists | ClusterError::NotFound => ClusterError::Conflict,
-        other => other,
+        ClusterError::AlreadyExists | ClusterError::NotFound => ActError::Stale,
+        other => other.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! The effects of a pass, one a step: the one place where Jira and the cluster meet.
 
 mod cleanup;
+mod error;
 mod expiry_lookup;
 mod grant;
 mod renewal;
@@ -17,9 +18,9 @@ use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
-use crate::core::spec::Site;
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Proven, standard};
+pub(super) use error::ActError;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -32,7 +33,7 @@ impl Operator {
         facts: &Facts,
         material: &mut Option<Material>,
         current: &mut JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
             Step::Prove => Ok(self.prove(facts, material.as_ref()).await),
@@ -44,37 +45,16 @@ impl Operator {
             Step::Locate => Ok(self.locate(facts).await),
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
-            other => match material {
-                Some(material) => self.act_on_grant(other, facts, material, current).await,
-                // decide asks for nothing that was not read.
-                None => Err(ClusterError::Conflict),
-            },
-        }
-    }
-
-    async fn act_on_grant(
-        &self,
-        step: Step,
-        facts: &Facts,
-        material: &mut Material,
-        current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
-        match step {
-            Step::Adopt => self.adopt(facts, material).await,
-            Step::Seek => self.seek(material).await,
-            Step::Intend(spend) => self.intend(spend, facts, material).await,
-            Step::Renew(spend) => self.renew(&spend, facts, material, current).await,
-            Step::Promote => self.promote(facts, material, current).await,
-            Step::Tend(care) => self.tend(care, facts, material).await,
-            Step::Survey => Ok(self.survey(facts, material).await),
-            Step::Try => Ok(Answer::Tried(self.ask_renewed(facts, material).await)),
-            Step::RecordAttempt(_)
-            | Step::Prove
-            | Step::Publish(_)
-            | Step::Retract(_)
-            | Step::LookUp
-            | Step::Permissions
-            | Step::Locate => Err(ClusterError::Conflict),
+            Step::Adopt => self.adopt(facts, read(material)?).await,
+            Step::Seek => self.seek(read(material)?).await,
+            Step::Intend(spend) => self.intend(spend, facts, read(material)?).await,
+            Step::Renew(spend) => self.renew(&spend, facts, read(material)?, current).await,
+            Step::Promote => self.promote(facts, read(material)?, current).await,
+            Step::Tend(care) => self.tend(care, facts, read(material)?).await,
+            Step::Survey => Ok(self.survey(facts, read(material)?).await),
+            Step::Try => Ok(Answer::Tried(
+                self.ask_renewed(facts, read(material)?).await,
+            )),
         }
     }
 
@@ -83,7 +63,7 @@ impl Operator {
         attempt: Attempt,
         facts: &Facts,
         current: &mut JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
         let asked = facts.renew_requested();
         if let Err(peer) = self.passwords.claim(print, uid, asked) {
@@ -98,18 +78,18 @@ impl Operator {
             }
             Err(error) => {
                 self.passwords.unclaim(print, uid);
-                Err(error)
+                Err(error.into())
             }
         }
     }
 
     async fn prove(&self, facts: &Facts, material: Option<&Material>) -> Answer {
         // decide never asks for a proof of what was not read.
-        let unread = Answer::Proved(Verdict::NoVerdict(Outage::NotAUser));
+        let unread = Answer::Proved(Verdict::NoVerdict(Outage::Internal));
         let (Ok(plan), Some(material)) = (&facts.plan, material) else {
             return unread;
         };
-        let (Some(site), Some(credential)) = (ask_at(facts), sent(facts, material)) else {
+        let (Some(site), Some(credential)) = (facts.probe_site(), sent(facts, material)) else {
             return unread;
         };
         let ca_pem = material.ca_pem.as_deref();
@@ -121,11 +101,11 @@ impl Operator {
     }
 
     async fn permissions(&self, facts: &Facts, material: Option<&Material>) -> Answer {
-        let unread = Answer::Permitted(Err(Verdict::NoVerdict(Outage::NotAUser)));
+        let unread = Answer::Permitted(Err(Verdict::NoVerdict(Outage::Internal)));
         let Some(material) = material else {
             return unread;
         };
-        let (Some(site), Some(credential)) = (ask_at(facts), sent(facts, material)) else {
+        let (Some(site), Some(credential)) = (facts.probe_site(), sent(facts, material)) else {
             return unread;
         };
         let keys = facts.permissions_to_ask();
@@ -169,7 +149,7 @@ impl Operator {
         facts: &Facts,
         material: Option<&Material>,
         current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let (Ok(plan), Some(material), Some(target)) =
             (&facts.plan, material, facts.targets.get(publish.index))
         else {
@@ -216,7 +196,7 @@ impl Operator {
                     Answer::Held(publish.index, holder, version)
                 }
                 Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             },
         )
     }
@@ -225,7 +205,7 @@ impl Operator {
         &self,
         old: &TargetVersion,
         current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         self.cluster.retract(current, old).await?;
         Ok(Answer::Retracted(old.name.clone()))
     }
@@ -239,17 +219,9 @@ impl Operator {
     }
 }
 
-/// Where the credential that stands to be proven is asked about.
-pub(super) fn ask_at(facts: &Facts) -> Option<Site> {
-    let site = &facts.plan.as_ref().ok()?.site;
-    Some(match facts.gateway() {
-        Some(gateway) => Site {
-            hosting: site.hosting,
-            base: facts.proof_base()?,
-            host: gateway.to_owned(),
-        },
-        None => site.clone(),
-    })
+/// The secret values: every step that needs them is decided after they were read.
+fn read(material: &mut Option<Material>) -> Result<&mut Material, ActError> {
+    material.as_mut().ok_or(ActError::Stale)
 }
 
 /// The credential that stands to be proven, as it is sent.

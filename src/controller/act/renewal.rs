@@ -3,17 +3,14 @@
 use crate::api::{JiraCredential, Reason};
 use crate::cluster::{ClusterError, Key, Material, Stored, Tokens};
 use crate::controller::Operator;
-use crate::controller::act::grant::{UNREAD, outdated, parts};
+use crate::controller::act::error::ActError;
+use crate::controller::act::grant::{outdated, parts};
 use crate::controller::renewal_task::{Renewed, Renewing};
 use crate::core::apply::Answer;
 use crate::core::decide::renewal::takeover::is_outdated;
 use crate::core::facts::{Facts, Held};
 use crate::core::grant::{Intent, RenewalFailure, Spend};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
-
-/// A process that was held up for long may have been taken for dead: it looks anew before it spends
-/// anything.
-const HELD_UP: ClusterError = ClusterError::Conflict;
 
 /// Nothing is lost with a token that is just asked for again, but not at once.
 const UNSTORED: &str =
@@ -26,16 +23,16 @@ impl Operator {
         spend: Spend,
         facts: &Facts,
         material: &mut Material,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         // What was decided before the signal to stop is decided anew.
         if self.stopping.is_cancelled() {
-            return Err(UNREAD);
+            return Err(ActError::Stale);
         }
         let (plan, tokens) = parts(facts, material)?;
         if is_outdated(facts.now, self.clock.now(), self.config.pace) {
-            return Err(HELD_UP);
+            return Err(ActError::Stale);
         }
-        let mut stored = tokens.stored.clone().ok_or(UNREAD)?;
+        let mut stored = tokens.stored.clone().ok_or(ActError::Stale)?;
         let copy = facts.held().is_some_and(Held::is_copy);
         if copy && plan.kind == RenewalKind::Successor {
             stored.grant.leave_to_original(facts.now);
@@ -79,7 +76,7 @@ impl Operator {
         facts: &Facts,
         material: &mut Material,
         current: &JiraCredential,
-    ) -> Result<Answer, ClusterError> {
+    ) -> Result<Answer, ActError> {
         let ca_pem = material.ca_pem.clone();
         let (plan, tokens) = parts(facts, material)?;
         let mut stored = match &tokens.stored {
@@ -90,7 +87,7 @@ impl Operator {
         let begun = intent.map(|intent| intent.started);
         if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
             self.take_back(facts, plan, tokens, stored).await;
-            return Err(HELD_UP);
+            return Err(ActError::Stale);
         }
         let attempt = intent.map(|intent| intent.attempt.clone());
         let parked = intent.and_then(|intent| self.renewals.resume(&intent.attempt));
@@ -115,13 +112,13 @@ impl Operator {
             stored,
         };
         let task = self.renewals.tasks.spawn(renewing.run());
-        let renewed = task
-            .await
-            .map_err(|_| ClusterError::Unavailable("a renewal has ended without a word".into()))?;
+        let renewed = task.await.map_err(|_| {
+            ClusterError::Unavailable("the renewal task panicked or was cancelled".into())
+        })?;
         self.tell_others(facts, plan, &renewed, attempt.as_deref());
         let Renewed { miss, stored, .. } = renewed;
         if stored.is_none() && !plan.is_announced() {
-            return Err(ClusterError::Refused(UNSTORED.to_owned()));
+            return Err(ClusterError::Refused(UNSTORED.to_owned()).into());
         }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
@@ -200,7 +197,7 @@ fn grant_key(facts: &Facts, plan: &RenewalPlan) -> Key {
     Key::new(&facts.object.namespace, &plan.grant)
 }
 
-fn site_of(facts: &Facts) -> Result<Site, ClusterError> {
-    let plan = facts.plan.as_ref().map_err(|_| UNREAD)?;
+fn site_of(facts: &Facts) -> Result<Site, ActError> {
+    let plan = facts.plan.as_ref().map_err(|_| ActError::Stale)?;
     Ok(plan.site.clone())
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
 use crate::core::facts::Pace;
 use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
-use crate::core::probe::{Outage, outage_reason};
+use crate::core::probe::outage_reason;
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
@@ -353,7 +353,7 @@ fn miss(answer: &TokenAnswer) -> RenewalFailure {
         TokenAnswer::ScopeRefused => Reason::InsufficientScope,
         TokenAnswer::NoVerdict(outage) => outage_reason(*outage),
         TokenAnswer::NotAllowed(_) => Reason::HostNotAllowed,
-        TokenAnswer::NotTaken | TokenAnswer::Granted(_) => outage_reason(Outage::NotAUser),
+        TokenAnswer::NotTaken | TokenAnswer::Granted(_) => Reason::SiteUnavailable,
     };
     if answer.may_have_spent() {
         RenewalFailure::Unknown(reason)

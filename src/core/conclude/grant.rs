@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus};
+use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus, Reason};
 use crate::core::decide::cleanup::next_care;
+use crate::core::decide::renewal::blocker::succession_failure;
+use crate::core::decide::renewal::blocker::trouble;
 use crate::core::decide::{Move, renewal};
-use crate::core::facts::{Facts, GrantState, SeedState};
+use crate::core::facts::{Facts, GrantState, Renewal, SeedState};
 use crate::core::grant::{Access, SeedOutcome};
 use crate::core::spec::RenewalKind;
 
@@ -24,11 +26,13 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         return;
     };
     if matches!(renewal.grant, GrantState::NotRead) {
+        name_rival(renewal, status);
         return;
     }
     let old = status.grant.clone().unwrap_or_default();
     let (seed, consumed) = seed_of(facts, &renewal.seed, &old);
     let provisional = facts.is_provisional();
+    let conflicts = trouble(facts) == Some(Reason::GrantConflict);
     status.grant = Some(GrantStatus {
         name: plan.grant.clone(),
         uid: facts
@@ -42,10 +46,11 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
             .chain_print()
             .filter(|_| provisional)
             .map(|print| print.as_str().to_owned()),
-        trouble: facts.trouble(),
+        trouble: trouble(facts),
+        conflicts_with: renewal.rival.clone().filter(|_| conflicts),
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
-        succession: facts.succession_failure(),
+        succession: succession_failure(facts),
         next_care_time: next_care(facts),
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),
@@ -56,6 +61,17 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         status.expires_at = access.and_then(Access::end).or(status.expires_at);
     }
     status.next_renewal_time = next_renewal(facts);
+}
+
+/// Keeps the name of the credential that is in the way, so that the reconcile that finds it gone
+/// looks at the grant again. A status of an earlier version has no name yet.
+fn name_rival(renewal: &Renewal, status: &mut JiraCredentialStatus) {
+    let Some(grant) = &mut status.grant else {
+        return;
+    };
+    if grant.trouble == Some(Reason::GrantConflict) && renewal.rival.is_some() {
+        grant.conflicts_with.clone_from(&renewal.rival);
+    }
 }
 
 /// What is known of the proven token may be learned without another proof: a token that was proven

@@ -14,9 +14,10 @@ use crate::core::conclude::conditions::over_privileged::over_privileged;
 use crate::core::conclude::conditions::published::published;
 use crate::core::conclude::conditions::ready::{Waits, ready};
 use crate::core::conclude::conditions::rotation_due::rotation_due;
-use crate::core::conclude::conditions::valid::{condition, valid};
+use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::grant::record_grant;
 use crate::core::decide::cleanup::next_care;
+use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{Proof, proof};
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
@@ -204,7 +205,7 @@ pub(crate) fn settle(
     kind: ConditionType,
     finding: Finding,
 ) -> Condition {
-    let old = condition(recorded, kind);
+    let old = recorded.condition(kind);
     let same_status = old.filter(|old| old.status == finding.status);
     Condition {
         kind,
@@ -233,8 +234,8 @@ pub(crate) fn truncate(mut text: String, most: usize) -> String {
 /// look-up begins to fail or succeeds again.
 fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
     let changed = |kind| {
-        let new = condition(status, kind)?;
-        let old = condition(recorded, kind);
+        let new = status.condition(kind)?;
+        let old = recorded.condition(kind);
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
         (!same).then_some((old, new))
     };
@@ -290,7 +291,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         times.extend(renewal_times(facts));
         // One that this pass had no room for: at once.
         let soon = later(facts.now, TimeDelta::seconds(1));
-        times.extend(facts.next_lookup().map(|next| next.max(soon)));
+        times.extend(next_lookup(facts).map(|next| next.max(soon)));
         if facts
             .targets
             .iter()

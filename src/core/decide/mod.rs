@@ -11,10 +11,11 @@ pub use step::{Care, Move, Publish, Step};
 
 use chrono::{DateTime, Utc};
 
-use crate::api::{ConditionType, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::decide::cleanup::{care, next_care};
+use crate::core::decide::expiry_lookup::lookup_is_due;
+use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::publication::{publish, wants_write};
+use crate::core::decide::validation::may_look_for_rights;
 use crate::core::decide::validation::{Proof, before_proof, proof, prove};
 use crate::core::facts::{Facts, Source};
 
@@ -74,11 +75,11 @@ pub fn decide(facts: &Facts) -> Option<Step> {
         return Some(Step::Tend(care));
     }
     // 8. Whether the account can do more than anybody asked for stands in the way of nothing.
-    if facts.may_look_for_rights() {
+    if may_look_for_rights(facts) {
         return Some(Step::Permissions);
     }
     // 9. What nobody waits for.
-    facts.lookup_is_due().then_some(Step::LookUp)
+    lookup_is_due(facts).then_some(Step::LookUp)
 }
 
 /// Whether the pass must read the user's Secret before it can decide. Called while the source
@@ -90,7 +91,7 @@ pub fn needs_source(facts: &Facts) -> bool {
     facts.spec_changed()
         || facts.status.sources.is_empty()
         || (facts.renews() && wants_look(facts))
-        || facts.wants_api_key()
+        || wants_api_key(facts)
         || proof(facts) == Proof::Due
         || facts
             .targets
@@ -122,18 +123,15 @@ fn is_untold(facts: &Facts) -> bool {
     facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.trouble.is_none())
 }
 
-/// Whether another credential was in the way that is not there any more. Nothing tells but the
-/// words, which name it.
+/// Whether another credential was in the way that is not there any more.
 fn is_rid_of_rival(facts: &Facts) -> bool {
     let recorded = facts.status.grant.as_ref();
-    let conflict = recorded.and_then(|grant| grant.trouble) == Some(Reason::GrantConflict);
+    let told = recorded.is_some_and(|grant| grant.conflicts_with.is_some());
     let rival = facts
         .renewal
         .as_ref()
         .is_some_and(|renewal| renewal.rival.is_some());
-    let now = || crate::core::messages::renewal::words(facts, Reason::GrantConflict);
-    let told = condition(&facts.status, ConditionType::Ready);
-    conflict && !rival && told.is_none_or(|told| told.message != now())
+    told && !rival
 }
 
 /// The next step of the renewal protocol.

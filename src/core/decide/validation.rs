@@ -12,7 +12,7 @@ pub(crate) fn before_proof(facts: &Facts) -> Option<Step> {
     if facts.gateway().is_some() && facts.cloud_id().is_none() {
         return Some(Step::Locate);
     }
-    facts.survey_is_due().then_some(Step::Survey)
+    survey_is_due(facts).then_some(Step::Survey)
 }
 
 /// Whether a proof is due.
@@ -119,32 +119,30 @@ pub(crate) fn prove(facts: &Facts) -> Step {
     before_proof(facts).unwrap_or(Step::Prove)
 }
 
-impl Facts {
-    /// Whether what a token covers has to be asked before it can be proven: its chain has not been
-    /// proven for this site.
-    pub fn survey_is_due(&self) -> bool {
-        let Some(chain) = self.asked_about().filter(|_| self.gateway().is_some()) else {
-            return false;
-        };
-        let known = self
-            .status
-            .grant
-            .as_ref()
-            .and_then(|grant| grant.chain.as_ref());
-        let proven = known == Some(&chain.lineage()) && self.site_recorded();
-        !proven && !self.happened.surveyed
-    }
+/// Whether what a token covers has to be asked before it can be proven: its chain has not been
+/// proven for this site.
+pub fn survey_is_due(facts: &Facts) -> bool {
+    let Some(chain) = facts.asked_about().filter(|_| facts.gateway().is_some()) else {
+        return false;
+    };
+    let known = facts
+        .status
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.chain.as_ref());
+    let proven = known == Some(&chain.lineage()) && facts.site_recorded();
+    !proven && !facts.happened.surveyed
+}
 
-    /// Whether it is time to look for rights that nobody asked for.
-    pub(crate) fn may_look_for_rights(&self) -> bool {
-        let accepted = matches!(self.happened.judgement, Some(Judgement::Accepted(_)));
-        let due = self
-            .status
-            .permissions
-            .as_ref()
-            .is_none_or(|status| self.now - status.checked_time >= LOOK_AGAIN);
-        accepted && due && !self.happened.permissions_asked
-    }
+/// Whether it is time to look for rights that nobody asked for.
+pub(crate) fn may_look_for_rights(facts: &Facts) -> bool {
+    let accepted = matches!(facts.happened.judgement, Some(Judgement::Accepted(_)));
+    let due = facts
+        .status
+        .permissions
+        .as_ref()
+        .is_none_or(|status| facts.now - status.checked_time >= LOOK_AGAIN);
+    accepted && due && !facts.happened.permissions_asked
 }
 
 /// How often it is looked whether the account has become an administrator.

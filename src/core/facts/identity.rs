@@ -4,7 +4,7 @@
 use crate::core::facts::Facts;
 use crate::core::facts::types::Source;
 use crate::core::fingerprint::{Fingerprint, Likeness};
-use crate::core::spec::{FormKind, is_at_gateway, is_site_of};
+use crate::core::spec::{FormKind, Site, is_at_gateway, is_site_of};
 
 impl Facts {
     /// The fingerprint of the credential in the source: as read, or else as recorded.
@@ -143,5 +143,18 @@ impl Facts {
             (Ok(plan), Some(site)) => is_at_gateway(plan, site),
             _ => false,
         }
+    }
+
+    /// Where the credential that stands to be validated is sent: to the site, or to the gateway.
+    pub fn probe_site(&self) -> Option<Site> {
+        let site = &self.plan.as_ref().ok()?.site;
+        Some(match self.gateway() {
+            Some(gateway) => Site {
+                hosting: site.hosting,
+                base: self.proof_base()?,
+                host: gateway.to_owned(),
+            },
+            None => site.clone(),
+        })
     }
 }

@@ -23,6 +23,11 @@ impl<S> Chain<S> {
 }
 
 impl<S> Access<S> {
+    /// The lifetime that it was given, never negative.
+    pub fn life(&self) -> TimeDelta {
+        (self.expires - self.obtained).max(TimeDelta::zero())
+    }
+
     /// When it ends, where it ends and that is known.
     pub fn end(&self) -> Option<DateTime<Utc>> {
         Some(self.expires).filter(|end| *end < ENDLESS)

@@ -1,7 +1,6 @@
 //! The messages for a call that got no usable answer.
 
 use crate::api::{ConditionStatus, ConditionType, Hosting, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::facts::Facts;
 use crate::core::messages::{host, still};
 use crate::core::probe::{Forbidden, Judgement, Outage};
@@ -87,6 +86,10 @@ pub(crate) fn words(facts: &Facts, outage: Outage) -> String {
         Outage::NotSigned => {
             "The request could not be signed, as this machine gives no random numbers.".to_owned()
         }
+        Outage::Internal => {
+            "The operator could not make the call; this is a fault of the operator and says nothing about the credential."
+                .to_owned()
+        }
         Outage::TooLate => format!("The call to {host} was not made in time."),
         Outage::BadCaBundle => {
             "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
@@ -155,7 +158,9 @@ pub fn unanswered(facts: &Facts) -> String {
             still(facts)
         );
     }
-    let told = condition(&facts.status, ConditionType::Valid)
+    let told = facts
+        .status
+        .condition(ConditionType::Valid)
         .filter(|old| old.status == ConditionStatus::Unknown && old.reason == Reason::NotYetProven)
         .filter(|old| old.message.starts_with(INTERRUPTED));
     told.map_or_else(|| interrupted(facts), |old| old.message.clone())

@@ -5,7 +5,6 @@ use crate::api::{Method, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages;
 use crate::core::messages::hint::with_hint;
-use crate::core::messages::renewal;
 use crate::core::probe::Refusal;
 use crate::core::spec::RenewalKind;
 
@@ -158,8 +157,8 @@ pub(crate) fn stored_words(facts: &Facts, reason: Reason) -> Option<String> {
             "The account of the new {what} in {seed} lacks permissions that spec.validation.requiredPermissions names; {earlier}. Give it these permissions, or use another account."
         ),
         _ => format!(
-            "{} does not accept the new {what} in {seed}; {earlier}. {again}.",
-            renewal::provider(facts)
+            "Jira at {} does not accept the new {what} in {seed}; {earlier}. {again}.",
+            messages::host(facts)
         ),
     })
 }

@@ -2,7 +2,6 @@
 
 use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::apply::{Answer, Written};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::{Facts, SeedState};
 use crate::core::fingerprint::Fingerprint;
@@ -365,7 +364,9 @@ impl World {
 
     fn write_status(&mut self, status: &Shared<JiraCredentialStatus>) -> Option<&'static str> {
         let says = |status: &JiraCredentialStatus| {
-            condition(status, ConditionType::Ready).map(|ready| ready.reason)
+            status
+                .condition(ConditionType::Ready)
+                .map(|ready| ready.reason)
                 == Some(Reason::ReconsentRequired)
         };
         if says(status) && !says(&self.cluster.status) {

@@ -1,7 +1,6 @@
 //! What must hold.
 
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::facts::Facts;
 use crate::core::grant::Spend;
 use crate::core::model::atlassian::LEEWAY;
@@ -98,7 +97,7 @@ impl World {
     /// consent is dead, and that was told exactly once.
     pub(super) fn is_settled(&self) -> bool {
         let status = &self.cluster.status;
-        let ready = condition(status, ConditionType::Ready);
+        let ready = status.condition(ConditionType::Ready);
         let works = self.cluster.target.as_ref().is_some_and(|mounted| {
             self.atlassian.accepts(&mounted.print, self.now)
                 && status.proven_fingerprint.as_deref() == Some(mounted.print.as_str())

@@ -85,6 +85,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::NonceUsed
         | Outage::OAuthForm
         | Outage::NotSigned
+        | Outage::Internal
         | Outage::TooLate => Reason::SiteUnavailable,
     }
 }

@@ -110,6 +110,8 @@ pub enum Outage {
     OAuthForm,
     /// The request could not be signed.
     NotSigned,
+    /// The operator could not prepare the call or use its result: a fault of its own.
+    Internal,
     /// The call was held up until somebody else may have made it, and was not made.
     TooLate,
 }
@@ -138,6 +140,7 @@ impl Outage {
             | Outage::BadCaBundle
             | Outage::NotSigned
             | Outage::TooLate
+            | Outage::Internal
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost

@@ -4,8 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Hosting, JiraCredentialSpec, Method, MethodName, Period, SiteStatus};
-use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::Access;
 use crate::core::spec::error::SpecProblem;
 use crate::core::spec::site::Site;
 use crate::core::time::{SHORTEST_INTERVAL, later};
@@ -211,9 +209,8 @@ impl RenewalPlan {
         }
     }
 
-    /// How long before its end a token is renewed.
-    pub fn renewed_before(&self, access: &Access<Fingerprint>) -> TimeDelta {
-        let life = (access.expires - access.obtained).max(TimeDelta::zero());
+    /// How long before its end a token of this lifetime is renewed.
+    pub fn renewed_before(&self, life: TimeDelta) -> TimeDelta {
         self.renew_before.unwrap_or(match self.kind {
             RenewalKind::Refresh | RenewalKind::ClientCredentials => RENEW_BEFORE.min(life / 4),
             RenewalKind::Successor => SUCCEED_BEFORE.min(life / 3),

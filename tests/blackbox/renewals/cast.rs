@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use atlassian_sim::{Consent, OAuthApp};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -215,7 +214,7 @@ pub(crate) fn is_ready(object: &JiraCredential) -> bool {
     let ready = object
         .status
         .as_ref()
-        .and_then(|status| condition(status, ConditionType::Ready));
+        .and_then(|status| status.condition(ConditionType::Ready));
     ready.is_some_and(|ready| {
         ready.status == ConditionStatus::True && ready.reason == Reason::Proven
     })

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jira_credential_operator::api::{ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
@@ -72,7 +71,7 @@ pub(crate) async fn consent_on(cast: Arc<Cast>, requests: Arc<Requests>) {
 
 /// What the operator says when a person must consent again, and since when.
 fn reconsent(object: &JiraCredential) -> Option<(String, DateTime<Utc>)> {
-    let ready = condition(object.status.as_ref()?, ConditionType::Ready)?;
+    let ready = object.status.as_ref()?.condition(ConditionType::Ready)?;
     let asked = ready.reason == Reason::ReconsentRequired;
     asked.then(|| (ready.message.clone(), ready.last_transition_time))
 }

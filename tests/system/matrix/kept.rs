@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use control_plane::faults::Verb;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, SecretKeyRef};
 use jira_credential_operator::cluster::grant_name;
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
@@ -35,7 +34,7 @@ fn is_unheard(step: &Step, event: Event, asks: &str) -> bool {
 async fn in_order<W: Way>(world: &World, first: &str) -> Result<String, String> {
     let object = world.credential("bot").await;
     let status = object.status.as_ref();
-    let ready = status.and_then(|status| condition(status, ConditionType::Ready));
+    let ready = status.and_then(|status| status.condition(ConditionType::Ready));
     let ready = ready.map(|found| (found.status, found.reason));
     let (name, key) = W::PLACE;
     let place = SecretKeyRef {
@@ -141,7 +140,7 @@ impl Way for Successor {
     async fn state(&self, world: &World) -> Result<&'static str, String> {
         let object = world.credential("bot").await;
         let status = object.status.as_ref();
-        let ready = status.and_then(|status| condition(status, ConditionType::Ready));
+        let ready = status.and_then(|status| status.condition(ConditionType::Ready));
         if ready.is_some_and(|ready| ready.reason == Reason::Expired) {
             return Ok("expired");
         }

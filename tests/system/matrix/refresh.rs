@@ -4,7 +4,6 @@ use atlassian_sim::{Consent, Fault as Outage, OAuthApp, Rule, SpendOutcome};
 use chrono::TimeDelta;
 use control_plane::faults::Verb;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
-use jira_credential_operator::core::conclude::conditions::valid::condition;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{Event, Step, Way, call, write};
@@ -82,7 +81,7 @@ impl Way for Refresh {
         let grant = world.grant("bot").await;
         let said = |kind| {
             let status = object.status.as_ref();
-            let found = status.and_then(|status| condition(status, kind));
+            let found = status.and_then(|status| status.condition(kind));
             found.map(|found| (found.status, found.reason))
         };
         let ready = said(ConditionType::Ready);

@@ -6,8 +6,10 @@ use crate::api::{
 };
 use crate::core::apply::Answer;
 use crate::core::apply::expiry_lookup::SILENT_OUTAGES;
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::conclude::{Conclusion, conclude};
+use crate::core::decide::expiry_lookup::lookup_is_due;
+use crate::core::decide::expiry_lookup::next_lookup;
+use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::{Step, decide, needs_source};
 use crate::core::facts::{ApiKey, Facts, Happened, Source, TargetState};
 use crate::core::fingerprint::FingerprintKey;
@@ -32,7 +34,7 @@ fn facts_of(change: impl FnOnce(&mut World)) -> Facts {
     change(&mut world);
     let first = world.pass();
     assert!(
-        !first.facts.lookup_is_due(),
+        !lookup_is_due(&first.facts),
         "it comes after everything else"
     );
     let mut facts = world.pass().facts;
@@ -107,7 +109,7 @@ fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Fact
 }
 
 fn says(status: &JiraCredentialStatus, kind: ConditionType) -> (ConditionStatus, Reason) {
-    let found = condition(status, kind).unwrap();
+    let found = status.condition(kind).unwrap();
     (found.status, found.reason)
 }
 
@@ -116,12 +118,12 @@ fn it_comes_last_and_then_twice_a_day() {
     let facts = facts();
     assert_eq!(decide(&facts), Some(Step::LookUp));
     let (facts, first) = after(facts, Ok(found(300)));
-    let next = facts.next_lookup().unwrap();
+    let next = next_lookup(&facts).unwrap();
     let wait = (next - facts.now).num_minutes();
     assert!((11 * 60..12 * 60).contains(&wait), "{wait}");
     for (seconds, due) in [(60, false), (11 * 3600 - 1, false), (12 * 3600, true)] {
         let later = later_pass(&facts, first.status.clone(), seconds);
-        assert_eq!(later.wants_api_key(), due, "after {seconds} s");
+        assert_eq!(wants_api_key(&later), due, "after {seconds} s");
         assert_eq!(decide(&later), None, "nothing without the key");
     }
 }
@@ -136,19 +138,19 @@ fn what_changes_the_question_has_it_asked_again_at_once() {
     };
     assert!(!needs_source(&later()));
     assert!(needs_source(&with(ApiKey::Moved)), "its contents decide");
-    assert!(!with(read("the key", "2")).lookup_is_due(), "labels only");
-    assert!(with(read("another", "2")).lookup_is_due());
-    assert!(with(read("", "2")).lookup_is_due(), "gone");
+    assert!(!lookup_is_due(&with(read("the key", "2"))), "labels only");
+    assert!(lookup_is_due(&with(read("another", "2"))));
+    assert!(lookup_is_due(&with(read("", "2"))), "gone");
     let mut changed = with(read("the key", "1"));
     changed.object.generation += 1;
-    assert!(!changed.lookup_is_due(), "in a pass of its own");
+    assert!(!lookup_is_due(&changed), "in a pass of its own");
     changed.status.observed_generation += 1;
-    assert!(changed.lookup_is_due());
+    assert!(lookup_is_due(&changed));
     let mut suspended = changed.clone();
     suspended.spec.suspend = true;
-    assert_eq!(suspended.next_lookup(), None);
+    assert_eq!(next_lookup(&suspended), None);
     changed.spec.expiry_lookup = None;
-    assert_eq!(changed.next_lookup(), None);
+    assert_eq!(next_lookup(&changed), None);
     let mut renewed = with(read("the key", "1"));
     renewed.status.proven_fingerprint = Some("k0000:another".into());
     assert_eq!(renewed.looked_up(), None, "that was another token");
@@ -164,7 +166,7 @@ fn a_new_key_seen_in_a_busy_pass_is_not_forgotten() {
     let mut busy = later_pass(&before, first.status, 60);
     busy.api_key = read("another", "2");
     busy.happened.renewed = true;
-    assert!(!busy.lookup_is_due());
+    assert!(!lookup_is_due(&busy));
     let conclusion = conclude(&busy, &busy.status);
     let looked = conclusion.status.expiry_lookup.unwrap();
     assert_eq!(looked.source.resource_version, "1");
@@ -260,7 +262,7 @@ fn every_miss_is_told_and_leaves_ready_alone() {
         assert_eq!(told, (status, reason), "{miss:?}");
         let ready = says(&conclusion.status, ConditionType::Ready);
         assert_eq!(ready, (ConditionStatus::True, Reason::Proven), "{miss:?}");
-        let next = (facts.next_lookup().unwrap() - facts.now).num_seconds();
+        let next = (next_lookup(&facts).unwrap() - facts.now).num_seconds();
         assert!((wait..=wait + wait / 5).contains(&next), "{miss:?}: {next}");
         assert_eq!(conclusion.events.len(), usize::from(status == False));
         // A later pass says the same.

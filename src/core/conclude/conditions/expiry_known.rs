@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{ConditionStatus, ConditionType, ExpiryLookup, ExpiryLookupStatus, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::facts::Facts;
 use crate::core::probe::token_list::LookupError;
@@ -75,7 +74,7 @@ pub(crate) fn told(facts: &Facts, reason: Reason) -> Option<String> {
         )),
         Some(_) => None,
         None => {
-            let told = condition(&facts.status, ConditionType::ExpiryKnown)?;
+            let told = facts.status.condition(ConditionType::ExpiryKnown)?;
             (told.reason == reason).then(|| told.message.clone())
         }
     }

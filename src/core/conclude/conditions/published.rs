@@ -1,7 +1,6 @@
 //! The condition `Published`.
 
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
@@ -68,7 +67,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
 /// Who holds the target was told in an earlier pass, and nothing has changed since.
 fn recorded_problem(facts: &Facts, name: &str) -> Finding {
     use ConditionStatus::False;
-    let told = condition(&facts.status, ConditionType::Published)
+    let told = facts.status.condition(ConditionType::Published)
         .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
         // One problem is told at a time: it may have been that of another target.
         .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));

@@ -3,6 +3,7 @@
 use crate::api::{AttemptOutcome, ConditionStatus, Reason};
 use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::decide::renewal::blocker;
+use crate::core::decide::renewal::blocker::trouble;
 use crate::core::facts::{Facts, Peer, Source};
 use crate::core::messages;
 use crate::core::messages::renewal;
@@ -37,10 +38,7 @@ pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, W
             waits,
         );
     }
-    if let Some(reason) = facts
-        .trouble()
-        .filter(|reason| blocker::needs_person(*reason))
-    {
+    if let Some(reason) = trouble(facts).filter(|reason| blocker::needs_person(*reason)) {
         return (
             finding(False, reason, renewal::words(facts, reason)),
             Waits::ForPerson,
@@ -94,7 +92,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => facts.peer == Peer::Interrupted || facts.trouble() == Some(Reason::NotYetProven),
+        None => facts.peer == Peer::Interrupted || trouble(facts) == Some(Reason::NotYetProven),
     };
     let waits = if lost {
         Waits::ForPerson

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{ConditionStatus, ConditionType, Method, Reason};
-use crate::core::conclude::conditions::valid::condition;
 use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::decide::renewal::blocker::succession_failure;
 use crate::core::facts::{Facts, SeedState};
 use crate::core::messages::{renewal, replacement};
 use crate::core::spec::Plan;
@@ -38,10 +38,10 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
 
 /// What has gone wrong already.
 fn troubled(facts: &Facts) -> Option<(Reason, String)> {
-    if let Some(reason) = facts.succession_failure() {
+    if let Some(reason) = succession_failure(facts) {
         return Some((reason, replacement::succession_words(facts, reason)));
     }
-    let reason = facts.rotation_trouble()?;
+    let reason = rotation_trouble(facts)?;
     Some((reason.told(), trouble_words(facts, &reason)))
 }
 
@@ -162,39 +162,39 @@ impl Unused {
     }
 }
 
-impl Facts {
-    fn rotation_trouble(&self) -> Option<Unused> {
-        if !self.renews() {
-            return None;
-        }
-        let recorded = self.status.grant.as_ref();
-        let recorded = recorded.and_then(|grant| grant.candidate.as_ref());
-        let refused = |attempt: &crate::api::Attempt| {
-            let refused = attempt.outcome == crate::api::AttemptOutcome::Refused;
-            attempt.reason.filter(|_| refused)
-        };
-        let reason = self.seed_trouble().or_else(|| {
-            let seed = self.renewal.as_ref().map(|renewal| &renewal.seed);
-            if matches!(seed, Some(SeedState::Missing)) {
-                self.candidate_attempt().and_then(refused)
-            } else if self.grant_unread() {
-                recorded.and_then(refused)
-            } else {
-                self.candidate_attempt().or(recorded).and_then(refused)
-            }
-        });
-        let told = || {
-            condition(&self.status, ConditionType::RotationDue)
-                .is_some_and(|told| told.reason == Reason::OfflineAccessMissing)
-        };
-        let offline = match self.chain() {
-            Some(chain) => chain.offline_missing,
-            None => told(),
-        };
-        reason
-            .map(Unused::Seed)
-            .or_else(|| offline.then_some(Unused::NotOffline))
+fn rotation_trouble(facts: &Facts) -> Option<Unused> {
+    if !facts.renews() {
+        return None;
     }
+    let recorded = facts.status.grant.as_ref();
+    let recorded = recorded.and_then(|grant| grant.candidate.as_ref());
+    let refused = |attempt: &crate::api::Attempt| {
+        let refused = attempt.outcome == crate::api::AttemptOutcome::Refused;
+        attempt.reason.filter(|_| refused)
+    };
+    let reason = facts.seed_trouble().or_else(|| {
+        let seed = facts.renewal.as_ref().map(|renewal| &renewal.seed);
+        if matches!(seed, Some(SeedState::Missing)) {
+            facts.candidate_attempt().and_then(refused)
+        } else if facts.grant_unread() {
+            recorded.and_then(refused)
+        } else {
+            facts.candidate_attempt().or(recorded).and_then(refused)
+        }
+    });
+    let told = || {
+        facts
+            .status
+            .condition(ConditionType::RotationDue)
+            .is_some_and(|told| told.reason == Reason::OfflineAccessMissing)
+    };
+    let offline = match facts.chain() {
+        Some(chain) => chain.offline_missing,
+        None => told(),
+    };
+    reason
+        .map(Unused::Seed)
+        .or_else(|| offline.then_some(Unused::NotOffline))
 }
 
 fn trouble_words(facts: &Facts, unused: &Unused) -> String {

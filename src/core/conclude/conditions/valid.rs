@@ -1,10 +1,9 @@
 //! The condition `Valid`: whether Jira accepts the credential.
 
-use crate::api::{
-    AttemptOutcome, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason,
-};
+use crate::api::{AttemptOutcome, ConditionStatus, ConditionType, Reason};
 use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::decide::renewal::blocker;
+use crate::core::decide::renewal::blocker::trouble;
 use crate::core::decide::validation::{Proof, pin_moved, proof};
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
@@ -54,7 +53,7 @@ pub fn valid(facts: &Facts) -> Finding {
 /// What the renewal says of the credential, before Jira is listened to.
 fn renewal_finding(facts: &Facts) -> Option<Finding> {
     use ConditionStatus::{False, Unknown};
-    let trouble = facts.trouble();
+    let trouble = trouble(facts);
     let ends = |reason: &Reason| {
         matches!(
             reason,
@@ -104,7 +103,9 @@ pub(crate) fn refused(facts: &Facts, reason: Reason) -> Finding {
 /// The words of an earlier pass for a refusal.
 fn told_refusal(facts: &Facts, reason: Reason) -> String {
     // Between a refusal and the end of the credential's life only the reason changes.
-    let told = condition(&facts.status, ConditionType::Valid)
+    let told = facts
+        .status
+        .condition(ConditionType::Valid)
         .filter(|old| old.status == ConditionStatus::False)
         .filter(|old| old.reason == reason || reason == Reason::Expired);
     told.map_or_else(|| refusal::refused_before(facts), |old| old.message.clone())
@@ -123,7 +124,9 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
     let message = match &facts.happened.judgement {
         Some(Judgement::NoVerdict(outage)) => outage::outage(facts, *outage),
         Some(Judgement::NotAllowed(why)) => outage::not_allowed(facts, *why),
-        _ => condition(&facts.status, ConditionType::Valid)
+        _ => facts
+            .status
+            .condition(ConditionType::Valid)
             .filter(|old| old.status == Unknown && old.reason == reason)
             .map_or_else(|| outage::not_asked(facts), |old| old.message.clone()),
     };
@@ -147,7 +150,7 @@ fn without_attempt(facts: &Facts) -> Finding {
     if still_proven(facts) {
         return accepted(facts);
     }
-    if let Some(reason) = facts.trouble().filter(|_| !facts.has_token()) {
+    if let Some(reason) = trouble(facts).filter(|_| !facts.has_token()) {
         return finding(Unknown, reason, renewal::words(facts, reason));
     }
     if facts.peer == Peer::Interrupted && !facts.is_proven() {
@@ -189,7 +192,7 @@ pub(crate) fn accepted(facts: &Facts) -> Finding {
 /// the proof has not grown stale.
 fn still_proven(facts: &Facts) -> bool {
     // Without its grant nobody can say what became of the token.
-    if facts.trouble().is_some_and(blocker::leaves_no_token) {
+    if trouble(facts).is_some_and(blocker::leaves_no_token) {
         return false;
     }
     // Until a renewed token is proven, pods have the one before it.
@@ -220,12 +223,4 @@ fn lower_first(text: &str) -> String {
     // Every refusal begins with a name or an article; only articles change.
     text.strip_prefix("The ")
         .map_or_else(|| text.to_owned(), |rest| format!("the {rest}"))
-}
-
-/// The recorded condition of a type.
-pub fn condition(status: &JiraCredentialStatus, kind: ConditionType) -> Option<&Condition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.kind == kind)
 }

@@ -1,86 +1,84 @@
 //! Why a renewal is blocked.
 
 use crate::api::Reason;
-use crate::core::decide::{Move, renewal};
+use crate::core::decide::renewal;
+use crate::core::decide::step::Move;
 use crate::core::facts::Facts;
 use crate::core::facts::{GrantState, Peer};
 use crate::core::grant::Search;
 use crate::core::spec::RenewalKind;
 use crate::core::time::later;
 
-impl Facts {
-    /// What stands in the way of the renewal: as seen in this pass, else as is recorded.
-    pub fn trouble(&self) -> Option<Reason> {
-        let renewal = self.renewal.as_ref()?;
-        if matches!(renewal.grant, GrantState::NotRead) {
-            return self.status.grant.as_ref()?.trouble;
-        }
-        if let Some(Move::Stuck(reason)) = renewal::next(self) {
-            return Some(reason);
-        }
-        // What has no successor yet works all the same.
-        if self.makes_successors() {
-            return None;
-        }
-        let grant = &self.held()?.grant;
-        if self.chain().is_some_and(|chain| chain.dead.is_some()) {
-            return Some(Reason::ReconsentRequired);
-        }
-        if grant.failure != Some(Reason::ClientRejected) && self.lacks_scopes() {
-            return Some(Reason::InsufficientScope);
-        }
-        let interrupted = || {
-            let intent = grant.intent.as_ref()?;
-            let begun = grant.chain(&intent.origin).is_some() && !renewal.process.running;
-            begun.then_some(Reason::RenewalInterrupted)
-        };
-        grant.failure.or_else(interrupted)
+/// What stands in the way of the renewal: as seen in this pass, else as is recorded.
+pub fn trouble(facts: &Facts) -> Option<Reason> {
+    let renewal = facts.renewal.as_ref()?;
+    if matches!(renewal.grant, GrantState::NotRead) {
+        return facts.status.grant.as_ref()?.trouble;
     }
+    if let Some(Move::Stuck(reason)) = renewal::next(facts) {
+        return Some(reason);
+    }
+    // What has no successor yet works all the same.
+    if facts.makes_successors() {
+        return None;
+    }
+    let grant = &facts.held()?.grant;
+    if facts.chain().is_some_and(|chain| chain.dead.is_some()) {
+        return Some(Reason::ReconsentRequired);
+    }
+    if grant.failure != Some(Reason::ClientRejected) && facts.lacks_scopes() {
+        return Some(Reason::InsufficientScope);
+    }
+    let interrupted = || {
+        let intent = grant.intent.as_ref()?;
+        let begun = grant.chain(&intent.origin).is_some() && !renewal.process.running;
+        begun.then_some(Reason::RenewalInterrupted)
+    };
+    grant.failure.or_else(interrupted)
+}
 
-    /// Why a personal access token has no successor though one is due, or none can be planned: as
-    /// seen in this pass, else as is recorded. It works all the same.
-    pub fn succession_failure(&self) -> Option<Reason> {
-        let plan = self.renewal_plan()?;
-        if self.grant_unread() {
-            return self.status.grant.as_ref()?.succession;
-        }
-        match plan.kind {
-            RenewalKind::Successor => {}
-            RenewalKind::Login => return self.login_beside(),
-            RenewalKind::Refresh | RenewalKind::ClientCredentials => return None,
-        }
-        let grant = &self.held()?.grant;
-        let live = grant.live.as_ref()?;
-        let access = live.access.as_ref()?;
-        match grant.failure {
-            Some(
-                reason @ (Reason::TokenLimitReached
-                | Reason::MintingForbidden
-                | Reason::RotationFailed),
-            ) => return Some(reason),
-            // An outage is waited out, unless the end is near.
-            Some(_) => {
-                let half = plan.renewed_before(access) / 2;
-                return (later(self.now, half) > access.expires).then_some(Reason::RotationFailed);
-            }
-            None => {}
-        }
-        let unknown = access.id.is_none() && plan.stated.end.is_none() && live.root.is_none();
-        let told = live.search.as_ref().is_some_and(Search::has_failed);
-        (unknown && told).then_some(Reason::ExpiryUnknown)
+/// Why a personal access token has no successor though one is due, or none can be planned: as
+/// seen in this pass, else as is recorded. It works all the same.
+pub fn succession_failure(facts: &Facts) -> Option<Reason> {
+    let plan = facts.renewal_plan()?;
+    if facts.grant_unread() {
+        return facts.status.grant.as_ref()?.succession;
     }
+    match plan.kind {
+        RenewalKind::Successor => {}
+        RenewalKind::Login => return login_beside(facts),
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => return None,
+    }
+    let grant = &facts.held()?.grant;
+    let live = grant.live.as_ref()?;
+    let access = live.access.as_ref()?;
+    match grant.failure {
+        Some(
+            reason
+            @ (Reason::TokenLimitReached | Reason::MintingForbidden | Reason::RotationFailed),
+        ) => return Some(reason),
+        // An outage is waited out, unless the end is near.
+        Some(_) => {
+            let half = plan.renewed_before(access.life()) / 2;
+            return (later(facts.now, half) > access.expires).then_some(Reason::RotationFailed);
+        }
+        None => {}
+    }
+    let unknown = access.id.is_none() && plan.stated.end.is_none() && live.root.is_none();
+    let told = live.search.as_ref().is_some_and(Search::has_failed);
+    (unknown && told).then_some(Reason::ExpiryUnknown)
+}
 
-    /// Whether no session is begun with a new password, by itself, beside one that goes on.
-    fn login_beside(&self) -> Option<Reason> {
-        let renewal = self.renewal.as_ref()?;
-        let candidate = self.waiting_candidate()?;
-        let intent = self.held()?.grant.intent.as_ref();
-        let lost = intent.is_some_and(|intent| intent.origin == candidate.origin)
-            && !renewal.process.running;
-        let denied = matches!(renewal.login, Peer::Refused(_) | Peer::Interrupted);
-        let waits = candidate.access.is_none() && (lost || denied);
-        waits.then_some(Reason::RotationFailed)
-    }
+/// Whether no session is begun with a new password, by itself, beside one that goes on.
+fn login_beside(facts: &Facts) -> Option<Reason> {
+    let renewal = facts.renewal.as_ref()?;
+    let candidate = facts.waiting_candidate()?;
+    let intent = facts.held()?.grant.intent.as_ref();
+    let lost =
+        intent.is_some_and(|intent| intent.origin == candidate.origin) && !renewal.process.running;
+    let denied = matches!(renewal.login, Peer::Refused(_) | Peer::Interrupted);
+    let waits = candidate.access.is_none() && (lost || denied);
+    waits.then_some(Reason::RotationFailed)
 }
 
 /// Whether a person must act before the grant can be used at all.

@@ -17,9 +17,9 @@ pub mod takeover;
 pub mod timing;
 
 use crate::api::Reason;
-use crate::core::decide::Move;
 use crate::core::decide::renewal::takeover::{resume, runs_until};
 use crate::core::decide::renewal::timing::{due, first, is_ours, not_before, wants_now};
+use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, GrantState, Held, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Chain, Dead, Spend};

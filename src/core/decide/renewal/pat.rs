@@ -13,11 +13,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{AttemptOutcome, Reason};
-use crate::core::decide::Move;
 use crate::core::decide::renewal::takeover::runs_until;
 use crate::core::decide::renewal::timing::{
     SHORTEST_BETWEEN_SPENDS, first, not_before, renew_at, wants_now,
 };
+use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Held, Pace, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Chain, ENDLESS, Grant, Spend, is_adopted};

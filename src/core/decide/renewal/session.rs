@@ -10,11 +10,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::Reason;
-use crate::core::decide::Move;
 use crate::core::decide::renewal::takeover::runs_until;
 use crate::core::decide::renewal::timing::{
     conflicts, due, is_proven_candidate, not_before, wants_now,
 };
+use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Held, Peer, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Chain, Grant, SeedOutcome, Spend};

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::decide::Move;
 use crate::core::decide::renewal::timing::wants_now;
+use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Pace, Renewal};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Grant, Intent, Spend};

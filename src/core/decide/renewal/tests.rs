@@ -5,9 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use crate::api::{JiraCredentialStatus, MethodName, SourceVersion};
-use crate::core::decide::Move;
 use crate::core::decide::renewal::next;
 use crate::core::decide::renewal::timing::renew_at;
+use crate::core::decide::step::Move;
 use crate::core::facts::{
     ApiKey, Facts, GrantState, Happened, Held, Object, Pace, Peer, Process, Renewal, SeedState,
     Source,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{AttemptOutcome, Reason};
-use crate::core::decide::Move;
+use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Held, Pace, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Chain, Grant};
@@ -105,8 +105,8 @@ pub(crate) fn due(
 /// When a token is renewed: some time before its end, at most half of its life, and a little
 /// earlier for some credentials than for others.
 pub fn renew_at(access: &Access<Fingerprint>, plan: &RenewalPlan, uid: &str) -> DateTime<Utc> {
-    let life = (access.expires - access.obtained).max(TimeDelta::zero());
-    let before = plan.renewed_before(access);
+    let life = access.life();
+    let before = plan.renewed_before(life);
     let before = (before + splay(uid, before / 5)).min(life / 2);
     earlier(access.expires, before)
 }

@@ -1,0 +1,71 @@
+//! The keyed fingerprints of secret values, which stand in for them among the facts.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::cluster::source::{Material, UserAndPassword};
+use crate::core::facts::Facts;
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+
+/// The keyed fingerprint of a user name and password: the same for every method that sends them.
+pub(in crate::cluster) fn password_print(
+    key: &FingerprintKey,
+    facts: &Facts,
+    login: &UserAndPassword,
+) -> Fingerprint {
+    let site = facts
+        .plan
+        .as_ref()
+        .map_or("", |plan| plan.site.base.as_str());
+    key.fingerprint(&[
+        b"Basic",
+        site.as_bytes(),
+        login.user.as_bytes(),
+        login.password.expose_secret().as_bytes(),
+    ])
+}
+
+/// The keyed fingerprint of a static credential, with everything that goes along with it.
+pub(in crate::cluster) fn fingerprint(
+    key: &FingerprintKey,
+    facts: &Facts,
+    material: &Material,
+) -> Fingerprint {
+    let (site, method) = match &facts.plan {
+        Ok(plan) => (plan.site.base.as_str(), format!("{:?}", plan.method)),
+        Err(_) => ("", String::new()),
+    };
+    let mut parts = vec![
+        method.as_bytes(),
+        site.as_bytes(),
+        material.user.as_deref().unwrap_or_default().as_bytes(),
+        material.secret.expose_secret().as_bytes(),
+    ];
+    if let Some(signing) = &material.signing {
+        let token_secret = signing.token_secret.as_ref();
+        parts.extend([
+            signing.consumer_key.as_bytes(),
+            signing.private_key.expose_secret().as_bytes(),
+            token_secret.map_or(&[], |secret| secret.expose_secret().as_bytes()),
+        ]);
+    }
+    key.fingerprint(&parts)
+}
+
+/// The keyed fingerprint of an access token on a site.
+pub fn token_print(key: &FingerprintKey, facts: &Facts, token: &SecretString) -> Fingerprint {
+    let site = facts
+        .plan
+        .as_ref()
+        .map_or("", |plan| plan.site.base.as_str());
+    let method = facts
+        .plan
+        .as_ref()
+        .map(|plan| format!("{:?}", plan.method))
+        .unwrap_or_default();
+    key.fingerprint(&[
+        method.as_bytes(),
+        site.as_bytes(),
+        b"",
+        token.expose_secret().as_bytes(),
+    ])
+}

@@ -1,0 +1,53 @@
+//! What an observation takes and gives.
+
+use chrono::{DateTime, Utc};
+
+use crate::cluster::source::Material;
+use crate::core::facts::{Facts, Pace, Peer, Process};
+use crate::core::fingerprint::Fingerprint;
+use crate::core::grant::Intent;
+use crate::core::spec::{Plan, SpecProblem};
+
+/// The facts of a pass, and apart from them the secret values, if they had to be read.
+#[derive(Debug)]
+pub struct Observed {
+    /// What decisions may look at.
+    pub facts: Facts,
+    /// What they may not.
+    pub material: Option<Material>,
+}
+
+/// What the pass knows before anything is read.
+pub struct Surroundings<'a> {
+    /// The present time.
+    pub now: DateTime<Utc>,
+    /// What follows from the spec.
+    pub plan: Result<Plan, SpecProblem>,
+    /// Until when the site asked everybody to wait.
+    pub cooling_until: Option<DateTime<Utc>>,
+    /// What other credentials know of the same password, by its fingerprint.
+    pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
+    /// The older credential that names this target, if there is one.
+    pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Whether other look-ups of an expiry take all the room that there is.
+    pub lookups_are_full: bool,
+    /// What the process knows of renewals.
+    pub renewals: Around<'a>,
+}
+
+/// What the process knows of renewals.
+pub struct Around<'a> {
+    /// An older credential that holds the same seed in another way.
+    pub rival: Option<String>,
+    /// What the other credentials with the same grant have published.
+    pub others: Vec<Option<String>>,
+    /// Whether this process was asked to stop.
+    pub stopping: bool,
+    /// This process, and what it knows of the intent of the grant of this name. To be asked once
+    /// the grant was read: that there is no intent is news, too.
+    pub process: &'a (dyn Fn(&str, Option<&Intent>) -> Process + Sync),
+    /// Whether this process knows that nothing was sent for an intent of this grant.
+    pub unsent: &'a (dyn Fn(&str, &Intent) -> bool + Sync),
+    /// How fast the protocol's own clocks run.
+    pub pace: Pace,
+}
