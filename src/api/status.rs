@@ -224,7 +224,7 @@ pub struct GrantStatus {
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Reason>,
-    /// The older JiraCredential that uses the same initial token with another client, while that
+    /// The older `JiraCredential` that uses the same initial token with another client, while that
     /// blocks the renewal (`GrantConflict`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

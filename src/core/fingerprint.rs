@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    pub(crate) fn tells_same_from_different_and_both_from_unknown() {
+    fn tells_same_from_different_and_both_from_unknown() {
         let (ours, theirs) = (
             FingerprintKey::new(b"key one"),
             FingerprintKey::new(b"key two"),

@@ -31,10 +31,3 @@ pub mod messages;
 pub mod probe;
 pub mod spec;
 pub mod time;
-
-#[cfg(test)]
-mod convergence;
-#[cfg(test)]
-mod model;
-#[cfg(test)]
-mod testing;

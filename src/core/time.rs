@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    pub(crate) fn backoff_doubles_up_to_an_hour() {
+    fn backoff_doubles_up_to_an_hour() {
         for (failures, least) in [
             (1, 15),
             (2, 30),

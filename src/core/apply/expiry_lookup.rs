@@ -12,7 +12,7 @@ use crate::core::time::{REFUSED_HEARTBEAT, backoff, later, splay};
 pub(crate) const LOOK_AGAIN: TimeDelta = TimeDelta::hours(11);
 
 /// Outages in a row, over about an hour, before they are told: what is known has not changed.
-pub(crate) const SILENT_OUTAGES: i32 = 8;
+pub const SILENT_OUTAGES: i32 = 8;
 
 /// A token that is in use, and yet was not used for so long, is another one.
 const UNUSED_FOR: TimeDelta = TimeDelta::days(90);
@@ -108,6 +108,3 @@ impl Facts {
         long_ago(found.last_active, UNUSED_FOR) && long_ago(self.status.first_seen_time, IN_USE_FOR)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -79,6 +79,3 @@ impl Facts {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

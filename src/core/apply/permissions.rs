@@ -90,6 +90,3 @@ impl Facts {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

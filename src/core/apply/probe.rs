@@ -13,7 +13,7 @@ use crate::core::time::{
 };
 
 /// When the credential is tried again by itself, if at all.
-pub(crate) type Next = Option<DateTime<Utc>>;
+type Next = Option<DateTime<Utc>>;
 
 /// What a probe without an acceptance leaves behind.
 type Learnt = (AttemptOutcome, Reason, Next);
@@ -86,7 +86,7 @@ impl Facts {
     }
 
     /// How the site is used.
-    pub(crate) fn site_status(&self, plan: &Plan) -> SiteStatus {
+    fn site_status(&self, plan: &Plan) -> SiteStatus {
         let elsewhere = self.gateway().is_some();
         SiteStatus {
             hosting: plan.site.hosting,

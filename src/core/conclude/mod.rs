@@ -218,7 +218,7 @@ pub(crate) fn settle(
 }
 
 /// Shortens a text to at most `most` bytes at the border of a character.
-pub(crate) fn truncate(mut text: String, most: usize) -> String {
+fn truncate(mut text: String, most: usize) -> String {
     if text.len() > most {
         let mut end = most;
         while !text.is_char_boundary(end) {
@@ -352,4 +352,12 @@ fn after_probe(facts: &Facts) -> Proof {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::truncate;
+
+    #[test]
+    fn a_message_is_cut_at_the_border_of_a_character() {
+        assert_eq!(truncate("äöü".into(), 3), "ä");
+        assert_eq!(truncate("abc".into(), 3), "abc");
+    }
+}

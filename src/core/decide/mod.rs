@@ -151,6 +151,3 @@ pub(crate) fn renew(facts: &Facts) -> Option<Step> {
         Move::At(_) | Move::Rest | Move::Stuck(_) => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

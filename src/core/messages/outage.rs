@@ -25,7 +25,7 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
     )
 }
 
-pub(crate) fn words(facts: &Facts, outage: Outage) -> String {
+fn words(facts: &Facts, outage: Outage) -> String {
     let host = asked_host(facts);
     match outage {
         Outage::Dns => {

@@ -7,7 +7,7 @@ use crate::core::messages::{host, source_names, still};
 use crate::core::probe::{Cause, Refusal};
 
 /// What is missing, in words.
-pub(crate) fn missing_words(facts: &Facts, host: &str) -> String {
+fn missing_words(facts: &Facts, host: &str) -> String {
     let status = facts.status.permissions.clone().unwrap_or_default();
     let list = |keys: &[Permission]| {
         let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
@@ -123,7 +123,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
     }
 }
 
-pub(crate) fn rejected(facts: &Facts, host: &str, source: &str) -> String {
+fn rejected(facts: &Facts, host: &str, source: &str) -> String {
     match facts.plan.as_ref().map(|plan| plan.method) {
         Ok(MethodName::ApiToken) => {
             let place = match (facts.gateway(), facts.happened.refused_at_site) {

@@ -115,7 +115,7 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
     )
 }
 
-pub(crate) fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
+fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
     let rival = facts.renewal.as_ref();
     let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
         Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
@@ -199,7 +199,7 @@ pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
     }
 }
 
-pub(crate) fn seed_words(facts: &Facts) -> String {
+fn seed_words(facts: &Facts) -> String {
     match facts.spec.auth.method() {
         Some(Method::OAuth2(oauth2)) => format!(
             "key {} of the Secret {}",
@@ -220,6 +220,3 @@ fn client_words(facts: &Facts) -> String {
         .map(|reference| format!("key {} of the Secret {}", reference.key, reference.name));
     names.collect::<Vec<_>>().join(" or ")
 }
-
-#[cfg(test)]
-mod tests;

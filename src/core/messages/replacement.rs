@@ -174,7 +174,7 @@ fn grant_name(facts: &Facts) -> &str {
         .unwrap_or_default()
 }
 
-pub(crate) fn seed_words(facts: &Facts) -> String {
+fn seed_words(facts: &Facts) -> String {
     match facts.spec.auth.method() {
         Some(Method::PersonalAccessToken(token)) => format!(
             "key {} of the Secret {}",

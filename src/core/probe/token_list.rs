@@ -130,11 +130,48 @@ fn is_over(entry: &Listed, accepted: Option<DateTime<Utc>>) -> bool {
         .is_some_and(|(end, accepted)| end <= accepted)
 }
 
+impl LookupError {
+    /// The reason to report.
+    pub fn reason(&self) -> Reason {
+        match self {
+            LookupError::NoKey(problem) => problem.reason(),
+            LookupError::KeyRejected => Reason::LookupKeyRejected,
+            LookupError::Forbidden => Reason::LookupForbidden,
+            LookupError::IpBlocked => Reason::IpBlocked,
+            LookupError::UnknownOrganization => Reason::OrganizationUnknown,
+            LookupError::NotListed | LookupError::TooLong => Reason::TokenNotListed,
+            LookupError::Ambiguous => Reason::TokenAmbiguous,
+            LookupError::NoVerdict(outage) => outage_reason(*outage),
+            LookupError::NotAllowed(_) => Reason::HostNotAllowed,
+        }
+    }
+
+    /// Whether the organisation spoke about the token: then what it said before does not hold.
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            LookupError::NotListed | LookupError::Ambiguous => true,
+            LookupError::NoKey(_)
+            | LookupError::KeyRejected
+            | LookupError::Forbidden
+            | LookupError::IpBlocked
+            | LookupError::UnknownOrganization
+            | LookupError::TooLong
+            | LookupError::NoVerdict(_)
+            | LookupError::NotAllowed(_) => false,
+        }
+    }
+
+    /// Whether nobody answered.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, LookupError::NoVerdict(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    pub(crate) fn at(day: i64) -> DateTime<Utc> {
+    fn at(day: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + day * 86_400, 0).unwrap()
     }
 
@@ -246,42 +283,5 @@ mod tests {
         assert!(!is_owned(&entry(None, Some("a@b.example"), 0, 1), &sought));
         let text = format!("{:?}", entry(Some("me"), Some("a@b.example"), 0, 1));
         assert!(!text.contains("a@b.example"), "{text}");
-    }
-}
-
-impl LookupError {
-    /// The reason to report.
-    pub fn reason(&self) -> Reason {
-        match self {
-            LookupError::NoKey(problem) => problem.reason(),
-            LookupError::KeyRejected => Reason::LookupKeyRejected,
-            LookupError::Forbidden => Reason::LookupForbidden,
-            LookupError::IpBlocked => Reason::IpBlocked,
-            LookupError::UnknownOrganization => Reason::OrganizationUnknown,
-            LookupError::NotListed | LookupError::TooLong => Reason::TokenNotListed,
-            LookupError::Ambiguous => Reason::TokenAmbiguous,
-            LookupError::NoVerdict(outage) => outage_reason(*outage),
-            LookupError::NotAllowed(_) => Reason::HostNotAllowed,
-        }
-    }
-
-    /// Whether the organisation spoke about the token: then what it said before does not hold.
-    pub fn is_verdict(&self) -> bool {
-        match self {
-            LookupError::NotListed | LookupError::Ambiguous => true,
-            LookupError::NoKey(_)
-            | LookupError::KeyRejected
-            | LookupError::Forbidden
-            | LookupError::IpBlocked
-            | LookupError::UnknownOrganization
-            | LookupError::TooLong
-            | LookupError::NoVerdict(_)
-            | LookupError::NotAllowed(_) => false,
-        }
-    }
-
-    /// Whether nobody answered.
-    pub fn is_outage(&self) -> bool {
-        matches!(self, LookupError::NoVerdict(_))
     }
 }

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    pub(crate) fn scopes_of_data_center_include_the_lesser_ones() {
+    fn scopes_of_data_center_include_the_lesser_ones() {
         for (hosting, granted, wanted, covered) in [
             (Hosting::DataCenter, "WRITE", "READ", true),
             (Hosting::DataCenter, "WRITE", "WRITE", true),

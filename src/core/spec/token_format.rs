@@ -97,7 +97,7 @@ fn crc32(text: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    pub(crate) fn pat() -> String {
+    fn pat() -> String {
         STANDARD.encode([b"012345678901:".as_slice(), &[0xA5; 20]].concat())
     }
 

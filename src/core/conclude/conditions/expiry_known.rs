@@ -36,7 +36,7 @@ fn is_other_end(facts: &Facts, looked: &ExpiryLookupStatus) -> bool {
     told.zip(looked.expires_at).is_some_and(differ)
 }
 
-pub(crate) fn date(time: Option<DateTime<Utc>>) -> String {
+fn date(time: Option<DateTime<Utc>>) -> String {
     time.map(|time| time.format("%Y-%m-%d").to_string())
         .unwrap_or_default()
 }

@@ -20,11 +20,7 @@ pub struct Finding {
     pub message: String,
 }
 
-pub(crate) fn finding(
-    status: ConditionStatus,
-    reason: Reason,
-    message: impl Into<String>,
-) -> Finding {
+fn finding(status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Finding {
     Finding {
         status,
         reason,

@@ -77,7 +77,7 @@ fn recorded_problem(facts: &Facts, name: &str) -> Finding {
     )
 }
 
-pub(crate) fn foreign(name: &str) -> Finding {
+fn foreign(name: &str) -> Finding {
     let text = format!(
         "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
     );

@@ -108,7 +108,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
     )
 }
 
-pub(crate) fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
+fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
     let what = if facts.renews() {
         "the token is neither renewed, proven nor published"
     } else {

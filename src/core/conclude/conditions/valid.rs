@@ -89,7 +89,7 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
     })
 }
 
-pub(crate) fn refused(facts: &Facts, reason: Reason) -> Finding {
+fn refused(facts: &Facts, reason: Reason) -> Finding {
     use ConditionStatus::False;
     let reason = if facts.source_has_ended() && reason == Reason::Rejected {
         Reason::Expired
@@ -176,7 +176,7 @@ fn without_attempt(facts: &Facts) -> Finding {
     )
 }
 
-pub(crate) fn accepted(facts: &Facts) -> Finding {
+fn accepted(facts: &Facts) -> Finding {
     let account = facts
         .account()
         .map(|account| account.id.as_str())

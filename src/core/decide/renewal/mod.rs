@@ -53,7 +53,7 @@ pub fn next(facts: &Facts) -> Option<Move> {
     })
 }
 
-pub(crate) fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
+fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
     match plan.kind {
         RenewalKind::Refresh | RenewalKind::Successor => {}
         RenewalKind::ClientCredentials => {

@@ -94,7 +94,7 @@ fn without_chain(facts: &Facts, grant: &Grant<Fingerprint>, digest: &str) -> Mov
 }
 
 /// Whether there is a session that has not ended, as far as is known.
-pub(crate) fn goes_on(facts: &Facts) -> bool {
+fn goes_on(facts: &Facts) -> bool {
     let access = facts.chain().and_then(|chain| chain.access.as_ref());
     access.is_some_and(|access| access.expires > facts.now)
 }

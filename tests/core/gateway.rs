@@ -1,8 +1,8 @@
-use crate::api::{AttemptOutcome, ConditionType, Reason};
-use crate::core::decide::Step;
-use crate::core::probe::{Outage, Refusal, Verdict};
-use crate::core::spec::{Form, FormKind};
-use crate::core::testing::{Effects, REJECTED, World, accepted};
+use crate::simulator::{Effects, REJECTED, World, accepted};
+use jira_credential_operator::api::{AttemptOutcome, ConditionType, Reason};
+use jira_credential_operator::core::decide::Step;
+use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
+use jira_credential_operator::core::spec::{Form, FormKind};
 
 const GATEWAY: &str = "https://api.example";
 

@@ -1,22 +1,22 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::api::{
+use crate::simulator::{World, at};
+use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredentialStatus, Reason, SourceVersion, TargetVersion,
 };
-use crate::core::apply::Answer;
-use crate::core::apply::expiry_lookup::SILENT_OUTAGES;
-use crate::core::conclude::{Conclusion, conclude};
-use crate::core::decide::expiry_lookup::lookup_is_due;
-use crate::core::decide::expiry_lookup::next_lookup;
-use crate::core::decide::expiry_lookup::wants_api_key;
-use crate::core::decide::{Step, decide, needs_source};
-use crate::core::facts::{ApiKey, Facts, Happened, Source, TargetState};
-use crate::core::fingerprint::FingerprintKey;
-use crate::core::probe::token_list::{Found, LookupError};
-use crate::core::probe::{Forbidden, Outage};
-use crate::core::spec::SourceProblem;
-use crate::core::testing::{World, at};
+use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::apply::expiry_lookup::SILENT_OUTAGES;
+use jira_credential_operator::core::conclude::{Conclusion, conclude};
+use jira_credential_operator::core::decide::expiry_lookup::lookup_is_due;
+use jira_credential_operator::core::decide::expiry_lookup::next_lookup;
+use jira_credential_operator::core::decide::expiry_lookup::wants_api_key;
+use jira_credential_operator::core::decide::{Step, decide, needs_source};
+use jira_credential_operator::core::facts::{ApiKey, Facts, Happened, Source, TargetState};
+use jira_credential_operator::core::fingerprint::FingerprintKey;
+use jira_credential_operator::core::probe::token_list::{Found, LookupError};
+use jira_credential_operator::core::probe::{Forbidden, Outage};
+use jira_credential_operator::core::spec::SourceProblem;
 
 /// A credential that is proven and published, in a pass with nothing else to do, which has read
 /// the organisation's key.

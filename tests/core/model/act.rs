@@ -1,16 +1,18 @@
 //! What a replica may do next, one effect at a time, and how each effect may go wrong.
 
-use crate::api::{Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
-use crate::core::apply::{Answer, Written};
-use crate::core::decide::{Publish, Step};
-use crate::core::facts::{Facts, SeedState};
-use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::Grant;
-use crate::core::model::Rules;
-use crate::core::model::observe::client;
-use crate::core::model::shared::{Shared, digest};
-use crate::core::model::world::{Mounted, Next, Pass, Phase, Stored, World, decided};
-use crate::core::probe::{Outage, Permissions, Refusal, Verdict};
+use crate::model::Rules;
+use crate::model::observe::client;
+use crate::model::shared::{Shared, digest};
+use crate::model::world::{Mounted, Next, Pass, Phase, Stored, World, decided};
+use jira_credential_operator::api::{
+    Account, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
+};
+use jira_credential_operator::core::apply::{Answer, Written};
+use jira_credential_operator::core::decide::{Publish, Step};
+use jira_credential_operator::core::facts::{Facts, SeedState};
+use jira_credential_operator::core::fingerprint::Fingerprint;
+use jira_credential_operator::core::grant::Grant;
+use jira_credential_operator::core::probe::{Outage, Permissions, Refusal, Verdict};
 
 /// What a replica does whose decision has grown old.
 pub(super) const HELD_UP: &str = "was held up, and looks anew";

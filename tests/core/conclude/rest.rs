@@ -2,14 +2,14 @@
 
 use chrono::TimeDelta;
 
-use crate::api::ConditionType;
-use crate::core::conclude::conclude;
-use crate::core::conclude::tests::{HOUR, ready};
-use crate::core::facts::{Holder, Source};
-use crate::core::probe::{Forbidden, Outage, Verdict};
-use crate::core::spec::SourceProblem;
-use crate::core::testing::{Effects, Held, Standing, World, at};
-use crate::core::time::LONGEST_WAIT;
+use crate::conclude::{HOUR, ready};
+use crate::simulator::{Effects, Held, Standing, World, at};
+use jira_credential_operator::api::ConditionType;
+use jira_credential_operator::core::conclude::conclude;
+use jira_credential_operator::core::facts::{Holder, Source};
+use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
+use jira_credential_operator::core::spec::SourceProblem;
+use jira_credential_operator::core::time::LONGEST_WAIT;
 
 /// Worlds in which nothing goes on, by name.
 fn worlds_at_rest() -> Vec<(&'static str, World)> {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 
-use crate::core::model::Rules;
-use crate::core::model::shared::digest;
-use crate::core::model::world::{Event, Violation, World};
+use crate::model::Rules;
+use crate::model::shared::digest;
+use crate::model::world::{Event, Violation, World};
 
 /// Steps without a fault after which anything must have come to a good end.
 const MOST_STEPS: usize = 2000;

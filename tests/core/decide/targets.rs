@@ -1,11 +1,11 @@
 //! What is written, and what is left alone.
 
-use crate::api::{ConditionType, Period, TargetVersion};
-use crate::core::apply::Answer;
-use crate::core::decide::tests::{OUT, steps, target};
-use crate::core::decide::{Step, decide};
-use crate::core::facts::{Holder, Source, TargetState};
-use crate::core::testing::{Standing, World, at};
+use crate::decide::{OUT, steps, target};
+use crate::simulator::{Standing, World, at};
+use jira_credential_operator::api::{ConditionType, Period, TargetVersion};
+use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::decide::{Step, decide};
+use jira_credential_operator::core::facts::{Holder, Source, TargetState};
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {

@@ -1,21 +1,21 @@
 //! How a refresh token is spent in the model, as `controller::act_grant` and `controller::renew`
 //! do it.
 
-use crate::api::Reason;
-use crate::core::apply::Answer;
-use crate::core::decide::renewal::takeover::is_outdated;
-use crate::core::facts::Pace;
-use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Grant, Intent, RenewalFailure, Spend, Tokens};
-use crate::core::model::act::{HELD_UP, Went, named};
-use crate::core::model::atlassian::{LIFE, Pair};
-use crate::core::model::check::UNNAMED;
-use crate::core::model::observe::{UID, holder};
-use crate::core::model::shared::Shared;
-use crate::core::model::world::{Next, Pass, Phase, Stored, Word, World};
-use crate::core::model::{Broken, Rules};
-use crate::core::testing::at;
-use crate::core::time::{backoff, later};
+use crate::model::act::{HELD_UP, Went, named};
+use crate::model::atlassian::{LIFE, Pair};
+use crate::model::check::UNNAMED;
+use crate::model::observe::{UID, holder};
+use crate::model::shared::Shared;
+use crate::model::world::{Next, Pass, Phase, Stored, Word, World};
+use crate::model::{Broken, Rules};
+use crate::simulator::at;
+use jira_credential_operator::api::Reason;
+use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::decide::renewal::takeover::is_outdated;
+use jira_credential_operator::core::facts::Pace;
+use jira_credential_operator::core::fingerprint::Fingerprint;
+use jira_credential_operator::core::grant::{Access, Grant, Intent, RenewalFailure, Spend, Tokens};
+use jira_credential_operator::core::time::{backoff, later};
 
 impl World {
     pub(super) fn intend_moves(

@@ -6,19 +6,21 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
-use crate::core::decide::{Move, needs_source, renewal};
-use crate::core::facts::{
+use crate::model::shared::digest;
+use crate::model::world::{Pass, Stored, World, decided};
+use crate::model::{Broken, Rules};
+use crate::simulator::at;
+use jira_credential_operator::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
+use jira_credential_operator::core::decide::{Move, needs_source, renewal};
+use jira_credential_operator::core::facts::{
     ApiKey, Facts, GrantState, Happened, Held, Object, Pace, Peer, Process, Renewal, SeedState,
     Source, TargetFacts, TargetState, Watched, targets,
 };
-use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Holder, Intent};
-use crate::core::model::shared::digest;
-use crate::core::model::world::{Pass, Stored, World, decided};
-use crate::core::model::{Broken, Rules};
-use crate::core::spec::{Client, Form, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
-use crate::core::testing::at;
+use jira_credential_operator::core::fingerprint::Fingerprint;
+use jira_credential_operator::core::grant::{Holder, Intent};
+use jira_credential_operator::core::spec::{
+    Client, Form, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated,
+};
 
 pub(super) const GRANT: &str = "jco-grant-model";
 

@@ -1,8 +1,8 @@
-use crate::api::{AttemptOutcome, ConditionType, Permission, Reason};
-use crate::core::decide::Step;
-use crate::core::facts::Peer;
-use crate::core::probe::{Outage, Permissions, Refusal, Verdict};
-use crate::core::testing::{Effects, World, accepted};
+use crate::simulator::{Effects, World, accepted};
+use jira_credential_operator::api::{AttemptOutcome, ConditionType, Permission, Reason};
+use jira_credential_operator::core::decide::Step;
+use jira_credential_operator::core::facts::Peer;
+use jira_credential_operator::core::probe::{Outage, Permissions, Refusal, Verdict};
 
 fn told(held: &[&str], missing: &[&str], unknown: &[&str]) -> Permissions {
     let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();

@@ -6,13 +6,13 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::api::{
+use crate::simulator::{Effects, Held, Sent, Standing, Told, World, accepted};
+use jira_credential_operator::api::{
     Account, Attempt, AttemptOutcome, MethodName, Period, Reason, SiteStatus, Target,
     TargetTemplate, TargetVersion,
 };
-use crate::core::facts::{Holder, Peer};
-use crate::core::probe::{Forbidden, Outage, Verdict};
-use crate::core::testing::{Effects, Held, Sent, Standing, Told, World, accepted};
+use jira_credential_operator::core::facts::{Holder, Peer};
+use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
 
 const SECRETS: [&str; 3] = ["good", "bad", "bertas"];
 

@@ -1,9 +1,9 @@
 //! A password is sent once.
 
-use crate::api::{ConditionType, Period, Reason};
-use crate::core::decide::tests::{interval, steps};
-use crate::core::facts::Peer;
-use crate::core::testing::{Sent, World, at};
+use crate::decide::{interval, steps};
+use crate::simulator::{Sent, World, at};
+use jira_credential_operator::api::{ConditionType, Period, Reason};
+use jira_credential_operator::core::facts::Peer;
 
 #[test]
 fn a_refused_password_waits_for_a_person() {

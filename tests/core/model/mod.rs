@@ -13,7 +13,7 @@ mod shared;
 mod spend;
 mod world;
 
-use crate::core::model::explore::{Found, explore};
+use crate::model::explore::{Found, explore};
 
 /// How often something may go wrong on one path.
 #[derive(Clone, Copy, Debug, Default, Hash)]

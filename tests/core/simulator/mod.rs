@@ -8,18 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::api::{
+use jira_credential_operator::api::{
     Account, AttemptOutcome, Condition, ConditionType, JiraCredentialSpec, JiraCredentialStatus,
     MethodName, Reason, SourceVersion,
 };
-use crate::core::conclude::{Conclusion, conclude};
-use crate::core::decide::{Step, decide, needs_source};
-use crate::core::facts::{
+use jira_credential_operator::core::conclude::{Conclusion, conclude};
+use jira_credential_operator::core::decide::{Step, decide, needs_source};
+use jira_credential_operator::core::facts::{
     ApiKey, Facts, Happened, Holder, Object, Peer, Source, TargetFacts, TargetState, targets,
 };
-use crate::core::fingerprint::{Fingerprint, FingerprintKey};
-use crate::core::probe::{Permissions, Refusal, Verdict};
-use crate::core::spec::{Form, Periods, Plan, Site, SourceProblem, SpecProblem, expiry};
+use jira_credential_operator::core::fingerprint::{Fingerprint, FingerprintKey};
+use jira_credential_operator::core::probe::{Permissions, Refusal, Verdict};
+use jira_credential_operator::core::spec::{
+    Form, Periods, Plan, Site, SourceProblem, SpecProblem, expiry,
+};
 
 /// A time, in seconds after the noon at which every test begins.
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {

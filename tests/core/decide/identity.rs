@@ -1,8 +1,8 @@
 //! Which credential, and whose.
 
-use crate::api::{ConditionType, Period};
-use crate::core::decide::tests::{OUT, interval, steps};
-use crate::core::testing::{REJECTED, World, accepted, at};
+use crate::decide::{OUT, interval, steps};
+use crate::simulator::{REJECTED, World, accepted, at};
+use jira_credential_operator::api::{ConditionType, Period};
 
 #[test]
 fn the_first_proven_account_is_pinned_until_site_or_method_changes() {

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use crate::api::JiraCredentialStatus;
-use crate::core::conclude::conclude;
-use crate::core::decide::{Step, decide};
-use crate::core::facts::{Facts, Watched};
-use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, Intent, RenewalFailure, Tokens};
-use crate::core::model::atlassian::{Atlassian, LIFE};
-use crate::core::model::shared::Shared;
-use crate::core::model::{Limits, Rules};
-use crate::core::testing;
+use crate::model::atlassian::{Atlassian, LIFE};
+use crate::model::shared::Shared;
+use crate::model::{Limits, Rules};
+use crate::simulator;
+use jira_credential_operator::api::JiraCredentialStatus;
+use jira_credential_operator::core::conclude::conclude;
+use jira_credential_operator::core::decide::{Step, decide};
+use jira_credential_operator::core::facts::{Facts, Watched};
+use jira_credential_operator::core::fingerprint::Fingerprint;
+use jira_credential_operator::core::grant::{Grant, Intent, RenewalFailure, Tokens};
 
 /// The Secret of the grant.
 #[derive(Clone, Debug, Hash)]
@@ -315,7 +315,7 @@ impl World {
             }
         }
         if let Some(intent) = intent {
-            let first = (intent.first_sent - testing::at(0)).num_seconds();
+            let first = (intent.first_sent - simulator::at(0)).num_seconds();
             times.extend([100, 240, 540, 660, 1260].map(|wait| first + wait));
         }
         times.into_iter().filter(|time| *time > self.now).min()

@@ -1,10 +1,10 @@
 //! What a refusal, a doubt and an outage do to the next proof.
 
-use crate::api::{ConditionType, Period};
-use crate::core::decide::tests::{OUT, interval, steps};
-use crate::core::probe::{Forbidden, Refusal, Verdict};
-use crate::core::testing::World;
-use crate::core::time::{CONFIRM_AFTER, REFUSED_HEARTBEAT};
+use crate::decide::{OUT, interval, steps};
+use crate::simulator::World;
+use jira_credential_operator::api::{ConditionType, Period};
+use jira_credential_operator::core::probe::{Forbidden, Refusal, Verdict};
+use jira_credential_operator::core::time::{CONFIRM_AFTER, REFUSED_HEARTBEAT};
 
 #[test]
 fn a_refused_token_is_not_tried_again_until_something_changes() {

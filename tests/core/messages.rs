@@ -3,13 +3,13 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::api::{Hosting, Reason};
-use crate::core::facts::Facts;
-use crate::core::messages::renewal::{seed_words_of, words};
-use crate::core::messages::{outage, refusal};
-use crate::core::probe::{Cause, Outage, Refusal};
-use crate::core::spec::{Client, RenewalKind, RenewalPlan, Site, Stated};
-use crate::core::testing::World;
+use crate::simulator::World;
+use jira_credential_operator::api::{Hosting, Reason};
+use jira_credential_operator::core::facts::Facts;
+use jira_credential_operator::core::messages::renewal::{seed_words_of, words};
+use jira_credential_operator::core::messages::{outage, refusal};
+use jira_credential_operator::core::probe::{Cause, Outage, Refusal};
+use jira_credential_operator::core::spec::{Client, RenewalKind, RenewalPlan, Site, Stated};
 
 const TROUBLES: [Reason; 9] = [
     Reason::ReconsentRequired,

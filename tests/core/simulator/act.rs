@@ -1,11 +1,11 @@
 //! What a step does to the model.
 
-use crate::api::{Attempt, JiraCredentialStatus, TargetVersion};
-use crate::core::apply::Answer;
-use crate::core::decide::{Publish, Step};
-use crate::core::facts::{Facts, Peer, Source};
-use crate::core::probe::{Cause, Judgement};
-use crate::core::testing::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
+use crate::simulator::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
+use jira_credential_operator::api::{Attempt, JiraCredentialStatus, TargetVersion};
+use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::decide::{Publish, Step};
+use jira_credential_operator::core::facts::{Facts, Peer, Source};
+use jira_credential_operator::core::probe::{Cause, Judgement};
 
 impl World {
     pub(super) fn act(&mut self, step: Step, facts: &Facts) -> Result<Answer, Cut> {

@@ -5,11 +5,11 @@ mod targets;
 
 use chrono::TimeDelta;
 
-use crate::api::{Period, TargetTemplate};
-use crate::core::decide::step::Step;
-use crate::core::probe::{Outage, Verdict};
-use crate::core::testing::{Effects, Held, World, accepted, at};
-use crate::core::time::next_proof;
+use crate::simulator::{Effects, Held, World, accepted, at};
+use jira_credential_operator::api::{Period, TargetTemplate};
+use jira_credential_operator::core::decide::step::Step;
+use jira_credential_operator::core::probe::{Outage, Verdict};
+use jira_credential_operator::core::time::next_proof;
 
 /// The steps of the next pass, as words.
 fn steps(world: &mut World) -> String {
@@ -29,12 +29,12 @@ fn steps(world: &mut World) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn target(name: &str, kind: Option<&str>) -> crate::api::Target {
+fn target(name: &str, kind: Option<&str>) -> jira_credential_operator::api::Target {
     let template = kind.map(|kind| TargetTemplate {
         kind: Some(kind.into()),
         ..Default::default()
     });
-    crate::api::Target {
+    jira_credential_operator::api::Target {
         name: name.into(),
         template,
     }

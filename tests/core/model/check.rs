@@ -1,10 +1,10 @@
 //! What must hold.
 
-use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::facts::Facts;
-use crate::core::grant::Spend;
-use crate::core::model::atlassian::LEEWAY;
-use crate::core::model::world::{Pass, Phase, Violation, World};
+use crate::model::atlassian::LEEWAY;
+use crate::model::world::{Pass, Phase, Violation, World};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::core::facts::Facts;
+use jira_credential_operator::core::grant::Spend;
 
 /// For so long after its intent a process may still be asking.
 const MAY_ASK: i64 = 90;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::convergence::start::{Start, start};
-use crate::core::decide::Step;
-use crate::core::probe::{Outage, Verdict};
-use crate::core::testing::{Effects, Passed, World};
-use crate::core::time::LONGEST_WAIT;
+use crate::convergence::start::{Start, start};
+use crate::simulator::{Effects, Passed, World};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::core::decide::Step;
+use jira_credential_operator::core::probe::{Outage, Verdict};
+use jira_credential_operator::core::time::LONGEST_WAIT;
 
 /// Passes at one moment after which nothing may be left to do.
 const MOST_PASSES: usize = 6;

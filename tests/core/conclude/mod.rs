@@ -1,11 +1,10 @@
 mod life;
 mod rest;
 
-use crate::api::{ConditionType, Reason, Target};
-use crate::core::conclude::truncate;
-use crate::core::facts::Holder;
-use crate::core::probe::{Refusal, Verdict};
-use crate::core::testing::{Effects, Held, REJECTED, Standing, World, accepted, at};
+use crate::simulator::{Effects, Held, REJECTED, Standing, World, accepted, at};
+use jira_credential_operator::api::{ConditionType, Reason, Target};
+use jira_credential_operator::core::facts::Holder;
+use jira_credential_operator::core::probe::{Refusal, Verdict};
 
 const HOUR: i64 = 3600;
 
@@ -200,10 +199,4 @@ fn the_status_says_where_the_credential_is_used_and_what_to_bind_to() {
     world.pass();
     assert_eq!(world.status.binding.as_ref().unwrap().name, "bot");
     assert_eq!(world.status.last_handled_renew.as_deref(), Some("now"));
-}
-
-#[test]
-fn a_message_is_cut_at_the_border_of_a_character() {
-    assert_eq!(truncate("äöü".into(), 3), "ä");
-    assert_eq!(truncate("abc".into(), 3), "abc");
 }

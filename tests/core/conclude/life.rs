@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::api::{ConditionType, Period};
-use crate::core::conclude::tests::{DAY, HOUR, expires, ready, valid};
-use crate::core::probe::{Forbidden, Outage, Verdict};
-use crate::core::testing::{World, accepted, at};
+use crate::conclude::{DAY, HOUR, expires, ready, valid};
+use crate::simulator::{World, accepted, at};
+use jira_credential_operator::api::{ConditionType, Period};
+use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
 
 fn outages() -> Vec<Outage> {
     let retry_after = Some(Duration::from_secs(30));
