@@ -18,7 +18,7 @@ use crate::ops::http::{serve_health, serve_metrics};
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::{self, LogFormat};
 
-/// Keeps Jira credentials alive: proves them, publishes them as Secrets, flags what is to be
+/// Keeps Jira credentials alive: validates them, publishes them as Secrets, flags what is to be
 /// rotated.
 #[derive(Debug, Parser)]
 #[command(name = "jira-credential-operator", version, about)]

@@ -42,6 +42,7 @@ pub fn crd() -> CustomResourceDefinition {
             .and_then(|all| all.get_mut("status"))
         {
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+            keep_earlier_names(status);
         }
     }
     crd
@@ -69,6 +70,19 @@ fn complete(schema: &mut JSONSchemaProps) {
     for inner in children(schema) {
         complete(inner);
     }
+}
+
+/// Keeps what an earlier version stored under another name: the API server drops a field that the
+/// schema does not know, before the operator could read it.
+fn keep_earlier_names(status: &mut JSONSchemaProps) {
+    let Some(fields) = status.properties.as_mut() else {
+        return;
+    };
+    let Some(mut field) = fields.get("validatedFingerprint").cloned() else {
+        return;
+    };
+    field.description = Some("Earlier name of `validatedFingerprint`: read, never written.".into());
+    fields.insert("provenFingerprint".into(), field);
 }
 
 /// Lets date-times be such that every program can read.

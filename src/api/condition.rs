@@ -31,11 +31,11 @@ pub struct Condition {
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 pub enum ConditionType {
-    /// What pods mount is current and proven.
+    /// What pods mount is current and validated.
     Ready,
     /// Jira accepts the credential.
     Valid,
-    /// Every target holds the last proven credential.
+    /// Every target holds the last validated credential.
     Published,
     /// A person must rotate the credential (abnormal-true).
     RotationDue,
@@ -73,10 +73,13 @@ pub(super) fn reason_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Why a condition is as it is, and the reason of the event that told of it.
+///
+/// Three reasons had other names in earlier versions; a stored status may still hold those.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Reason {
-    /// What pods mount is current and proven.
-    Proven,
+    /// What pods mount is current and validated.
+    #[serde(alias = "Proven")]
+    Validated,
     /// Jira accepts the credential.
     Accepted,
     /// Jira refuses the credential.
@@ -116,14 +119,16 @@ pub enum Reason {
     /// Jira asked us to wait.
     RateLimited,
     /// Jira has not yet accepted the credential.
-    NotYetProven,
+    #[serde(alias = "NotYetProven")]
+    NotValidated,
     /// A surprising refusal is being confirmed by a second probe.
     Confirming,
     /// A renewal was begun by a process that is gone; it is taken up again.
     RenewalInterrupted,
     /// The published token would have ended before Jira could be asked about its successor.
-    PublishedUnproven,
-    /// Every target holds the last proven credential.
+    #[serde(alias = "PublishedUnproven")]
+    PublishedUnvalidated,
+    /// Every target holds the last validated credential.
     Written,
     /// Somebody else holds the Secret of this name.
     TargetForeign,
@@ -131,7 +136,7 @@ pub enum Reason {
     TargetConflict,
     /// The API server refused to write a target.
     WriteRefused,
-    /// Nothing proven is there to be published yet.
+    /// Nothing validated is there to be published yet.
     Waiting,
     /// No rotation is due.
     NotDue,

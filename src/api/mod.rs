@@ -28,7 +28,7 @@ pub use status::{
 /// API group of the custom resource, and the prefix of every label and annotation of ours.
 pub const GROUP: &str = "jira-operator.dev";
 
-/// Annotation whose every new value asks for a proof of the credential now.
+/// Annotation whose every new value asks for a validation of the credential now.
 pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
 
 /// Label on a published Secret: the name of the `JiraCredential` that holds it.

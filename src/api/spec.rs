@@ -17,7 +17,7 @@ use super::{
     Period, PersonalAccessToken, SessionAuth, rules,
 };
 
-/// A Jira credential that is proven against Jira and published as Secrets.
+/// A Jira credential that is validated against Jira and published as Secrets.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "jira-operator.dev",
@@ -29,7 +29,7 @@ use super::{
     namespaced,
     status = "JiraCredentialStatus",
     derive = "PartialEq",
-    doc = "A Jira credential that the operator proves against Jira, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
+    doc = "A Jira credential that the operator validates against Jira, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id"),
@@ -74,7 +74,7 @@ pub struct JiraCredentialSpec {
     /// How to authenticate: exactly one member.
     pub auth: Auth,
 
-    /// How the credential is proven.
+    /// How the credential is validated.
     #[serde(default)]
     pub validation: Validation,
 
@@ -287,7 +287,7 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// How the credential is proven.
+/// How the credential is validated.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
@@ -295,7 +295,7 @@ pub struct Validation {
     #[serde(default = "default_interval")]
     pub interval: Period,
     /// The account that the credential must belong to: accountId on Cloud, key on Data Center.
-    /// Left out: the first account that it is proven for.
+    /// Left out: the first account that it is validated for.
     #[schemars(length(min = 1, max = 128))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,

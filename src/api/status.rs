@@ -30,7 +30,7 @@ pub struct JiraCredentialStatus {
     /// How the credential authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<MethodName>,
-    /// The account to which the credential is pinned: the first one that it was proven for.
+    /// The account to which the credential is pinned: the first one that it was validated for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
     /// Where the credential is used.
@@ -41,10 +41,14 @@ pub struct JiraCredentialStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
     /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "provenFingerprint",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(length(max = 64))]
-    pub proven_fingerprint: Option<String>,
-    /// When the credential that `provenFingerprint` names was first seen.
+    pub validated_fingerprint: Option<String>,
+    /// When the credential that `validatedFingerprint` names was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen_time: Option<DateTime<Utc>>,
     /// The end of life of the credential, where it is known.
@@ -102,7 +106,7 @@ impl Default for JiraCredentialStatus {
             account: None,
             site: None,
             scopes: Vec::new(),
-            proven_fingerprint: None,
+            validated_fingerprint: None,
             first_seen_time: None,
             expires_at: None,
             expiry_lookup: None,
@@ -212,7 +216,7 @@ pub struct GrantStatus {
     /// Whether that refresh token was spent: it is not spent again without a person.
     #[serde(default)]
     pub consumed: bool,
-    /// Digest of the refresh token from which the proven token descends.
+    /// Digest of the refresh token from which the validated token descends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub chain: Option<String>,

@@ -91,7 +91,7 @@ pub struct Operator {
     index: VersionIndex,
     passwords: Passwords,
     renewals: Renewals,
-    /// Room for look-ups of an expiry: a part of the passes, so that proofs always have some.
+    /// Room for look-ups of an expiry: a part of the passes, so that validations always have some.
     look_ups: Semaphore,
     wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
     metrics: Arc<Metrics>,

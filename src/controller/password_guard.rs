@@ -177,17 +177,17 @@ impl Passwords {
     /// An attempt that came through the watch only when its answer was here already: the
     /// answer follows.
     fn forget_interruption(&self, me: &str, status: &JiraCredentialStatus) {
-        let Some(proven) = &status.proven_fingerprint else {
+        let Some(validated) = &status.validated_fingerprint else {
             return;
         };
         let mut all = self.lock();
         if let Some(Sent {
             uid,
             what: What::Interrupted,
-        }) = all.get(proven)
+        }) = all.get(validated)
             && uid == me
         {
-            all.remove(proven);
+            all.remove(validated);
         }
     }
 
@@ -286,7 +286,7 @@ fn unanswered_login(object: &JiraCredential, status: &JiraCredentialStatus) -> O
         .grant
         .as_ref()
         .filter(|_| method == MethodName::Session)?;
-    let unknown = grant.trouble == Some(Reason::NotYetProven);
+    let unknown = grant.trouble == Some(Reason::NotValidated);
     grant.seed.clone().filter(|_| unknown)
 }
 

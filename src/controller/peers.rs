@@ -230,10 +230,10 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     Some((method.name(), id))
 }
 
-/// What a credential has published and proven.
+/// What a credential has published and validated.
 fn published_print(object: &JiraCredential) -> Option<String> {
     let status = object.status.as_ref()?;
     let published = status.condition(ConditionType::Published)?;
     let complete = published.status == ConditionStatus::True;
-    status.proven_fingerprint.clone().filter(|_| complete)
+    status.validated_fingerprint.clone().filter(|_| complete)
 }

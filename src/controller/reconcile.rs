@@ -17,7 +17,7 @@ use crate::core::probe::Judgement;
 use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecProblem, check_metadata, expiry};
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
-/// proof. More steps would mean that a step changes nothing.
+/// validation. More steps would mean that a step changes nothing.
 const MOST_STEPS: usize = 64;
 
 /// Rounds that a pass may begin anew because somebody changed the object meanwhile.

@@ -42,9 +42,9 @@ pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
     wait + splay(uid, wait / 5)
 }
 
-/// When a credential that was accepted at `last` is to be proven again: after the interval and
+/// When a credential that was accepted at `last` is to be validated again: after the interval and
 /// a splay of up to a tenth of it, so that objects made together drift apart.
-pub fn next_proof(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
+pub fn next_validation(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
     later(last, interval + splay(uid, interval / 10))
 }
 

@@ -137,11 +137,11 @@ impl Jira {
     ) -> Result<Verdict, Verdict> {
         let url = myself(site)?;
         let now = self.clock.now();
-        let proof = credential
-            .proof(&url, now)
+        let validation = credential
+            .validation(&url, now)
             .ok_or(Verdict::NoVerdict(Outage::NotSigned))?;
         let raw = self
-            .fetch(site.hosting, ca_pem, url.clone(), Some(proof))
+            .fetch(site.hosting, ca_pem, url.clone(), Some(validation))
             .await?;
         let verdict = response::read(&raw.answer(site.hosting, self.clock.now()));
         Ok(with_destination(verdict, &url, &raw.headers))
@@ -153,7 +153,7 @@ impl Jira {
         hosting: Hosting,
         ca_pem: Option<&[u8]>,
         url: Url,
-        proof: Option<(HeaderName, HeaderValue)>,
+        validation: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Raw, Verdict> {
         let client = self
             .clients
@@ -164,7 +164,7 @@ impl Jira {
             .header(header::ACCEPT, "application/json")
             // A cache in between must not answer for Jira.
             .header(header::CACHE_CONTROL, "no-store");
-        if let Some((name, value)) = proof {
+        if let Some((name, value)) = validation {
             // At once: Jira never asks for it, because anonymous access is its default.
             request = request.header(name, value);
         }

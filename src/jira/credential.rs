@@ -1,4 +1,4 @@
-//! What proves who asks.
+//! What validates who asks.
 
 use std::fmt;
 
@@ -73,7 +73,11 @@ impl Credential {
     }
 
     /// The header of one GET; `None` when the credential is not sendable, or cannot be signed with.
-    pub(super) fn proof(&self, url: &Url, now: DateTime<Utc>) -> Option<(HeaderName, HeaderValue)> {
+    pub(super) fn validation(
+        &self,
+        url: &Url,
+        now: DateTime<Utc>,
+    ) -> Option<(HeaderName, HeaderValue)> {
         Some((self.header_name(), self.header(url, now)?))
     }
 

@@ -171,8 +171,8 @@ impl Jira {
     }
 
     async fn get_page(&self, url: Url, key: &SecretString) -> Result<Raw, Verdict> {
-        let proof = Credential::Bearer(key.clone()).proof(&url, self.clock.now());
-        let (name, value) = proof.ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let validation = Credential::Bearer(key.clone()).validation(&url, self.clock.now());
+        let (name, value) = validation.ok_or(Verdict::Refused(Refusal::Rejected))?;
         let client = self
             .clients
             .get(Hosting::Cloud, None)

@@ -1,6 +1,6 @@
 //! What an answer of `/myself` means. Pure.
 //!
-//! `/myself` is the one call that has no anonymous form: 200 with a user proves the credential
+//! `/myself` is the one call that has no anonymous form: 200 with a user validates the credential
 //! (Atlassian documentation). Everything else is read with one question in mind: did Jira look at
 //! the credential and say no, or did somebody in between answer?
 
@@ -229,7 +229,7 @@ fn stated_refusal(answer: &Answer<'_>) -> Option<Refusal> {
     failed.then_some(Refusal::Rejected)
 }
 
-/// The word "captcha" alone proves nothing: firewalls show pages with captchas of their own.
+/// The word "captcha" alone validates nothing: firewalls show pages with captchas of their own.
 fn is_captcha(headers: &HeaderMap, text: &str) -> bool {
     let denied = all(headers, "x-authentication-denied-reason");
     denied.to_ascii_uppercase().contains("CAPTCHA")

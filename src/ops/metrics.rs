@@ -165,7 +165,7 @@ type Read = fn(&JiraCredentialStatus) -> Option<i64>;
 const SERIES: [(&str, &str, Read); 8] = [
     (
         "ready",
-        "1 when what pods mount is current and proven",
+        "1 when what pods mount is current and validated",
         |status| Some(holds(status, ConditionType::Ready)),
     ),
     ("valid", "1 when Jira accepts the credential", |status| {

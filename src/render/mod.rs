@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::MethodName;
 
-/// A proven credential, ready to be rendered.
+/// A validated credential, ready to be rendered.
 #[derive(Clone, Copy, Debug)]
-pub struct Proven<'a> {
+pub struct Validated<'a> {
     /// How it authenticates.
     pub method: MethodName,
     /// Base address of the API, without a trailing slash.
@@ -63,10 +63,10 @@ impl fmt::Debug for Contents {
 
 /// The preset `Standard`: everything that a client can need to call Jira, one thing a key.
 /// Values end without a newline, because clients put them into headers as they are.
-pub fn standard(proven: &Proven<'_>) -> Contents {
-    let secret = proven.secret.expose_secret();
-    let user = proven.user.unwrap_or_default();
-    let (scheme, parameters) = match proven.method {
+pub fn standard(validated: &Validated<'_>) -> Contents {
+    let secret = validated.secret.expose_secret();
+    let user = validated.user.unwrap_or_default();
+    let (scheme, parameters) = match validated.method {
         MethodName::ApiToken | MethodName::Basic => {
             ("Basic", Some(STANDARD.encode(format!("{user}:{secret}"))))
         }
@@ -79,15 +79,15 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
         MethodName::OAuth1 => ("OAuth", None),
     };
     let mut keys = BTreeMap::from([
-        ("url", proven.url.to_owned()),
-        ("site", proven.site.to_owned()),
+        ("url", validated.url.to_owned()),
+        ("site", validated.site.to_owned()),
         ("scheme", scheme.to_owned()),
-        ("accountId", proven.account.to_owned()),
+        ("accountId", validated.account.to_owned()),
     ]);
     if let Some(parameters) = parameters {
         keys.insert("authorization", format!("{scheme} {parameters}"));
     }
-    match proven.method {
+    match validated.method {
         MethodName::ApiToken => {
             keys.insert("email", user.to_owned());
             keys.insert("username", user.to_owned());
@@ -111,17 +111,17 @@ pub fn standard(proven: &Proven<'_>) -> Contents {
             keys.insert("signatureMethod", "RSA-SHA1".to_owned());
         }
     }
-    if let Some(parts) = proven.signing {
+    if let Some(parts) = validated.signing {
         keys.insert("consumerKey", parts.consumer_key.to_owned());
         keys.insert("privateKey", parts.private_key.expose_secret().to_owned());
         if let Some(secret) = parts.token_secret {
             keys.insert("tokenSecret", secret.expose_secret().to_owned());
         }
     }
-    if let Some(id) = proven.cloud_id {
+    if let Some(id) = validated.cloud_id {
         keys.insert("cloudId", id.to_owned());
     }
-    if let Some(end) = proven.expires_at {
+    if let Some(end) = validated.expires_at {
         keys.insert("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
     Contents(keys)
@@ -163,7 +163,7 @@ mod tests {
             ),
         ] {
             let secret = SecretString::from("canary");
-            let contents = standard(&Proven {
+            let contents = standard(&Validated {
                 method,
                 url: "https://jira.example",
                 site: "https://jira.example",
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_header_is_whole() {
         let secret = SecretString::from("secret");
-        let mut proven = Proven {
+        let mut validated = Validated {
             method: MethodName::Basic,
             url: "https://jira.example",
             site: "https://jira.example",
@@ -202,11 +202,14 @@ mod tests {
                 .map(|(_, value)| value.to_owned())
         };
         assert_eq!(
-            header(standard(&proven)).as_deref(),
+            header(standard(&validated)).as_deref(),
             Some("Basic dXNlcjpzZWNyZXQ=")
         );
-        proven.method = MethodName::PersonalAccessToken;
-        assert_eq!(header(standard(&proven)).as_deref(), Some("Bearer secret"));
+        validated.method = MethodName::PersonalAccessToken;
+        assert_eq!(
+            header(standard(&validated)).as_deref(),
+            Some("Bearer secret")
+        );
     }
 
     #[test]
@@ -217,7 +220,7 @@ mod tests {
         );
         let token_secret = SecretString::from("canary-s");
         let rendered = |token_secret| {
-            standard(&Proven {
+            standard(&Validated {
                 method: MethodName::OAuth1,
                 url: "https://jira.example/jira",
                 site: "https://jira.example/jira",

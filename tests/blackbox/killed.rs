@@ -60,7 +60,7 @@ async fn a_password_is_not_sent_again_until_a_person_asks() {
         "robot",
         ConditionType::Valid,
         ConditionStatus::Unknown,
-        Reason::NotYetProven,
+        Reason::NotValidated,
     );
     let message = valid.await.message;
     assert!(message.contains("interrupted"), "{message}");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::stage::{Stage, email, texts};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_proves_publishes_and_tells_about_it() {
+async fn it_validates_publishes_and_tells_about_it() {
     let stage = Stage::new().await;
     let mut operator = stage.operator().await;
     assert_eq!(operator.get_health("/healthz").0, 200);

@@ -139,7 +139,7 @@ impl Stage {
         self.sim.data_center("jira")
     }
 
-    /// The calls that a proof or a renewal is made of.
+    /// The calls that a validation or a renewal is made of.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let mut calls = self.sim.calls();
         calls.retain(|call| !call.path.ends_with("/mypermissions"));
@@ -249,8 +249,9 @@ impl Stage {
     }
 
     pub(crate) async fn wait_ready(&self, name: &str) -> Condition {
-        let (ready, proven) = (ConditionType::Ready, Reason::Proven);
-        self.wait(name, ready, ConditionStatus::True, proven).await
+        let (ready, validated) = (ConditionType::Ready, Reason::Validated);
+        self.wait(name, ready, ConditionStatus::True, validated)
+            .await
     }
 
     /// Waits until a target exists and its contents are so.

@@ -18,7 +18,7 @@ use jira_credential_operator::core::probe::token_list::{Found, LookupError};
 use jira_credential_operator::core::probe::{Forbidden, Outage};
 use jira_credential_operator::core::spec::SourceProblem;
 
-/// A credential that is proven and published, in a pass with nothing else to do, which has read
+/// A credential that is validated and published, in a pass with nothing else to do, which has read
 /// the organisation's key.
 fn facts() -> Facts {
     facts_of(|_| {})
@@ -83,7 +83,7 @@ fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion
 /// The beginning of a later pass, in which the key was not read.
 fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Facts {
     let mut status = status;
-    // Proofs are another matter.
+    // Validations are another matter.
     status.last_validated_time = Some(at(seconds));
     let mut targets = facts.targets.clone();
     for target in &mut targets {
@@ -152,7 +152,7 @@ fn what_changes_the_question_has_it_asked_again_at_once() {
     changed.spec.expiry_lookup = None;
     assert_eq!(next_lookup(&changed), None);
     let mut renewed = with(read("the key", "1"));
-    renewed.status.proven_fingerprint = Some("k0000:another".into());
+    renewed.status.validated_fingerprint = Some("k0000:another".into());
     assert_eq!(renewed.looked_up(), None, "that was another token");
     let labelled = with(read("the key", "2"));
     let conclusion = conclude(&labelled, &labelled.status);
@@ -261,7 +261,11 @@ fn every_miss_is_told_and_leaves_ready_alone() {
         let told = says(&conclusion.status, ConditionType::ExpiryKnown);
         assert_eq!(told, (status, reason), "{miss:?}");
         let ready = says(&conclusion.status, ConditionType::Ready);
-        assert_eq!(ready, (ConditionStatus::True, Reason::Proven), "{miss:?}");
+        assert_eq!(
+            ready,
+            (ConditionStatus::True, Reason::Validated),
+            "{miss:?}"
+        );
         let next = (next_lookup(&facts).unwrap() - facts.now).num_seconds();
         assert!((wait..=wait + wait / 5).contains(&next), "{miss:?}: {next}");
         assert_eq!(conclusion.events.len(), usize::from(status == False));

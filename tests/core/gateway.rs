@@ -38,8 +38,11 @@ fn message(world: &World) -> String {
 fn a_token_with_scopes_is_found_at_the_gateway_and_stays_there() {
     let mut world = scoped();
     let passed = world.pass();
-    assert_eq!(passed.steps[..3], [Step::Prove, Step::Locate, Step::Prove]);
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(
+        passed.steps[..3],
+        [Step::Validate, Step::Locate, Step::Validate]
+    );
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     assert_eq!(base(&world), (BEHIND, Some("cloud")));
     assert_eq!(passed.facts.api_base().as_deref(), Some(BEHIND));
     let digest = world.status.targets[0].hash.clone();
@@ -79,14 +82,14 @@ fn a_token_without_scopes_stays_at_the_site() {
 fn when_both_refuse_the_refusal_stands_and_says_so() {
     let mut world = scoped().with(|world| world.at_gateway.clear());
     let passed = world.pass();
-    assert_eq!(passed.steps, [Step::Prove, Step::Locate, Step::Prove]);
+    assert_eq!(passed.steps, [Step::Validate, Step::Locate, Step::Validate]);
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
     let text = message(&world);
     assert!(
         text.starts_with("Both Jira at acme.atlassian.net and Atlassian's gateway"),
         "{text}"
     );
-    assert_eq!(base(&world), (SITE, None), "nothing was proven anywhere");
+    assert_eq!(base(&world), (SITE, None), "nothing was validated anywhere");
     world.effects.questions.clear();
     world.wait(60);
     let written = world.effects.status_writes;
@@ -138,12 +141,12 @@ fn silence_of_the_gateway_leaves_it_open_what_the_site_s_refusal_means() {
         world.at_gateway.insert("good", accepted("anna"));
         world.wait(120);
         world.pass();
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     }
 }
 
 #[test]
-fn a_proven_credential_survives_a_rotation_through_an_outage_of_the_gateway() {
+fn a_validated_credential_survives_a_rotation_through_an_outage_of_the_gateway() {
     let mut world = scoped().at_rest();
     let digest = world.status.targets[0].hash.clone();
     world.store("bad");
@@ -190,7 +193,7 @@ fn the_account_stays_pinned_when_a_token_changes_its_door() {
         );
         world.store("bad");
         world.pass();
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
         let expected = if first_scoped {
             (SITE, None)
         } else {
@@ -204,9 +207,9 @@ fn the_account_stays_pinned_when_a_token_changes_its_door() {
 fn a_service_account_s_token_is_never_shown_to_the_site() {
     let mut world = scoped().with(|world| world.form.kind = FormKind::ServiceAccountToken);
     let passed = world.pass();
-    assert_eq!(passed.steps[..2], [Step::Locate, Step::Prove]);
+    assert_eq!(passed.steps[..2], [Step::Locate, Step::Validate]);
     assert_eq!(world.effects.calls, Vec::<String>::new());
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     let mut world = scoped().with(|world| {
         world.form.kind = FormKind::ServiceAccountToken;
         world.at_gateway.clear();

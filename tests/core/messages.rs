@@ -142,7 +142,7 @@ fn a_data_center_is_told_nothing_of_atlassian_and_its_leeway() {
             .chain(&more)
             .map(|reason| words(&facts, *reason));
         let seeds = TROUBLES.map(|reason| seed_words_of(&facts, reason));
-        for text in troubles.chain(seeds).chain([refusal::unproven(&facts)]) {
+        for text in troubles.chain(seeds).chain([refusal::unvalidated(&facts)]) {
             for wrong in ["Atlassian", "offline_access", "ten minutes", "--auth-url"] {
                 assert!(!text.contains(wrong), "{text}");
             }

@@ -40,11 +40,11 @@ fn nothing_is_published_without_the_required_permissions() {
     let both = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
     let mut world = requiring(Ok(told(&both, &["ADMINISTER", "SYSTEM_ADMIN"], &[])));
     let passed = world.pass();
-    assert_eq!(passed.steps[..2], [Step::Prove, Step::Permissions]);
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(passed.steps[..2], [Step::Validate, Step::Permissions]);
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     let mut world = requiring(Ok(told(&["BROWSE_PROJECTS"], &["CREATE_ISSUES"], &[])));
     let passed = world.pass();
-    assert_eq!(passed.steps, [Step::Prove, Step::Permissions]);
+    assert_eq!(passed.steps, [Step::Validate, Step::Permissions]);
     assert_eq!(
         world.status_of(ConditionType::Valid),
         "False PermissionMissing"
@@ -61,7 +61,7 @@ fn nothing_is_published_without_the_required_permissions() {
     assert!(text.contains(": CREATE_ISSUES."), "{text}");
     assert!(!text.contains("BROWSE_PROJECTS"), "{text}");
     assert!(world.secrets.is_empty());
-    assert_eq!(world.status.proven_fingerprint, None);
+    assert_eq!(world.status.validated_fingerprint, None);
     let quiet = world.status.clone();
     world.wait(60);
     world.pass();
@@ -74,7 +74,7 @@ fn nothing_is_published_without_the_required_permissions() {
     world.pass();
     assert_eq!(
         world.status_of(ConditionType::Ready),
-        "True Proven",
+        "True Validated",
         "by itself"
     );
 }
@@ -105,7 +105,7 @@ fn a_permission_that_jira_does_not_know_is_told_with_the_field() {
     world.pass();
     assert_eq!(
         world.status_of(ConditionType::Ready),
-        "True Proven",
+        "True Validated",
         "another spec ends it"
     );
 }
@@ -146,7 +146,7 @@ fn a_requirement_that_is_added_is_looked_at_at_once() {
         world.pass();
         assert_ne!(
             world.status_of(ConditionType::Ready),
-            "True Proven",
+            "True Validated",
             "nobody knows yet"
         );
     }
@@ -180,7 +180,7 @@ fn silence_is_no_verdict_though_permissions_are_required() {
         } else {
             assert_eq!(
                 valid.0, "True Accepted",
-                "{silence:?}: until the proof is stale"
+                "{silence:?}: until the validation is stale"
             );
             assert!(valid.1.starts_with("Unknown"), "{silence:?}: {}", valid.1);
         }
@@ -215,7 +215,7 @@ fn a_password_that_jira_accepted_is_not_lost_in_a_silence_about_permissions() {
     world.permissions = Ok(told(&["BROWSE_PROJECTS"], &[], &[]));
     world.wait(7 * 3600);
     world.pass();
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn rights_of_an_administrator_are_told_and_hinder_nothing() {
     });
     let passed = world.pass();
     assert_eq!(world.effects.questions, ["permissions"]);
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     assert_eq!(
         world.status_of(ConditionType::OverPrivileged),
         "True Administrator"
@@ -246,7 +246,7 @@ fn rights_of_an_administrator_are_told_and_hinder_nothing() {
         .collect();
     assert_eq!(
         told_of,
-        [(false, Reason::Proven), (true, Reason::Administrator)]
+        [(false, Reason::Validated), (true, Reason::Administrator)]
     );
     world.wait(2 * 3600);
     assert!(world.pass().conclusion.events.is_empty(), "told once");
@@ -254,7 +254,7 @@ fn rights_of_an_administrator_are_told_and_hinder_nothing() {
     require(&mut world, &["ADMINISTER"]);
     world.pass();
     assert_eq!(world.status_of(ConditionType::OverPrivileged), "absent");
-    assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn whoever_will_not_tell_is_left_in_peace_for_a_day_and_silence_for_an_interval(
         world.pass();
         assert_eq!(
             world.status_of(ConditionType::Ready),
-            "True Proven",
+            "True Validated",
             "{silence:?}"
         );
         assert_eq!(world.status_of(ConditionType::OverPrivileged), "absent");

@@ -664,14 +664,14 @@ async fn a_password_whose_answer_says_nothing_waits_for_a_person() {
                 name,
                 ConditionType::Ready,
                 ConditionStatus::False,
-                Reason::NotYetProven,
+                Reason::NotValidated,
             )
             .await;
         let remedy = "Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret.";
         nothing_came_of_it(&world, &object, remedy).await;
         assert_eq!(
             says(&object, ConditionType::Stalled).reason,
-            Reason::NotYetProven,
+            Reason::NotValidated,
             "{name}"
         );
     }

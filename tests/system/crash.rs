@@ -62,7 +62,7 @@ fn is_interrupted(object: &JiraCredential) -> bool {
     };
     status.attempt.as_ref().is_some_and(|attempt| {
         attempt.outcome == AttemptOutcome::Started
-            && status.proven_fingerprint.as_ref() != Some(&attempt.fingerprint)
+            && status.validated_fingerprint.as_ref() != Some(&attempt.fingerprint)
     })
 }
 
@@ -139,7 +139,7 @@ async fn wait_for_a_person(case: &Case, operator: &Running, cut: Cut) {
     let valid = says(&object, ConditionType::Valid);
     assert_eq!(
         (valid.status, valid.reason),
-        (ConditionStatus::Unknown, Reason::NotYetProven),
+        (ConditionStatus::Unknown, Reason::NotValidated),
         "{cut:?}: {valid:?}"
     );
     assert!(valid.message.contains("interrupted"), "{cut:?}: {valid:?}");
@@ -197,8 +197,8 @@ async fn a_rotated_token_survives_every_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_due_proof_survives_every_crash() {
-    converges(Scenario::ProofDue, &[STATUS], 1).await;
+async fn a_due_validation_survives_every_crash() {
+    converges(Scenario::ValidationDue, &[STATUS], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,8 +264,8 @@ async fn a_changed_password_waits_for_a_person_as_a_new_one_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_jira_accepted_before_is_proven_again_after_every_crash() {
-    converges(Scenario::PasswordProofDue, &[STATUS, STATUS], 1).await;
+async fn a_password_that_jira_accepted_before_is_validated_again_after_every_crash() {
+    converges(Scenario::PasswordValidationDue, &[STATUS, STATUS], 1).await;
 }
 
 /// Everything that a crash leaves of a credential goes with it, and a start finds nothing to do.
@@ -374,7 +374,7 @@ async fn a_password_shared_by_two_credentials_is_sent_once_across_a_crash() {
             let valid = says(&object, ConditionType::Valid);
             assert_eq!(
                 valid.reason,
-                Reason::NotYetProven,
+                Reason::NotValidated,
                 "{cut:?} {name}: {valid:?}"
             );
         }

@@ -41,15 +41,15 @@ impl World {
             .collect()
     }
 
-    /// Lets a proof fall due and be made.
-    async fn prove_again(&self, operator: &Running) {
+    /// Lets a validation fall due and be made.
+    async fn validate_again(&self, operator: &Running) {
         self.advance(TimeDelta::hours(2));
         operator.look_again(1).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_with_scopes_is_proven_and_published_at_the_gateway() {
+async fn a_token_with_scopes_is_validated_and_published_at_the_gateway() {
     let world = World::new().await;
     let operator = world.operator().await;
     let site = world.cloud();
@@ -72,10 +72,10 @@ async fn a_token_with_scopes_is_proven_and_published_at_the_gateway() {
     assert_eq!(value(&secret, "cloudId"), site.cloud_id());
     assert_eq!(value(&secret, "authorization"), token.basic());
     // From now on the site is not asked, not even by the next process.
-    world.prove_again(&operator).await;
+    world.validate_again(&operator).await;
     operator.stop().await;
     let operator = world.operator().await;
-    world.prove_again(&operator).await;
+    world.validate_again(&operator).await;
     assert_eq!(world.doors(), ["site", "gateway", "gateway", "gateway"]);
     assert_eq!(world.asked("tenant_info"), 1);
 }

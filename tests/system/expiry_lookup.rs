@@ -97,7 +97,7 @@ impl Scene {
     }
 }
 
-const READY: (ConditionStatus, Reason) = (ConditionStatus::True, Reason::Proven);
+const READY: (ConditionStatus, Reason) = (ConditionStatus::True, Reason::Validated);
 
 fn lookup(object: &JiraCredential) -> &ExpiryLookupStatus {
     let status = object.status.as_ref().unwrap();
@@ -137,7 +137,7 @@ async fn the_end_is_found_published_and_warned_of() {
         metrics.contains("expiration_timestamp_seconds"),
         "{metrics}"
     );
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 
     // Nothing is asked and nothing written before it is due again, whatever is poked.
     let mark = operator.mark();
@@ -279,13 +279,13 @@ async fn what_cannot_be_told_is_said_and_mended_by_another_label() {
     let second = scene.token("ci bot");
     let object = scene.until_known(False, Reason::TokenAmbiguous).await;
     assert_eq!(object.status.unwrap().expires_at, None);
-    world.until_told("bot", "Proven TokenAmbiguous").await;
+    world.until_told("bot", "Validated TokenAmbiguous").await;
     // The other one goes.
     world.sim.revoke(&second);
     world.annotate("bot", "jira-operator.dev/renew", "1").await;
     scene.until_found(&first).await;
     world
-        .until_told("bot", "Proven TokenAmbiguous ExpiryFound")
+        .until_told("bot", "Validated TokenAmbiguous ExpiryFound")
         .await;
     world
         .change("bot", json!({"expiryLookup": {"label": "CI bot"}}))

@@ -232,7 +232,7 @@ async fn a_probe_is_made_once_and_a_target_is_repaired_whichever_write_fails() {
     operator.look_again(all).await;
     for case in &probes {
         world
-            .until_status(&case.name, "it is proven anew", |status| {
+            .until_status(&case.name, "it is validated anew", |status| {
                 status.last_validated_time > last.last_validated_time
             })
             .await;
@@ -245,7 +245,7 @@ async fn a_probe_is_made_once_and_a_target_is_repaired_whichever_write_fails() {
     for case in &cases {
         let calls = world.calls_with(&tokens[&case.name]);
         assert_eq!(calls, 2, "{}", case.name);
-        world.until_told(&case.name, "Proven").await;
+        world.until_told(&case.name, "Validated").await;
     }
 }
 
@@ -290,7 +290,7 @@ async fn a_label_that_changes_under_a_probe_costs_no_second_call() {
             .unwrap();
         hang.release();
         world
-            .until_status("bot", "it is proven anew", |status| {
+            .until_status("bot", "it is validated anew", |status| {
                 status.last_validated_time == Some(world.clock.now())
             })
             .await;
@@ -307,6 +307,6 @@ async fn a_label_that_changes_under_a_probe_costs_no_second_call() {
     }
     let last = world.observed("bot").await.status.unwrap();
     assert_eq!(world.calls(), 3);
-    assert_eq!(last.proven_fingerprint, first.proven_fingerprint);
-    world.until_told("bot", "Proven").await;
+    assert_eq!(last.validated_fingerprint, first.validated_fingerprint);
+    world.until_told("bot", "Validated").await;
 }

@@ -64,7 +64,7 @@ async fn every_state_reads_as_what_it_is() {
     let operator = world.operator().await;
     world.wait_ready("healthy").await;
     gallery
-        .take(&world, "healthy", "proven and published", "Current")
+        .take(&world, "healthy", "validated and published", "Current")
         .await;
 
     let unknown = world.api_token_spec("rejected");
@@ -90,7 +90,7 @@ async fn every_state_reads_as_what_it_is() {
         .take(
             &world,
             "down",
-            "never proven, site unavailable",
+            "never validated, site unavailable",
             "InProgress",
         )
         .await;
@@ -111,7 +111,7 @@ async fn every_state_reads_as_what_it_is() {
         .take(
             &world,
             "limited",
-            "never proven, rate limited",
+            "never validated, rate limited",
             "InProgress",
         )
         .await;
@@ -200,7 +200,7 @@ async fn every_state_reads_as_what_it_is() {
     world
         .create("lost", basic(&lost.url(), "lost-source"))
         .await;
-    world.wait("lost", READY, FALSE, Reason::NotYetProven).await;
+    world.wait("lost", READY, FALSE, Reason::NotValidated).await;
     gallery
         .take(&world, "lost", "password sent, answer lost", "Failed")
         .await;
@@ -266,7 +266,7 @@ async fn every_state_reads_as_what_it_is() {
         .take(
             &world,
             "steady",
-            "outage, published and lately proven",
+            "outage, published and lately validated",
             "Current",
         )
         .await;
@@ -284,7 +284,7 @@ async fn every_state_reads_as_what_it_is() {
         .take(
             &world,
             "steady",
-            "outage, the last proof is too old",
+            "outage, the last validation is too old",
             "InProgress",
         )
         .await;

@@ -6,7 +6,7 @@ use control_plane::faults::{Cut, Requests, Verb};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, MethodName, Reason,
 };
-use jira_credential_operator::core::time::next_proof;
+use jira_credential_operator::core::time::next_validation;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -129,7 +129,7 @@ async fn the_source_may_be_edited_deleted_and_made_again() {
     let operator = world.operator().await;
     world.api_token("bot").await;
     world.wait_ready("bot").await;
-    // Edited: proven by one call, and published.
+    // Edited: validated by one call, and published.
     let fresh = world.cloud().api_token("bot@acme.example");
     world
         .secret("bot-source", &[("token", fresh.secret())])
@@ -171,7 +171,7 @@ async fn the_source_may_be_edited_deleted_and_made_again() {
     operator.quiet().await;
     assert_eq!(world.calls(), 3);
     assert_eq!(world.secrets().get("bot").await.unwrap(), published);
-    let told = "Proven SourceMissing Proven SourceMissing Proven";
+    let told = "Validated SourceMissing Validated SourceMissing Validated";
     world.until_told("bot", told).await;
 }
 
@@ -224,7 +224,9 @@ async fn what_is_missing_at_first_is_waited_for() {
         world.wait_ready(name).await;
         operator.quiet().await;
         assert_eq!(world.calls(), calls + 1, "{name}");
-        world.until_told(name, &format!("{reason:?} Proven")).await;
+        world
+            .until_told(name, &format!("{reason:?} Validated"))
+            .await;
     }
 }
 
@@ -287,7 +289,7 @@ async fn a_token_wrong_from_the_start_is_not_tried_again_for_hours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_annotation_asks_for_exactly_one_proof() {
+async fn the_annotation_asks_for_exactly_one_validation() {
     let world = World::new().await;
     let operator = world.operator().await;
     let token = world.cloud().api_token("bot@acme.example");
@@ -337,7 +339,7 @@ async fn the_annotation_asks_for_exactly_one_proof() {
         .unwrap();
     operator.look_again(1).await;
     assert_eq!(world.calls(), 4);
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -441,7 +443,7 @@ async fn changes_of_the_spec_beside_the_credential_cause_no_call() {
     }
     operator.look_again(1).await;
     assert_eq!(world.calls(), 1);
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
     let published = world.secrets().get("bot").await.unwrap();
     assert_eq!(value(&published, "expiresAt"), "2028-01-01T00:00:00Z");
 }
@@ -482,7 +484,7 @@ async fn the_credential_of_another_account_is_not_published_unless_it_is_meant()
         jira.user_key("robot")
     );
     assert_eq!(world.calls(), 3);
-    // The spec goes before what was proven.
+    // The spec goes before what was validated.
     world.change("bot", pin("bot")).await;
     refused().await;
     world.until_value("bot", "token", second.secret()).await;
@@ -492,12 +494,12 @@ async fn the_credential_of_another_account_is_not_published_unless_it_is_meant()
     world.wait_ready("bot").await;
     world.until_value("bot", "token", first.secret()).await;
     operator.look_again(1).await;
-    let told = "Proven AccountChanged Proven AccountChanged Proven";
+    let told = "Validated AccountChanged Validated AccountChanged Validated";
     world.until_told("bot", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_site_is_another_proof_and_another_account() {
+async fn another_site_is_another_validation_and_another_account() {
     let world = World::new().await;
     let operator = world.operator().await;
     let old = world.pat("bot").await;
@@ -528,7 +530,7 @@ async fn another_site_is_another_proof_and_another_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_method_is_published_when_it_is_proven_and_leaves_no_old_keys() {
+async fn another_method_is_published_when_it_is_validated_and_leaves_no_old_keys() {
     let world = World::new().await;
     let operator = world.operator().await;
     world.api_token("bot").await;
@@ -619,7 +621,7 @@ async fn a_private_authority_is_trusted_by_the_credential_that_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proof_falls_due_after_the_interval_and_a_splay_and_not_before() {
+async fn a_validation_falls_due_after_the_interval_and_a_splay_and_not_before() {
     let world = World::new().await;
     let operator = world.operator().await;
     world.api_token("bot").await;
@@ -628,7 +630,7 @@ async fn a_proof_falls_due_after_the_interval_and_a_splay_and_not_before() {
     let (uid, hour) = (object.metadata.uid.unwrap(), TimeDelta::hours(1));
     let mut calls = 1;
     for _ in 0..2 {
-        let wait = next_proof(world.clock.now(), hour, &uid) - world.clock.now();
+        let wait = next_validation(world.clock.now(), hour, &uid) - world.clock.now();
         assert!((hour..hour * 11 / 10).contains(&wait), "{wait}");
         let mark = operator.mark();
         world.advance(wait - TimeDelta::seconds(1));
@@ -640,7 +642,7 @@ async fn a_proof_falls_due_after_the_interval_and_a_splay_and_not_before() {
         calls += 1;
         assert_eq!(world.calls(), calls);
     }
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -678,7 +680,7 @@ async fn a_watch_that_ends_costs_no_call_and_nothing_is_missed() {
         calls += 1;
         assert_eq!(world.calls(), calls, "{cut:?}");
     }
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -686,7 +688,7 @@ async fn a_restart_of_the_api_server_is_lived_through() {
     let world = World::alone().await;
     let operator = world.operator().await;
     let token = world.api_token("bot").await;
-    let proven = world.wait_ready("bot").await.status.unwrap();
+    let validated = world.wait_ready("bot").await.status.unwrap();
     operator.quiet().await;
     world.plane.stop_api_server().await.unwrap();
     world.advance(TimeDelta::hours(2));
@@ -702,13 +704,13 @@ async fn a_restart_of_the_api_server_is_lived_through() {
     world.delete_secret("bot").await;
     world.until_value("bot", "token", token.secret()).await;
     world
-        .until_status("bot", "it is proven anew", |status| {
-            status.last_validated_time > proven.last_validated_time
+        .until_status("bot", "it is validated anew", |status| {
+            status.last_validated_time > validated.last_validated_time
         })
         .await;
     operator.quiet().await;
     assert_eq!(world.calls(), 2);
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
     drop(operator);
     world.plane.stop_api_server().await.unwrap();
 }
@@ -738,12 +740,12 @@ async fn events_tell_every_transition_once() {
     world
         .secret("bot-source", &[("token", fresh.secret())])
         .await;
-    wait(True, Reason::Proven).await;
+    wait(True, Reason::Validated).await;
     // Suspended, and resumed.
     world.change("bot", json!({"suspend": true})).await;
     wait(True, Reason::Suspended).await;
     world.change("bot", json!({"suspend": false})).await;
-    wait(True, Reason::Proven).await;
+    wait(True, Reason::Validated).await;
     // A long outage.
     let site = world.cloud();
     let rule = Rule::new(Fault::ServerError { status: 500 }).host(site.host());
@@ -756,13 +758,13 @@ async fn events_tell_every_transition_once() {
     outage.remove();
     world.advance(TimeDelta::minutes(67));
     operator.look_again(1).await;
-    wait(True, Reason::Proven).await;
+    wait(True, Reason::Validated).await;
     // A spec that contradicts itself.
     let rotation = |age: Option<&str>| json!({"rotation": {"warnBefore": "10d", "maxAge": age}});
     world.change("bot", rotation(Some("5d"))).await;
     wait(False, Reason::SpecInvalid).await;
     world.change("bot", rotation(None)).await;
-    wait(True, Reason::Proven).await;
+    wait(True, Reason::Validated).await;
     // A rotation that falls due and is done.
     let expires = |time: &str| json!({"auth": {"apiToken": {"expiresAt": time}}});
     world.change("bot", expires("2027-01-20T00:00:00Z")).await;
@@ -770,11 +772,11 @@ async fn events_tell_every_transition_once() {
     world.change("bot", expires("2027-12-31T00:00:00Z")).await;
     world.observed("bot").await;
     operator.look_again(1).await;
-    let expected = "Proven Confirming Rejected Proven Suspended Proven SiteUnavailable Proven \
-        SpecInvalid Proven ExpiresSoon NotDue";
+    let expected = "Validated Confirming Rejected Validated Suspended Validated SiteUnavailable Validated \
+        SpecInvalid Validated ExpiresSoon NotDue";
     world.until_told("bot", expected).await;
     for event in world.events("bot").await {
-        let normal = ["Proven", "NotDue"].contains(&event.reason.as_deref().unwrap());
+        let normal = ["Validated", "NotDue"].contains(&event.reason.as_deref().unwrap());
         let suspended = event.reason.as_deref() == Some("Suspended");
         let kind = event.type_.as_deref().unwrap();
         assert_eq!(kind == "Normal", normal || suspended, "{event:?}");

@@ -130,7 +130,7 @@ pub(crate) fn assert_none_was_spent_late(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consent_becomes_a_proven_secret() {
+async fn a_consent_becomes_a_validated_secret() {
     let world = World::new().await;
     let operator = world.operator().await;
     let mark = operator.mark();

@@ -102,7 +102,7 @@ pub(crate) async fn consume(world: &World, secret: &Secret) -> Verdict {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signed_request_proves_and_the_parts_are_published() {
+async fn a_signed_request_validates_and_the_parts_are_published() {
     let stage = Stage::new().await;
     let world = &stage.world;
     let operator = world.operator().await;
@@ -138,7 +138,7 @@ async fn a_signed_request_proves_and_the_parts_are_published() {
     assert!(
         matches!(consume(world, &secret).await, Verdict::Accepted(account) if account.id == key)
     );
-    // The same key in its older form, and no secret of the token: proven and published anew.
+    // The same key in its older form, and no secret of the token: validated and published anew.
     let data = [
         ("privateKey", stage.key.private_pem_pkcs1()),
         ("token", stage.access.token.secret().to_owned()),
@@ -309,7 +309,7 @@ async fn a_wrong_clock_says_nothing_of_the_credential() {
     world.advance(TimeDelta::hours(2));
     operator.look_again(1).await;
     world.wait_ready("sync").await;
-    // One that was never proven waits in the same way.
+    // One that was never validated waits in the same way.
     world.clock.advance(TimeDelta::minutes(6));
     world.create("new", stage.spec(&json!({}))).await;
     world.wait("new", Ready, False, Reason::ClockSkew).await;

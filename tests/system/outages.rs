@@ -102,7 +102,7 @@ fn outages() -> Vec<(&'static str, Fault, Reason, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_leaves_a_proven_credential_alone_for_two_intervals_and_is_no_verdict_then() {
+async fn an_outage_leaves_a_validated_credential_alone_for_two_intervals_and_is_no_verdict_then() {
     let world = World::new().await;
     let operator = world.operator().await;
     let cases = outages();
@@ -127,7 +127,10 @@ async fn an_outage_leaves_a_proven_credential_alone_for_two_intervals_and_is_no_
     let mut calls = Vec::new();
     for (name, site, ..) in &credentials {
         let object = failed(&world, name, 1).await;
-        assert_eq!(says(&object, ConditionType::Ready).reason, Reason::Proven);
+        assert_eq!(
+            says(&object, ConditionType::Ready).reason,
+            Reason::Validated
+        );
         let attempt = object.status.unwrap().attempt.unwrap();
         let wait = attempt.next_attempt_time.unwrap() - world.clock.now();
         let (least, most) = match *name {
@@ -152,7 +155,7 @@ async fn an_outage_leaves_a_proven_credential_alone_for_two_intervals_and_is_no_
         .map(|(_, site, ..)| world.calls_to(site))
         .collect();
     assert_eq!(again, calls);
-    // After two intervals the last proof is too old.
+    // After two intervals the last validation is too old.
     world.advance(TimeDelta::hours(1));
     operator.look_again(all).await;
     for ((name, _, _, reason, words), published) in credentials.iter().zip(&published) {
@@ -187,7 +190,7 @@ async fn an_outage_leaves_a_proven_credential_alone_for_two_intervals_and_is_no_
         let status = world.wait_ready(name).await.status.unwrap();
         assert_eq!(status.attempt, None, "{name}");
         assert_eq!(world.calls_to(site), calls + 1, "{name}");
-        let told = format!("Proven {reason:?} Proven");
+        let told = format!("Validated {reason:?} Validated");
         world.until_told(name, &told).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atlassian_sim::{Fault, FaultHandle, Rule};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
-use jira_credential_operator::core::time::next_proof;
+use jira_credential_operator::core::time::next_validation;
 use serde_json::json;
 
 use crate::support::{Running, World, says};
@@ -18,11 +18,11 @@ impl World {
 
     async fn interrupted(&self, name: &str) {
         let (kind, status) = (ConditionType::Valid, ConditionStatus::Unknown);
-        let object = self.wait(name, kind, status, Reason::NotYetProven).await;
+        let object = self.wait(name, kind, status, Reason::NotValidated).await;
         let message = says(&object, ConditionType::Valid).message;
         assert!(message.contains("interrupted"), "{message}");
         let stalled = says(&object, ConditionType::Stalled).reason;
-        assert_eq!(stalled, Reason::NotYetProven);
+        assert_eq!(stalled, Reason::NotValidated);
     }
 
     async fn asks(&self, name: &str, value: &str) {
@@ -142,7 +142,9 @@ async fn a_password_that_jira_does_not_look_at_waits_for_a_person() {
     for (name, reason, _) in cases {
         world.asks(name, "now").await;
         world.wait_ready(name).await;
-        world.until_told(name, &format!("{reason:?} Proven")).await;
+        world
+            .until_told(name, &format!("{reason:?} Validated"))
+            .await;
     }
     assert_eq!(world.calls(), calls + 2);
     drop(disabled);
@@ -183,13 +185,13 @@ async fn a_new_password_whose_answer_was_lost_is_not_sent_again_unasked() {
     assert_eq!(world.calls(), 5);
 }
 
-/// A proven password, and a fault that strikes its next probe, which is due at once.
-async fn proven_and_due(world: &World, fault: Fault) -> (FaultHandle, TimeDelta) {
+/// A validated password, and a fault that strikes its next probe, which is due at once.
+async fn validated_and_due(world: &World, fault: Fault) -> (FaultHandle, TimeDelta) {
     let password = world.data_center().new_password("robot");
     world.password("bot", "robot", &password).await;
     let uid = world.wait_ready("bot").await.metadata.uid.unwrap();
     let now = world.clock.now();
-    let wait = next_proof(now, TimeDelta::hours(1), &uid) - now;
+    let wait = next_validation(now, TimeDelta::hours(1), &uid) - now;
     let fault = world.sim.fault(Rule::new(fault).once());
     world.advance(wait);
     (fault, wait)
@@ -208,26 +210,26 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proven_password_whose_answer_was_lost_stays_ready_and_is_asked_at_the_usual_time() {
+async fn a_validated_password_whose_answer_was_lost_stays_ready_and_is_asked_at_the_usual_time() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let (lost, wait) = proven_and_due(&world, Fault::DropAfter).await;
+    let (lost, wait) = validated_and_due(&world, Fault::DropAfter).await;
     operator.look_again(1).await;
     assert_eq!(lost.hits(), 1);
     world.is_in_no_hurry(&operator).await;
-    // When the last proof is two intervals old it would no longer count.
+    // When the last validation is two intervals old it would no longer count.
     world.advance(TimeDelta::minutes(120 - 45) - wait);
     operator.look_again(1).await;
     assert_eq!(world.calls(), 3);
     world.wait_ready("bot").await;
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proven_password_whose_process_died_is_asked_at_the_usual_time() {
+async fn a_validated_password_whose_process_died_is_asked_at_the_usual_time() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let (hang, wait) = proven_and_due(&world, Fault::HangAfter).await;
+    let (hang, wait) = validated_and_due(&world, Fault::HangAfter).await;
     operator.poke();
     hang.reached(1).await;
     operator.crash();
@@ -237,7 +239,7 @@ async fn a_proven_password_whose_process_died_is_asked_at_the_usual_time() {
     operator.look_again(1).await;
     assert_eq!(world.calls(), 3);
     world.wait_ready("bot").await;
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,10 @@ async fn a_required_permission_is_missing_until_it_is_given() {
     world.advance(TimeDelta::hours(2));
     operator.poke();
     let text = world.until_missing("bot").await;
-    assert!(text.contains("keep the last proven credential"), "{text}");
+    assert!(
+        text.contains("keep the last validated credential"),
+        "{text}"
+    );
     world.secrets().get("bot").await.unwrap();
     // Another spec ends it.
     let spec = json!({"validation": {"requiredPermissions": ["BROWSE_PROJECTS"]}});
@@ -73,7 +76,7 @@ async fn a_required_permission_is_missing_until_it_is_given() {
     let asked = world.questions();
     world.advance(TimeDelta::hours(2));
     operator.look_again(1).await;
-    assert_eq!(world.questions(), asked + 1, "with every proof");
+    assert_eq!(world.questions(), asked + 1, "with every validation");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +125,7 @@ async fn rights_of_an_administrator_are_told_for_every_method() {
         let text = world.until_administrator(name).await;
         assert!(text.contains(&format!(": {right}.")), "{text}");
         world.wait_ready(name).await;
-        world.until_told(name, "Proven Administrator").await;
+        world.until_told(name, "Validated Administrator").await;
     }
     assert_eq!(jira.failed_logins("robot"), 0);
     // Meant, it is no surplus.

@@ -29,7 +29,7 @@ use jira_credential_operator::core::spec::{Periods, Plan, Site};
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
 use jira_credential_operator::ops::telemetry;
-use jira_credential_operator::render::{Parts, Proven, standard};
+use jira_credential_operator::render::{Parts, Validated, standard};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -198,7 +198,8 @@ impl<'a> Stage<'a> {
         let data: [(&str, &[u8]); 1] = [("token", token.secret().as_bytes())];
         self.opaque("good-cloud", &data).await;
         let spec = Self::cloud("good-cloud", &world.cloud().url());
-        self.create("good-cloud", spec, Some(Reason::Proven)).await;
+        self.create("good-cloud", spec, Some(Reason::Validated))
+            .await;
 
         let jira = world.data_center();
         let token = jira.pat("bot");
@@ -206,7 +207,7 @@ impl<'a> Stage<'a> {
         let data: [(&str, &[u8]); 1] = [("token", token.secret().as_bytes())];
         self.opaque("good-pat", &data).await;
         let spec = Self::pat("good-pat", &jira.url());
-        self.create("good-pat", spec, Some(Reason::Proven)).await;
+        self.create("good-pat", spec, Some(Reason::Validated)).await;
 
         let password = self.invented("good-basic");
         jira.set_password("robot", &password);
@@ -214,7 +215,8 @@ impl<'a> Stage<'a> {
         self.source("good-basic", "kubernetes.io/basic-auth", &data)
             .await;
         let spec = Self::basic("good-basic", &jira.url());
-        self.create("good-basic", spec, Some(Reason::Proven)).await;
+        self.create("good-basic", spec, Some(Reason::Validated))
+            .await;
     }
 
     /// OAuth 1.0a: one that works, one with a key that does not fit, to which Jira answers with all
@@ -229,8 +231,8 @@ impl<'a> Stage<'a> {
         let encrypted = older.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n\n");
         let malformed = Some(Reason::SourceMalformed);
         for (name, pem, reason) in [
-            ("signed", key.private_pem(), outcome(Reason::Proven)),
-            ("signed-older", older.clone(), outcome(Reason::Proven)),
+            ("signed", key.private_pem(), outcome(Reason::Validated)),
+            ("signed-older", older.clone(), outcome(Reason::Validated)),
             ("signed-bad", other, outcome(Reason::SignatureRejected)),
             ("signed-encrypted", encrypted, malformed),
             ("signed-torn", older.replacen('\n', "", 3), malformed),
@@ -333,7 +335,7 @@ impl<'a> Stage<'a> {
         for (name, block, reason) in [
             ("ca-key", "PRIVATE KEY", malformed),
             ("ca-body", "CERTIFICATE", malformed),
-            ("ca-both", "PRIVATE KEY", Some(Reason::Proven)),
+            ("ca-both", "PRIVATE KEY", Some(Reason::Validated)),
         ] {
             let secret = self.invented(name);
             let mut pem = format!("-----BEGIN {block}-----\n{secret}\n-----END {block}-----\n");
@@ -503,7 +505,7 @@ impl<'a> Stage<'a> {
                 "apiKeySecretRef": {"name": format!("{name}-source"), "key": "key"},
                 "organizationId": organization.id(), "label": "ci bot",
             });
-            self.create(&name, spec, Some(Reason::Proven)).await;
+            self.create(&name, spec, Some(Reason::Validated)).await;
         }
     }
 
@@ -1039,7 +1041,7 @@ async fn a_failing_api_server_makes_the_operator_tell_no_secret() {
         let data: [(&str, &[u8]); 1] = [("token", token.secret().as_bytes())];
         stage.opaque(name, &data).await;
         let spec = Stage::pat(name, &jira.url());
-        stage.create(name, spec, Some(Reason::Proven)).await;
+        stage.create(name, spec, Some(Reason::Validated)).await;
     }
     let events = Requests::verb(create).resource("events");
     operator.faults.add(events, 1..=5, ApiFault::Status(403));
@@ -1215,7 +1217,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
     let observed = observed.unwrap();
     let material = observed.material.as_ref().unwrap();
     assert_eq!(material.secret.expose_secret(), secret);
-    let proven = Proven {
+    let validated = Validated {
         method: MethodName::Basic,
         url: &site.base,
         site: &site.base,
@@ -1230,7 +1232,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         account: "JIRAUSER10000",
         expires_at: None,
     };
-    let contents = standard(&proven);
+    let contents = standard(&validated);
     assert!(contents.iter().any(|(_, value)| value == secret));
     let conclusion = conclude(&observed.facts, &observed.facts.status);
     let basic = Credential::Basic {
@@ -1245,7 +1247,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             format!("{:?} {:#?}", observed.facts, observed.facts),
         ),
         ("Material", format!("{material:?} {material:#?}")),
-        ("Proven", format!("{proven:?} {proven:#?}")),
+        ("Validated", format!("{validated:?} {validated:#?}")),
         ("Contents", format!("{contents:?} {contents:#?}")),
         ("Conclusion", format!("{conclusion:?} {conclusion:#?}")),
         (

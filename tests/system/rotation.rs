@@ -139,7 +139,7 @@ async fn a_rotation_falls_due_by_date_and_by_age_and_leaves_ready_alone() {
     }
     // One event per transition.
     for (name, _, _, expected) in cases {
-        let mut told = vec!["Proven".to_owned()];
+        let mut told = vec!["Validated".to_owned()];
         let mut last = Reason::NotDue;
         for reason in expected {
             if reason != last {
@@ -180,7 +180,9 @@ async fn a_new_credential_ends_the_rotation() {
     let status = due("dated", False, Reason::NotDue).await.status.unwrap();
     assert_eq!(json!(status.expires_at), day(&world, 300));
     assert_eq!(json!(status.rotation_due_time), day(&world, 286));
-    world.until_told("dated", "Proven ExpiresSoon NotDue").await;
+    world
+        .until_told("dated", "Validated ExpiresSoon NotDue")
+        .await;
     // By the age that the operator counts itself.
     let token = world.cloud().api_token("aged@acme.example");
     world
@@ -207,7 +209,7 @@ async fn a_new_credential_ends_the_rotation() {
     });
     assert!(line.unwrap().ends_with(" 0"), "{line:?}");
     world
-        .until_told("aged", "Proven MaxAgeReached NotDue")
+        .until_told("aged", "Validated MaxAgeReached NotDue")
         .await;
 }
 
@@ -236,6 +238,6 @@ async fn what_ended_as_announced_needs_no_confirmation() {
     assert_eq!(world.calls(), 2);
     operator.look_again(1).await;
     world
-        .until_told("bot", "Proven ExpiresSoon Expired Expired")
+        .until_told("bot", "Validated ExpiresSoon Expired Expired")
         .await;
 }

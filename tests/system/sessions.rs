@@ -175,7 +175,7 @@ async fn a_session_that_jira_dropped_is_replaced_once() {
     assert_eq!(
         world.cookie("bot").await,
         second,
-        "what is unproven stays out"
+        "what is unvalidated stays out"
     );
     jira.configure(|settings| settings.session_idle_seconds = 18_000);
     world.advance(TimeDelta::hours(7));
@@ -273,12 +273,12 @@ async fn a_login_whose_answer_was_lost_waits_for_a_person_unless_the_password_is
     let password = jira.new_password("robot");
     world.sim.fault(world.at_login(Fault::DropAfter));
     world.session("bot", "robot", &password).await;
-    let object = world.not_begun("bot", Reason::NotYetProven).await;
+    let object = world.not_begun("bot", Reason::NotValidated).await;
     let message = says(&object, ConditionType::Ready).message;
     assert!(message.contains("its answer is not known"), "{message}");
     assert_eq!(
         says(&object, ConditionType::Stalled).reason,
-        Reason::NotYetProven
+        Reason::NotValidated
     );
     for hours in [1, 23] {
         world.advance(TimeDelta::hours(hours));
@@ -304,7 +304,7 @@ async fn a_login_whose_answer_was_lost_waits_for_a_person_unless_the_password_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_takes_over_once_it_is_proven() {
+async fn a_new_password_takes_over_once_it_is_validated() {
     let (world, operator) = logged_in().await;
     let jira = world.data_center();
     let first = world.cookie("bot").await;
@@ -412,10 +412,10 @@ async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
         operator.crash();
     }
     operator = world.operator().await;
-    world.not_begun("bot", Reason::NotYetProven).await;
+    world.not_begun("bot", Reason::NotValidated).await;
     // Nor by another credential with the same password.
     world.session("other", "robot", &password).await;
-    world.not_begun("other", Reason::NotYetProven).await;
+    world.not_begun("other", Reason::NotValidated).await;
     world.password("plain", "robot", &password).await;
     world.observed("plain").await;
     operator.look_again(3).await;
@@ -465,7 +465,7 @@ async fn a_password_refused_beside_sessions_that_go_on_is_sent_once_over_a_resta
     assert_eq!(world.login_attempts(), 3);
 }
 
-/// A session that is never proven is never shown: what it replaced is dropped when it has ended.
+/// A session that is never validated is never shown: what it replaced is dropped when it has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_a_refused_account_do_not_pile_up() {
     let world = World::new().await;

@@ -256,7 +256,7 @@ impl World {
             name,
             ConditionType::Ready,
             ConditionStatus::True,
-            Reason::Proven,
+            Reason::Validated,
         )
         .await
     }
@@ -318,19 +318,19 @@ impl World {
         }
     }
 
-    /// How many calls Jira has had that a proof or a renewal is made of.
+    /// How many calls Jira has had that a validation or a renewal is made of.
     pub(crate) fn calls(&self) -> usize {
-        proofs(&self.sim.calls())
+        validations(&self.sim.calls())
     }
 
     /// The same for one token.
     pub(crate) fn calls_with(&self, token: &atlassian_sim::Token) -> usize {
-        proofs(&self.sim.calls_with(token))
+        validations(&self.sim.calls_with(token))
     }
 
     /// The same for one host.
     pub(crate) fn calls_for(&self, host: &str) -> usize {
-        proofs(&self.sim.calls_for(host))
+        validations(&self.sim.calls_for(host))
     }
 
     /// How often Jira was asked what an account may do.
@@ -459,12 +459,12 @@ impl World {
 }
 
 /// How many of some calls are more than a question about rights, on which nothing depends.
-fn proofs(calls: &[atlassian_sim::Call]) -> usize {
-    calls.iter().filter(|call| is_of_proof(call)).count()
+fn validations(calls: &[atlassian_sim::Call]) -> usize {
+    calls.iter().filter(|call| is_of_validation(call)).count()
 }
 
-/// Whether a proof or a renewal is made of calls like this one.
-pub(crate) fn is_of_proof(call: &atlassian_sim::Call) -> bool {
+/// Whether a validation or a renewal is made of calls like this one.
+pub(crate) fn is_of_validation(call: &atlassian_sim::Call) -> bool {
     !call.path.ends_with("/mypermissions")
 }
 

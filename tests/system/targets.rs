@@ -69,7 +69,7 @@ async fn several_targets_are_written_renamed_and_dropped() {
     let object = world.wait_ready("bot").await;
     assert_eq!(
         says(&object, ConditionType::Published).message,
-        "The Secrets a, b, c hold the proven credential."
+        "The Secrets a, b, c hold the validated credential."
     );
     assert_eq!(object.status.unwrap().binding.unwrap().name, "a");
     for (name, kind) in [
@@ -132,7 +132,7 @@ async fn several_targets_are_written_renamed_and_dropped() {
     assert_eq!(targets.len(), 1, "{targets:?}");
     assert_eq!(world.calls(), 1);
     // A suspended credential tells that a target went.
-    let told = "Proven Suspended Suspended Proven";
+    let told = "Validated Suspended Suspended Validated";
     world.until_told("bot", told).await;
 }
 
@@ -198,7 +198,7 @@ async fn a_foreign_secret_is_untouched_and_gives_way_when_a_person_deletes_it() 
         assert_eq!(world.target(&name).await, Some(theirs));
         world.delete_secret(&name).await;
         world.wait_ready(&name).await;
-        world.until_told(&name, "TargetForeign Proven").await;
+        world.until_told(&name, "TargetForeign Validated").await;
     }
     assert_eq!(world.calls(), 8);
 }
@@ -365,7 +365,7 @@ async fn every_damage_is_repaired_without_a_call() {
         .await;
     operator.quiet().await;
     assert_eq!(world.calls(), 1);
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
     let mark = operator.mark();
     operator.look_again(1).await;
     assert_eq!(operator.requests_since(mark), Vec::<String>::new());
@@ -432,7 +432,7 @@ async fn a_changed_template_changes_the_secret_without_a_call() {
     }
     operator.quiet().await;
     assert_eq!(world.calls(), 1);
-    world.until_told("bot", "Proven").await;
+    world.until_told("bot", "Validated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

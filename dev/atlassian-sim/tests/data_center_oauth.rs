@@ -205,13 +205,13 @@ async fn only_forms_are_read() {
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_at_its_own_instance() {
+async fn a_client_validates_itself_at_its_own_instance() {
     let w = world();
     let seed = w.consent.refresh_token();
-    let unproven = (401, "invalid_client".to_owned());
+    let unvalidated = (401, "invalid_client".to_owned());
     for secret in ["", "wrong"] {
         let answer = w.refresh_by(secret, &seed, Some(REDIRECT)).await;
-        assert_eq!(refusal(&answer), unproven);
+        assert_eq!(refusal(&answer), unvalidated);
         assert_eq!(w.outcome(), SpendOutcome::ClientRejected);
     }
     // Neither another instance nor Atlassian's endpoint knows it.
@@ -223,7 +223,7 @@ async fn a_client_proves_itself_at_its_own_instance() {
         link: w.link.clone(),
         consent: w.consent.clone(),
     };
-    assert_eq!(refusal(&elsewhere.refresh(&seed).await), unproven);
+    assert_eq!(refusal(&elsewhere.refresh(&seed).await), unvalidated);
     let (id, secret) = (w.link.client_id(), w.link.secret());
     let cloud = w.client.post(format!("{}/oauth/token", w.sim.auth_url()));
     let cloud = cloud.json(&json!({
@@ -306,10 +306,10 @@ async fn a_service_account_asks_for_a_scope() {
     }
     let added = client.add_secret();
     client.revoke_secret(&secret);
-    let unproven = (401, "invalid_client".to_owned());
+    let unvalidated = (401, "invalid_client".to_owned());
     assert_eq!(
         refusal(&w.service(&client, &secret, "READ").await),
-        unproven
+        unvalidated
     );
     assert_eq!(w.service(&client, &added, "READ").await.status, 200);
     let refused = w.service(&w.link, &w.link.secret(), "READ").await;
@@ -318,7 +318,10 @@ async fn a_service_account_asks_for_a_scope() {
     let last = w.service(&client, &added, "READ").await.json();
     w.jira
         .end_service_client(&client, Some(w.sim.clock().now()));
-    assert_eq!(refusal(&w.service(&client, &added, "READ").await), unproven);
+    assert_eq!(
+        refusal(&w.service(&client, &added, "READ").await),
+        unvalidated
+    );
     let access = last["access_token"].as_str().unwrap();
     assert_eq!(w.myself(access).await.0, 200);
 }

@@ -18,7 +18,7 @@ pub(crate) struct Endpoint {
 /// Who a client is.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
-    /// Proves who the client is.
+    /// Validates who the client is.
     pub(crate) token: String,
     /// User and groups whom the client stands for.
     pub(crate) acts_as: Option<(String, Vec<String>)>,

@@ -100,7 +100,7 @@ impl Operator {
         Ok(())
     }
 
-    /// What is ended proves itself.
+    /// What is ended validates itself.
     async fn end_at_jira(
         &self,
         facts: &Facts,

@@ -76,7 +76,7 @@ impl Operator {
         Ok(Stored::new(namespace, name, &place, retention, &mark))
     }
 
-    /// Lets the proven candidate take the place of the chain in use.
+    /// Lets the validated candidate take the place of the chain in use.
     pub(in crate::controller) async fn promote(
         &self,
         facts: &Facts,

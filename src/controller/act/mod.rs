@@ -19,7 +19,7 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
 use crate::jira::{Credential, Question, Signer};
-use crate::render::{Parts, Proven, standard};
+use crate::render::{Parts, Validated, standard};
 pub(super) use error::ActError;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
@@ -36,7 +36,7 @@ impl Operator {
     ) -> Result<Answer, ActError> {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
-            Step::Prove => Ok(self.prove(facts, material.as_ref()).await),
+            Step::Validate => Ok(self.validate(facts, material.as_ref()).await),
             Step::Publish(publish) => {
                 self.publish(&publish, facts, material.as_ref(), current)
                     .await
@@ -83,9 +83,9 @@ impl Operator {
         }
     }
 
-    async fn prove(&self, facts: &Facts, material: Option<&Material>) -> Answer {
-        // decide never asks for a proof of what was not read.
-        let unread = Answer::Proved(Verdict::NoVerdict(Outage::Internal));
+    async fn validate(&self, facts: &Facts, material: Option<&Material>) -> Answer {
+        // decide never asks for a validation of what was not read.
+        let unread = Answer::Validated(Verdict::NoVerdict(Outage::Internal));
         let (Ok(plan), Some(material)) = (&facts.plan, material) else {
             return unread;
         };
@@ -97,7 +97,7 @@ impl Operator {
         if plan.method == MethodName::Basic {
             self.settle(facts, &verdict);
         }
-        Answer::Proved(verdict)
+        Answer::Validated(verdict)
     }
 
     async fn permissions(&self, facts: &Facts, material: Option<&Material>) -> Answer {
@@ -125,7 +125,7 @@ impl Operator {
         };
         let settled = match facts.judge(verdict) {
             Judgement::Refused(cause @ Cause::Jira(_)) => Settled::Refused(cause.reason()),
-            Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
+            Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_validated() => {
                 Settled::Interrupted
             }
             Judgement::Accepted(_) => Settled::Accepted,
@@ -159,7 +159,7 @@ impl Operator {
             ));
         };
         let token = chain_token(facts, material);
-        let contents = standard(&Proven {
+        let contents = standard(&Validated {
             method: plan.method,
             url: &facts.api_base().unwrap_or_default(),
             site: &plan.site.base,
@@ -224,7 +224,7 @@ fn read(material: &mut Option<Material>) -> Result<&mut Material, ActError> {
     material.as_mut().ok_or(ActError::Stale)
 }
 
-/// The credential that stands to be proven, as it is sent.
+/// The credential that stands to be validated, as it is sent.
 fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     if facts.renews() {
         let token = asked_token(facts, material)?;

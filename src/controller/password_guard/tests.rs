@@ -121,7 +121,7 @@ fn an_attempt_counts_before_its_status_names_the_method_and_until_it_is_accepted
     assert_eq!(passwords.look(&print, "a"), Peer::Silent);
     assert_eq!(passwords.look(&print, "b"), Peer::Interrupted);
     passwords.note(&credential(
-        &serde_json::json!({"provenFingerprint": print.as_str()}),
+        &serde_json::json!({"validatedFingerprint": print.as_str()}),
     ));
     assert_eq!(passwords.look(&print, "b"), Peer::Silent);
 }

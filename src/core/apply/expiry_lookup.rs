@@ -22,7 +22,7 @@ const UNUSED_FOR: TimeDelta = TimeDelta::days(90);
 const IN_USE_FOR: TimeDelta = TimeDelta::days(2);
 
 impl Facts {
-    /// Has the organisation asked again soon, because a person asked for a proof.
+    /// Has the organisation asked again soon, because a person asked for a validation.
     pub(crate) fn look_up_again(&mut self) {
         if let Some(looked) = &mut self.status.expiry_lookup {
             looked.next_check_time = self.now;
@@ -33,7 +33,7 @@ impl Facts {
     pub(crate) fn record_lookup(&mut self, answer: Result<Found, LookupError>) {
         let before = self.looked_up().cloned();
         let (Some(query), Some(fingerprint)) =
-            (self.query(), self.status.proven_fingerprint.clone())
+            (self.query(), self.status.validated_fingerprint.clone())
         else {
             return;
         };

@@ -22,7 +22,7 @@ impl Facts {
             | Verdict::NotAllowed(_) => return false,
         };
         // What the site has accepted before is no token with scopes.
-        if !can || self.detour().is_some() || self.is_proven() {
+        if !can || self.detour().is_some() || self.is_validated() {
             return false;
         }
         self.happened.refused_at_site = Some(refusal);

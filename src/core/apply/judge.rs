@@ -37,7 +37,7 @@ impl Facts {
             }
         });
         let ended = self.source_has_ended();
-        self.is_proven()
+        self.is_validated()
             && !self.replaces_the_refused()
             && !self.is_password()
             && !refused_before

@@ -22,7 +22,7 @@ pub enum Answer {
     /// Somebody else is sending the same password, or has.
     AttemptNotOurs(Peer),
     /// The probe was made.
-    Proved(Verdict),
+    Validated(Verdict),
     /// The target was written.
     Written(usize, TargetVersion),
     /// Somebody else holds the target.
@@ -84,7 +84,7 @@ impl Facts {
                 self.happened.attempt_denied = true;
             }
             // From here on the rest of the pass decides as the next pass would.
-            Answer::Proved(verdict) => self.record(&verdict),
+            Answer::Validated(verdict) => self.record(&verdict),
             Answer::Tried(verdict) => self.record_candidate(&verdict),
             Answer::Written(index, version) => {
                 self.set_target(index, TargetState::Written(version));

@@ -1,7 +1,7 @@
 //! What the account may do: what the spec requires, and what nobody asked for.
 //!
 //! `mypermissions` answers anonymous callers too, so that it is asked only right after `/myself`
-//! has accepted the credential. Where the spec requires permissions they belong to the proof. Else
+//! has accepted the credential. Where the spec requires permissions they belong to the validation. Else
 //! the question is a courtesy: once for each new credential and then once a day, after everything
 //! else, and its answer stands in the way of nothing.
 
@@ -24,7 +24,7 @@ impl Facts {
             }
             None => match answer {
                 Ok(told) => self.status.permissions = Some(self.permission_status(told)),
-                // It will not tell: no reason to ask with every proof.
+                // It will not tell: no reason to ask with every validation.
                 Err(Verdict::Refused(_)) => {
                     let now = self.now;
                     let status = self.status.permissions.get_or_insert_default();

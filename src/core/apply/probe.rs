@@ -62,7 +62,7 @@ impl Facts {
         let Ok(plan) = &self.plan else { return };
         let (site, method) = (self.site_status(plan), plan.method);
         let known = if self.renews() {
-            self.is_of_proven_chain()
+            self.is_of_validated_chain()
         } else {
             self.is_known(&fingerprint)
         };
@@ -74,7 +74,7 @@ impl Facts {
         self.status.site = Some(site);
         self.status.method = Some(method);
         self.record_chain();
-        self.status.proven_fingerprint = Some(fingerprint.as_str().to_owned());
+        self.status.validated_fingerprint = Some(fingerprint.as_str().to_owned());
         self.status.account = Some(account);
         if self.renew_requested() {
             self.look_up_again();
@@ -90,14 +90,14 @@ impl Facts {
         let elsewhere = self.gateway().is_some();
         SiteStatus {
             hosting: plan.site.hosting,
-            api_url: self.proof_base().unwrap_or_else(|| plan.site.base.clone()),
+            api_url: self.probe_base().unwrap_or_else(|| plan.site.base.clone()),
             address: elsewhere.then(|| plan.site.base.clone()),
             cloud_id: self.cloud_id().filter(|_| elsewhere).map(str::to_owned),
         }
     }
 
-    /// How the site is used, as far as is known before anything was proven.
-    pub(crate) fn unproven_site(&self, plan: &Plan) -> SiteStatus {
+    /// How the site is used, as far as is known before anything was validated.
+    pub(crate) fn unvalidated_site(&self, plan: &Plan) -> SiteStatus {
         if plan.detour.is_none() {
             return self.site_status(plan);
         }
@@ -109,7 +109,7 @@ impl Facts {
         }
     }
 
-    /// What is known of the chain whose token was proven.
+    /// What is known of the chain whose token was validated.
     fn record_chain(&mut self) {
         let Some(chain) = self.chain() else { return };
         let lineage = chain.lineage();
@@ -146,7 +146,7 @@ impl Facts {
         let (outcome, reason, next) = match judgement {
             Judgement::Accepted(account) => {
                 // From here on the chain of this token is the credential.
-                self.status.proven_fingerprint = Some(print.as_str().to_owned());
+                self.status.validated_fingerprint = Some(print.as_str().to_owned());
                 if let Some(grant) = &mut self.status.grant {
                     grant.candidate = None;
                 }
@@ -181,13 +181,13 @@ impl Facts {
         self.status.grant.get_or_insert_default().candidate = Some(attempt);
     }
 
-    /// Whether the credential is the one that was proven last. A lost fingerprint key makes
+    /// Whether the credential is the one that was validated last. A lost fingerprint key makes
     /// everything unknown, never new.
     fn is_known(&self, fingerprint: &Fingerprint) -> bool {
         self.status
-            .proven_fingerprint
+            .validated_fingerprint
             .as_deref()
-            .is_some_and(|proven| match fingerprint.likeness(proven) {
+            .is_some_and(|validated| match fingerprint.likeness(validated) {
                 Likeness::Same | Likeness::Unknown => true,
                 Likeness::Different => false,
             })
@@ -265,8 +265,8 @@ impl Facts {
         // A password that Jira may have counted, and that it never accepted, is not sent again.
         let answered = self.happened.welcomed.is_some();
         let unanswered = outage.may_have_arrived() && !answered;
-        if self.is_password() && unanswered && !self.is_proven() {
-            return (AttemptOutcome::Interrupted, Reason::NotYetProven, None);
+        if self.is_password() && unanswered && !self.is_validated() {
+            return (AttemptOutcome::Interrupted, Reason::NotValidated, None);
         }
         let asked = outage
             .retry_after()
@@ -283,10 +283,10 @@ impl Facts {
         )
     }
 
-    /// A proven password whose answer was lost is not sent again in a hurry: it may have been
+    /// A validated password whose answer was lost is not sent again in a hurry: it may have been
     /// changed meanwhile, and every answer that is lost may be a refusal that counts.
     fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
-        let wait = self.proof_after_silence(self.now)? - self.now;
+        let wait = self.validation_after_silence(self.now)? - self.now;
         let unanswered = outage.may_have_arrived() && self.happened.welcomed.is_none();
         (self.is_password() && unanswered).then_some(wait)
     }

@@ -55,7 +55,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),
     });
-    record_proven_token(facts, status);
+    record_validated_token(facts, status);
     if provisional {
         let access = facts.chain().and_then(|chain| chain.access.as_ref());
         status.expires_at = access.and_then(Access::end).or(status.expires_at);
@@ -74,10 +74,10 @@ fn name_rival(renewal: &Renewal, status: &mut JiraCredentialStatus) {
     }
 }
 
-/// What is known of the proven token may be learned without another proof: a token that was proven
+/// What is known of the validated token may be learned without another validation: a token that was validated
 /// before it began a chain has one now, and Jira's list tells the end of one that a person made.
-fn record_proven_token(facts: &Facts, status: &mut JiraCredentialStatus) {
-    let Some(chain) = facts.chain().filter(|_| facts.is_proven()) else {
+fn record_validated_token(facts: &Facts, status: &mut JiraCredentialStatus) {
+    let Some(chain) = facts.chain().filter(|_| facts.is_validated()) else {
         return;
     };
     if let Some(grant) = &mut status.grant {

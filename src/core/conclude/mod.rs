@@ -18,7 +18,7 @@ use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::grant::record_grant;
 use crate::core::decide::cleanup::next_care;
 use crate::core::decide::expiry_lookup::next_lookup;
-use crate::core::decide::validation::{Proof, proof};
+use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
 use crate::core::time::{LONGEST_WAIT, later};
@@ -118,12 +118,12 @@ fn abnormal(ready: &Finding) -> Finding {
 }
 
 /// Method and site are shown from the first pass; once an account is pinned they say where it
-/// was proven, and move with the next proof only.
+/// was validated, and move with the next validation only.
 fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
     if status.account.is_none() {
         status.method = Some(plan.method);
-        status.site = Some(facts.unproven_site(plan));
+        status.site = Some(facts.unvalidated_site(plan));
     }
     if plan.renewal.is_none() {
         status.expires_at = facts.static_end();
@@ -281,12 +281,12 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         let next = if facts.happened.judgement.is_some() {
             after_probe(facts)
         } else {
-            proof(facts)
+            validation(facts)
         };
         match next {
-            Proof::Due => times.push(facts.now),
-            Proof::At(time) => times.push(time),
-            Proof::NotByItself => {}
+            ValidationDue::Now => times.push(facts.now),
+            ValidationDue::At(time) => times.push(time),
+            ValidationDue::OnChange => {}
         }
         times.extend(renewal_times(facts));
         // One that this pass had no room for: at once.
@@ -307,7 +307,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             Peer::Interrupted | Peer::Refused(_) => times.push(later(facts.now, PEER_SETTLES)),
         }
     }
-    times.extend(facts.proof_is_stale_from());
+    times.extend(facts.validation_is_stale_from());
     if let Source::Unusable(problem) = &facts.source
         && problem.is_unwatched()
     {
@@ -343,12 +343,12 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
 }
 
 /// When the next probe is due after the one of this pass.
-fn after_probe(facts: &Facts) -> Proof {
+fn after_probe(facts: &Facts) -> ValidationDue {
     let next = match facts.attempt() {
         Some(attempt) => attempt.next_attempt_time,
-        None => facts.next_proof(),
+        None => facts.next_validation(),
     };
-    next.map_or(Proof::NotByItself, Proof::At)
+    next.map_or(ValidationDue::OnChange, ValidationDue::At)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn care(facts: &Facts) -> Option<Care> {
         return Some(Care::End);
     }
     let unknown = look_at(facts, renewal, held).is_some_and(|time| time <= facts.now);
-    (unknown && facts.is_proven()).then_some(Care::Identify)
+    (unknown && facts.is_validated()).then_some(Care::Identify)
 }
 
 /// When something is to be done next; `None` when nothing waits.
@@ -60,7 +60,7 @@ pub fn next_care(facts: &Facts) -> Option<DateTime<Utc>> {
         let end = end_at(renewal, old).unwrap_or_else(|| shown(old));
         end.min(old.until)
     });
-    let look = look_at(facts, renewal, held).filter(|_| facts.is_proven());
+    let look = look_at(facts, renewal, held).filter(|_| facts.is_validated());
     ends.chain(look).min()
 }
 
@@ -94,7 +94,7 @@ fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
     let Some(print) = facts.chain_print() else {
         return false;
     };
-    let mine = facts.is_proven()
+    let mine = facts.is_validated()
         && !facts.is_provisional()
         && facts.targets.iter().all(|target| facts.is_in_sync(target));
     let shows = |other: &Option<String>| other.as_deref() == Some(print.as_str());

@@ -16,7 +16,7 @@ use crate::core::decide::expiry_lookup::lookup_is_due;
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::publication::{publish, wants_write};
 use crate::core::decide::validation::may_look_for_rights;
-use crate::core::decide::validation::{Proof, before_proof, proof, prove};
+use crate::core::decide::validation::{ValidationDue, before_validation, validate, validation};
 use crate::core::facts::{Facts, Source};
 
 /// A status holds 32 targets, and a spec 8. Without this bound a target that somebody else holds,
@@ -27,14 +27,14 @@ const MOST_SURPLUS: usize = 24;
 /// applies decides.
 pub fn decide(facts: &Facts) -> Option<Step> {
     // 1. What is being deleted, suspended or contradictory is left alone. A source that is no
-    //    credential proves nothing and publishes nothing.
+    //    credential validates nothing and publishes nothing.
     if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
         return None;
     }
     if matches!(facts.source, Source::Unusable(_)) {
         return None;
     }
-    // 2. An acceptance is a proof only with the permissions that the spec requires.
+    // 2. An acceptance is a validation only with the permissions that the spec requires.
     if facts.awaits_permissions() {
         return Some(Step::Permissions);
     }
@@ -42,14 +42,14 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = renew(facts) {
         return Some(step);
     }
-    // 4. A proof comes before anything is published.
+    // 4. A validation comes before anything is published.
     if facts.candidate_is_due() {
-        return Some(before_proof(facts).unwrap_or(Step::Try));
+        return Some(before_validation(facts).unwrap_or(Step::Try));
     }
-    if proof(facts) == Proof::Due {
-        return Some(prove(facts));
+    if validation(facts) == ValidationDue::Now {
+        return Some(validate(facts));
     }
-    // 5. Targets that do not hold the proven credential are written.
+    // 5. Targets that do not hold the validated credential are written.
     let out_of_sync = facts
         .targets
         .iter()
@@ -92,7 +92,7 @@ pub fn needs_source(facts: &Facts) -> bool {
         || facts.status.sources.is_empty()
         || (facts.renews() && wants_look(facts))
         || wants_api_key(facts)
-        || proof(facts) == Proof::Due
+        || validation(facts) == ValidationDue::Now
         || facts
             .targets
             .iter()

@@ -21,7 +21,7 @@ pub fn may_publish(facts: &Facts) -> bool {
     if facts.lacks_scopes() || !facts.permissions_are_settled() {
         return false;
     }
-    (facts.is_proven() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused
+    (facts.is_validated() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused
 }
 
 pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {

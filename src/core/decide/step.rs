@@ -11,7 +11,7 @@ pub enum Step {
     /// Write down that a password is about to be sent, so that a crash cannot send it twice.
     RecordAttempt(Attempt),
     /// Ask Jira who the credential belongs to.
-    Prove,
+    Validate,
     /// Write a target.
     Publish(Publish),
     /// Delete a target that the spec no longer names.
@@ -24,7 +24,7 @@ pub enum Step {
     Intend(Spend),
     /// Ask the token endpoint and store the answer: the one step with two effects.
     Renew(Spend),
-    /// Let the proven candidate take the place of the chain in use.
+    /// Let the validated candidate take the place of the chain in use.
     Promote,
     /// Ask the site for its id.
     Locate,
@@ -75,7 +75,7 @@ pub enum Move {
     Intend(Spend),
     /// Ask the token endpoint, and store the answer.
     Renew(Spend),
-    /// Let the proven candidate take the place of the chain in use.
+    /// Let the validated candidate take the place of the chain in use.
     Promote,
     /// Nothing before this time.
     At(DateTime<Utc>),

@@ -7,88 +7,95 @@ use crate::core::decide::step::Step;
 use crate::core::facts::{Facts, Peer};
 use crate::core::probe::Judgement;
 
-/// What has to be known before a token can be proven on Atlassian's gateway. Data Center has none.
-pub(crate) fn before_proof(facts: &Facts) -> Option<Step> {
+/// What has to be known before a token can be validated on Atlassian's gateway. Data Center has none.
+pub(crate) fn before_validation(facts: &Facts) -> Option<Step> {
     if facts.gateway().is_some() && facts.cloud_id().is_none() {
         return Some(Step::Locate);
     }
     survey_is_due(facts).then_some(Step::Survey)
 }
 
-/// Whether a proof is due.
+/// Whether a validation is due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Proof {
+pub enum ValidationDue {
     /// Now.
-    Due,
+    Now,
     /// At this time.
     At(DateTime<Utc>),
     /// Not before something changes.
-    NotByItself,
+    OnChange,
 }
 
-/// Tells when the credential in the source is to be proven next.
-pub fn proof(facts: &Facts) -> Proof {
+/// Tells when the credential in the source is to be validated next.
+pub fn validation(facts: &Facts) -> ValidationDue {
     let asked = facts.happened.judgement.is_some() || facts.happened.welcomed.is_some();
     if asked || !facts.has_token() {
-        return Proof::NotByItself;
+        return ValidationDue::OnChange;
     }
     let due = due_by_record(facts);
     match facts.cooling_until {
-        Some(until) if due == Proof::Due && until > facts.now => Proof::At(until),
+        Some(until) if due == ValidationDue::Now && until > facts.now => ValidationDue::At(until),
         _ => due,
     }
 }
 
-fn due_by_record(facts: &Facts) -> Proof {
+fn due_by_record(facts: &Facts) -> ValidationDue {
     let at = |time: DateTime<Utc>| {
         if time <= facts.now {
-            Proof::Due
+            ValidationDue::Now
         } else {
-            Proof::At(time)
+            ValidationDue::At(time)
         }
     };
     let asked = facts.renew_requested();
     match facts.peer {
-        _ if facts.happened.attempt_recorded => return Proof::Due,
-        _ if facts.happened.attempt_denied => return Proof::NotByItself,
-        Peer::InFlight => return Proof::NotByItself,
-        _ if asked => return Proof::Due,
-        Peer::Refused(_) => return Proof::NotByItself,
-        Peer::Interrupted if !facts.is_proven() => return Proof::NotByItself,
+        _ if facts.happened.attempt_recorded => return ValidationDue::Now,
+        _ if facts.happened.attempt_denied => return ValidationDue::OnChange,
+        Peer::InFlight => return ValidationDue::OnChange,
+        _ if asked => return ValidationDue::Now,
+        Peer::Refused(_) => return ValidationDue::OnChange,
+        Peer::Interrupted if !facts.is_validated() => return ValidationDue::OnChange,
         Peer::Interrupted | Peer::Silent => {}
     }
-    let regular = |last| facts.proof_after(last).map_or(Proof::Due, at);
+    let regular = |last| facts.validation_after(last).map_or(ValidationDue::Now, at);
     match facts.attempt() {
         Some(attempt) => match attempt.outcome {
             // Whether Jira counted it is unknown. What it accepted before may be asked again in
             // due time; what it never accepted, or refused before, waits for a person.
             AttemptOutcome::Started | AttemptOutcome::Interrupted
-                if facts.is_proven() && facts.refusal().is_none() =>
+                if facts.is_validated() && facts.refusal().is_none() =>
             {
-                let next = facts.proof_after_silence(attempt.last_failure_time);
-                next.map_or(Proof::Due, at)
+                let next = facts.validation_after_silence(attempt.last_failure_time);
+                next.map_or(ValidationDue::Now, at)
             }
-            AttemptOutcome::Started | AttemptOutcome::Interrupted => Proof::NotByItself,
+            AttemptOutcome::Started | AttemptOutcome::Interrupted => ValidationDue::OnChange,
             AttemptOutcome::Refused if facts.spec_changed() && may_mend(facts, attempt) => {
-                Proof::Due
+                ValidationDue::Now
             }
             // The change may be the remedy, such as another CA.
-            AttemptOutcome::NoVerdict if facts.spec_changed() => Proof::Due,
-            AttemptOutcome::NoVerdict if facts.authorities_edited() && !counts(facts) => Proof::Due,
+            AttemptOutcome::NoVerdict if facts.spec_changed() => ValidationDue::Now,
+            AttemptOutcome::NoVerdict if facts.authorities_edited() && !counts(facts) => {
+                ValidationDue::Now
+            }
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
-                attempt.next_attempt_time.map_or(Proof::NotByItself, at)
+                attempt
+                    .next_attempt_time
+                    .map_or(ValidationDue::OnChange, at)
             }
         },
-        None if facts.is_proven() && !pin_moved(facts) && facts.permissions_are_settled() => {
-            facts.status.last_validated_time.map_or(Proof::Due, regular)
+        None if facts.is_validated() && !pin_moved(facts) && facts.permissions_are_settled() => {
+            facts
+                .status
+                .last_validated_time
+                .map_or(ValidationDue::Now, regular)
         }
-        None => Proof::Due,
+        None => ValidationDue::Now,
     }
 }
 
 /// Whether an answer that was lost may have been a refusal that Jira counts.
 pub(crate) fn counts(facts: &Facts) -> bool {
-    facts.is_password() && facts.is_proven()
+    facts.is_password() && facts.is_validated()
 }
 
 /// Whether another spec can end a refusal. A password is sent again only if Jira accepted it and
@@ -98,12 +105,12 @@ fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
     !facts.is_password() || accepted.contains(&attempt.reason)
 }
 
-/// Whether the spec now pins another account than the proven one.
+/// Whether the spec now pins another account than the validated one.
 pub fn pin_moved(facts: &Facts) -> bool {
     facts.pinned_account() != facts.account().map(|account| account.id.as_str())
 }
 
-pub(crate) fn prove(facts: &Facts) -> Step {
+pub(crate) fn validate(facts: &Facts) -> Step {
     if facts.is_password() && !facts.happened.attempt_recorded {
         let failures = facts.attempt().map_or(0, |attempt| attempt.failures);
         let fingerprint = facts.fingerprint().map(|print| print.as_str().to_owned());
@@ -116,11 +123,11 @@ pub(crate) fn prove(facts: &Facts) -> Step {
             reason: facts.refusal(),
         });
     }
-    before_proof(facts).unwrap_or(Step::Prove)
+    before_validation(facts).unwrap_or(Step::Validate)
 }
 
-/// Whether what a token covers has to be asked before it can be proven: its chain has not been
-/// proven for this site.
+/// Whether what a token covers has to be asked before it can be validated: its chain has not been
+/// validated for this site.
 pub fn survey_is_due(facts: &Facts) -> bool {
     let Some(chain) = facts.asked_about().filter(|_| facts.gateway().is_some()) else {
         return false;
@@ -130,8 +137,8 @@ pub fn survey_is_due(facts: &Facts) -> bool {
         .grant
         .as_ref()
         .and_then(|grant| grant.chain.as_ref());
-    let proven = known == Some(&chain.lineage()) && facts.site_recorded();
-    !proven && !facts.happened.surveyed
+    let validated = known == Some(&chain.lineage()) && facts.site_recorded();
+    !validated && !facts.happened.surveyed
 }
 
 /// Whether it is time to look for rights that nobody asked for.

@@ -5,14 +5,14 @@ use crate::core::facts::Facts;
 use crate::core::facts::types::Source;
 
 impl Facts {
-    /// Whether the status names the credential in the source: as proven, or as tried. Only then
+    /// Whether the status names the credential in the source: as validated, or as tried. Only then
     /// may the next pass take it as known without reading it.
     pub fn is_on_record(&self) -> bool {
-        let proven = || {
-            let proven = self.status.proven_fingerprint.as_deref()?;
-            Some(self.is_same(&self.fingerprint()?, proven))
+        let validated = || {
+            let validated = self.status.validated_fingerprint.as_deref()?;
+            Some(self.is_same(&self.fingerprint()?, validated))
         };
-        self.attempt().is_some() || proven().unwrap_or(false)
+        self.attempt().is_some() || validated().unwrap_or(false)
     }
 
     /// The recorded attempt, if it was made with the credential that is in the source now.
@@ -47,12 +47,12 @@ impl Facts {
     }
 
     /// The status without an attempt with what is no longer in the source. If Jira refused what it
-    /// had accepted, the proof goes too: coming back, it has to be proven anew.
+    /// had accepted, the validation goes too: coming back, it has to be validated anew.
     pub(crate) fn without_old_attempt(&self) -> JiraCredentialStatus {
         let mut status = self.status.clone();
         let is_old = matches!(self.source, Source::Read { .. }) && self.attempt().is_none();
         if let Some(old) = status.attempt.take_if(|_| is_old) {
-            let was_proven = Some(&old.fingerprint) == status.proven_fingerprint.as_ref();
+            let was_validated = Some(&old.fingerprint) == status.validated_fingerprint.as_ref();
             let was_refused = match old.outcome {
                 AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
                 AttemptOutcome::Started => old.reason.is_some(),
@@ -60,7 +60,7 @@ impl Facts {
             };
             status
                 .last_validated_time
-                .take_if(|_| was_proven && was_refused);
+                .take_if(|_| was_validated && was_refused);
         }
         status
     }

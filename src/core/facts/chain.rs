@@ -56,12 +56,16 @@ impl Facts {
         let ours = |chain: &&Chain<Fingerprint>| chain.client == plan.client;
         let any_live = grant.live.as_ref().filter(ours);
         let live = any_live.filter(|live| live.dead.is_none());
-        let proven = |chain: &&Chain<Fingerprint>| {
+        let validated = |chain: &&Chain<Fingerprint>| {
             let print = chain.access.as_ref().map(|access| access.token.as_str());
-            print.is_some() && print == self.status.proven_fingerprint.as_deref()
+            print.is_some() && print == self.status.validated_fingerprint.as_deref()
         };
         let candidate = grant.candidate.as_ref().filter(ours);
-        candidate.filter(proven).or(live).or(candidate).or(any_live)
+        candidate
+            .filter(validated)
+            .or(live)
+            .or(candidate)
+            .or(any_live)
     }
 
     /// The fingerprint of the access token of that chain.

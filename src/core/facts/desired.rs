@@ -1,8 +1,8 @@
-//! Which token targets should hold: the one that was proven last, with one exception.
+//! Which token targets should hold: the one that was validated last, with one exception.
 //!
 //! A renewal starts the death of the token before it. When Jira cannot be asked about the new one
 //! and the published one is about to end, pods are better off with a token that descends from a
-//! proven one than with one that is surely dead. On Data Center the one before it is dead from the
+//! validated one than with one that is surely dead. On Data Center the one before it is dead from the
 //! moment of the renewal, so that its successor is published as soon as asking has brought nothing.
 //! It is asked about first all the same: Jira has just given it and is seldom silent, and a token
 //! that it refuses is of no use to anybody.
@@ -31,7 +31,7 @@ impl Facts {
     pub fn wanted(&self) -> Option<Wanted> {
         if !self.renews() {
             return Some(Wanted {
-                print: self.status.proven_fingerprint.clone()?,
+                print: self.status.validated_fingerprint.clone()?,
                 expires_at: self.static_end(),
             });
         }
@@ -40,12 +40,12 @@ impl Facts {
             print: access.token.as_str().to_owned(),
             expires_at: access.end(),
         });
-        if self.must_publish_unproven() {
+        if self.must_publish_unvalidated() {
             return of_chain;
         }
         let print = self
             .provisional()
-            .or(self.status.proven_fingerprint.as_deref())?;
+            .or(self.status.validated_fingerprint.as_deref())?;
         let of_chain = of_chain.filter(|wanted| wanted.print == print);
         Some(of_chain.unwrap_or_else(|| Wanted {
             print: print.to_owned(),
@@ -53,23 +53,23 @@ impl Facts {
         }))
     }
 
-    /// The fingerprint of what was published without a proof.
+    /// The fingerprint of what was published without a validation.
     pub fn provisional(&self) -> Option<&str> {
         self.status.grant.as_ref()?.provisional.as_deref()
     }
 
-    /// Whether targets hold, or must now get, a token that could not be proven.
+    /// Whether targets hold, or must now get, a token that could not be validated.
     pub fn is_provisional(&self) -> bool {
         let print = self.chain_print();
         let published = self
             .provisional()
             .is_some_and(|published| print.is_none_or(|print| print.as_str() == published));
-        self.renews() && (published || self.must_publish_unproven())
+        self.renews() && (published || self.must_publish_unvalidated())
     }
 
-    /// Whether the successor of a proven token has to be published though Jira gave no verdict:
+    /// Whether the successor of a validated token has to be published though Jira gave no verdict:
     /// what is published nearly ends, and the successor can do no less.
-    pub fn must_publish_unproven(&self) -> bool {
+    pub fn must_publish_unvalidated(&self) -> bool {
         let Some(access) = self.chain().and_then(|chain| chain.access.as_ref()) else {
             return false;
         };
@@ -79,9 +79,9 @@ impl Facts {
         let covered =
             |scope: &String| scopes::covers(plan.hosting(), &access.scopes, scope.as_str());
         let can_no_less = access.scopes.is_empty() || self.status.scopes.iter().all(covered);
-        self.is_of_proven_chain()
+        self.is_of_validated_chain()
             && self.is_silent(plan)
-            && !self.is_proven()
+            && !self.is_validated()
             && can_no_less
             && self.missing_scopes().is_empty()
             && access.expires > self.now

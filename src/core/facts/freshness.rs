@@ -10,28 +10,30 @@ use crate::core::time;
 use crate::core::time::later;
 
 impl Facts {
-    /// When a proof of the credential that was proven last falls due.
-    pub fn next_proof(&self) -> Option<DateTime<Utc>> {
-        self.proof_after(self.status.last_validated_time?)
+    /// When a validation of the credential that was validated last falls due.
+    pub fn next_validation(&self) -> Option<DateTime<Utc>> {
+        self.validation_after(self.status.last_validated_time?)
     }
 
-    /// When the regular proof after the probe at `last` falls due.
-    pub fn proof_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// When the regular validation after the probe at `last` falls due.
+    pub fn validation_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let interval = self.plan.as_ref().ok()?.periods.interval;
-        Some(time::next_proof(last, interval, &self.object.uid))
+        Some(time::next_validation(last, interval, &self.object.uid))
     }
 
-    /// When the proven credential is asked about again after the answer to a question was lost:
-    /// at the usual time, at the latest when the last proof grows too old.
-    pub fn proof_after_silence(&self, asked: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let usual = self.proof_after(asked)?;
-        let stale = self.proof_is_stale_from().filter(|stale| *stale > asked);
+    /// When the validated credential is asked about again after the answer to a question was lost:
+    /// at the usual time, at the latest when the last validation grows too old.
+    pub fn validation_after_silence(&self, asked: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let usual = self.validation_after(asked)?;
+        let stale = self
+            .validation_is_stale_from()
+            .filter(|stale| *stale > asked);
         Some(stale.map_or(usual, |stale| stale.min(usual)))
     }
 
-    /// From when on the last proof says nothing any more: two intervals after it, or when what
-    /// was proven has expired.
-    pub fn proof_is_stale_from(&self) -> Option<DateTime<Utc>> {
+    /// From when on the last validation says nothing any more: two intervals after it, or when what
+    /// was validated has expired.
+    pub fn validation_is_stale_from(&self) -> Option<DateTime<Utc>> {
         let plan = self.plan.as_ref().ok()?;
         let last = self.status.last_validated_time?;
         let stale = later(last, plan.periods.interval * 2);
@@ -49,12 +51,12 @@ impl Facts {
         }
     }
 
-    /// The recorded look-up, if it was made for the credential that was proven last and for what
+    /// The recorded look-up, if it was made for the credential that was validated last and for what
     /// the spec asks.
     pub fn looked_up(&self) -> Option<&ExpiryLookupStatus> {
         let looked = self.recorded_lookup()?;
-        let proven = self.status.proven_fingerprint.as_deref()?;
-        (looked.fingerprint == proven).then_some(looked)
+        let validated = self.status.validated_fingerprint.as_deref()?;
+        (looked.fingerprint == validated).then_some(looked)
     }
 
     fn recorded_lookup(&self) -> Option<&ExpiryLookupStatus> {
@@ -74,7 +76,7 @@ impl Facts {
         Some(hex(context.finish().as_ref(), 16))
     }
 
-    /// The end of life of the credential that was proven last, if it does not renew itself: what
+    /// The end of life of the credential that was validated last, if it does not renew itself: what
     /// the user says, else what the organisation says.
     pub fn static_end(&self) -> Option<DateTime<Utc>> {
         let told = self.plan.as_ref().ok().and_then(|plan| plan.expires_at);

@@ -19,16 +19,16 @@ impl Facts {
                 .attempt
                 .as_ref()
                 .map(|attempt| attempt.fingerprint.as_str())
-                .or(self.status.proven_fingerprint.as_deref())
+                .or(self.status.validated_fingerprint.as_deref())
                 .map(Fingerprint::recorded),
         }
     }
 
-    /// Whether the credential in the source is the one that was proven last.
-    pub fn is_proven(&self) -> bool {
-        match (self.fingerprint(), &self.status.proven_fingerprint) {
-            (Some(fingerprint), Some(proven)) => {
-                fingerprint.likeness(proven) == Likeness::Same
+    /// Whether the credential in the source is the one that was validated last.
+    pub fn is_validated(&self) -> bool {
+        match (self.fingerprint(), &self.status.validated_fingerprint) {
+            (Some(fingerprint), Some(validated)) => {
+                fingerprint.likeness(validated) == Likeness::Same
                     && self.site_recorded()
                     && self.status.last_validated_time.is_some()
             }
@@ -49,7 +49,7 @@ impl Facts {
         }
     }
 
-    /// Whether the recorded proof was made at the site and with the method of the present spec.
+    /// Whether the recorded validation was made at the site and with the method of the present spec.
     pub fn site_recorded(&self) -> bool {
         match (&self.plan, &self.status.site) {
             (Ok(plan), Some(site)) if plan.detour.is_some() => {
@@ -64,7 +64,7 @@ impl Facts {
     }
 
     /// The account that the credential must belong to: the one of the spec, else the first one
-    /// that it was proven for. Another site or method is another account.
+    /// that it was validated for. Another site or method is another account.
     pub fn pinned_account(&self) -> Option<&str> {
         let recorded = || {
             self.status
@@ -87,7 +87,7 @@ impl Facts {
         }
     }
 
-    /// The base of API calls of the credential that was proven last; `None` while the id of the
+    /// The base of API calls of the credential that was validated last; `None` while the id of the
     /// site is not known.
     pub fn api_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
@@ -96,12 +96,12 @@ impl Facts {
             let base = recorded.map_or(&plan.site.base, |site| &site.api_url);
             return Some(base.clone());
         }
-        self.proof_base()
+        self.probe_base()
     }
 
-    /// Where the credential that stands to be proven is asked about; `None` while the id of the
+    /// Where the credential that stands to be validated is asked about; `None` while the id of the
     /// site is not known.
-    pub fn proof_base(&self) -> Option<String> {
+    pub fn probe_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         let Some(gateway) = self.gateway() else {
             return Some(plan.site.base.clone());
@@ -116,7 +116,7 @@ impl Facts {
         let recorded = || {
             let site = self.status.site.as_ref()?;
             let same = site.address.as_deref() == Some(&plan.site.base);
-            // What nothing was proven with may be the word of a spec that is no longer there.
+            // What nothing was validated with may be the word of a spec that is no longer there.
             let told = self.status.account.is_some() || !self.spec_changed();
             site.cloud_id.as_deref().filter(|_| same && told)
         };
@@ -134,7 +134,7 @@ impl Facts {
         let gateway = self.plan.as_ref().ok()?.detour.as_deref()?;
         let here = self.happened.refused_at_site.is_some()
             || self.form.kind == FormKind::ServiceAccountToken
-            || (self.is_proven() && self.is_recorded_at_gateway());
+            || (self.is_validated() && self.is_recorded_at_gateway());
         here.then_some(gateway)
     }
 
@@ -151,7 +151,7 @@ impl Facts {
         Some(match self.gateway() {
             Some(gateway) => Site {
                 hosting: site.hosting,
-                base: self.proof_base()?,
+                base: self.probe_base()?,
                 host: gateway.to_owned(),
             },
             None => site.clone(),

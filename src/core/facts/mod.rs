@@ -98,7 +98,7 @@ impl Facts {
         recorded.is_some() && recorded != of(versions)
     }
 
-    /// Whether a person asks for a proof now. The value that a new object brings along was
+    /// Whether a person asks for a validation now. The value that a new object brings along was
     /// meant for an earlier one.
     pub fn renew_requested(&self) -> bool {
         !self.is_new()
@@ -113,7 +113,7 @@ impl Facts {
             .is_ok_and(|plan| plan.method == MethodName::Basic)
     }
 
-    /// The account of the credential that was proven last.
+    /// The account of the credential that was validated last.
     pub fn account(&self) -> Option<&Account> {
         self.status.account.as_ref()
     }

@@ -31,7 +31,7 @@ impl Facts {
         self.happened.welcomed.is_some() && !self.happened.permissions_asked
     }
 
-    /// Whether the credential that was proven last holds what the spec requires.
+    /// Whether the credential that was validated last holds what the spec requires.
     pub(crate) fn permissions_are_settled(&self) -> bool {
         let settled = |status: &PermissionStatus| {
             status.missing.is_empty()

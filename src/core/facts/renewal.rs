@@ -20,7 +20,7 @@ impl Facts {
         }
     }
 
-    /// Whether the candidate beside a chain in use is to be proven now.
+    /// Whether the candidate beside a chain in use is to be validated now.
     pub fn candidate_is_due(&self) -> bool {
         let Some(access) = self
             .waiting_candidate()
@@ -51,16 +51,16 @@ impl Facts {
         (stands && self.is_same(print, &attempt.fingerprint)).then_some(attempt)
     }
 
-    /// Whether the chain is one from which a token was proven for this credential.
-    pub fn is_of_proven_chain(&self) -> bool {
-        let proven = self
+    /// Whether the chain is one from which a token was validated for this credential.
+    pub fn is_of_validated_chain(&self) -> bool {
+        let validated = self
             .status
             .grant
             .as_ref()
             .and_then(|grant| grant.chain.as_ref());
         match self.chain() {
-            Some(chain) => proven == Some(&chain.lineage()) && self.site_recorded(),
-            None => self.grant_unread() && proven.is_some() && self.site_recorded(),
+            Some(chain) => validated == Some(&chain.lineage()) && self.site_recorded(),
+            None => self.grant_unread() && validated.is_some() && self.site_recorded(),
         }
     }
 
@@ -71,11 +71,12 @@ impl Facts {
         };
         match &renewal.grant {
             GrantState::NotRead => {
-                let proven = self.status.proven_fingerprint.is_some();
-                let endless = self.status.expires_at.is_none() && self.makes_successors() && proven;
-                let unproven = self.status.attempt.is_some();
+                let validated = self.status.validated_fingerprint.is_some();
+                let endless =
+                    self.status.expires_at.is_none() && self.makes_successors() && validated;
+                let unvalidated = self.status.attempt.is_some();
                 let alive = self.status.expires_at.is_some_and(|end| end > self.now);
-                unproven || alive || endless
+                unvalidated || alive || endless
             }
             GrantState::Absent | GrantState::Foreign => false,
             // It is another's to use.
@@ -122,7 +123,7 @@ impl Facts {
         self.replaces_the_refused() && self.attempt().is_some_and(unconfirmed)
     }
 
-    /// Whether a refusal of the present token earns a renewal: once, until there was a proof in
+    /// Whether a refusal of the present token earns a renewal: once, until there was a validation in
     /// between or an hour has passed.
     pub fn may_renew_early(&self) -> bool {
         let Some(held) = self.held().filter(|_| self.replaces_the_refused()) else {
@@ -131,10 +132,10 @@ impl Facts {
         let pace = self.renewal.as_ref().map(|renewal| renewal.pace);
         let hour = pace.unwrap_or_default().of(TimeDelta::hours(1));
         self.can_log_in_again()
-            && self.is_of_proven_chain()
+            && self.is_of_validated_chain()
             && held.grant.early.is_none_or(|early| {
-                let proven = self.status.last_validated_time;
-                self.now - early >= hour || proven.is_some_and(|proven| proven > early)
+                let validated = self.status.last_validated_time;
+                self.now - early >= hour || validated.is_some_and(|validated| validated > early)
             })
     }
 

@@ -69,7 +69,7 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
 }
 
 impl Facts {
-    /// The digest that a target has when it holds the credential that was proven last.
+    /// The digest that a target has when it holds the credential that was validated last.
     pub fn wanted_digest(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         let wanted = self.wanted()?;
@@ -96,7 +96,7 @@ impl Facts {
             .find(|target| target.name == name)
     }
 
-    /// Whether a target holds the credential that was proven last.
+    /// Whether a target holds the credential that was validated last.
     pub fn is_in_sync(&self, facts: &TargetFacts) -> bool {
         let wanted = self.wanted_digest(&facts.target);
         let current = match &facts.state {

@@ -103,7 +103,7 @@ pub enum SeedOutcome {
     Seen,
     /// It was spent, or is about to be.
     Spent,
-    /// A token that descends from it was proven.
+    /// A token that descends from it was validated.
     Accepted,
     /// Atlassian refused it.
     Refused,

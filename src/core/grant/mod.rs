@@ -39,7 +39,7 @@ pub struct Grant<S> {
     pub uid: Option<String>,
     /// The chain in use.
     pub live: Option<Chain<S>>,
-    /// A chain that is not proven yet.
+    /// A chain that is not validated yet.
     pub candidate: Option<Chain<S>>,
     /// The seeds that were seen, the newest last.
     #[serde(default)]
@@ -94,7 +94,7 @@ impl<S: Clone> Grant<S> {
         self.seeds.iter().find(|seed| seed.digest == digest)
     }
 
-    /// Remembers a seed, and makes it the candidate. An unproven candidate before it goes: a person
+    /// Remembers a seed, and makes it the candidate. An unvalidated candidate before it goes: a person
     /// has put another one in its place.
     ///
     /// In a `copy` the chain in use ends with it: nobody knows whether its token was spent since.
@@ -248,7 +248,7 @@ impl<S: Clone> Grant<S> {
         chains.any(|chain| chain.attempt.as_deref() == Some(attempt))
     }
 
-    /// A candidate that was proven takes the place of the chain in use.
+    /// A candidate that was validated takes the place of the chain in use.
     pub fn promote(&mut self) {
         if let Some(chain) = self.candidate.take() {
             self.settle_seed(chain.root(), SeedOutcome::Accepted);

@@ -65,7 +65,7 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Stores the successor that a token made. Its predecessor stays in use until the successor is
-    /// proven.
+    /// validated.
     pub fn keep_successor(&mut self, origin: &str, attempt: &str, access: Access<S>) {
         self.intent = None;
         self.forget_failures();
@@ -115,7 +115,7 @@ impl<S: Clone> Grant<S> {
         }));
     }
 
-    /// Lets the proven candidate take the place of the chain in use, which is to be ended.
+    /// Lets the validated candidate take the place of the chain in use, which is to be ended.
     pub fn succeed(&mut self, what: Replaced, now: DateTime<Utc>) {
         let client = |chain: &Option<Chain<S>>| chain.as_ref().map(|chain| chain.client.clone());
         let here = client(&self.live) == client(&self.candidate);

@@ -53,7 +53,7 @@ fn in_use() -> Grant<&'static str> {
 }
 
 #[test]
-fn a_seed_becomes_a_candidate_and_its_proof_the_chain_in_use() {
+fn a_seed_becomes_a_candidate_and_its_validation_the_chain_in_use() {
     let mut grant = Grant::default();
     grant.adopt("one", "seed-1", client(), at(0), false);
     let outcome = |grant: &Grant<_>| grant.seed("one").unwrap().outcome;
@@ -157,7 +157,7 @@ fn a_new_seed_on_a_copy_ends_the_chain_that_nobody_can_vouch_for() {
 }
 
 #[test]
-fn a_newer_seed_takes_the_place_of_an_unproven_one_and_of_what_was_begun_with_it() {
+fn a_newer_seed_takes_the_place_of_an_unvalidated_one_and_of_what_was_begun_with_it() {
     let mut grant = in_use();
     grant.adopt("two", "seed-2", client(), at(5), false);
     grant.intend(intent("two", false));

@@ -25,7 +25,7 @@ pub fn still(facts: &Facts) -> &'static str {
         }
     });
     if published {
-        "The published Secrets keep the last proven credential."
+        "The published Secrets keep the last validated credential."
     } else {
         "Nothing is published."
     }

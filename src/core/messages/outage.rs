@@ -6,7 +6,7 @@ use crate::core::messages::{host, still};
 use crate::core::probe::{Forbidden, Judgement, Outage};
 
 /// What the words begin with when a password was sent and nothing is known of it.
-const INTERRUPTED: &str = "NotYetProven: interrupted.";
+const INTERRUPTED: &str = "NotValidated: interrupted.";
 
 /// What an outage means.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
@@ -161,7 +161,7 @@ pub fn unanswered(facts: &Facts) -> String {
     let told = facts
         .status
         .condition(ConditionType::Valid)
-        .filter(|old| old.status == ConditionStatus::Unknown && old.reason == Reason::NotYetProven)
+        .filter(|old| old.status == ConditionStatus::Unknown && old.reason == Reason::NotValidated)
         .filter(|old| old.message.starts_with(INTERRUPTED));
     told.map_or_else(|| interrupted(facts), |old| old.message.clone())
 }

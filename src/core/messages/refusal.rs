@@ -233,8 +233,8 @@ fn other_site(facts: &Facts, host: &str) -> String {
     )
 }
 
-/// A token was published that could not be proven.
-pub fn unproven(facts: &Facts) -> String {
+/// A token was published that could not be validated.
+pub fn unvalidated(facts: &Facts) -> String {
     let own = facts.renewal_plan().is_some_and(|plan| !plan.has_leeway());
     let when = if own {
         ", and the one before it ended with the renewal"
@@ -242,7 +242,7 @@ pub fn unproven(facts: &Facts) -> String {
         " before the one before it ended"
     };
     format!(
-        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same source. It is proven as soon as Jira answers.",
+        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same source. It is validated as soon as Jira answers.",
         host(facts)
     )
 }

@@ -93,7 +93,7 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
         Reason::AccountInactive => format!(
             "The account is deactivated at {host}. {still} Have it activated, or store the user name and password of another one in {source}."
         ),
-        Reason::NotYetProven => format!(
+        Reason::NotValidated => format!(
             "A login was begun and its answer is not known; it may have counted towards a CAPTCHA, so that it is not repeated by itself. {still} Check {source}, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::RenewalInterrupted => format!(

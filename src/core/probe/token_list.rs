@@ -51,7 +51,7 @@ pub struct Found {
 /// What is known of the API token in use.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought<'a> {
-    /// The account that Jira proved it for.
+    /// The account that Jira validated it for.
     pub account: &'a str,
     /// The e-mail address that is sent with it.
     pub email: Option<&'a str>,

@@ -114,7 +114,7 @@ fn users_are_accepted() {
 
 #[test]
 #[rustfmt::skip]
-fn a_200_without_a_proven_user_accepts_nothing() {
+fn a_200_without_a_validated_user_accepts_nothing() {
     let inactive = r#"{"accountId":"5b10:a1","active":false}"#;
     let deleted = r#"{"key":"JIRAUSER1","active":true,"deleted":true}"#;
     check(&[

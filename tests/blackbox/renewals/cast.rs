@@ -216,6 +216,6 @@ pub(crate) fn is_ready(object: &JiraCredential) -> bool {
         .as_ref()
         .and_then(|status| status.condition(ConditionType::Ready));
     ready.is_some_and(|ready| {
-        ready.status == ConditionStatus::True && ready.reason == Reason::Proven
+        ready.status == ConditionStatus::True && ready.reason == Reason::Validated
     })
 }

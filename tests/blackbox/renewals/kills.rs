@@ -137,7 +137,7 @@ impl Killer {
     }
 
     /// Holds back the answers to renewals of all grants for which no renewal is under way: one
-    /// that is killed again and again has no chance, and proves nothing.
+    /// that is killed again and again has no chance, and validates nothing.
     async fn hang(&self) -> Vec<(String, FaultHandle)> {
         let sim = &self.cast.stage.sim;
         let grants = self.cast.grants().await;

@@ -55,47 +55,47 @@ fn an_outage_is_no_verdict() {
             );
             assert!(new.secrets.is_empty());
 
-            let mut proven = world.at_rest();
-            let published = proven.secrets.clone();
-            proven.outage = Some(Verdict::NoVerdict(outage));
-            proven.wait(2 * HOUR - 1);
-            let events = proven.pass().conclusion.events;
-            assert_eq!(proven.effects.calls.len(), 1);
-            assert_eq!(valid(&proven), "True Accepted", "{outage:?}");
+            let mut validated = world.at_rest();
+            let published = validated.secrets.clone();
+            validated.outage = Some(Verdict::NoVerdict(outage));
+            validated.wait(2 * HOUR - 1);
+            let events = validated.pass().conclusion.events;
+            assert_eq!(validated.effects.calls.len(), 1);
+            assert_eq!(valid(&validated), "True Accepted", "{outage:?}");
             assert_eq!(
-                (ready(&proven).as_str(), events),
-                ("True Proven", vec![]),
+                (ready(&validated).as_str(), events),
+                ("True Validated", vec![]),
                 "{outage:?}"
             );
-            let wait = proven.pass().conclusion.wake;
-            assert_eq!(wait, TimeDelta::seconds(1), "the proof grows stale");
-            proven.wait(1);
-            let events = proven.pass().conclusion.events;
+            let wait = validated.pass().conclusion.wake;
+            assert_eq!(wait, TimeDelta::seconds(1), "the validation grows stale");
+            validated.wait(1);
+            let events = validated.pass().conclusion.events;
             assert!(
-                valid(&proven).starts_with("Unknown"),
+                valid(&validated).starts_with("Unknown"),
                 "{outage:?}: {}",
-                valid(&proven)
+                valid(&validated)
             );
             assert!(
-                ready(&proven).starts_with("Unknown"),
+                ready(&validated).starts_with("Unknown"),
                 "{outage:?}: {}",
-                ready(&proven)
+                ready(&validated)
             );
             assert_eq!(events.len(), 1);
-            let message = &proven.condition(ConditionType::Ready).unwrap().message;
+            let message = &validated.condition(ConditionType::Ready).unwrap().message;
             assert!(message.contains("tried again by itself"), "{message}");
-            assert_eq!(proven.secrets, published, "pods keep what they have");
+            assert_eq!(validated.secrets, published, "pods keep what they have");
         }
     }
 }
 
 #[test]
-fn a_proof_outlives_a_site_that_must_not_be_called() {
+fn a_validation_outlives_a_site_that_must_not_be_called() {
     let mut world = World::token().at_rest();
     world.outage = Some(Verdict::NotAllowed(Forbidden::Private));
     world.object.renew = Some("now".into());
     world.pass();
-    assert_eq!(ready(&world), "True Proven");
+    assert_eq!(ready(&world), "True Validated");
 }
 
 #[test]
@@ -107,10 +107,10 @@ fn what_has_expired_is_unknown_until_jira_says_so_and_then_it_is_expired() {
     assert_eq!(wake, TimeDelta::seconds(HOUR));
     world.wait(HOUR);
     world.pass();
-    assert_eq!(valid(&world), "Unknown NotYetProven");
+    assert_eq!(valid(&world), "Unknown NotValidated");
     assert_eq!(
         ready(&world),
-        "Unknown NotYetProven",
+        "Unknown NotValidated",
         "it stands in the targets"
     );
     assert_eq!(world.status_of(ConditionType::RotationDue), "True Expired");
@@ -215,7 +215,7 @@ fn rotation_is_due_by_the_first_end_of_life() {
         assert_eq!(world.status.rotation_due_time, due.map(day), "{row:?}");
         assert_eq!(
             ready(&world),
-            "True Proven",
+            "True Validated",
             "it leaves Ready alone: {row:?}"
         );
     }

@@ -26,9 +26,9 @@ fn expires(world: &mut World, seconds: i64) {
 fn events_tell_transitions_and_nothing_else() {
     type Change = fn(&mut World);
     let story: [(&str, Change, &[&str]); 16] = [
-        ("created", |_| {}, &["Proven"]),
+        ("created", |_| {}, &["Validated"]),
         ("nothing", |_| {}, &[]),
-        ("a regular proof", |world| world.wait(2 * HOUR), &[]),
+        ("a regular validation", |world| world.wait(2 * HOUR), &[]),
         ("an edited target", |world| world.tamper("bot"), &[]),
         ("a deleted target", |world| world.secrets.clear(), &[]),
         (
@@ -80,7 +80,7 @@ fn events_tell_transitions_and_nothing_else() {
                 world.jira.insert("last", accepted("anna"));
                 world.store("last");
             },
-            &["Proven"],
+            &["Validated"],
         ),
         (
             "suspended",
@@ -90,7 +90,7 @@ fn events_tell_transitions_and_nothing_else() {
         (
             "resumed",
             |world| world.edit(|spec| spec.suspend = false),
-            &["Proven"],
+            &["Validated"],
         ),
     ];
     let mut world = World::token();
@@ -102,7 +102,7 @@ fn events_tell_transitions_and_nothing_else() {
             .map(|event| format!("{:?}", event.reason))
             .collect();
         assert_eq!(told, expected, "{name}: {}", ready(&world));
-        let healthy = ["Proven", "NotDue"];
+        let healthy = ["Validated", "NotDue"];
         for event in events
             .iter()
             .filter(|event| event.reason != Reason::Suspended)

@@ -72,7 +72,7 @@ fn unobstructed() -> Vec<(&'static str, World)> {
             World::token().with(|world| world.cooling_until = Some(at(60))),
         ),
         (
-            "cooling with a stale proof",
+            "cooling with a stale validation",
             World::token().at_rest().with(|world| {
                 world.wait(3 * HOUR);
                 world.secrets.clear();
@@ -155,14 +155,14 @@ fn obstructed() -> Vec<(&'static str, World)> {
 #[test]
 fn kstatus_can_tell_waiting_from_stuck_from_fine() {
     let table = [
-        ("ready", "True Proven", "-"),
-        ("ready with a password", "True Proven", "-"),
+        ("ready", "True Validated", "-"),
+        ("ready with a password", "True Validated", "-"),
         ("rejected", "False Rejected", "stalled"),
         ("rejected password", "False Rejected", "stalled"),
         ("rejected successor", "False Rejected", "stalled"),
         ("wrong account", "False AccountChanged", "stalled"),
         ("confirming", "Unknown Confirming", "reconciling"),
-        ("interrupted", "False NotYetProven", "stalled"),
+        ("interrupted", "False NotValidated", "stalled"),
         (
             "out from the beginning",
             "False SiteUnavailable",
@@ -172,7 +172,7 @@ fn kstatus_can_tell_waiting_from_stuck_from_fine() {
         ("not allowed", "False HostNotAllowed", "stalled"),
         ("cooling", "False RateLimited", "reconciling"),
         (
-            "cooling with a stale proof",
+            "cooling with a stale validation",
             "Unknown RateLimited",
             "reconciling",
         ),

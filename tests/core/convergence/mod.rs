@@ -74,7 +74,7 @@ fn settle(world: &mut World) {
                             world.refuses.contains(target.name.as_str())
                         }
                         Step::RecordAttempt(_) => true,
-                        Step::Prove | Step::Retract(_) | Step::Permissions => false,
+                        Step::Validate | Step::Retract(_) | Step::Permissions => false,
                         other => panic!("a step of the renewal protocol: {other:?}"),
                     };
                     assert!(passed.steps.iter().all(refused), "{:?}", passed.steps);
@@ -115,7 +115,7 @@ fn visible(world: &World) -> String {
     format!(
         "{conditions:#?}\n{attempt:?}\n{targets:?}\n{secrets:#?}\n{:?}",
         (
-            &status.proven_fingerprint,
+            &status.validated_fingerprint,
             &status.account,
             &status.site,
             &status.sources,

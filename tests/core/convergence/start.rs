@@ -59,9 +59,9 @@ struct AroundTarget {
 
 #[derive(Clone, Debug)]
 struct Recorded {
-    proven: Option<(&'static str, &'static str)>,
+    validated: Option<(&'static str, &'static str)>,
     elsewhere: bool,
-    proven_ago: i64,
+    validated_ago: i64,
     attempt: Option<(&'static str, u8, i64)>,
     sources: u8,
     generation: i64,
@@ -162,10 +162,10 @@ fn recorded() -> impl Strategy<Value = Recorded> {
         0..3_i64,
     )
         .prop_map(
-            |(proven, elsewhere, proven_ago, attempt, sources, generation)| Recorded {
-                proven,
+            |(validated, elsewhere, validated_ago, attempt, sources, generation)| Recorded {
+                validated,
                 elsewhere,
-                proven_ago,
+                validated_ago,
                 attempt,
                 sources,
                 generation,
@@ -199,17 +199,20 @@ pub(super) fn start() -> impl Strategy<Value = Start> {
 }
 
 impl Start {
-    /// Without a cool-down if Jira would take back a recorded proof. Cool-downs live in the
-    /// process: while one lasts a recorded proof is believed, and after a crash Jira is asked.
+    /// Without a cool-down if Jira would take back a recorded validation. Cool-downs live in the
+    /// process: while one lasts a recorded validation is believed, and after a crash Jira is asked.
     /// Both are right, and what was published meanwhile is a matter of when Jira was asked.
     pub(super) fn without_race(mut self) -> Self {
         let world = self.world();
-        let proven = self.recorded.as_ref().and_then(|recorded| recorded.proven);
-        let holds = proven
+        let validated = self
+            .recorded
+            .as_ref()
+            .and_then(|recorded| recorded.validated);
+        let holds = validated
             .is_none_or(|(secret, account)| world.jira.get(secret) == Some(&accepted(account)));
         self.around.cooling = self.around.cooling.filter(|_| holds);
         // Likewise old targets go as long as nothing is out of date, which a pass finds that has
-        // proven a successor and cannot publish it.
+        // validated a successor and cannot publish it.
         if self.targets.iter().any(|target| target.recorded != 0) {
             self.targets
                 .iter_mut()
@@ -287,7 +290,7 @@ impl Start {
                 template: None,
             };
             let digest = world.observe().wanted_digest(&wanted);
-            let print = world.status.proven_fingerprint.clone().zip(digest);
+            let print = world.status.validated_fingerprint.clone().zip(digest);
             let old = Some((world.print("bad").as_str().to_owned(), "old".to_owned()));
             let (holder, contents) = match around.standing {
                 0 => continue,
@@ -348,20 +351,20 @@ impl Recorded {
             cloud_id: None,
         });
         let is_password = status.method == Some(MethodName::Basic);
-        if let Some((secret, account)) = self.proven {
+        if let Some((secret, account)) = self.validated {
             let print = world.print(secret).as_str().to_owned();
             world
                 .told
                 .0
                 .insert(print.clone(), Told::Accepted(account.into()));
-            status.proven_fingerprint = Some(print);
+            status.validated_fingerprint = Some(print);
             status.account = Some(Account {
                 id: account.into(),
                 kind: None,
             });
-            let proven = now - TimeDelta::seconds(self.proven_ago);
-            status.last_validated_time = Some(proven);
-            status.first_seen_time = Some(proven);
+            let validated = now - TimeDelta::seconds(self.validated_ago);
+            status.last_validated_time = Some(validated);
+            status.first_seen_time = Some(validated);
         }
         if let Some((secret, outcome, next)) = self.attempt {
             let (outcome, reason) = match (outcome, is_password) {
@@ -370,7 +373,7 @@ impl Recorded {
                 (2, _) => (AttemptOutcome::NoVerdict, Some(Reason::SiteUnavailable)),
                 (3, true) => (AttemptOutcome::Started, None),
                 (4, true) => (AttemptOutcome::Started, Some(Reason::Rejected)),
-                (_, true) => (AttemptOutcome::Interrupted, Some(Reason::NotYetProven)),
+                (_, true) => (AttemptOutcome::Interrupted, Some(Reason::NotValidated)),
                 (_, false) => (AttemptOutcome::Unconfirmed, Some(Reason::Confirming)),
             };
             let waits = outcome == AttemptOutcome::NoVerdict || !is_password;
@@ -396,7 +399,7 @@ impl Recorded {
         let named = self
             .attempt
             .map(|attempt| attempt.0)
-            .or(self.proven.map(|proven| proven.0));
+            .or(self.validated.map(|validated| validated.0));
         let versions = world.source_versions();
         match (&world.source, self.sources) {
             (Held::Secret(secret), 0) if named == Some(*secret) => status.sources = versions,

@@ -5,17 +5,17 @@ use crate::simulator::{REJECTED, World, accepted, at};
 use jira_credential_operator::api::{ConditionType, Period};
 
 #[test]
-fn the_first_proven_account_is_pinned_until_site_or_method_changes() {
+fn the_first_validated_account_is_pinned_until_site_or_method_changes() {
     let mut world = World::token().at_rest();
     world.jira.insert("berta's", accepted("berta"));
     world.store("berta's");
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(
         world.status_of(ConditionType::Ready),
         "False AccountChanged"
     );
     world.edit(|spec| spec.site = "https://other.atlassian.net".into());
-    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(steps(&mut world), "validate, publish bot");
     assert_eq!(world.status.account.as_ref().unwrap().id, "berta");
 }
 
@@ -27,7 +27,7 @@ fn the_account_of_the_spec_wins_over_the_pinned_one() {
     world.secrets.clear();
     assert_eq!(
         steps(&mut world),
-        "prove",
+        "validate",
         "not even a lost target is restored"
     );
     assert_eq!(
@@ -35,30 +35,30 @@ fn the_account_of_the_spec_wins_over_the_pinned_one() {
         "False AccountChanged"
     );
     world.store("berta's");
-    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(steps(&mut world), "validate, publish bot");
 }
 
 #[test]
 fn a_credential_that_comes_back_after_a_bad_one_is_at_rest_again() {
-    for (second, call) in [(REJECTED, "prove"), (OUT, "prove")] {
+    for (second, call) in [(REJECTED, "validate"), (OUT, "validate")] {
         let mut world = World::token().at_rest();
         world.jira.insert("second", second);
         world.store("second");
         assert_eq!(steps(&mut world), call);
         world.store("good");
-        assert_eq!(steps(&mut world), "", "it was proven");
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(steps(&mut world), "", "it was validated");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
         assert_eq!(steps(&mut world), "");
         assert_eq!(
             world.status_of(ConditionType::Ready),
-            "True Proven",
+            "True Validated",
             "unread as well"
         );
     }
 }
 
 #[test]
-fn a_refused_credential_that_comes_back_is_proven_anew() {
+fn a_refused_credential_that_comes_back_is_validated_anew() {
     let mut world = World::token().with(|world| {
         world.spec.validation.interval = Period::new("1d");
     });
@@ -74,12 +74,12 @@ fn a_refused_credential_that_comes_back_is_proven_anew() {
     world.pass();
     world.store("good");
     world.secrets.clear();
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
 }
 
 #[test]
-fn what_was_read_but_could_not_be_proven_is_not_taken_for_what_was_proven() {
+fn what_was_read_but_could_not_be_validated_is_not_taken_for_what_was_validated() {
     let mut world = World::token().at_rest();
     world.store("second");
     world.cooling_until = Some(at(30));
@@ -87,7 +87,7 @@ fn what_was_read_but_could_not_be_proven_is_not_taken_for_what_was_proven() {
     assert_eq!(world.status_of(ConditionType::Valid), "Unknown RateLimited");
     assert_eq!(steps(&mut world), "");
     world.wait(30);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
 }
 
@@ -106,7 +106,7 @@ fn a_replaced_fingerprint_key_changes_nothing_that_a_person_sees() {
     assert_eq!(passed.conclusion.events, [], "it was Ready and is Ready");
     assert_eq!(world.status.first_seen_time, seen);
     assert_eq!(
-        world.status.proven_fingerprint.as_deref(),
+        world.status.validated_fingerprint.as_deref(),
         Some(world.print("good").as_str())
     );
     assert_eq!(steps(&mut world), "");
@@ -114,7 +114,7 @@ fn a_replaced_fingerprint_key_changes_nothing_that_a_person_sees() {
     world.key = b"key two";
     world.jira.insert("next", accepted("anna"));
     world.store("next");
-    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(steps(&mut world), "validate, publish bot");
 }
 
 #[test]
@@ -126,5 +126,5 @@ fn a_refusal_survives_the_replacement_of_the_fingerprint_key() {
     world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
     assert_eq!(steps(&mut world), "");
     world.store("good");
-    assert_eq!(steps(&mut world), "record, prove, publish bot");
+    assert_eq!(steps(&mut world), "record, validate, publish bot");
 }

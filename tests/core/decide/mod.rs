@@ -9,14 +9,14 @@ use crate::simulator::{Effects, Held, World, accepted, at};
 use jira_credential_operator::api::{Period, TargetTemplate};
 use jira_credential_operator::core::decide::step::Step;
 use jira_credential_operator::core::probe::{Outage, Verdict};
-use jira_credential_operator::core::time::next_proof;
+use jira_credential_operator::core::time::next_validation;
 
 /// The steps of the next pass, as words.
 fn steps(world: &mut World) -> String {
     let passed = world.pass();
     let words = passed.steps.iter().map(|step| match step {
         Step::RecordAttempt(_) => "record".to_owned(),
-        Step::Prove => "prove".to_owned(),
+        Step::Validate => "validate".to_owned(),
         Step::Publish(publish) => {
             format!(
                 "publish {}",
@@ -40,9 +40,9 @@ fn target(name: &str, kind: Option<&str>) -> jira_credential_operator::api::Targ
     }
 }
 
-/// Seconds until the regular proof of what was proven at noon.
+/// Seconds until the regular validation of what was validated at noon.
 fn interval(world: &World) -> i64 {
-    (next_proof(at(0), TimeDelta::hours(1), &world.object.uid) - at(0)).num_seconds()
+    (next_validation(at(0), TimeDelta::hours(1), &world.object.uid) - at(0)).num_seconds()
 }
 
 const OUT: Verdict = Verdict::NoVerdict(Outage::Timeout);
@@ -73,12 +73,12 @@ fn only_what_the_user_has_changed_is_done() {
                 world.jira.insert("next", accepted("anna"));
                 world.store("next");
             },
-            "prove, publish bot",
+            "validate, publish bot",
         ),
         (
             "a token that is refused",
             |world| world.store("bad"),
-            "prove",
+            "validate",
         ),
         (
             "warnBefore",
@@ -135,10 +135,10 @@ fn only_what_the_user_has_changed_is_done() {
                     spec.validation.account_id = Some("berta".into());
                 });
             },
-            "prove",
+            "validate",
         ),
         (
-            "the account, to the proven one",
+            "the account, to the validated one",
             |world| {
                 world.edit(|spec| {
                     spec.validation.account_id = Some("anna".into());
@@ -151,7 +151,7 @@ fn only_what_the_user_has_changed_is_done() {
             |world| {
                 world.edit(|spec| spec.site = "https://other.atlassian.net".into());
             },
-            "prove, publish bot",
+            "validate, publish bot",
         ),
     ]);
 }
@@ -172,14 +172,18 @@ fn what_is_due_or_has_drifted_is_done_unless_something_forbids_it() {
         (
             "a person asks",
             |world| world.object.renew = Some("now".into()),
-            "prove",
+            "validate",
         ),
         (
             "the interval, nearly",
             |world| world.wait(interval(world) - 1),
             "",
         ),
-        ("the interval", |world| world.wait(interval(world)), "prove"),
+        (
+            "the interval",
+            |world| world.wait(interval(world)),
+            "validate",
+        ),
         (
             "the site is cooling",
             |world| {
@@ -238,9 +242,12 @@ fn what_is_due_or_has_drifted_is_done_unless_something_forbids_it() {
 }
 
 #[test]
-fn a_new_credential_is_proven_then_published() {
-    assert_eq!(steps(&mut World::token()), "prove, publish bot");
-    assert_eq!(steps(&mut World::password()), "record, prove, publish bot");
+fn a_new_credential_is_validated_then_published() {
+    assert_eq!(steps(&mut World::token()), "validate, publish bot");
+    assert_eq!(
+        steps(&mut World::password()),
+        "record, validate, publish bot"
+    );
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn the_annotation_of_a_new_object_counts_as_handled_and_each_value_counts_once()
         .at_rest();
     assert_eq!(steps(&mut world), "");
     world.object.renew = Some("new".into());
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(steps(&mut world), "");
     world.object.renew = None;
     assert_eq!(steps(&mut world), "");
@@ -270,5 +277,5 @@ fn a_request_during_a_cool_down_is_kept_for_its_end() {
     world.cooling_until = Some(at(30));
     assert_eq!(steps(&mut world), "");
     world.wait(30);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
 }

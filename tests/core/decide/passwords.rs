@@ -33,18 +33,18 @@ fn a_refused_password_waits_for_a_person() {
         (
             "a new password",
             |world| world.store("good"),
-            "record, prove, publish bot",
+            "record, validate, publish bot",
         ),
         (
             "a person asks",
             |world| world.object.renew = Some("now".into()),
-            "record, prove",
+            "record, validate",
         ),
     ];
     for restarted in [false, true] {
         for (name, change, expected) in table {
             let mut world = World::password().with(|world| world.store("bad"));
-            assert_eq!(steps(&mut world), "record, prove", "{name}");
+            assert_eq!(steps(&mut world), "record, validate", "{name}");
             let promised = world.status.attempt.as_ref().unwrap().next_attempt_time;
             assert_eq!(promised, None, "no time at which it is tried again");
             if restarted {
@@ -73,7 +73,7 @@ fn another_pin_ends_the_refusal_of_an_account_even_for_a_password() {
         world.restart();
         world.edit(|spec| spec.validation.account_id = Some("anna".into()));
         world.pass();
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     }
 }
 
@@ -82,7 +82,7 @@ fn a_password_is_never_confirmed() {
     let mut world = World::password().at_rest();
     world.jira.clear();
     world.wait(interval(&world));
-    assert_eq!(steps(&mut world), "record, prove");
+    assert_eq!(steps(&mut world), "record, validate");
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
     world.wait(86_400);
     assert_eq!(steps(&mut world), "");
@@ -95,18 +95,18 @@ fn a_password_whose_answer_was_lost_is_not_sent_again_by_itself() {
         world.try_pass().expect_err("it is cut");
         world.restart();
         assert_eq!(steps(&mut world), "", "cut after {effects}");
-        assert_eq!(world.status_of(ConditionType::Ready), "False NotYetProven");
-        assert_eq!(world.status_of(ConditionType::Stalled), "True NotYetProven");
+        assert_eq!(world.status_of(ConditionType::Ready), "False NotValidated");
+        assert_eq!(world.status_of(ConditionType::Stalled), "True NotValidated");
         world.wait(86_400);
         world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
         assert_eq!(steps(&mut world), "");
         world.object.renew = Some("now".into());
-        assert_eq!(steps(&mut world), "record, prove, publish bot");
+        assert_eq!(steps(&mut world), "record, validate, publish bot");
     }
 }
 
 #[test]
-fn a_proven_password_whose_answer_was_lost_is_proven_before_its_proof_is_too_old() {
+fn a_validated_password_whose_answer_was_lost_is_validated_before_its_validation_is_too_old() {
     for cut in [0, 1] {
         let mut world = World::password().at_rest();
         world.wait(interval(&world));
@@ -116,10 +116,10 @@ fn a_proven_password_whose_answer_was_lost_is_proven_before_its_proof_is_too_old
         assert_eq!(steps(&mut world), "");
         world.now = at(2 * 3600 - 1);
         assert_eq!(steps(&mut world), "");
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
         world.wait(1);
-        assert_eq!(steps(&mut world), "record, prove");
-        assert_eq!(world.status_of(ConditionType::Ready), "True Proven");
+        assert_eq!(steps(&mut world), "record, validate");
+        assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     }
 }
 
@@ -160,19 +160,24 @@ fn a_refused_password_whose_second_attempt_was_lost_stays_refused() {
 fn what_other_credentials_know_of_a_password_counts() {
     let refused = Peer::Refused(Reason::Rejected);
     let table = [
-        // What they know, whether it is proven here, whether a person asks, what is done.
+        // What they know, whether it is validated here, whether a person asks, what is done.
         (Peer::InFlight, false, false, ""),
         (Peer::InFlight, false, true, ""),
         (Peer::Interrupted, false, false, ""),
-        (Peer::Interrupted, false, true, "record, prove, publish bot"),
+        (
+            Peer::Interrupted,
+            false,
+            true,
+            "record, validate, publish bot",
+        ),
         (Peer::Interrupted, true, false, "record, publish bot"),
         (refused, false, false, ""),
         (refused, true, false, ""),
-        (refused, true, true, "record, prove, publish bot"),
+        (refused, true, true, "record, validate, publish bot"),
     ];
-    for (what, proven, asked, expected) in table {
+    for (what, validated, asked, expected) in table {
         let mut world = World::password();
-        if proven {
+        if validated {
             world.pass();
         } else if asked {
             // Its own annotation is that of a new object at the first pass.
@@ -184,6 +189,9 @@ fn what_other_credentials_know_of_a_password_counts() {
         let print = world.print("good").as_str().to_owned();
         world.passwords.insert(print, Sent { uid: "other", what });
         let done = steps(&mut world);
-        assert_eq!(done, expected, "{what:?}, proven: {proven}, asked: {asked}");
+        assert_eq!(
+            done, expected,
+            "{what:?}, validated: {validated}, asked: {asked}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a refusal, a doubt and an outage do to the next proof.
+//! What a refusal, a doubt and an outage do to the next validation.
 
 use crate::decide::{OUT, interval, steps};
 use crate::simulator::World;
@@ -20,31 +20,31 @@ fn a_refused_token_is_not_tried_again_until_something_changes() {
         (
             "a new token",
             |world| world.store("good"),
-            "prove, publish bot",
+            "validate, publish bot",
         ),
         (
             "the spec",
             |world| {
                 world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
             },
-            "prove",
+            "validate",
         ),
         (
             "a person asks",
             |world| world.object.renew = Some("now".into()),
-            "prove",
+            "validate",
         ),
         (
             "the heartbeat",
             |world| {
                 world.wait(REFUSED_HEARTBEAT.num_seconds() * 11 / 10);
             },
-            "prove",
+            "validate",
         ),
     ];
     for (name, change, expected) in table {
         let mut world = World::token().with(|world| world.store("bad"));
-        assert_eq!(steps(&mut world), "prove", "{name}");
+        assert_eq!(steps(&mut world), "validate", "{name}");
         assert_eq!(
             world.status_of(ConditionType::Valid),
             "False Rejected",
@@ -61,12 +61,12 @@ fn a_surprising_refusal_is_confirmed_after_a_minute() {
     let mut world = World::token().at_rest();
     world.jira.clear();
     world.wait(interval(&world));
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "Unknown Confirming");
     world.wait(CONFIRM_AFTER.num_seconds() - 1);
     assert_eq!(steps(&mut world), "");
     world.wait(1);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
 }
 
@@ -78,7 +78,7 @@ fn a_confirmation_that_meets_an_outage_is_still_a_confirmation() {
     world.pass();
     world.wait(60);
     world.outage = Some(OUT);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "Unknown Confirming");
     world.secrets.clear();
     assert_eq!(
@@ -88,15 +88,15 @@ fn a_confirmation_that_meets_an_outage_is_still_a_confirmation() {
     );
     world.outage = None;
     world.wait(3600);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
 }
 
 #[test]
 fn an_outage_takes_no_refusal_back() {
     for (mut world, expected) in [
-        (World::token(), "prove"),
-        (World::password(), "record, prove"),
+        (World::token(), "validate"),
+        (World::password(), "record, validate"),
     ] {
         world.spec.validation.interval = Period::new("1d");
         let mut world = world.at_rest();
@@ -130,18 +130,18 @@ fn an_outage_takes_no_refusal_back() {
 #[test]
 fn a_corrected_spec_ends_the_wait_after_an_outage() {
     let mut world = World::token().with(|world| world.outage = Some(OUT));
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(steps(&mut world), "");
     world.edit(|spec| spec.rotation.warn_before = Period::new("30d"));
     world.outage = None;
-    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(steps(&mut world), "validate, publish bot");
 }
 
 #[test]
 fn a_site_that_must_not_be_called_is_looked_up_again_after_an_hour() {
     let forbidden = Verdict::NotAllowed(Forbidden::Loopback);
     let mut world = World::token().with(|world| world.outage = Some(forbidden));
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(
         world.status_of(ConditionType::Stalled),
         "True HostNotAllowed"
@@ -149,5 +149,5 @@ fn a_site_that_must_not_be_called_is_looked_up_again_after_an_hour() {
     world.wait(3599);
     assert_eq!(steps(&mut world), "");
     world.wait(600);
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
 }

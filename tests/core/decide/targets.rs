@@ -44,7 +44,7 @@ fn what_somebody_else_holds_is_not_written() {
         for (name, change, expected) in table {
             let mut world = World::token();
             foreign(&mut world, holder.clone());
-            assert_eq!(steps(&mut world), "prove, publish bot", "one look");
+            assert_eq!(steps(&mut world), "validate, publish bot", "one look");
             assert_eq!(world.status_of(ConditionType::Ready), reason);
             change(&mut world);
             let before = world.secrets.clone();
@@ -62,7 +62,7 @@ fn an_older_claim_yields_only_to_a_target_that_is_held() {
     let mut world = World::token().with(|world| {
         world.claims.insert("bot");
     });
-    assert_eq!(steps(&mut world), "prove");
+    assert_eq!(steps(&mut world), "validate");
     assert_eq!(
         world.status_of(ConditionType::Ready),
         "False TargetConflict"
@@ -107,7 +107,7 @@ fn a_refused_write_is_tried_once_in_a_pass() {
     let mut world = World::token().with(|world| {
         world.refuses.insert("bot");
     });
-    assert_eq!(steps(&mut world), "prove, publish bot");
+    assert_eq!(steps(&mut world), "validate, publish bot");
     assert_eq!(world.status_of(ConditionType::Ready), "False WriteRefused");
     world.refuses.clear();
     assert_eq!(steps(&mut world), "publish bot");
@@ -138,7 +138,7 @@ fn nothing_is_published_that_was_refused_or_is_in_doubt() {
             world.edit(|spec| spec.validation.account_id = Some("berta".into()));
             world.cooling_until = Some(at(30));
         }),
-        ("unproven", |world| {
+        ("unvalidated", |world| {
             world.store("second");
             world.outage = Some(OUT);
         }),

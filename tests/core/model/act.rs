@@ -112,7 +112,7 @@ impl World {
             Some(Step::Intend(spend)) => self.intend_moves(who, pass, &spend, rules, all),
             Some(Step::Renew(spend)) => self.renew_moves(who, pass, &spend, rules, all),
             Some(Step::Publish(publish)) => self.publish_moves(who, pass, &publish, all),
-            Some(step @ (Step::Prove | Step::Try)) => {
+            Some(step @ (Step::Validate | Step::Try)) => {
                 self.jira_moves(who, pass, &step, all);
             }
             Some(other) => panic!("not a step of this credential: {other:?}"),
@@ -260,7 +260,7 @@ impl World {
         };
         let of = |verdict: Verdict| match step {
             Step::Try => Answer::Tried(verdict),
-            _ => Answer::Proved(verdict),
+            _ => Answer::Validated(verdict),
         };
         let mut world = self.clone();
         world.ledger.change(|ledger| {

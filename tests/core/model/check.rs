@@ -83,14 +83,14 @@ impl World {
             return Some("a target got a token that Jira refused");
         }
         let family = self.atlassian.family_of_access(print);
-        let of_proven = self
+        let of_validated = self
             .ledger
             .accepted
             .iter()
-            .any(|proven| self.atlassian.family_of_access(proven) == family);
-        let excepted = facts.is_provisional() && of_proven;
-        let proven = self.ledger.accepted.contains(print);
-        (!proven && !excepted).then_some("a target got a token that is not proven")
+            .any(|validated| self.atlassian.family_of_access(validated) == family);
+        let excepted = facts.is_provisional() && of_validated;
+        let validated = self.ledger.accepted.contains(print);
+        (!validated && !excepted).then_some("a target got a token that is not validated")
     }
 
     /// Whether the protocol has come to a good end: what pods mount works and is told so; or the
@@ -100,7 +100,7 @@ impl World {
         let ready = status.condition(ConditionType::Ready);
         let works = self.cluster.target.as_ref().is_some_and(|mounted| {
             self.atlassian.accepts(&mounted.print, self.now)
-                && status.proven_fingerprint.as_deref() == Some(mounted.print.as_str())
+                && status.validated_fingerprint.as_deref() == Some(mounted.print.as_str())
         });
         let is_ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
         let told = ready.is_some_and(|ready| ready.reason == Reason::ReconsentRequired)

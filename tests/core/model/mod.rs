@@ -127,7 +127,7 @@ fn without_any_of_its_parts_the_protocol_fails() {
         (
             Broken::PublishFirst,
             NONE,
-            "a target got a token that is not proven",
+            "a target got a token that is not validated",
         ),
         (
             Broken::SeedsHidden,

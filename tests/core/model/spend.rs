@@ -141,7 +141,7 @@ impl World {
             .filter(|_| rules.is_broken(Broken::PublishFirst));
         let early = published.map(|pair| {
             world.mount(&pair.access);
-            "a target got a token that is not proven"
+            "a target got a token that is not validated"
         });
         let granted = pair.is_some();
         let brought = pair

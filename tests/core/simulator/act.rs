@@ -11,7 +11,7 @@ impl World {
     pub(super) fn act(&mut self, step: Step, facts: &Facts) -> Result<Answer, Cut> {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts),
-            Step::Prove => self.prove(facts),
+            Step::Validate => self.validate(facts),
             Step::Locate => {
                 self.effects.questions.push("id");
                 Ok(Answer::Located(self.cloud_id.clone().map(str::to_owned)))
@@ -54,15 +54,15 @@ impl World {
         Ok(Answer::AttemptRecorded(attempt))
     }
 
-    fn prove(&mut self, facts: &Facts) -> Result<Answer, Cut> {
+    fn validate(&mut self, facts: &Facts) -> Result<Answer, Cut> {
         let (Held::Secret(secret), Source::Read { fingerprint, .. }) =
             (&self.source, &facts.source)
         else {
-            panic!("a proof of what was not read: {facts:?}")
+            panic!("a validation of what was not read: {facts:?}")
         };
         let print = fingerprint.as_str().to_owned();
         let at_gateway = facts
-            .proof_base()
+            .probe_base()
             .is_some_and(|base| base.contains("/ex/jira/"));
         let says = if at_gateway {
             self.effects.questions.push("gateway");
@@ -86,7 +86,9 @@ impl World {
         if facts.is_password() {
             let what = match judgement {
                 Judgement::Refused(cause @ Cause::Jira(_)) => Some(Peer::Refused(cause.reason())),
-                Judgement::NoVerdict(outage) if outage.may_have_arrived() && !facts.is_proven() => {
+                Judgement::NoVerdict(outage)
+                    if outage.may_have_arrived() && !facts.is_validated() =>
+                {
                     Some(Peer::Interrupted)
                 }
                 _ => None,
@@ -96,7 +98,7 @@ impl World {
                 self.passwords.insert(print, Sent { uid: ME, what });
             }
         }
-        Ok(Answer::Proved(verdict))
+        Ok(Answer::Validated(verdict))
     }
 
     /// Only right after the credential was accepted: before, an anonymous answer could be taken for
@@ -121,7 +123,7 @@ impl World {
         assert_eq!(
             told,
             Some(&expected),
-            "refused or unproven, yet published: {facts:#?}"
+            "refused or unvalidated, yet published: {facts:#?}"
         );
         let refused = matches!(self.peer(facts), Peer::Refused(_));
         assert!(!refused, "refused for another, yet published: {facts:#?}");

@@ -195,13 +195,13 @@ impl World {
         }
     }
 
-    /// The same after its first pass: proven, published, at rest.
+    /// The same after its first pass: validated, published, at rest.
     #[must_use]
     pub(super) fn at_rest(mut self) -> Self {
         self.pass();
         assert_eq!(
             self.status_of(ConditionType::Ready),
-            "True Proven",
+            "True Validated",
             "{:?}",
             self.status
         );
@@ -445,7 +445,7 @@ impl World {
             .find(|condition| condition.kind == kind)
     }
 
-    /// `True Proven`; `absent` without the condition.
+    /// `True Validated`; `absent` without the condition.
     pub(super) fn status_of(&self, kind: ConditionType) -> String {
         self.condition(kind).map_or("absent".into(), |condition| {
             format!("{:?} {:?}", condition.status, condition.reason)

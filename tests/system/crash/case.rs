@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::scenario::Scenario;
 use super::{Cut, Effect};
-use crate::support::{PATIENCE, Running, World, is_of_proof};
+use crate::support::{PATIENCE, Running, World, is_of_validation};
 
 /// The one credential of every scenario.
 pub(super) const BOT: &str = "bot";
@@ -142,7 +142,7 @@ impl Case {
                 self.password(&fresh, ["NEW-PASSWORD", "BASIC NEW-PASSWORD"])
                     .await;
             }
-            Scenario::ProofDue | Scenario::PasswordProofDue => {
+            Scenario::ValidationDue | Scenario::PasswordValidationDue => {
                 self.world.advance(TimeDelta::hours(2));
             }
             Scenario::RevokedToken => {
@@ -194,7 +194,7 @@ impl Case {
             }
             self.world.advance(match self.scenario {
                 // A password is not sent again in a hurry.
-                Scenario::PasswordProofDue => TimeDelta::minutes(10),
+                Scenario::PasswordValidationDue => TimeDelta::minutes(10),
                 _ => A_MINUTE,
             });
             operator.look_again(1).await;
@@ -247,7 +247,7 @@ impl Case {
     pub(super) async fn crash(&self, operator: Running, calls: usize, Cut(effect, _): Cut) {
         operator.crash();
         if let Effect::Call(n) = effect {
-            let logged = self.world.sim.wait_for_calls(calls + n, is_of_proof);
+            let logged = self.world.sim.wait_for_calls(calls + n, is_of_validation);
             tokio::time::timeout(PATIENCE, logged).await.unwrap();
         }
     }
@@ -280,11 +280,11 @@ impl Case {
         let account = credential
             .as_ref()
             .and_then(|object| object.status.as_ref()?.account.clone());
-        let proofs = self.proofs(credential.as_ref());
+        let validations = self.validations(credential.as_ref());
         let state = json!({
             "credential": credential.map(|object| json!({
                 "generation": object.metadata.generation,
-                "proofs": proofs,
+                "validations": validations,
                 "status": status(&object),
             })),
             "secrets": secrets,
@@ -299,13 +299,13 @@ impl Case {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// 2 when the credential was proven again after the clock had moved, else 1.
-    pub(super) fn proofs(&self, object: Option<&JiraCredential>) -> u8 {
-        let proven = object
+    /// 2 when the credential was validated again after the clock had moved, else 1.
+    pub(super) fn validations(&self, object: Option<&JiraCredential>) -> u8 {
+        let validated = object
             .and_then(|object| object.status.as_ref()?.last_validated_time)
             .unwrap_or_default();
-        let recent = self.world.clock.now() - proven < TimeDelta::hours(1);
-        let counted = [Scenario::ProofDue, Scenario::PasswordProofDue];
+        let recent = self.world.clock.now() - validated < TimeDelta::hours(1);
+        let counted = [Scenario::ValidationDue, Scenario::PasswordValidationDue];
         1 + u8::from(recent && counted.contains(&self.scenario))
     }
 }
@@ -342,8 +342,8 @@ pub(super) fn status(object: &JiraCredential) -> Value {
         permissions["checkedTime"].take();
     }
     fields.insert(
-        "provenFingerprint".into(),
-        status.proven_fingerprint.is_some().into(),
+        "validatedFingerprint".into(),
+        status.validated_fingerprint.is_some().into(),
     );
     let sources = status.sources.iter().map(|source| source.name.clone());
     fields.insert("sources".into(), sources.collect());

@@ -13,8 +13,8 @@ pub(super) enum Scenario {
     TwoTargets,
     NewToken,
     NewPassword,
-    ProofDue,
-    PasswordProofDue,
+    ValidationDue,
+    PasswordValidationDue,
     RevokedToken,
     TargetEdited,
     TargetDeleted,
@@ -27,11 +27,11 @@ impl Scenario {
     pub(super) fn is_password(self) -> bool {
         matches!(
             self,
-            Self::Password | Self::WrongPassword | Self::NewPassword | Self::PasswordProofDue
+            Self::Password | Self::WrongPassword | Self::NewPassword | Self::PasswordValidationDue
         )
     }
 
-    /// Whether the credential is there, proven and published when the scenario begins.
+    /// Whether the credential is there, validated and published when the scenario begins.
     pub(super) fn begins_ready(self) -> bool {
         !matches!(
             self,
@@ -43,7 +43,7 @@ impl Scenario {
     pub(super) fn ready(self) -> (ConditionStatus, Reason) {
         match self {
             Self::WrongPassword | Self::RevokedToken => (ConditionStatus::False, Reason::Rejected),
-            _ => (ConditionStatus::True, Reason::Proven),
+            _ => (ConditionStatus::True, Reason::Validated),
         }
     }
 
@@ -67,7 +67,9 @@ impl Scenario {
                     target("one", "token") == "TOKEN" && target("two", "token") == "TOKEN"
                 }
                 Self::NewToken => target(BOT, "token") == "NEW-TOKEN",
-                Self::ProofDue | Self::PasswordProofDue => state["credential"]["proofs"] == 2,
+                Self::ValidationDue | Self::PasswordValidationDue => {
+                    state["credential"]["validations"] == 2
+                }
                 Self::TargetRenamed => {
                     target("fresh", "token") == "TOKEN" && state["secrets"].get(BOT).is_none()
                 }

@@ -1,4 +1,4 @@
-//! A credential that changes its method: the new one is published once it is proven, and nothing of
+//! A credential that changes its method: the new one is published once it is validated, and nothing of
 //! the old one is left.
 
 use atlassian_sim::{Fault, Rule};
@@ -67,9 +67,9 @@ impl Change {
         json!(world.secrets().get(&self.name).await.unwrap().data)
     }
 
-    async fn until_unproven(&self, world: &World) {
+    async fn until_unvalidated(&self, world: &World) {
         world
-            .until_status(&self.name, "the new one is not proven", |status| {
+            .until_status(&self.name, "the new one is not validated", |status| {
                 let ready = status
                     .conditions
                     .iter()
@@ -123,7 +123,7 @@ fn shape(path: &str, value: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_method_is_published_once_proven_and_leaves_nothing_of_the_one_before() {
+async fn another_method_is_published_once_validated_and_leaves_nothing_of_the_one_before() {
     let world = World::new().await;
     let operator = world.operator().await;
     let mut changes = Vec::new();
@@ -140,7 +140,7 @@ async fn another_method_is_published_once_proven_and_leaves_nothing_of_the_one_b
         let wrong = change.person.wrong_data(&world, change.to);
         world.fill(&change.source(change.to), &wrong).await;
         change.name_the_new(&world).await;
-        change.until_unproven(&world).await;
+        change.until_unvalidated(&world).await;
         operator.quiet().await;
         assert_eq!(change.published(&world).await, before, "{}", change.name);
     }
@@ -182,7 +182,7 @@ async fn another_method_waits_for_a_jira_that_is_down() {
     let world = World::new().await;
     let operator = world.operator().await;
     let mut changes = Vec::new();
-    // A token that both methods use is proven already.
+    // A token that both methods use is validated already.
     let same = |way| matches!(way, Way::Pat | Way::PatThatReplacesItself);
     let waits = |(from, to): &(Way, Way)| !(from.is_cloud() || same(*from) && same(*to));
     for pair in PAIRS.into_iter().filter(waits) {
@@ -202,7 +202,7 @@ async fn another_method_waits_for_a_jira_that_is_down() {
         let data = change.person.data(&world, change.to);
         world.fill(&change.source(change.to), &data).await;
         change.name_the_new(&world).await;
-        change.until_unproven(&world).await;
+        change.until_unvalidated(&world).await;
     }
     operator.quiet().await;
     for (change, before) in changes.iter().zip(&before) {

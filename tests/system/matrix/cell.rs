@@ -323,10 +323,10 @@ impl<W: Way> Cell<W> {
 
     async fn judge(&self, word: &'static str) -> String {
         let at = format!("{} {:?}", self.step.name, self.event);
-        let (unproven, dead) = self.witness.saw();
+        let (unvalidated, dead) = self.witness.saw();
         assert!(
-            unproven.is_empty(),
-            "{at}: published unproven: {unproven:?}"
+            unvalidated.is_empty(),
+            "{at}: published unvalidated: {unvalidated:?}"
         );
         // Nobody is there to replace what ends meanwhile.
         let alone = self.event == Event::AwayForLong;

@@ -14,7 +14,7 @@ use crate::support::{World, value};
 const SECRETS: &str = "secrets";
 const STATUS: &str = "jiracredentials/status";
 
-fn prove(world: &World, fault: Outage) -> Rule {
+fn validate(world: &World, fault: Outage) -> Rule {
     Rule::new(fault)
         .host(world.data_center().host())
         .path("/jira/rest/api/2/myself")
@@ -53,10 +53,10 @@ async fn in_order<W: Way>(world: &World, first: &str) -> Result<String, String> 
         .as_array()
         .is_some_and(|all| !all.is_empty());
     let busy = retired || !grant["intent"].is_null() || !grant["candidate"].is_null();
-    let proven = ready == Some((ConditionStatus::True, Reason::Proven));
+    let validated = ready == Some((ConditionStatus::True, Reason::Validated));
     // A cookie holds more than what is shown of it.
     let same = !published.is_empty() && current.contains(&published);
-    if proven && same && !busy && published != first && W::works(world, &published) {
+    if validated && same && !busy && published != first && W::works(world, &published) {
         return Ok(published);
     }
     let renewed = published != first;
@@ -86,7 +86,7 @@ fn revoke(world: &World, fault: Outage) -> Rule {
 impl Way for Successor {
     const TITLE: &'static str = "A personal access token that makes its own successor";
     const LEGEND: &'static str = "\
-        *kept*: pods had a token that works at every moment, only proven ones, and in the end there\n\
+        *kept*: pods had a token that works at every moment, only validated ones, and in the end there\n\
         is one token in Jira, the one that is published. *made again*: an answer that nobody heard left\n\
         a token that nobody knows; it was revoked, and another one made.";
     const STEPS: &'static [Step] = &[
@@ -94,7 +94,7 @@ impl Way for Successor {
         call("List", list, (Verb::Update, SECRETS, 2)),
         call("Mint", mint, (Verb::Update, SECRETS, 2)),
         write("Keep", Verb::Update, SECRETS, 2),
-        call("Prove", prove, (Verb::Update, SECRETS, 3)),
+        call("Validate", validate, (Verb::Update, SECRETS, 3)),
         write("Promote", Verb::Update, SECRETS, 3),
         write("Publish", Verb::Patch, SECRETS, 1),
         write("Show", Verb::Update, SECRETS, 4),
@@ -194,7 +194,7 @@ fn log_out(world: &World, fault: Outage) -> Rule {
 impl Way for Session {
     const TITLE: &'static str = "A session";
     const LEGEND: &'static str = "\
-        *kept*: pods had a cookie that works at every moment, only proven ones, no login was\n\
+        *kept*: pods had a cookie that works at every moment, only validated ones, no login was\n\
         refused, and the session before was logged out. *begun again*: an answer that nobody heard left\n\
         a session that nobody knows and that idles away, or came so late that it was ended; another\n\
         one was begun. *one refusal*: the password that was about to be sent had just been changed; it\n\
@@ -203,7 +203,7 @@ impl Way for Session {
         write("Intend", Verb::Update, SECRETS, 1),
         call("Login", log_in, (Verb::Update, SECRETS, 2)),
         write("Keep", Verb::Update, SECRETS, 2),
-        call("Prove", prove, (Verb::Patch, SECRETS, 1)),
+        call("Validate", validate, (Verb::Patch, SECRETS, 1)),
         write("Publish", Verb::Patch, SECRETS, 1),
         write("Show", Verb::Update, SECRETS, 3),
         write("Status", Verb::Patch, STATUS, 1),

@@ -22,21 +22,21 @@ fn renew(world: &World, fault: Outage) -> Rule {
     Rule::new(fault).host(world.sim.auth_host())
 }
 
-fn prove(world: &World, fault: Outage) -> Rule {
+fn validate(world: &World, fault: Outage) -> Rule {
     Rule::new(fault).host(world.sim.gateway_host())
 }
 
 impl Way for Refresh {
     const TITLE: &'static str = "OAuth 2.0: a refresh token";
     const LEGEND: &'static str = "\
-        *kept*: the newest refresh token is stored, a proven token is published, no token was spent\n\
+        *kept*: the newest refresh token is stored, a validated token is published, no token was spent\n\
         twice. *replayed*: an answer that nobody heard was asked for again with the same token, within\n\
         the ten minutes for which Atlassian honours it.";
     const STEPS: &'static [Step] = &[
         write("Intend", Verb::Update, SECRETS, 1),
         call("Renew", renew, (Verb::Update, SECRETS, 2)),
         write("Keep", Verb::Update, SECRETS, 2),
-        call("Prove", prove, (Verb::Patch, SECRETS, 1)),
+        call("Validate", validate, (Verb::Patch, SECRETS, 1)),
         write("Publish", Verb::Patch, SECRETS, 1),
         write("Status", Verb::Patch, "jiracredentials/status", 1),
     ];
@@ -99,10 +99,10 @@ impl Way for Refresh {
         let at_rest = grant
             .as_ref()
             .is_some_and(|grant| grant["intent"].is_null());
-        let proven = ready == Some((ConditionStatus::True, Reason::Proven));
+        let validated = ready == Some((ConditionStatus::True, Reason::Validated));
         let spends = world.sim.spends();
         let renewed = spends.len() > 1;
-        if proven && newest && at_rest && renewed && published.as_deref() == current {
+        if validated && newest && at_rest && renewed && published.as_deref() == current {
             return Ok("kept");
         }
         Err(format!(

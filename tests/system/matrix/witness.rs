@@ -19,7 +19,7 @@ pub(super) struct Witness<W> {
 
 #[derive(Default)]
 struct Notes {
-    unproven: Mutex<Vec<String>>,
+    unvalidated: Mutex<Vec<String>>,
     dead: Mutex<Vec<String>>,
     ends: AtomicBool,
 }
@@ -33,8 +33,8 @@ impl<W: Way> Witness<W> {
             while !book.ends.load(Ordering::Relaxed) {
                 let token = Self::look(&world).await;
                 if let Some(token) = &token {
-                    if last.as_ref() != Some(token) && !is_proven::<W>(&world, token) {
-                        book.unproven.lock().unwrap().push(token.clone());
+                    if last.as_ref() != Some(token) && !is_validated::<W>(&world, token) {
+                        book.unvalidated.lock().unwrap().push(token.clone());
                     }
                     // Unless another one stands there by now.
                     let dead = !W::works(&world, token);
@@ -57,14 +57,14 @@ impl<W: Way> Witness<W> {
         secret.as_ref().map(W::shown)
     }
 
-    /// What stood there and was not proven, and what did not work.
+    /// What stood there and was not validated, and what did not work.
     pub(super) fn saw(&self) -> (Vec<String>, Vec<String>) {
         let list = |notes: &Mutex<Vec<String>>| notes.lock().unwrap().clone();
-        (list(&self.notes.unproven), list(&self.notes.dead))
+        (list(&self.notes.unvalidated), list(&self.notes.dead))
     }
 }
 
-fn is_proven<W: Way>(world: &World, token: &str) -> bool {
+fn is_validated<W: Way>(world: &World, token: &str) -> bool {
     let id = W::id(world, token);
     let accepted = |call: &Call| {
         call.token_id == id && call.path.ends_with("/myself") && call.verdict == Verdict::Accepted

@@ -183,7 +183,7 @@ async fn a_successor_is_published_at_once_though_jira_is_silent() {
         "bot",
         kind,
         ConditionStatus::Unknown,
-        Reason::PublishedUnproven,
+        Reason::PublishedUnvalidated,
     );
     let said = says(&object.await, kind).message;
     assert!(said.contains("ended with the renewal"), "{said}");

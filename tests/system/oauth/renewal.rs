@@ -203,7 +203,7 @@ async fn a_wrong_client_secret_loses_nothing_and_two_are_tried_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_dies_early_is_renewed_once_and_proven() {
+async fn a_token_that_dies_early_is_renewed_once_and_validated() {
     let (world, operator, _, consent) = renewing().await;
     let token = world.published("bot").await;
     world.sim.revoke_access_token(&token);
@@ -250,7 +250,7 @@ async fn a_token_that_is_refused_right_after_its_renewal_is_not_renewed_on_and_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_ends() {
+async fn a_successor_that_cannot_be_validated_is_published_when_the_published_one_ends() {
     let (world, operator, _, _) = renewing().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());
@@ -264,7 +264,7 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
         "bot",
         ConditionType::Ready,
         ConditionStatus::Unknown,
-        Reason::PublishedUnproven,
+        Reason::PublishedUnvalidated,
     );
     let object = object.await;
     assert_eq!(
@@ -284,7 +284,7 @@ async fn a_successor_that_cannot_be_proven_is_published_when_the_published_one_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_consent_is_not_published_unproven() {
+async fn a_new_consent_is_not_published_unvalidated() {
     let (world, operator, app, old) = renewing().await;
     let token = world.published("bot").await;
     let gateway = Rule::new(Fault::ServerError { status: 503 }).host(world.sim.gateway_host());

@@ -55,7 +55,7 @@ async fn another_method_leaves_nothing_to_sign_with_and_the_way_back_brings_it()
     world.change("sync", json!({"auth": auth})).await;
     world.wait("sync", Ready, False, Reason::Rejected).await;
     operator.quiet().await;
-    // What was proven stays until the other is.
+    // What was validated stays until the other is.
     assert_eq!(stage.published().await.data, first.data);
     let pat = jira.pat("robot");
     world.secret("pat", &[("token", pat.secret())]).await;

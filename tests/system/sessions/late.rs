@@ -162,7 +162,7 @@ async fn the_word_of_a_person_outlives_an_outage_after_an_unanswered_login() {
     let password = world.data_center().new_password("robot");
     world.sim.fault(world.at_login(Fault::DropAfter));
     world.session("bot", "robot", &password).await;
-    world.not_begun("bot", Reason::NotYetProven).await;
+    world.not_begun("bot", Reason::NotValidated).await;
     operator.quiet().await;
     let host = world.data_center().host().to_owned();
     let away = Rule::new(Fault::TlsUnknownCa).host(host).once();

@@ -137,7 +137,7 @@ pub(super) fn status(visit: &Visit<'_>) -> Reply {
     Reply::json(200, &json!({ "state": visit.settings.status })).verdict(Verdict::Anonymous)
 }
 
-/// A login page: 200 with HTML, which proves nothing about a credential.
+/// A login page: 200 with HTML, which validates nothing about a credential.
 pub(super) fn login_page(status: u16) -> Reply {
     Reply::html(
         status,

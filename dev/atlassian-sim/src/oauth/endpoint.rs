@@ -77,7 +77,7 @@ fn token(world: &mut World, call: &Incoming, now: DateTime<Utc>) -> Reply {
         "authorization_code"
             if world
                 .oauth
-                .proves(None, &form.client_id, &form.client_secret) =>
+                .validates(None, &form.client_id, &form.client_secret) =>
         {
             error(403, "invalid_grant", "Invalid authorization code").verdict(Verdict::Rejected)
         }
@@ -97,7 +97,7 @@ fn refresh(world: &mut World, call: &Incoming, form: &Form, now: DateTime<Utc>) 
         return malformed(world, call, now, "refresh_token is missing");
     }
     let client = form.client_id.as_str();
-    if !world.oauth.proves(None, client, &form.client_secret) {
+    if !world.oauth.validates(None, client, &form.client_secret) {
         let ticket = spend(world, call, value, SpendOutcome::ClientRejected, now);
         return unauthorized().ticket(ticket);
     }
@@ -131,7 +131,7 @@ fn refresh(world: &mut World, call: &Incoming, form: &Form, now: DateTime<Utc>) 
 fn client_credentials(world: &mut World, form: &Form, now: DateTime<Utc>) -> Reply {
     if !world
         .oauth
-        .proves(None, &form.client_id, &form.client_secret)
+        .validates(None, &form.client_id, &form.client_secret)
     {
         return error(
             400,

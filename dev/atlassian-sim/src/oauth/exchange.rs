@@ -36,7 +36,7 @@ fn refused(outcome: SpendOutcome, verdict: Verdict) -> Exchange {
 }
 
 impl World {
-    /// Exchanges a refresh token for a client that has proved itself.
+    /// Exchanges a refresh token for a client that has validated itself.
     pub(super) fn exchange(&mut self, value: &str, client: &str, now: DateTime<Utc>) -> Exchange {
         let Some(token) = self.oauth.token(value) else {
             return refused(SpendOutcome::Dead, Verdict::Rejected);

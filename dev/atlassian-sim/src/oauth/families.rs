@@ -268,9 +268,9 @@ impl OAuth {
         resources.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a client proves itself at an endpoint: Atlassian's, or the one of a Data Center
+    /// Whether a client validates itself at an endpoint: Atlassian's, or the one of a Data Center
     /// instance. A client without secrets never does.
-    pub(crate) fn proves(&self, instance: Option<&str>, client: &str, secret: &str) -> bool {
+    pub(crate) fn validates(&self, instance: Option<&str>, client: &str, secret: &str) -> bool {
         self.clients.get(client).is_some_and(|client| {
             let home = client.link.as_ref().map(|link| link.host.as_str());
             home == instance && client.secrets.iter().any(|known| known == secret)

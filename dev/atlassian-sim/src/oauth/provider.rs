@@ -64,17 +64,17 @@ pub(crate) fn token(
                 .ticket(ticket),
         );
     }
-    let proves = world
+    let validates = world
         .oauth
-        .proves(Some(host), &form.client_id, &form.client_secret);
+        .validates(Some(host), &form.client_id, &form.client_secret);
     Some(match form.grant_type.as_str() {
-        "refresh_token" => refresh(world, call, &form, proves, now),
+        "refresh_token" => refresh(world, call, &form, validates, now),
         "client_credentials" if version >= [11, 0, 0] => {
-            client_credentials(world, &form, proves, now)
+            client_credentials(world, &form, validates, now)
         }
         // People consent elsewhere, so no code is known here.
-        "authorization_code" if proves => error(400, "invalid_grant").verdict(Verdict::Rejected),
-        "authorization_code" => unproven(),
+        "authorization_code" if validates => error(400, "invalid_grant").verdict(Verdict::Rejected),
+        "authorization_code" => unvalidated(),
         _ => error(400, "unsupported_grant_type"),
     })
 }
@@ -83,7 +83,7 @@ fn refresh(
     world: &mut World,
     call: &Incoming,
     form: &Form,
-    proves: bool,
+    validates: bool,
     now: DateTime<Utc>,
 ) -> Reply {
     let value = form.refresh_token.as_str();
@@ -91,9 +91,9 @@ fn refresh(
         let ticket = spend(world, call, value, SpendOutcome::NotGranted, now);
         return error(400, "invalid_request").ticket(ticket);
     }
-    if !proves {
+    if !validates {
         let ticket = spend(world, call, value, SpendOutcome::ClientRejected, now);
-        return unproven().ticket(ticket);
+        return unvalidated().ticket(ticket);
     }
     let family = world.oauth.token(value).map(|token| token.family);
     let consent = family.and_then(|family| world.oauth.family(family));
@@ -125,14 +125,19 @@ fn refresh(
 }
 
 /// A service account's request. It spends nothing, and what was granted before lives on.
-fn client_credentials(world: &mut World, form: &Form, proves: bool, now: DateTime<Utc>) -> Reply {
-    if !proves {
-        return unproven();
+fn client_credentials(
+    world: &mut World,
+    form: &Form,
+    validates: bool,
+    now: DateTime<Utc>,
+) -> Reply {
+    if !validates {
+        return unvalidated();
     }
     let client = world.oauth.clients.get(&form.client_id);
     let ends = client.and_then(|client| client.link.as_ref()?.ends);
     if ends.is_some_and(|end| end <= now) {
-        return unproven().verdict(Verdict::Expired);
+        return unvalidated().verdict(Verdict::Expired);
     }
     let Some(service) = client.and_then(|client| client.service.clone()) else {
         return error(400, "unauthorized_client").verdict(Verdict::Rejected);
@@ -173,7 +178,7 @@ fn told(world: &World, access: &str, now: DateTime<Utc>) -> Value {
     body
 }
 
-fn unproven() -> Reply {
+fn unvalidated() -> Reply {
     error(401, "invalid_client").verdict(Verdict::Rejected)
 }
 

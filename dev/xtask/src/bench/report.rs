@@ -10,7 +10,7 @@ use crate::ui::Ui;
 /// What the operator is to reach.
 const RATE: f64 = 150.0;
 const REQUESTS: f64 = 4.0;
-/// The proof, and the question what the account may do.
+/// The validation, and the question what the account may do.
 const JIRA_CALLS: f64 = 2.0;
 const IDLE_MB: f64 = 20.0;
 const GROWTH_KB: f64 = 10.0;

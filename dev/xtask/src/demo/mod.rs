@@ -185,7 +185,7 @@ impl Demo<'_> {
             self.operator.metrics()
         ));
         if let Some(admin) = self.jira.sim.admin_url() {
-            ui.line("Revoke a token (PATCH with {\"revoked\":false} takes it back), then have it proven at once:");
+            ui.line("Revoke a token (PATCH with {\"revoked\":false} takes it back), then have it validated at once:");
             for (name, token) in self.cluster.tokens() {
                 ui.line(&format!(
                     "  curl -X DELETE {admin}/admin/tokens/{token}   # {name}"

@@ -137,7 +137,7 @@ impl Demo<'_> {
 
     pub(crate) async fn renewed(&self, consent: &Consent) -> Outcome<((), String)> {
         let before = self.token().await?;
-        let columns = "custom-columns=NAME:.metadata.name,PROVEN:.status.provenFingerprint,EXPIRES:.status.expiresAt,NEXT RENEWAL:.status.nextRenewalTime";
+        let columns = "custom-columns=NAME:.metadata.name,PROVEN:.status.validatedFingerprint,EXPIRES:.status.expiresAt,NEXT RENEWAL:.status.nextRenewalTime";
         let jc = format!("jc/{NAME}");
         let show = ["get", &jc, "-o", columns];
         self.cluster.kubectl(&show).await?;
@@ -146,7 +146,10 @@ impl Demo<'_> {
         self.settled().await?;
         self.cluster.kubectl(&show).await?;
         self.show_ledger(consent);
-        Ok(((), "another token in the Secret, proven first".to_owned()))
+        Ok((
+            (),
+            "another token in the Secret, validated first".to_owned(),
+        ))
     }
 
     pub(crate) async fn killed(&mut self, consent: &Consent) -> Outcome<(Killed, String)> {
@@ -178,7 +181,7 @@ impl Demo<'_> {
         let secret = format!("secret/{TARGET}");
         self.cluster.kubectl(&["get", &secret]).await?;
         if self.token().await? != token {
-            return fail("the published Secret should hold the last proven token");
+            return fail("the published Secret should hold the last validated token");
         }
         let result = format!("{} is spent, its successor is lost", spend.token);
         Ok((Killed { token, spend }, result))

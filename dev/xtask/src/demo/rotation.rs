@@ -27,7 +27,7 @@ impl Demo<'_> {
             .kubectl(&["get", "jc/nightly", "-o", path])
             .await?;
         self.cluster
-            .until("nightly", ConditionType::Ready, "True", "Proven", soon)
+            .until("nightly", ConditionType::Ready, "True", "Validated", soon)
             .await?;
         let result = if message.is_empty() {
             "without a message"

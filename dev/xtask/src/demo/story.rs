@@ -30,7 +30,7 @@ impl Demo<'_> {
             }
         }
         ui.step(
-            "Every credential is proven against Jira",
+            "Every credential is validated against Jira",
             self.all_ready(&examples),
         )
         .await?;
@@ -181,7 +181,7 @@ impl Demo<'_> {
             "The token of {REVOKED} is revoked at Atlassian. The operator would notice within"
         ));
         self.ui
-            .say("validation.interval (1h); the annotation asks for a proof now.");
+            .say("validation.interval (1h); the annotation asks for a validation now.");
         let jc = format!("jc/{REVOKED}");
         self.cluster
             .kubectl(&["annotate", &jc, "jira-operator.dev/renew=now"])
@@ -192,7 +192,7 @@ impl Demo<'_> {
             .await?;
         self.ui
             .output(&format!("Valid=Unknown (Confirming): {message}"));
-        self.ui.say("One refusal of a proven token may be a hiccup: the operator asks again a minute later.");
+        self.ui.say("One refusal of a validated token may be a hiccup: the operator asks again a minute later.");
         let revoked = Revoked {
             target: example.target.clone(),
             contents,

@@ -5,7 +5,7 @@ use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
 
-/// Whether every target holds the credential that was proven last.
+/// Whether every target holds the credential that was validated last.
 pub(crate) fn published(facts: &Facts) -> Finding {
     use ConditionStatus::{False, True};
     if let Some(problem) = facts
@@ -27,10 +27,13 @@ pub(crate) fn published(facts: &Facts) -> Finding {
             "The Secrets"
         };
         let verb = if names.len() == 1 { "holds" } else { "hold" };
-        let text = format!("{noun} {} {verb} the proven credential.", names.join(", "));
+        let text = format!(
+            "{noun} {} {verb} the validated credential.",
+            names.join(", ")
+        );
         return finding(True, Reason::Written, text);
     }
-    let text = if facts.status.proven_fingerprint.is_none() {
+    let text = if facts.status.validated_fingerprint.is_none() {
         "Nothing is published before Jira has accepted the credential."
     } else if facts.lacks_scopes() {
         "Nothing is published before the token has the scopes that spec.auth asks for."

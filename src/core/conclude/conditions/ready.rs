@@ -19,7 +19,7 @@ pub enum Waits {
     ForPerson,
 }
 
-/// Whether what pods mount is current and proven, and what is waited for.
+/// Whether what pods mount is current and validated, and what is waited for.
 pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, Waits) {
     use ConditionStatus::{False, True, Unknown};
     if let Err(problem) = &facts.plan {
@@ -46,8 +46,8 @@ pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, W
     }
     let (finding, waits) = match (valid.status, published.status) {
         (True, True) => {
-            let text = "The published credential is current and proven.";
-            (finding(True, Reason::Proven, text), Waits::No)
+            let text = "The published credential is current and validated.";
+            (finding(True, Reason::Validated, text), Waits::No)
         }
         (True, False | Unknown) => {
             let waits = if published.reason == Reason::Waiting {
@@ -88,11 +88,11 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
         return (ready, Waits::ForPerson);
     }
     let lost = match attempt.map(|attempt| attempt.outcome) {
-        Some(AttemptOutcome::Started | AttemptOutcome::Interrupted) => !facts.is_proven(),
+        Some(AttemptOutcome::Started | AttemptOutcome::Interrupted) => !facts.is_validated(),
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => facts.peer == Peer::Interrupted || trouble(facts) == Some(Reason::NotYetProven),
+        None => facts.peer == Peer::Interrupted || trouble(facts) == Some(Reason::NotValidated),
     };
     let waits = if lost {
         Waits::ForPerson
@@ -110,9 +110,9 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
 
 fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
     let what = if facts.renews() {
-        "the token is neither renewed, proven nor published"
+        "the token is neither renewed, validated nor published"
     } else {
-        "the credential is neither proven nor published"
+        "the credential is neither validated nor published"
     };
     let text = format!(
         "spec.suspend is set: {what} until it is false again. {}",

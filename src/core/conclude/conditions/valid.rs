@@ -4,7 +4,7 @@ use crate::api::{AttemptOutcome, ConditionStatus, ConditionType, Reason};
 use crate::core::conclude::conditions::{Finding, finding};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::trouble;
-use crate::core::decide::validation::{Proof, pin_moved, proof};
+use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
 use crate::core::messages::{outage, refusal, renewal};
@@ -33,18 +33,18 @@ pub fn valid(facts: &Facts) -> Finding {
         | AttemptOutcome::NoVerdict
         | AttemptOutcome::Started
         | AttemptOutcome::Interrupted
-            if still_proven(facts) =>
+            if still_validated(facts) =>
         {
             accepted(facts)
         }
-        AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_proven() => {
+        AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_validated() => {
             without_attempt(facts)
         }
         AttemptOutcome::Started => {
-            finding(Unknown, Reason::NotYetProven, outage::interrupted(facts))
+            finding(Unknown, Reason::NotValidated, outage::interrupted(facts))
         }
         AttemptOutcome::Interrupted => {
-            finding(Unknown, Reason::NotYetProven, outage::unanswered(facts))
+            finding(Unknown, Reason::NotValidated, outage::unanswered(facts))
         }
         AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
     }
@@ -82,10 +82,10 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
         };
         return Some(finding(False, reason, text));
     }
-    let unproven = facts.is_provisional() && facts.refusal().is_none();
-    unproven.then(|| {
-        let text = refusal::unproven(facts);
-        finding(Unknown, Reason::PublishedUnproven, text)
+    let unvalidated = facts.is_provisional() && facts.refusal().is_none();
+    unvalidated.then(|| {
+        let text = refusal::unvalidated(facts);
+        finding(Unknown, Reason::PublishedUnvalidated, text)
     })
 }
 
@@ -120,7 +120,7 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
                 Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
             )
         })
-        .unwrap_or(Reason::NotYetProven);
+        .unwrap_or(Reason::NotValidated);
     let message = match &facts.happened.judgement {
         Some(Judgement::NoVerdict(outage)) => outage::outage(facts, *outage),
         Some(Judgement::NotAllowed(why)) => outage::not_allowed(facts, *why),
@@ -147,16 +147,19 @@ fn refused_for_another(facts: &Facts) -> Option<Finding> {
 
 fn without_attempt(facts: &Facts) -> Finding {
     use ConditionStatus::Unknown;
-    if still_proven(facts) {
+    if still_validated(facts) {
         return accepted(facts);
     }
     if let Some(reason) = trouble(facts).filter(|_| !facts.has_token()) {
         return finding(Unknown, reason, renewal::words(facts, reason));
     }
-    if facts.peer == Peer::Interrupted && !facts.is_proven() {
-        return finding(Unknown, Reason::NotYetProven, outage::interrupted(facts));
+    if facts.peer == Peer::Interrupted && !facts.is_validated() {
+        return finding(Unknown, Reason::NotValidated, outage::interrupted(facts));
     }
-    if matches!((facts.cooling_until, proof(facts)), (Some(_), Proof::At(_))) {
+    if matches!(
+        (facts.cooling_until, validation(facts)),
+        (Some(_), ValidationDue::At(_))
+    ) {
         let host = messages::host(facts);
         let text = format!(
             "{host} asked to wait before the next call. {}",
@@ -164,14 +167,14 @@ fn without_attempt(facts: &Facts) -> Finding {
         );
         return finding(Unknown, Reason::RateLimited, text);
     }
-    let what = if facts.is_proven() {
-        "The last proof is too old to rely on."
+    let what = if facts.is_validated() {
+        "The last validation is too old to rely on."
     } else {
         "Jira has not been asked about this credential yet."
     };
     finding(
         Unknown,
-        Reason::NotYetProven,
+        Reason::NotValidated,
         format!("{what} {}", messages::still(facts)),
     )
 }
@@ -188,20 +191,20 @@ fn accepted(facts: &Facts) -> Finding {
     finding(ConditionStatus::True, Reason::Accepted, text)
 }
 
-/// Whether the credential in the source was proven for the account that the spec asks for, and
-/// the proof has not grown stale.
-fn still_proven(facts: &Facts) -> bool {
+/// Whether the credential in the source was validated for the account that the spec asks for, and
+/// the validation has not grown stale.
+fn still_validated(facts: &Facts) -> bool {
     // Without its grant nobody can say what became of the token.
     if trouble(facts).is_some_and(blocker::leaves_no_token) {
         return false;
     }
-    // Until a renewed token is proven, pods have the one before it.
-    let proven = facts.is_proven() || (facts.renews() && facts.is_of_proven_chain());
-    proven
+    // Until a renewed token is validated, pods have the one before it.
+    let validated = facts.is_validated() || (facts.renews() && facts.is_of_validated_chain());
+    validated
         && !pin_moved(facts)
         && facts.permissions_are_settled()
         && facts
-            .proof_is_stale_from()
+            .validation_is_stale_from()
             .is_some_and(|stale| facts.now < stale)
 }
 

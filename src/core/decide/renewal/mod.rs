@@ -1,7 +1,7 @@
 //! The renewal protocol: what is to be done next with a grant.
 //!
 //! ```text
-//!   Adopt ──► Seek ──► Intend ──► Renew+Keep ──► Prove ──► Promote ──► Publish
+//!   Adopt ──► Seek ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish
 //!   a new     is it    write it   ask, and       GET       a new       the
 //!   seed      held     down       store          /myself   chain       targets
 //!             twice?

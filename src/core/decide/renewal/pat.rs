@@ -1,8 +1,8 @@
 //! Personal access tokens of Data Center that make their own successors.
 //!
 //! ```text
-//!   Adopt ──► Seek ──► Prove ──► Promote ──► Publish        a token that a person made
-//!   Seek ──► Intend ──► Renew+Keep ──► Prove ──► Promote ──► Publish ──► Retire
+//!   Adopt ──► Seek ──► Validate ──► Promote ──► Publish        a token that a person made
+//!   Seek ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
 //!            write it   make the       GET       the          the         revoke the
 //!            down       successor      /myself   successor    targets     one before
 //! ```
@@ -155,7 +155,7 @@ pub(crate) fn wanted<'a>(
     };
     match grant.candidate.as_ref() {
         None => Some((live, time)),
-        // What waits for its proof is not replaced; what was refused is, but not in a hurry.
+        // What waits for its validation is not replaced; what was refused is, but not in a hurry.
         Some(candidate) => {
             let refused = facts
                 .candidate_attempt()

@@ -1,7 +1,7 @@
 //! Sessions: a login is counted by Jira, so that no refused one is ever repeated without a person.
 //!
 //! ```text
-//!   Adopt ──► Intend ──► Renew+Keep ──► Prove ──► Promote ──► Publish ──► Retire
+//!   Adopt ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
 //!   a new     write it   log in, and    GET       a new        the         log the
 //!   password  down       store the      /myself   password     targets     session before
 //!                        cookie                                            out
@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::api::Reason;
 use crate::core::decide::renewal::takeover::runs_until;
 use crate::core::decide::renewal::timing::{
-    conflicts, due, is_proven_candidate, not_before, wants_now,
+    conflicts, due, is_validated_candidate, not_before, wants_now,
 };
 use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Held, Peer, Renewal, SeedState};
@@ -36,7 +36,7 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     if conflicts(plan, renewal, grant) {
         return Move::Stuck(Reason::GrantConflict);
     }
-    if is_proven_candidate(facts, grant) {
+    if is_validated_candidate(facts, grant) {
         return Move::Promote;
     }
     let SeedState::Read { digest, .. } = &renewal.seed else {
@@ -58,7 +58,7 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
             return Move::At(time);
         }
         if !accepted && !wants_now(facts) {
-            return stuck(facts, chain, Reason::NotYetProven);
+            return stuck(facts, chain, Reason::NotValidated);
         }
     }
     if let Some(dead) = chain.dead.as_ref().filter(|_| !wants_now(facts)) {
@@ -128,8 +128,8 @@ fn is_owed(facts: &Facts, chain: &Chain<Fingerprint>, access: &Access<Fingerprin
     let early = facts.held().and_then(|held| held.grant.early);
     in_use
         && early.is_some_and(|early| {
-            let proven = facts.status.last_validated_time;
-            early > access.obtained && proven.is_none_or(|proven| proven < early)
+            let validated = facts.status.last_validated_time;
+            early > access.obtained && validated.is_none_or(|validated| validated < early)
         })
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn denied(
         Peer::InFlight => Some(Move::At(later(facts.now, PEER_ANSWERS))),
         _ if wants_now(facts) && !denied => None,
         Peer::Refused(reason) => Some(stuck(facts, chain, reason)),
-        Peer::Interrupted if !accepted => Some(stuck(facts, chain, Reason::NotYetProven)),
+        Peer::Interrupted if !accepted => Some(stuck(facts, chain, Reason::NotValidated)),
         Peer::Interrupted | Peer::Silent => {
             denied.then(|| Move::At(later(facts.now, PEER_SETTLES)))
         }

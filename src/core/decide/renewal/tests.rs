@@ -133,7 +133,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
         },
         status: JiraCredentialStatus {
             observed_generation: 1,
-            proven_fingerprint: Some("k0000:access".into()),
+            validated_fingerprint: Some("k0000:access".into()),
             ..JiraCredentialStatus::default()
         },
         plan: Ok(Plan {

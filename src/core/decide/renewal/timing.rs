@@ -14,7 +14,7 @@ use crate::core::time::{IDLE_LIVES, earlier, later, splay};
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
 
 /// While the site asks for rest, a renewal waits until so long before the token ends: it starts
-/// the death of the old token, and nobody could prove the new one.
+/// the death of the old token, and nobody could validate the new one.
 const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether another credential uses the grant in another way. Who holds it keeps it.
@@ -39,8 +39,8 @@ pub(crate) fn first(
     if conflicts(plan, renewal, grant) {
         return Some(Move::Stuck(Reason::GrantConflict));
     }
-    // What was proven may be published already: a newer seed comes beside it, not in its place.
-    if is_proven_candidate(facts, grant) && !held.is_copy() {
+    // What was validated may be published already: a newer seed comes beside it, not in its place.
+    if is_validated_candidate(facts, grant) && !held.is_copy() {
         return Some(Move::Promote);
     }
     match &renewal.seed {
@@ -57,13 +57,13 @@ pub(crate) fn wants_now(facts: &Facts) -> bool {
     facts.renew_requested() && !facts.happened.renewed && facts.happened.judgement.is_none()
 }
 
-pub(crate) fn is_proven_candidate(facts: &Facts, grant: &Grant<Fingerprint>) -> bool {
+pub(crate) fn is_validated_candidate(facts: &Facts, grant: &Grant<Fingerprint>) -> bool {
     let access = grant
         .candidate
         .as_ref()
         .and_then(|chain| chain.access.as_ref());
     access.is_some_and(|access| {
-        Some(access.token.as_str()) == facts.status.proven_fingerprint.as_deref()
+        Some(access.token.as_str()) == facts.status.validated_fingerprint.as_deref()
     })
 }
 

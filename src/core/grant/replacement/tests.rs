@@ -64,7 +64,7 @@ fn retired(grant: &Grant<&'static str>) -> Vec<(Option<String>, &'static str)> {
 }
 
 #[test]
-fn a_successor_waits_beside_its_predecessor_until_it_is_proven() {
+fn a_successor_waits_beside_its_predecessor_until_it_is_validated() {
     let mut grant = adopted(Some("1"));
     grant.intend(intent("one"));
     grant.keep_successor("one", "second", access("second", Some("2"), 180));
@@ -75,7 +75,7 @@ fn a_successor_waits_beside_its_predecessor_until_it_is_proven() {
     );
     assert!(
         grant.retired.is_empty(),
-        "nothing is ended before it is proven"
+        "nothing is ended before it is validated"
     );
     assert_eq!(grant.chain("second").unwrap().root(), "one");
     assert_eq!(grant.known_ids(), ["1", "2"]);

@@ -17,7 +17,7 @@ fn a_seed_is_adopted_once_looked_for_elsewhere_and_spent() {
         };
     };
     let mut first = facts(0, None);
-    first.status.proven_fingerprint = None;
+    first.status.validated_fingerprint = None;
     seed(&mut first, "one");
     assert_eq!(word(&first), "adopt");
     let mut adopted = Grant::default();
@@ -94,7 +94,7 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
 }
 
 #[test]
-fn a_proven_candidate_is_not_put_aside_for_a_newer_seed() {
+fn a_validated_candidate_is_not_put_aside_for_a_newer_seed() {
     let mut grant = in_use();
     grant.candidate = grant.live.take();
     let mut facts = facts(10, Some(grant));
@@ -282,7 +282,7 @@ fn missing_scopes_are_told_alike_whether_the_grant_was_read_or_not() {
     let mut facts = facts(10, Some(grant));
     let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
     plan.scopes = vec!["read:jira-work".into(), "read:jira-user".into()];
-    // Proven with all of them before, and Jira cannot be asked about the successor.
+    // Validated with all of them before, and Jira cannot be asked about the successor.
     facts.status.scopes.clone_from(&plan.scopes);
     facts.status.attempt = Some(crate::api::Attempt {
         failures: 1,

@@ -30,7 +30,7 @@ fn every_repetition_is_the_last_one_and_overtakes_nobody() {
         // Seen unchanged for long enough: no leeway is waited for.
         (Some(true), other(), 50, 52, 90, "intend replay 52 50"),
         (Some(true), other(), 50, 52, 89, "at 52"),
-        // Age alone is no proof that its holder has no answer to store.
+        // Age alone is no validation that its holder has no answer to store.
         (Some(true), other(), 20, 50, 0, "at 51"),
         (Some(false), other(), 20, 50, 90, "rest"),
         // Without an election it must be too old for a call to be under way as well.
@@ -84,8 +84,8 @@ fn refused_scopes_wait_for_another_spec() {
     }
 }
 
-/// A successor from minute 45 of what was proven and is published until minute 60.
-fn renewed(minute: i64, proven: &[&str], granted: &[&str]) -> Facts {
+/// A successor from minute 45 of what was validated and is published until minute 60.
+fn renewed(minute: i64, validated: &[&str], granted: &[&str]) -> Facts {
     let mut grant = in_use();
     let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
     *access = Access {
@@ -99,7 +99,7 @@ fn renewed(minute: i64, proven: &[&str], granted: &[&str]) -> Facts {
     let mut facts = facts(minute, Some(grant));
     let status = &mut facts.status;
     status.method = Some(MethodName::OAuth2);
-    status.scopes = proven.iter().map(|&scope| scope.to_owned()).collect();
+    status.scopes = validated.iter().map(|&scope| scope.to_owned()).collect();
     status.expires_at = Some(at(60));
     status.grant = Some(crate::api::GrantStatus {
         chain: Some(lineage),
@@ -132,7 +132,7 @@ fn a_successor_is_published_as_soon_as_asking_has_brought_nothing() {
     let silent = || Some(attempt(AttemptOutcome::NoVerdict));
     let refused = || Some(attempt(AttemptOutcome::Refused));
     let write: &[&str] = &["WRITE"];
-    for (what, attempt, rests, proven, granted, expected) in [
+    for (what, attempt, rests, validated, granted, expected) in [
         ("not asked yet", None, false, write, write, false),
         ("no verdict", silent(), false, write, write, true),
         (
@@ -148,19 +148,19 @@ fn a_successor_is_published_as_soon_as_asking_has_brought_nothing() {
         ("more scopes", silent(), false, &["READ"][..], write, true),
         ("scopes are not told", silent(), false, write, &[][..], true),
     ] {
-        let mut facts = renewed(46, proven, granted);
+        let mut facts = renewed(46, validated, granted);
         facts.status.attempt = attempt;
         facts.cooling_until = rests.then(|| at(50));
-        assert_eq!(facts.must_publish_unproven(), expected, "{what}");
+        assert_eq!(facts.must_publish_unvalidated(), expected, "{what}");
     }
     let mut facts = renewed(46, write, write);
     facts.status.attempt = silent();
     facts.status.grant.as_mut().unwrap().chain = Some("another".into());
-    assert!(!facts.must_publish_unproven(), "another consent");
+    assert!(!facts.must_publish_unvalidated(), "another consent");
     let mut facts = renewed(46, write, write);
     facts.status.attempt = silent();
     facts.now = at(105);
-    assert!(!facts.must_publish_unproven(), "it has ended itself");
+    assert!(!facts.must_publish_unvalidated(), "it has ended itself");
 }
 
 #[test]
