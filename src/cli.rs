@@ -11,7 +11,7 @@ use tracing::Level;
 
 use crate::clock::Clock;
 use crate::controller::{Operator, OperatorConfig, StartError};
-use crate::core::facts::Pace;
+use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 use crate::ops::http::{serve_health, serve_metrics};
@@ -217,7 +217,7 @@ impl RunArgs {
             api_url: self.api_url.clone(),
             // In a pod the name of the host is the name of the pod.
             pod: std::env::var("HOSTNAME").unwrap_or_default(),
-            pace: Pace(self.test_pace),
+            time_scale: TimeScale(self.test_pace),
         })
     }
 }

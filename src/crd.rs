@@ -72,17 +72,34 @@ fn complete(schema: &mut JSONSchemaProps) {
     }
 }
 
+/// Fields of the status that had another name in an earlier version: the object that holds them,
+/// their name now, and their earlier name.
+const EARLIER_NAMES: [(Option<&str>, &str, &str); 4] = [
+    (None, "validatedFingerprint", "provenFingerprint"),
+    (Some("grant"), "blockedBy", "trouble"),
+    (Some("grant"), "replacementBlockedBy", "succession"),
+    (Some("grant"), "nextCleanupTime", "nextCareTime"),
+];
+
 /// Keeps what an earlier version stored under another name: the API server drops a field that the
 /// schema does not know, before the operator could read it.
 fn keep_earlier_names(status: &mut JSONSchemaProps) {
-    let Some(fields) = status.properties.as_mut() else {
-        return;
-    };
-    let Some(mut field) = fields.get("validatedFingerprint").cloned() else {
-        return;
-    };
-    field.description = Some("Earlier name of `validatedFingerprint`: read, never written.".into());
-    fields.insert("provenFingerprint".into(), field);
+    for (parent, now, earlier) in EARLIER_NAMES {
+        let fields = match parent {
+            None => status.properties.as_mut(),
+            Some(parent) => status
+                .properties
+                .as_mut()
+                .and_then(|all| all.get_mut(parent))
+                .and_then(|parent| parent.properties.as_mut()),
+        };
+        let Some(fields) = fields else { continue };
+        let Some(mut field) = fields.get(now).cloned() else {
+            continue;
+        };
+        field.description = Some(format!("Earlier name of `{now}`: read, never written."));
+        fields.insert(earlier.to_owned(), field);
+    }
 }
 
 /// Lets date-times be such that every program can read.

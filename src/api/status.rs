@@ -226,8 +226,8 @@ pub struct GrantStatus {
     pub provisional: Option<String>,
     /// What stands in the way of the renewal.
     #[schemars(schema_with = "super::condition::reason_schema")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<Reason>,
+    #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Reason>,
     /// The older `JiraCredential` that uses the same initial token with another client, while that
     /// blocks the renewal (`GrantConflict`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,11 +241,15 @@ pub struct GrantStatus {
     pub candidate: Option<Attempt>,
     /// Why a personal access token has no successor though one is due.
     #[schemars(schema_with = "super::condition::reason_schema")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub succession: Option<Reason>,
+    #[serde(default, alias = "succession", skip_serializing_if = "Option::is_none")]
+    pub replacement_blocked_by: Option<Reason>,
     /// When what was replaced is to be ended, or a token looked for among those of its account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_care_time: Option<DateTime<Utc>>,
+    #[serde(
+        default,
+        alias = "nextCareTime",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub next_cleanup_time: Option<DateTime<Utc>>,
     /// When the person's consent ends (365 days after it was first used, by reports of Atlassian).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_expires_at: Option<DateTime<Utc>>,

@@ -20,10 +20,10 @@ pub use grant_secret::{
     Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, grant_name, place, seen_grant,
 };
 pub use observe::fingerprints::token_print;
-pub use observe::types::{Around, Observed, Surroundings};
+pub use observe::types::{ObserveContext, Observed, RenewalContext};
 pub use observe::{key_of, observe, references};
 pub use ownership::controller_of;
-pub use secret_index::{GrantSeen, Key, Known, Stray, VersionIndex};
+pub use secret_index::{GrantSeen, Key, Known, OwnedSecret, VersionIndex};
 pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;

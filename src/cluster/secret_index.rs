@@ -56,7 +56,7 @@ pub struct VersionIndex {
 struct Inner {
     secrets: HashMap<Key, Entry>,
     references: HashMap<Key, Vec<Key>>,
-    strays: HashMap<Key, Stray>,
+    strays: HashMap<Key, OwnedSecret>,
     grants: HashMap<Key, GrantSeen>,
     /// The referenced Secrets that the list under way has shown; `None` outside of a list.
     seen: Option<HashSet<Key>>,
@@ -65,7 +65,7 @@ struct Inner {
 /// A Secret that a credential controls and that nobody refers to: a process ended after it wrote
 /// the Secret and before it wrote that down, and the spec has changed since.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Stray {
+pub struct OwnedSecret {
     /// Uid of the credential.
     pub owner: String,
     /// Name of the Secret.
@@ -214,7 +214,7 @@ impl VersionIndex {
     }
 
     /// A list shows a Secret that a credential controls. Returns whether it is a stray.
-    pub fn found(&self, namespace: &str, secret: Stray) -> bool {
+    pub fn found(&self, namespace: &str, secret: OwnedSecret) -> bool {
         let key = Key::new(namespace, &secret.name);
         let mut inner = self.lock();
         let stray = !inner.secrets.contains_key(&key);
@@ -225,7 +225,7 @@ impl VersionIndex {
     }
 
     /// The strays of a credential.
-    pub fn strays(&self, namespace: &str, owner: &str) -> Vec<Stray> {
+    pub fn strays(&self, namespace: &str, owner: &str) -> Vec<OwnedSecret> {
         let inner = self.lock();
         let strays = inner.strays.iter();
         let mine =

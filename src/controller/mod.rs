@@ -28,9 +28,9 @@ use crate::clock::Clock;
 use crate::cluster::{
     Cluster, ClusterError, Key, VersionIndex, Watched, creation_time, fingerprint_key, key_of,
 };
-use crate::core::facts::{Pace, targets};
+use crate::core::facts::{TimeScale, targets};
 use crate::core::fingerprint::FingerprintKey;
-use crate::core::time::splay;
+use crate::core::time::jitter;
 use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
 use crate::ops::metrics::Metrics;
 use password_guard::Passwords;
@@ -67,7 +67,7 @@ pub struct OperatorConfig {
     /// What distinguishes this replica for people.
     pub pod: String,
     /// How fast the renewal protocol's own clocks run; 1 outside of tests.
-    pub pace: Pace,
+    pub time_scale: TimeScale,
 }
 
 /// Why the operator cannot start.
@@ -138,7 +138,7 @@ impl Operator {
         };
         Ok(Arc::new(Self {
             jira: Arc::new(Jira::new(jira, clock.clone())?),
-            renewals: Renewals::new(config.pod.clone(), clock.clone(), config.pace),
+            renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale),
             look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
             wake: OnceLock::new(),
             config,
@@ -284,7 +284,7 @@ fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Act
         %error,
         "the pass will be repeated"
     );
-    let spread = splay(&uid, chrono::TimeDelta::seconds(5))
+    let spread = jitter(&uid, chrono::TimeDelta::seconds(5))
         .to_std()
         .unwrap_or_default();
     let wait = if error.is_refusal() { REFUSED } else { RETRY };

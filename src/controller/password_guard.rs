@@ -268,7 +268,7 @@ fn refused_login(
         .grant
         .as_ref()
         .filter(|_| method == MethodName::Session)?;
-    if let Some(reason) = grant.trouble.filter(|reason| refuses_login(*reason)) {
+    if let Some(reason) = grant.blocked_by.filter(|reason| refuses_login(*reason)) {
         return Some((grant.seed.clone()?, reason));
     }
     // One that was refused beside a session that goes on.
@@ -286,7 +286,7 @@ fn unanswered_login(object: &JiraCredential, status: &JiraCredentialStatus) -> O
         .grant
         .as_ref()
         .filter(|_| method == MethodName::Session)?;
-    let unknown = grant.trouble == Some(Reason::NotValidated);
+    let unknown = grant.blocked_by == Some(Reason::NotValidated);
     grant.seed.clone().filter(|_| unknown)
 }
 

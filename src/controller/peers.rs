@@ -96,7 +96,7 @@ impl Operator {
     }
 
     /// Until when the place where a credential is used asked everybody to wait.
-    pub(super) fn cooling_until(
+    pub(super) fn rate_limited_until(
         &self,
         plan: &Plan,
         object: &JiraCredential,
@@ -106,7 +106,7 @@ impl Operator {
             .as_ref()
             .and_then(|status| status.site.clone());
         let gateway = plan.renewal.as_ref().and_then(|plan| plan.gateway.as_ref());
-        let gateway = gateway.or(plan.detour.as_ref());
+        let gateway = gateway.or(plan.gateway_fallback.as_ref());
         // What is recorded for another site says nothing of this one.
         let recorded = recorded.filter(|site| {
             plan.renewal.is_some() || site.address.as_ref() == Some(&plan.site.base)
@@ -118,7 +118,7 @@ impl Operator {
             },
             _ => plan.site.clone(),
         };
-        self.jira.cooling_until(&site)
+        self.jira.rate_limited_until(&site)
     }
 
     /// An older credential that holds the same seed by another client or another method.
@@ -191,7 +191,7 @@ impl Operator {
             self.stopping.cancelled().await;
             let longest = self
                 .config
-                .pace
+                .time_scale
                 .of(LONGEST_END)
                 .to_std()
                 .unwrap_or_default();

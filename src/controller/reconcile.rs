@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
-use crate::cluster::{Around, ClusterError, Key, Observed, Surroundings, observe};
+use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext, observe};
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::core::conclude::{Conclusion, conclude};
@@ -14,7 +14,7 @@ use crate::core::decide::decide;
 use crate::core::facts::Facts;
 use crate::core::facts::attempt::without_unsent;
 use crate::core::probe::Judgement;
-use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecProblem, check_metadata, expiry};
+use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecError, check_metadata, expiry};
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
 /// validation. More steps would mean that a step changes nothing.
@@ -69,7 +69,7 @@ impl Operator {
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
             match self.act(step, &facts, &mut material, &mut current).await {
-                Ok(answer) => facts = facts.absorb(answer),
+                Ok(answer) => facts = facts.apply(answer),
                 // What has happened is written down before anything is begun anew: a password must
                 // not be asked about twice, a refusal not be forgotten, nor a Secret that we made.
                 Err(error) if facts.has_effects() || error.is_refusal() => {
@@ -96,22 +96,22 @@ impl Operator {
 
     async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
         let plan = self.plan(&object.spec);
-        let cooling_until = plan
+        let rate_limited_until = plan
             .as_ref()
             .ok()
-            .and_then(|plan| self.cooling_until(plan, object));
+            .and_then(|plan| self.rate_limited_until(plan, object));
         let uid = object.uid().unwrap_or_default();
         let namespace = object.namespace().unwrap_or_default();
         let object = &self.without_unsent(object, &uid);
         let stopping = self.stopping.is_cancelled();
-        let around = Surroundings {
+        let around = ObserveContext {
             now: self.clock.now(),
             plan,
-            cooling_until,
+            rate_limited_until,
             peer: &|fingerprint| self.passwords.look(fingerprint, &uid),
             older_claim: &|target| self.older_claim(object, target),
             lookups_are_full: self.look_ups.available_permits() == 0,
-            renewals: Around {
+            renewals: RenewalContext {
                 rival: self.rival(object),
                 others: self.others(object),
                 stopping,
@@ -123,7 +123,7 @@ impl Operator {
                     let grant = Key::new(&namespace, grant);
                     self.renewals.is_unsent(&grant, intent)
                 },
-                pace: self.config.pace,
+                time_scale: self.config.time_scale,
             },
         };
         observe(&self.cluster, &self.index, &self.key, object, around).await
@@ -148,16 +148,16 @@ impl Operator {
         Cow::Owned(object)
     }
 
-    fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecProblem> {
-        let method = spec.auth.method().ok_or(SpecProblem::NoMethod)?;
+    fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecError> {
+        let method = spec.auth.method().ok_or(SpecError::NoMethod)?;
         let site = Site::of(spec)?;
         self.config.hosts.check(&site).map_err(|refusal| {
-            SpecProblem::HostNotAllowed(format!("spec.site {}: {refusal}", site.host))
+            SpecError::HostNotAllowed(format!("spec.site {}: {refusal}", site.host))
         })?;
         let periods = Periods::of(spec)?;
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         let is_api_token = matches!(method, Method::ApiToken(_));
-        let detour = (is_api_token && site.hosting == Hosting::Cloud)
+        let gateway_fallback = (is_api_token && site.hosting == Hosting::Cloud)
             .then(|| self.config.api_url.trim_end_matches('/').to_owned());
         let renewal = self.renewal_plan(&method, &site, &periods);
         // What a person says of a token that replaces itself is true of the first one only.
@@ -174,7 +174,7 @@ impl Operator {
                 max_age: periods.max_age.filter(|_| !replaced),
                 ..periods
             },
-            detour,
+            gateway_fallback,
         })
     }
 
@@ -190,7 +190,7 @@ impl Operator {
         if stored == conclusion.status || facts.object.deleting {
             return Ok(wake);
         }
-        let tries = if facts.happened.judgement.is_some() || facts.happened.lookup.is_some() {
+        let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {
             STATUS_TRIES
         } else {
             1
@@ -250,7 +250,7 @@ impl Operator {
 
     /// One line of log and one metric per probe.
     fn report(&self, facts: &Facts) {
-        let Some(judgement) = &facts.happened.judgement else {
+        let Some(judgement) = &facts.progress.judgement else {
             return;
         };
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);

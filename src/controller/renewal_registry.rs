@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::cluster::Key;
-use crate::core::facts::{Pace, Process, Watched};
+use crate::core::facts::{Process, TimeScale, Watched};
 use crate::core::fingerprint::hex;
 use crate::core::grant::{Holder, Intent};
 
@@ -16,7 +16,7 @@ use crate::core::grant::{Holder, Intent};
 pub(super) struct Renewals {
     holder: Holder,
     clock: Clock,
-    pace: Pace,
+    time_scale: TimeScale,
     /// The tasks that nothing may cancel.
     pub(super) tasks: TaskTracker,
     running: Arc<Mutex<HashSet<String>>>,
@@ -50,14 +50,14 @@ impl Drop for Running {
 
 impl Renewals {
     /// `pod` is what distinguishes this replica for people; the nonce is new at every start.
-    pub(super) fn new(pod: String, clock: Clock, pace: Pace) -> Self {
+    pub(super) fn new(pod: String, clock: Clock, time_scale: TimeScale) -> Self {
         Self {
             holder: Holder {
                 pod,
                 nonce: random_name(),
             },
             clock,
-            pace,
+            time_scale,
             tasks: TaskTracker::new(),
             running: Arc::default(),
             parked: Mutex::default(),
@@ -129,7 +129,7 @@ impl Renewals {
             return self.this(stopping);
         };
         let now = self.clock.elapsed();
-        let watched = Watched::look(seen.get(grant), &intent.attempt, now, self.pace);
+        let watched = Watched::look(seen.get(grant), &intent.attempt, now, self.time_scale);
         let seen_for = watched.seen_for();
         seen.insert(grant.clone(), watched);
         Process {
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn an_intent_is_watched_by_ones_own_clock_from_when_it_was_first_seen() {
         let clock = Clock::standing_at(DateTime::UNIX_EPOCH);
-        let renewals = Renewals::new("pod".into(), clock.clone(), Pace::default());
+        let renewals = Renewals::new("pod".into(), clock.clone(), TimeScale::default());
         let grant = Key::new("team", "grant");
         let watched = |attempt: &str| {
             let intent = intent(attempt, Holder::default());
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_attempt_that_was_never_sent_is_known_unless_it_repeats_another() {
-        let renewals = Renewals::new("pod".into(), Clock::system(), Pace::default());
+        let renewals = Renewals::new("pod".into(), Clock::system(), TimeScale::default());
         let (grant, other) = (Key::new("team", "grant"), Key::new("team", "other"));
         let mut first = intent("first", renewals.holder());
         assert!(!renewals.is_unsent(&grant, &first));
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_attempt_runs_until_it_is_dropped() {
-        let renewals = Renewals::new("pod".into(), Clock::system(), Pace::default());
+        let renewals = Renewals::new("pod".into(), Clock::system(), TimeScale::default());
         let grant = Key::new("team", "grant");
         let running = renewals.begin();
         let intent = intent(running.attempt(), renewals.holder());

@@ -12,7 +12,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 
-use crate::cluster::{Key, Stray, Watched, controller_of, key_of, references, seen_grant};
+use crate::cluster::{Key, OwnedSecret, Watched, controller_of, key_of, references, seen_grant};
 use crate::controller::Operator;
 
 type Wake = UnboundedSender<ObjectRef<Watched>>;
@@ -138,7 +138,7 @@ impl Operator {
     fn hear_of_stray(&self, secret: &PartialObjectMeta<Secret>) -> Option<Key> {
         let owner = controller_of(secret.meta())?;
         let namespace = secret.namespace()?;
-        let stray = Stray {
+        let stray = OwnedSecret {
             owner: owner.uid.clone(),
             name: secret.name_any(),
             uid: secret.uid()?,

@@ -17,7 +17,7 @@ pub struct Fingerprint(String);
 
 /// What a comparison of two fingerprints tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Likeness {
+pub enum FingerprintMatch {
     /// The same credential.
     Same,
     /// Another credential.
@@ -66,14 +66,14 @@ impl Fingerprint {
     }
 
     /// Compares with a recorded fingerprint.
-    pub fn likeness(&self, recorded: &str) -> Likeness {
+    pub fn compare(&self, recorded: &str) -> FingerprintMatch {
         let key = |text: &str| text.split_once(':').map(|(key, _)| key.to_owned());
         if self.0 == recorded {
-            Likeness::Same
+            FingerprintMatch::Same
         } else if key(&self.0) == key(recorded) {
-            Likeness::Different
+            FingerprintMatch::Different
         } else {
-            Likeness::Unknown
+            FingerprintMatch::Unknown
         }
     }
 }
@@ -101,9 +101,15 @@ mod tests {
         let again = ours.fingerprint(&[b"site", b"secret"]);
         let shifted = ours.fingerprint(&[b"sites", b"ecret"]);
         let foreign = theirs.fingerprint(&[b"site", b"secret"]);
-        assert_eq!(fingerprint.likeness(again.as_str()), Likeness::Same);
-        assert_eq!(fingerprint.likeness(shifted.as_str()), Likeness::Different);
-        assert_eq!(fingerprint.likeness(foreign.as_str()), Likeness::Unknown);
+        assert_eq!(fingerprint.compare(again.as_str()), FingerprintMatch::Same);
+        assert_eq!(
+            fingerprint.compare(shifted.as_str()),
+            FingerprintMatch::Different
+        );
+        assert_eq!(
+            fingerprint.compare(foreign.as_str()),
+            FingerprintMatch::Unknown
+        );
         assert_eq!(fingerprint.as_str().len(), "k0000:000000000000".len());
     }
 

@@ -39,17 +39,17 @@ pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
         .checked_mul(1_i32.checked_shl(doublings).unwrap_or(i32::MAX))
         .unwrap_or(LONGEST_BACKOFF)
         .min(LONGEST_BACKOFF);
-    wait + splay(uid, wait / 5)
+    wait + jitter(uid, wait / 5)
 }
 
 /// When a credential that was accepted at `last` is to be validated again: after the interval and
 /// a splay of up to a tenth of it, so that objects made together drift apart.
 pub fn next_validation(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
-    later(last, interval + splay(uid, interval / 10))
+    later(last, interval + jitter(uid, interval / 10))
 }
 
 /// A share of `most` that depends on nothing but the object: 0 up to, not including, `most`.
-pub fn splay(uid: &str, most: TimeDelta) -> TimeDelta {
+pub fn jitter(uid: &str, most: TimeDelta) -> TimeDelta {
     // FNV-1a: any even spread will do, and it must be the same after a restart.
     let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -102,11 +102,11 @@ mod tests {
     fn splay_is_even_and_bounded() {
         let most = TimeDelta::seconds(100);
         let shares: Vec<i64> = (0..1000)
-            .map(|n| splay(&format!("uid-{n}"), most).num_seconds())
+            .map(|n| jitter(&format!("uid-{n}"), most).num_seconds())
             .collect();
         assert!(shares.iter().all(|share| (0..100).contains(share)));
         let low = shares.iter().filter(|share| **share < 50).count();
         assert!((400..600).contains(&low), "{low} of 1000 in the lower half");
-        assert_eq!(splay("uid", TimeDelta::zero()), TimeDelta::zero());
+        assert_eq!(jitter("uid", TimeDelta::zero()), TimeDelta::zero());
     }
 }

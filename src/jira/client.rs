@@ -125,7 +125,7 @@ impl Jira {
     }
 
     /// Until when a site that asked for rest is not called.
-    pub fn cooling_until(&self, site: &Site) -> Option<DateTime<Utc>> {
+    pub fn rate_limited_until(&self, site: &Site) -> Option<DateTime<Utc>> {
         self.gates.resting_until(site)
     }
 

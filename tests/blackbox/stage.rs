@@ -93,9 +93,9 @@ impl Stage {
     }
 
     /// Divides the waits of the renewal protocol of the operators started from now on.
-    pub(crate) fn set_pace(&mut self, pace: i32) {
+    pub(crate) fn set_pace(&mut self, time_scale: i32) {
         self.flags
-            .extend(["--test-pace".to_owned(), pace.to_string()]);
+            .extend(["--test-pace".to_owned(), time_scale.to_string()]);
     }
 
     /// A client of the administrator.

@@ -12,11 +12,11 @@ use jira_credential_operator::core::decide::expiry_lookup::lookup_is_due;
 use jira_credential_operator::core::decide::expiry_lookup::next_lookup;
 use jira_credential_operator::core::decide::expiry_lookup::wants_api_key;
 use jira_credential_operator::core::decide::{Step, decide, needs_source};
-use jira_credential_operator::core::facts::{ApiKey, Facts, Happened, Source, TargetState};
+use jira_credential_operator::core::facts::{ApiKey, Facts, Progress, Source, TargetState};
 use jira_credential_operator::core::fingerprint::FingerprintKey;
 use jira_credential_operator::core::probe::token_list::{Found, LookupError};
 use jira_credential_operator::core::probe::{Forbidden, Outage};
-use jira_credential_operator::core::spec::SourceProblem;
+use jira_credential_operator::core::spec::SourceError;
 
 /// A credential that is validated and published, in a pass with nothing else to do, which has read
 /// the organisation's key.
@@ -65,7 +65,7 @@ fn found(days: i64) -> Found {
 /// The end of the pass in which the organisation answered.
 fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion) {
     let recorded = facts.status.clone();
-    let mut facts = facts.absorb(Answer::LookedUp(answer));
+    let mut facts = facts.apply(Answer::LookedUp(answer));
     // An end that was not known before is published.
     while let Some(Step::Publish(publish)) = decide(&facts) {
         let written = TargetVersion {
@@ -74,7 +74,7 @@ fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion
             resource_version: "rewritten".into(),
             hash: Some(publish.digest.clone()),
         };
-        facts = facts.absorb(Answer::Written(publish.index, written));
+        facts = facts.apply(Answer::TargetWritten(publish.index, written));
     }
     let conclusion = conclude(&facts, &recorded);
     (facts, conclusion)
@@ -103,7 +103,7 @@ fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Fact
         targets,
         api_key: ApiKey::Unmoved,
         source: Source::Unchanged,
-        happened: Happened::default(),
+        progress: Progress::default(),
         ..facts.clone()
     }
 }
@@ -165,7 +165,7 @@ fn a_new_key_seen_in_a_busy_pass_is_not_forgotten() {
     let (before, first) = after(facts(), Ok(found(300)));
     let mut busy = later_pass(&before, first.status, 60);
     busy.api_key = read("another", "2");
-    busy.happened.renewed = true;
+    busy.progress.renewed = true;
     assert!(!lookup_is_due(&busy));
     let conclusion = conclude(&busy, &busy.status);
     let looked = conclusion.status.expiry_lookup.unwrap();
@@ -179,7 +179,7 @@ fn one_that_finds_no_room_asks_and_reads_nothing_and_comes_again_soon() {
     for (seconds, key) in [(12 * 3600, ApiKey::PutOff), (60, read("another", "2"))] {
         let mut late = later_pass(&before, first.status.clone(), seconds);
         late.api_key = key;
-        let late = late.absorb(Answer::LookUpPutOff);
+        let late = late.apply(Answer::LookUpPutOff);
         assert!(!needs_source(&late));
         assert_eq!(decide(&late), None);
         let conclusion = conclude(&late, &late.status);
@@ -191,7 +191,7 @@ fn one_that_finds_no_room_asks_and_reads_nothing_and_comes_again_soon() {
 #[test]
 fn every_miss_is_told_and_leaves_ready_alone() {
     use ConditionStatus::{False, Unknown};
-    let missing = SourceProblem::Missing {
+    let missing = SourceError::Missing {
         kind: "Secret",
         name: "organisation".into(),
     };

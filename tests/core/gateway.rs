@@ -2,7 +2,7 @@ use crate::simulator::{Effects, REJECTED, World, accepted};
 use jira_credential_operator::api::{AttemptOutcome, ConditionType, Reason};
 use jira_credential_operator::core::decide::Step;
 use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
-use jira_credential_operator::core::spec::{Form, FormKind};
+use jira_credential_operator::core::spec::{TokenFormat, TokenKind};
 
 const GATEWAY: &str = "https://api.example";
 
@@ -40,7 +40,7 @@ fn a_token_with_scopes_is_found_at_the_gateway_and_stays_there() {
     let passed = world.pass();
     assert_eq!(
         passed.steps[..3],
-        [Step::Validate, Step::Locate, Step::Validate]
+        [Step::Validate, Step::ResolveCloudId, Step::Validate]
     );
     assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     assert_eq!(base(&world), (BEHIND, Some("cloud")));
@@ -82,7 +82,10 @@ fn a_token_without_scopes_stays_at_the_site() {
 fn when_both_refuse_the_refusal_stands_and_says_so() {
     let mut world = scoped().with(|world| world.at_gateway.clear());
     let passed = world.pass();
-    assert_eq!(passed.steps, [Step::Validate, Step::Locate, Step::Validate]);
+    assert_eq!(
+        passed.steps,
+        [Step::Validate, Step::ResolveCloudId, Step::Validate]
+    );
     assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
     let text = message(&world);
     assert!(
@@ -205,13 +208,13 @@ fn the_account_stays_pinned_when_a_token_changes_its_door() {
 
 #[test]
 fn a_service_account_s_token_is_never_shown_to_the_site() {
-    let mut world = scoped().with(|world| world.form.kind = FormKind::ServiceAccountToken);
+    let mut world = scoped().with(|world| world.form.kind = TokenKind::ServiceAccountToken);
     let passed = world.pass();
-    assert_eq!(passed.steps[..2], [Step::Locate, Step::Validate]);
+    assert_eq!(passed.steps[..2], [Step::ResolveCloudId, Step::Validate]);
     assert_eq!(world.effects.calls, Vec::<String>::new());
     assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
     let mut world = scoped().with(|world| {
-        world.form.kind = FormKind::ServiceAccountToken;
+        world.form.kind = TokenKind::ServiceAccountToken;
         world.at_gateway.clear();
     });
     world.pass();
@@ -302,23 +305,23 @@ fn another_gateway_is_another_place() {
 
 #[test]
 fn the_words_of_a_refusal_name_a_likely_mix_up() {
-    let form = |kind| Form {
+    let form = |kind| TokenFormat {
         kind,
         damaged: false,
     };
     let mut world = scoped().with(|world| world.at_gateway.clear());
-    for (form, words) in [
+    for (form, expected) in [
         (
-            form(FormKind::PersonalAccessToken),
+            form(TokenKind::PersonalAccessToken),
             "auth.personalAccessToken",
         ),
         (
-            form(FormKind::OrganizationKey),
+            form(TokenKind::OrganizationKey),
             "API key of an organisation",
         ),
         (
-            Form {
-                kind: FormKind::ApiToken,
+            TokenFormat {
+                kind: TokenKind::ApiToken,
                 damaged: true,
             },
             "cut off or mistyped",
@@ -331,11 +334,11 @@ fn the_words_of_a_refusal_name_a_likely_mix_up() {
             world.status.attempt.as_ref().unwrap().reason,
             Some(Reason::Rejected)
         );
-        assert!(message(&world).contains(words), "{}", message(&world));
+        assert!(message(&world).contains(expected), "{}", message(&world));
     }
     let mut world = World::password().with(|world| {
         world.jira.clear();
-        world.form = form(FormKind::PersonalAccessToken);
+        world.form = form(TokenKind::PersonalAccessToken);
     });
     world.pass();
     let text = message(&world);

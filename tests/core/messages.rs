@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::simulator::World;
 use jira_credential_operator::api::{Hosting, Reason};
 use jira_credential_operator::core::facts::Facts;
-use jira_credential_operator::core::messages::renewal::{seed_words_of, words};
+use jira_credential_operator::core::messages::renewal::{message, stored_token_message};
 use jira_credential_operator::core::messages::{outage, refusal};
 use jira_credential_operator::core::probe::{Cause, Outage, Refusal};
 use jira_credential_operator::core::spec::{Client, RenewalKind, RenewalPlan, Site, Stated};
@@ -70,7 +70,7 @@ fn all(facts: &Facts, troubles: &[Reason]) -> Vec<String> {
         Refusal::AnotherProduct,
         Refusal::CloudIdOfAnotherSite,
     ];
-    let troubles = troubles.iter().map(|reason| words(facts, *reason));
+    let troubles = troubles.iter().map(|reason| message(facts, *reason));
     let refusals = refusals.map(|refusal| refusal::refused(facts, Cause::Jira(refusal)));
     let rest = [
         refusal::missing_scopes(facts, &["write:jira-work"]),
@@ -95,7 +95,7 @@ fn client_credentials_are_told_nothing_of_a_consent() {
         assert!(!lower.contains("refresh token"), "{text}");
         assert!(!lower.contains("onsent"), "{text}");
     }
-    let rejected = words(&facts, Reason::ClientRejected);
+    let rejected = message(&facts, Reason::ClientRejected);
     let both = "key new of the Secret client or key old of the Secret client";
     assert!(rejected.contains(both), "{rejected}");
 }
@@ -140,8 +140,8 @@ fn a_data_center_is_told_nothing_of_atlassian_and_its_leeway() {
         let troubles = TROUBLES
             .iter()
             .chain(&more)
-            .map(|reason| words(&facts, *reason));
-        let seeds = TROUBLES.map(|reason| seed_words_of(&facts, reason));
+            .map(|reason| message(&facts, *reason));
+        let seeds = TROUBLES.map(|reason| stored_token_message(&facts, reason));
         for text in troubles.chain(seeds).chain([refusal::unvalidated(&facts)]) {
             for wrong in ["Atlassian", "offline_access", "ten minutes", "--auth-url"] {
                 assert!(!text.contains(wrong), "{text}");

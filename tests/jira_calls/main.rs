@@ -219,7 +219,7 @@ async fn a_site_that_asks_for_rest_gets_it() {
     let server = Server::start();
     let clock = Clock::standing_at(noon());
     let jira = Jira::new(config(), clock.clone()).unwrap();
-    assert_eq!(jira.cooling_until(&server.site()), None);
+    assert_eq!(jira.rate_limited_until(&server.site()), None);
     let fault = Fault::RateLimit {
         retry_after: Some(90),
         html: true,
@@ -231,7 +231,7 @@ async fn a_site_that_asks_for_rest_gets_it() {
     };
     assert_eq!(server.ask(&jira).await, limited(90));
     assert_eq!(
-        jira.cooling_until(&server.site()),
+        jira.rate_limited_until(&server.site()),
         Some(noon() + TimeDelta::seconds(90))
     );
     clock.advance(TimeDelta::seconds(80));
@@ -240,7 +240,7 @@ async fn a_site_that_asks_for_rest_gets_it() {
     clock.advance(TimeDelta::seconds(10));
     assert_eq!(server.ask(&jira).await, server.bot());
     assert_eq!(server.sim.calls().len(), 2);
-    assert_eq!(jira.cooling_until(&server.site()), None);
+    assert_eq!(jira.rate_limited_until(&server.site()), None);
 }
 
 #[tokio::test]

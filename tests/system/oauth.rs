@@ -166,7 +166,7 @@ async fn a_consent_becomes_a_validated_secret() {
     let status = object.status.unwrap();
     assert_eq!(status.scopes.len(), SCOPES.len());
     let grant = status.grant.unwrap();
-    assert!(grant.consumed && grant.trouble.is_none());
+    assert!(grant.consumed && grant.blocked_by.is_none());
     let now = world.clock.now();
     assert_eq!(grant.consent_expires_at, Some(now + TimeDelta::days(365)));
     assert_eq!(grant.idle_expires_at, Some(now + TimeDelta::days(90)));

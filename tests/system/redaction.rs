@@ -20,10 +20,10 @@ use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, MethodName, Reason,
 };
 use jira_credential_operator::cluster::{
-    Around, Cluster, ClusterError, Surroundings, VersionIndex, observe,
+    Cluster, ClusterError, ObserveContext, RenewalContext, VersionIndex, observe,
 };
 use jira_credential_operator::core::conclude::conclude;
-use jira_credential_operator::core::facts::{Pace, Peer, Process};
+use jira_credential_operator::core::facts::{Peer, Process, TimeScale};
 use jira_credential_operator::core::fingerprint::FingerprintKey;
 use jira_credential_operator::core::spec::{Periods, Plan, Site};
 use jira_credential_operator::crd::crd;
@@ -1188,7 +1188,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
     let cluster = Cluster::new(world.client.clone(), PATIENCE);
     let key = FingerprintKey::new(secret.as_bytes());
     let site = Site::of(&object.spec).unwrap();
-    let around = Surroundings {
+    let around = ObserveContext {
         now: world.clock.now(),
         plan: Ok(Plan {
             method: MethodName::Basic,
@@ -1197,19 +1197,19 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             issued_at: None,
             expires_at: None,
             renewal: None,
-            detour: None,
+            gateway_fallback: None,
         }),
-        cooling_until: None,
+        rate_limited_until: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
         lookups_are_full: false,
-        renewals: Around {
+        renewals: RenewalContext {
             rival: None,
             others: Vec::new(),
             stopping: false,
             process: &|_, _| Process::default(),
             unsent: &|_, _| false,
-            pace: Pace::default(),
+            time_scale: TimeScale::default(),
         },
     };
     let index = VersionIndex::default();

@@ -15,7 +15,7 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
-use jira_credential_operator::core::facts::Pace;
+use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
 use jira_credential_operator::ops::metrics::Metrics;
@@ -162,7 +162,7 @@ impl World {
             auth_url: self.sim.auth_url(),
             api_url: self.sim.gateway_url(),
             pod: "test".into(),
-            pace: Pace::default(),
+            time_scale: TimeScale::default(),
         }
     }
 

@@ -12,21 +12,21 @@ use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::{Found, Stored, grant_mark, place};
 use crate::cluster::observe::fingerprints::token_print;
-use crate::cluster::observe::types::{Around, Observed};
+use crate::cluster::observe::types::{Observed, RenewalContext};
 use crate::cluster::secret_index::{Known, VersionIndex};
 use crate::cluster::source::{self, Material, Tokens};
 use crate::core::decide::{Move, needs_source, renewal};
 use crate::core::facts::{Facts, GrantState, Held, Peer, Process, Renewal, SeedState, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
-use crate::core::spec::SourceProblem;
+use crate::core::spec::SourceError;
 
 /// One reading.
 struct Reading<'a> {
     cluster: &'a Cluster,
     index: &'a VersionIndex,
     key: &'a FingerprintKey,
-    around: &'a Around<'a>,
+    around: &'a RenewalContext<'a>,
     /// What others know of a password.
     peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
     facts: Facts,
@@ -42,7 +42,7 @@ pub(in crate::cluster) async fn observe_grant(
     index: &VersionIndex,
     key: &FingerprintKey,
     mut facts: Facts,
-    around: &Around<'_>,
+    around: &RenewalContext<'_>,
     peer: &(dyn Fn(&Fingerprint) -> Peer + Sync),
 ) -> Result<Observed, ClusterError> {
     let Some(plan) = facts.renewal_plan() else {
@@ -64,7 +64,7 @@ pub(in crate::cluster) async fn observe_grant(
             stopping: around.stopping,
             ..Process::default()
         },
-        pace: around.pace,
+        time_scale: around.time_scale,
     });
     let mut reading = Reading {
         cluster,
@@ -141,7 +141,7 @@ impl Reading<'_> {
     }
 
     /// Reads what is needed. Returns what is wrong with a source that cannot be done without.
-    async fn gather(&mut self, grant_name: &str) -> Result<Option<SourceProblem>, ClusterError> {
+    async fn gather(&mut self, grant_name: &str) -> Result<Option<SourceError>, ClusterError> {
         let method = self.facts.spec.auth.method();
         let seed = match method {
             Some(Method::OAuth2(_) | Method::PersonalAccessToken(_) | Method::Session(_)) => {
@@ -262,8 +262,10 @@ impl Reading<'_> {
     /// Whether the next moves lead to the token endpoint.
     fn renews_next(&self) -> bool {
         match renewal::next(&self.facts) {
-            Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_)) => true,
-            Some(Move::Promote | Move::At(_) | Move::Rest | Move::Stuck(_)) | None => false,
+            Some(Move::ImportToken | Move::CheckDuplicate | Move::Intend(_) | Move::Renew(_)) => {
+                true
+            }
+            Some(Move::Promote | Move::At(_) | Move::Idle | Move::Blocked(_)) | None => false,
         }
     }
 

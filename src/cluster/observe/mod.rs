@@ -14,16 +14,16 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::grant_name;
 use crate::cluster::observe::fingerprints::fingerprint;
 use crate::cluster::observe::grant::{observe_grant, place_of};
-use crate::cluster::observe::types::{Observed, Surroundings};
+use crate::cluster::observe::types::{ObserveContext, Observed};
 use crate::cluster::secret_index::{Key, Known, VersionIndex};
 use crate::cluster::source::{self, Material, OneToken};
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::needs_source;
 use crate::core::facts::{
-    ApiKey, Facts, Happened, Object, Peer, Source, TargetFacts, TargetState, targets,
+    ApiKey, Facts, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
-use crate::core::spec::{Form, SourceProblem};
+use crate::core::spec::{SourceError, TokenFormat};
 
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
@@ -37,7 +37,7 @@ pub async fn observe(
     index: &VersionIndex,
     key: &FingerprintKey,
     object: &JiraCredential,
-    around: Surroundings<'_>,
+    around: ObserveContext<'_>,
 ) -> Result<Observed, ClusterError> {
     let mut facts = without_source(index, object, &around);
     if let Some(print) = facts.fingerprint() {
@@ -63,7 +63,7 @@ pub async fn observe(
     }
     if let Some(name) = missing {
         let name = name.to_owned();
-        facts.source = Source::Unusable(SourceProblem::Missing {
+        facts.source = Source::Unusable(SourceError::Missing {
             kind: "Secret",
             name,
         });
@@ -83,7 +83,7 @@ pub async fn observe(
             index.learn_versions(&namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             facts.peer = peer(&facts, &around, &print);
-            facts.form = Form::of(material.secret.expose_secret());
+            facts.form = TokenFormat::of(material.secret.expose_secret());
             facts.source = Source::Read {
                 fingerprint: print,
                 versions,
@@ -97,7 +97,7 @@ pub async fn observe(
             })
         }
         Err(problem) => {
-            if let SourceProblem::Missing {
+            if let SourceError::Missing {
                 kind: "Secret",
                 name,
             } = &problem
@@ -180,7 +180,7 @@ fn absent(name: &str) -> SourceVersion {
 fn without_source(
     index: &VersionIndex,
     object: &JiraCredential,
-    around: &Surroundings<'_>,
+    around: &ObserveContext<'_>,
 ) -> Facts {
     let namespace = object.namespace().unwrap_or_default();
     let status = object.status.clone().unwrap_or_default();
@@ -216,7 +216,7 @@ fn without_source(
         spec: object.spec.clone(),
         plan: around.plan.clone(),
         source: Source::Unchanged,
-        form: Form::default(),
+        form: TokenFormat::default(),
         surplus,
         targets: targets
             .into_iter()
@@ -237,10 +237,10 @@ fn without_source(
             })
             .collect(),
         peer: Peer::Silent,
-        cooling_until: around.cooling_until,
+        rate_limited_until: around.rate_limited_until,
         api_key: api_key_shown(index, object),
         renewal: None,
-        happened: Happened::default(),
+        progress: Progress::default(),
         status,
     }
 }
@@ -255,7 +255,7 @@ fn short(value: &str) -> String {
     format!("sha256:{}", hex(digest.as_ref(), 64))
 }
 
-fn peer(facts: &Facts, around: &Surroundings<'_>, fingerprint: &Fingerprint) -> Peer {
+fn peer(facts: &Facts, around: &ObserveContext<'_>, fingerprint: &Fingerprint) -> Peer {
     if facts.is_password() {
         (around.peer)(fingerprint)
     } else {

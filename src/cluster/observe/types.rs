@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::cluster::source::Material;
-use crate::core::facts::{Facts, Pace, Peer, Process};
+use crate::core::facts::{Facts, Peer, Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Intent;
-use crate::core::spec::{Plan, SpecProblem};
+use crate::core::spec::{Plan, SpecError};
 
 /// The facts of a pass, and apart from them the secret values, if they had to be read.
 #[derive(Debug)]
@@ -18,13 +18,13 @@ pub struct Observed {
 }
 
 /// What the pass knows before anything is read.
-pub struct Surroundings<'a> {
+pub struct ObserveContext<'a> {
     /// The present time.
     pub now: DateTime<Utc>,
     /// What follows from the spec.
-    pub plan: Result<Plan, SpecProblem>,
+    pub plan: Result<Plan, SpecError>,
     /// Until when the site asked everybody to wait.
-    pub cooling_until: Option<DateTime<Utc>>,
+    pub rate_limited_until: Option<DateTime<Utc>>,
     /// What other credentials know of the same password, by its fingerprint.
     pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
     /// The older credential that names this target, if there is one.
@@ -32,11 +32,11 @@ pub struct Surroundings<'a> {
     /// Whether other look-ups of an expiry take all the room that there is.
     pub lookups_are_full: bool,
     /// What the process knows of renewals.
-    pub renewals: Around<'a>,
+    pub renewals: RenewalContext<'a>,
 }
 
 /// What the process knows of renewals.
-pub struct Around<'a> {
+pub struct RenewalContext<'a> {
     /// An older credential that holds the same seed in another way.
     pub rival: Option<String>,
     /// What the other credentials with the same grant have published.
@@ -49,5 +49,5 @@ pub struct Around<'a> {
     /// Whether this process knows that nothing was sent for an intent of this grant.
     pub unsent: &'a (dyn Fn(&str, &Intent) -> bool + Sync),
     /// How fast the protocol's own clocks run.
-    pub pace: Pace,
+    pub time_scale: TimeScale,
 }

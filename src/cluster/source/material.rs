@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::cluster::grant_secret::Stored;
 use crate::core::spec::RsaKey;
-use crate::core::spec::SourceProblem;
+use crate::core::spec::SourceError;
 
 /// The secret values of one credential. They stay apart from the facts that decisions see.
 pub struct Material {
@@ -22,7 +22,7 @@ pub struct Material {
     /// What a renewal needs.
     pub tokens: Option<Tokens>,
     /// The organisation's API key, if it was read, or why there is none.
-    pub api_key: Option<Result<SecretString, SourceProblem>>,
+    pub api_key: Option<Result<SecretString, SourceError>>,
 }
 
 /// The secret values of a credential that renews itself.

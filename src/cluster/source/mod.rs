@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::core::spec::SourceProblem;
+use crate::core::spec::SourceError;
 
 mod material;
 mod oauth1;
@@ -58,7 +58,7 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
 /// What stands where a token should be.
 pub(super) struct OneToken {
     /// The token, or why it is none.
-    pub token: Result<SecretString, SourceProblem>,
+    pub token: Result<SecretString, SourceError>,
     /// The version of the Secret that was read, where there is one.
     pub version: Option<SourceVersion>,
 }
@@ -83,7 +83,7 @@ pub(super) async fn read_token(
 /// What stands where a user name and password should be.
 pub(super) struct OneLogin {
     /// Both, or why they are none.
-    pub login: Result<UserAndPassword, SourceProblem>,
+    pub login: Result<UserAndPassword, SourceError>,
     /// The version of the Secret that was read, where there is one.
     pub version: Option<SourceVersion>,
 }
@@ -113,13 +113,13 @@ pub(super) async fn read(
     cluster: &Cluster,
     namespace: &str,
     spec: &JiraCredentialSpec,
-) -> Result<Result<(Material, Vec<SourceVersion>), SourceProblem>, ClusterError> {
+) -> Result<Result<(Material, Vec<SourceVersion>), SourceError>, ClusterError> {
     let mut secrets = Secrets(Vec::new());
     for name in names(spec) {
         match cluster.secret(namespace, name).await? {
             Some(secret) => secrets.0.push(secret),
             None => {
-                return Ok(Err(SourceProblem::Missing {
+                return Ok(Err(SourceError::Missing {
                     kind: "Secret",
                     name: name.to_owned(),
                 }));
@@ -139,7 +139,7 @@ pub(super) async fn read(
 /// The certificates of private authorities, with the version of the Secret that was read for them.
 pub(super) struct Authorities {
     /// In PEM form; `None` when the spec names none.
-    pub ca_pem: Result<Option<Vec<u8>>, SourceProblem>,
+    pub ca_pem: Result<Option<Vec<u8>>, SourceError>,
     /// The version of the Secret, where it is one.
     pub version: Option<SourceVersion>,
 }
@@ -174,7 +174,7 @@ async fn mapped_authorities(
     cluster: &Cluster,
     namespace: &str,
     spec: &JiraCredentialSpec,
-) -> Result<Result<Option<Vec<u8>>, SourceProblem>, ClusterError> {
+) -> Result<Result<Option<Vec<u8>>, SourceError>, ClusterError> {
     let tls = spec.tls.as_ref();
     let Some(reference) = tls.and_then(|tls| tls.ca_config_map_ref.as_ref()) else {
         return Ok(Ok(None));

@@ -12,7 +12,7 @@ use crate::api::{
     SourceVersion,
 };
 use crate::cluster::source::material::{Material, UserAndPassword};
-use crate::core::spec::{Flaw, SourceProblem};
+use crate::core::spec::{InvalidValue, SourceError};
 
 /// No token or password of Jira comes near this length.
 const LONGEST_SECRET: usize = 4096;
@@ -40,12 +40,12 @@ pub(super) fn value_of<'a, V>(
     name: &str,
     key: &str,
     data: Option<&'a std::collections::BTreeMap<String, V>>,
-) -> Result<&'a V, SourceProblem> {
-    let data = data.ok_or_else(|| SourceProblem::Missing {
+) -> Result<&'a V, SourceError> {
+    let data = data.ok_or_else(|| SourceError::Missing {
         kind,
         name: name.to_owned(),
     })?;
-    let missing = || SourceProblem::KeyMissing {
+    let missing = || SourceError::KeyMissing {
         kind,
         name: name.to_owned(),
         key: key.to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn value_of<'a, V>(
 }
 
 impl Secrets {
-    pub(super) fn material(&self, spec: &JiraCredentialSpec) -> Result<Material, SourceProblem> {
+    pub(super) fn material(&self, spec: &JiraCredentialSpec) -> Result<Material, SourceError> {
         for secret in &self.0 {
             check_secret(secret)?;
         }
@@ -97,7 +97,7 @@ impl Secrets {
     pub(super) fn authorities(
         &self,
         spec: &JiraCredentialSpec,
-    ) -> Result<Option<Vec<u8>>, SourceProblem> {
+    ) -> Result<Option<Vec<u8>>, SourceError> {
         let tls = spec.tls.as_ref();
         let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {
             return Ok(None);
@@ -107,8 +107,8 @@ impl Secrets {
         certificates("Secret", name, key, pem).map(Some)
     }
 
-    pub(super) fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
-        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
+    pub(super) fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceError> {
+        let secret = self.0.first().ok_or_else(|| SourceError::Missing {
             kind: "Secret",
             name: name.to_owned(),
         })?;
@@ -116,7 +116,7 @@ impl Secrets {
         self.login(name)
     }
 
-    fn login(&self, name: &str) -> Result<UserAndPassword, SourceProblem> {
+    fn login(&self, name: &str) -> Result<UserAndPassword, SourceError> {
         let password = self.text(name, "password", LONGEST_SECRET)?;
         Ok(UserAndPassword {
             user: self.user(name, "username")?,
@@ -124,11 +124,8 @@ impl Secrets {
         })
     }
 
-    pub(super) fn one_token(
-        &self,
-        reference: &SecretKeyRef,
-    ) -> Result<SecretString, SourceProblem> {
-        let secret = self.0.first().ok_or_else(|| SourceProblem::Missing {
+    pub(super) fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceError> {
+        let secret = self.0.first().ok_or_else(|| SourceError::Missing {
             kind: "Secret",
             name: reference.name.clone(),
         })?;
@@ -146,45 +143,49 @@ impl Secrets {
     }
 
     /// A token: printable ASCII, since it travels in a header.
-    pub(super) fn token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceProblem> {
+    pub(super) fn token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceError> {
         let text = self.text(&reference.name, &reference.key, LONGEST_SECRET)?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(malformed(&reference.name, &reference.key, Flaw::NotAscii));
+            return Err(malformed(
+                &reference.name,
+                &reference.key,
+                InvalidValue::NotAscii,
+            ));
         }
         Ok(SecretString::from(text.to_owned()))
     }
 
-    fn user(&self, name: &str, key: &str) -> Result<String, SourceProblem> {
+    fn user(&self, name: &str, key: &str) -> Result<String, SourceError> {
         let text = self.text(name, key, LONGEST_USER)?;
         if text.contains(':') {
-            return Err(malformed(name, key, Flaw::Colon));
+            return Err(malformed(name, key, InvalidValue::Colon));
         }
         Ok(text.to_owned())
     }
 
-    fn text(&self, name: &str, key: &str, longest: usize) -> Result<&str, SourceProblem> {
+    fn text(&self, name: &str, key: &str, longest: usize) -> Result<&str, SourceError> {
         let bytes = self.bytes(name, key)?;
         let flaw = |flaw| malformed(name, key, flaw);
-        let text = std::str::from_utf8(bytes).map_err(|_| flaw(Flaw::NotUtf8))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| flaw(InvalidValue::NotUtf8))?;
         if text.trim().is_empty() {
-            return Err(flaw(Flaw::Empty));
+            return Err(flaw(InvalidValue::Empty));
         }
         if text.len() > longest {
-            return Err(flaw(Flaw::TooLong));
+            return Err(flaw(InvalidValue::TooLong));
         }
         if text.ends_with('\n') {
-            return Err(flaw(Flaw::TrailingNewline));
+            return Err(flaw(InvalidValue::TrailingNewline));
         }
         if text.chars().any(char::is_control) {
-            return Err(flaw(Flaw::ControlCharacter));
+            return Err(flaw(InvalidValue::ControlCharacter));
         }
         if text.trim() != text {
-            return Err(flaw(Flaw::Blank));
+            return Err(flaw(InvalidValue::Blank));
         }
         Ok(text)
     }
 
-    pub(super) fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceProblem> {
+    pub(super) fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceError> {
         let secret = self
             .0
             .iter()
@@ -202,18 +203,18 @@ impl Secrets {
 }
 
 /// What the operator publishes, and what the cluster itself uses, is never a source.
-pub(super) fn check_secret(secret: &Secret) -> Result<(), SourceProblem> {
+pub(super) fn check_secret(secret: &Secret) -> Result<(), SourceError> {
     let ours = [CREDENTIAL_LABEL, GRANT_LABEL];
     if ours
         .iter()
         .any(|label| secret.labels().contains_key(*label))
     {
-        return Err(SourceProblem::IsTarget {
+        return Err(SourceError::IsTarget {
             name: secret.name_any(),
         });
     }
     match secret.type_.as_deref() {
-        Some(kind) if FORBIDDEN_TYPES.contains(&kind) => Err(SourceProblem::ForbiddenType {
+        Some(kind) if FORBIDDEN_TYPES.contains(&kind) => Err(SourceError::ForbiddenType {
             name: secret.name_any(),
             kind: kind.to_owned(),
         }),
@@ -226,15 +227,15 @@ pub(super) fn certificates(
     name: &str,
     key: &str,
     pem: Vec<u8>,
-) -> Result<Vec<u8>, SourceProblem> {
+) -> Result<Vec<u8>, SourceError> {
     let flaw = if pem.len() > LONGEST_CA {
-        Flaw::TooLong
+        InvalidValue::TooLong
     } else if is_bundle(&pem) {
         return Ok(pem);
     } else {
-        Flaw::NotPem
+        InvalidValue::NotPem
     };
-    Err(SourceProblem::Malformed {
+    Err(SourceError::Malformed {
         kind,
         name: name.to_owned(),
         key: key.to_owned(),
@@ -250,8 +251,8 @@ fn is_bundle(pem: &[u8]) -> bool {
     all && !roots.is_empty()
 }
 
-pub(super) fn malformed(name: &str, key: &str, flaw: Flaw) -> SourceProblem {
-    SourceProblem::Malformed {
+pub(super) fn malformed(name: &str, key: &str, flaw: InvalidValue) -> SourceError {
+    SourceError::Malformed {
         kind: "Secret",
         name: name.to_owned(),
         key: key.to_owned(),

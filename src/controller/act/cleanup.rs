@@ -10,7 +10,7 @@ use crate::controller::act::error::ActError;
 use crate::controller::act::grant::{outdated, parts};
 use crate::controller::renewal_task::name_prefix;
 use crate::core::apply::Answer;
-use crate::core::decide::Care;
+use crate::core::decide::CleanupTask;
 use crate::core::decide::cleanup::due_to_end;
 use crate::core::facts::Facts;
 use crate::core::grant::{Grant, Retired};
@@ -28,7 +28,7 @@ impl Operator {
     /// Does what is left to do, and writes down what came of it.
     pub(in crate::controller) async fn tend(
         &self,
-        care: Care,
+        cleanup_task: CleanupTask,
         facts: &Facts,
         material: &mut Material,
     ) -> Result<Answer, ActError> {
@@ -38,20 +38,23 @@ impl Operator {
             .and_then(|tokens| tokens.stored.clone());
         let mut stored = stored.ok_or(ActError::Stale)?;
         let ours = name_prefix(stored.metadata.uid.as_deref().unwrap_or_default());
-        match care {
-            Care::Show => stored.grant.show(facts.now),
-            Care::End => {
+        match cleanup_task {
+            CleanupTask::ConfirmRollout => stored.grant.show(facts.now),
+            CleanupTask::Revoke => {
                 self.end_one(facts, material, &mut stored.grant, &ours)
                     .await?;
             }
-            Care::Identify => {
+            CleanupTask::FindTokenId => {
                 self.identify(facts, material, &mut stored.grant, &ours)
                     .await?;
             }
         }
         let stored = self.cluster.put_grant(&stored).await.map_err(outdated)?;
         let (_, tokens) = parts(facts, material)?;
-        Ok(Answer::Tended(care, self.take(facts, tokens, stored)))
+        Ok(Answer::CleanedUp(
+            cleanup_task,
+            self.take(facts, tokens, stored),
+        ))
     }
 
     /// Ends at Jira what was replaced.
@@ -76,18 +79,18 @@ impl Operator {
                 let asked = outage
                     .retry_after()
                     .and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
-                let usual = self.config.pace.of(backoff(4, &facts.object.uid));
+                let usual = self.config.time_scale.of(backoff(4, &facts.object.uid));
                 Some(later(facts.now, usual.max(asked.unwrap_or_default())))
             }
             // What ends itself and is refused has ended; Jira says so for a moment during some of its
             // own failures, too, and is asked twice.
             Err(Verdict::Refused(Refusal::Rejected)) if old.next_attempt.is_some() => None,
             Err(Verdict::Refused(Refusal::Rejected)) => {
-                Some(later(facts.now, self.config.pace.of(ASKED_TWICE)))
+                Some(later(facts.now, self.config.time_scale.of(ASKED_TWICE)))
             }
-            Err(Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_)) => {
-                Some(later(facts.now, self.config.pace.of(REFUSED_HEARTBEAT)))
-            }
+            Err(Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_)) => Some(
+                later(facts.now, self.config.time_scale.of(REFUSED_HEARTBEAT)),
+            ),
         };
         let done = again.is_none();
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);

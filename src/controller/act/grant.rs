@@ -37,7 +37,7 @@ impl Operator {
             Some(stored) => stored.clone(),
             None => self.fresh(facts, plan)?,
         };
-        adopt_seed(&mut stored, plan, tokens, digest, (facts.now, copy))?;
+        import_seed(&mut stored, plan, tokens, digest, (facts.now, copy))?;
         stored.label_seed(print, facts.now);
         let written = if exists {
             self.cluster.put_grant(&stored).await
@@ -45,7 +45,7 @@ impl Operator {
             self.cluster.create_grant(&stored).await
         };
         let stored = written.map_err(outdated)?;
-        Ok(Answer::Adopted(self.take(facts, tokens, stored)))
+        Ok(Answer::TokenImported(self.take(facts, tokens, stored)))
     }
 
     /// Looks whether an older grant holds the same seed.
@@ -59,7 +59,7 @@ impl Operator {
             .cluster
             .has_older_twin(scope, stored.ok_or(ActError::Stale)?)
             .await?;
-        Ok(Answer::Sought(twin))
+        Ok(Answer::DuplicateChecked(twin))
     }
 
     /// A grant before there is one.
@@ -99,17 +99,17 @@ impl Operator {
     /// Asks the site for its id.
     pub(in crate::controller) async fn locate(&self, facts: &Facts) -> Answer {
         match &facts.plan {
-            Ok(plan) => Answer::Located(self.jira.locate(&plan.site).await),
-            Err(_) => Answer::Located(Err(Verdict::NoVerdict(Outage::Internal))),
+            Ok(plan) => Answer::CloudIdResolved(self.jira.locate(&plan.site).await),
+            Err(_) => Answer::CloudIdResolved(Err(Verdict::NoVerdict(Outage::Internal))),
         }
     }
 
     /// Asks the gateway what the token covers.
     pub(in crate::controller) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
         let (Some(gateway), Some(token)) = (facts.gateway(), asked_token(facts, material)) else {
-            return Answer::Surveyed(Ok(None));
+            return Answer::SitesListed(Ok(None));
         };
-        Answer::Surveyed(self.jira.survey(gateway, &token).await)
+        Answer::SitesListed(self.jira.survey(gateway, &token).await)
     }
 
     /// Asks Jira who the token of the chain that stands to be asked about belongs to.
@@ -186,7 +186,7 @@ fn token_of(material: &Material, origin: &str) -> Option<SecretString> {
 }
 
 /// Makes what a person stored the candidate.
-fn adopt_seed(
+fn import_seed(
     stored: &mut Stored,
     plan: &RenewalPlan,
     tokens: &Tokens,
@@ -208,9 +208,9 @@ fn adopt_seed(
                 scopes: Vec::new(),
                 id: None,
             };
-            stored.grant.adopt_token(digest, access, client, now, copy);
+            stored.grant.import_token(digest, access, client, now, copy);
         }
-        RenewalKind::Login => stored.grant.adopt_login(digest, client, now),
+        RenewalKind::Login => stored.grant.import_login(digest, client, now),
     }
     Ok(())
 }

@@ -41,18 +41,18 @@ impl Operator {
                 self.publish(&publish, facts, material.as_ref(), current)
                     .await
             }
-            Step::Retract(old) => self.retract(&old, current).await,
-            Step::Locate => Ok(self.locate(facts).await),
+            Step::DeleteTarget(old) => self.retract(&old, current).await,
+            Step::ResolveCloudId => Ok(self.locate(facts).await),
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
-            Step::Adopt => self.adopt(facts, read(material)?).await,
-            Step::Seek => self.seek(read(material)?).await,
+            Step::ImportToken => self.adopt(facts, read(material)?).await,
+            Step::CheckDuplicate => self.seek(read(material)?).await,
             Step::Intend(spend) => self.intend(spend, facts, read(material)?).await,
             Step::Renew(spend) => self.renew(&spend, facts, read(material)?, current).await,
             Step::Promote => self.promote(facts, read(material)?, current).await,
-            Step::Tend(care) => self.tend(care, facts, read(material)?).await,
-            Step::Survey => Ok(self.survey(facts, read(material)?).await),
-            Step::Try => Ok(Answer::Tried(
+            Step::Cleanup(cleanup_task) => self.tend(cleanup_task, facts, read(material)?).await,
+            Step::ListSites => Ok(self.survey(facts, read(material)?).await),
+            Step::ValidateCandidate => Ok(Answer::CandidateValidated(
                 self.ask_renewed(facts, read(material)?).await,
             )),
         }
@@ -111,7 +111,7 @@ impl Operator {
         let keys = facts.permissions_to_ask();
         let question = Question {
             keys: &keys,
-            patience: facts.happened.welcomed.is_none().then_some(PATIENCE),
+            patience: facts.progress.pending_account.is_none().then_some(PATIENCE),
         };
         let ca_pem = material.ca_pem.as_deref();
         let answer = self.jira.permissions(&site, ca_pem, &credential, &question);
@@ -153,7 +153,7 @@ impl Operator {
         let (Ok(plan), Some(material), Some(target)) =
             (&facts.plan, material, facts.targets.get(publish.index))
         else {
-            return Ok(Answer::WriteRefused(
+            return Ok(Answer::TargetRefused(
                 publish.index,
                 "nothing to write".into(),
             ));
@@ -189,13 +189,13 @@ impl Operator {
             {
                 Ok(Published::Written(version)) => {
                     self.learn(&facts.object.namespace, &version);
-                    Answer::Written(publish.index, version)
+                    Answer::TargetWritten(publish.index, version)
                 }
                 Ok(Published::Held(holder, version)) => {
                     self.learn(&facts.object.namespace, &version);
-                    Answer::Held(publish.index, holder, version)
+                    Answer::TargetOwnedByOther(publish.index, holder, version)
                 }
-                Err(ClusterError::Refused(cause)) => Answer::WriteRefused(publish.index, cause),
+                Err(ClusterError::Refused(cause)) => Answer::TargetRefused(publish.index, cause),
                 Err(error) => return Err(error.into()),
             },
         )
@@ -207,7 +207,7 @@ impl Operator {
         current: &JiraCredential,
     ) -> Result<Answer, ActError> {
         self.cluster.retract(current, old).await?;
-        Ok(Answer::Retracted(old.name.clone()))
+        Ok(Answer::TargetDeleted(old.name.clone()))
     }
 
     fn learn(&self, namespace: &str, version: &TargetVersion) {

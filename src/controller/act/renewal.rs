@@ -9,7 +9,7 @@ use crate::controller::renewal_task::{Renewed, Renewing};
 use crate::core::apply::Answer;
 use crate::core::decide::renewal::takeover::is_outdated;
 use crate::core::facts::{Facts, Held};
-use crate::core::grant::{Intent, RenewalFailure, Spend};
+use crate::core::grant::{Intent, RefreshRequest, RenewalFailure};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 
 /// Nothing is lost with a token that is just asked for again, but not at once.
@@ -20,7 +20,7 @@ impl Operator {
     /// Writes down that a refresh token is about to be spent.
     pub(in crate::controller) async fn intend(
         &self,
-        spend: Spend,
+        spend: RefreshRequest,
         facts: &Facts,
         material: &mut Material,
     ) -> Result<Answer, ActError> {
@@ -29,7 +29,7 @@ impl Operator {
             return Err(ActError::Stale);
         }
         let (plan, tokens) = parts(facts, material)?;
-        if is_outdated(facts.now, self.clock.now(), self.config.pace) {
+        if is_outdated(facts.now, self.clock.now(), self.config.time_scale) {
             return Err(ActError::Stale);
         }
         let mut stored = tokens.stored.clone().ok_or(ActError::Stale)?;
@@ -72,7 +72,7 @@ impl Operator {
     /// Asks the token endpoint and stores the answer, in a task that nothing cancels.
     pub(in crate::controller) async fn renew(
         &self,
-        spend: &Spend,
+        spend: &RefreshRequest,
         facts: &Facts,
         material: &mut Material,
         current: &JiraCredential,
@@ -85,7 +85,7 @@ impl Operator {
         };
         let intent = stored.grant.intent.as_ref();
         let begun = intent.map(|intent| intent.started);
-        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.pace)) {
+        if begun.is_some_and(|begun| is_outdated(begun, self.clock.now(), self.config.time_scale)) {
             self.take_back(facts, plan, tokens, stored).await;
             return Err(ActError::Stale);
         }
@@ -99,7 +99,7 @@ impl Operator {
             cluster: self.cluster.clone(),
             jira: self.jira.clone(),
             clock: self.clock.clone(),
-            pace: self.config.pace,
+            time_scale: self.config.time_scale,
             running,
             origin: spend.origin.clone(),
             plan: plan.clone(),

@@ -58,7 +58,7 @@ impl Renewing {
         let failures = self.stored.grant.failures.saturating_add(1);
         let asked = outage.retry_after();
         let asked = asked.and_then(|wait| TimeDelta::from_std(wait).ok());
-        let usual = self.pace.of(backoff(failures, &self.uid));
+        let usual = self.time_scale.of(backoff(failures, &self.uid));
         usual.max(asked.unwrap_or_default())
     }
 
@@ -75,11 +75,11 @@ impl Renewing {
             }
             Verdict::NotAllowed(_) => (
                 RenewalFailure::NotSpent(Reason::HostNotAllowed),
-                self.pace.of(REFUSED_HEARTBEAT),
+                self.time_scale.of(REFUSED_HEARTBEAT),
             ),
             Verdict::Accepted(_) | Verdict::Refused(_) => (
                 RenewalFailure::NotSpent(Reason::RotationFailed),
-                self.pace.of(REFUSED_HEARTBEAT),
+                self.time_scale.of(REFUSED_HEARTBEAT),
             ),
         };
         Nothing { miss, wait, word }
@@ -137,7 +137,7 @@ impl Renewing {
         let access = Access {
             token: Kept(cookie.clone()),
             obtained: asked,
-            expires: later(asked, self.pace.of(SESSION_LIVES)),
+            expires: later(asked, self.time_scale.of(SESSION_LIVES)),
             scopes: Vec::new(),
             id: None,
         };
@@ -215,7 +215,7 @@ impl Renewing {
         let name = format!("{prefix}{}", self.running.attempt());
         let wish = self.wished_days(access);
         let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
-        let refused = self.pace.of(REFUSED_HEARTBEAT);
+        let refused = self.time_scale.of(REFUSED_HEARTBEAT);
         let mut last = (
             Err((RenewalFailure::NotSpent(Reason::MintingForbidden), refused)),
             "too_long",

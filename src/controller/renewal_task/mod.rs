@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
-use crate::core::facts::Pace;
+use crate::core::facts::TimeScale;
 use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
 use crate::core::probe::outage_reason;
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
@@ -49,7 +49,7 @@ pub(super) struct Renewing {
     pub(super) cluster: Cluster,
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,
-    pub(super) pace: Pace,
+    pub(super) time_scale: TimeScale,
     /// Keeps the attempt in the register of those that run.
     pub(super) running: Running,
     /// The chain whose refresh token is spent.
@@ -148,12 +148,15 @@ impl Renewing {
     /// Until when a call may be begun that must not be made twice.
     fn sent_until(&self) -> Option<DateTime<Utc>> {
         let intent = self.stored.grant.intent.as_ref()?;
-        Some(later(intent.started, self.pace.of(SENT_WITHIN).max(GRAIN)))
+        Some(later(
+            intent.started,
+            self.time_scale.of(SENT_WITHIN).max(GRAIN),
+        ))
     }
 
     /// After which time a call is cut.
     fn limit(&self) -> Duration {
-        let limit = self.pace.of(CALL_LIMIT).to_std().unwrap_or_default();
+        let limit = self.time_scale.of(CALL_LIMIT).to_std().unwrap_or_default();
         // However much a test hurries, an answer over a network takes some time.
         limit.max(Duration::from_secs(3))
     }
@@ -233,10 +236,10 @@ impl Renewing {
 
     fn wait_after(&self, answer: &TokenAnswer) -> TimeDelta {
         let failures = self.stored.grant.failures.saturating_add(1);
-        let usual = self.pace.of(backoff(failures, &self.uid));
+        let usual = self.time_scale.of(backoff(failures, &self.uid));
         match answer {
             TokenAnswer::ClientRejected | TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => {
-                self.pace.of(REFUSED_HEARTBEAT)
+                self.time_scale.of(REFUSED_HEARTBEAT)
             }
             TokenAnswer::NoVerdict(outage) => {
                 let asked = outage

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::api::{ExpiryLookupStatus, Reason};
 use crate::core::facts::ApiKey;
 use crate::core::probe::token_list::{Found, LookupError};
-use crate::core::time::{REFUSED_HEARTBEAT, backoff, later, splay};
+use crate::core::time::{REFUSED_HEARTBEAT, backoff, jitter, later};
 
 /// The organisation is asked again after this time and up to an hour more: twice a day.
 pub(crate) const LOOK_AGAIN: TimeDelta = TimeDelta::hours(11);
@@ -85,19 +85,19 @@ impl Facts {
             }
         }
         self.status.expiry_lookup = Some(looked);
-        self.happened.lookup = Some(answer);
+        self.progress.lookup = Some(answer);
     }
 
     fn wait_after(&self, answer: &Result<Found, LookupError>, failures: i32) -> TimeDelta {
         let uid = self.object.uid.as_str();
         match answer {
-            Ok(_) => LOOK_AGAIN + splay(uid, TimeDelta::hours(1)),
+            Ok(_) => LOOK_AGAIN + jitter(uid, TimeDelta::hours(1)),
             Err(LookupError::NoVerdict(outage)) => {
                 let asked = outage.retry_after();
                 let asked = asked.and_then(|wait| TimeDelta::from_std(wait).ok());
                 backoff(failures, uid).max(asked.unwrap_or_default())
             }
-            Err(_) => REFUSED_HEARTBEAT + splay(uid, REFUSED_HEARTBEAT / 10),
+            Err(_) => REFUSED_HEARTBEAT + jitter(uid, REFUSED_HEARTBEAT / 10),
         }
     }
 

@@ -12,8 +12,11 @@ use crate::core::spec::is_cloud_host;
 impl Facts {
     /// Takes in what the site said about a token that may work at the gateway. Whether the gateway
     /// has to be asked before that means anything.
-    pub(crate) fn turns_to_gateway(&mut self, verdict: &Verdict) -> bool {
-        let can = self.plan.as_ref().is_ok_and(|plan| plan.detour.is_some());
+    pub(crate) fn falls_back_to_gateway(&mut self, verdict: &Verdict) -> bool {
+        let can = self
+            .plan
+            .as_ref()
+            .is_ok_and(|plan| plan.gateway_fallback.is_some());
         let refusal = match verdict {
             Verdict::Refused(refusal @ (Refusal::Rejected | Refusal::Forbidden)) => *refusal,
             Verdict::Refused(_)
@@ -22,10 +25,10 @@ impl Facts {
             | Verdict::NotAllowed(_) => return false,
         };
         // What the site has accepted before is no token with scopes.
-        if !can || self.detour().is_some() || self.is_validated() {
+        if !can || self.gateway_fallback().is_some() || self.is_validated() {
             return false;
         }
-        self.happened.refused_at_site = Some(refusal);
+        self.progress.refused_at_site = Some(refusal);
         true
     }
 
@@ -37,7 +40,7 @@ impl Facts {
             .plan
             .as_ref()
             .is_ok_and(|plan| is_cloud_host(&plan.site.host));
-        match (self.happened.refused_at_site, verdict) {
+        match (self.progress.refused_at_site, verdict) {
             (
                 Some(refusal),
                 Verdict::NoVerdict(Outage::NotFound | Outage::Redirect | Outage::NotJson),

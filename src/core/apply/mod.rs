@@ -7,10 +7,10 @@ pub mod permissions;
 pub mod probe;
 
 use crate::api::{Attempt, SourceVersion, TargetVersion};
-use crate::core::decide::Care;
+use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState};
-use crate::core::grant::{RenewalFailure, Spend};
+use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Permissions, Resource, Verdict};
 
@@ -24,36 +24,36 @@ pub enum Answer {
     /// The probe was made.
     Validated(Verdict),
     /// The target was written.
-    Written(usize, TargetVersion),
+    TargetWritten(usize, TargetVersion),
     /// Somebody else holds the target.
-    Held(usize, Holder, TargetVersion),
+    TargetOwnedByOther(usize, Holder, TargetVersion),
     /// The API server refused the write, for this cause.
-    WriteRefused(usize, String),
+    TargetRefused(usize, String),
     /// The surplus target of this name is gone, or was not ours.
-    Retracted(String),
+    TargetDeleted(String),
     /// The new seed stands in the grant.
-    Adopted(Written),
+    TokenImported(Written),
     /// Whether an older grant holds the same seed.
-    Sought(bool),
+    DuplicateChecked(bool),
     /// The intent stands in the grant.
-    Intended(Spend, Written),
+    Intended(RefreshRequest, Written),
     /// The renewal was made. What it brought stands in the grant; `None`: somebody else has
     /// taken it over meanwhile.
     Renewed(Option<RenewalFailure>, Option<Written>),
     /// The candidate has taken its place.
     Promoted(Written),
     /// The site told its id, or did not.
-    Located(Result<String, Verdict>),
+    CloudIdResolved(Result<String, Verdict>),
     /// The gateway told what the token covers, or would not (`Ok(None)`), or could not.
-    Surveyed(Result<Option<Vec<Resource>>, Verdict>),
+    SitesListed(Result<Option<Vec<Resource>>, Verdict>),
     /// A candidate beside the chain in use was asked about.
-    Tried(Verdict),
+    CandidateValidated(Verdict),
     /// The organisation was asked about the API token.
     LookedUp(Result<Found, LookupError>),
     /// The organisation was not asked: other look-ups take the room that there is.
     LookUpPutOff,
     /// What was left to do with the grant was done, as far as it could be.
-    Tended(Care, Written),
+    CleanedUp(CleanupTask, Written),
     /// Jira told what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
@@ -70,62 +70,64 @@ pub struct Written {
 impl Facts {
     /// Takes in what became of a step.
     #[must_use]
-    pub fn absorb(mut self, answer: Answer) -> Self {
+    pub fn apply(mut self, answer: Answer) -> Self {
         match answer {
             Answer::AttemptRecorded(attempt) => {
                 self.status = self.with_attempt(attempt);
-                self.happened.attempt_recorded = true;
+                self.progress.attempt_recorded = true;
             }
             Answer::AttemptNotOurs(peer) => {
                 match &mut self.renewal {
                     Some(renewal) => renewal.login = peer,
                     None => self.peer = peer,
                 }
-                self.happened.attempt_denied = true;
+                self.progress.attempt_denied = true;
             }
             // From here on the rest of the pass decides as the next pass would.
             Answer::Validated(verdict) => self.record(&verdict),
-            Answer::Tried(verdict) => self.record_candidate(&verdict),
-            Answer::Written(index, version) => {
+            Answer::CandidateValidated(verdict) => self.record_candidate(&verdict),
+            Answer::TargetWritten(index, version) => {
                 self.set_target(index, TargetState::Written(version));
             }
-            Answer::Held(index, holder, version) => {
-                self.set_target(index, TargetState::Held(holder, version));
+            Answer::TargetOwnedByOther(index, holder, version) => {
+                self.set_target(index, TargetState::OwnedByOther(holder, version));
             }
-            Answer::WriteRefused(index, cause) => {
+            Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));
             }
-            Answer::Retracted(name) => self.happened.retracted.push(name),
-            Answer::Adopted(written) | Answer::Promoted(written) => self.set_grant(written),
-            Answer::Tended(care, written) => {
-                self.happened.looked_for |= care == Care::Identify;
+            Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
+            Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),
+            Answer::CleanedUp(cleanup_task, written) => {
+                self.progress.looked_for |= cleanup_task == CleanupTask::FindTokenId;
                 self.set_grant(written);
             }
-            Answer::Sought(twin) => {
-                self.happened.sought = true;
-                self.happened.twin = twin;
+            Answer::DuplicateChecked(twin) => {
+                self.progress.duplicate_checked = true;
+                self.progress.is_duplicate = twin;
             }
             Answer::Intended(spend, written) => {
                 self.set_grant(written);
-                self.happened.intended = Some(spend);
+                self.progress.intended = Some(spend);
             }
             Answer::Renewed(miss, written) => self.absorb_renewal(miss, written),
-            Answer::Located(Ok(id)) => self.happened.located = Some(id),
-            Answer::Surveyed(answer) => self.absorb_survey(answer),
+            Answer::CloudIdResolved(Ok(id)) => self.progress.cloud_id = Some(id),
+            Answer::SitesListed(answer) => self.absorb_survey(answer),
             Answer::LookedUp(answer) => self.record_lookup(answer),
             Answer::LookUpPutOff => self.api_key = ApiKey::PutOff,
-            Answer::Located(Err(verdict)) => self.record_asked(&self.judge_unlocated(&verdict)),
+            Answer::CloudIdResolved(Err(verdict)) => {
+                self.record_asked(&self.judge_unlocated(&verdict));
+            }
             Answer::Permitted(answer) => self.absorb_permissions(&answer),
         }
         self
     }
 
     fn absorb_renewal(&mut self, miss: Option<RenewalFailure>, written: Option<Written>) {
-        self.happened.intended = None;
-        self.happened.renewed = true;
+        self.progress.intended = None;
+        self.progress.renewed = true;
         // What was said of the token before says nothing of its successor.
         if miss.is_none() {
-            self.happened.judgement = None;
+            self.progress.judgement = None;
         }
         match written {
             Some(written) => self.set_grant(written),
@@ -139,7 +141,7 @@ impl Facts {
     }
 
     fn absorb_survey(&mut self, answer: Result<Option<Vec<Resource>>, Verdict>) {
-        self.happened.surveyed = true;
+        self.progress.sites_listed = true;
         match answer {
             Ok(None) => {}
             Ok(Some(resources)) => {

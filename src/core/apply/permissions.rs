@@ -13,11 +13,11 @@ use crate::core::probe::{Cause, Judgement, Outage, Permissions, Refusal, Verdict
 impl Facts {
     /// Takes in what Jira told.
     pub(crate) fn absorb_permissions(&mut self, answer: &Result<Permissions, Verdict>) {
-        self.happened.permissions_asked = true;
-        match self.happened.welcomed.clone() {
+        self.progress.permissions_asked = true;
+        match self.progress.pending_account.clone() {
             Some(account) => {
                 let (judgement, status) = self.judge_permissions(account, answer);
-                self.settle_welcomed(judgement);
+                self.settle_pending(judgement);
                 if let Some(status) = status {
                     self.status.permissions = Some(status);
                 }

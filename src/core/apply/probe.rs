@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, SiteStatus};
 use crate::core::facts::Peer;
-use crate::core::fingerprint::{Fingerprint, Likeness};
+use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::probe::{Cause, Judgement, Outage, Verdict, outage_reason};
 use crate::core::spec::Plan;
 use crate::core::time::{
-    CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, later, splay,
+    CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, jitter, later,
 };
 
 /// When the credential is tried again by itself, if at all.
@@ -21,12 +21,12 @@ type Learnt = (AttemptOutcome, Reason, Next);
 impl Facts {
     /// Takes in what Jira said.
     pub(crate) fn record(&mut self, verdict: &Verdict) {
-        if self.turns_to_gateway(verdict) {
+        if self.falls_back_to_gateway(verdict) {
             return;
         }
         match self.judge(verdict) {
             Judgement::Accepted(account) if self.requires_permissions() => {
-                self.happened.welcomed = Some(account);
+                self.progress.pending_account = Some(account);
             }
             judgement => self.settle(judgement),
         }
@@ -34,7 +34,7 @@ impl Facts {
 
     /// Takes in what became of a credential that Jira accepted and whose permissions were looked
     /// at.
-    pub(crate) fn settle_welcomed(&mut self, judgement: Judgement) {
+    pub(crate) fn settle_pending(&mut self, judgement: Judgement) {
         if self.candidate_is_due() {
             self.settle_candidate(&judgement);
         } else {
@@ -51,8 +51,8 @@ impl Facts {
                 self.status.attempt = attempt;
             }
         }
-        self.happened.attempt_recorded = false;
-        self.happened.judgement = Some(judgement);
+        self.progress.attempt_recorded = false;
+        self.progress.judgement = Some(judgement);
     }
 
     fn record_acceptance(&mut self, account: Account) {
@@ -98,7 +98,7 @@ impl Facts {
 
     /// How the site is used, as far as is known before anything was validated.
     pub(crate) fn unvalidated_site(&self, plan: &Plan) -> SiteStatus {
-        if plan.detour.is_none() {
+        if plan.gateway_fallback.is_none() {
             return self.site_status(plan);
         }
         SiteStatus {
@@ -112,10 +112,10 @@ impl Facts {
     /// What is known of the chain whose token was validated.
     fn record_chain(&mut self) {
         let Some(chain) = self.chain() else { return };
-        let lineage = chain.lineage();
+        let family_id = chain.family_id();
         let access = chain.access.clone();
         let grant = self.status.grant.get_or_insert_default();
-        grant.chain = Some(lineage);
+        grant.chain = Some(family_id);
         grant.provisional = None;
         if let Some(access) = access {
             self.status.expires_at = access.end();
@@ -128,7 +128,7 @@ impl Facts {
     pub(crate) fn record_candidate(&mut self, verdict: &Verdict) {
         match self.judge(verdict) {
             Judgement::Accepted(account) if self.requires_permissions() => {
-                self.happened.welcomed = Some(account);
+                self.progress.pending_account = Some(account);
             }
             judgement => self.settle_candidate(&judgement),
         }
@@ -142,7 +142,7 @@ impl Facts {
         else {
             return;
         };
-        self.happened.candidate_tried = true;
+        self.progress.candidate_tried = true;
         let (outcome, reason, next) = match judgement {
             Judgement::Accepted(account) => {
                 // From here on the chain of this token is the credential.
@@ -151,7 +151,7 @@ impl Facts {
                     grant.candidate = None;
                 }
                 self.record_acceptance(account.clone());
-                self.happened.judgement = Some(judgement.clone());
+                self.progress.judgement = Some(judgement.clone());
                 return;
             }
             Judgement::Refused(cause) => (AttemptOutcome::Refused, cause.reason(), None),
@@ -187,9 +187,9 @@ impl Facts {
         self.status
             .validated_fingerprint
             .as_deref()
-            .is_some_and(|validated| match fingerprint.likeness(validated) {
-                Likeness::Same | Likeness::Unknown => true,
-                Likeness::Different => false,
+            .is_some_and(|validated| match fingerprint.compare(validated) {
+                FingerprintMatch::Same | FingerprintMatch::Unknown => true,
+                FingerprintMatch::Different => false,
             })
     }
 
@@ -200,7 +200,7 @@ impl Facts {
             .map_or(0, |attempt| attempt.failures)
             .saturating_add(1);
         let uid = self.object.uid.as_str();
-        let heartbeat = |wait| Some(later(self.now, wait + splay(uid, wait / 10)));
+        let heartbeat = |wait| Some(later(self.now, wait + jitter(uid, wait / 10)));
         let (outcome, reason, next) = match judgement {
             Judgement::Accepted(_) => return None,
             Judgement::Refused(cause) => {
@@ -246,12 +246,12 @@ impl Facts {
             }
         };
         let before = self.attempt().map(|attempt| attempt.outcome);
-        let welcomed = self.happened.welcomed.is_some();
+        let pending_account = self.progress.pending_account.is_some();
         // What Jira itself has just taken back is none any more.
-        let lasts = |refusal: &Reason| !welcomed || *refusal == Reason::PermissionMissing;
+        let lasts = |refusal: &Reason| !pending_account || *refusal == Reason::PermissionMissing;
         match self.refusal().filter(lasts) {
             Some(refusal) if silent => {
-                let next = next.filter(|_| !self.is_password() || welcomed);
+                let next = next.filter(|_| !self.is_password() || pending_account);
                 (AttemptOutcome::Refused, refusal, next)
             }
             None if silent && before == Some(AttemptOutcome::Unconfirmed) => {
@@ -263,7 +263,7 @@ impl Facts {
 
     fn after_outage(&self, outage: Outage, failures: i32) -> Learnt {
         // A password that Jira may have counted, and that it never accepted, is not sent again.
-        let answered = self.happened.welcomed.is_some();
+        let answered = self.progress.pending_account.is_some();
         let unanswered = outage.may_have_arrived() && !answered;
         if self.is_password() && unanswered && !self.is_validated() {
             return (AttemptOutcome::Interrupted, Reason::NotValidated, None);
@@ -287,7 +287,7 @@ impl Facts {
     /// changed meanwhile, and every answer that is lost may be a refusal that counts.
     fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
         let wait = self.validation_after_silence(self.now)? - self.now;
-        let unanswered = outage.may_have_arrived() && self.happened.welcomed.is_none();
+        let unanswered = outage.may_have_arrived() && self.progress.pending_account.is_none();
         (self.is_password() && unanswered).then_some(wait)
     }
 }

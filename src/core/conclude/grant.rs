@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::api::{Attempt, AttemptOutcome, GrantStatus, JiraCredentialStatus, Reason};
-use crate::core::decide::cleanup::next_care;
-use crate::core::decide::renewal::blocker::succession_failure;
-use crate::core::decide::renewal::blocker::trouble;
+use crate::core::decide::cleanup::next_cleanup;
+use crate::core::decide::renewal::blocker::renewal_blocker;
+use crate::core::decide::renewal::blocker::replacement_blocker;
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{Facts, GrantState, Renewal, SeedState};
 use crate::core::grant::{Access, SeedOutcome};
@@ -32,7 +32,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
     let old = status.grant.clone().unwrap_or_default();
     let (seed, consumed) = seed_of(facts, &renewal.seed, &old);
     let provisional = facts.is_provisional();
-    let conflicts = trouble(facts) == Some(Reason::GrantConflict);
+    let conflicts = renewal_blocker(facts) == Some(Reason::GrantConflict);
     status.grant = Some(GrantStatus {
         name: plan.grant.clone(),
         uid: facts
@@ -46,12 +46,12 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
             .chain_print()
             .filter(|_| provisional)
             .map(|print| print.as_str().to_owned()),
-        trouble: trouble(facts),
+        blocked_by: renewal_blocker(facts),
         conflicts_with: renewal.rival.clone().filter(|_| conflicts),
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
-        succession: succession_failure(facts),
-        next_care_time: next_care(facts),
+        replacement_blocked_by: replacement_blocker(facts),
+        next_cleanup_time: next_cleanup(facts),
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),
     });
@@ -69,7 +69,7 @@ fn name_rival(renewal: &Renewal, status: &mut JiraCredentialStatus) {
     let Some(grant) = &mut status.grant else {
         return;
     };
-    if grant.trouble == Some(Reason::GrantConflict) && renewal.rival.is_some() {
+    if grant.blocked_by == Some(Reason::GrantConflict) && renewal.rival.is_some() {
         grant.conflicts_with.clone_from(&renewal.rival);
     }
 }
@@ -81,7 +81,7 @@ fn record_validated_token(facts: &Facts, status: &mut JiraCredentialStatus) {
         return;
     };
     if let Some(grant) = &mut status.grant {
-        grant.chain = Some(chain.lineage());
+        grant.chain = Some(chain.family_id());
     }
     if let Some(access) = &chain.access {
         status.expires_at = access.end();
@@ -92,7 +92,7 @@ fn record_validated_token(facts: &Facts, status: &mut JiraCredentialStatus) {
 fn next_renewal(facts: &Facts) -> Option<DateTime<Utc>> {
     match renewal::next(facts)? {
         Move::At(time) => Some(time),
-        Move::Rest | Move::Stuck(_) if !is_stopping(facts) => None,
+        Move::Idle | Move::Blocked(_) if !is_stopping(facts) => None,
         // A step was left undone: the next pass takes it up.
         _ => Some(facts.now),
     }

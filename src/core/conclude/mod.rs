@@ -8,15 +8,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::api::{
     Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
 };
-use crate::core::conclude::conditions::Finding;
+use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::expiry_known::expiry_known;
 use crate::core::conclude::conditions::over_privileged::over_privileged;
 use crate::core::conclude::conditions::published::published;
-use crate::core::conclude::conditions::ready::{Waits, ready};
+use crate::core::conclude::conditions::ready::{BlockedOn, ready};
 use crate::core::conclude::conditions::rotation_due::rotation_due;
 use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::grant::record_grant;
-use crate::core::decide::cleanup::next_care;
+use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
@@ -72,13 +72,13 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     record_grant(facts, &mut status);
     record_api_key(facts, &mut status);
     status.rotation_due_time = due;
-    if facts.is_new() || facts.happened.judgement.is_some() || is_answered(facts) {
+    if facts.is_new() || facts.progress.judgement.is_some() || is_answered(facts) {
         status.last_handled_renew.clone_from(&facts.object.renew);
     }
     let (reconciling, stalled) = match waits {
-        Waits::No => (None, None),
-        Waits::ByItself => (Some(abnormal(&ready)), None),
-        Waits::ForPerson => (None, Some(abnormal(&ready))),
+        BlockedOn::Nothing => (None, None),
+        BlockedOn::Time => (Some(abnormal(&ready)), None),
+        BlockedOn::Person => (None, Some(abnormal(&ready))),
     };
     let findings = [
         (ConditionType::Ready, Some(ready)),
@@ -92,7 +92,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     ];
     status.conditions = findings
         .into_iter()
-        .filter_map(|(kind, finding)| Some(settle(facts, recorded, kind, finding?)))
+        .filter_map(|(kind, draft)| Some(settle(facts, recorded, kind, draft?)))
         .collect();
     let events = notices(recorded, &status);
     let wake = wake(facts, &changes);
@@ -106,12 +106,12 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
 /// Whether a person who asked for a renewal has an answer without a word of Jira: it was tried, or
 /// there is nothing that could be.
 fn is_answered(facts: &Facts) -> bool {
-    let stuck = matches!(renewal::next(facts), Some(Move::Rest | Move::Stuck(_)));
-    facts.happened.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
+    let stuck = matches!(renewal::next(facts), Some(Move::Idle | Move::Blocked(_)));
+    facts.progress.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
 }
 
-fn abnormal(ready: &Finding) -> Finding {
-    Finding {
+fn abnormal(ready: &ConditionDraft) -> ConditionDraft {
+    ConditionDraft {
         status: ConditionStatus::True,
         ..ready.clone()
     }
@@ -168,7 +168,9 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     for target in &facts.targets {
         let recorded = facts.recorded(&target.target.name).cloned();
         let now = match &target.state {
-            TargetState::Written(version) | TargetState::Held(_, version) => Some(version.clone()),
+            TargetState::Written(version) | TargetState::OwnedByOther(_, version) => {
+                Some(version.clone())
+            }
             TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
             // That somebody else holds it was found under another spec, and is to be found anew.
             TargetState::Present { .. } => {
@@ -181,7 +183,7 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     let kept = facts
         .surplus
         .iter()
-        .filter(|old| !facts.happened.retracted.contains(&old.name));
+        .filter(|old| !facts.progress.deleted_targets.contains(&old.name));
     targets.extend(kept.cloned());
     status.targets = targets;
     let wanted = targets::targets(&facts.spec, &facts.object.name);
@@ -203,15 +205,15 @@ pub(crate) fn settle(
     facts: &Facts,
     recorded: &JiraCredentialStatus,
     kind: ConditionType,
-    finding: Finding,
+    draft: ConditionDraft,
 ) -> Condition {
     let old = recorded.condition(kind);
-    let same_status = old.filter(|old| old.status == finding.status);
+    let same_status = old.filter(|old| old.status == draft.status);
     Condition {
         kind,
-        status: finding.status,
-        reason: finding.reason,
-        message: truncate(finding.message, 1024),
+        status: draft.status,
+        reason: draft.reason,
+        message: truncate(draft.message, 1024),
         observed_generation: facts.object.generation,
         last_transition_time: same_status.map_or(facts.now, |old| old.last_transition_time),
     }
@@ -278,7 +280,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
     }
     let mut times: Vec<DateTime<Utc>> = changes.to_vec();
     if !facts.spec.suspend && !matches!(facts.source, Source::Unusable(_)) {
-        let next = if facts.happened.judgement.is_some() {
+        let next = if facts.progress.judgement.is_some() {
             after_probe(facts)
         } else {
             validation(facts)
@@ -323,16 +325,16 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
     let mut times = Vec::new();
     match renewal::next(facts) {
         Some(Move::At(time)) => times.push(time),
-        Some(Move::Rest | Move::Stuck(_)) | None => {}
+        Some(Move::Idle | Move::Blocked(_)) | None => {}
         // Left undone: at once.
         Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
     }
     // Somebody else has taken a renewal over: what came of it is soon to be seen.
-    if facts.happened.renewed && facts.grant_unread() {
+    if facts.progress.renewed && facts.grant_unread() {
         times.push(later(facts.now, PEER_ANSWERS));
     }
     times.extend(facts.nearly_ended());
-    times.extend(next_care(facts));
+    times.extend(next_cleanup(facts));
     let candidate = facts
         .status
         .grant

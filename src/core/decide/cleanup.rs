@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::decide::step::Care;
+use crate::core::decide::step::CleanupTask;
 use crate::core::facts::{Facts, Held, Renewal};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Chain, Retired, is_adopted};
+use crate::core::grant::{Chain, Retired, is_imported};
 use crate::core::time::later;
 
 /// How long what was replaced goes on working after everybody shows what took its place: mounted
@@ -26,33 +26,36 @@ const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
 const LIST_SOON: TimeDelta = TimeDelta::hours(1);
 
 /// What is to be done now.
-pub fn care(facts: &Facts) -> Option<Care> {
-    let (renewal, held) = cared_for(facts)?;
+pub fn cleanup_task(facts: &Facts) -> Option<CleanupTask> {
+    let (renewal, held) = grant_to_clean_up(facts)?;
     if renewal.process.stopping || held.is_copy() {
         return None;
     }
     let retired = &held.grant.retired;
     if retired.iter().any(|old| old.shown.is_none()) && everybody_shows(facts, renewal) {
-        return Some(Care::Show);
+        return Some(CleanupTask::ConfirmRollout);
     }
     if due_to_end(retired, facts.now, renewal).is_some() {
-        return Some(Care::End);
+        return Some(CleanupTask::Revoke);
     }
     let unknown = look_at(facts, renewal, held).is_some_and(|time| time <= facts.now);
-    (unknown && facts.is_validated()).then_some(Care::Identify)
+    (unknown && facts.is_validated()).then_some(CleanupTask::FindTokenId)
 }
 
 /// When something is to be done next; `None` when nothing waits.
-pub fn next_care(facts: &Facts) -> Option<DateTime<Utc>> {
+pub fn next_cleanup(facts: &Facts) -> Option<DateTime<Utc>> {
     if facts.grant_unread() {
-        return facts.status.grant.as_ref()?.next_care_time;
+        return facts.status.grant.as_ref()?.next_cleanup_time;
     }
-    let (renewal, held) = cared_for(facts)?;
+    let (renewal, held) = grant_to_clean_up(facts)?;
     if held.is_copy() {
         return None;
     }
     let shown = |old: &Retired<Fingerprint>| {
-        let (soon, late) = (renewal.pace.of(OTHERS_FOLLOW), renewal.pace.of(OTHERS_STAY));
+        let (soon, late) = (
+            renewal.time_scale.of(OTHERS_FOLLOW),
+            renewal.time_scale.of(OTHERS_STAY),
+        );
         later(facts.now, ((facts.now - old.since) / 2).clamp(soon, late))
     };
     let ends = held.grant.retired.iter();
@@ -75,7 +78,7 @@ pub fn due_to_end<S>(
         .position(|old| old.until <= now || end_at(renewal, old).is_some_and(|time| time <= now))
 }
 
-fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
+fn grant_to_clean_up(facts: &Facts) -> Option<(&Renewal, &Held)> {
     let plan = facts.renewal_plan().filter(|plan| plan.is_kept())?;
     let held = facts.held()?;
     // What is of another site is never sent to this one.
@@ -85,7 +88,7 @@ fn cared_for(facts: &Facts) -> Option<(&Renewal, &Held)> {
 }
 
 fn end_at<S>(renewal: &Renewal, old: &Retired<S>) -> Option<DateTime<Utc>> {
-    let quiet = later(old.shown?, renewal.pace.of(GRACE));
+    let quiet = later(old.shown?, renewal.time_scale.of(GRACE));
     Some(old.next_attempt.map_or(quiet, |next| next.max(quiet)))
 }
 
@@ -112,17 +115,17 @@ fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc
         return Some(facts.now);
     };
     // Another date may tell which of several it is.
-    if facts.spec_changed() && !facts.happened.looked_for {
+    if facts.spec_changed() && !facts.progress.looked_for {
         return Some(facts.now);
     }
     let wait = match search.likely {
         Some(_) => LIST_AGAIN,
         None => LIST_SOON,
     };
-    Some(later(search.asked, renewal.pace.of(wait)))
+    Some(later(search.asked, renewal.time_scale.of(wait)))
 }
 
 /// Whether it is a token that a person made and that was not found in the list.
 fn is_unknown(chain: &Chain<Fingerprint>) -> bool {
-    is_adopted(chain) && chain.is_sought() && chain.dead.is_none()
+    is_imported(chain) && chain.is_sought() && chain.dead.is_none()
 }

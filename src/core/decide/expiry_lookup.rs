@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::api::ExpiryLookupStatus;
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{ApiKey, Source};
-use crate::core::time::{later, splay};
+use crate::core::time::{jitter, later};
 
 /// A look-up that found no room waits this long and up to 20 s more.
 const PUT_OFF: TimeDelta = TimeDelta::seconds(5);
@@ -19,7 +19,7 @@ pub fn next_lookup(facts: &Facts) -> Option<DateTime<Utc>> {
         return None;
     }
     if facts.api_key == ApiKey::PutOff {
-        let wait = PUT_OFF + splay(&facts.object.uid, TimeDelta::seconds(20));
+        let wait = PUT_OFF + jitter(&facts.object.uid, TimeDelta::seconds(20));
         return Some(later(facts.now, wait));
     }
     match facts.looked_up() {
@@ -40,7 +40,7 @@ fn is_new_key(facts: &Facts, looked: &ExpiryLookupStatus) -> bool {
             (Some(now), Some(then)) => now.as_str() != then,
             (Some(_), None) | (None, Some(_)) => true,
             // What exactly is wrong with it may have changed; to tell costs no call.
-            (None, None) => facts.happened.lookup.is_none(),
+            (None, None) => facts.progress.lookup.is_none(),
         },
     }
 }
@@ -55,7 +55,7 @@ pub fn wants_api_key(facts: &Facts) -> bool {
 /// Whether the organisation is to be asked now: in a pass that has nothing else to tell, so
 /// that nobody waits for the answer.
 pub fn lookup_is_due(facts: &Facts) -> bool {
-    facts.happened.lookup.is_none()
+    facts.progress.lookup.is_none()
         && !facts.spec_changed()
         && !facts.has_effects()
         && matches!(facts.api_key, ApiKey::Read { .. })

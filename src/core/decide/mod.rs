@@ -7,11 +7,11 @@ pub mod renewal;
 pub mod step;
 pub mod validation;
 
-pub use step::{Care, Move, Publish, Step};
+pub use step::{CleanupTask, Move, Publish, Step};
 
 use chrono::{DateTime, Utc};
 
-use crate::core::decide::cleanup::{care, next_care};
+use crate::core::decide::cleanup::{cleanup_task, next_cleanup};
 use crate::core::decide::expiry_lookup::lookup_is_due;
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::publication::{publish, wants_write};
@@ -44,7 +44,7 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     }
     // 4. A validation comes before anything is published.
     if facts.candidate_is_due() {
-        return Some(before_validation(facts).unwrap_or(Step::Try));
+        return Some(before_validation(facts).unwrap_or(Step::ValidateCandidate));
     }
     if validation(facts) == ValidationDue::Now {
         return Some(validate(facts));
@@ -62,17 +62,17 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     let mut surplus = facts
         .surplus
         .iter()
-        .filter(|old| !facts.happened.retracted.contains(&old.name));
+        .filter(|old| !facts.progress.deleted_targets.contains(&old.name));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
     if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
         let next = surplus.next().cloned();
         if next.is_some() {
-            return next.map(Step::Retract);
+            return next.map(Step::DeleteTarget);
         }
     }
     // 7. What was replaced is ended once everybody has what took its place.
-    if let Some(care) = care(facts) {
-        return Some(Step::Tend(care));
+    if let Some(cleanup_task) = cleanup_task(facts) {
+        return Some(Step::Cleanup(cleanup_task));
     }
     // 8. Whether the account can do more than anybody asked for stands in the way of nothing.
     if may_look_for_rights(facts) {
@@ -110,7 +110,7 @@ fn wants_look(facts: &Facts) -> bool {
     facts.renew_requested()
         || is_rid_of_rival(facts)
         || due(facts.status.next_renewal_time)
-        || due(next_care(facts))
+        || due(next_cleanup(facts))
         || (due(facts.status.expires_at) && is_untold(facts))
         || due(candidate.and_then(|attempt| attempt.next_attempt_time))
         || (due(facts.nearly_ended()) && facts.attempt().is_some() && !facts.is_provisional())
@@ -120,7 +120,7 @@ fn wants_look(facts: &Facts) -> bool {
 fn is_untold(facts: &Facts) -> bool {
     let recorded = facts.status.grant.as_ref();
     let waits = facts.status.next_renewal_time.is_some();
-    facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.trouble.is_none())
+    facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.blocked_by.is_none())
 }
 
 /// Whether another credential was in the way that is not there any more.
@@ -143,11 +143,11 @@ pub(crate) fn renew(facts: &Facts) -> Option<Step> {
     match renewal::next(facts)? {
         // Found in the middle of a pass: the next one is there at once.
         Move::Intend(_) | Move::Renew(_) if !can_ask => None,
-        Move::Adopt => Some(Step::Adopt),
-        Move::Seek => Some(Step::Seek),
+        Move::ImportToken => Some(Step::ImportToken),
+        Move::CheckDuplicate => Some(Step::CheckDuplicate),
         Move::Intend(spend) => Some(Step::Intend(spend)),
         Move::Renew(spend) => Some(Step::Renew(spend)),
         Move::Promote => Some(Step::Promote),
-        Move::At(_) | Move::Rest | Move::Stuck(_) => None,
+        Move::At(_) | Move::Idle | Move::Blocked(_) => None,
     }
 }

@@ -27,7 +27,7 @@ pub fn may_publish(facts: &Facts) -> bool {
 pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     let tried = matches!(
         target.state,
-        TargetState::Refused(_) | TargetState::Held(..)
+        TargetState::Refused(_) | TargetState::OwnedByOther(..)
     );
     may_publish(facts)
         && !tried
@@ -47,7 +47,7 @@ pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
         TargetState::Present { .. }
         | TargetState::Absent
         | TargetState::Written(_)
-        | TargetState::Held(..)
+        | TargetState::OwnedByOther(..)
         | TargetState::Refused(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::api::{Account, Attempt, Reason, TargetVersion};
-use crate::core::grant::Spend;
+use crate::core::grant::RefreshRequest;
 
 /// One effect: one write to the cluster, or one call to Jira.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,29 +15,29 @@ pub enum Step {
     /// Write a target.
     Publish(Publish),
     /// Delete a target that the spec no longer names.
-    Retract(TargetVersion),
+    DeleteTarget(TargetVersion),
     /// Write a new seed into the grant.
-    Adopt,
+    ImportToken,
     /// Look whether another grant holds the same seed.
-    Seek,
+    CheckDuplicate,
     /// Write down that a refresh token is about to be spent.
-    Intend(Spend),
+    Intend(RefreshRequest),
     /// Ask the token endpoint and store the answer: the one step with two effects.
-    Renew(Spend),
+    Renew(RefreshRequest),
     /// Let the validated candidate take the place of the chain in use.
     Promote,
     /// Ask the site for its id.
-    Locate,
+    ResolveCloudId,
     /// Ask the gateway what the token covers.
-    Survey,
+    ListSites,
     /// Ask Jira who a candidate beside the chain in use belongs to.
-    Try,
+    ValidateCandidate,
     /// Ask the organisation when the API token expires.
     LookUp,
     /// Ask Jira what the account may do.
     Permissions,
     /// Do what is left to do with the grant when all else is done.
-    Tend(Care),
+    Cleanup(CleanupTask),
 }
 
 /// How to write a target.
@@ -55,32 +55,32 @@ pub struct Publish {
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Care {
+pub enum CleanupTask {
     /// Write down that everybody shows what took the place of what was replaced.
-    Show,
+    ConfirmRollout,
     /// End what was replaced first.
-    End,
+    Revoke,
     /// Look for the token in use among those of its account.
-    Identify,
+    FindTokenId,
 }
 
 /// The next move.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Move {
     /// Write down that a new seed is there.
-    Adopt,
+    ImportToken,
     /// Look whether another grant holds the same seed.
-    Seek,
+    CheckDuplicate,
     /// Write down that the refresh token of a chain is about to be spent.
-    Intend(Spend),
+    Intend(RefreshRequest),
     /// Ask the token endpoint, and store the answer.
-    Renew(Spend),
+    Renew(RefreshRequest),
     /// Let the validated candidate take the place of the chain in use.
     Promote,
     /// Nothing before this time.
     At(DateTime<Utc>),
     /// Nothing by itself.
-    Rest,
+    Idle,
     /// Nothing until a person acts.
-    Stuck(Reason),
+    Blocked(Reason),
 }

@@ -10,9 +10,9 @@ use crate::core::probe::Judgement;
 /// What has to be known before a token can be validated on Atlassian's gateway. Data Center has none.
 pub(crate) fn before_validation(facts: &Facts) -> Option<Step> {
     if facts.gateway().is_some() && facts.cloud_id().is_none() {
-        return Some(Step::Locate);
+        return Some(Step::ResolveCloudId);
     }
-    survey_is_due(facts).then_some(Step::Survey)
+    survey_is_due(facts).then_some(Step::ListSites)
 }
 
 /// Whether a validation is due.
@@ -28,12 +28,12 @@ pub enum ValidationDue {
 
 /// Tells when the credential in the source is to be validated next.
 pub fn validation(facts: &Facts) -> ValidationDue {
-    let asked = facts.happened.judgement.is_some() || facts.happened.welcomed.is_some();
+    let asked = facts.progress.judgement.is_some() || facts.progress.pending_account.is_some();
     if asked || !facts.has_token() {
         return ValidationDue::OnChange;
     }
     let due = due_by_record(facts);
-    match facts.cooling_until {
+    match facts.rate_limited_until {
         Some(until) if due == ValidationDue::Now && until > facts.now => ValidationDue::At(until),
         _ => due,
     }
@@ -49,8 +49,8 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
     };
     let asked = facts.renew_requested();
     match facts.peer {
-        _ if facts.happened.attempt_recorded => return ValidationDue::Now,
-        _ if facts.happened.attempt_denied => return ValidationDue::OnChange,
+        _ if facts.progress.attempt_recorded => return ValidationDue::Now,
+        _ if facts.progress.attempt_denied => return ValidationDue::OnChange,
         Peer::InFlight => return ValidationDue::OnChange,
         _ if asked => return ValidationDue::Now,
         Peer::Refused(_) => return ValidationDue::OnChange,
@@ -111,7 +111,7 @@ pub fn pin_moved(facts: &Facts) -> bool {
 }
 
 pub(crate) fn validate(facts: &Facts) -> Step {
-    if facts.is_password() && !facts.happened.attempt_recorded {
+    if facts.is_password() && !facts.progress.attempt_recorded {
         let failures = facts.attempt().map_or(0, |attempt| attempt.failures);
         let fingerprint = facts.fingerprint().map(|print| print.as_str().to_owned());
         return Step::RecordAttempt(Attempt {
@@ -137,19 +137,19 @@ pub fn survey_is_due(facts: &Facts) -> bool {
         .grant
         .as_ref()
         .and_then(|grant| grant.chain.as_ref());
-    let validated = known == Some(&chain.lineage()) && facts.site_recorded();
-    !validated && !facts.happened.surveyed
+    let validated = known == Some(&chain.family_id()) && facts.site_recorded();
+    !validated && !facts.progress.sites_listed
 }
 
 /// Whether it is time to look for rights that nobody asked for.
 pub(crate) fn may_look_for_rights(facts: &Facts) -> bool {
-    let accepted = matches!(facts.happened.judgement, Some(Judgement::Accepted(_)));
+    let accepted = matches!(facts.progress.judgement, Some(Judgement::Accepted(_)));
     let due = facts
         .status
         .permissions
         .as_ref()
         .is_none_or(|status| facts.now - status.checked_time >= LOOK_AGAIN);
-    accepted && due && !facts.happened.permissions_asked
+    accepted && due && !facts.progress.permissions_asked
 }
 
 /// How often it is looked whether the account has become an administrator.

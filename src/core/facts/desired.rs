@@ -94,7 +94,9 @@ impl Facts {
         if let Some(attempt) = self.attempt() {
             return attempt.outcome == AttemptOutcome::NoVerdict;
         }
-        let rests = self.cooling_until.is_some_and(|until| until > self.now);
+        let rests = self
+            .rate_limited_until
+            .is_some_and(|until| until > self.now);
         !plan.has_leeway() && rests
     }
 
@@ -105,7 +107,10 @@ impl Facts {
 
     /// From when on what is published counts as about to end.
     pub fn nearly_ended(&self) -> Option<DateTime<Utc>> {
-        let pace = self.renewal.as_ref()?.pace;
-        Some(earlier(self.status.expires_at?, pace.of(NEARLY_ENDED)))
+        let time_scale = self.renewal.as_ref()?.time_scale;
+        Some(earlier(
+            self.status.expires_at?,
+            time_scale.of(NEARLY_ENDED),
+        ))
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::core::facts::Facts;
 use crate::core::facts::types::Source;
-use crate::core::fingerprint::{Fingerprint, Likeness};
-use crate::core::spec::{FormKind, Site, is_at_gateway, is_site_of};
+use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
+use crate::core::spec::{Site, TokenKind, is_at_gateway, is_site_of};
 
 impl Facts {
     /// The fingerprint of the credential in the source: as read, or else as recorded.
@@ -28,7 +28,7 @@ impl Facts {
     pub fn is_validated(&self) -> bool {
         match (self.fingerprint(), &self.status.validated_fingerprint) {
             (Some(fingerprint), Some(validated)) => {
-                fingerprint.likeness(validated) == Likeness::Same
+                fingerprint.compare(validated) == FingerprintMatch::Same
                     && self.site_recorded()
                     && self.status.last_validated_time.is_some()
             }
@@ -38,10 +38,10 @@ impl Facts {
 
     /// Fingerprints of different keys tell nothing: then equal versions of the Secret decide.
     pub(crate) fn is_same(&self, fingerprint: &Fingerprint, recorded: &str) -> bool {
-        match fingerprint.likeness(recorded) {
-            Likeness::Same => true,
-            Likeness::Different => false,
-            Likeness::Unknown => match &self.source {
+        match fingerprint.compare(recorded) {
+            FingerprintMatch::Same => true,
+            FingerprintMatch::Different => false,
+            FingerprintMatch::Unknown => match &self.source {
                 Source::Read { versions, .. } => *versions == self.status.sources,
                 Source::Unchanged => true,
                 Source::Unusable(_) => false,
@@ -52,7 +52,7 @@ impl Facts {
     /// Whether the recorded validation was made at the site and with the method of the present spec.
     pub fn site_recorded(&self) -> bool {
         match (&self.plan, &self.status.site) {
-            (Ok(plan), Some(site)) if plan.detour.is_some() => {
+            (Ok(plan), Some(site)) if plan.gateway_fallback.is_some() => {
                 is_site_of(plan, site) && self.status.method == Some(plan.method)
             }
             (Ok(plan), Some(site)) => {
@@ -83,7 +83,7 @@ impl Facts {
     pub fn gateway(&self) -> Option<&str> {
         match self.renewal_plan() {
             Some(plan) => plan.gateway.as_deref(),
-            None => self.detour(),
+            None => self.gateway_fallback(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Facts {
     /// site is not known.
     pub fn api_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
-        if plan.detour.is_some() {
+        if plan.gateway_fallback.is_some() {
             let recorded = self.status.site.as_ref().filter(|_| self.site_recorded());
             let base = recorded.map_or(&plan.site.base, |site| &site.api_url);
             return Some(base.clone());
@@ -121,19 +121,19 @@ impl Facts {
             site.cloud_id.as_deref().filter(|_| same && told)
         };
         // Whoever is not called at the gateway may still be published with its address.
-        if plan.detour.is_none() {
+        if plan.gateway_fallback.is_none() {
             self.gateway()?;
         }
         let said = plan.renewal.as_ref();
         let said = said.and_then(|plan| plan.cloud_id.as_deref());
-        said.or(self.happened.located.as_deref()).or_else(recorded)
+        said.or(self.progress.cloud_id.as_deref()).or_else(recorded)
     }
 
     /// The gateway, if the API token in the source is asked about there.
-    pub(crate) fn detour(&self) -> Option<&str> {
-        let gateway = self.plan.as_ref().ok()?.detour.as_deref()?;
-        let here = self.happened.refused_at_site.is_some()
-            || self.form.kind == FormKind::ServiceAccountToken
+    pub(crate) fn gateway_fallback(&self) -> Option<&str> {
+        let gateway = self.plan.as_ref().ok()?.gateway_fallback.as_deref()?;
+        let here = self.progress.refused_at_site.is_some()
+            || self.form.kind == TokenKind::ServiceAccountToken
             || (self.is_validated() && self.is_recorded_at_gateway());
         here.then_some(gateway)
     }

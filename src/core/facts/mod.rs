@@ -12,9 +12,9 @@ pub mod renewal;
 pub mod targets;
 pub mod types;
 
-pub use process::{Pace, Process, Watched};
+pub use process::{Process, TimeScale, Watched};
 pub use types::{
-    ApiKey, GrantState, Happened, Held, Holder, Object, Peer, Renewal, SeedState, Source,
+    ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, SeedState, Source,
     TargetFacts, TargetState,
 };
 
@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 use crate::api::{
     Account, JiraCredentialSpec, JiraCredentialStatus, MethodName, SourceVersion, TargetVersion,
 };
-use crate::core::spec::{Form, Plan, SpecProblem};
+use crate::core::spec::{Plan, SpecError, TokenFormat};
 
 /// Everything known about one credential in one pass.
 #[derive(Clone, Debug)]
@@ -37,11 +37,11 @@ pub struct Facts {
     /// What was recorded last; a step that writes the status brings it up to date.
     pub status: JiraCredentialStatus,
     /// What follows from the spec alone, or why it cannot be acted on.
-    pub plan: Result<Plan, SpecProblem>,
+    pub plan: Result<Plan, SpecError>,
     /// The user's Secret.
     pub source: Source,
     /// What the secret value in it looks like, as far as it was read.
-    pub form: Form,
+    pub form: TokenFormat,
     /// The targets of the spec, in its order.
     pub targets: Vec<TargetFacts>,
     /// Targets that were written earlier and that the spec no longer names.
@@ -49,13 +49,13 @@ pub struct Facts {
     /// What other credentials know of the same password.
     pub peer: Peer,
     /// Until when the site asked everybody to wait.
-    pub cooling_until: Option<DateTime<Utc>>,
+    pub rate_limited_until: Option<DateTime<Utc>>,
     /// The grant of a credential that renews itself.
     pub renewal: Option<Renewal>,
     /// The key with which an organisation can be asked when the credential expires.
     pub api_key: ApiKey,
     /// What has happened in this pass.
-    pub happened: Happened,
+    pub progress: Progress,
 }
 
 impl Facts {
@@ -72,10 +72,10 @@ impl Facts {
     /// Whether this pass has done something that the status must tell of.
     pub fn has_effects(&self) -> bool {
         let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
-        self.happened.judgement.is_some()
-            || self.happened.renewed
-            || self.happened.candidate_tried
-            || self.happened.lookup.is_some()
+        self.progress.judgement.is_some()
+            || self.progress.renewed
+            || self.progress.candidate_tried
+            || self.progress.lookup.is_some()
             || self.targets.iter().any(written)
     }
 

@@ -28,7 +28,7 @@ impl Facts {
 
     /// Whether Jira has accepted the credential and is now to be asked about its permissions.
     pub(crate) fn awaits_permissions(&self) -> bool {
-        self.happened.welcomed.is_some() && !self.happened.permissions_asked
+        self.progress.pending_account.is_some() && !self.progress.permissions_asked
     }
 
     /// Whether the credential that was validated last holds what the spec requires.

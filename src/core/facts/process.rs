@@ -38,8 +38,13 @@ pub struct Watched {
 
 impl Watched {
     /// Looks at an intent, which may be the one that was seen `before`.
-    pub fn look(before: Option<&Self>, attempt: &str, now: Duration, pace: Pace) -> Self {
-        let gap = pace.of(LONGEST_GAP).max(SHORTEST_GAP);
+    pub fn look(
+        before: Option<&Self>,
+        attempt: &str,
+        now: Duration,
+        time_scale: TimeScale,
+    ) -> Self {
+        let gap = time_scale.of(LONGEST_GAP).max(SHORTEST_GAP);
         let gap = gap.to_std().unwrap_or_default();
         let same = before.filter(|seen| seen.attempt == attempt);
         let watched = same.filter(|seen| now.saturating_sub(seen.last) <= gap);
@@ -64,15 +69,15 @@ impl Watched {
 /// The protocol's own waits, all divided by one number: a test runs it against a simulator whose
 /// lifetimes are divided alike.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Pace(pub i32);
+pub struct TimeScale(pub i32);
 
-impl Default for Pace {
+impl Default for TimeScale {
     fn default() -> Self {
         Self(1)
     }
 }
 
-impl Pace {
+impl TimeScale {
     /// A wait at this pace.
     pub fn of(self, wait: TimeDelta) -> TimeDelta {
         wait / self.0.max(1)

@@ -28,7 +28,8 @@ impl Facts {
         else {
             return false;
         };
-        if access.expires <= self.now || self.happened.candidate_tried || self.happened.twin {
+        if access.expires <= self.now || self.progress.candidate_tried || self.progress.is_duplicate
+        {
             return false;
         }
         match self.candidate_attempt() {
@@ -46,7 +47,7 @@ impl Facts {
         let print = &self.waiting_candidate()?.access.as_ref()?.token;
         let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
         let anew =
-            (self.spec_changed() || self.renew_requested()) && !self.happened.candidate_tried;
+            (self.spec_changed() || self.renew_requested()) && !self.progress.candidate_tried;
         let stands = attempt.outcome != AttemptOutcome::Refused || !anew;
         (stands && self.is_same(print, &attempt.fingerprint)).then_some(attempt)
     }
@@ -59,7 +60,7 @@ impl Facts {
             .as_ref()
             .and_then(|grant| grant.chain.as_ref());
         match self.chain() {
-            Some(chain) => validated == Some(&chain.lineage()) && self.site_recorded(),
+            Some(chain) => validated == Some(&chain.family_id()) && self.site_recorded(),
             None => self.grant_unread() && validated.is_some() && self.site_recorded(),
         }
     }
@@ -80,7 +81,9 @@ impl Facts {
             }
             GrantState::Absent | GrantState::Foreign => false,
             // It is another's to use.
-            GrantState::Read(held) if self.happened.twin && held.grant.live.is_none() => false,
+            GrantState::Read(held) if self.progress.is_duplicate && held.grant.live.is_none() => {
+                false
+            }
             GrantState::Read(_) => {
                 let access = self.chain().and_then(|chain| chain.access.as_ref());
                 access.is_some_and(|access| access.expires > self.now)
@@ -110,7 +113,7 @@ impl Facts {
     pub fn lacks_scopes(&self) -> bool {
         if self.grant_unread() {
             let recorded = self.status.grant.as_ref();
-            recorded.and_then(|grant| grant.trouble) == Some(Reason::InsufficientScope)
+            recorded.and_then(|grant| grant.blocked_by) == Some(Reason::InsufficientScope)
         } else {
             let failure = self.held().and_then(|held| held.grant.failure);
             !self.missing_scopes().is_empty() || failure == Some(Reason::InsufficientScope)
@@ -129,8 +132,8 @@ impl Facts {
         let Some(held) = self.held().filter(|_| self.replaces_the_refused()) else {
             return false;
         };
-        let pace = self.renewal.as_ref().map(|renewal| renewal.pace);
-        let hour = pace.unwrap_or_default().of(TimeDelta::hours(1));
+        let time_scale = self.renewal.as_ref().map(|renewal| renewal.time_scale);
+        let hour = time_scale.unwrap_or_default().of(TimeDelta::hours(1));
         self.can_log_in_again()
             && self.is_of_validated_chain()
             && held.grant.early.is_none_or(|early| {

@@ -109,7 +109,7 @@ impl Facts {
                 .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
             TargetState::Unknown
             | TargetState::Absent
-            | TargetState::Held(..)
+            | TargetState::OwnedByOther(..)
             | TargetState::Refused(_) => None,
         };
         current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
@@ -118,7 +118,7 @@ impl Facts {
     /// Whether somebody else is known to hold a target, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
-            TargetState::Held(..) => true,
+            TargetState::OwnedByOther(..) => true,
             TargetState::Present {
                 uid,
                 resource_version,

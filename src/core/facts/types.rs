@@ -1,12 +1,12 @@
 //! The parts of the facts.
 
 use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
-use crate::core::facts::process::{Pace, Process};
+use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, Spend};
+use crate::core::grant::{Grant, RefreshRequest};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Judgement, Refusal};
-use crate::core::spec::SourceProblem;
+use crate::core::spec::SourceError;
 
 /// The identity of a `JiraCredential`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +38,7 @@ pub enum Source {
         versions: Vec<SourceVersion>,
     },
     /// It is missing, or no credential.
-    Unusable(SourceProblem),
+    Unusable(SourceError),
 }
 
 /// What is known of one target.
@@ -69,7 +69,7 @@ pub enum TargetState {
     /// This pass wrote it.
     Written(TargetVersion),
     /// This pass found that somebody else holds it.
-    Held(Holder, TargetVersion),
+    OwnedByOther(Holder, TargetVersion),
     /// The API server refused to write it in this pass.
     Refused(String),
 }
@@ -102,7 +102,7 @@ pub enum Peer {
     clippy::struct_excessive_bools,
     reason = "one for each kind of thing that can happen"
 )]
-pub struct Happened {
+pub struct Progress {
     /// The attempt with a password was recorded before it is sent.
     pub attempt_recorded: bool,
     /// Another credential has the word on this password: it is not sent in this pass.
@@ -110,19 +110,19 @@ pub struct Happened {
     /// What the probe means.
     pub judgement: Option<Judgement>,
     /// Names of surplus targets that were removed, or turned out to be gone or another's.
-    pub retracted: Vec<String>,
+    pub deleted_targets: Vec<String>,
     /// Another grant holds the same seed was looked for.
-    pub sought: bool,
+    pub duplicate_checked: bool,
     /// An older grant holds the same seed.
-    pub twin: bool,
+    pub is_duplicate: bool,
     /// The renewal whose intent is durable.
-    pub intended: Option<Spend>,
+    pub intended: Option<RefreshRequest>,
     /// A renewal was made, whatever became of it.
     pub renewed: bool,
     /// The id of the site, as the site told it.
-    pub located: Option<String>,
+    pub cloud_id: Option<String>,
     /// What the token covers was asked.
-    pub surveyed: bool,
+    pub sites_listed: bool,
     /// A candidate beside the chain in use was asked about.
     pub candidate_tried: bool,
     /// What the organisation told about the API token.
@@ -131,7 +131,7 @@ pub struct Happened {
     pub refused_at_site: Option<Refusal>,
     /// Jira accepted the credential as this account; the permissions that the spec requires
     /// decide.
-    pub welcomed: Option<Account>,
+    pub pending_account: Option<Account>,
     /// Jira was asked about permissions.
     pub permissions_asked: bool,
     /// The token in use was looked for among those of its account.
@@ -159,7 +159,7 @@ pub struct Renewal {
     /// This process, and what it knows of the renewal under way.
     pub process: Process,
     /// How fast the protocol's own clocks run.
-    pub pace: Pace,
+    pub time_scale: TimeScale,
 }
 
 /// The Secret of the grant.

@@ -187,7 +187,7 @@ impl<S> Chain<S> {
     }
 
     /// Stands for the origin in a status: tells chains apart, and nothing else.
-    pub fn lineage(&self) -> String {
+    pub fn family_id(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.origin.as_bytes());
         hex(digest.as_ref(), 16)
     }
@@ -278,7 +278,7 @@ impl<S> Retired<S> {
 
 /// A renewal to make.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Spend {
+pub struct RefreshRequest {
     /// The chain, by the seed from which it descends; empty for client credentials.
     pub origin: String,
     /// Since when the refresh token may have been spent.
@@ -291,7 +291,7 @@ pub struct Spend {
     pub early: bool,
 }
 
-impl Spend {
+impl RefreshRequest {
     /// A first attempt with the token of a chain.
     pub fn fresh(origin: &str, now: DateTime<Utc>, early: bool) -> Self {
         Self {
@@ -305,6 +305,6 @@ impl Spend {
 }
 
 /// Whether a person made the token.
-pub fn is_adopted<S>(chain: &Chain<S>) -> bool {
+pub fn is_imported<S>(chain: &Chain<S>) -> bool {
     chain.root.is_none()
 }

@@ -17,8 +17,8 @@ pub mod chain;
 pub mod replacement;
 
 pub use chain::{
-    Access, Chain, Dead, ENDLESS, Holder, Intent, Listed, RenewalFailure, Replaced, Retired,
-    Search, Seed, SeedOutcome, Spend, Tokens, is_adopted,
+    Access, Chain, Dead, ENDLESS, Holder, Intent, Listed, RefreshRequest, RenewalFailure, Replaced,
+    Retired, Search, Seed, SeedOutcome, Tokens, is_imported,
 };
 
 use chrono::{DateTime, Utc};

@@ -37,7 +37,7 @@ impl<S> Access<S> {
 impl<S: Clone> Grant<S> {
     /// Remembers a token that a person made, and makes it the candidate. In a `copy` the chain in use
     /// ends with it, and nothing is to be ended at Jira: the original does that.
-    pub fn adopt_token(
+    pub fn import_token(
         &mut self,
         digest: &str,
         access: Access<S>,
@@ -58,7 +58,7 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Remembers a user name and password by their digest, with which a session can be begun.
-    pub fn adopt_login(&mut self, digest: &str, client: Client, now: DateTime<Utc>) {
+    pub fn import_login(&mut self, digest: &str, client: Client, now: DateTime<Utc>) {
         self.retire_candidate(Replaced::Session, &client, now);
         self.supersede(digest, now);
         self.candidate = Some(Chain::of_seed(digest, client, now));

@@ -3,7 +3,7 @@
 use crate::api::MethodName;
 use crate::core::facts::{Facts, SeedState};
 use crate::core::probe::Refusal;
-use crate::core::spec::FormKind;
+use crate::core::spec::TokenKind;
 
 /// Adds to the words of a refusal what the form of the value suggests.
 pub(crate) fn with_hint(facts: &Facts, refusal: Refusal, text: String) -> String {
@@ -54,38 +54,38 @@ fn is_of_source(facts: &Facts) -> bool {
 }
 
 /// What a value is likely to be that is used as something else.
-fn mix_up(method: MethodName, kind: FormKind) -> Option<&'static str> {
+fn mix_up(method: MethodName, kind: TokenKind) -> Option<&'static str> {
     match (method, kind) {
-        (MethodName::Basic | MethodName::Session, FormKind::PersonalAccessToken) => Some(
+        (MethodName::Basic | MethodName::Session, TokenKind::PersonalAccessToken) => Some(
             "What is stored as the password looks like a personal access token, which Data Center does not take for one: use auth.personalAccessToken.",
         ),
-        (MethodName::ApiToken, FormKind::PersonalAccessToken) => Some(
+        (MethodName::ApiToken, TokenKind::PersonalAccessToken) => Some(
             "What is stored looks like a personal access token of a Data Center, which Atlassian's cloud does not know: use auth.personalAccessToken with the site that it belongs to.",
         ),
-        (MethodName::ApiToken, FormKind::OrganizationKey) => Some(
+        (MethodName::ApiToken, TokenKind::OrganizationKey) => Some(
             "What is stored looks like the API key of an organisation, which opens its administration and no Jira: store the API token of an account.",
         ),
         (
             MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
-            FormKind::ApiToken | FormKind::ServiceAccountToken,
+            TokenKind::ApiToken | TokenKind::ServiceAccountToken,
         ) => Some(
             "What is stored looks like an API token of Atlassian's cloud, which no Data Center knows: use auth.apiToken with the site that it belongs to.",
         ),
         (
             MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
-            FormKind::OrganizationKey,
+            TokenKind::OrganizationKey,
         ) => Some(
             "What is stored looks like the API key of an organisation of Atlassian's cloud, which opens no Jira.",
         ),
         (MethodName::OAuth2 | MethodName::ClientCredentials | MethodName::OAuth1, _)
         | (
             MethodName::ApiToken,
-            FormKind::ApiToken | FormKind::ServiceAccountToken | FormKind::Unremarkable,
+            TokenKind::ApiToken | TokenKind::ServiceAccountToken | TokenKind::Unremarkable,
         )
-        | (MethodName::PersonalAccessToken, FormKind::PersonalAccessToken)
+        | (MethodName::PersonalAccessToken, TokenKind::PersonalAccessToken)
         | (
             MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
-            FormKind::Unremarkable,
+            TokenKind::Unremarkable,
         ) => None,
     }
 }

@@ -18,7 +18,7 @@ pub fn still(facts: &Facts) -> &'static str {
     // As the next pass will find it recorded, so that it says the same.
     let published = facts.targets.iter().any(|target| match &target.state {
         TargetState::Written(_) => true,
-        TargetState::Absent | TargetState::Held(..) => false,
+        TargetState::Absent | TargetState::OwnedByOther(..) => false,
         TargetState::Unknown | TargetState::Present { .. } | TargetState::Refused(_) => {
             let recorded = facts.recorded(&target.target.name);
             recorded.is_some_and(|seen| seen.hash.is_some())

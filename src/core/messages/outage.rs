@@ -10,8 +10,8 @@ const INTERRUPTED: &str = "NotValidated: interrupted.";
 
 /// What an outage means.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
-    let what = words(facts, outage);
-    let before = if facts.happened.refused_at_site.is_some() {
+    let what = message(facts, outage);
+    let before = if facts.progress.refused_at_site.is_some() {
         format!(
             "{} refuses the API token at its own address; whether it is one with scopes, which Atlassian's gateway accepts, is not known yet. ",
             host(facts)
@@ -25,7 +25,7 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
     )
 }
 
-fn words(facts: &Facts, outage: Outage) -> String {
+fn message(facts: &Facts, outage: Outage) -> String {
     let host = asked_host(facts);
     match outage {
         Outage::Dns => {
@@ -151,10 +151,10 @@ pub fn interrupted(facts: &Facts) -> String {
 
 /// A password whose answer says nothing about it, or was lost.
 pub fn unanswered(facts: &Facts) -> String {
-    if let Some(Judgement::NoVerdict(outage)) = &facts.happened.judgement {
+    if let Some(Judgement::NoVerdict(outage)) = &facts.progress.judgement {
         return format!(
             "{INTERRUPTED} The password was sent once and nothing is known of it. {} It is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
-            words(facts, *outage),
+            message(facts, *outage),
             still(facts)
         );
     }

@@ -7,7 +7,7 @@ use crate::core::messages::{host, source_names, still};
 use crate::core::probe::{Cause, Refusal};
 
 /// What is missing, in words.
-fn missing_words(facts: &Facts, host: &str) -> String {
+fn missing_permissions(facts: &Facts, host: &str) -> String {
     let status = facts.status.permissions.clone().unwrap_or_default();
     let list = |keys: &[Permission]| {
         let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
@@ -44,7 +44,7 @@ pub fn refused(facts: &Facts, cause: Cause) -> String {
                 "The credential works at {host} but belongs to another account than {pinned}, to which this JiraCredential is pinned. If the change is meant, set spec.validation.accountId to the new account."
             )
         }
-        Cause::PermissionMissing => missing_words(facts, &host),
+        Cause::PermissionMissing => missing_permissions(facts, &host),
         Cause::PermissionsUnreadable => format!(
             "The token works at {host} but lacks the scope to tell what its account may do, read:jira-work, which spec.validation.requiredPermissions needs. {}",
             scope_remedy(facts)
@@ -126,7 +126,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
 fn rejected(facts: &Facts, host: &str, source: &str) -> String {
     match facts.plan.as_ref().map(|plan| plan.method) {
         Ok(MethodName::ApiToken) => {
-            let place = match (facts.gateway(), facts.happened.refused_at_site) {
+            let place = match (facts.gateway(), facts.progress.refused_at_site) {
                 (Some(_), Some(_)) if facts.cloud_id().is_some() => {
                     format!(
                         "Both Jira at {host} and Atlassian's gateway, where tokens with scopes work, refuse"

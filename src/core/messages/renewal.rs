@@ -7,7 +7,7 @@ use crate::core::messages::replacement;
 use crate::core::spec::{RenewalKind, RenewalPlan};
 
 /// What happened, what still works, and what to do.
-pub fn words(facts: &Facts, reason: Reason) -> String {
+pub fn message(facts: &Facts, reason: Reason) -> String {
     let still = messages::still(facts);
     match facts.renewal_plan().map(|plan| plan.kind) {
         Some(RenewalKind::Login) => return replacement::login(facts, reason, still),
@@ -18,11 +18,11 @@ pub fn words(facts: &Facts, reason: Reason) -> String {
         .renewal_plan()
         .map(|plan| plan.grant.as_str())
         .unwrap_or_default();
-    let seed = seed_words(facts);
-    let consent = consent_words(facts);
+    let seed = source_key(facts);
+    let consent = consent_remedy(facts);
     let who = provider(facts);
     match reason {
-        Reason::ReconsentRequired => format!("{} {still} {consent}", end_words(facts)),
+        Reason::ReconsentRequired => format!("{} {still} {consent}", dead_token_message(facts)),
         Reason::ClientRejected => client_rejected(facts, still),
         Reason::InsufficientScope => format!(
             "{who} does not give the client the scopes of spec.auth. {still} Ask for scopes that the credential of the service account has: READ, or WRITE, which includes it."
@@ -74,8 +74,8 @@ pub(crate) fn provider(facts: &Facts) -> String {
     }
 }
 
-fn consent_words(facts: &Facts) -> String {
-    let seed = seed_words(facts);
+fn consent_remedy(facts: &Facts) -> String {
+    let seed = source_key(facts);
     if is_own(facts) {
         format!("Consent again and store the new refresh token in {seed}.")
     } else {
@@ -98,7 +98,7 @@ pub(crate) fn interrupted(facts: &Facts, still: &str) -> String {
 }
 
 fn client_rejected(facts: &Facts, still: &str) -> String {
-    let clients = client_words(facts);
+    let clients = client_secret_keys(facts);
     let kept = if spends(facts) {
         "; the refresh token is kept and nothing is lost"
     } else {
@@ -136,7 +136,7 @@ pub(crate) fn spends(facts: &Facts) -> bool {
     facts.renewal_plan().is_some_and(RenewalPlan::spends)
 }
 
-fn end_words(facts: &Facts) -> String {
+fn dead_token_message(facts: &Facts) -> String {
     let own = is_own(facts);
     match facts.interrupted_at() {
         Some(time) => {
@@ -159,11 +159,11 @@ fn end_words(facts: &Facts) -> String {
 }
 
 /// What a person should know of the refresh token in the Secret while another one is in use.
-pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
-    if let Some(words) = replacement::stored_words(facts, reason) {
-        return words;
+pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
+    if let Some(message) = replacement::stored_value_message(facts, reason) {
+        return message;
     }
-    let seed = seed_words(facts);
+    let seed = source_key(facts);
     match reason {
         Reason::SeedStale => format!(
             "An older copy of a refresh token came back in {seed}; nothing was done with it, and the present consent goes on. Remove the key, or store there what was stored last."
@@ -199,17 +199,17 @@ pub fn seed_words_of(facts: &Facts, reason: Reason) -> String {
     }
 }
 
-fn seed_words(facts: &Facts) -> String {
+fn source_key(facts: &Facts) -> String {
     match facts.spec.auth.method() {
         Some(Method::OAuth2(oauth2)) => format!(
             "key {} of the Secret {}",
             oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
         ),
-        _ => client_words(facts),
+        _ => client_secret_keys(facts),
     }
 }
 
-fn client_words(facts: &Facts) -> String {
+fn client_secret_keys(facts: &Facts) -> String {
     let refs = match facts.spec.auth.method() {
         Some(Method::OAuth2(oauth2)) => &oauth2.client_secret_refs,
         Some(Method::ClientCredentials(client)) => &client.client_secret_refs,

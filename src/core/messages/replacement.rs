@@ -9,7 +9,7 @@ use crate::core::probe::Refusal;
 use crate::core::spec::RenewalKind;
 
 /// Why no successor could be made.
-pub fn succession_words(facts: &Facts, reason: Reason) -> String {
+pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
     let host = messages::host(facts);
     let kind = facts.renewal_plan().map(|plan| plan.kind);
     if kind == Some(RenewalKind::Login) {
@@ -24,22 +24,22 @@ pub fn succession_words(facts: &Facts, reason: Reason) -> String {
         ),
         Reason::MintingForbidden => format!(
             "Jira at {host} does not let the personal access token make another one; the present token works until its end. Have an administrator allow it, or set rotation to Manual and store a new token in {} before then.",
-            seed_words(facts)
+            source_key(facts)
         ),
         Reason::ExpiryUnknown => format!(
             "Nobody can tell when the personal access token in {} ends: the account has none or several in its list that it may be. Set spec.auth.personalAccessToken.expiresAt to its day; until then a successor is made 30 days after the token was first seen.",
-            seed_words(facts)
+            source_key(facts)
         ),
         _ => format!(
             "Jira at {host} could not be had to make a successor of the personal access token; the present token works until its end. It is tried again by itself: check that {host} serves /rest/pat/latest/tokens (Jira 8.14 and later), or store a new token in {}.",
-            seed_words(facts)
+            source_key(facts)
         ),
     }
 }
 
 /// What stands in the way of a token that makes its own successor.
 pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
-    let seed = seed_words(facts);
+    let seed = source_key(facts);
     let grant = grant_name(facts);
     match reason {
         Reason::GrantForeign => format!(
@@ -124,8 +124,8 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
 }
 
 /// What a person should know of the value in the Secret while another one is in use.
-pub(crate) fn stored_words(facts: &Facts, reason: Reason) -> Option<String> {
-    let seed = seed_words(facts);
+pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<String> {
+    let seed = source_key(facts);
     let kind = facts.renewal_plan()?.kind;
     let (what, earlier, again) = match kind {
         RenewalKind::Successor => (
@@ -174,7 +174,7 @@ fn grant_name(facts: &Facts) -> &str {
         .unwrap_or_default()
 }
 
-fn seed_words(facts: &Facts) -> String {
+fn source_key(facts: &Facts) -> String {
     match facts.spec.auth.method() {
         Some(Method::PersonalAccessToken(token)) => format!(
             "key {} of the Secret {}",

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::api::Reason;
 use crate::core::probe::judgement::outage_reason;
 use crate::core::probe::verdict::{Forbidden, Outage};
-use crate::core::spec::SourceProblem;
+use crate::core::spec::SourceError;
 
 /// A token is stored soon after it was made: one made longer before or after what the spec says is
 /// another.
@@ -65,7 +65,7 @@ pub struct Sought<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LookupError {
     /// There is no API key of the organisation to ask with.
-    NoKey(SourceProblem),
+    NoKey(SourceError),
     /// Atlassian does not accept the key.
     KeyRejected,
     /// The key lacks the scope.

@@ -5,7 +5,7 @@ use crate::core::spec::site::SiteError;
 
 /// Why a spec cannot be acted on.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SpecProblem {
+pub enum SpecError {
     /// The site is not an address that a credential may be sent to.
     #[error("{0}")]
     Site(#[from] SiteError),
@@ -42,17 +42,17 @@ pub enum SpecProblem {
     },
 }
 
-impl SpecProblem {
+impl SpecError {
     /// The reason to report.
     pub fn reason(&self) -> Reason {
         match self {
-            SpecProblem::HostNotAllowed(_) => Reason::HostNotAllowed,
-            SpecProblem::Site(_)
-            | SpecProblem::NoMethod
-            | SpecProblem::NotAPeriod(_)
-            | SpecProblem::IntervalTooShort
-            | SpecProblem::WarnBeforeTooLong
-            | SpecProblem::KeyNotAllowed { .. } => Reason::SpecInvalid,
+            SpecError::HostNotAllowed(_) => Reason::HostNotAllowed,
+            SpecError::Site(_)
+            | SpecError::NoMethod
+            | SpecError::NotAPeriod(_)
+            | SpecError::IntervalTooShort
+            | SpecError::WarnBeforeTooLong
+            | SpecError::KeyNotAllowed { .. } => Reason::SpecInvalid,
         }
     }
 }
@@ -60,7 +60,7 @@ impl SpecProblem {
 /// Why the source is not usable as a credential. Names and keys are the user's own words from
 /// the spec; contents are never repeated.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SourceProblem {
+pub enum SourceError {
     /// The object does not exist.
     #[error("the {kind} {name} does not exist; create it in this namespace")]
     Missing {
@@ -89,7 +89,7 @@ pub enum SourceProblem {
         /// The key.
         key: String,
         /// What is wrong with it.
-        flaw: Flaw,
+        flaw: InvalidValue,
     },
     /// The Secret is one that the operator publishes.
     #[error(
@@ -113,7 +113,7 @@ pub enum SourceProblem {
 
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Flaw {
+pub enum InvalidValue {
     /// Nothing in it.
     #[error("is empty; store the value in it")]
     Empty,
@@ -172,27 +172,25 @@ pub enum Flaw {
     KeySize,
 }
 
-impl SourceProblem {
+impl SourceError {
     /// Whether the remedy can come without a word to us: only Secrets are watched.
     pub fn is_unwatched(&self) -> bool {
         match self {
-            SourceProblem::Missing { kind, .. }
-            | SourceProblem::KeyMissing { kind, .. }
-            | SourceProblem::Malformed { kind, .. } => *kind == "ConfigMap",
-            SourceProblem::IsTarget { .. } | SourceProblem::ForbiddenType { .. } => false,
+            SourceError::Missing { kind, .. }
+            | SourceError::KeyMissing { kind, .. }
+            | SourceError::Malformed { kind, .. } => *kind == "ConfigMap",
+            SourceError::IsTarget { .. } | SourceError::ForbiddenType { .. } => false,
         }
     }
 
     /// The reason to report.
     pub fn reason(&self) -> Reason {
         match self {
-            SourceProblem::Missing { .. } | SourceProblem::KeyMissing { .. } => {
-                Reason::SourceMissing
-            }
-            SourceProblem::Malformed { .. } | SourceProblem::ForbiddenType { .. } => {
+            SourceError::Missing { .. } | SourceError::KeyMissing { .. } => Reason::SourceMissing,
+            SourceError::Malformed { .. } | SourceError::ForbiddenType { .. } => {
                 Reason::SourceMalformed
             }
-            SourceProblem::IsTarget { .. } => Reason::SourceIsTarget,
+            SourceError::IsTarget { .. } => Reason::SourceIsTarget,
         }
     }
 }
@@ -202,7 +200,7 @@ impl SourceProblem {
 ///
 /// # Errors
 /// For the first key outside the allowed prefixes, and for the labels that are ours.
-pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(), SpecProblem> {
+pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(), SpecError> {
     for target in &spec.targets {
         let Some(template) = &target.template else {
             continue;
@@ -216,7 +214,7 @@ pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(
                     .iter()
                     .any(|prefix| key.starts_with(prefix.as_str()))
             {
-                return Err(SpecProblem::KeyNotAllowed {
+                return Err(SpecError::KeyNotAllowed {
                     target: target.name.clone(),
                     field,
                     key: key.clone(),

@@ -7,10 +7,10 @@ pub mod scopes;
 pub mod site;
 pub mod token_format;
 
-pub use error::{Flaw, SourceProblem, SpecProblem, check_metadata};
+pub use error::{InvalidValue, SourceError, SpecError, check_metadata};
 pub use plan::{
     Client, Periods, Plan, RenewalKind, RenewalPlan, Stated, expiry, is_at_gateway, is_site_of,
 };
 pub use rsa_key::RsaKey;
 pub use site::{CLOUD_SUFFIXES, Site, SiteError, is_cloud_host};
-pub use token_format::{Form, FormKind};
+pub use token_format::{TokenFormat, TokenKind};

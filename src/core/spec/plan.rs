@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Hosting, JiraCredentialSpec, Method, MethodName, Period, SiteStatus};
-use crate::core::spec::error::SpecProblem;
+use crate::core::spec::error::SpecError;
 use crate::core::spec::site::Site;
 use crate::core::time::{SHORTEST_INTERVAL, later};
 
@@ -44,8 +44,8 @@ impl Periods {
     ///
     /// # Errors
     /// When one is not a length of time, or they contradict each other.
-    pub fn of(spec: &JiraCredentialSpec) -> Result<Self, SpecProblem> {
-        let read = |period: &Period, field| period.parse().ok_or(SpecProblem::NotAPeriod(field));
+    pub fn of(spec: &JiraCredentialSpec) -> Result<Self, SpecError> {
+        let read = |period: &Period, field| period.parse().ok_or(SpecError::NotAPeriod(field));
         let periods = Self {
             interval: read(&spec.validation.interval, "spec.validation.interval")?,
             warn_before: read(&spec.rotation.warn_before, "spec.rotation.warnBefore")?,
@@ -59,13 +59,13 @@ impl Periods {
             },
         };
         if periods.interval < SHORTEST_INTERVAL {
-            return Err(SpecProblem::IntervalTooShort);
+            return Err(SpecError::IntervalTooShort);
         }
         if periods
             .max_age
             .is_some_and(|max_age| max_age <= periods.warn_before)
         {
-            return Err(SpecProblem::WarnBeforeTooLong);
+            return Err(SpecError::WarnBeforeTooLong);
         }
         Ok(periods)
     }
@@ -97,7 +97,7 @@ pub struct Plan {
     /// How the credential renews itself, if it does.
     pub renewal: Option<RenewalPlan>,
     /// Base address of Atlassian's gateway, for API tokens, which may work only there.
-    pub detour: Option<String>,
+    pub gateway_fallback: Option<String>,
 }
 
 /// What follows from the spec of a credential that renews itself.
@@ -226,7 +226,7 @@ pub fn is_site_of(plan: &Plan, site: &SiteStatus) -> bool {
 
 /// Whether a recorded site is used through Atlassian's gateway.
 pub fn is_at_gateway(plan: &Plan, site: &SiteStatus) -> bool {
-    let (Some(gateway), Some(id)) = (&plan.detour, &site.cloud_id) else {
+    let (Some(gateway), Some(id)) = (&plan.gateway_fallback, &site.cloud_id) else {
         return false;
     };
     site.address.as_deref() == Some(&plan.site.base)

@@ -9,7 +9,7 @@ use rsa::traits::PublicKeyParts;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::core::spec::error::Flaw;
+use crate::core::spec::error::InvalidValue;
 
 /// From 1024 to 8192 bits. Application links are full of keys of 1024 bits, since that is what
 /// Atlassian's own examples generate; what Jira accepts must not be refused here. The upper bound
@@ -31,29 +31,27 @@ impl RsaKey {
     ///
     /// # Errors
     /// What is wrong with it, in words that name the remedy.
-    pub fn from_pem(pem: &str) -> Result<Self, Flaw> {
+    pub fn from_pem(pem: &str) -> Result<Self, InvalidValue> {
         let is = |label: &str| pem.contains(&format!("-----BEGIN {label}-----"));
         // Encrypted in the older way, the label is that of a plain key.
         if is("ENCRYPTED PRIVATE KEY") || pem.contains("Proc-Type: 4,ENCRYPTED") {
-            return Err(Flaw::EncryptedKey);
+            return Err(InvalidValue::EncryptedKey);
         }
         if is("OPENSSH PRIVATE KEY") {
-            return Err(Flaw::OpenSshKey);
+            return Err(InvalidValue::OpenSshKey);
         }
         let key = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
-            Ok(PrivateKeyDer::Pkcs1(der)) => {
-                PrivateKey::from_pkcs1_der(der.secret_pkcs1_der()).map_err(|_| Flaw::NotRsaKey)
-            }
-            Ok(PrivateKeyDer::Pkcs8(der)) => {
-                PrivateKey::from_pkcs8_der(der.secret_pkcs8_der()).map_err(|_| Flaw::NotRsaKey)
-            }
-            Ok(_) => Err(Flaw::NotRsaKey),
-            Err(_) => Err(Flaw::NotPrivateKey),
+            Ok(PrivateKeyDer::Pkcs1(der)) => PrivateKey::from_pkcs1_der(der.secret_pkcs1_der())
+                .map_err(|_| InvalidValue::NotRsaKey),
+            Ok(PrivateKeyDer::Pkcs8(der)) => PrivateKey::from_pkcs8_der(der.secret_pkcs8_der())
+                .map_err(|_| InvalidValue::NotRsaKey),
+            Ok(_) => Err(InvalidValue::NotRsaKey),
+            Err(_) => Err(InvalidValue::NotPrivateKey),
         }?;
         if BYTES.contains(&key.size()) {
             Ok(Self(key))
         } else {
-            Err(Flaw::KeySize)
+            Err(InvalidValue::KeySize)
         }
     }
 

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Form {
+pub struct TokenFormat {
     /// The kind of credential.
-    pub kind: FormKind,
+    pub kind: TokenKind,
     /// Its checksum does not match: it was cut off or mistyped. The meaning of the tail is
     /// undocumented and known from samples, so that this is a hint at most.
     pub damaged: bool,
@@ -16,7 +16,7 @@ pub struct Form {
 
 /// A kind of credential that can be told by its form.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum FormKind {
+pub enum TokenKind {
     /// Nothing in particular.
     #[default]
     Unremarkable,
@@ -31,13 +31,13 @@ pub enum FormKind {
 }
 
 /// The prefixes of Cloud's tokens (as the public rules of several secret scanners have them).
-const PREFIXES: [(&str, FormKind); 3] = [
-    ("ATATT3x", FormKind::ApiToken),
-    ("ATSTT3x", FormKind::ServiceAccountToken),
-    ("ATCTT3x", FormKind::OrganizationKey),
+const PREFIXES: [(&str, TokenKind); 3] = [
+    ("ATATT3x", TokenKind::ApiToken),
+    ("ATSTT3x", TokenKind::ServiceAccountToken),
+    ("ATCTT3x", TokenKind::OrganizationKey),
 ];
 
-impl Form {
+impl TokenFormat {
     /// Looks at a value.
     pub fn of(value: &str) -> Self {
         let prefixed = PREFIXES
@@ -49,7 +49,7 @@ impl Form {
                 damaged: !ends_in_checksum(value),
             },
             None if is_personal_access_token(value) => Self {
-                kind: FormKind::PersonalAccessToken,
+                kind: TokenKind::PersonalAccessToken,
                 damaged: false,
             },
             None => Self::default(),
@@ -108,14 +108,14 @@ mod tests {
 
     #[test]
     fn kinds_are_told_by_their_form() {
-        let kind = |value: &str| Form::of(value).kind;
-        assert_eq!(kind(&pat()), FormKind::PersonalAccessToken);
-        assert_eq!(kind(&with_checksum("ATATT3x")), FormKind::ApiToken);
+        let kind = |value: &str| TokenFormat::of(value).kind;
+        assert_eq!(kind(&pat()), TokenKind::PersonalAccessToken);
+        assert_eq!(kind(&with_checksum("ATATT3x")), TokenKind::ApiToken);
         assert_eq!(
             kind(&with_checksum("ATSTT3x")),
-            FormKind::ServiceAccountToken
+            TokenKind::ServiceAccountToken
         );
-        assert_eq!(kind(&with_checksum("ATCTT3x")), FormKind::OrganizationKey);
+        assert_eq!(kind(&with_checksum("ATCTT3x")), TokenKind::OrganizationKey);
         let letters = STANDARD.encode([b"0123456789ab:".as_slice(), &[0xA5; 20]].concat());
         let comma = STANDARD.encode([b"012345678901,".as_slice(), &[0xA5; 20]].concat());
         let longer = STANDARD.encode([b"012345678901:".as_slice(), &[0xA5; 23]].concat());
@@ -130,7 +130,7 @@ mod tests {
             &comma,
             &longer,
         ] {
-            assert_eq!(Form::of(other), Form::default(), "{other}");
+            assert_eq!(TokenFormat::of(other), TokenFormat::default(), "{other}");
         }
     }
 
@@ -139,15 +139,15 @@ mod tests {
         // What zlib makes of 123456789 and the sign behind it.
         assert_eq!(crc32(b"123456789"), 0x58AC_D258);
         let token = with_checksum("ATATT3x");
-        assert!(!Form::of(&token).damaged);
+        assert!(!TokenFormat::of(&token).damaged);
         for (damage, value) in [
             ("cut off", token[..token.len() - 1].to_owned()),
             ("without its tail", token[..60].to_owned()),
             ("mistyped", token.replacen("xx", "xy", 1)),
         ] {
-            assert!(Form::of(&value).damaged, "{damage}");
+            assert!(TokenFormat::of(&value).damaged, "{damage}");
         }
-        assert!(!Form::of("a password").damaged);
-        assert!(!Form::of(&pat()).damaged, "it has no checksum");
+        assert!(!TokenFormat::of("a password").damaged);
+        assert!(!TokenFormat::of(&pat()).damaged, "it has no checksum");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offli
 #[derive(Clone, Debug)]
 pub(crate) struct Tempo {
     /// Divides the protocol's own waits.
-    pub(crate) pace: i32,
+    pub(crate) time_scale: i32,
     /// The life of an access token.
     pub(crate) life: TimeDelta,
     /// How long a spent refresh token is honoured.
@@ -33,18 +33,18 @@ pub(crate) struct Tempo {
 impl Tempo {
     /// Everything that Atlassian promises, divided by the same number as the protocol's waits.
     /// The life of access tokens is apart: it says only how often there is something to see.
-    pub(crate) fn divided_by(pace: i32, life: TimeDelta) -> Self {
+    pub(crate) fn divided_by(time_scale: i32, life: TimeDelta) -> Self {
         Self {
-            pace,
+            time_scale,
             life,
-            leeway: TimeDelta::minutes(10) / pace,
-            overlap: TimeDelta::minutes(10) / pace,
+            leeway: TimeDelta::minutes(10) / time_scale,
+            overlap: TimeDelta::minutes(10) / time_scale,
         }
     }
 
     /// A wait of the protocol at this pace.
     pub(crate) fn of(&self, wait: TimeDelta) -> TimeDelta {
-        wait / self.pace
+        wait / self.time_scale
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Cast {
 impl Cast {
     /// Writes the consents of so many people, with client secret and credential.
     pub(crate) async fn gather(mut stage: Stage, tempo: Tempo, count: usize) -> Self {
-        stage.set_pace(tempo.pace);
+        stage.set_pace(tempo.time_scale);
         stage.sim.configure_oauth(|oauth| {
             oauth.access_life = tempo.life;
             oauth.leeway = tempo.leeway;

@@ -8,7 +8,7 @@ use jira_credential_operator::api::ConditionType;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Holder, Source};
 use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
-use jira_credential_operator::core::spec::SourceProblem;
+use jira_credential_operator::core::spec::SourceError;
 use jira_credential_operator::core::time::LONGEST_WAIT;
 
 /// Worlds in which nothing goes on, by name.
@@ -69,14 +69,14 @@ fn unobstructed() -> Vec<(&'static str, World)> {
         ),
         (
             "cooling",
-            World::token().with(|world| world.cooling_until = Some(at(60))),
+            World::token().with(|world| world.rate_limited_until = Some(at(60))),
         ),
         (
             "cooling with a stale validation",
             World::token().at_rest().with(|world| {
                 world.wait(3 * HOUR);
                 world.secrets.clear();
-                world.cooling_until = Some(at(4 * HOUR));
+                world.rate_limited_until = Some(at(4 * HOUR));
             }),
         ),
     ]
@@ -226,7 +226,10 @@ fn a_later_pass_writes_nothing_as_long_as_nothing_is_due() {
         for seconds in [0, 1, wake.num_seconds() / 2, wake.num_seconds() - 1] {
             let mut world = world.clone();
             world.wait(seconds);
-            if world.cooling_until.is_some_and(|until| until <= world.now) {
+            if world
+                .rate_limited_until
+                .is_some_and(|until| until <= world.now)
+            {
                 continue;
             }
             world.pass();
@@ -281,7 +284,7 @@ fn what_nobody_tells_of_is_looked_for() {
     for (kind, seconds) in [("ConfigMap", 60), ("Secret", 12 * 3600)] {
         let mut facts = world.observe();
         let name = "ca".to_owned();
-        facts.source = Source::Unusable(SourceProblem::Missing { kind, name });
+        facts.source = Source::Unusable(SourceError::Missing { kind, name });
         facts.status.last_validated_time = None;
         let recorded = facts.status.clone();
         assert_eq!(

@@ -74,7 +74,7 @@ fn settle(world: &mut World) {
                             world.refuses.contains(target.name.as_str())
                         }
                         Step::RecordAttempt(_) => true,
-                        Step::Validate | Step::Retract(_) | Step::Permissions => false,
+                        Step::Validate | Step::DeleteTarget(_) | Step::Permissions => false,
                         other => panic!("a step of the renewal protocol: {other:?}"),
                     };
                     assert!(passed.steps.iter().all(refused), "{:?}", passed.steps);
@@ -148,9 +148,9 @@ proptest! {
         prop_assert!(calls <= 1, "one moment, one call: {calls}");
         // A restart is no change, and neither is a second in which nothing is due.
         let settled = visible(&world);
-        let cooling = world.cooling_until;
+        let cooling = world.rate_limited_until;
         world.restart();
-        world.cooling_until = cooling;
+        world.rate_limited_until = cooling;
         let before = world.effects.clone();
         let wake = world.pass().conclusion.wake;
         if wake > TimeDelta::seconds(1) {

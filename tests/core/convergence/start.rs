@@ -23,7 +23,7 @@ pub(super) struct Start {
     pub(crate) password: bool,
     spec: Spec,
     source: Held,
-    pub(crate) around: Around,
+    pub(crate) around: RenewalContext,
     targets: Vec<AroundTarget>,
     recorded: Option<Recorded>,
     new_key: bool,
@@ -42,7 +42,7 @@ struct Spec {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Around {
+pub(super) struct RenewalContext {
     outage: Option<Verdict>,
     cooling: Option<i64>,
     pub(crate) peer: Option<Peer>,
@@ -99,7 +99,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         )
 }
 
-fn around() -> impl Strategy<Value = Around> {
+fn around() -> impl Strategy<Value = RenewalContext> {
     let limited = Outage::RateLimited {
         retry_after: Some(Duration::from_secs(30)),
     };
@@ -123,7 +123,7 @@ fn around() -> impl Strategy<Value = Around> {
         often(None, vec![Some(30), Some(7200)]),
         often(None, peers),
     )
-        .prop_map(|(outage, cooling, peer)| Around {
+        .prop_map(|(outage, cooling, peer)| RenewalContext {
             outage,
             cooling,
             peer,
@@ -230,7 +230,7 @@ impl Start {
         world.jira.insert("bertas", accepted("berta"));
         world.source = self.source.clone();
         world.outage.clone_from(&self.around.outage);
-        world.cooling_until = self
+        world.rate_limited_until = self
             .around
             .cooling
             .map(|seconds| world.now + TimeDelta::seconds(seconds));
@@ -249,9 +249,9 @@ impl Start {
             let print = world.print(secret).as_str().to_owned();
             world.passwords.insert(print, Sent { uid: "other", what });
         }
-        let cooling = world.cooling_until;
+        let cooling = world.rate_limited_until;
         world.restart();
-        world.cooling_until = cooling;
+        world.rate_limited_until = cooling;
         world
     }
 

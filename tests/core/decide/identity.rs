@@ -82,7 +82,7 @@ fn a_refused_credential_that_comes_back_is_validated_anew() {
 fn what_was_read_but_could_not_be_validated_is_not_taken_for_what_was_validated() {
     let mut world = World::token().at_rest();
     world.store("second");
-    world.cooling_until = Some(at(30));
+    world.rate_limited_until = Some(at(30));
     assert_eq!(steps(&mut world), "");
     assert_eq!(world.status_of(ConditionType::Valid), "Unknown RateLimited");
     assert_eq!(steps(&mut world), "");

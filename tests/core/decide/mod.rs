@@ -14,7 +14,7 @@ use jira_credential_operator::core::time::next_validation;
 /// The steps of the next pass, as words.
 fn steps(world: &mut World) -> String {
     let passed = world.pass();
-    let words = passed.steps.iter().map(|step| match step {
+    let message = passed.steps.iter().map(|step| match step {
         Step::RecordAttempt(_) => "record".to_owned(),
         Step::Validate => "validate".to_owned(),
         Step::Publish(publish) => {
@@ -23,10 +23,10 @@ fn steps(world: &mut World) -> String {
                 passed.facts.targets[publish.index].target.name
             )
         }
-        Step::Retract(old) => format!("retract {}", old.name),
+        Step::DeleteTarget(old) => format!("retract {}", old.name),
         other => format!("{other:?}"),
     });
-    words.collect::<Vec<_>>().join(", ")
+    message.collect::<Vec<_>>().join(", ")
 }
 
 fn target(name: &str, kind: Option<&str>) -> jira_credential_operator::api::Target {
@@ -188,7 +188,7 @@ fn what_is_due_or_has_drifted_is_done_unless_something_forbids_it() {
             "the site is cooling",
             |world| {
                 world.wait(interval(world));
-                world.cooling_until = Some(world.now + TimeDelta::seconds(9));
+                world.rate_limited_until = Some(world.now + TimeDelta::seconds(9));
             },
             "",
         ),
@@ -274,7 +274,7 @@ fn the_annotation_of_a_new_object_counts_as_handled_and_each_value_counts_once()
 fn a_request_during_a_cool_down_is_kept_for_its_end() {
     let mut world = World::token().at_rest();
     world.object.renew = Some("now".into());
-    world.cooling_until = Some(at(30));
+    world.rate_limited_until = Some(at(30));
     assert_eq!(steps(&mut world), "");
     world.wait(30);
     assert_eq!(steps(&mut world), "validate");

@@ -136,7 +136,7 @@ fn nothing_is_published_that_was_refused_or_is_in_doubt() {
         }),
         ("of another account", |world| {
             world.edit(|spec| spec.validation.account_id = Some("berta".into()));
-            world.cooling_until = Some(at(30));
+            world.rate_limited_until = Some(at(30));
         }),
         ("unvalidated", |world| {
             world.store("second");
@@ -170,11 +170,11 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
         resource_version: "1".into(),
         hash: Some("hash".into()),
     };
-    facts.targets[0].state = TargetState::Held(Holder::Stranger, old(99));
+    facts.targets[0].state = TargetState::OwnedByOther(Holder::Stranger, old(99));
     facts.surplus = (0..24).map(old).collect();
     assert_eq!(decide(&facts), None, "pods may still mount the old ones");
     facts.surplus.push(old(24));
-    assert_eq!(decide(&facts), Some(Step::Retract(old(0))));
-    let facts = facts.absorb(Answer::Retracted("old-0".into()));
+    assert_eq!(decide(&facts), Some(Step::DeleteTarget(old(0))));
+    let facts = facts.apply(Answer::TargetDeleted("old-0".into()));
     assert_eq!(decide(&facts), None);
 }

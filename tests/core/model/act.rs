@@ -89,13 +89,13 @@ impl World {
         let step = (*pass.step.step).clone();
         match step.filter(|_| !pass.failed) {
             None => self.conclude_moves(who, pass, all),
-            Some(Step::Adopt) => {
+            Some(Step::ImportToken) => {
                 let change = |grant: &mut Grant<Fingerprint>| adopt(grant, &pass.facts);
                 self.grant_moves(
                     who,
                     pass,
                     rules,
-                    ("adopts the seed", &change, &Answer::Adopted),
+                    ("adopts the seed", &change, &Answer::TokenImported),
                     all,
                 );
             }
@@ -112,7 +112,7 @@ impl World {
             Some(Step::Intend(spend)) => self.intend_moves(who, pass, &spend, rules, all),
             Some(Step::Renew(spend)) => self.renew_moves(who, pass, &spend, rules, all),
             Some(Step::Publish(publish)) => self.publish_moves(who, pass, &publish, all),
-            Some(step @ (Step::Validate | Step::Try)) => {
+            Some(step @ (Step::Validate | Step::ValidateCandidate)) => {
                 self.jira_moves(who, pass, &step, all);
             }
             Some(other) => panic!("not a step of this credential: {other:?}"),
@@ -122,13 +122,13 @@ impl World {
     /// The pass goes on with an answer.
     pub(super) fn absorbed(&self, who: usize, pass: &Pass, answer: &Answer) -> World {
         let mut world = self.clone();
-        world.absorb(who, pass, answer);
+        world.apply(who, pass, answer);
         world
     }
 
-    pub(super) fn absorb(&mut self, who: usize, pass: &Pass, answer: &Answer) {
+    pub(super) fn apply(&mut self, who: usize, pass: &Pass, answer: &Answer) {
         let key = digest(&(pass.facts.digest(), gist(answer), &pass.stored));
-        let absorbed = || (*pass.facts).clone().absorb(answer.clone());
+        let absorbed = || (*pass.facts).clone().apply(answer.clone());
         let (facts, step) = decided(key, absorbed);
         let pass = Pass {
             facts,
@@ -142,8 +142,8 @@ impl World {
     /// covers, and the end of a pass that has nothing to write down.
     pub(super) fn set_pass(&mut self, who: usize, pass: Pass) {
         let answer = match &*pass.step.step {
-            Some(Step::Seek) => Answer::Sought(false),
-            Some(Step::Survey) => Answer::Surveyed(Ok(None)),
+            Some(Step::CheckDuplicate) => Answer::DuplicateChecked(false),
+            Some(Step::ListSites) => Answer::SitesListed(Ok(None)),
             Some(Step::Permissions) => Answer::Permitted(Ok(Permissions::default())),
             _ => {
                 let conclusion = pass.conclusion();
@@ -157,7 +157,7 @@ impl World {
                 return;
             }
         };
-        self.absorb(who, &pass, &answer);
+        self.apply(who, &pass, &answer);
     }
 
     /// A step has failed. What has happened is written down first.
@@ -229,7 +229,7 @@ impl World {
                         stored: Some(stored),
                         ..pass.clone()
                     };
-                    world.absorb(who, &pass, &answer);
+                    world.apply(who, &pass, &answer);
                 }
                 (Went::Well, None) => world.fail(who, pass, true),
                 (Went::Unheard | Went::Nowhere, _) => world.fail(who, pass, false),
@@ -259,7 +259,7 @@ impl World {
             Verdict::Refused(Refusal::Rejected)
         };
         let of = |verdict: Verdict| match step {
-            Step::Try => Answer::Tried(verdict),
+            Step::ValidateCandidate => Answer::CandidateValidated(verdict),
             _ => Answer::Validated(verdict),
         };
         let mut world = self.clone();
@@ -271,9 +271,9 @@ impl World {
             };
             said.insert(print);
         });
-        world.absorb(who, pass, &of(verdict));
+        world.apply(who, pass, &of(verdict));
         let what = match step {
-            Step::Try => "asks Jira about the candidate",
+            Step::ValidateCandidate => "asks Jira about the candidate",
             _ => "asks Jira",
         };
         all.push(Next::of(Some(who), what, false, world));
@@ -281,7 +281,7 @@ impl World {
             let mut world = self.clone();
             world.left.faults -= 1;
             let silence = Verdict::NoVerdict(Outage::ServerError(503));
-            world.absorb(who, pass, &of(silence));
+            world.apply(who, pass, &of(silence));
             all.push(Next::of(
                 Some(who),
                 "asks Jira, which does not answer",
@@ -310,7 +310,7 @@ impl World {
                     resource_version: world.versions().2.to_string(),
                     hash: Some(publish.digest.clone()),
                 };
-                world.absorb(who, pass, &Answer::Written(publish.index, version));
+                world.apply(who, pass, &Answer::TargetWritten(publish.index, version));
             } else {
                 world.fail(who, pass, false);
             }
@@ -384,7 +384,7 @@ impl World {
 /// What tells an answer from another; the grant that was written is told by the pass itself.
 fn gist(answer: &Answer) -> String {
     match answer {
-        Answer::Adopted(_) => "adopted".to_owned(),
+        Answer::TokenImported(_) => "adopted".to_owned(),
         Answer::Promoted(_) => "promoted".to_owned(),
         Answer::Intended(spend, _) => format!("{spend:?}"),
         Answer::Renewed(miss, written) => format!("{miss:?} {}", written.is_some()),

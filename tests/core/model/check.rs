@@ -4,7 +4,7 @@ use crate::model::atlassian::LEEWAY;
 use crate::model::world::{Pass, Phase, Violation, World};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use jira_credential_operator::core::facts::Facts;
-use jira_credential_operator::core::grant::Spend;
+use jira_credential_operator::core::grant::RefreshRequest;
 
 /// For so long after its intent a process may still be asking.
 const MAY_ASK: i64 = 90;
@@ -18,7 +18,7 @@ impl World {
         &mut self,
         who: usize,
         pass: &Pass,
-        spend: &Spend,
+        spend: &RefreshRequest,
         token: &str,
     ) -> Option<Violation> {
         let named = pass

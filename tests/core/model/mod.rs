@@ -1,7 +1,7 @@
 //! A model check of the renewal protocol: the decisions are those of this crate, the world around
 //! them is a model, and every order of events within some bounds is tried.
 //!
-//! Real: `decide`, `conclude`, `absorb`, `protocol`, the transitions of the grant, the watch over
+//! Real: `decide`, `conclude`, `apply`, `protocol`, the transitions of the grant, the watch over
 //! an intent. Modelled: what a pass reads, its writes and calls, Atlassian, time.
 
 mod act;

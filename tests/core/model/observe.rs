@@ -13,13 +13,13 @@ use crate::simulator::at;
 use jira_credential_operator::api::{JiraCredentialSpec, JiraCredentialStatus, SourceVersion};
 use jira_credential_operator::core::decide::{Move, needs_source, renewal};
 use jira_credential_operator::core::facts::{
-    ApiKey, Facts, GrantState, Happened, Held, Object, Pace, Peer, Process, Renewal, SeedState,
-    Source, TargetFacts, TargetState, Watched, targets,
+    ApiKey, Facts, GrantState, Held, Object, Peer, Process, Progress, Renewal, SeedState, Source,
+    TargetFacts, TargetState, TimeScale, Watched, targets,
 };
 use jira_credential_operator::core::fingerprint::Fingerprint;
 use jira_credential_operator::core::grant::{Holder, Intent};
 use jira_credential_operator::core::spec::{
-    Client, Form, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated,
+    Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated, TokenFormat,
 };
 
 pub(super) const GRANT: &str = "jco-grant-model";
@@ -59,7 +59,7 @@ fn spec() -> &'static (JiraCredentialSpec, Plan) {
                 retention: TimeDelta::hours(24),
                 stated: Stated::default(),
             }),
-            detour: None,
+            gateway_fallback: None,
         };
         (spec, plan)
     })
@@ -147,7 +147,7 @@ impl World {
         renewal.clients_changed = changed("client");
         let renews_next = matches!(
             renewal::next(&facts),
-            Some(Move::Adopt | Move::Seek | Move::Intend(_) | Move::Renew(_))
+            Some(Move::ImportToken | Move::CheckDuplicate | Move::Intend(_) | Move::Renew(_))
         );
         facts.renewal.as_mut().unwrap().clients_read = renews_next;
         let print = facts.chain_print().cloned();
@@ -198,7 +198,7 @@ impl World {
             before,
             &intent?.attempt,
             now,
-            Pace::default(),
+            TimeScale::default(),
         ))
     }
 
@@ -226,7 +226,7 @@ impl World {
             status: status.clone(),
             plan: Ok(plan),
             source: Source::Unchanged,
-            form: Form::default(),
+            form: TokenFormat::default(),
             targets: vec![TargetFacts {
                 target,
                 state,
@@ -234,7 +234,7 @@ impl World {
             }],
             surplus: Vec::new(),
             peer: Peer::Silent,
-            cooling_until: None,
+            rate_limited_until: None,
             api_key: ApiKey::Unmoved,
             renewal: Some(Renewal {
                 grant: GrantState::NotRead,
@@ -248,9 +248,9 @@ impl World {
                     holder: holder(who, self.replicas[who].life),
                     ..Process::default()
                 },
-                pace: Pace::default(),
+                time_scale: TimeScale::default(),
             }),
-            happened: Happened::default(),
+            progress: Progress::default(),
         }
     }
 }

@@ -12,9 +12,11 @@ use crate::simulator::at;
 use jira_credential_operator::api::Reason;
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::decide::renewal::takeover::is_outdated;
-use jira_credential_operator::core::facts::Pace;
+use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::core::fingerprint::Fingerprint;
-use jira_credential_operator::core::grant::{Access, Grant, Intent, RenewalFailure, Spend, Tokens};
+use jira_credential_operator::core::grant::{
+    Access, Grant, Intent, RefreshRequest, RenewalFailure, Tokens,
+};
 use jira_credential_operator::core::time::{backoff, later};
 
 impl World {
@@ -22,12 +24,12 @@ impl World {
         &self,
         who: usize,
         pass: &Pass,
-        spend: &Spend,
+        spend: &RefreshRequest,
         rules: &Rules,
         all: &mut Vec<Next>,
     ) {
         let mut base = self.clone();
-        if is_outdated(pass.facts.now, at(self.now), Pace::default()) {
+        if is_outdated(pass.facts.now, at(self.now), TimeScale::default()) {
             base.fail(who, pass, true);
             all.push(Next::of(Some(who), HELD_UP, false, base));
             return;
@@ -81,14 +83,14 @@ impl World {
         &self,
         who: usize,
         pass: &Pass,
-        spend: &Spend,
+        spend: &RefreshRequest,
         rules: &Rules,
         all: &mut Vec<Next>,
     ) {
         let stored = pass.stored.as_ref().expect("the grant was read");
         let intent = stored.grant.intent.as_ref();
         let begun = intent.map(|intent| intent.started);
-        if begun.is_some_and(|begun| is_outdated(begun, at(self.now), Pace::default())) {
+        if begun.is_some_and(|begun| is_outdated(begun, at(self.now), TimeScale::default())) {
             let mut world = self.clone();
             world.fail(who, pass, true);
             all.push(Next::of(Some(who), HELD_UP, false, world));
@@ -121,7 +123,7 @@ impl World {
     fn exchange_moves(
         &self,
         who: usize,
-        (pass, spend): (&Pass, &Spend),
+        (pass, spend): (&Pass, &RefreshRequest),
         held: &Pass,
         reply: &Word,
         rules: &Rules,
@@ -271,7 +273,7 @@ impl World {
             stored: stored.or_else(|| pass.stored.clone()),
             ..pass.clone()
         };
-        self.absorb(who, &pass, &Answer::Renewed(miss, written));
+        self.apply(who, &pass, &Answer::Renewed(miss, written));
     }
 }
 

@@ -12,20 +12,22 @@ impl World {
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts),
             Step::Validate => self.validate(facts),
-            Step::Locate => {
+            Step::ResolveCloudId => {
                 self.effects.questions.push("id");
-                Ok(Answer::Located(self.cloud_id.clone().map(str::to_owned)))
+                Ok(Answer::CloudIdResolved(
+                    self.cloud_id.clone().map(str::to_owned),
+                ))
             }
             Step::Permissions => Ok(self.ask_permissions(facts)),
             Step::Publish(publish) => self.publish(&publish, facts),
-            Step::Retract(old) => {
+            Step::DeleteTarget(old) => {
                 let ours =
                     |standing: &Standing| standing.uid == old.uid && standing.holder.is_none();
                 if self.secrets.get(&old.name).is_some_and(ours) {
                     self.secrets.remove(&old.name);
                     self.target_written()?;
                 }
-                Ok(Answer::Retracted(old.name))
+                Ok(Answer::TargetDeleted(old.name))
             }
             other => panic!("a step of the renewal protocol: {other:?}"),
         }
@@ -104,9 +106,9 @@ impl World {
     /// Only right after the credential was accepted: before, an anonymous answer could be taken for
     /// one about the account.
     fn ask_permissions(&mut self, facts: &Facts) -> Answer {
-        let accepted = matches!(facts.happened.judgement, Some(Judgement::Accepted(_)));
+        let accepted = matches!(facts.progress.judgement, Some(Judgement::Accepted(_)));
         assert!(
-            accepted || facts.happened.welcomed.is_some(),
+            accepted || facts.progress.pending_account.is_some(),
             "asked before an acceptance: {facts:#?}"
         );
         self.effects.questions.push("permissions");
@@ -132,7 +134,7 @@ impl World {
         if self.refuses.contains(name.as_str()) {
             self.effects.refused_writes += 1;
             self.effect()?;
-            return Ok(Answer::WriteRefused(publish.index, "quota".into()));
+            return Ok(Answer::TargetRefused(publish.index, "quota".into()));
         }
         self.versions += 1;
         let versions = self.versions;
@@ -154,13 +156,13 @@ impl World {
         });
         if let Some(holder) = standing.holder.clone() {
             let seen = version(standing, None);
-            return Ok(Answer::Held(publish.index, holder, seen));
+            return Ok(Answer::TargetOwnedByOther(publish.index, holder, seen));
         }
         standing.version = versions;
         standing.contents = Some((print, publish.digest.clone()));
         let written = version(standing, Some(publish.digest.clone()));
         self.target_written()?;
-        Ok(Answer::Written(publish.index, written))
+        Ok(Answer::TargetWritten(publish.index, written))
     }
 
     pub(super) fn write_status(&mut self, status: JiraCredentialStatus) -> Result<(), Cut> {

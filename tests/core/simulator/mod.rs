@@ -15,12 +15,12 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::conclude::{Conclusion, conclude};
 use jira_credential_operator::core::decide::{Step, decide, needs_source};
 use jira_credential_operator::core::facts::{
-    ApiKey, Facts, Happened, Holder, Object, Peer, Source, TargetFacts, TargetState, targets,
+    ApiKey, Facts, Holder, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
 use jira_credential_operator::core::fingerprint::{Fingerprint, FingerprintKey};
 use jira_credential_operator::core::probe::{Permissions, Refusal, Verdict};
 use jira_credential_operator::core::spec::{
-    Form, Periods, Plan, Site, SourceProblem, SpecProblem, expiry,
+    Periods, Plan, Site, SourceError, SpecError, TokenFormat, expiry,
 };
 
 /// A time, in seconds after the noon at which every test begins.
@@ -101,7 +101,7 @@ pub(super) struct World {
     pub(crate) source: Held,
     pub(crate) source_version: u64,
     /// What the secret value looks like.
-    pub(crate) form: Form,
+    pub(crate) form: TokenFormat,
     /// The gateway, for a test in which an API token may work only there.
     pub(crate) gateway: Option<&'static str>,
     /// What the gateway says about each secret; about any other it says no.
@@ -119,7 +119,7 @@ pub(super) struct World {
     pub(crate) jira: BTreeMap<&'static str, Verdict>,
     /// What Jira says whatever it is asked.
     pub(crate) outage: Option<Verdict>,
-    pub(crate) cooling_until: Option<DateTime<Utc>>,
+    pub(crate) rate_limited_until: Option<DateTime<Utc>>,
     pub(crate) passwords: BTreeMap<String, Sent>,
     pub(crate) key: &'static [u8],
     pub(crate) effects: Effects,
@@ -175,7 +175,7 @@ impl World {
             status: JiraCredentialStatus::default(),
             source: Held::Secret("good"),
             source_version: 1,
-            form: Form::default(),
+            form: TokenFormat::default(),
             gateway: None,
             at_gateway: BTreeMap::new(),
             cloud_id: Ok("cloud"),
@@ -185,7 +185,7 @@ impl World {
             refuses: BTreeSet::new(),
             jira: BTreeMap::from([("good", accepted("anna"))]),
             outage: None,
-            cooling_until: None,
+            rate_limited_until: None,
             passwords: BTreeMap::new(),
             key: b"key one",
             effects: Effects::default(),
@@ -243,7 +243,7 @@ impl World {
     /// The process ends; another begins with what stands on the cluster.
     pub(super) fn restart(&mut self) {
         self.cut_after = None;
-        self.cooling_until = None;
+        self.rate_limited_until = None;
         self.told.0 = self.told.1.clone();
         self.passwords.retain(|_, sent| sent.uid != ME);
         let Some(attempt) = &self.status.attempt else {
@@ -269,12 +269,10 @@ impl World {
         }
     }
 
-    pub(super) fn plan(&self) -> Result<Plan, SpecProblem> {
-        let method = self.spec.auth.method().ok_or(SpecProblem::NoMethod)?;
+    pub(super) fn plan(&self) -> Result<Plan, SpecError> {
+        let method = self.spec.auth.method().ok_or(SpecError::NoMethod)?;
         if !self.host_allowed {
-            return Err(SpecProblem::HostNotAllowed(
-                "the site is not allowed".into(),
-            ));
+            return Err(SpecError::HostNotAllowed("the site is not allowed".into()));
         }
         Ok(Plan {
             method: method.name(),
@@ -283,7 +281,7 @@ impl World {
             issued_at: method.issued_at(),
             expires_at: expiry(&method),
             renewal: None,
-            detour: self.gateway.map(str::to_owned),
+            gateway_fallback: self.gateway.map(str::to_owned),
         })
     }
 
@@ -331,7 +329,7 @@ impl World {
         if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
             return facts;
         }
-        let missing = SourceProblem::Missing {
+        let missing = SourceError::Missing {
             kind: "Secret",
             name: "source".into(),
         };
@@ -341,7 +339,7 @@ impl World {
             _ if !changed && !needs_source(&facts) => {}
             Held::Garbage => {
                 self.effects.reads += 1;
-                facts.source = Source::Unusable(SourceProblem::IsTarget {
+                facts.source = Source::Unusable(SourceError::IsTarget {
                     name: "source".into(),
                 });
             }
@@ -384,10 +382,10 @@ impl World {
                 })
                 .collect(),
             peer: Peer::Silent,
-            cooling_until: self.cooling_until.filter(|until| *until > self.now),
+            rate_limited_until: self.rate_limited_until.filter(|until| *until > self.now),
             api_key: ApiKey::Unmoved,
             renewal: None,
-            happened: Happened::default(),
+            progress: Progress::default(),
         }
     }
 
@@ -420,12 +418,12 @@ impl World {
                 !polite,
                 "something comes after what nothing depends on: {step:?}"
             );
-            polite = step == Step::Permissions && facts.happened.welcomed.is_none();
+            polite = step == Step::Permissions && facts.progress.pending_account.is_none();
             if !polite {
                 steps.push(step.clone());
             }
             let answer = self.act(step, &facts)?;
-            facts = facts.absorb(answer);
+            facts = facts.apply(answer);
         }
         let conclusion = conclude(&facts, &recorded);
         if self.status != conclusion.status && !facts.object.deleting {

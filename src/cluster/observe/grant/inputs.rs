@@ -10,14 +10,14 @@ use crate::cluster::observe::grant::Reading;
 use crate::cluster::secret_index::Known;
 use crate::cluster::source::{self, UserAndPassword};
 use crate::core::facts::SeedState;
-use crate::core::spec::{Form, SourceProblem};
+use crate::core::spec::{SourceError, TokenFormat};
 
 impl Reading<'_> {
     /// Reads the refresh token in the user's Secret.
     pub(super) async fn read_seed(
         &mut self,
         reference: &SecretKeyRef,
-    ) -> Result<Option<SourceProblem>, ClusterError> {
+    ) -> Result<Option<SourceError>, ClusterError> {
         let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
             let name = &reference.name;
             let read = source::read_login(self.cluster, self.namespace(), name).await?;
@@ -30,7 +30,7 @@ impl Reading<'_> {
         let (state, problem) = match read {
             Ok(state) => (state, None),
             Err(problem) => {
-                if matches!(problem, SourceProblem::Missing { .. }) {
+                if matches!(problem, SourceError::Missing { .. }) {
                     let absent = Known::Absent;
                     self.index
                         .learn_from_read(self.namespace(), &reference.name, absent);
@@ -49,7 +49,7 @@ impl Reading<'_> {
             digest: seed_digest(&token),
             print: seed_print(self.key, &token),
         };
-        self.facts.form = Form::of(token.expose_secret());
+        self.facts.form = TokenFormat::of(token.expose_secret());
         self.tokens.seed = Some(token);
         state
     }
@@ -60,7 +60,7 @@ impl Reading<'_> {
         if let Some(renewal) = &mut self.facts.renewal {
             renewal.login = (self.peer)(&print);
         }
-        self.facts.form = Form::of(login.password.expose_secret());
+        self.facts.form = TokenFormat::of(login.password.expose_secret());
         self.tokens.login = Some(login);
         SeedState::Read {
             digest: print.as_str().to_owned(),
@@ -72,7 +72,7 @@ impl Reading<'_> {
     pub(super) async fn read_clients(
         &mut self,
         clients: &[SecretKeyRef],
-    ) -> Result<Option<SourceProblem>, ClusterError> {
+    ) -> Result<Option<SourceError>, ClusterError> {
         // What was never seen before has not changed.
         let changed = clients
             .iter()

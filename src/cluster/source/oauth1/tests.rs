@@ -17,7 +17,7 @@ fn pem() -> String {
     format!("-----BEGIN PRIVATE KEY-----\r\n{body}\r\n-----END PRIVATE KEY-----")
 }
 
-fn read(entries: &[(&str, &str)]) -> Result<(SecretString, Signing), SourceProblem> {
+fn read(entries: &[(&str, &str)]) -> Result<(SecretString, Signing), SourceError> {
     let value = |text: &str| ByteString(text.as_bytes().to_vec());
     let entries = entries.iter();
     let data: BTreeMap<String, ByteString> = entries

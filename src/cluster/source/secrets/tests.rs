@@ -63,7 +63,7 @@ fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
         .insert(CREDENTIAL_LABEL.into(), "other".into());
     assert!(matches!(
         check_secret(&ours),
-        Err(SourceProblem::IsTarget { .. })
+        Err(SourceError::IsTarget { .. })
     ));
     for kind in FORBIDDEN_TYPES {
         let theirs = Secret {
@@ -72,7 +72,7 @@ fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
         };
         assert!(matches!(
             check_secret(&theirs),
-            Err(SourceProblem::ForbiddenType { .. })
+            Err(SourceError::ForbiddenType { .. })
         ));
     }
 }

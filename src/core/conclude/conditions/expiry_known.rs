@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{ConditionStatus, ConditionType, ExpiryLookup, ExpiryLookupStatus, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::facts::Facts;
 use crate::core::probe::token_list::LookupError;
 
@@ -11,7 +11,7 @@ use crate::core::probe::token_list::LookupError;
 const SAME_END: TimeDelta = TimeDelta::hours(24);
 
 /// What is known of the API token's end; nothing without a look-up.
-pub(crate) fn expiry_known(facts: &Facts) -> Option<Finding> {
+pub(crate) fn expiry_known(facts: &Facts) -> Option<ConditionDraft> {
     use ConditionStatus::{False, True, Unknown};
     let lookup = facts.spec.expiry_lookup.as_ref()?;
     let looked = facts.looked_up()?;
@@ -26,7 +26,7 @@ pub(crate) fn expiry_known(facts: &Facts) -> Option<Finding> {
         Reason::ExpiryDiffers => differs(facts, lookup, looked),
         reason => told(facts, reason).unwrap_or_else(|| missed(facts, lookup, reason)),
     };
-    Some(finding(status, reason, text))
+    Some(draft(status, reason, text))
 }
 
 fn is_other_end(facts: &Facts, looked: &ExpiryLookupStatus) -> bool {
@@ -64,7 +64,7 @@ fn differs(facts: &Facts, lookup: &ExpiryLookup, looked: &ExpiryLookupStatus) ->
 
 /// The words of this pass for what only it knows, or else of an earlier one.
 pub(crate) fn told(facts: &Facts, reason: Reason) -> Option<String> {
-    match &facts.happened.lookup {
+    match &facts.progress.lookup {
         Some(Err(LookupError::NoKey(problem))) => {
             Some(format!("{} {}", sentence(&problem.to_string()), unharmed()))
         }

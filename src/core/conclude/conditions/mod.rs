@@ -11,7 +11,7 @@ use crate::api::{ConditionStatus, Reason};
 
 /// A condition before it is known whether anything changed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Finding {
+pub struct ConditionDraft {
     /// True, False or Unknown.
     pub status: ConditionStatus,
     /// Why.
@@ -20,8 +20,8 @@ pub struct Finding {
     pub message: String,
 }
 
-fn finding(status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Finding {
-    Finding {
+fn draft(status: ConditionStatus, reason: Reason, message: impl Into<String>) -> ConditionDraft {
+    ConditionDraft {
         status,
         reason,
         message: message.into(),

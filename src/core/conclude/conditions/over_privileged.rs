@@ -1,11 +1,11 @@
 //! The condition `OverPrivileged`: administrator permissions that the spec does not require.
 
 use crate::api::{ConditionStatus, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::facts::Facts;
 
 /// Whether the account holds rights of an administrator that nobody asked for.
-pub(crate) fn over_privileged(facts: &Facts) -> Option<Finding> {
+pub(crate) fn over_privileged(facts: &Facts) -> Option<ConditionDraft> {
     let status = facts.status.permissions.as_ref()?;
     let surplus: Vec<&str> = status
         .administrator
@@ -24,5 +24,5 @@ pub(crate) fn over_privileged(facts: &Facts) -> Option<Finding> {
         "The account {account} holds rights of an administrator that nobody asked for: {}. The credential works, and so does whatever reads its Secret, with these rights. Use an account that has only what is needed, or name them in spec.validation.requiredPermissions if they are meant.",
         surplus.join(", ")
     );
-    Some(finding(ConditionStatus::True, Reason::Administrator, text))
+    Some(draft(ConditionStatus::True, Reason::Administrator, text))
 }

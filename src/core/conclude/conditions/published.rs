@@ -1,12 +1,12 @@
 //! The condition `Published`.
 
 use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
 
 /// Whether every target holds the credential that was validated last.
-pub(crate) fn published(facts: &Facts) -> Finding {
+pub(crate) fn published(facts: &Facts) -> ConditionDraft {
     use ConditionStatus::{False, True};
     if let Some(problem) = facts
         .targets
@@ -31,7 +31,7 @@ pub(crate) fn published(facts: &Facts) -> Finding {
             "{noun} {} {verb} the validated credential.",
             names.join(", ")
         );
-        return finding(True, Reason::Written, text);
+        return draft(True, Reason::Written, text);
     }
     let text = if facts.status.validated_fingerprint.is_none() {
         "Nothing is published before Jira has accepted the credential."
@@ -42,24 +42,24 @@ pub(crate) fn published(facts: &Facts) -> Finding {
     } else {
         "A target was changed or deleted and cannot be restored before Jira accepts the credential in the source again."
     };
-    finding(False, Reason::Waiting, text)
+    draft(False, Reason::Waiting, text)
 }
 
-fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
+fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft> {
     use ConditionStatus::False;
     let name = &target.target.name;
     let conflict = |other: &str| {
         let text = format!(
             "The Secret {name} is written by the JiraCredential {other}. Name another Secret in spec.targets."
         );
-        finding(False, Reason::TargetConflict, text)
+        draft(False, Reason::TargetConflict, text)
     };
     match &target.state {
-        TargetState::Held(Holder::Credential(other), _) => Some(conflict(other)),
-        TargetState::Held(Holder::Stranger, _) => Some(foreign(name)),
+        TargetState::OwnedByOther(Holder::Credential(other), _) => Some(conflict(other)),
+        TargetState::OwnedByOther(Holder::Stranger, _) => Some(foreign(name)),
         TargetState::Refused(cause) => {
             let text = format!("The API server refuses to write the Secret {name}: {cause}");
-            Some(finding(False, Reason::WriteRefused, text))
+            Some(draft(False, Reason::WriteRefused, text))
         }
         _ if facts.is_in_sync(target) => None,
         _ if facts.is_held_by_another(target) => Some(recorded_problem(facts, name)),
@@ -68,7 +68,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<Finding> {
 }
 
 /// Who holds the target was told in an earlier pass, and nothing has changed since.
-fn recorded_problem(facts: &Facts, name: &str) -> Finding {
+fn recorded_problem(facts: &Facts, name: &str) -> ConditionDraft {
     use ConditionStatus::False;
     let told = facts.status.condition(ConditionType::Published)
         .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
@@ -76,13 +76,13 @@ fn recorded_problem(facts: &Facts, name: &str) -> Finding {
         .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
     told.map_or_else(
         || foreign(name),
-        |old| finding(False, old.reason, old.message.clone()),
+        |old| draft(False, old.reason, old.message.clone()),
     )
 }
 
-fn foreign(name: &str) -> Finding {
+fn foreign(name: &str) -> ConditionDraft {
     let text = format!(
         "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
     );
-    finding(ConditionStatus::False, Reason::TargetForeign, text)
+    draft(ConditionStatus::False, Reason::TargetForeign, text)
 }

@@ -1,106 +1,116 @@
 //! The condition `Ready`: whether what pods mount is current and validated, and what is waited for.
 
 use crate::api::{AttemptOutcome, ConditionStatus, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
-use crate::core::decide::renewal::blocker::trouble;
+use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::facts::{Facts, Peer, Source};
 use crate::core::messages;
 use crate::core::messages::renewal;
 
 /// Whether a credential needs a person before anything can change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Waits {
+pub enum BlockedOn {
     /// For nothing.
-    No,
+    Nothing,
     /// For something that comes by itself.
-    ByItself,
+    Time,
     /// For a person.
-    ForPerson,
+    Person,
 }
 
 /// Whether what pods mount is current and validated, and what is waited for.
-pub fn ready(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, Waits) {
+pub fn ready(
+    facts: &Facts,
+    valid: &ConditionDraft,
+    published: &ConditionDraft,
+) -> (ConditionDraft, BlockedOn) {
     use ConditionStatus::{False, True, Unknown};
     if let Err(problem) = &facts.plan {
         return (
-            finding(False, problem.reason(), problem_text(facts, problem)),
-            Waits::ForPerson,
+            draft(False, problem.reason(), problem_text(facts, problem)),
+            BlockedOn::Person,
         );
     }
     if let Source::Unusable(problem) = &facts.source {
         let waits = match problem.reason() {
-            Reason::SourceMissing => Waits::ByItself,
-            _ => Waits::ForPerson,
+            Reason::SourceMissing => BlockedOn::Time,
+            _ => BlockedOn::Person,
         };
         return (
-            finding(False, problem.reason(), problem_text(facts, problem)),
+            draft(False, problem.reason(), problem_text(facts, problem)),
             waits,
         );
     }
-    if let Some(reason) = trouble(facts).filter(|reason| blocker::needs_person(*reason)) {
+    if let Some(reason) = renewal_blocker(facts).filter(|reason| blocker::needs_person(*reason)) {
         return (
-            finding(False, reason, renewal::words(facts, reason)),
-            Waits::ForPerson,
+            draft(False, reason, renewal::message(facts, reason)),
+            BlockedOn::Person,
         );
     }
-    let (finding, waits) = match (valid.status, published.status) {
+    let (draft, waits) = match (valid.status, published.status) {
         (True, True) => {
             let text = "The published credential is current and validated.";
-            (finding(True, Reason::Validated, text), Waits::No)
+            (draft(True, Reason::Validated, text), BlockedOn::Nothing)
         }
         (True, False | Unknown) => {
             let waits = if published.reason == Reason::Waiting {
-                Waits::ByItself
+                BlockedOn::Time
             } else {
-                Waits::ForPerson
+                BlockedOn::Person
             };
             (
-                Finding {
+                ConditionDraft {
                     status: False,
                     ..published.clone()
                 },
                 waits,
             )
         }
-        (False, _) => (valid.clone(), Waits::ForPerson),
+        (False, _) => (valid.clone(), BlockedOn::Person),
         (Unknown, _) => without_verdict(facts, valid, published),
     };
     if facts.spec.suspend {
-        suspended(facts, &finding)
+        suspended(facts, &draft)
     } else {
-        (finding, waits)
+        (draft, waits)
     }
 }
 
-fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Finding, Waits) {
+fn without_verdict(
+    facts: &Facts,
+    valid: &ConditionDraft,
+    published: &ConditionDraft,
+) -> (ConditionDraft, BlockedOn) {
     let status = match published.status {
         ConditionStatus::True => ConditionStatus::Unknown,
         ConditionStatus::False | ConditionStatus::Unknown => ConditionStatus::False,
     };
     let attempt = facts.attempt();
     if attempt.and_then(|attempt| attempt.reason) == Some(Reason::HostNotAllowed) {
-        let ready = Finding {
+        let ready = ConditionDraft {
             status,
             reason: Reason::HostNotAllowed,
             message: valid.message.clone(),
         };
-        return (ready, Waits::ForPerson);
+        return (ready, BlockedOn::Person);
     }
     let lost = match attempt.map(|attempt| attempt.outcome) {
         Some(AttemptOutcome::Started | AttemptOutcome::Interrupted) => !facts.is_validated(),
         Some(AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict) => {
             false
         }
-        None => facts.peer == Peer::Interrupted || trouble(facts) == Some(Reason::NotValidated),
+        None => {
+            facts.peer == Peer::Interrupted || renewal_blocker(facts) == Some(Reason::NotValidated)
+        }
     };
     let waits = if lost {
-        Waits::ForPerson
+        BlockedOn::Person
     } else {
-        Waits::ByItself
+        BlockedOn::Time
     };
     (
-        Finding {
+        ConditionDraft {
             status,
             ..valid.clone()
         },
@@ -108,7 +118,7 @@ fn without_verdict(facts: &Facts, valid: &Finding, published: &Finding) -> (Find
     )
 }
 
-fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
+fn suspended(facts: &Facts, without: &ConditionDraft) -> (ConditionDraft, BlockedOn) {
     let what = if facts.renews() {
         "the token is neither renewed, validated nor published"
     } else {
@@ -119,12 +129,12 @@ fn suspended(facts: &Facts, without: &Finding) -> (Finding, Waits) {
         messages::still(facts)
     );
     let waits = if without.status == ConditionStatus::True {
-        Waits::No
+        BlockedOn::Nothing
     } else {
-        Waits::ForPerson
+        BlockedOn::Person
     };
     (
-        Finding {
+        ConditionDraft {
             status: without.status,
             reason: Reason::Suspended,
             message: text,

@@ -3,17 +3,17 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{ConditionStatus, ConditionType, Method, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
-use crate::core::decide::renewal::blocker::succession_failure;
+use crate::core::conclude::conditions::{ConditionDraft, draft};
+use crate::core::decide::renewal::blocker::replacement_blocker;
 use crate::core::facts::{Facts, SeedState};
 use crate::core::messages::{renewal, replacement};
 use crate::core::spec::Plan;
 use crate::core::time::{earlier, later};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
-pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
+pub fn rotation_due(facts: &Facts) -> (ConditionDraft, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
     let not_due = || {
-        finding(
+        draft(
             ConditionStatus::False,
             Reason::NotDue,
             "No rotation is due.",
@@ -30,19 +30,19 @@ pub fn rotation_due(facts: &Facts) -> (Finding, Option<DateTime<Utc>>, Vec<DateT
     let warnings = all.iter().map(|end| earlier(*end, warn));
     let changes = warnings.chain(all.iter().copied()).collect();
     let told = troubled(facts).or_else(|| ends.told(facts, warn));
-    let found = told.map_or_else(not_due, |(reason, words)| {
-        finding(ConditionStatus::True, reason, words)
+    let found = told.map_or_else(not_due, |(reason, message)| {
+        draft(ConditionStatus::True, reason, message)
     });
     (found, due, changes)
 }
 
 /// What has gone wrong already.
 fn troubled(facts: &Facts) -> Option<(Reason, String)> {
-    if let Some(reason) = succession_failure(facts) {
-        return Some((reason, replacement::succession_words(facts, reason)));
+    if let Some(reason) = replacement_blocker(facts) {
+        return Some((reason, replacement::replacement_message(facts, reason)));
     }
-    let reason = rotation_trouble(facts)?;
-    Some((reason.told(), trouble_words(facts, &reason)))
+    let reason = rotation_blocker(facts)?;
+    Some((reason.told(), rotation_message(facts, &reason)))
 }
 
 /// When a credential has to be replaced, each for its own reason.
@@ -94,15 +94,15 @@ impl Ends {
             return Some((Reason::GrantIdle, text));
         }
         if ended(self.source) {
-            let words = expiry_words(facts, &date(self.source), true);
-            return Some((Reason::Expired, words));
+            let message = expiry_message(facts, &date(self.source), true);
+            return Some((Reason::Expired, message));
         }
         if facts.looked_up().is_some_and(|looked| looked.blocked) {
-            return Some((Reason::TokenBlocked, blocked_words(facts)));
+            return Some((Reason::TokenBlocked, blocked_token_message(facts)));
         }
         if passed(self.source, warn) {
-            let words = expiry_words(facts, &date(self.source), false);
-            return Some((Reason::ExpiresSoon, words));
+            let message = expiry_message(facts, &date(self.source), false);
+            return Some((Reason::ExpiresSoon, message));
         }
         let (verb, before) = if ended(self.too_old) {
             ("reached", "")
@@ -119,7 +119,7 @@ impl Ends {
     }
 }
 
-fn blocked_words(facts: &Facts) -> String {
+fn blocked_token_message(facts: &Facts) -> String {
     let label = facts.spec.expiry_lookup.as_ref();
     let label = label.map(|lookup| lookup.label.as_str());
     format!(
@@ -129,7 +129,7 @@ fn blocked_words(facts: &Facts) -> String {
 }
 
 /// An end that the user stated, or one that follows from what the user stated.
-fn expiry_words(facts: &Facts, date: &str, passed: bool) -> String {
+fn expiry_message(facts: &Facts, date: &str, passed: bool) -> String {
     let (verb, before) = if passed {
         ("expired", "")
     } else {
@@ -162,7 +162,7 @@ impl Unused {
     }
 }
 
-fn rotation_trouble(facts: &Facts) -> Option<Unused> {
+fn rotation_blocker(facts: &Facts) -> Option<Unused> {
     if !facts.renews() {
         return None;
     }
@@ -197,9 +197,9 @@ fn rotation_trouble(facts: &Facts) -> Option<Unused> {
         .or_else(|| offline.then_some(Unused::NotOffline))
 }
 
-fn trouble_words(facts: &Facts, unused: &Unused) -> String {
+fn rotation_message(facts: &Facts, unused: &Unused) -> String {
     match unused {
-        Unused::Seed(reason) => renewal::seed_words_of(facts, *reason),
+        Unused::Seed(reason) => renewal::stored_token_message(facts, *reason),
         Unused::NotOffline => "Atlassian gave a token without a refresh token and without the scope offline_access: it cannot be renewed for long. Consent again with offline_access among the scopes, and store the new refresh token in the source.".to_owned(),
     }
 }

@@ -1,9 +1,9 @@
 //! The condition `Valid`: whether Jira accepts the credential.
 
 use crate::api::{AttemptOutcome, ConditionStatus, ConditionType, Reason};
-use crate::core::conclude::conditions::{Finding, finding};
+use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
-use crate::core::decide::renewal::blocker::trouble;
+use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
@@ -11,10 +11,10 @@ use crate::core::messages::{outage, refusal, renewal};
 use crate::core::probe::{Cause, Judgement};
 
 /// Whether Jira accepts the credential.
-pub fn valid(facts: &Facts) -> Finding {
+pub fn valid(facts: &Facts) -> ConditionDraft {
     use ConditionStatus::Unknown;
-    if let Some(finding) = renewal_finding(facts) {
-        return finding;
+    if let Some(draft) = renewal_finding(facts) {
+        return draft;
     }
     if let Some(refusal) = facts.refusal() {
         return refused(facts, refusal);
@@ -27,7 +27,7 @@ pub fn valid(facts: &Facts) -> Finding {
     };
     match attempt.outcome {
         AttemptOutcome::Unconfirmed => {
-            finding(Unknown, Reason::Confirming, refusal::confirming(facts))
+            draft(Unknown, Reason::Confirming, refusal::confirming(facts))
         }
         AttemptOutcome::Refused
         | AttemptOutcome::NoVerdict
@@ -40,35 +40,33 @@ pub fn valid(facts: &Facts) -> Finding {
         AttemptOutcome::Started | AttemptOutcome::Interrupted if facts.is_validated() => {
             without_attempt(facts)
         }
-        AttemptOutcome::Started => {
-            finding(Unknown, Reason::NotValidated, outage::interrupted(facts))
-        }
+        AttemptOutcome::Started => draft(Unknown, Reason::NotValidated, outage::interrupted(facts)),
         AttemptOutcome::Interrupted => {
-            finding(Unknown, Reason::NotValidated, outage::unanswered(facts))
+            draft(Unknown, Reason::NotValidated, outage::unanswered(facts))
         }
         AttemptOutcome::Refused | AttemptOutcome::NoVerdict => no_verdict(facts, attempt.reason),
     }
 }
 
 /// What the renewal says of the credential, before Jira is listened to.
-fn renewal_finding(facts: &Facts) -> Option<Finding> {
+fn renewal_finding(facts: &Facts) -> Option<ConditionDraft> {
     use ConditionStatus::{False, Unknown};
-    let trouble = trouble(facts);
+    let renewal_blocker = renewal_blocker(facts);
     let ends = |reason: &Reason| {
         matches!(
             reason,
             Reason::ReconsentRequired | Reason::ClientRejected | Reason::Expired
         ) || blocker::refuses_login(*reason)
     };
-    if let Some(reason) = trouble.filter(ends) {
+    if let Some(reason) = renewal_blocker.filter(ends) {
         // What the password looks like is known only when it was read.
         let told = facts.grant_unread() && blocker::refuses_login(reason);
         let text = if told {
             told_refusal(facts, reason)
         } else {
-            renewal::words(facts, reason)
+            renewal::message(facts, reason)
         };
-        return Some(finding(False, reason, text));
+        return Some(draft(False, reason, text));
     }
     if facts.lacks_scopes() {
         let reason = Reason::InsufficientScope;
@@ -76,20 +74,20 @@ fn renewal_finding(facts: &Facts) -> Option<Finding> {
         let text = if facts.grant_unread() {
             told_refusal(facts, reason)
         } else if missing.is_empty() {
-            renewal::words(facts, reason)
+            renewal::message(facts, reason)
         } else {
             refusal::missing_scopes(facts, &missing)
         };
-        return Some(finding(False, reason, text));
+        return Some(draft(False, reason, text));
     }
     let unvalidated = facts.is_provisional() && facts.refusal().is_none();
     unvalidated.then(|| {
         let text = refusal::unvalidated(facts);
-        finding(Unknown, Reason::PublishedUnvalidated, text)
+        draft(Unknown, Reason::PublishedUnvalidated, text)
     })
 }
 
-fn refused(facts: &Facts, reason: Reason) -> Finding {
+fn refused(facts: &Facts, reason: Reason) -> ConditionDraft {
     use ConditionStatus::False;
     let reason = if facts.source_has_ended() && reason == Reason::Rejected {
         Reason::Expired
@@ -97,7 +95,7 @@ fn refused(facts: &Facts, reason: Reason) -> Finding {
         reason
     };
     let message = refusal_message(facts, reason).unwrap_or_else(|| told_refusal(facts, reason));
-    finding(False, reason, message)
+    draft(False, reason, message)
 }
 
 /// The words of an earlier pass for a refusal.
@@ -111,7 +109,7 @@ fn told_refusal(facts: &Facts, reason: Reason) -> String {
     told.map_or_else(|| refusal::refused_before(facts), |old| old.message.clone())
 }
 
-fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
+fn no_verdict(facts: &Facts, reason: Option<Reason>) -> ConditionDraft {
     use ConditionStatus::Unknown;
     let reason = reason
         .filter(|reason| {
@@ -121,7 +119,7 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
             )
         })
         .unwrap_or(Reason::NotValidated);
-    let message = match &facts.happened.judgement {
+    let message = match &facts.progress.judgement {
         Some(Judgement::NoVerdict(outage)) => outage::outage(facts, *outage),
         Some(Judgement::NotAllowed(why)) => outage::not_allowed(facts, *why),
         _ => facts
@@ -130,11 +128,11 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> Finding {
             .filter(|old| old.status == Unknown && old.reason == reason)
             .map_or_else(|| outage::not_asked(facts), |old| old.message.clone()),
     };
-    finding(Unknown, reason, message)
+    draft(Unknown, reason, message)
 }
 
 /// A refusal of a password counts for every credential that would send the same.
-fn refused_for_another(facts: &Facts) -> Option<Finding> {
+fn refused_for_another(facts: &Facts) -> Option<ConditionDraft> {
     let Peer::Refused(reason) = facts.peer else {
         return None;
     };
@@ -142,22 +140,22 @@ fn refused_for_another(facts: &Facts) -> Option<Finding> {
         "Jira refused the same user name and password for another JiraCredential; they were not sent again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to try all the same. {}",
         messages::still(facts)
     );
-    Some(finding(ConditionStatus::False, reason, text))
+    Some(draft(ConditionStatus::False, reason, text))
 }
 
-fn without_attempt(facts: &Facts) -> Finding {
+fn without_attempt(facts: &Facts) -> ConditionDraft {
     use ConditionStatus::Unknown;
     if still_validated(facts) {
         return accepted(facts);
     }
-    if let Some(reason) = trouble(facts).filter(|_| !facts.has_token()) {
-        return finding(Unknown, reason, renewal::words(facts, reason));
+    if let Some(reason) = renewal_blocker(facts).filter(|_| !facts.has_token()) {
+        return draft(Unknown, reason, renewal::message(facts, reason));
     }
     if facts.peer == Peer::Interrupted && !facts.is_validated() {
-        return finding(Unknown, Reason::NotValidated, outage::interrupted(facts));
+        return draft(Unknown, Reason::NotValidated, outage::interrupted(facts));
     }
     if matches!(
-        (facts.cooling_until, validation(facts)),
+        (facts.rate_limited_until, validation(facts)),
         (Some(_), ValidationDue::At(_))
     ) {
         let host = messages::host(facts);
@@ -165,21 +163,21 @@ fn without_attempt(facts: &Facts) -> Finding {
             "{host} asked to wait before the next call. {}",
             messages::still(facts)
         );
-        return finding(Unknown, Reason::RateLimited, text);
+        return draft(Unknown, Reason::RateLimited, text);
     }
     let what = if facts.is_validated() {
         "The last validation is too old to rely on."
     } else {
         "Jira has not been asked about this credential yet."
     };
-    finding(
+    draft(
         Unknown,
         Reason::NotValidated,
         format!("{what} {}", messages::still(facts)),
     )
 }
 
-fn accepted(facts: &Facts) -> Finding {
+fn accepted(facts: &Facts) -> ConditionDraft {
     let account = facts
         .account()
         .map(|account| account.id.as_str())
@@ -188,14 +186,14 @@ fn accepted(facts: &Facts) -> Finding {
         "Jira at {} accepts the credential as {account}.",
         messages::host(facts)
     );
-    finding(ConditionStatus::True, Reason::Accepted, text)
+    draft(ConditionStatus::True, Reason::Accepted, text)
 }
 
 /// Whether the credential in the source was validated for the account that the spec asks for, and
 /// the validation has not grown stale.
 fn still_validated(facts: &Facts) -> bool {
     // Without its grant nobody can say what became of the token.
-    if trouble(facts).is_some_and(blocker::leaves_no_token) {
+    if renewal_blocker(facts).is_some_and(blocker::leaves_no_token) {
         return false;
     }
     // Until a renewed token is validated, pods have the one before it.
@@ -209,7 +207,7 @@ fn still_validated(facts: &Facts) -> bool {
 }
 
 fn refusal_message(facts: &Facts, reason: Reason) -> Option<String> {
-    match &facts.happened.judgement {
+    match &facts.progress.judgement {
         Some(Judgement::Refused(cause)) if reason == Reason::Expired => Some(format!(
             "The credential has reached its stated end, and {}",
             lower_first(&refusal::refused(facts, *cause))

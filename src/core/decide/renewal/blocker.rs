@@ -10,12 +10,12 @@ use crate::core::spec::RenewalKind;
 use crate::core::time::later;
 
 /// What stands in the way of the renewal: as seen in this pass, else as is recorded.
-pub fn trouble(facts: &Facts) -> Option<Reason> {
+pub fn renewal_blocker(facts: &Facts) -> Option<Reason> {
     let renewal = facts.renewal.as_ref()?;
     if matches!(renewal.grant, GrantState::NotRead) {
-        return facts.status.grant.as_ref()?.trouble;
+        return facts.status.grant.as_ref()?.blocked_by;
     }
-    if let Some(Move::Stuck(reason)) = renewal::next(facts) {
+    if let Some(Move::Blocked(reason)) = renewal::next(facts) {
         return Some(reason);
     }
     // What has no successor yet works all the same.
@@ -39,10 +39,10 @@ pub fn trouble(facts: &Facts) -> Option<Reason> {
 
 /// Why a personal access token has no successor though one is due, or none can be planned: as
 /// seen in this pass, else as is recorded. It works all the same.
-pub fn succession_failure(facts: &Facts) -> Option<Reason> {
+pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
     let plan = facts.renewal_plan()?;
     if facts.grant_unread() {
-        return facts.status.grant.as_ref()?.succession;
+        return facts.status.grant.as_ref()?.replacement_blocked_by;
     }
     match plan.kind {
         RenewalKind::Successor => {}

@@ -22,27 +22,27 @@ use crate::core::decide::renewal::timing::{due, first, is_ours, not_before, want
 use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, GrantState, Held, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Chain, Dead, Spend};
+use crate::core::grant::{Chain, Dead, RefreshRequest};
 use crate::core::spec::{RenewalKind, RenewalPlan};
 
 /// Names the next move of the protocol; `None` for a credential that does not renew itself.
 pub fn next(facts: &Facts) -> Option<Move> {
     let (plan, renewal) = (facts.renewal_plan()?, facts.renewal.as_ref()?);
     if renewal.process.stopping {
-        return Some(Move::Rest);
+        return Some(Move::Idle);
     }
     let held = match &renewal.grant {
         GrantState::NotRead => {
-            return Some(facts.status.next_renewal_time.map_or(Move::Rest, Move::At));
+            return Some(facts.status.next_renewal_time.map_or(Move::Idle, Move::At));
         }
-        GrantState::Foreign => return Some(Move::Stuck(Reason::GrantForeign)),
+        GrantState::Foreign => return Some(Move::Blocked(Reason::GrantForeign)),
         GrantState::Absent if renewal.rival.is_some() => {
-            return Some(Move::Stuck(Reason::GrantConflict));
+            return Some(Move::Blocked(Reason::GrantConflict));
         }
         GrantState::Absent => return Some(without_grant(facts, plan, renewal)),
         GrantState::Read(held) => held,
     };
-    if let Some(spend) = &facts.happened.intended {
+    if let Some(spend) = &facts.progress.intended {
         return Some(Move::Renew(spend.clone()));
     }
     Some(match plan.kind {
@@ -57,13 +57,13 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
     match plan.kind {
         RenewalKind::Refresh | RenewalKind::Successor => {}
         RenewalKind::ClientCredentials => {
-            return Move::Renew(Spend::fresh("", facts.now, false));
+            return Move::Renew(RefreshRequest::fresh("", facts.now, false));
         }
         // A password is no one-time secret.
         RenewalKind::Login => {
             return match renewal.seed {
-                SeedState::Read { .. } => Move::Adopt,
-                SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Rest,
+                SeedState::Read { .. } => Move::ImportToken,
+                SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Idle,
             };
         }
     }
@@ -71,17 +71,17 @@ fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {
     let spent = consumed.and_then(|known| known.seed.as_deref());
     match &renewal.seed {
         _ if facts.renew_requested() && matches!(renewal.seed, SeedState::Read { .. }) => {
-            Move::Adopt
+            Move::ImportToken
         }
-        SeedState::Read { print, .. } if spent != Some(print.as_str()) => Move::Adopt,
-        SeedState::Read { .. } => Move::Stuck(Reason::GrantLost),
+        SeedState::Read { print, .. } if spent != Some(print.as_str()) => Move::ImportToken,
+        SeedState::Read { .. } => Move::Blocked(Reason::GrantLost),
         // A seed of another place that is not there yet is waited for.
         SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead
             if consumed.is_some_and(|known| known.name == plan.grant) =>
         {
-            Move::Stuck(Reason::GrantLost)
+            Move::Blocked(Reason::GrantLost)
         }
-        SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Rest,
+        SeedState::Missing | SeedState::Unusable(_) | SeedState::NotRead => Move::Idle,
     }
 }
 
@@ -92,10 +92,10 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     }
     let holds = grant.live.is_some() || grant.candidate.is_some();
     if !is_ours(plan, grant) && holds {
-        return Move::Stuck(Reason::GrantConflict);
+        return Move::Blocked(Reason::GrantConflict);
     }
     if held.is_copy() && !facts.renew_requested() {
-        return Move::Stuck(Reason::GrantRestored);
+        return Move::Blocked(Reason::GrantRestored);
     }
     if let Some(intent) = &grant.intent
         && let Some(chain) = grant.chain(&intent.origin)
@@ -112,32 +112,32 @@ fn with_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held)
     let unspent = candidate.filter(|chain| {
         chain.access.is_none() && chain.client == plan.client && is_usable(facts, plan, chain)
     });
-    if unspent.is_some() && !facts.happened.sought {
-        return Move::Seek;
+    if unspent.is_some() && !facts.progress.duplicate_checked {
+        return Move::CheckDuplicate;
     }
     let mut wanted = Vec::new();
-    if let Some(chain) = unspent.filter(|_| !facts.happened.twin) {
+    if let Some(chain) = unspent.filter(|_| !facts.progress.is_duplicate) {
         wanted.push((facts.now, chain, false));
     }
     let others = [candidate, grant.live.as_ref()].into_iter().flatten();
     let others = others.filter(|chain| chain.client == plan.client);
     for chain in others.filter(|chain| is_usable(facts, plan, chain)) {
-        if let Some((time, early)) = due(facts, plan, renewal.pace, chain) {
+        if let Some((time, early)) = due(facts, plan, renewal.time_scale, chain) {
             wanted.push((time, chain, early));
         }
     }
     let Some((time, chain, early)) = wanted.into_iter().min_by_key(|(time, ..)| *time) else {
         return if unspent.is_some() {
-            Move::Stuck(Reason::GrantConflict)
+            Move::Blocked(Reason::GrantConflict)
         } else {
-            Move::Rest
+            Move::Idle
         };
     };
     let time = not_before(facts, renewal, grant, time);
     if time > facts.now {
         return Move::At(time);
     }
-    Move::Intend(Spend::fresh(&chain.origin, facts.now, early))
+    Move::Intend(RefreshRequest::fresh(&chain.origin, facts.now, early))
 }
 
 /// Client credentials: nothing is spent, so that nothing has to be written down before.
@@ -149,18 +149,18 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
         .filter(|live| live.client == plan.client);
     // The older one has the grant; two would take the token out of each other's hands.
     if live.is_none() && renewal.rival.is_some() {
-        return Move::Stuck(Reason::GrantConflict);
+        return Move::Blocked(Reason::GrantConflict);
     }
     let (time, early) = live
-        .and_then(|chain| due(facts, plan, renewal.pace, chain))
+        .and_then(|chain| due(facts, plan, renewal.time_scale, chain))
         .unwrap_or((facts.now, false));
-    let changed = renewal.clients_changed && !facts.happened.renewed;
+    let changed = renewal.clients_changed && !facts.progress.renewed;
     let time = if changed { facts.now } else { time };
     let time = not_before(facts, renewal, grant, time);
     if time > facts.now {
         Move::At(time)
     } else {
-        Move::Renew(Spend::fresh("", facts.now, early))
+        Move::Renew(RefreshRequest::fresh("", facts.now, early))
     }
 }
 

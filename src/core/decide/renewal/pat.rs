@@ -18,9 +18,9 @@ use crate::core::decide::renewal::timing::{
     SHORTEST_BETWEEN_SPENDS, first, not_before, renew_at, wants_now,
 };
 use crate::core::decide::step::Move;
-use crate::core::facts::{Facts, Held, Pace, Renewal, SeedState};
+use crate::core::facts::{Facts, Held, Renewal, SeedState, TimeScale};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Chain, ENDLESS, Grant, Spend, is_adopted};
+use crate::core::grant::{Access, Chain, ENDLESS, Grant, RefreshRequest, is_imported};
 use crate::core::spec::RenewalPlan;
 use crate::core::time::later;
 
@@ -43,7 +43,7 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         return elsewhere;
     }
     if held.is_copy() && !wants_now(facts) {
-        return Move::Stuck(Reason::GrantRestored);
+        return Move::Blocked(Reason::GrantRestored);
     }
     if let Some(intent) = &grant.intent
         && let Some(time) = runs_until(facts, plan, renewal, intent)
@@ -51,36 +51,36 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         return Move::At(time);
     }
     // Two grants with the same token would each make successors and revoke it.
-    let untried = grant.candidate.as_ref().filter(|chain| is_adopted(chain));
-    if untried.is_some() && !facts.happened.sought {
-        return Move::Seek;
+    let untried = grant.candidate.as_ref().filter(|chain| is_imported(chain));
+    if untried.is_some() && !facts.progress.duplicate_checked {
+        return Move::CheckDuplicate;
     }
     if untried.is_some() && grant.live.is_none() {
-        return if facts.happened.twin {
-            Move::Stuck(Reason::GrantConflict)
+        return if facts.progress.is_duplicate {
+            Move::Blocked(Reason::GrantConflict)
         } else {
-            Move::Rest
+            Move::Idle
         };
     }
     if has_ended(facts, grant) {
-        return Move::Stuck(Reason::Expired);
+        return Move::Blocked(Reason::Expired);
     }
     let Some((chain, time)) = wanted(facts, plan, renewal, grant) else {
-        return Move::Rest;
+        return Move::Idle;
     };
     let time = not_before(facts, renewal, grant, time);
     if time > facts.now {
         return Move::At(time);
     }
-    if is_adopted(chain) && !facts.happened.sought {
-        return Move::Seek;
+    if is_imported(chain) && !facts.progress.duplicate_checked {
+        return Move::CheckDuplicate;
     }
-    if is_adopted(chain) && facts.happened.twin {
-        return Move::Stuck(Reason::GrantConflict);
+    if is_imported(chain) && facts.progress.is_duplicate {
+        return Move::Blocked(Reason::GrantConflict);
     }
-    Move::Intend(Spend {
+    Move::Intend(RefreshRequest {
         replay: grant.intent.is_some(),
-        ..Spend::fresh(&chain.origin, facts.now, false)
+        ..RefreshRequest::fresh(&chain.origin, facts.now, false)
     })
 }
 
@@ -101,9 +101,9 @@ pub(crate) fn elsewhere(
         SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_) => false,
     };
     Some(if stored {
-        Move::Adopt
+        Move::ImportToken
     } else {
-        Move::Stuck(Reason::GrantConflict)
+        Move::Blocked(Reason::GrantConflict)
     })
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn wanted<'a>(
     let time = if lost {
         facts.now
     } else {
-        due_at(facts, plan, renewal.pace, access)
+        due_at(facts, plan, renewal.time_scale, access)
     };
     match grant.candidate.as_ref() {
         None => Some((live, time)),
@@ -161,7 +161,7 @@ pub(crate) fn wanted<'a>(
                 .candidate_attempt()
                 .is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused);
             let made = candidate.access.as_ref()?.obtained;
-            let next = later(made, renewal.pace.of(ANOTHER_AFTER));
+            let next = later(made, renewal.time_scale.of(ANOTHER_AFTER));
             refused.then(|| (live, time.max(next)))
         }
     }
@@ -171,10 +171,10 @@ pub(crate) fn wanted<'a>(
 fn due_at(
     facts: &Facts,
     plan: &RenewalPlan,
-    pace: Pace,
+    time_scale: TimeScale,
     access: &Access<Fingerprint>,
 ) -> DateTime<Utc> {
-    let old = later(access.obtained, pace.of(SHORTEST_BETWEEN_SPENDS));
+    let old = later(access.obtained, time_scale.of(SHORTEST_BETWEEN_SPENDS));
     if wants_now(facts) && old <= facts.now {
         return facts.now;
     }

@@ -17,7 +17,7 @@ use crate::core::decide::renewal::timing::{
 use crate::core::decide::step::Move;
 use crate::core::facts::{Facts, Held, Peer, Renewal, SeedState};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Chain, Grant, SeedOutcome, Spend};
+use crate::core::grant::{Access, Chain, Grant, RefreshRequest, SeedOutcome};
 use crate::core::spec::RenewalPlan;
 use crate::core::time::later;
 
@@ -34,19 +34,19 @@ pub(crate) const PEER_SETTLES: TimeDelta = TimeDelta::minutes(10);
 pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held) -> Move {
     let grant = &held.grant;
     if conflicts(plan, renewal, grant) {
-        return Move::Stuck(Reason::GrantConflict);
+        return Move::Blocked(Reason::GrantConflict);
     }
     if is_validated_candidate(facts, grant) {
         return Move::Promote;
     }
     let SeedState::Read { digest, .. } = &renewal.seed else {
-        return Move::Rest;
+        return Move::Idle;
     };
     let Some(chain) = grant.chain(digest) else {
         return without_chain(facts, grant, digest);
     };
     if chain.client != plan.client {
-        return Move::Stuck(Reason::GrantConflict);
+        return Move::Blocked(Reason::GrantConflict);
     }
     let accepted = is_accepted(grant, digest);
     let interrupted = grant
@@ -65,10 +65,11 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         return stuck(facts, chain, dead.reason.unwrap_or(Reason::Rejected));
     }
     let Some((time, early)) = wanted(facts, plan, renewal, chain) else {
-        return Move::Rest;
+        return Move::Idle;
     };
     let time = not_before(facts, renewal, grant, time);
-    let repeated = interrupted.map(|intent| later(intent.started, renewal.pace.of(REPEAT_AFTER)));
+    let repeated =
+        interrupted.map(|intent| later(intent.started, renewal.time_scale.of(REPEAT_AFTER)));
     let time = repeated
         .filter(|_| !wants_now(facts))
         .map_or(time, |repeat| time.max(repeat));
@@ -76,9 +77,9 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         return Move::At(time);
     }
     denied(facts, renewal, chain, accepted).unwrap_or_else(|| {
-        Move::Intend(Spend {
+        Move::Intend(RefreshRequest {
             replay: interrupted.is_some(),
-            ..Spend::fresh(&chain.origin, facts.now, early)
+            ..RefreshRequest::fresh(&chain.origin, facts.now, early)
         })
     })
 }
@@ -86,10 +87,10 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
 /// A password that came back: Jira has accepted it before, or refused it.
 fn without_chain(facts: &Facts, grant: &Grant<Fingerprint>, digest: &str) -> Move {
     match grant.seed(digest).map(|seed| seed.outcome) {
-        None | Some(SeedOutcome::Seen | SeedOutcome::Accepted) => Move::Adopt,
-        Some(SeedOutcome::Spent | SeedOutcome::Refused) if wants_now(facts) => Move::Adopt,
-        Some(SeedOutcome::Spent | SeedOutcome::Refused) if goes_on(facts) => Move::Rest,
-        Some(SeedOutcome::Spent | SeedOutcome::Refused) => Move::Stuck(Reason::Rejected),
+        None | Some(SeedOutcome::Seen | SeedOutcome::Accepted) => Move::ImportToken,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused) if wants_now(facts) => Move::ImportToken,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused) if goes_on(facts) => Move::Idle,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused) => Move::Blocked(Reason::Rejected),
     }
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn wanted(
     match &chain.access {
         None => Some((facts.now, false)),
         Some(access) if is_owed(facts, chain, access) => Some((facts.now, true)),
-        Some(_) => due(facts, plan, renewal.pace, chain),
+        Some(_) => due(facts, plan, renewal.time_scale, chain),
     }
 }
 
@@ -140,7 +141,7 @@ pub(crate) fn denied(
     chain: &Chain<Fingerprint>,
     accepted: bool,
 ) -> Option<Move> {
-    let denied = facts.happened.attempt_denied;
+    let denied = facts.progress.attempt_denied;
     match renewal.login {
         Peer::InFlight => Some(Move::At(later(facts.now, PEER_ANSWERS))),
         _ if wants_now(facts) && !denied => None,
@@ -158,8 +159,8 @@ pub(crate) fn stuck(facts: &Facts, chain: &Chain<Fingerprint>, reason: Reason) -
         .chain()
         .is_some_and(|subject| subject.origin != chain.origin);
     if beside && goes_on(facts) {
-        Move::Rest
+        Move::Idle
     } else {
-        Move::Stuck(reason)
+        Move::Blocked(reason)
     }
 }

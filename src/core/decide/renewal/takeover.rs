@@ -5,9 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::decide::renewal::timing::wants_now;
 use crate::core::decide::step::Move;
-use crate::core::facts::{Facts, Pace, Renewal};
+use crate::core::facts::{Facts, Renewal, TimeScale};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, Intent, Spend};
+use crate::core::grant::{Grant, Intent, RefreshRequest};
 use crate::core::spec::RenewalPlan;
 use crate::core::time::later;
 
@@ -39,15 +39,15 @@ pub(crate) fn runs_until(
     renewal: &Renewal,
     intent: &Intent,
 ) -> Option<DateTime<Utc>> {
-    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
+    let (process, time_scale, now) = (&renewal.process, renewal.time_scale, facts.now);
     if intent.holder == process.holder {
         return process.running.then(|| later(now, ATTEMPT_RUNS));
     }
-    let watched = pace.of(TAKEOVER_WATCHED) - process.seen_for;
-    let old = later(intent.started, pace.of(TAKEOVER_AGE));
+    let watched = time_scale.of(TAKEOVER_WATCHED) - process.seen_for;
+    let old = later(intent.started, time_scale.of(TAKEOVER_AGE));
     // The last attempt ends the grant if the holder still has the answer and could not store it:
     // however old the intent is, the holder gets the time to do so.
-    let late = is_late(plan, intent, pace, now);
+    let late = is_late(plan, intent, time_scale, now);
     if watched <= TimeDelta::zero() || (old <= now && !late) {
         return None;
     }
@@ -57,21 +57,25 @@ pub(crate) fn runs_until(
 
 /// Whether a replay may come too late: where nothing is honoured twice, any. What spends nothing
 /// comes never too late.
-fn is_late(plan: &RenewalPlan, intent: &Intent, pace: Pace, now: DateTime<Utc>) -> bool {
+fn is_late(plan: &RenewalPlan, intent: &Intent, time_scale: TimeScale, now: DateTime<Utc>) -> bool {
     if !plan.spends() {
         return false;
     }
-    !plan.has_leeway() || now > later(intent.first_sent, pace.of(REPLAY_WITHIN))
+    !plan.has_leeway() || now > later(intent.first_sent, time_scale.of(REPLAY_WITHIN))
 }
 
 /// From when on the last attempt is made without an election. A replay in time does no harm, so
 /// that several may be under way before it. Where every replay is the last one, whoever watched
 /// the intent, at an age at which no call is under way any more, is alone with it.
-fn last_without_election(plan: &RenewalPlan, intent: &Intent, pace: Pace) -> DateTime<Utc> {
+fn last_without_election(
+    plan: &RenewalPlan,
+    intent: &Intent,
+    time_scale: TimeScale,
+) -> DateTime<Utc> {
     if plan.has_leeway() {
-        later(intent.first_sent, pace.of(LAST_WITHOUT_ELECTION))
+        later(intent.first_sent, time_scale.of(LAST_WITHOUT_ELECTION))
     } else {
-        later(intent.started, pace.of(TAKEOVER_AGE))
+        later(intent.started, time_scale.of(TAKEOVER_AGE))
     }
 }
 
@@ -83,8 +87,8 @@ pub(crate) fn resume(
     grant: &Grant<Fingerprint>,
     intent: &Intent,
 ) -> Move {
-    let (process, pace, now) = (&renewal.process, renewal.pace, facts.now);
-    let late = is_late(plan, intent, pace, now);
+    let (process, time_scale, now) = (&renewal.process, renewal.time_scale, facts.now);
+    let late = is_late(plan, intent, time_scale, now);
     if let Some(time) = grant.next_attempt.filter(|time| *time > now)
         && !wants_now(facts)
     {
@@ -95,9 +99,9 @@ pub(crate) fn resume(
     if late && !alone {
         match process.leads {
             Some(true) => {}
-            Some(false) => return Move::Rest,
+            Some(false) => return Move::Idle,
             None => {
-                let time = last_without_election(plan, intent, pace);
+                let time = last_without_election(plan, intent, time_scale);
                 if time > now {
                     return Move::At(time);
                 }
@@ -105,7 +109,7 @@ pub(crate) fn resume(
         }
     }
     let before = intent.interrupted.unwrap_or(intent.first_sent);
-    Move::Intend(Spend {
+    Move::Intend(RefreshRequest {
         origin: intent.origin.clone(),
         // If the earlier attempts were carried out, the token is dead by now; if they were not,
         // this is the first.
@@ -121,6 +125,6 @@ pub(crate) fn resume(
 }
 
 /// Whether a decision to spend a token is too old to be carried out.
-pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, pace: Pace) -> bool {
-    now > later(decided, pace.of(DECISION_LASTS))
+pub fn is_outdated(decided: DateTime<Utc>, now: DateTime<Utc>, time_scale: TimeScale) -> bool {
+    now > later(decided, time_scale.of(DECISION_LASTS))
 }

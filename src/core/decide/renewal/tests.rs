@@ -9,13 +9,15 @@ use crate::core::decide::renewal::next;
 use crate::core::decide::renewal::timing::renew_at;
 use crate::core::decide::step::Move;
 use crate::core::facts::{
-    ApiKey, Facts, GrantState, Happened, Held, Object, Pace, Peer, Process, Renewal, SeedState,
-    Source,
+    ApiKey, Facts, GrantState, Held, Object, Peer, Process, Progress, Renewal, SeedState, Source,
+    TimeScale,
 };
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Grant, Holder, Intent, Tokens};
-use crate::core::spec::{Client, Form, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated};
-use crate::core::time::splay;
+use crate::core::spec::{
+    Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated, TokenFormat,
+};
+use crate::core::time::jitter;
 
 fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
@@ -85,7 +87,7 @@ fn in_use() -> Grant<Fingerprint> {
 
 /// A uid that comes no earlier than others with this wait.
 fn unsplayed(before: TimeDelta) -> String {
-    let none = |uid: &String| splay(uid, before / 5).is_zero();
+    let none = |uid: &String| jitter(uid, before / 5).is_zero();
     (0..10_000).map(|n: u32| n.to_string()).find(none).unwrap()
 }
 
@@ -143,17 +145,17 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             issued_at: None,
             expires_at: None,
             renewal: Some(plan()),
-            detour: None,
+            gateway_fallback: None,
         }),
         source: Source::Read {
             fingerprint: print("access"),
             versions: Vec::<SourceVersion>::new(),
         },
-        form: Form::default(),
+        form: TokenFormat::default(),
         targets: Vec::new(),
         surplus: Vec::new(),
         peer: Peer::Silent,
-        cooling_until: None,
+        rate_limited_until: None,
         api_key: ApiKey::Unmoved,
         renewal: Some(Renewal {
             grant,
@@ -167,9 +169,9 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
                 holder: me(),
                 ..Process::default()
             },
-            pace: Pace::default(),
+            time_scale: TimeScale::default(),
         }),
-        happened: Happened::default(),
+        progress: Progress::default(),
         spec,
     }
 }
@@ -191,7 +193,7 @@ fn word(facts: &Facts) -> String {
             )
         }
         Some(Move::Renew(_)) => "renew".into(),
-        Some(Move::Stuck(reason)) => format!("stuck {reason:?}"),
+        Some(Move::Blocked(reason)) => format!("stuck {reason:?}"),
         Some(other) => format!("{other:?}").to_lowercase(),
     }
 }

@@ -4,11 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{AttemptOutcome, Reason};
 use crate::core::decide::step::Move;
-use crate::core::facts::{Facts, Held, Pace, Renewal, SeedState};
+use crate::core::facts::{Facts, Held, Renewal, SeedState, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Chain, Grant};
 use crate::core::spec::RenewalPlan;
-use crate::core::time::{IDLE_LIVES, earlier, later, splay};
+use crate::core::time::{IDLE_LIVES, earlier, jitter, later};
 
 /// A person's word renews a token that is older than this.
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
@@ -37,14 +37,14 @@ pub(crate) fn first(
 ) -> Option<Move> {
     let grant = &held.grant;
     if conflicts(plan, renewal, grant) {
-        return Some(Move::Stuck(Reason::GrantConflict));
+        return Some(Move::Blocked(Reason::GrantConflict));
     }
     // What was validated may be published already: a newer seed comes beside it, not in its place.
     if is_validated_candidate(facts, grant) && !held.is_copy() {
         return Some(Move::Promote);
     }
     match &renewal.seed {
-        SeedState::Read { digest, .. } if grant.seed(digest).is_none() => Some(Move::Adopt),
+        SeedState::Read { digest, .. } if grant.seed(digest).is_none() => Some(Move::ImportToken),
         SeedState::Read { .. }
         | SeedState::NotRead
         | SeedState::Missing
@@ -54,7 +54,7 @@ pub(crate) fn first(
 
 /// Whether a person asks for a renewal, and has not been answered in this pass.
 pub(crate) fn wants_now(facts: &Facts) -> bool {
-    facts.renew_requested() && !facts.happened.renewed && facts.happened.judgement.is_none()
+    facts.renew_requested() && !facts.progress.renewed && facts.progress.judgement.is_none()
 }
 
 pub(crate) fn is_validated_candidate(facts: &Facts, grant: &Grant<Fingerprint>) -> bool {
@@ -71,7 +71,7 @@ pub(crate) fn is_validated_candidate(facts: &Facts, grant: &Grant<Fingerprint>) 
 pub(crate) fn due(
     facts: &Facts,
     plan: &RenewalPlan,
-    pace: Pace,
+    time_scale: TimeScale,
     chain: &Chain<Fingerprint>,
 ) -> Option<(DateTime<Utc>, bool)> {
     let access = chain.access.as_ref()?;
@@ -81,7 +81,7 @@ pub(crate) fn due(
     if is_subject && facts.died_early() {
         return Some((facts.now, true));
     }
-    let old = later(access.obtained, pace.of(SHORTEST_BETWEEN_SPENDS));
+    let old = later(access.obtained, time_scale.of(SHORTEST_BETWEEN_SPENDS));
     if is_subject && wants_now(facts) && (old <= facts.now || chain.dead.is_some()) {
         return Some((facts.now, false));
     }
@@ -99,7 +99,7 @@ pub(crate) fn due(
         .spends()
         .then(|| later(access.obtained, IDLE_LIVES / 2));
     let time = idle.map_or(time, |idle| idle.min(time));
-    Some((cooled(facts, pace, access, time), false))
+    Some((cooled(facts, time_scale, access, time), false))
 }
 
 /// When a token is renewed: some time before its end, at most half of its life, and a little
@@ -107,19 +107,19 @@ pub(crate) fn due(
 pub fn renew_at(access: &Access<Fingerprint>, plan: &RenewalPlan, uid: &str) -> DateTime<Utc> {
     let life = access.life();
     let before = plan.renewed_before(life);
-    let before = (before + splay(uid, before / 5)).min(life / 2);
+    let before = (before + jitter(uid, before / 5)).min(life / 2);
     earlier(access.expires, before)
 }
 
 /// A renewal that is due while the site asks for rest waits for its end, but not for ever.
 fn cooled(
     facts: &Facts,
-    pace: Pace,
+    time_scale: TimeScale,
     access: &Access<Fingerprint>,
     time: DateTime<Utc>,
 ) -> DateTime<Utc> {
-    let latest = earlier(access.expires, pace.of(LATEST_BEFORE_END));
-    match facts.cooling_until {
+    let latest = earlier(access.expires, time_scale.of(LATEST_BEFORE_END));
+    match facts.rate_limited_until {
         Some(until) if until > time && latest > time => until.min(latest),
         _ => time,
     }
@@ -138,7 +138,7 @@ pub(crate) fn not_before(
         _ => false,
     };
     match grant.next_attempt {
-        Some(wait) if !(wants_now(facts) || (mended && !facts.happened.renewed)) => time.max(wait),
+        Some(wait) if !(wants_now(facts) || (mended && !facts.progress.renewed)) => time.max(wait),
         _ => time,
     }
 }

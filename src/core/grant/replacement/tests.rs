@@ -53,7 +53,7 @@ fn listed(id: &str, name: &str, end: Option<i64>) -> Listed {
 /// A token that a person made, in use.
 fn adopted(id: Option<&str>) -> Grant<&'static str> {
     let mut grant = Grant::default();
-    grant.adopt_token("one", access("first", id, 90), client(), at(0), false);
+    grant.import_token("one", access("first", id, 90), client(), at(0), false);
     grant.succeed(Replaced::Token, at(0));
     grant
 }
@@ -110,14 +110,14 @@ fn a_token_of_unknown_id_is_replaced_and_left_alone() {
 #[test]
 fn a_token_of_a_person_takes_the_place_of_an_earlier_one_which_is_ended() {
     let mut grant = adopted(Some("1"));
-    grant.adopt_token("two", access("new", None, 90), client(), at(2), false);
+    grant.import_token("two", access("new", None, 90), client(), at(2), false);
     grant.succeed(Replaced::Token, at(2));
     assert_eq!(retired(&grant), [(Some("1".into()), "first")]);
     // In a copy the original goes on with its own.
     let mut copy = adopted(Some("1"));
     copy.keep_successor("one", "second", access("second", Some("2"), 180));
     copy.succeed(Replaced::Token, at(1));
-    copy.adopt_token("two", access("new", None, 90), client(), at(2), true);
+    copy.import_token("two", access("new", None, 90), client(), at(2), true);
     copy.succeed(Replaced::Token, at(2));
     assert!(copy.retired.is_empty());
 }
@@ -185,7 +185,7 @@ fn the_day_of_an_earlier_token_finds_no_later_one() {
 fn a_session_takes_the_place_of_the_one_before_which_is_ended_unless_jira_did() {
     for ended in [false, true] {
         let mut grant: Grant<&'static str> = Grant::default();
-        grant.adopt_login("one", client(), at(0));
+        grant.import_login("one", client(), at(0));
         grant.intend(intent("one"));
         grant.keep_session("one", "a", access("cookie-1", None, 1), false);
         grant.succeed(Replaced::Session, at(0));
@@ -198,7 +198,7 @@ fn a_session_takes_the_place_of_the_one_before_which_is_ended_unless_jira_did() 
         };
         assert_eq!(retired(&grant), expected);
         // Another password.
-        grant.adopt_login("two", client(), at(0));
+        grant.import_login("two", client(), at(0));
         grant.keep_session("two", "c", access("cookie-3", None, 1), false);
         grant.succeed(Replaced::Session, at(0));
         assert_eq!(retired(&grant).last(), Some(&(None, "cookie-2")));
@@ -208,10 +208,10 @@ fn a_session_takes_the_place_of_the_one_before_which_is_ended_unless_jira_did() 
 #[test]
 fn a_refused_password_ends_its_chain_and_leaves_the_session_in_use_alone() {
     let mut grant: Grant<&'static str> = Grant::default();
-    grant.adopt_login("one", client(), at(0));
+    grant.import_login("one", client(), at(0));
     grant.keep_session("one", "a", access("cookie-1", None, 1), false);
     grant.succeed(Replaced::Session, at(0));
-    grant.adopt_login("two", client(), at(0));
+    grant.import_login("two", client(), at(0));
     grant.intend(intent("two"));
     grant.miss(
         "two",

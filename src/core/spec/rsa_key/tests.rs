@@ -6,7 +6,7 @@ use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rsa::{BoxedUint, PrivateKey};
 
-use crate::core::spec::{Flaw, RsaKey};
+use crate::core::spec::{InvalidValue, RsaKey};
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
@@ -65,38 +65,46 @@ fn what_cannot_sign_is_told_by_what_it_is() {
         (
             "nothing of the kind",
             "secret".to_owned(),
-            Flaw::NotPrivateKey,
+            InvalidValue::NotPrivateKey,
         ),
-        ("the public key", public, Flaw::NotPrivateKey),
-        ("half a file", first.to_owned(), Flaw::NotPrivateKey),
+        ("the public key", public, InvalidValue::NotPrivateKey),
+        ("half a file", first.to_owned(), InvalidValue::NotPrivateKey),
         (
             "line ends lost",
             good.replace('\n', " "),
-            Flaw::NotPrivateKey,
+            InvalidValue::NotPrivateKey,
         ),
         (
             "line ends in words",
             good.replace('\n', "\\n"),
-            Flaw::NotPrivateKey,
+            InvalidValue::NotPrivateKey,
         ),
         (
             "encrypted",
             pem("ENCRYPTED PRIVATE KEY", &torn),
-            Flaw::EncryptedKey,
+            InvalidValue::EncryptedKey,
         ),
-        ("encrypted in the older way", older, Flaw::EncryptedKey),
+        (
+            "encrypted in the older way",
+            older,
+            InvalidValue::EncryptedKey,
+        ),
         (
             "of OpenSSH",
             pem("OPENSSH PRIVATE KEY", &torn),
-            Flaw::OpenSshKey,
+            InvalidValue::OpenSshKey,
         ),
-        ("of a curve", pem("PRIVATE KEY", &curve), Flaw::NotRsaKey),
+        (
+            "of a curve",
+            pem("PRIVATE KEY", &curve),
+            InvalidValue::NotRsaKey,
+        ),
         (
             "of a curve, SEC1",
             pem("EC PRIVATE KEY", &curve),
-            Flaw::NotRsaKey,
+            InvalidValue::NotRsaKey,
         ),
-        ("torn", pem("PRIVATE KEY", &torn), Flaw::NotRsaKey),
+        ("torn", pem("PRIVATE KEY", &torn), InvalidValue::NotRsaKey),
     ] {
         assert_eq!(RsaKey::from_pem(&text).err(), Some(flaw), "{what}");
     }
@@ -123,7 +131,7 @@ fn a_key_that_anybody_can_break_is_refused() {
     };
     let key = PrivateKey::from_p_q(prime(255, 19), prime(256, 189), BoxedUint::from(65_537_u64));
     let text = key.unwrap().to_pkcs1_pem(LineEnding::LF).unwrap();
-    assert_eq!(RsaKey::from_pem(&text).err(), Some(Flaw::KeySize));
+    assert_eq!(RsaKey::from_pem(&text).err(), Some(InvalidValue::KeySize));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::core::decide::renewal::tests::{
     at, begun, client, facts, in_use, me, other, print, word,
 };
 use crate::core::facts::{Facts, GrantState, Held, SeedState, Source};
-use crate::core::grant::{Access, Grant, RenewalFailure, Seed, SeedOutcome, Spend, Tokens};
+use crate::core::grant::{
+    Access, Grant, RefreshRequest, RenewalFailure, Seed, SeedOutcome, Tokens,
+};
 use crate::core::{conclude, decide};
 
 #[test]
@@ -25,9 +27,9 @@ fn a_seed_is_adopted_once_looked_for_elsewhere_and_spent() {
     let mut second = facts(0, Some(adopted));
     seed(&mut second, "one");
     assert_eq!(word(&second), "seek");
-    second.happened.sought = true;
+    second.progress.duplicate_checked = true;
     assert_eq!(word(&second), "intend first 0 -");
-    second.happened.twin = true;
+    second.progress.is_duplicate = true;
     assert_eq!(word(&second), "stuck GrantConflict");
     // An older copy of what was consumed comes back: nothing is done with it.
     let mut stale = in_use();
@@ -254,7 +256,7 @@ fn while_the_site_rests_a_renewal_waits_but_not_to_the_end() {
         (55, 90, "intend first 55 -"),
     ] {
         let mut facts = facts(minute, Some(in_use()));
-        facts.cooling_until = Some(at(until));
+        facts.rate_limited_until = Some(at(until));
         assert_eq!(word(&facts), expected);
     }
 }
@@ -269,7 +271,7 @@ fn after_a_signal_to_stop_nothing_begins() {
 #[test]
 fn an_intent_that_is_durable_is_followed_by_its_renewal_and_a_failure_by_none() {
     let mut facts = facts(50, Some(begun(me(), 50, 50)));
-    facts.happened.intended = Some(Spend::fresh("one", at(50), false));
+    facts.progress.intended = Some(RefreshRequest::fresh("one", at(50), false));
     assert_eq!(word(&facts), "renew");
 }
 

@@ -95,14 +95,14 @@ fn renewed(minute: i64, validated: &[&str], granted: &[&str]) -> Facts {
         scopes: granted.iter().map(|&scope| scope.to_owned()).collect(),
         id: None,
     };
-    let lineage = grant.live.as_ref().unwrap().lineage();
+    let family_id = grant.live.as_ref().unwrap().family_id();
     let mut facts = facts(minute, Some(grant));
     let status = &mut facts.status;
     status.method = Some(MethodName::OAuth2);
     status.scopes = validated.iter().map(|&scope| scope.to_owned()).collect();
     status.expires_at = Some(at(60));
     status.grant = Some(crate::api::GrantStatus {
-        chain: Some(lineage),
+        chain: Some(family_id),
         ..Default::default()
     });
     let mut facts = at_home(facts);
@@ -150,7 +150,7 @@ fn a_successor_is_published_as_soon_as_asking_has_brought_nothing() {
     ] {
         let mut facts = renewed(46, validated, granted);
         facts.status.attempt = attempt;
-        facts.cooling_until = rests.then(|| at(50));
+        facts.rate_limited_until = rests.then(|| at(50));
         assert_eq!(facts.must_publish_unvalidated(), expected, "{what}");
     }
     let mut facts = renewed(46, write, write);
