@@ -12,7 +12,7 @@ pub enum ClusterError {
     #[error("the object does not exist")]
     NotFound,
     /// Somebody changed the object since it was read.
-    #[error("the object has changed meanwhile")]
+    #[error("the object was changed by another client")]
     Conflict,
     /// An object of this name exists.
     #[error("an object of this name exists")]

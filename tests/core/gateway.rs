@@ -315,10 +315,7 @@ fn the_words_of_a_refusal_name_a_likely_mix_up() {
             form(TokenKind::PersonalAccessToken),
             "auth.personalAccessToken",
         ),
-        (
-            form(TokenKind::OrganizationKey),
-            "API key of an organisation",
-        ),
+        (form(TokenKind::OrganizationKey), "API key of an"),
         (
             TokenFormat {
                 kind: TokenKind::ApiToken,

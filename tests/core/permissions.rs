@@ -93,7 +93,7 @@ fn a_permission_that_jira_does_not_know_is_told_with_the_field() {
         .message
         .clone();
     assert!(
-        text.contains("knows no permissions CREATE_ISSUES"),
+        text.contains("does not know the permissions CREATE_ISSUES"),
         "{text}"
     );
     assert!(

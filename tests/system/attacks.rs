@@ -471,7 +471,10 @@ async fn a_redirect_takes_the_credential_nowhere() {
             .wait(&name, READY, FALSE, Reason::SiteUnavailable)
             .await;
         let said = says(&object, READY).message;
-        assert!(said.contains("never followed with a credential"), "{said}");
+        assert!(
+            said.contains("never follows a redirect with a credential"),
+            "{said}"
+        );
         assert!(!said.contains("evil"), "{said}");
         expected += 1;
         operator.quiet().await;
@@ -503,7 +506,7 @@ async fn what_the_operator_publishes_or_the_cluster_uses_is_no_source() {
             "thief",
             "other",
             Reason::SourceIsTarget,
-            "name the Secret that a person filled",
+            "name the Secret that holds the original credential",
         ),
         (
             "impostor",

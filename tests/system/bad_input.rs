@@ -167,7 +167,7 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
             Use::Token,
             token(with(b" ", b"")),
             SourceMalformed,
-            "begins or ends with a blank",
+            "begins or ends with whitespace",
         ),
         (
             "inner-blank",
@@ -181,7 +181,7 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
             Use::Token,
             token(with("ü".as_bytes(), b"")),
             SourceMalformed,
-            "printable ASCII, which no token and no client secret has; copy it anew",
+            "printable ASCII, which tokens and client secrets never contain; copy it again",
         ),
         (
             "absurd",
@@ -479,7 +479,7 @@ fn answers() -> Vec<Answer> {
             "tls-abort",
             Fault::TlsAbort,
             SiteUnavailable,
-            "It is tried again by itself.",
+            "The operator retries.",
         ),
         (
             "html",
@@ -491,7 +491,7 @@ fn answers() -> Vec<Answer> {
             "redirect",
             redirect,
             SiteUnavailable,
-            "Write the address that it leads to into spec.site",
+            "Set spec.site to the address that it points to",
         ),
         (
             "endless",
@@ -572,7 +572,7 @@ fn answers() -> Vec<Answer> {
                 retry_after: Some(600),
             },
             SiteUnavailable,
-            "is unavailable and asked to wait",
+            "is unavailable; the operator retries",
         ),
         (
             "limited",
@@ -581,7 +581,7 @@ fn answers() -> Vec<Answer> {
                 html: false,
             },
             RateLimited,
-            "limits the rate of calls and asked to wait",
+            "limits the rate of calls",
         ),
     ]
 }

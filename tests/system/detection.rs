@@ -192,7 +192,7 @@ async fn a_password_in_place_of_a_token_is_told_and_not_shown_to_the_gateway() {
     let text = world
         .until_valid(ConditionStatus::False, Reason::Rejected)
         .await;
-    assert!(text.contains("accepts no passwords"), "{text}");
+    assert!(text.contains("does not accept passwords"), "{text}");
     assert_eq!(world.doors(), ["site"]);
 }
 

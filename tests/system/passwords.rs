@@ -122,7 +122,7 @@ async fn a_password_that_jira_does_not_look_at_waits_for_a_person() {
     world.create("disabled", spec).await;
     let cases = [
         ("captcha", Reason::CaptchaRequired, "CAPTCHA"),
-        ("disabled", Reason::BasicAuthDisabled, "switched off"),
+        ("disabled", Reason::BasicAuthDisabled, "disabled"),
     ];
     for (name, reason, words) in cases {
         let object = world.refused(name, reason).await;
@@ -325,7 +325,7 @@ async fn a_password_that_is_answered_by_something_else_is_sent_once_and_says_wha
         says(&object, ConditionType::Valid).message
     };
     let told = message().await;
-    assert!(told.contains("a page in place of data"), "{told}");
+    assert!(told.contains("a web page instead of data"), "{told}");
     let mark = operator.mark();
     world.advance(TimeDelta::hours(2));
     operator.look_again(1).await;

@@ -65,7 +65,7 @@ async fn a_required_permission_is_missing_until_it_is_given() {
     operator.poke();
     let text = world.until_missing("bot").await;
     assert!(
-        text.contains("keep the last validated credential"),
+        text.contains("still hold the last validated credential"),
         "{text}"
     );
     world.secrets().get("bot").await.unwrap();
@@ -91,7 +91,7 @@ async fn a_permission_that_does_not_exist_is_told_on_either_hosting() {
         world.change(name, json!({"validation": wrong})).await;
         let text = world.until_missing(name).await;
         assert!(
-            text.contains("knows no permissions LAUNCH_ROCKETS"),
+            text.contains("does not know the permissions LAUNCH_ROCKETS"),
             "{text}"
         );
         assert!(

@@ -275,7 +275,7 @@ async fn a_login_whose_answer_was_lost_waits_for_a_person_unless_the_password_is
     world.session("bot", "robot", &password).await;
     let object = world.not_begun("bot", Reason::NotValidated).await;
     let message = says(&object, ConditionType::Ready).message;
-    assert!(message.contains("its answer is not known"), "{message}");
+    assert!(message.contains("its result is unknown"), "{message}");
     assert_eq!(
         says(&object, ConditionType::Stalled).reason,
         Reason::NotValidated
@@ -369,7 +369,7 @@ async fn a_new_password_of_which_nothing_is_known_holds_nothing_up() {
         .wait("bot", kind, status, Reason::RotationFailed)
         .await;
     let message = says(&object, ConditionType::RotationDue).message;
-    assert!(message.contains("is not known"), "{message}");
+    assert!(message.contains("is unknown"), "{message}");
     world.password("plain", "robot", "wrong").await;
     world.not_begun("plain", Reason::Rejected).await;
     world.login_secret("bot", "robot", "wrong").await;

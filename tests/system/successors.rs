@@ -325,7 +325,7 @@ async fn a_token_that_ended_without_a_successor_says_so() {
     let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
     let object = world.wait("bot", kind, status, Reason::Expired).await;
     let message = says(&object, ConditionType::Ready).message;
-    assert!(message.contains("had no successor"), "{message}");
+    assert!(message.contains("was not replaced"), "{message}");
     assert_eq!(
         says(&object, ConditionType::Stalled).reason,
         Reason::Expired

@@ -36,7 +36,7 @@ pub enum Verdict {
     PasswordRefused,
     /// The login was denied until a person solves a CAPTCHA; the password was not checked.
     Captcha,
-    /// Basic authentication is switched off.
+    /// Basic authentication is disabled.
     BasicDisabled,
     /// The address is not on the allow-list.
     IpRejected,

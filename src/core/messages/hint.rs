@@ -37,7 +37,7 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
     let method = facts.plan.as_ref().ok().filter(|_| explains)?.method;
     mix_up(method, facts.form.kind).or_else(|| {
         let damaged = facts.form.damaged && method == MethodName::ApiToken;
-        damaged.then_some("The value in the Secret does not end as API tokens do: it looks cut off or mistyped, so compare it with the original first.")
+        damaged.then_some("The checksum at the end of the API token is wrong: the value looks cut off or mistyped. Compare it with the original first.")
     })
 }
 
@@ -57,25 +57,25 @@ fn is_of_source(facts: &Facts) -> bool {
 fn mix_up(method: MethodName, kind: TokenKind) -> Option<&'static str> {
     match (method, kind) {
         (MethodName::Basic | MethodName::Session, TokenKind::PersonalAccessToken) => Some(
-            "What is stored as the password looks like a personal access token, which Data Center does not take for one: use auth.personalAccessToken.",
+            "The stored password looks like a personal access token, which Data Center does not accept as a password: use auth.personalAccessToken.",
         ),
         (MethodName::ApiToken, TokenKind::PersonalAccessToken) => Some(
-            "What is stored looks like a personal access token of a Data Center, which Atlassian's cloud does not know: use auth.personalAccessToken with the site that it belongs to.",
+            "The stored value looks like a personal access token of a Data Center, which Jira Cloud does not accept: use auth.personalAccessToken with its own site.",
         ),
         (MethodName::ApiToken, TokenKind::OrganizationKey) => Some(
-            "What is stored looks like the API key of an organisation, which opens its administration and no Jira: store the API token of an account.",
+            "The stored value looks like the API key of an organisation, which gives access to its administration, not to Jira: store the API token of an account.",
         ),
         (
             MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
             TokenKind::ApiToken | TokenKind::ServiceAccountToken,
         ) => Some(
-            "What is stored looks like an API token of Atlassian's cloud, which no Data Center knows: use auth.apiToken with the site that it belongs to.",
+            "The stored value looks like an API token of Atlassian Cloud, which a Data Center does not accept: use auth.apiToken with its own site.",
         ),
         (
             MethodName::PersonalAccessToken | MethodName::Basic | MethodName::Session,
             TokenKind::OrganizationKey,
         ) => Some(
-            "What is stored looks like the API key of an organisation of Atlassian's cloud, which opens no Jira.",
+            "The stored value looks like the API key of an Atlassian Cloud organisation, which gives no access to Jira.",
         ),
         (MethodName::OAuth2 | MethodName::ClientCredentials | MethodName::OAuth1, _)
         | (

@@ -25,7 +25,7 @@ pub fn still(facts: &Facts) -> &'static str {
         }
     });
     if published {
-        "The published Secrets keep the last validated credential."
+        "The published Secrets still hold the last validated credential."
     } else {
         "Nothing is published."
     }

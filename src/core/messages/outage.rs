@@ -44,47 +44,47 @@ fn message(facts: &Facts, outage: Outage) -> String {
             format!("The connection to {host} broke before the answer was complete.")
         }
         Outage::TooLarge => format!(
-            "{host} answered with far more than a user. Check that spec.site is the base address of Jira."
+            "{host} answered with more data than a Jira user has. Check that spec.site is the base address of Jira."
         ),
         Outage::Redirect => format!(
-            "{host} answered with a redirect, which is never followed with a credential. Write the address that it leads to into spec.site, or check for single sign-on in front of Jira."
+            "{host} answered with a redirect; the operator never follows a redirect with a credential. Set spec.site to the address that it points to, or check for single sign-on in front of Jira."
         ),
         Outage::NotJson => format!(
-            "{host} answered with a page in place of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
+            "{host} answered with a web page instead of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
         ),
         Outage::ContextPath => format!(
-            "{host} redirects the call to another path, so that Jira has a context path there; a redirect is never followed with a credential. Add the path to spec.site, such as https://HOST/jira."
+            "{host} redirects the call to another path, which means that Jira has a context path; the operator never follows a redirect with a credential. Add the path to spec.site, such as https://HOST/jira."
         ),
         Outage::PermissionsUntold => format!(
-            "Jira at {host} accepts the credential but will not tell what its account may do (mypermissions), which spec.validation.requiredPermissions needs."
+            "Jira at {host} accepts the credential but does not answer what its account may do (mypermissions), which spec.validation.requiredPermissions needs."
         ),
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
         ),
         Outage::NotFound if facts.gateway().is_some() => format!(
-            "Atlassian's cloud knows no Jira at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
+            "Atlassian has no Jira Cloud site at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
         ),
         Outage::NotFound => format!(
             "No Jira was found at {host}. Check the name in spec.site{}.",
             context_hint(facts)
         ),
-        Outage::RateLimited { .. } => format!("{host} limits the rate of calls and asked to wait."),
-        Outage::Unavailable { .. } => format!("{host} is unavailable and asked to wait."),
+        Outage::RateLimited { .. } => format!("{host} limits the rate of calls; the operator retries after the requested wait."),
+        Outage::Unavailable { .. } => format!("{host} is unavailable; the operator retries after the requested wait."),
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
         Outage::Unexpected(status) => {
             format!("{host} answered with the unexpected status {status}.")
         }
         Outage::ClockSkew => format!(
-            "Jira at {host} refuses signed requests for their time: the clock of Jira's machine and that of the operator's node differ by more than five minutes, and this says nothing of the credential. Have both set by NTP."
+            "Jira at {host} refuses the time of signed requests: the clock of Jira's machine and that of the operator's node differ by more than five minutes. This says nothing about the credential. Synchronise both clocks with NTP."
         ),
         Outage::NonceUsed => {
-            format!("Jira at {host} takes a signed request for one that it has seen before.")
+            format!("Jira at {host} treats a signed request as a repeated one.")
         }
         Outage::OAuthForm => format!(
-            "Jira at {host} does not take the form of a signed request, which says nothing of the credential. Check that no proxy in front of Jira changes the Authorization header."
+            "Jira at {host} rejects the form of a signed request, which says nothing about the credential. Check that no proxy in front of Jira changes the Authorization header."
         ),
         Outage::NotSigned => {
-            "The request could not be signed, as this machine gives no random numbers.".to_owned()
+            "The request could not be signed: the operator's machine provides no random numbers.".to_owned()
         }
         Outage::Internal => {
             "The operator could not make the call; this is a fault of the operator and says nothing about the credential."
@@ -134,7 +134,7 @@ pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
         Forbidden::Reserved => "a reserved address",
     };
     format!(
-        "The name {} resolves to {kind}, to which no credential is sent. Correct spec.site; the administrator can name exceptions with --allowed-addresses. {}",
+        "The name {} resolves to {kind}, to which the operator sends no credential. Correct spec.site; the administrator can allow addresses with --allowed-addresses. {}",
         host(facts),
         still(facts)
     )
@@ -143,7 +143,7 @@ pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
 /// A password whose process died before it heard the answer.
 pub fn interrupted(facts: &Facts) -> String {
     format!(
-        "{INTERRUPTED} The password was sent to {} and the answer was lost; it is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
+        "{INTERRUPTED} The password was sent to {} and the response was lost. The operator does not send it again, because Jira may have counted it as a failed login. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
         host(facts),
         still(facts)
     )
@@ -153,7 +153,7 @@ pub fn interrupted(facts: &Facts) -> String {
 pub fn unanswered(facts: &Facts) -> String {
     if let Some(Judgement::NoVerdict(outage)) = &facts.progress.judgement {
         return format!(
-            "{INTERRUPTED} The password was sent once and nothing is known of it. {} It is not sent again by itself, because Jira may have counted it. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
+            "{INTERRUPTED} The password was sent once and its result is unknown. {} The operator does not send it again, because Jira may have counted it as a failed login. Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret. {}",
             message(facts, *outage),
             still(facts)
         );

@@ -20,17 +20,19 @@ fn missing_permissions(facts: &Facts, host: &str) -> String {
     let mut text = Vec::new();
     if !status.missing.is_empty() {
         text.push(format!(
-            "{account} lacks permissions at {host} that spec.validation.requiredPermissions names: {}. Give it these permissions, or take them out of the spec.",
+            "{account} lacks permissions at {host} that spec.validation.requiredPermissions names: {}. Give it these permissions, or remove them from the spec.",
             list(&status.missing)
         ));
     }
     if !status.unknown.is_empty() {
         text.push(format!(
-            "Jira at {host} knows no permissions {}: correct spec.validation.requiredPermissions.",
+            "Jira at {host} does not know the permissions {}: correct spec.validation.requiredPermissions.",
             list(&status.unknown)
         ));
     }
-    text.push("The credential itself is accepted and is asked about again every few hours.".into());
+    text.push(
+        "Jira accepts the credential itself; the operator checks it again every few hours.".into(),
+    );
     text.join(" ")
 }
 
@@ -41,12 +43,12 @@ pub fn refused(facts: &Facts, cause: Cause) -> String {
         Cause::AccountChanged => {
             let pinned = facts.pinned_account().unwrap_or_default();
             format!(
-                "The credential works at {host} but belongs to another account than {pinned}, to which this JiraCredential is pinned. If the change is meant, set spec.validation.accountId to the new account."
+                "The credential works at {host} but belongs to another account than {pinned}, to which this JiraCredential is pinned. If the change is intended, set spec.validation.accountId to the new account."
             )
         }
         Cause::PermissionMissing => missing_permissions(facts, &host),
         Cause::PermissionsUnreadable => format!(
-            "The token works at {host} but lacks the scope to tell what its account may do, read:jira-work, which spec.validation.requiredPermissions needs. {}",
+            "The token works at {host} but lacks the scope read:jira-work, needed to read the permissions of its account, which spec.validation.requiredPermissions needs. {}",
             scope_remedy(facts)
         ),
         Cause::Jira(refusal) => with_hint(facts, refusal, refusal_text(facts, refusal, &host)),
@@ -59,26 +61,26 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
     match refusal {
         Refusal::Rejected => rejected(facts, host, &source),
         Refusal::CaptchaRequired => format!(
-            "Jira at {host} wants a CAPTCHA solved and does not look at the password until then. Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
+            "Jira at {host} requires a CAPTCHA and ignores the password until it is solved. Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Refusal::BasicAuthDisabled => format!(
-            "Basic authentication is switched off at {host}. Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
+            "Basic authentication is disabled at {host}. Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
         ),
         Refusal::PasswordNotAllowed => {
-            format!("Jira at {host} accepts no passwords. Store an API token in {source}.")
+            format!("Jira at {host} does not accept passwords. Store an API token in {source}.")
         }
         Refusal::IpBlocked => format!(
-            "Jira at {host} does not accept calls from this cluster's address. Have it added to the site's IP allow-list; the credential itself may be fine."
+            "Jira at {host} does not accept calls from this cluster's address. Add it to the site's IP allow-list; the credential itself may be fine."
         ),
         Refusal::InsufficientScope => format!(
-            "The token works at {host} but lacks the scope to read its own user, read:jira-user. {}",
+            "The token works at {host} but lacks the scope read:jira-user, needed to read its own user. {}",
             scope_remedy(facts)
         ),
         Refusal::WrongHost => format!(
             "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
         ),
         Refusal::IsDataCenter => format!(
-            "Jira at {host} is a Data Center, and the spec means Atlassian's cloud. {}",
+            "Jira at {host} is a Data Center, but the spec expects Jira Cloud. {}",
             match facts.spec.auth.method() {
                 Some(Method::ApiToken(_)) =>
                     "API tokens do not exist there: set spec.hosting to DataCenter and use auth.personalAccessToken.",
@@ -86,30 +88,30 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             }
         ),
         Refusal::IsCloud => format!(
-            "Jira at {host} is a site of Atlassian's cloud, and the spec means a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
+            "Jira at {host} is a Jira Cloud site, but the spec expects a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
         ),
         Refusal::AccountInactive => format!(
-            "The account of the credential is deactivated at {host}. Have it activated, or store the credential of another account in {source}."
+            "The account of the credential is deactivated at {host}. Reactivate it, or store the credential of another account in {source}."
         ),
         Refusal::Forbidden => format!(
-            "Jira at {host} forbids the credential to read its own user. Check the account's access to Jira."
+            "Jira at {host} does not let the credential read its own user. Check the account's access to Jira."
         ),
         Refusal::SignatureRejected => format!(
-            "Jira at {host} does not accept the signature. Either the private key in {source} does not belong to the public key of the application link, or a proxy in front of Jira changes scheme, host or path, so that Jira is not asked at the address that spec.site names."
+            "Jira at {host} does not accept the signature. Either the private key in {source} does not belong to the public key of the application link, or a proxy in front of Jira changes scheme, host or path, so that the request does not reach Jira at the address in spec.site."
         ),
         Refusal::ConsumerUnknown => format!(
-            "Jira at {host} knows no application link with this consumer key. Correct consumerKey in spec.auth.oauth1, or have an administrator of Jira set up the incoming side of the application link with it."
+            "Jira at {host} has no application link with this consumer key. Correct consumerKey in spec.auth.oauth1, or have an administrator of Jira set up the incoming side of the application link with it."
         ),
         Refusal::NoSite => format!(
-            "The token works but covers no site at all. {}",
+            "The token works but grants access to no site. {}",
             other_site(facts, host)
         ),
         Refusal::AnotherSite => format!(
-            "The token works but covers other sites than {host}. {} If the site is wrong, correct spec.site.",
+            "The token works but grants access to other sites, not {host}. {} If the site is wrong, correct spec.site.",
             other_site(facts, host)
         ),
         Refusal::AnotherProduct => format!(
-            "The token covers {host} with scopes of another product than Jira only. {}",
+            "The token grants access to {host}, but only with scopes of another product. {}",
             remedy(
                 facts,
                 "Consent again with scopes of Jira, such as read:jira-work and read:jira-user",
@@ -118,7 +120,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             )
         ),
         Refusal::CloudIdOfAnotherSite => format!(
-            "cloudId in spec.auth is the id of another site than {host}. Correct it, or leave it out: the site is asked for it."
+            "cloudId in spec.auth is not the id of {host}. Correct it, or remove it: the operator then asks the site for it."
         ),
     }
 }
@@ -150,16 +152,16 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
             "Jira at {host} refuses the access token although it was just renewed. Check that the account is active and has access to Jira on the site, and that its administrators allow the app; a new refresh token goes into {source}."
         ),
         Ok(MethodName::ClientCredentials) => format!(
-            "Jira at {host} refuses the access token although it was just given. Check that the service account is active and has access to Jira on the site."
+            "Jira at {host} refuses the access token although it was just issued. Check that the service account is active and has access to Jira on the site."
         ),
         Ok(MethodName::OAuth1) => format!(
             "Jira at {host} refuses the OAuth 1.0a access token: it has expired, was revoked, or belongs to another application link. Authorise again and store the new token in {source}."
         ),
         Ok(MethodName::Session) => format!(
-            "Jira at {host} refuses the session although it was just begun. Check that the account is active and has access to Jira."
+            "Jira at {host} refuses the session although it has just started. Check that the account is active and has access to Jira."
         ),
         Ok(MethodName::Basic) | Err(_) => format!(
-            "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
+            "Jira at {host} refuses the user name and password. The operator does not retry, because each failed login counts towards a CAPTCHA. Correct {source}, or set the annotation jira-operator.dev/renew to a new value to retry with the same values."
         ),
     }
 }
@@ -168,13 +170,13 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
 pub fn confirming(facts: &Facts) -> String {
     if facts.replaces_the_refused() {
         return format!(
-            "Jira at {} refused the token before its end; it is renewed and asked about again. {}",
+            "Jira at {} refused the token before it expired; the operator renews it and validates it again. {}",
             host(facts),
             still(facts)
         );
     }
     format!(
-        "Jira at {} refused the credential that it had accepted before; a second probe follows within a minute or so. {}",
+        "Jira at {} refused the credential that it accepted before; the operator validates it again within about a minute. {}",
         host(facts),
         still(facts)
     )
@@ -188,7 +190,7 @@ pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
         "scopes"
     };
     format!(
-        "The token lacks the {noun} {}. {} {} If they are not needed, take them out of spec.auth.",
+        "The token lacks the {noun} {}. {} {} If they are not needed, remove them from spec.auth.",
         missing.join(", "),
         still(facts),
         remedy(
@@ -237,12 +239,12 @@ fn other_site(facts: &Facts, host: &str) -> String {
 pub fn unvalidated(facts: &Facts) -> String {
     let own = facts.renewal_plan().is_some_and(|plan| !plan.has_leeway());
     let when = if own {
-        ", and the one before it ended with the renewal"
+        ", and the renewal invalidated the previous token"
     } else {
-        " before the one before it ended"
+        " before the previous token expired"
     };
     format!(
-        "{} could not be asked about the renewed token{when}; the renewed one is published, as it comes from the same source. It is validated as soon as Jira answers.",
+        "{} could not validate the renewed token{when}. The operator published the renewed token, which comes from the same source, and validates it as soon as Jira answers.",
         host(facts)
     )
 }

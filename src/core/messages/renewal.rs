@@ -25,36 +25,36 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
         Reason::ReconsentRequired => format!("{} {still} {consent}", dead_token_message(facts)),
         Reason::ClientRejected => client_rejected(facts, still),
         Reason::InsufficientScope => format!(
-            "{who} does not give the client the scopes of spec.auth. {still} Ask for scopes that the credential of the service account has: READ, or WRITE, which includes it."
+            "{who} does not grant the client the scopes of spec.auth. {still} Request scopes that the credential of the service account has: READ, or WRITE, which includes it."
         ),
         Reason::GrantForeign if !spends(facts) => format!(
-            "The Secret {grant}, in which the operator would keep the token, was made by somebody else; it was neither used nor changed. {still} Delete it, and a token is asked for."
+            "The Secret {grant}, which the operator needs to store the token, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator requests a token."
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the refresh token in {seed} is used."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the refresh token in {seed}."
         ),
         Reason::GrantLost => format!(
-            "The Secret {grant}, in which the operator kept the tokens, is gone, and the refresh token in {seed} was spent before; it is not spent again by itself. {still} {consent}"
+            "The Secret {grant}, in which the operator stored the tokens, is gone. The refresh token in {seed} was already used, and the operator does not use it again. {still} {consent}"
         ),
         Reason::GrantRestored => format!(
-            "The Secret {grant} is a copy, from a backup or another cluster: its refresh token may have been spent since, and is not spent without your word. {still} Set the annotation jira-operator.dev/renew to a new value to have it tried, or consent again and store the new refresh token in {seed}."
+            "The Secret {grant} is a copy, from a backup or another cluster: its refresh token may already have been used, so the operator does not use it until you confirm. {still} Set the annotation jira-operator.dev/renew to a new value to confirm, or consent again and store the new refresh token in {seed}."
         ),
         Reason::GrantConflict => conflict(facts, &seed, still),
         Reason::RateLimited => format!(
-            "{who} limits the rate of renewals and asked to wait. {still} It is tried again by itself."
+            "{who} limits the rate of renewals. {still} The operator retries after the requested wait."
         ),
         Reason::RenewalInterrupted => interrupted(facts, still),
         Reason::HostNotAllowed if is_own(facts) => format!(
-            "The name of {who} resolves to an address to which no credential is sent. {still} Correct spec.site; the administrator can name exceptions with --allowed-addresses."
+            "The name of {who} resolves to an address to which the operator sends no credential. {still} Correct spec.site; the administrator can allow addresses with --allowed-addresses."
         ),
         Reason::HostNotAllowed => format!(
-            "Atlassian's token endpoint has an address to which no credential is sent. {still} The administrator can correct --auth-url, or name exceptions with --allowed-addresses."
+            "Atlassian's token endpoint has an address to which the operator sends no credential. {still} The administrator can correct --auth-url, or allow addresses with --allowed-addresses."
         ),
         _ if is_own(facts) => format!(
-            "No token could be had: the token endpoint of {who} could not be asked, or gave no answer that can be used. {still} It is tried again by itself; OAuth 2.0 needs Jira 8.22, service accounts Jira 11."
+            "Could not get a token: the token endpoint of {who} was unreachable or returned an invalid response. {still} The operator retries. OAuth 2.0 needs Jira 8.22, service accounts need Jira 11."
         ),
         _ => format!(
-            "No token could be had: Atlassian's token endpoint could not be asked, or gave no answer that can be used. {still} It is tried again by itself."
+            "Could not get a token: Atlassian's token endpoint was unreachable or returned an invalid response. {still} The operator retries."
         ),
     }
 }
@@ -88,11 +88,11 @@ fn consent_remedy(facts: &Facts) -> String {
 pub(crate) fn interrupted(facts: &Facts, still: &str) -> String {
     if is_own(facts) {
         format!(
-            "A renewal was begun and its answer is not known; it is taken up again once it is certain that nobody else has the answer. {still} If it was carried out, that one has ended and a new consent is needed."
+            "A renewal started, but its result is unknown. The operator retries once no other process can still hold the result. {still} If Jira completed the first attempt, the refresh token is no longer valid and a new consent is needed."
         )
     } else {
         format!(
-            "A renewal was begun and its answer is not known; it is taken up again as soon as that is safe. {still}"
+            "A renewal started, but its result is unknown. The operator retries as soon as that is safe. {still}"
         )
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn interrupted(facts: &Facts, still: &str) -> String {
 fn client_rejected(facts: &Facts, still: &str) -> String {
     let clients = client_secret_keys(facts);
     let kept = if spends(facts) {
-        "; the refresh token is kept and nothing is lost"
+        "; the refresh token is kept, nothing is lost"
     } else {
         ""
     };
@@ -110,7 +110,7 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
         ""
     };
     format!(
-        "{} does not accept the client id and client secret{kept}.{ended} {still} Store a valid client secret in {clients}, or correct clientId; it is tried again as soon as either changes.",
+        "{} does not accept the client id and client secret{kept}.{ended} {still} Store a valid client secret in {clients}, or correct clientId; the operator retries as soon as either changes.",
         provider(facts)
     )
 }
@@ -119,11 +119,11 @@ fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
     let rival = facts.renewal.as_ref();
     let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
         Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
-        None => "is in use already, from another Secret or with another clientId".to_owned(),
+        None => "is already in use, from another Secret or with another clientId".to_owned(),
     };
     if spends(facts) {
         format!(
-            "The refresh token in {seed} {holder}; it is not spent here. {still} Give each app a consent of its own; to share one, name the same Secret and the same clientId in both."
+            "The refresh token in {seed} {holder}; the operator does not use it here. {still} Use a separate consent for each app; to share one, name the same Secret and the same clientId in both."
         )
     } else {
         format!(
@@ -142,19 +142,19 @@ fn dead_token_message(facts: &Facts) -> String {
         Some(time) => {
             let time = time.format("%Y-%m-%d at %H:%M UTC");
             let why = if own {
-                "its answer was lost, and Data Center honours a refresh token once only"
+                "its response was lost, and Data Center accepts a refresh token only once"
             } else {
-                "nobody could take it up again within the ten minutes for which Atlassian honours it"
+                "could not be repeated within the ten minutes for which Atlassian still accepts the token"
             };
             format!(
-                "The refresh token is dead: a renewal was interrupted on {time} and {why}."
+                "The refresh token is no longer valid: a renewal was interrupted on {time}, and {why}."
             )
         }
         None if own => format!(
-            "{} does not accept the refresh token: it has expired, was revoked, was used by somebody else, was given to another clientId, or redirectUri is not that of its consent. If redirectUri is wrong, correct it, and the same token is tried again.",
+            "{} does not accept the refresh token: it has expired, was revoked, was used elsewhere, was issued to another clientId, or redirectUri differs from that of its consent. If redirectUri is wrong, correct it, and the operator retries with the same token.",
             provider(facts)
         ),
-        None => "Atlassian does not accept the refresh token: it has expired, was revoked, was used by somebody else, or was given to another clientId.".to_owned(),
+        None => "Atlassian does not accept the refresh token: it has expired, was revoked, was used elsewhere, or was issued to another clientId.".to_owned(),
     }
 }
 
@@ -166,16 +166,16 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
     let seed = source_key(facts);
     match reason {
         Reason::SeedStale => format!(
-            "An older copy of a refresh token came back in {seed}; nothing was done with it, and the present consent goes on. Remove the key, or store there what was stored last."
+            "{seed} holds an older refresh token again; the operator ignores it and keeps using the current consent. Remove the key, or store the latest refresh token there."
         ),
         Reason::SourceMalformed => format!(
-            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the earlier consent goes on. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the operator keeps using the earlier consent. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
         ),
         Reason::SourceIsTarget => format!(
-            "The Secret of {seed} is published by this operator and cannot be a source; the earlier consent goes on. Name the Secret that a person filled."
+            "The Secret of {seed} is published by this operator and cannot be a source; the operator keeps using the earlier consent. Name the Secret that holds the original credential."
         ),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(
-            "{} does not accept the new refresh token in {seed}; the earlier consent goes on. Consent again{} and store the new refresh token.",
+            "{} does not accept the new refresh token in {seed}; the operator keeps using the earlier consent. Consent again{} and store the new refresh token.",
             provider(facts),
             if is_own(facts) {
                 ", with the redirect URL of spec.auth,"
@@ -184,16 +184,16 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
             }
         ),
         Reason::AccountChanged => format!(
-            "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the earlier consent goes on. If the change is meant, set spec.validation.accountId to the new account."
+            "The new refresh token in {seed} belongs to another account than the one to which this JiraCredential is pinned; the operator keeps using the earlier consent. If the change is intended, set spec.validation.accountId to the new account."
         ),
         Reason::PermissionMissing => format!(
-            "The account of the new refresh token in {seed} lacks permissions that spec.validation.requiredPermissions names; the earlier consent goes on. Give it these permissions, or consent again as another account."
+            "The account of the new refresh token in {seed} lacks permissions that spec.validation.requiredPermissions names; the operator keeps using the earlier consent. Give it these permissions, or consent again as another account."
         ),
         Reason::InsufficientScope => format!(
-            "The new refresh token in {seed} lacks scopes; the earlier consent goes on. Consent again with all of them."
+            "The new refresh token in {seed} lacks scopes; the operator keeps using the earlier consent. Consent again with all of them."
         ),
         _ => format!(
-            "The new refresh token in {seed} does not work at {}; the earlier consent goes on. Consent again for this site.",
+            "The new refresh token in {seed} does not work at {}; the operator keeps using the earlier consent. Consent again for this site.",
             messages::host(facts)
         ),
     }

@@ -14,24 +14,24 @@ pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
     let kind = facts.renewal_plan().map(|plan| plan.kind);
     if kind == Some(RenewalKind::Login) {
         return format!(
-            "No session could be begun with the new user name and password in {}: Jira has refused them elsewhere, or the answer to a login is not known, and it is not repeated by itself. The earlier session goes on as long as Jira keeps it. Check the Secret, then set the annotation jira-operator.dev/renew to a new value.",
+            "Could not log in with the new user name and password in {}: Jira refused them for another JiraCredential, or the result of a login is unknown, and the operator does not retry. The operator keeps using the earlier session as long as Jira accepts it. Check the Secret, then set the annotation jira-operator.dev/renew to a new value.",
             messages::source_names(facts)
         );
     }
     match reason {
         Reason::TokenLimitReached => format!(
-            "The account has as many personal access tokens as Jira at {host} allows, so that no successor can be made; the present token works until its end. Revoke one that is not needed, in the Jira profile of the account."
+            "The account has as many personal access tokens as Jira at {host} allows, so the operator cannot create a replacement; the current token works until it expires. Revoke one that is not needed, in the Jira profile of the account."
         ),
         Reason::MintingForbidden => format!(
-            "Jira at {host} does not let the personal access token make another one; the present token works until its end. Have an administrator allow it, or set rotation to Manual and store a new token in {} before then.",
+            "Jira at {host} does not let the personal access token create another one; the current token works until it expires. Have an administrator allow it, or set rotation to Manual and store a new token in {} before then.",
             source_key(facts)
         ),
         Reason::ExpiryUnknown => format!(
-            "Nobody can tell when the personal access token in {} ends: the account has none or several in its list that it may be. Set spec.auth.personalAccessToken.expiresAt to its day; until then a successor is made 30 days after the token was first seen.",
+            "The expiry of the personal access token in {} is unknown: the account lists no token, or several, that match it. Set spec.auth.personalAccessToken.expiresAt; until then the operator replaces the token 30 days after it was first seen.",
             source_key(facts)
         ),
         _ => format!(
-            "Jira at {host} could not be had to make a successor of the personal access token; the present token works until its end. It is tried again by itself: check that {host} serves /rest/pat/latest/tokens (Jira 8.14 and later), or store a new token in {}.",
+            "Jira at {host} did not create a replacement for the personal access token; the current token works until it expires. The operator retries: check that {host} serves /rest/pat/latest/tokens (Jira 8.14 and later), or store a new token in {}.",
             source_key(facts)
         ),
     }
@@ -43,23 +43,23 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
     let grant = grant_name(facts);
     match reason {
         Reason::GrantForeign => format!(
-            "The Secret {grant}, in which the operator would keep the tokens, was made by somebody else; it was neither used nor changed. {still} Delete it, and the personal access token in {seed} is used."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the personal access token in {seed}."
         ),
         Reason::Expired => format!(
-            "The personal access token has ended, and had no successor. {still} Create a new one in the Jira profile and store it in {seed}."
+            "The personal access token has expired and was not replaced. {still} Create a new one in the Jira profile and store it in {seed}."
         ),
         Reason::GrantLost => format!(
-            "The Secret {grant}, in which the operator kept the tokens, is gone, and the personal access token in {seed} had been replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jco-."
+            "The Secret {grant}, in which the operator stored the tokens, is gone. The personal access token in {seed} was already replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jco-."
         ),
         Reason::GrantRestored => format!(
-            "The Secret {grant} is a copy, from a backup or another cluster: another operator may use the same token, and no successor is made without your word. {still} Store a new personal access token in {seed}, or set the annotation jira-operator.dev/renew to a new value."
+            "The Secret {grant} is a copy, from a backup or another cluster: another operator may use the same token, so the operator does not replace it until you confirm. {still} Store a new personal access token in {seed}, or set the annotation jira-operator.dev/renew to a new value."
         ),
         _ => match rival(facts) {
             Some(name) => format!(
-                "The personal access token in {seed} is used by the JiraCredential {name} for another site. {still} Give each site a Secret of its own."
+                "The personal access token in {seed} is used by the JiraCredential {name} for another site. {still} Use a separate Secret for each site."
             ),
             None => format!(
-                "The personal access token in {seed} is kept for another JiraCredential already, from another Secret or for another site; two would revoke each other's. {still} Create a token of its own in the Jira profile and store it in {seed}."
+                "The personal access token in {seed} is already managed for another JiraCredential, from another Secret or for another site; the two would revoke each other's tokens. {still} Create a separate token in the Jira profile and store it in {seed}."
             ),
         },
     }
@@ -75,50 +75,50 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             facts,
             Refusal::Rejected,
             format!(
-                "Jira at {host} refuses the user name and password. Nothing is tried again, because every refusal counts towards a CAPTCHA. {still} Correct {source}, or set the annotation jira-operator.dev/renew to a new value to try the same again."
+                "Jira at {host} refuses the user name and password. The operator does not retry, because each failed login counts towards a CAPTCHA. {still} Correct {source}, or set the annotation jira-operator.dev/renew to a new value to retry with the same values."
             ),
         ),
         Reason::CaptchaRequired => format!(
-            "Jira at {host} wants a CAPTCHA solved and does not look at the password until then. {still} Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
+            "Jira at {host} requires a CAPTCHA and ignores the password until it is solved. {still} Log in as this user in a browser, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::LoginDenied => format!(
-            "Jira at {host} wants more than a user name and password, such as a second factor or single sign-on, before it begins a session. {still} Use auth.personalAccessToken, or exempt the account and set the annotation jira-operator.dev/renew to a new value."
+            "Jira at {host} requires more than a user name and password to log in, such as a second factor or single sign-on. {still} Use auth.personalAccessToken, or exempt the account and set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::BasicAuthDisabled => format!(
-            "Jira at {host} lets nobody log in with a user name and password by REST: Basic authentication is switched off. {still} Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
+            "Jira at {host} does not allow REST logins with a user name and password: Basic authentication is disabled. {still} Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
         ),
         Reason::IpBlocked => format!(
-            "Jira at {host} does not accept calls from this cluster's address. {still} Have it added to the allow-list, then set the annotation jira-operator.dev/renew to a new value."
+            "Jira at {host} does not accept calls from this cluster's address. {still} Add it to the allow-list, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::AccountInactive => format!(
-            "The account is deactivated at {host}. {still} Have it activated, or store the user name and password of another one in {source}."
+            "The account is deactivated at {host}. {still} Reactivate it, or store the user name and password of another account in {source}."
         ),
         Reason::NotValidated => format!(
-            "A login was begun and its answer is not known; it may have counted towards a CAPTCHA, so that it is not repeated by itself. {still} Check {source}, then set the annotation jira-operator.dev/renew to a new value."
+            "A login started, but its result is unknown. It may count towards a CAPTCHA, so the operator does not retry. {still} Check {source}, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::RenewalInterrupted => format!(
-            "A login was begun and its answer is not known; it is repeated after some minutes. {still}"
+            "A login started, but its result is unknown. The operator logs in again after some minutes. {still}"
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, in which the operator would keep the session, was made by somebody else; it was neither used nor changed. {still} Delete it, and a session is begun."
+            "The Secret {grant}, which the operator needs to store the session, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator logs in."
         ),
         Reason::GrantConflict => {
             let name = rival(facts).unwrap_or_default();
             format!(
-                "The user name and password in {source} are used by the JiraCredential {name} for another site. {still} Give each site a Secret of its own."
+                "The user name and password in {source} are used by the JiraCredential {name} for another site. {still} Use a separate Secret for each site."
             )
         }
         Reason::RateLimited => format!(
-            "Jira at {host} limits the rate of calls and asked to wait before the next login. {still} It is tried again by itself."
+            "Jira at {host} limits the rate of calls. {still} The operator logs in after the requested wait."
         ),
         Reason::WrongHost => format!(
-            "No session can be begun at {host}: it is no Data Center, or keeps no sessions. {still} Check spec.site; for a site of Atlassian's cloud use auth.apiToken."
+            "Cannot log in at {host}: it is not a Data Center, or does not support sessions. {still} Check spec.site; for a Jira Cloud site use auth.apiToken."
         ),
         Reason::HostNotAllowed => format!(
-            "The name of Jira at {host} resolves to an address to which no credential is sent. {still} Correct spec.site; the administrator can name exceptions with --allowed-addresses."
+            "The name of Jira at {host} resolves to an address to which the operator sends no credential. {still} Correct spec.site; the administrator can allow addresses with --allowed-addresses."
         ),
         _ => format!(
-            "No session could be begun: Jira at {host} could not be asked, or gave no answer that can be used. {still} It is tried again by itself."
+            "Could not log in: Jira at {host} was unreachable or returned an invalid response. {still} The operator retries."
         ),
     }
 }
@@ -130,28 +130,28 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
     let (what, earlier, again) = match kind {
         RenewalKind::Successor => (
             "personal access token",
-            "the earlier one goes on",
+            "the operator keeps using the earlier one",
             "Create one in the Jira profile and store it there",
         ),
         RenewalKind::Login => (
             "user name and password",
-            "the earlier session goes on as long as Jira keeps it",
+            "the operator keeps using the earlier session as long as Jira accepts it",
             "Correct the Secret",
         ),
         RenewalKind::Refresh | RenewalKind::ClientCredentials => return None,
     };
     Some(match reason {
         Reason::SeedStale => format!(
-            "An older {what} came back in {seed}; nothing was done with it, and {earlier}. Remove the key, or store there what was stored last."
+            "{seed} holds an older {what} again; the operator ignores it, and {earlier}. Remove the key, or store the latest value there."
         ),
         Reason::SourceMalformed => format!(
             "What was stored in {seed} cannot be a {what}; {earlier}. Store it with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
         ),
         Reason::SourceIsTarget => format!(
-            "The Secret of {seed} is published by this operator and cannot be a source; {earlier}. Name the Secret that a person filled."
+            "The Secret of {seed} is published by this operator and cannot be a source; {earlier}. Name the Secret that holds the original credential."
         ),
         Reason::AccountChanged => format!(
-            "The new {what} in {seed} belongs to another account than the one to which this JiraCredential is pinned; {earlier}. If the change is meant, set spec.validation.accountId to the new account."
+            "The new {what} in {seed} belongs to another account than the one to which this JiraCredential is pinned; {earlier}. If the change is intended, set spec.validation.accountId to the new account."
         ),
         Reason::PermissionMissing => format!(
             "The account of the new {what} in {seed} lacks permissions that spec.validation.requiredPermissions names; {earlier}. Give it these permissions, or use another account."

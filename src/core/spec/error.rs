@@ -16,9 +16,7 @@ pub enum SpecError {
     #[error("spec.auth must have exactly one member")]
     NoMethod,
     /// A text that is not a length of time.
-    #[error(
-        "{0} is not a length of time: write days, hours, minutes, seconds, such as 90d or 1h30m"
-    )]
+    #[error("{0} is not a duration: write days, hours, minutes, seconds, such as 90d or 1h30m")]
     NotAPeriod(&'static str),
     /// An interval that would be load without knowledge.
     #[error("spec.validation.interval must be at least 10s")]
@@ -93,7 +91,7 @@ pub enum SourceError {
     },
     /// The Secret is one that the operator publishes.
     #[error(
-        "the Secret {name} is published by this operator and cannot be a source; name the Secret that a person filled"
+        "the Secret {name} is published by this operator and cannot be a source; name the Secret that holds the original credential"
     )]
     IsTarget {
         /// Its name.
@@ -118,7 +116,7 @@ pub enum InvalidValue {
     #[error("is empty; store the value in it")]
     Empty,
     /// Not text.
-    #[error("is not UTF-8 text; store the value itself, not a file in another encoding")]
+    #[error("is not UTF-8 text; store the value itself as plain text")]
     NotUtf8,
     /// The most frequent slip: `echo` adds a newline.
     #[error(
@@ -126,14 +124,14 @@ pub enum InvalidValue {
     )]
     TrailingNewline,
     /// Blanks at an end.
-    #[error("begins or ends with a blank; store the value without it")]
+    #[error("begins or ends with whitespace; store the value without it")]
     Blank,
     /// Control characters cannot be part of a header.
     #[error("contains control characters; store the value without them")]
     ControlCharacter,
     /// Characters that no token has.
     #[error(
-        "contains blanks or characters other than printable ASCII, which no token and no client secret has; copy it anew"
+        "contains blanks or characters other than printable ASCII, which tokens and client secrets never contain; copy it again"
     )]
     NotAscii,
     /// No credential is that long.

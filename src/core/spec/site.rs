@@ -35,11 +35,11 @@ pub enum SiteError {
     #[error("spec.site must name a host, not an IP address")]
     IpLiteral,
     /// A port or path on Atlassian's cloud.
-    #[error("spec.site of Atlassian's own cloud must have neither port nor path")]
+    #[error("spec.site of Jira Cloud must have neither port nor path")]
     CloudPortOrPath,
     /// A method of both hostings on a host that tells nothing.
     #[error(
-        "spec.hosting must be told for this method on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud"
+        "spec.hosting is required for this method on a host that is not Atlassian's: add hosting: DataCenter or hosting: Cloud"
     )]
     HostingUntold,
 }

@@ -62,7 +62,7 @@ async fn a_consent_that_does_not_cover_the_site_says_so() {
         (
             |_, app| app.consent("bot@acme.example", &[], &SCOPES),
             Reason::WrongHost,
-            "no site at all",
+            "grants access to no site",
         ),
         (
             |world, app| {

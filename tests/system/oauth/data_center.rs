@@ -117,7 +117,7 @@ async fn a_lost_answer_ends_in_one_honest_word() {
     let object = world.lost(Reason::ReconsentRequired).await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(
-        said.contains("was interrupted on") && said.contains("once only"),
+        said.contains("was interrupted on") && said.contains("only once"),
         "{said}"
     );
     assert!(!said.contains("ten minutes"), "{said}");
@@ -186,7 +186,7 @@ async fn a_successor_is_published_at_once_though_jira_is_silent() {
         Reason::PublishedUnvalidated,
     );
     let said = says(&object.await, kind).message;
-    assert!(said.contains("ended with the renewal"), "{said}");
+    assert!(said.contains("invalidated the previous token"), "{said}");
     assert!(!world.sim.access_token_lives(&first));
     let published = world.published("bot").await;
     assert!(world.sim.access_token_lives(&published));

@@ -105,7 +105,7 @@ async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
     );
     let told = says(&told.await, ConditionType::RotationDue).message;
     assert!(
-        told.contains("older copy") && told.contains("bot-seed"),
+        told.contains("older refresh token") && told.contains("bot-seed"),
         "{told}"
     );
     world.wait_ready("bot").await;
@@ -123,7 +123,7 @@ async fn a_new_consent_takes_over_and_an_older_copy_is_told_and_not_spent() {
             Reason::NotDue,
         )
         .await;
-    // Another way out is to take the older copy away.
+    // Another way out is to take the older refresh token away.
     for reason in [Reason::SeedStale, Reason::NotDue] {
         let due = if reason == Reason::SeedStale {
             world.seed("bot", &first.refresh_token()).await;

@@ -27,7 +27,7 @@ fn every_flaw_of_a_token_is_named_and_none_is_quoted() {
         (Some(b"".as_slice()), "is empty"),
         (Some(b" \n"), "is empty"),
         (Some(b"canary\n"), "ends in a newline"),
-        (Some(b"canary "), "begins or ends with a blank"),
+        (Some(b"canary "), "begins or ends with whitespace"),
         (Some(b"can\0ary"), "control characters"),
         (Some(b"can\r\nary"), "control characters"),
         (Some(b"\xff\xfecanary"), "not UTF-8"),

@@ -48,14 +48,14 @@ pub(crate) fn found(lookup: &ExpiryLookup, looked: &ExpiryLookupStatus) -> Strin
             "The organisation lists the API token {label}: it expires on {}.",
             date(looked.expires_at)
         ),
-        None => format!("The organisation lists the API token {label} and tells no end of it."),
+        None => format!("The organisation lists the API token {label} without an expiry date."),
     }
 }
 
 fn differs(facts: &Facts, lookup: &ExpiryLookup, looked: &ExpiryLookupStatus) -> String {
     let told = facts.plan.as_ref().ok().and_then(|plan| plan.expires_at);
     format!(
-        "The organisation says that the API token {} expires on {}, auth.apiToken.expiresAt says {}; the spec counts. Correct the date or remove it, or correct expiryLookup.label.",
+        "The organisation says that the API token {} expires on {}, auth.apiToken.expiresAt says {}; the operator uses the spec. Correct the date or remove it, or correct expiryLookup.label.",
         lookup.label,
         date(looked.expires_at),
         date(told)
@@ -69,7 +69,7 @@ pub(crate) fn told(facts: &Facts, reason: Reason) -> Option<String> {
             Some(format!("{} {}", sentence(&problem.to_string()), unharmed()))
         }
         Some(Err(LookupError::TooLong)) => Some(format!(
-            "The organisation lists more API tokens than the operator reads, and none under this label among them. Set auth.apiToken.expiresAt instead. {}",
+            "The organisation lists more API tokens than the operator reads, and the ones read include none with this label. Set auth.apiToken.expiresAt instead. {}",
             unharmed()
         )),
         Some(_) => None,
@@ -102,25 +102,25 @@ fn missed(facts: &Facts, lookup: &ExpiryLookup, reason: Reason) -> String {
             "The organisation's API key in {secret} lacks the scope read:tokens:admin. Create one with this scope and store it there."
         ),
         Reason::OrganizationUnknown => format!(
-            "The organisation's API key in {secret} opens no organisation {id}. Correct expiryLookup.organizationId, or store a key of this organisation."
+            "The organisation's API key in {secret} gives no access to the organisation {id}. Correct expiryLookup.organizationId, or store a key of this organisation."
         ),
         Reason::TokenNotListed => format!(
-            "The organisation lists no living API token {label} of {whose}. Correct expiryLookup.label, or set auth.apiToken.expiresAt; only accounts that the organisation manages are listed."
+            "The organisation lists no active API token {label} of {whose}. Correct expiryLookup.label, or set auth.apiToken.expiresAt; only accounts that the organisation manages are listed."
         ),
         Reason::TokenAmbiguous => format!(
-            "The organisation lists several API tokens {label} of {whose}, and which of them is in use cannot be told. Revoke those that nobody needs, or set auth.apiToken.issuedAt to the day on which it was created."
+            "The organisation lists several API tokens {label} of {whose}, so the operator cannot tell which one is in use. Revoke the unused ones, or set auth.apiToken.issuedAt to the day on which it was created."
         ),
         Reason::TokenUnused => format!(
-            "The API token {label} was not used for 90 days, although the one in the source is used all the time: the label names another token. Correct expiryLookup.label; its end is not taken over."
+            "The API token {label} was not used for 90 days, but the one in the source is in constant use: the label names another token. Correct expiryLookup.label; the operator ignores this expiry date."
         ),
-        Reason::IpBlocked => "Atlassian does not accept the organisation's API key from this cluster's address. Have it added to the organisation's IP allow-list.".to_owned(),
-        Reason::HostNotAllowed => "The address of Atlassian's gateway is not allowed. The administrator can name exceptions with --allowed-addresses.".to_owned(),
-        Reason::RateLimited => "Atlassian asked to wait before the organisation is asked again; that happens by itself.".to_owned(),
-        _ => "The organisation could not be asked about the API token; it is asked again by itself.".to_owned(),
+        Reason::IpBlocked => "Atlassian does not accept the organisation's API key from this cluster's address. Add it to the organisation's IP allow-list.".to_owned(),
+        Reason::HostNotAllowed => "The address of Atlassian's gateway is not allowed. The administrator can allow addresses with --allowed-addresses.".to_owned(),
+        Reason::RateLimited => "Atlassian limits the rate of calls; the operator retries after the requested wait.".to_owned(),
+        _ => "The organisation could not be asked about the API token; the operator retries.".to_owned(),
     };
     format!("{what} {}", unharmed())
 }
 
 fn unharmed() -> &'static str {
-    "The credential itself is not concerned."
+    "The credential itself is not affected."
 }

@@ -21,7 +21,7 @@ pub(crate) fn over_privileged(facts: &Facts) -> Option<ConditionDraft> {
         .map(|account| account.id.as_str())
         .unwrap_or_default();
     let text = format!(
-        "The account {account} holds rights of an administrator that nobody asked for: {}. The credential works, and so does whatever reads its Secret, with these rights. Use an account that has only what is needed, or name them in spec.validation.requiredPermissions if they are meant.",
+        "The account {account} has administrator permissions that the spec does not require: {}. Anything that can read the Secret has them too. Use an account with fewer permissions, or name them in spec.validation.requiredPermissions if they are intended.",
         surplus.join(", ")
     );
     Some(draft(ConditionStatus::True, Reason::Administrator, text))

@@ -34,13 +34,13 @@ pub(crate) fn published(facts: &Facts) -> ConditionDraft {
         return draft(True, Reason::Written, text);
     }
     let text = if facts.status.validated_fingerprint.is_none() {
-        "Nothing is published before Jira has accepted the credential."
+        "Nothing is published until Jira accepts the credential."
     } else if facts.lacks_scopes() {
-        "Nothing is published before the token has the scopes that spec.auth asks for."
+        "Nothing is published until the token has the scopes that spec.auth requests."
     } else if may_publish(facts) {
         "A target is not up to date yet."
     } else {
-        "A target was changed or deleted and cannot be restored before Jira accepts the credential in the source again."
+        "A target was changed or deleted; it is restored when Jira accepts the credential in the source again."
     };
     draft(False, Reason::Waiting, text)
 }
@@ -50,7 +50,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
     let name = &target.target.name;
     let conflict = |other: &str| {
         let text = format!(
-            "The Secret {name} is written by the JiraCredential {other}. Name another Secret in spec.targets."
+            "The Secret {name} belongs to the JiraCredential {other}. Name another Secret in spec.targets."
         );
         draft(False, Reason::TargetConflict, text)
     };
@@ -82,7 +82,7 @@ fn recorded_problem(facts: &Facts, name: &str) -> ConditionDraft {
 
 fn foreign(name: &str) -> ConditionDraft {
     let text = format!(
-        "The Secret {name} exists and was not written by this JiraCredential; it is left alone. Delete it, or name another Secret in spec.targets."
+        "The Secret {name} exists and does not belong to this JiraCredential; the operator does not change it. Delete it, or name another Secret in spec.targets."
     );
     draft(ConditionStatus::False, Reason::TargetForeign, text)
 }

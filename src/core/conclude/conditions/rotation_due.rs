@@ -81,14 +81,14 @@ impl Ends {
         };
         if passed(self.consent, warn) {
             let text = format!(
-                "The consent ends on {}. Consent again before then and store the new refresh token in the source.",
+                "The consent expires on {}. Consent again before then and store the new refresh token in the source.",
                 date(self.consent)
             );
             return Some((Reason::ConsentExpiring, text));
         }
         if passed(self.idle, warn) {
             let text = format!(
-                "The refresh token has not been used for long and dies on {} if it is not used before then. Have it renewed, or consent again.",
+                "The refresh token has not been used for a long time and expires on {} unless it is used before then. Set the annotation jira-operator.dev/renew to a new value to renew it, or consent again.",
                 date(self.idle)
             );
             return Some((Reason::GrantIdle, text));
@@ -123,7 +123,7 @@ fn blocked_token_message(facts: &Facts) -> String {
     let label = facts.spec.expiry_lookup.as_ref();
     let label = label.map(|lookup| lookup.label.as_str());
     format!(
-        "The organisation has blocked the API token {}. Have it allowed again, or store another one in the source.",
+        "The organisation has blocked the API token {}. Unblock it, or store another one in the source.",
         label.unwrap_or_default()
     )
 }
@@ -200,6 +200,6 @@ fn rotation_blocker(facts: &Facts) -> Option<Unused> {
 fn rotation_message(facts: &Facts, unused: &Unused) -> String {
     match unused {
         Unused::Seed(reason) => renewal::stored_token_message(facts, *reason),
-        Unused::NotOffline => "Atlassian gave a token without a refresh token and without the scope offline_access: it cannot be renewed for long. Consent again with offline_access among the scopes, and store the new refresh token in the source.".to_owned(),
+        Unused::NotOffline => "Atlassian gave a token without a refresh token and without the scope offline_access: it can be renewed only for a limited time. Consent again with offline_access among the scopes, and store the new refresh token in the source.".to_owned(),
     }
 }

@@ -137,7 +137,7 @@ fn refused_for_another(facts: &Facts) -> Option<ConditionDraft> {
         return None;
     };
     let text = format!(
-        "Jira refused the same user name and password for another JiraCredential; they were not sent again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to try all the same. {}",
+        "Jira refused the same user name and password for another JiraCredential; the operator does not send them again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to retry anyway. {}",
         messages::still(facts)
     );
     Some(draft(ConditionStatus::False, reason, text))
@@ -160,15 +160,15 @@ fn without_attempt(facts: &Facts) -> ConditionDraft {
     ) {
         let host = messages::host(facts);
         let text = format!(
-            "{host} asked to wait before the next call. {}",
+            "{host} limits the rate of calls; the operator waits before the next call. {}",
             messages::still(facts)
         );
         return draft(Unknown, Reason::RateLimited, text);
     }
     let what = if facts.is_validated() {
-        "The last validation is too old to rely on."
+        "The last validation is too old to be relied on."
     } else {
-        "Jira has not been asked about this credential yet."
+        "The credential has not been validated yet."
     };
     draft(
         Unknown,
@@ -209,7 +209,7 @@ fn still_validated(facts: &Facts) -> bool {
 fn refusal_message(facts: &Facts, reason: Reason) -> Option<String> {
     match &facts.progress.judgement {
         Some(Judgement::Refused(cause)) if reason == Reason::Expired => Some(format!(
-            "The credential has reached its stated end, and {}",
+            "The credential has reached its stated expiry date, and {}",
             lower_first(&refusal::refused(facts, *cause))
         )),
         Some(Judgement::Refused(cause)) => Some(refusal::refused(facts, *cause)),

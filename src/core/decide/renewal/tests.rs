@@ -193,8 +193,11 @@ fn word(facts: &Facts) -> String {
             )
         }
         Some(Move::Renew(_)) => "renew".into(),
-        Some(Move::Blocked(reason)) => format!("stuck {reason:?}"),
-        Some(other) => format!("{other:?}").to_lowercase(),
+        Some(Move::Blocked(reason)) => format!("blocked {reason:?}"),
+        Some(Move::ImportToken) => "import token".into(),
+        Some(Move::CheckDuplicate) => "check duplicate".into(),
+        Some(Move::Promote) => "promote".into(),
+        Some(Move::Idle) => "idle".into(),
     }
 }
 
@@ -270,7 +273,7 @@ fn after_the_leeway_there_is_one_last_attempt_and_it_says_since_when() {
         (None, 70, 0, "at 71"),
         (Some(true), 59, 90, "intend replay 59 50"),
         (Some(true), 59, 0, "at 60"),
-        (Some(false), 80, 90, "rest"),
+        (Some(false), 80, 90, "idle"),
     ] {
         let mut facts = facts(minute, Some(begun(other(), 50, 50)));
         let process = &mut facts.renewal.as_mut().unwrap().process;

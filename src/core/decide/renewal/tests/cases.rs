@@ -21,16 +21,16 @@ fn a_seed_is_adopted_once_looked_for_elsewhere_and_spent() {
     let mut first = facts(0, None);
     first.status.validated_fingerprint = None;
     seed(&mut first, "one");
-    assert_eq!(word(&first), "adopt");
+    assert_eq!(word(&first), "import token");
     let mut adopted = Grant::default();
     adopted.adopt("one", print("seed"), client(), at(0), false);
     let mut second = facts(0, Some(adopted));
     seed(&mut second, "one");
-    assert_eq!(word(&second), "seek");
+    assert_eq!(word(&second), "check duplicate");
     second.progress.duplicate_checked = true;
     assert_eq!(word(&second), "intend first 0 -");
     second.progress.is_duplicate = true;
-    assert_eq!(word(&second), "stuck GrantConflict");
+    assert_eq!(word(&second), "blocked GrantConflict");
     // An older copy of what was consumed comes back: nothing is done with it.
     let mut stale = in_use();
     stale.seeds.insert(
@@ -65,32 +65,36 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     };
     let mut lost = facts(10, None);
     consumed(&mut lost);
-    assert_eq!(word(&lost), "stuck GrantLost");
+    assert_eq!(word(&lost), "blocked GrantLost");
     let mut moved = lost.clone();
     moved.plan.as_mut().unwrap().renewal.as_mut().unwrap().grant = "elsewhere".into();
-    assert_eq!(word(&moved), "rest");
+    assert_eq!(word(&moved), "idle");
     seed(&mut moved, "one");
-    assert_eq!(word(&moved), "stuck GrantLost", "spent wherever it stands");
+    assert_eq!(
+        word(&moved),
+        "blocked GrantLost",
+        "spent wherever it stands"
+    );
     seed(&mut lost, "one");
-    assert_eq!(word(&lost), "stuck GrantLost");
+    assert_eq!(word(&lost), "blocked GrantLost");
     seed(&mut lost, "two");
     assert_eq!(
         word(&lost),
-        "adopt",
+        "import token",
         "a new consent needs nothing of the old"
     );
     seed(&mut lost, "one");
     lost.object.renew = Some("a person".into());
-    assert_eq!(word(&lost), "adopt");
+    assert_eq!(word(&lost), "import token");
 
     let mut foreign = facts(10, None);
     foreign.renewal.as_mut().unwrap().grant = GrantState::Foreign;
-    assert_eq!(word(&foreign), "stuck GrantForeign");
+    assert_eq!(word(&foreign), "blocked GrantForeign");
 
     let mut copy = in_use();
     copy.uid = Some("another".into());
     let mut restored = facts(50, Some(copy));
-    assert_eq!(word(&restored), "stuck GrantRestored");
+    assert_eq!(word(&restored), "blocked GrantRestored");
     restored.object.renew = Some("a person".into());
     assert_eq!(word(&restored), "intend first 50 -");
 }
@@ -110,7 +114,7 @@ fn a_validated_candidate_is_not_put_aside_for_a_newer_seed() {
         panic!()
     };
     held.uid = "another".into();
-    assert_eq!(word(&facts), "adopt");
+    assert_eq!(word(&facts), "import token");
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn another_client_gets_nothing() {
     let mut facts = facts(50, Some(in_use()));
     let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
     plan.client.id = "another".into();
-    assert_eq!(word(&facts), "stuck GrantConflict");
+    assert_eq!(word(&facts), "blocked GrantConflict");
     assert!(!facts.has_token());
 }
 
@@ -139,7 +143,11 @@ fn what_was_begun_for_another_client_is_waited_for_and_not_repeated() {
         .client = another;
     assert_eq!(word(&facts), "at 52", "it may still be running");
     facts.now = at(53);
-    assert_eq!(word(&facts), "seek", "the new consent goes on at once");
+    assert_eq!(
+        word(&facts),
+        "check duplicate",
+        "the new consent goes on at once"
+    );
 }
 
 #[test]
@@ -226,7 +234,7 @@ fn a_dead_chain_is_spent_by_nobody_but_a_person() {
     let mut grant = in_use();
     grant.miss("one", RenewalFailure::Dead, at(46), at(46));
     let mut facts = facts(50, Some(grant));
-    assert_eq!(word(&facts), "rest");
+    assert_eq!(word(&facts), "idle");
     facts.object.renew = Some("a person".into());
     assert_eq!(word(&facts), "intend first 50 -");
 }
@@ -265,7 +273,7 @@ fn while_the_site_rests_a_renewal_waits_but_not_to_the_end() {
 fn after_a_signal_to_stop_nothing_begins() {
     let mut facts = facts(50, Some(in_use()));
     facts.renewal.as_mut().unwrap().process.stopping = true;
-    assert_eq!(word(&facts), "rest");
+    assert_eq!(word(&facts), "idle");
 }
 
 #[test]

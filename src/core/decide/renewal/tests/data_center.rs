@@ -32,7 +32,7 @@ fn every_repetition_is_the_last_one_and_overtakes_nobody() {
         (Some(true), other(), 50, 52, 89, "at 52"),
         // Age alone is no validation that its holder has no answer to store.
         (Some(true), other(), 20, 50, 0, "at 51"),
-        (Some(false), other(), 20, 50, 90, "rest"),
+        (Some(false), other(), 20, 50, 90, "idle"),
         // Without an election it must be too old for a call to be under way as well.
         (None, other(), 50, 52, 90, "at 53"),
         (None, other(), 50, 53, 90, "intend replay 53 50"),
@@ -59,8 +59,8 @@ fn every_repetition_is_the_last_one_and_overtakes_nobody() {
 #[test]
 fn a_token_that_was_refused_along_with_another_redirect_url_is_tried_once_more() {
     for (sent, expected) in [
-        (None, "rest"),
-        (Some(URL), "rest"),
+        (None, "idle"),
+        (Some(URL), "idle"),
         (Some("https://app.example/other"), "intend first 50 -"),
     ] {
         let mut grant = in_use();
