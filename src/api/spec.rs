@@ -5,6 +5,8 @@
     reason = "the derive repeats every type inside a function of its own"
 )]
 
+use std::fmt;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -263,6 +265,17 @@ pub struct SecretKeyRef {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::key())]
     pub key: String,
+}
+
+/// As messages name it.
+impl fmt::Display for SecretKeyRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the key {} of the Secret {}",
+            self.key, self.name
+        )
+    }
 }
 
 /// A key of a `ConfigMap` in the namespace of the credential.

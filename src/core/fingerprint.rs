@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::{digest, hmac};
+use data_encoding::HEXLOWER;
 
 /// The key of this installation's fingerprints.
 #[derive(Clone)]
@@ -80,11 +81,9 @@ impl Fingerprint {
 
 /// The first `digits` hexadecimal digits of some bytes.
 pub(crate) fn hex(bytes: &[u8], digits: usize) -> String {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    let digits = nibbles.take(digits);
-    digits
-        .filter_map(|nibble| char::from_digit(nibble.into(), 16))
-        .collect()
+    let mut text = HEXLOWER.encode(bytes);
+    text.truncate(digits);
+    text
 }
 
 #[cfg(test)]

@@ -11,13 +11,14 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rsa::Pkcs1v15Sign;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 use url::Url;
 
-use crate::core::fingerprint;
 use crate::core::spec::RsaKey;
 
 /// Bytes of a nonce: as many as nobody draws twice.
@@ -46,7 +47,7 @@ impl Signer {
     pub(super) fn authorization(&self, url: &Url, now: DateTime<Utc>) -> Option<Zeroizing<String>> {
         let mut nonce = [0; NONCE];
         rand::fill(&mut nonce).ok()?;
-        self.sign("GET", url, now.timestamp(), &hex(&nonce))
+        self.sign("GET", url, now.timestamp(), &HEXLOWER.encode(&nonce))
     }
 
     fn sign(
@@ -130,22 +131,15 @@ fn rsa_sha1(key: &RsaKey, text: &str) -> Option<String> {
     Some(STANDARD.encode(signature))
 }
 
-/// Percent-encodes everything but the unreserved characters (RFC 5849, section 3.6).
-fn encode(text: &str) -> Zeroizing<String> {
-    let mut encoded = Zeroizing::new(String::with_capacity(text.len()));
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push_str(&hex(&[byte]).to_ascii_uppercase());
-        }
-    }
-    encoded
-}
+/// Everything but the unreserved characters is encoded (RFC 5849, section 3.6).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
-fn hex(bytes: &[u8]) -> String {
-    fingerprint::hex(bytes, bytes.len() * 2)
+fn encode(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(utf8_percent_encode(text, RESERVED).collect())
 }
 
 #[cfg(test)]

@@ -346,11 +346,10 @@ fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
         .to_str()
         .ok()?
         .trim();
-    let until =
-        |time: DateTime<chrono::FixedOffset>| (time.with_timezone(&Utc) - answer.now).to_std().ok();
+    let until = |time| (DateTime::<Utc>::from(time) - answer.now).to_std().ok();
     let wait = match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => DateTime::parse_from_rfc2822(value).ok().and_then(until),
+        Err(_) => httpdate::parse_http_date(value).ok().and_then(until),
     };
     wait.filter(|wait| !wait.is_zero())
         .map(|wait| wait.min(LONGEST_WAIT))

@@ -76,11 +76,8 @@ impl Operator {
         let again = match ended {
             Ok(()) => None,
             Err(Verdict::NoVerdict(outage)) => {
-                let asked = outage
-                    .retry_after()
-                    .and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
                 let usual = self.config.time_scale.of(backoff(4, &facts.object.uid));
-                Some(later(facts.now, usual.max(asked.unwrap_or_default())))
+                Some(later(facts.now, outage.retry_delay(usual)))
             }
             // What ends itself and is refused has ended; Jira says so for a moment during some of its
             // own failures, too, and is asked twice.

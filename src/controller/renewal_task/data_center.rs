@@ -56,10 +56,8 @@ impl Renewing {
 
     fn backoff(&self, outage: Outage) -> TimeDelta {
         let failures = self.stored.grant.failures.saturating_add(1);
-        let asked = outage.retry_after();
-        let asked = asked.and_then(|wait| TimeDelta::from_std(wait).ok());
         let usual = self.time_scale.of(backoff(failures, &self.uid));
-        usual.max(asked.unwrap_or_default())
+        outage.retry_delay(usual)
     }
 
     fn missed(&self, verdict: &Verdict, word: &'static str) -> Nothing {

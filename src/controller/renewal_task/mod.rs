@@ -241,12 +241,7 @@ impl Renewing {
             TokenAnswer::ClientRejected | TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => {
                 self.time_scale.of(REFUSED_HEARTBEAT)
             }
-            TokenAnswer::NoVerdict(outage) => {
-                let asked = outage
-                    .retry_after()
-                    .and_then(|wait| TimeDelta::from_std(wait).ok());
-                usual.max(asked.unwrap_or_default())
-            }
+            TokenAnswer::NoVerdict(outage) => outage.retry_delay(usual),
             TokenAnswer::Granted(_) | TokenAnswer::Dead | TokenAnswer::NotAllowed(_) => usual,
         }
     }

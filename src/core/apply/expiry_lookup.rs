@@ -92,11 +92,7 @@ impl Facts {
         let uid = self.object.uid.as_str();
         match answer {
             Ok(_) => LOOK_AGAIN + jitter(uid, TimeDelta::hours(1)),
-            Err(LookupError::NoVerdict(outage)) => {
-                let asked = outage.retry_after();
-                let asked = asked.and_then(|wait| TimeDelta::from_std(wait).ok());
-                backoff(failures, uid).max(asked.unwrap_or_default())
-            }
+            Err(LookupError::NoVerdict(outage)) => outage.retry_delay(backoff(failures, uid)),
             Err(_) => REFUSED_HEARTBEAT + jitter(uid, REFUSED_HEARTBEAT / 10),
         }
     }

@@ -268,14 +268,10 @@ impl Facts {
         if self.is_password() && unanswered && !self.is_validated() {
             return (AttemptOutcome::Interrupted, Reason::NotValidated, None);
         }
-        let asked = outage
-            .retry_after()
-            .and_then(|wait| chrono::TimeDelta::from_std(wait).ok())
-            .unwrap_or_default();
         let wait = self
             .unhurried(outage)
             .unwrap_or_else(|| backoff(failures, &self.object.uid));
-        let wait = wait.max(asked);
+        let wait = outage.retry_delay(wait);
         (
             AttemptOutcome::NoVerdict,
             outage_reason(outage),

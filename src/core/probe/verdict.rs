@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::api::Account;
 
 /// The outcome of one probe.
@@ -158,6 +160,14 @@ impl Outage {
             | Outage::NonceUsed
             | Outage::OAuthForm => true,
         }
+    }
+
+    /// The wait before the next call: the usual one, or what Jira asked for if that is longer.
+    pub fn retry_delay(self, usual: TimeDelta) -> TimeDelta {
+        let asked = self.retry_after().map(TimeDelta::from_std);
+        asked
+            .and_then(Result::ok)
+            .map_or(usual, |asked| usual.max(asked))
     }
 
     /// How long Jira asked us to wait.

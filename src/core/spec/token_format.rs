@@ -73,24 +73,12 @@ fn is_personal_access_token(value: &str) -> bool {
 
 /// Whether the value ends in `=` and the CRC-32 of everything up to and including that sign.
 fn ends_in_checksum(value: &str) -> bool {
-    value.rsplit_once('=').is_some_and(|(body, tail)| {
+    value.rfind('=').is_some_and(|sign| {
+        let (body, tail) = value.split_at(sign + 1);
         let upper = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
         let sum = u32::from_str_radix(tail, 16).ok();
-        tail.len() == 8 && tail.bytes().all(upper) && sum == Some(crc32(body.as_bytes()))
+        tail.len() == 8 && tail.bytes().all(upper) && sum == Some(crc32fast::hash(body.as_bytes()))
     })
-}
-
-/// CRC-32 (IEEE 802.3) of the text and the `=` behind it.
-fn crc32(text: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in text.iter().chain(b"=") {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            let mask = (crc & 1).wrapping_neg();
-            crc = (crc >> 1) ^ (0xEDB8_8320 & mask);
-        }
-    }
-    !crc
 }
 
 #[cfg(test)]
@@ -103,7 +91,10 @@ mod tests {
 
     fn with_checksum(prefix: &str) -> String {
         let body = format!("{prefix}FfGF0{}", "x".repeat(100));
-        format!("{body}={:08X}", crc32(body.as_bytes()))
+        format!(
+            "{body}={:08X}",
+            crc32fast::hash(format!("{body}=").as_bytes())
+        )
     }
 
     #[test]
@@ -137,7 +128,6 @@ mod tests {
     #[test]
     fn a_checksum_that_does_not_match_is_a_hint() {
         // What zlib makes of 123456789 and the sign behind it.
-        assert_eq!(crc32(b"123456789"), 0x58AC_D258);
         let token = with_checksum("ATATT3x");
         assert!(!TokenFormat::of(&token).damaged);
         for (damage, value) in [
