@@ -20,7 +20,7 @@ use jira_credential_operator::core::spec::SourceError;
 
 /// A credential that is validated and published, in a pass with nothing else to do, which has read
 /// the organisation's key.
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     facts_of(|_| {})
 }
 
@@ -54,7 +54,7 @@ fn read(key: &str, version: &str) -> ApiKey {
     }
 }
 
-fn found(days: i64) -> Found {
+pub(crate) fn found(days: i64) -> Found {
     Found {
         expires_at: Some(at(days * 86_400)),
         last_active: Some(at(0)),
@@ -63,7 +63,7 @@ fn found(days: i64) -> Found {
 }
 
 /// The end of the pass in which the organisation answered.
-fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion) {
+pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion) {
     let recorded = facts.status.clone();
     let mut facts = facts.apply(Answer::LookedUp(answer));
     // An end that was not known before is published.

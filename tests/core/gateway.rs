@@ -134,7 +134,7 @@ fn silence_of_the_gateway_leaves_it_open_what_the_site_s_refusal_means() {
         let text = message(&world);
         assert!(
             text.contains("refuses the API token at its own address")
-                && text.contains("not known yet"),
+                && text.contains("has not answered yet"),
             "{text}"
         );
         assert_eq!(text.contains("api.example"), at_gateway, "{text}");

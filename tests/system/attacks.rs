@@ -241,7 +241,7 @@ async fn the_younger_of_two_waits_and_takes_over_when_the_older_goes() {
         .await;
     let said = says(&object, READY).message;
     assert!(
-        said.contains("written by the JiraCredential elder"),
+        said.contains("belongs to the JiraCredential elder"),
         "{said}"
     );
     operator.quiet().await;

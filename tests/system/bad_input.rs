@@ -572,7 +572,7 @@ fn answers() -> Vec<Answer> {
                 retry_after: Some(600),
             },
             SiteUnavailable,
-            "is unavailable; the operator retries",
+            "is unavailable",
         ),
         (
             "limited",

@@ -142,6 +142,8 @@ async fn the_end_is_found_published_and_warned_of() {
     // Nothing is asked and nothing written before it is due again, whatever is poked.
     let mark = operator.mark();
     world.label("bot", json!({"team": "a"})).await;
+    // Before the next change, so that no write meets a version that it has not seen.
+    operator.look_again(1).await;
     world
         .edit_secret(
             "organisation",

@@ -30,3 +30,4 @@ mod sessions;
 mod successors;
 mod support;
 mod targets;
+mod upgrade;

@@ -300,7 +300,7 @@ async fn a_wrong_clock_says_nothing_of_the_credential() {
     let object = world.wait("sync", Ready, Unknown, Reason::ClockSkew).await;
     let message = says(&object, Valid).message;
     assert!(
-        message.contains("NTP") && message.contains("keep the last"),
+        message.contains("NTP") && message.contains("still hold the last"),
         "{message}"
     );
     assert_eq!(stage.published().await.data, before.data);

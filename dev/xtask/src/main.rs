@@ -1,4 +1,4 @@
-//! The workshop's commands: `cargo xtask demo | bench | kill | mutants | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | kill | mutants | messages | generate`.
 
 mod bench;
 mod cargo;
@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod generate;
 mod kill;
+mod messages;
 mod mutants;
 mod operator;
 mod stage;
@@ -34,6 +35,8 @@ enum Command {
     Kill(kill::Options),
     /// Breaks the operator on purpose and requires a named test to notice.
     Mutants(mutants::Options),
+    /// Writes docs/messages.md, the table of all messages.
+    Messages,
     /// Writes the files that are generated from the code.
     Generate(generate::Options),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             Command::Kill(options) => kill::run(&options).await,
             Command::Mutants(options) => mutants::run(&options).await,
             Command::Generate(options) => generate::run(&options),
+            Command::Messages => messages::run().await,
         }
     });
     match outcome {

@@ -46,24 +46,12 @@ fn short(site: &Site) -> String {
 /// The user's Secrets, for messages.
 pub(crate) fn source_names(facts: &Facts) -> String {
     match facts.spec.auth.method() {
-        Some(Method::ApiToken(token)) => format!(
-            "key {} of the Secret {}",
-            token.token_secret_ref.key, token.token_secret_ref.name
-        ),
-        Some(Method::PersonalAccessToken(token)) => format!(
-            "key {} of the Secret {}",
-            token.token_secret_ref.key, token.token_secret_ref.name
-        ),
-        Some(Method::OAuth2(oauth2)) => format!(
-            "key {} of the Secret {}",
-            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
-        ),
+        Some(Method::ApiToken(token)) => token.token_secret_ref.to_string(),
+        Some(Method::PersonalAccessToken(token)) => token.token_secret_ref.to_string(),
+        Some(Method::OAuth2(oauth2)) => oauth2.refresh_token_secret_ref.to_string(),
         Some(Method::ClientCredentials(client)) => {
             let reference = client.client_secret_refs.first();
-            reference.map_or_else(
-                || "the Secret".to_owned(),
-                |reference| format!("key {} of the Secret {}", reference.key, reference.name),
-            )
+            reference.map_or_else(|| "the Secret".to_owned(), ToString::to_string)
         }
         Some(Method::Basic(basic)) => format!("the Secret {}", basic.secret_ref.name),
         Some(Method::Session(session)) => format!("the Secret {}", session.secret_ref.name),

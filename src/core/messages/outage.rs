@@ -6,23 +6,26 @@ use crate::core::messages::{host, still};
 use crate::core::probe::{Forbidden, Judgement, Outage};
 
 /// What the words begin with when a password was sent and nothing is known of it.
-const INTERRUPTED: &str = "NotValidated: interrupted.";
+const INTERRUPTED: &str = "Validation interrupted.";
 
 /// What an outage means.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
     let what = message(facts, outage);
     let before = if facts.progress.refused_at_site.is_some() {
         format!(
-            "{} refuses the API token at its own address; whether it is one with scopes, which Atlassian's gateway accepts, is not known yet. ",
+            "{} refuses the API token at its own address; a token with scopes works only at Atlassian's gateway, which has not answered yet. ",
             host(facts)
         )
     } else {
         String::new()
     };
-    format!(
-        "{before}{what} {} It is tried again by itself.",
-        still(facts)
-    )
+    let retries = match outage {
+        Outage::RateLimited { .. } | Outage::Unavailable { .. } => {
+            "The operator retries after the requested wait."
+        }
+        _ => "The operator retries.",
+    };
+    format!("{before}{what} {} {retries}", still(facts))
 }
 
 fn message(facts: &Facts, outage: Outage) -> String {
@@ -68,8 +71,8 @@ fn message(facts: &Facts, outage: Outage) -> String {
             "No Jira was found at {host}. Check the name in spec.site{}.",
             context_hint(facts)
         ),
-        Outage::RateLimited { .. } => format!("{host} limits the rate of calls; the operator retries after the requested wait."),
-        Outage::Unavailable { .. } => format!("{host} is unavailable; the operator retries after the requested wait."),
+        Outage::RateLimited { .. } => format!("{host} limits the rate of calls."),
+        Outage::Unavailable { .. } => format!("{host} is unavailable."),
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
         Outage::Unexpected(status) => {
             format!("{host} answered with the unexpected status {status}.")
@@ -119,7 +122,7 @@ fn context_hint(facts: &Facts) -> &'static str {
 /// An outage of which nothing but the kind is recorded.
 pub fn not_asked(facts: &Facts) -> String {
     format!(
-        "{} could not be asked about the credential. {} It is tried again by itself.",
+        "The credential could not be validated at {}. {} The operator retries.",
         host(facts),
         still(facts)
     )

@@ -70,7 +70,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             format!("Jira at {host} does not accept passwords. Store an API token in {source}.")
         }
         Refusal::IpBlocked => format!(
-            "Jira at {host} does not accept calls from this cluster's address. Add it to the site's IP allow-list; the credential itself may be fine."
+            "Jira at {host} does not accept calls from this cluster's address. Add the address to the site's IP allow-list; the credential itself may be fine."
         ),
         Refusal::InsufficientScope => format!(
             "The token works at {host} but lacks the scope read:jira-user, needed to read its own user. {}",

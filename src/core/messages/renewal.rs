@@ -166,14 +166,12 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
     let seed = source_key(facts);
     match reason {
         Reason::SeedStale => format!(
-            "{seed} holds an older refresh token again; the operator ignores it and keeps using the current consent. Remove the key, or store the latest refresh token there."
+            "An older refresh token is in {seed} again; the operator ignores it and keeps using the current consent. Remove the key, or store the latest refresh token there."
         ),
         Reason::SourceMalformed => format!(
             "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the operator keeps using the earlier consent. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
         ),
-        Reason::SourceIsTarget => format!(
-            "The Secret of {seed} is published by this operator and cannot be a source; the operator keeps using the earlier consent. Name the Secret that holds the original credential."
-        ),
+        Reason::SourceIsTarget => "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator keeps using the earlier consent. Name the Secret that holds the original credential.".to_owned(),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(
             "{} does not accept the new refresh token in {seed}; the operator keeps using the earlier consent. Consent again{} and store the new refresh token.",
             provider(facts),
@@ -201,10 +199,7 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
 
 fn source_key(facts: &Facts) -> String {
     match facts.spec.auth.method() {
-        Some(Method::OAuth2(oauth2)) => format!(
-            "key {} of the Secret {}",
-            oauth2.refresh_token_secret_ref.key, oauth2.refresh_token_secret_ref.name
-        ),
+        Some(Method::OAuth2(oauth2)) => oauth2.refresh_token_secret_ref.to_string(),
         _ => client_secret_keys(facts),
     }
 }
@@ -215,8 +210,6 @@ fn client_secret_keys(facts: &Facts) -> String {
         Some(Method::ClientCredentials(client)) => &client.client_secret_refs,
         _ => return "the Secret".to_owned(),
     };
-    let names = refs
-        .iter()
-        .map(|reference| format!("key {} of the Secret {}", reference.key, reference.name));
+    let names = refs.iter().map(ToString::to_string);
     names.collect::<Vec<_>>().join(" or ")
 }

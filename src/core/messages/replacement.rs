@@ -88,7 +88,7 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             "Jira at {host} does not allow REST logins with a user name and password: Basic authentication is disabled. {still} Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
         ),
         Reason::IpBlocked => format!(
-            "Jira at {host} does not accept calls from this cluster's address. {still} Add it to the allow-list, then set the annotation jira-operator.dev/renew to a new value."
+            "Jira at {host} does not accept calls from this cluster's address. {still} Add the address to the allow-list, then set the annotation jira-operator.dev/renew to a new value."
         ),
         Reason::AccountInactive => format!(
             "The account is deactivated at {host}. {still} Reactivate it, or store the user name and password of another account in {source}."
@@ -103,9 +103,12 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             "The Secret {grant}, which the operator needs to store the session, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator logs in."
         ),
         Reason::GrantConflict => {
-            let name = rival(facts).unwrap_or_default();
+            let holder = rival(facts).map_or_else(
+                || "another JiraCredential".to_owned(),
+                |name| format!("the JiraCredential {name}"),
+            );
             format!(
-                "The user name and password in {source} are used by the JiraCredential {name} for another site. {still} Use a separate Secret for each site."
+                "The user name and password in {source} are used by {holder} for another site. {still} Use a separate Secret for each site."
             )
         }
         Reason::RateLimited => format!(
@@ -127,37 +130,37 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
 pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<String> {
     let seed = source_key(facts);
     let kind = facts.renewal_plan()?.kind;
-    let (what, earlier, again) = match kind {
+    let (what, keeps, again) = match kind {
         RenewalKind::Successor => (
             "personal access token",
-            "the operator keeps using the earlier one",
+            "keeps using the earlier one",
             "Create one in the Jira profile and store it there",
         ),
         RenewalKind::Login => (
             "user name and password",
-            "the operator keeps using the earlier session as long as Jira accepts it",
+            "keeps using the earlier session as long as Jira accepts it",
             "Correct the Secret",
         ),
         RenewalKind::Refresh | RenewalKind::ClientCredentials => return None,
     };
     Some(match reason {
         Reason::SeedStale => format!(
-            "{seed} holds an older {what} again; the operator ignores it, and {earlier}. Remove the key, or store the latest value there."
+            "An older {what} is in {seed} again; the operator ignores it and {keeps}. Remove the key, or store the latest value there."
         ),
         Reason::SourceMalformed => format!(
-            "What was stored in {seed} cannot be a {what}; {earlier}. Store it with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+            "What was stored in {seed} cannot be a {what}; the operator {keeps}. Store it with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
         ),
         Reason::SourceIsTarget => format!(
-            "The Secret of {seed} is published by this operator and cannot be a source; {earlier}. Name the Secret that holds the original credential."
+            "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator {keeps}. Name the Secret that holds the original credential."
         ),
         Reason::AccountChanged => format!(
-            "The new {what} in {seed} belongs to another account than the one to which this JiraCredential is pinned; {earlier}. If the change is intended, set spec.validation.accountId to the new account."
+            "The new {what} in {seed} belongs to another account than the one to which this JiraCredential is pinned; the operator {keeps}. If the change is intended, set spec.validation.accountId to the new account."
         ),
         Reason::PermissionMissing => format!(
-            "The account of the new {what} in {seed} lacks permissions that spec.validation.requiredPermissions names; {earlier}. Give it these permissions, or use another account."
+            "The account of the new {what} in {seed} lacks permissions that spec.validation.requiredPermissions names; the operator {keeps}. Give it these permissions, or use another account."
         ),
         _ => format!(
-            "Jira at {} does not accept the new {what} in {seed}; {earlier}. {again}.",
+            "Jira at {} does not accept the new {what} in {seed}; the operator {keeps}. {again}.",
             messages::host(facts)
         ),
     })
@@ -176,10 +179,7 @@ fn grant_name(facts: &Facts) -> &str {
 
 fn source_key(facts: &Facts) -> String {
     match facts.spec.auth.method() {
-        Some(Method::PersonalAccessToken(token)) => format!(
-            "key {} of the Secret {}",
-            token.token_secret_ref.key, token.token_secret_ref.name
-        ),
+        Some(Method::PersonalAccessToken(token)) => token.token_secret_ref.to_string(),
         _ => messages::source_names(facts),
     }
 }

@@ -160,12 +160,12 @@ pub enum InvalidValue {
     OpenSshKey,
     /// A private key of another kind, such as an elliptic curve.
     #[error(
-        "holds a private key that is not a whole RSA key, and an application link takes RSA keys only; make one with openssl genrsa 2048 and give its public key to the application link"
+        "holds a private key that is not a complete RSA key, and an application link takes RSA keys only; create one with openssl genrsa 2048 and give its public key to the application link"
     )]
     NotRsaKey,
     /// An RSA key of a size that is not used.
     #[error(
-        "holds an RSA key of fewer than 1024 or more than 8192 bits; make one with openssl genrsa 2048 and give its public key to the application link"
+        "holds an RSA key of fewer than 1024 or more than 8192 bits; create one with openssl genrsa 2048 and give its public key to the application link"
     )]
     KeySize,
 }

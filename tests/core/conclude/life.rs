@@ -83,7 +83,7 @@ fn an_outage_is_no_verdict() {
             );
             assert_eq!(events.len(), 1);
             let message = &validated.condition(ConditionType::Ready).unwrap().message;
-            assert!(message.contains("tried again by itself"), "{message}");
+            assert!(message.contains("The operator retries."), "{message}");
             assert_eq!(validated.secrets, published, "pods keep what they have");
         }
     }

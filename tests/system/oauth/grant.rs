@@ -476,6 +476,8 @@ async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
     world
         .change("bot", json!({"auth": {"oauth2": {"clientId": "mistyped"}}}))
         .await;
+    // The clock moves only when the operator has seen the other client.
+    world.observed("bot").await;
     world.renewal_falls_due(&operator).await;
     world
         .wait(

@@ -88,7 +88,7 @@ fn sentence(text: &str) -> String {
 
 fn missed(facts: &Facts, lookup: &ExpiryLookup, reason: Reason) -> String {
     let key = &lookup.api_key_secret_ref;
-    let secret = format!("key {} of the Secret {}", key.key, key.name);
+    let secret = key.to_string();
     let (label, id) = (&lookup.label, &lookup.organization_id);
     let email = facts.spec.auth.api_token.as_ref();
     let whose = email
@@ -113,7 +113,7 @@ fn missed(facts: &Facts, lookup: &ExpiryLookup, reason: Reason) -> String {
         Reason::TokenUnused => format!(
             "The API token {label} was not used for 90 days, but the one in the source is in constant use: the label names another token. Correct expiryLookup.label; the operator ignores this expiry date."
         ),
-        Reason::IpBlocked => "Atlassian does not accept the organisation's API key from this cluster's address. Add it to the organisation's IP allow-list.".to_owned(),
+        Reason::IpBlocked => "Atlassian does not accept the organisation's API key from this cluster's address. Add the address to the organisation's IP allow-list.".to_owned(),
         Reason::HostNotAllowed => "The address of Atlassian's gateway is not allowed. The administrator can allow addresses with --allowed-addresses.".to_owned(),
         Reason::RateLimited => "Atlassian limits the rate of calls; the operator retries after the requested wait.".to_owned(),
         _ => "The organisation could not be asked about the API token; the operator retries.".to_owned(),

@@ -1,5 +1,7 @@
 //! The words of credentials that renew themselves fit the method.
 
+mod table;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -96,7 +98,7 @@ fn client_credentials_are_told_nothing_of_a_consent() {
         assert!(!lower.contains("onsent"), "{text}");
     }
     let rejected = message(&facts, Reason::ClientRejected);
-    let both = "key new of the Secret client or key old of the Secret client";
+    let both = "the key new of the Secret client or the key old of the Secret client";
     assert!(rejected.contains(both), "{rejected}");
 }
 

@@ -1,0 +1,748 @@
+//! Every message of every reason, as the table of `docs/messages.md`.
+//!
+//! `cargo xtask messages` writes the table; here it is compared with what the code says.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use chrono::TimeDelta;
+use jira_credential_operator::api::{
+    ConditionType, GrantStatus, Hosting, PermissionStatus, Reason,
+};
+use jira_credential_operator::core::conclude::conclude;
+use jira_credential_operator::core::facts::{Facts, Holder, Peer, Source, TargetState};
+use jira_credential_operator::core::messages::{outage, refusal, renewal, replacement};
+use jira_credential_operator::core::probe::token_list::{Found, LookupError};
+use jira_credential_operator::core::probe::{Cause, Forbidden, Outage, Refusal, outage_reason};
+use jira_credential_operator::core::spec::{
+    Client, InvalidValue, RenewalKind, RenewalPlan, Site, SourceError, SpecError, Stated,
+};
+use serde_json::{Value, json};
+
+use crate::expiry_lookup;
+use crate::simulator::{World, at};
+
+/// Where the table is kept.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/messages.md");
+
+/// Set to write the table instead of comparing it.
+const WRITE: &str = "JCO_WRITE_MESSAGES";
+
+/// Reasons without a message of their own.
+const SILENT: [Reason; 1] = [Reason::Unrecognised];
+
+/// One message.
+struct Row {
+    reason: Reason,
+    methods: BTreeSet<&'static str>,
+    text: String,
+}
+
+/// The messages of one condition.
+#[derive(Default)]
+struct Section {
+    rows: Vec<Row>,
+}
+
+impl Section {
+    fn add(&mut self, reason: Reason, method: &'static str, text: String) {
+        let known = self
+            .rows
+            .iter_mut()
+            .find(|row| row.reason == reason && row.text == text);
+        match known {
+            Some(row) => {
+                row.methods.insert(method);
+            }
+            None => self.rows.push(Row {
+                reason,
+                methods: BTreeSet::from([method]),
+                text,
+            }),
+        }
+    }
+
+    fn print(&self, title: &str, to: &mut String) {
+        write!(
+            to,
+            "\n## {title}\n\n| reason | method | message |\n|---|---|---|\n"
+        )
+        .unwrap();
+        for row in &self.rows {
+            let methods = if row.methods.len() == METHODS {
+                "every".to_owned()
+            } else {
+                row.methods.iter().copied().collect::<Vec<_>>().join(", ")
+            };
+            let text = row.text.replace('|', "\\|");
+            writeln!(to, "| `{:?}` | {methods} | {text} |", row.reason).unwrap();
+        }
+    }
+}
+
+/// A credential of one method.
+struct Sample {
+    method: &'static str,
+    facts: Facts,
+}
+
+const METHODS: usize = 10;
+
+fn sample(
+    method: &'static str,
+    auth: Value,
+    kind: Option<RenewalKind>,
+    hosting: Hosting,
+) -> Sample {
+    let mut world = World::token();
+    world.spec.auth = serde_json::from_value(auth).unwrap();
+    if hosting == Hosting::DataCenter {
+        world.spec.site = "https://jira.acme.example".into();
+        world.spec.hosting = Some(hosting);
+    }
+    let mut facts = world.observe();
+    if let (Ok(plan), Some(kind)) = (&mut facts.plan, kind) {
+        plan.site = Site::of(&facts.spec).unwrap();
+        plan.renewal = Some(RenewalPlan {
+            grant: "jco-grant-a".into(),
+            kind,
+            client: Client {
+                endpoint: "https://auth.atlassian.com/oauth/token".into(),
+                id: "app".into(),
+            },
+            gateway: (hosting == Hosting::Cloud).then(|| "https://api.atlassian.com".into()),
+            redirect_uri: None,
+            cloud_id: None,
+            scopes: Vec::new(),
+            renew_before: None,
+            retention: TimeDelta::hours(24),
+            stated: Stated::default(),
+        });
+    }
+    Sample { method, facts }
+}
+
+fn samples() -> [Sample; METHODS] {
+    use Hosting::{Cloud, DataCenter};
+    let key = |name: &str, key: &str| json!({"name": name, "key": key});
+    let clients = || json!([key("client", "secret")]);
+    let oauth2 = || {
+        json!({"oauth2": {
+            "clientId": "app", "clientSecretRefs": clients(), "refreshTokenSecretRef": key("source", "token"),
+        }})
+    };
+    let service =
+        || json!({"clientCredentials": {"clientId": "app", "clientSecretRefs": clients()}});
+    let pat = |rotation: &str| json!({"personalAccessToken": {"tokenSecretRef": key("source", "token"), "rotation": rotation}});
+    let secret = || json!({"secretRef": {"name": "source"}});
+    [
+        sample(
+            "apiToken",
+            json!({"apiToken": {"email": "bot@acme.example", "tokenSecretRef": key("source", "token")}}),
+            None,
+            Cloud,
+        ),
+        sample("personalAccessToken", pat("Manual"), None, DataCenter),
+        sample(
+            "personalAccessToken (Automatic)",
+            pat("Automatic"),
+            Some(RenewalKind::Successor),
+            DataCenter,
+        ),
+        sample("basic", json!({"basic": secret()}), None, DataCenter),
+        sample(
+            "session",
+            json!({"session": secret()}),
+            Some(RenewalKind::Login),
+            DataCenter,
+        ),
+        sample(
+            "oauth1",
+            json!({"oauth1": {"secretRef": {"name": "source"}, "consumerKey": "operator"}}),
+            None,
+            DataCenter,
+        ),
+        sample(
+            "oauth2 (Cloud)",
+            oauth2(),
+            Some(RenewalKind::Refresh),
+            Cloud,
+        ),
+        sample(
+            "oauth2 (Data Center)",
+            oauth2(),
+            Some(RenewalKind::Refresh),
+            DataCenter,
+        ),
+        sample(
+            "clientCredentials (Cloud)",
+            service(),
+            Some(RenewalKind::ClientCredentials),
+            Cloud,
+        ),
+        sample(
+            "clientCredentials (Data Center)",
+            service(),
+            Some(RenewalKind::ClientCredentials),
+            DataCenter,
+        ),
+    ]
+}
+
+/// What can refuse a credential of this method.
+fn refusals(sample: &Sample) -> Vec<Refusal> {
+    let cloud = sample.facts.plan.as_ref().unwrap().site.hosting == Hosting::Cloud;
+    let mut all = vec![Refusal::Rejected, Refusal::Forbidden, Refusal::WrongHost];
+    all.push(if cloud {
+        Refusal::IsDataCenter
+    } else {
+        Refusal::IsCloud
+    });
+    all.extend([Refusal::AccountInactive, Refusal::IpBlocked]);
+    match sample.method {
+        "basic" => all.extend([
+            Refusal::CaptchaRequired,
+            Refusal::BasicAuthDisabled,
+            Refusal::PasswordNotAllowed,
+        ]),
+        "oauth1" => all.extend([Refusal::SignatureRejected, Refusal::ConsumerUnknown]),
+        "oauth2 (Cloud)" | "clientCredentials (Cloud)" => all.extend([
+            Refusal::InsufficientScope,
+            Refusal::NoSite,
+            Refusal::AnotherSite,
+            Refusal::AnotherProduct,
+            Refusal::CloudIdOfAnotherSite,
+        ]),
+        "apiToken" => all.push(Refusal::InsufficientScope),
+        _ => {}
+    }
+    all
+}
+
+fn valid_false() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let mut facts = sample.facts.clone();
+        for refusal in refusals(&sample) {
+            let cause = Cause::Jira(refusal);
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        facts.spec.validation.account_id = Some("5b10".into());
+        let spec = json!({"requiredPermissions": ["BROWSE_PROJECTS"], "accountId": "5b10"});
+        facts.spec.validation = serde_json::from_value(spec).unwrap();
+        let missing: PermissionStatus = serde_json::from_value(json!({
+            "checkedTime": at(0), "required": ["BROWSE_PROJECTS"], "missing": ["BROWSE_PROJECTS"],
+        }))
+        .unwrap();
+        facts.status.permissions = Some(missing);
+        for cause in [Cause::AccountChanged, Cause::PermissionMissing] {
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        if sample.method.starts_with("oauth2") || sample.method == "apiToken" {
+            let cause = Cause::PermissionsUnreadable;
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        if sample.method.contains("(Cloud)") {
+            let text = refusal::missing_scopes(&sample.facts, &["write:jira-work"]);
+            section.add(Reason::InsufficientScope, sample.method, text);
+        }
+    }
+    section
+}
+
+fn outages() -> Vec<Outage> {
+    vec![
+        Outage::Dns,
+        Outage::Connect,
+        Outage::Tls,
+        Outage::Certificate,
+        Outage::Timeout,
+        Outage::ConnectionLost,
+        Outage::TooLarge,
+        Outage::Redirect,
+        Outage::ContextPath,
+        Outage::NotJson,
+        Outage::NotAUser,
+        Outage::NotFound,
+        Outage::PermissionsUntold,
+        Outage::RateLimited { retry_after: None },
+        Outage::Unavailable { retry_after: None },
+        Outage::ServerError(502),
+        Outage::Unexpected(418),
+        Outage::BadCaBundle,
+        Outage::Internal,
+        Outage::TooLate,
+    ]
+}
+
+fn valid_unknown() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let facts = &sample.facts;
+        let signed = [
+            Outage::ClockSkew,
+            Outage::NonceUsed,
+            Outage::OAuthForm,
+            Outage::NotSigned,
+        ];
+        let signed = signed.iter().filter(|_| sample.method == "oauth1");
+        for outage in outages().iter().chain(signed) {
+            let text = outage::outage(facts, *outage);
+            section.add(outage_reason(*outage), sample.method, text);
+        }
+        for forbidden in [
+            Forbidden::Loopback,
+            Forbidden::LinkLocal,
+            Forbidden::Private,
+            Forbidden::Reserved,
+        ] {
+            let text = outage::not_allowed(facts, forbidden);
+            section.add(Reason::HostNotAllowed, sample.method, text);
+        }
+        section.add(
+            Reason::NotValidated,
+            sample.method,
+            outage::not_asked(facts),
+        );
+        section.add(
+            Reason::Confirming,
+            sample.method,
+            refusal::confirming(facts),
+        );
+        if sample.method == "basic" {
+            section.add(
+                Reason::NotValidated,
+                sample.method,
+                outage::interrupted(facts),
+            );
+        }
+        if sample.method.starts_with("oauth2") {
+            let text = refusal::unvalidated(facts);
+            section.add(Reason::PublishedUnvalidated, sample.method, text);
+        }
+    }
+    section
+}
+
+/// What can block a renewal of this kind.
+fn blockers(kind: RenewalKind) -> Vec<Reason> {
+    let mut all = vec![Reason::GrantForeign, Reason::GrantConflict];
+    all.extend(match kind {
+        RenewalKind::Refresh => vec![
+            Reason::ReconsentRequired,
+            Reason::ClientRejected,
+            Reason::GrantLost,
+            Reason::GrantRestored,
+            Reason::RateLimited,
+            Reason::RenewalInterrupted,
+            Reason::HostNotAllowed,
+            Reason::SiteUnavailable,
+        ],
+        RenewalKind::ClientCredentials => vec![
+            Reason::ClientRejected,
+            Reason::InsufficientScope,
+            Reason::RateLimited,
+            Reason::HostNotAllowed,
+            Reason::SiteUnavailable,
+        ],
+        RenewalKind::Successor => {
+            vec![Reason::Expired, Reason::GrantLost, Reason::GrantRestored]
+        }
+        RenewalKind::Login => vec![
+            Reason::Rejected,
+            Reason::CaptchaRequired,
+            Reason::LoginDenied,
+            Reason::BasicAuthDisabled,
+            Reason::IpBlocked,
+            Reason::AccountInactive,
+            Reason::NotValidated,
+            Reason::RenewalInterrupted,
+            Reason::RateLimited,
+            Reason::WrongHost,
+            Reason::HostNotAllowed,
+            Reason::SiteUnavailable,
+        ],
+    });
+    all
+}
+
+fn blocked() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let Some(plan) = sample.facts.renewal_plan() else {
+            continue;
+        };
+        // Scopes of a service account are asked for on Data Center only.
+        let cloud = plan.hosting() == Hosting::Cloud;
+        let possible = blockers(plan.kind).into_iter();
+        for reason in possible.filter(|reason| !cloud || *reason != Reason::InsufficientScope) {
+            let text = renewal::message(&sample.facts, reason);
+            section.add(reason, sample.method, text);
+        }
+    }
+    section
+}
+
+fn rotation() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let Some(plan) = sample.facts.renewal_plan() else {
+            continue;
+        };
+        let stored: &[Reason] = match plan.kind {
+            RenewalKind::Refresh => &[
+                Reason::SeedStale,
+                Reason::SourceMalformed,
+                Reason::SourceIsTarget,
+                Reason::RotationFailed,
+                Reason::AccountChanged,
+                Reason::PermissionMissing,
+                Reason::InsufficientScope,
+                Reason::WrongHost,
+            ],
+            RenewalKind::Successor | RenewalKind::Login => &[
+                Reason::SeedStale,
+                Reason::SourceMalformed,
+                Reason::SourceIsTarget,
+                Reason::RotationFailed,
+                Reason::AccountChanged,
+                Reason::PermissionMissing,
+            ],
+            RenewalKind::ClientCredentials => &[],
+        };
+        for reason in stored {
+            let text = renewal::stored_token_message(&sample.facts, *reason);
+            section.add(*reason, sample.method, text);
+        }
+        let replaced: &[Reason] = match plan.kind {
+            RenewalKind::Successor => &[
+                Reason::TokenLimitReached,
+                Reason::MintingForbidden,
+                Reason::ExpiryUnknown,
+                Reason::RotationFailed,
+            ],
+            RenewalKind::Login => &[Reason::RotationFailed],
+            RenewalKind::Refresh | RenewalKind::ClientCredentials => &[],
+        };
+        for reason in replaced {
+            let text = replacement::replacement_message(&sample.facts, *reason);
+            section.add(*reason, sample.method, text);
+        }
+    }
+    let day = 24 * 3600;
+    for (end, now) in [(10, 0), (10, 11)] {
+        let mut world = World::token();
+        world.edit(|spec| {
+            spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(end * day));
+        });
+        let mut facts = world.pass().facts;
+        facts.now = at(now * day);
+        add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
+    }
+    let mut world = World::token();
+    let periods = json!({"maxAge": "90d", "warnBefore": "7d"});
+    world.edit(|spec| spec.rotation = serde_json::from_value(periods).unwrap());
+    let mut facts = world.pass().facts;
+    add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
+    facts.now = at(85 * day);
+    add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
+    let blocked = Found {
+        blocked: true,
+        ..expiry_lookup::found(300)
+    };
+    let (facts, _) = expiry_lookup::after(expiry_lookup::facts(), Ok(blocked));
+    add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
+    for (consent, idle) in [(Some(at(day)), None), (None, Some(at(day)))] {
+        let [.., oauth2, _, _, _] = samples();
+        let mut facts = oauth2.facts;
+        facts.status.grant = Some(GrantStatus {
+            consent_expires_at: consent,
+            idle_expires_at: idle,
+            ..GrantStatus::default()
+        });
+        add_concluded(
+            &mut section,
+            ConditionType::RotationDue,
+            oauth2.method,
+            &facts,
+        );
+    }
+    let [.., oauth2, _, _, _] = samples();
+    let mut facts = oauth2.facts;
+    let told = json!([{
+        "type": "RotationDue", "status": "True", "reason": "OfflineAccessMissing",
+        "message": "told", "lastTransitionTime": at(0),
+    }]);
+    facts.status.conditions = serde_json::from_value(told).unwrap();
+    add_concluded(
+        &mut section,
+        ConditionType::RotationDue,
+        oauth2.method,
+        &facts,
+    );
+    section
+}
+
+/// Adds what a reconcile that ends with these facts says.
+fn add_concluded(section: &mut Section, kind: ConditionType, method: &'static str, facts: &Facts) {
+    let status = conclude(facts, &facts.status).status;
+    let said = status.condition(kind).unwrap();
+    section.add(said.reason, method, said.message.clone());
+}
+
+fn expiry_known() -> Section {
+    let mut section = Section::default();
+    let answers = [
+        Ok(expiry_lookup::found(300)),
+        Ok(Found::default()),
+        Err(LookupError::KeyRejected),
+        Err(LookupError::Forbidden),
+        Err(LookupError::IpBlocked),
+        Err(LookupError::UnknownOrganization),
+        Err(LookupError::NotListed),
+        Err(LookupError::Ambiguous),
+        Err(LookupError::TooLong),
+        Err(LookupError::NoVerdict(Outage::Timeout)),
+        Err(LookupError::NoVerdict(Outage::RateLimited {
+            retry_after: None,
+        })),
+        Err(LookupError::NotAllowed(Forbidden::Loopback)),
+        Err(LookupError::NoKey(SourceError::Missing {
+            kind: "Secret",
+            name: "organisation".into(),
+        })),
+    ];
+    for answer in answers {
+        let (facts, _) = expiry_lookup::after(expiry_lookup::facts(), answer);
+        add_concluded(&mut section, ConditionType::ExpiryKnown, "apiToken", &facts);
+    }
+    let mut facts = expiry_lookup::facts();
+    if let Ok(plan) = &mut facts.plan {
+        plan.expires_at = Some(at(30 * 24 * 3600));
+    }
+    let (facts, _) = expiry_lookup::after(facts, Ok(expiry_lookup::found(300)));
+    add_concluded(&mut section, ConditionType::ExpiryKnown, "apiToken", &facts);
+    let unused = Found {
+        last_active: Some(at(-100 * 24 * 3600)),
+        ..expiry_lookup::found(300)
+    };
+    let mut facts = expiry_lookup::facts();
+    facts.status.first_seen_time = Some(at(-30 * 24 * 3600));
+    let (facts, _) = expiry_lookup::after(facts, Ok(unused));
+    add_concluded(&mut section, ConditionType::ExpiryKnown, "apiToken", &facts);
+    section
+}
+
+fn published() -> Section {
+    let mut section = Section::default();
+    let passed = World::token().pass();
+    let version = passed.conclusion.status.targets[0].clone();
+    let facts = passed.facts;
+    add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    for state in [
+        TargetState::OwnedByOther(Holder::Stranger, version.clone()),
+        TargetState::OwnedByOther(Holder::Credential("other".into()), version),
+        TargetState::Refused("admission webhook denied the request".into()),
+    ] {
+        let mut facts = facts.clone();
+        facts.targets[0].state = state;
+        add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    }
+    let mut refused = World::token().with(|world| world.jira.clear());
+    let facts = refused.pass().facts;
+    add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    section
+}
+
+fn ready() -> Section {
+    let mut section = Section::default();
+    let facts = World::token().pass().facts;
+    for kind in [ConditionType::Ready, ConditionType::Valid] {
+        add_concluded(&mut section, kind, "apiToken", &facts);
+    }
+    let mut suspended = facts.clone();
+    suspended.spec.suspend = true;
+    add_concluded(&mut section, ConditionType::Ready, "apiToken", &suspended);
+    let mut elsewhere = World::password().pass().facts;
+    elsewhere.status.attempt = None;
+    elsewhere.peer = Peer::Refused(Reason::Rejected);
+    add_concluded(&mut section, ConditionType::Ready, "basic", &elsewhere);
+    for error in spec_errors() {
+        let mut facts = facts.clone();
+        facts.plan = Err(error);
+        add_concluded(&mut section, ConditionType::Ready, "apiToken", &facts);
+    }
+    for error in source_errors() {
+        let mut facts = facts.clone();
+        facts.source = Source::Unusable(error);
+        add_concluded(&mut section, ConditionType::Ready, "apiToken", &facts);
+    }
+    section
+}
+
+fn spec_errors() -> Vec<SpecError> {
+    let mut all = vec![
+        SpecError::HostNotAllowed("spec.site: the administrator has not allowed this host".into()),
+        SpecError::NoMethod,
+        SpecError::NotAPeriod("spec.validation.interval"),
+        SpecError::IntervalTooShort,
+        SpecError::WarnBeforeTooLong,
+        SpecError::KeyNotAllowed {
+            target: "bot".into(),
+            field: "labels",
+            key: "example.com/role".into(),
+            allowed: "app.kubernetes.io/".into(),
+        },
+    ];
+    let sites = [
+        "no url",
+        "http://acme.atlassian.net",
+        "https://me@acme.atlassian.net",
+        "https://10.0.0.1",
+        "https://acme.atlassian.net:8443",
+    ];
+    for site in sites {
+        let mut spec = World::token().spec;
+        spec.site = site.into();
+        all.extend(Site::of(&spec).err().map(SpecError::from));
+    }
+    all
+}
+
+fn source_errors() -> Vec<SourceError> {
+    let (kind, name) = ("Secret", || "source".to_owned());
+    let key = || "token".to_owned();
+    let mut all = vec![
+        SourceError::Missing { kind, name: name() },
+        SourceError::KeyMissing {
+            kind,
+            name: name(),
+            key: key(),
+        },
+        SourceError::IsTarget { name: name() },
+        SourceError::ForbiddenType {
+            name: name(),
+            kind: "kubernetes.io/service-account-token".into(),
+        },
+    ];
+    let flaws = [
+        InvalidValue::Empty,
+        InvalidValue::NotUtf8,
+        InvalidValue::TrailingNewline,
+        InvalidValue::Blank,
+        InvalidValue::ControlCharacter,
+        InvalidValue::NotAscii,
+        InvalidValue::TooLong,
+        InvalidValue::Colon,
+        InvalidValue::NotPem,
+        InvalidValue::NotPrivateKey,
+        InvalidValue::EncryptedKey,
+        InvalidValue::OpenSshKey,
+        InvalidValue::NotRsaKey,
+        InvalidValue::KeySize,
+    ];
+    all.extend(flaws.map(|flaw| SourceError::Malformed {
+        kind,
+        name: name(),
+        key: key(),
+        flaw,
+    }));
+    all
+}
+
+fn over_privileged() -> Section {
+    let mut section = Section::default();
+    let mut facts = World::token().pass().facts;
+    let status = json!({"checkedTime": at(0), "administrator": ["ADMINISTER"]});
+    facts.status.permissions = Some(serde_json::from_value(status).unwrap());
+    add_concluded(
+        &mut section,
+        ConditionType::OverPrivileged,
+        "apiToken",
+        &facts,
+    );
+    section
+}
+
+/// The table, and the reasons in it.
+fn table() -> (String, BTreeSet<String>) {
+    let mut text = String::from(
+        "# Messages\n\nPrinted by `cargo xtask messages`. Do not edit: change `src/core/messages` and print it \
+         again.\n\nWhat each reason says, by an example. A message says what happened, what still works \
+         and what to do.\n",
+    );
+    let mut reasons = BTreeSet::new();
+    for (title, section) in [
+        ("Ready: the spec, the source, and everything well", ready()),
+        ("Valid is False: Jira refuses the credential", valid_false()),
+        ("Valid is Unknown: no usable answer", valid_unknown()),
+        ("Ready and Valid: a renewal is blocked", blocked()),
+        ("Published", published()),
+        ("RotationDue", rotation()),
+        ("ExpiryKnown", expiry_known()),
+        ("OverPrivileged", over_privileged()),
+    ] {
+        section.print(title, &mut text);
+        reasons.extend(section.rows.iter().map(|row| format!("{:?}", row.reason)));
+    }
+    (text, reasons)
+}
+
+#[test]
+fn the_document_holds_every_message() {
+    let (text, _) = table();
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(TABLE, text).unwrap();
+        return;
+    }
+    let kept = std::fs::read_to_string(TABLE).unwrap_or_default();
+    assert!(kept == text, "stale: cargo xtask messages");
+}
+
+#[test]
+fn every_reason_has_a_message() {
+    let (_, told) = table();
+    let source = include_str!("../../../src/api/condition.rs");
+    let (_, body) = source.split_once("pub enum Reason {").unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let reasons = body
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','))
+        .filter(|word| word.chars().all(char::is_alphanumeric));
+    let silent = SILENT.map(|reason| format!("{reason:?}"));
+    let missing: Vec<&str> = reasons
+        .filter(|reason| !told.contains(*reason) && !silent.iter().any(|silent| silent == reason))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn no_message_reads_oddly() {
+    let (text, _) = table();
+    for line in text.lines() {
+        for word in [
+            "anew",
+            "whoever",
+            "hence",
+            "nobody",
+            "somebody",
+            "by itself",
+            "begun",
+            "is told",
+        ] {
+            assert!(!line.contains(word), "{word}: {line}");
+        }
+    }
+}

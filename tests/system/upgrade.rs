@@ -1,0 +1,76 @@
+//! What an earlier version of the operator stored is still read.
+
+use jira_credential_operator::api::{ConditionType, JiraCredential, RENEW_ANNOTATION, Reason};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Resource};
+use serde_json::{Value, json};
+
+use crate::support::{World, says};
+
+/// Names of earlier versions, and what they are called now.
+const EARLIER_NAMES: [(&str, &str); 2] = [
+    ("\"provenFingerprint\"", "\"validatedFingerprint\""),
+    ("\"Proven\"", "\"Validated\""),
+];
+
+fn untyped(world: &World) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<JiraCredential>(&());
+    Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
+}
+
+async fn stored_status(world: &World, name: &str) -> Value {
+    let object = untyped(world).get(name).await.unwrap();
+    assert_eq!(object.types.unwrap().kind, JiraCredential::kind(&()));
+    object.data["status"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_with_the_names_of_an_earlier_version_is_read_and_replaced() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    operator.stop().await;
+    let now = stored_status(&world, "bot").await;
+    let mut text = now.to_string();
+    for (earlier, name) in EARLIER_NAMES {
+        assert!(text.contains(name), "{text}");
+        text = text.replace(name, earlier);
+    }
+    let earlier: Value = serde_json::from_str(&text).unwrap();
+    let patch: json_patch::Patch = serde_json::from_value(json!([
+        {"op": "replace", "path": "/status", "value": earlier},
+    ]))
+    .unwrap();
+    untyped(&world)
+        .patch_status("bot", &PatchParams::default(), &Patch::Json::<()>(patch))
+        .await
+        .unwrap();
+    assert_eq!(stored_status(&world, "bot").await, earlier);
+
+    // It is known what was validated: Jira is not called, and nothing is written.
+    let calls = world.calls();
+    let operator = world.operator().await;
+    operator.look_again(1).await;
+    operator.quiet().await;
+    assert_eq!(world.calls(), calls);
+    let object = world.credential("bot").await;
+    assert_eq!(
+        says(&object, ConditionType::Ready).reason,
+        Reason::Validated
+    );
+    assert_eq!(stored_status(&world, "bot").await, earlier);
+
+    // The next write uses the names of today, and drops the others.
+    world.annotate("bot", RENEW_ANNOTATION, "now").await;
+    world
+        .until("the status has the names of today", || async {
+            let text = stored_status(&world, "bot").await.to_string();
+            let all_new = EARLIER_NAMES
+                .iter()
+                .all(|(earlier, name)| text.contains(name) && !text.contains(earlier));
+            all_new.then_some(())
+        })
+        .await;
+}
