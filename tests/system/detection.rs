@@ -147,7 +147,7 @@ async fn a_gateway_or_a_site_that_is_silent_leaves_it_open() {
         let text = world
             .until_valid(ConditionStatus::Unknown, Reason::SiteUnavailable)
             .await;
-        assert!(text.contains("not known yet"), "{silent}: {text}");
+        assert!(text.contains("has not answered yet"), "{silent}: {text}");
         fault.remove();
         world.advance(TimeDelta::minutes(2));
         operator.poke();

@@ -122,7 +122,7 @@ fn sample(
     Sample { method, facts }
 }
 
-fn samples() -> [Sample; METHODS] {
+fn samples() -> Vec<Sample> {
     use Hosting::{Cloud, DataCenter};
     let key = |name: &str, key: &str| json!({"name": name, "key": key});
     let clients = || json!([key("client", "secret")]);
@@ -135,7 +135,7 @@ fn samples() -> [Sample; METHODS] {
         || json!({"clientCredentials": {"clientId": "app", "clientSecretRefs": clients()}});
     let pat = |rotation: &str| json!({"personalAccessToken": {"tokenSecretRef": key("source", "token"), "rotation": rotation}});
     let secret = || json!({"secretRef": {"name": "source"}});
-    [
+    vec![
         sample(
             "apiToken",
             json!({"apiToken": {"email": "bot@acme.example", "tokenSecretRef": key("source", "token")}}),
@@ -187,6 +187,12 @@ fn samples() -> [Sample; METHODS] {
             DataCenter,
         ),
     ]
+}
+
+fn of_oauth2() -> Sample {
+    let mut all = samples().into_iter();
+    all.find(|sample| sample.method == "oauth2 (Cloud)")
+        .unwrap()
 }
 
 /// What can refuse a credential of this method.
@@ -465,7 +471,7 @@ fn rotation() -> Section {
     let (facts, _) = expiry_lookup::after(expiry_lookup::facts(), Ok(blocked));
     add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
     for (consent, idle) in [(Some(at(day)), None), (None, Some(at(day)))] {
-        let [.., oauth2, _, _, _] = samples();
+        let oauth2 = of_oauth2();
         let mut facts = oauth2.facts;
         facts.status.grant = Some(GrantStatus {
             consent_expires_at: consent,
@@ -479,7 +485,7 @@ fn rotation() -> Section {
             &facts,
         );
     }
-    let [.., oauth2, _, _, _] = samples();
+    let oauth2 = of_oauth2();
     let mut facts = oauth2.facts;
     let told = json!([{
         "type": "RotationDue", "status": "True", "reason": "OfflineAccessMissing",
