@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// Tells the time, in whole seconds: the resolution in which Kubernetes stores it. A finer time
-/// would differ from what comes back and cause a write on every pass.
+/// would differ from what comes back and cause a write on every reconcile.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     standing: Option<Arc<Mutex<DateTime<Utc>>>>,

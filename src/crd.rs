@@ -17,7 +17,7 @@ const HEADER: &str = "# Printed by `jira-credential-operator crd`. Do not edit: 
 /// as long as a request.
 const LONGEST_DATE_TIME: i64 = 64;
 
-/// The date-times of a spec, RFC 3339. The API server by itself takes more than a program can read
+/// The date-times of a spec, RFC 3339. The API server alone accepts more than a program can read
 /// (`+99:99`, a comma for the point, words behind a second T), and the ends of its calendar would
 /// leave it when days are added.
 const DATE_TIME: &str = "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
@@ -129,7 +129,7 @@ fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchem
     properties.chain(items).chain(values)
 }
 
-/// Joins the lines of each paragraph: where a doc comment breaks its lines is nobody's concern.
+/// Joins the lines of each paragraph: line breaks of doc comments do not matter to users.
 fn reflow(text: &str) -> String {
     let paragraphs = text
         .split("\n\n")

@@ -1,6 +1,6 @@
 //! jira-credential-operator keeps Jira credentials alive.
 //!
-//! The README tells what it does; `docs/design.md` how one pass works. The modules, from the
+//! The README says what it does; `docs/design.md` how one reconcile works. The modules, from the
 //! inside out: [`api`] (types), [`core`] (decisions), [`render`] (contents of Secrets), [`jira`]
 //! (everything about Atlassian), [`cluster`] (everything about Kubernetes), [`controller`]
 //! (watches, queue, passes), [`ops`] (metrics, health, logs), [`cli`].

@@ -39,9 +39,9 @@ pub enum ConditionType {
     Published,
     /// A person must rotate the credential (abnormal-true).
     RotationDue,
-    /// The credential holds rights of an administrator that nobody asked for (abnormal-true).
+    /// The credential has administrator permissions that the spec does not require (abnormal-true).
     OverPrivileged,
-    /// The organisation told when the API token expires; absent without `spec.expiryLookup` and
+    /// The organisation reported when the API token expires; absent without `spec.expiryLookup` and
     /// before the first answer.
     ExpiryKnown,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
@@ -57,7 +57,7 @@ pub enum ConditionStatus {
     True,
     /// It does not hold.
     False,
-    /// It cannot be told at present.
+    /// It cannot be known at present.
     Unknown,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn reason_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Why a condition is as it is, and the reason of the event that told of it.
+/// Why a condition has its status; also the reason of the event that reports it.
 ///
 /// Three reasons had other names in earlier versions; a stored status may still hold those.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -90,7 +90,7 @@ pub enum Reason {
     CaptchaRequired,
     /// This Jira does not accept Basic authentication at all.
     BasicAuthDisabled,
-    /// Jira wants more than a user name and password before it begins a session.
+    /// Jira wants more than a user name and password before it starts a session.
     LoginDenied,
     /// Jira does not accept calls from the cluster's address.
     IpBlocked,
@@ -104,7 +104,7 @@ pub enum Reason {
     AccountInactive,
     /// The account lacks a permission that the spec requires.
     PermissionMissing,
-    /// The account holds rights of an administrator that nobody asked for.
+    /// The account has administrator permissions that the spec does not require.
     Administrator,
     /// Jira does not accept the signature of a request.
     SignatureRejected,
@@ -123,14 +123,14 @@ pub enum Reason {
     NotValidated,
     /// A surprising refusal is being confirmed by a second probe.
     Confirming,
-    /// A renewal was begun by a process that is gone; it is taken up again.
+    /// A process that is gone started a renewal; the operator takes it over.
     RenewalInterrupted,
-    /// The published token would have ended before Jira could be asked about its successor.
+    /// The published token would have expired before its replacement could be validated.
     #[serde(alias = "PublishedUnproven")]
     PublishedUnvalidated,
     /// Every target holds the last validated credential.
     Written,
-    /// Somebody else holds the Secret of this name.
+    /// Another party holds the Secret of this name.
     TargetForeign,
     /// Another `JiraCredential` holds the Secret of this name.
     TargetConflict,
@@ -148,19 +148,19 @@ pub enum Reason {
     ConsentExpiring,
     /// The grant has not been used for long, and dies of that soon.
     GrantIdle,
-    /// What a person stored anew cannot take the place of the present credential.
+    /// What a person stored cannot replace the current credential.
     RotationFailed,
     /// The account has as many personal access tokens as Jira allows: none can be added.
     TokenLimitReached,
     /// Jira does not let the token make another one.
     MintingForbidden,
-    /// Nobody knows when the token expires.
+    /// No one knows when the token expires.
     ExpiryUnknown,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
     OfflineAccessMissing,
-    /// The organisation told when the API token expires.
+    /// The organisation reported when the API token expires.
     ExpiryFound,
-    /// The organisation tells another end of the API token than the spec.
+    /// The organisation reports another expiry of the API token than the spec.
     ExpiryDiffers,
     /// Atlassian does not accept the organisation's API key.
     LookupKeyRejected,
@@ -190,7 +190,7 @@ pub enum Reason {
     SeedStale,
     /// The Secret in which the operator kept the tokens is gone, and the refresh token was spent.
     GrantLost,
-    /// The Secret in which the operator would keep the tokens was made by somebody else.
+    /// The Secret that the operator needs to store the tokens was not created by it.
     GrantForeign,
     /// The Secret in which the operator keeps the tokens is a copy, from a backup or elsewhere.
     GrantRestored,

@@ -24,7 +24,7 @@ pub struct PersonalAccessToken {
     /// When the token expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// Who replaces the token before it expires. Manual: a person, who is told in time.
+    /// Who replaces the token before it expires. Manual: a person, whom a condition warns in time.
     #[serde(default)]
     pub rotation: RotationPolicy,
 }

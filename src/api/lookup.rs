@@ -28,14 +28,14 @@ pub struct ExpiryLookup {
     pub label: String,
 }
 
-/// What the organisation told about the API token, and when it is asked again.
+/// What the organisation reported about the API token, and when it is asked again.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpiryLookupStatus {
     /// The generation of the spec under which was asked.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Keyed fingerprint of the API token that was asked about.
+    /// Keyed fingerprint of the API token that was looked up.
     #[schemars(length(max = 64))]
     pub fingerprint: String,
     /// Digest of the organisation and the label that were asked for.
@@ -57,10 +57,10 @@ pub struct ExpiryLookupStatus {
     pub last_checked_time: DateTime<Utc>,
     /// When it is made again.
     pub next_check_time: DateTime<Utc>,
-    /// The end of the API token's life, as the organisation told it last.
+    /// The expiry of the API token, as the organisation last reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// When the API token was last used, as the organisation told it last.
+    /// When the API token was last used, as the organisation last reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_active_time: Option<DateTime<Utc>>,
     /// Whether the organisation has blocked the API token.

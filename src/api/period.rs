@@ -14,7 +14,7 @@ use super::rules;
 pub struct Period(String);
 
 impl Period {
-    /// Wraps a text; whether it is a length of time is told by [`Period::parse`].
+    /// Wraps a text; [`Period::parse`] checks whether it is a duration.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

@@ -20,7 +20,7 @@ const CLOUD: &str = "^https://[^/:]+[.](atlassian[.]net|jira[.]com|atlassian-us-
 
 /// The site: https, a host name, at most a port and a context path.
 ///
-/// One rule with several answers, so that one mistake is told once.
+/// One rule with several messages, so that one mistake is reported once.
 pub(super) fn site() -> Rule {
     // Resolvers read a last label of digits, or of hex after 0x, as an address: 2130706433 is
     // 127.0.0.1.
@@ -64,7 +64,7 @@ pub(super) fn method_fits_cloud() -> Rule {
         .field_path(".auth")
 }
 
-/// OAuth 2.0 exists on both, so that another host than Atlassian's own tells nothing.
+/// OAuth 2.0 exists on both, so that another host than Atlassian's own says nothing.
 pub(super) fn hosting_is_told() -> Rule {
     Rule::new(format!(
         "!(has(self.auth.oauth2) || has(self.auth.clientCredentials)) || has(self.hosting) || {}",
@@ -103,7 +103,7 @@ pub(super) fn cloud_id_fits() -> Rule {
         .field_path(".auth")
 }
 
-/// Data Center wants to be told what a token of a service account is for.
+/// Data Center requires to know what a token of a service account is for.
 pub(super) fn scopes_are_told() -> Rule {
     Rule::new(format!(
         "!has(self.auth.clientCredentials) || has(self.auth.clientCredentials.scopes) && self.auth.clientCredentials.scopes.size() > 0 || {}",

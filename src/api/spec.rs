@@ -90,7 +90,7 @@ pub struct JiraCredentialSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
 
-    /// Where to look up when an API token of Jira Cloud expires: Atlassian tells it to an
+    /// Where to look up when an API token of Jira Cloud expires: Atlassian shows it to an
     /// organisation's administrators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_lookup: Option<Box<ExpiryLookup>>,
@@ -249,7 +249,7 @@ pub struct ApiToken {
     /// When the token was created; `rotation.maxAge` counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime<Utc>>,
-    /// When the token expires. Atlassian tells it when the token is created and nowhere later.
+    /// When the token expires. Atlassian shows it when the token is created and nowhere later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
 }

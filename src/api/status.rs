@@ -1,4 +1,4 @@
-//! What the operator has seen and done, for people and for its own next pass.
+//! What the operator has seen and done, for people and for its own next reconcile.
 
 #![expect(
     unreachable_pub,
@@ -19,7 +19,7 @@ use super::{Condition, ConditionType, ExpiryLookupStatus, Hosting, Permission, R
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JiraCredentialStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first pass.
+    /// The generation of the spec that this status speaks of; -1 before the first reconcile.
     #[serde(default = "never")]
     pub observed_generation: i64,
     /// The aspects of the credential's state, each with a reason and a message.
@@ -54,7 +54,7 @@ pub struct JiraCredentialStatus {
     /// The end of life of the credential, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// What the organisation told about the API token's end of life.
+    /// What the organisation reported about the API token's expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_lookup: Option<ExpiryLookupStatus>,
     /// When the operator renews the token next.
@@ -63,7 +63,7 @@ pub struct JiraCredentialStatus {
     /// From when on a person should rotate the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation_due_time: Option<DateTime<Utc>>,
-    /// What the account may do, as Jira told it last.
+    /// What the account may do, as Jira last reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<PermissionStatus>,
     /// When Jira last accepted the credential.
@@ -92,7 +92,7 @@ pub struct JiraCredentialStatus {
     pub last_handled_renew: Option<String>,
 }
 
-/// The generation before the first pass.
+/// The generation before the first reconcile.
 fn never() -> i64 {
     -1
 }
@@ -143,7 +143,7 @@ pub enum MethodName {
     OAuth1,
 }
 
-/// What the account may do, as Jira told it last.
+/// What the account may do, as Jira last reported it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PermissionStatus {
@@ -209,7 +209,7 @@ pub struct GrantStatus {
     /// Its uid; empty when it does not exist.
     #[schemars(length(max = 128))]
     pub uid: String,
-    /// Keyed fingerprint of the refresh token that began the grant.
+    /// Keyed fingerprint of the refresh token that started the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub seed: Option<String>,
@@ -220,7 +220,7 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub chain: Option<String>,
-    /// Keyed fingerprint of a token that was published before Jira could be asked about it.
+    /// Keyed fingerprint of a token that was published before it could be validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub provisional: Option<String>,
@@ -233,7 +233,7 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub conflicts_with: Option<String>,
-    /// When a renewal was begun of which nobody knows the answer.
+    /// When a renewal started whose result is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_time: Option<DateTime<Utc>>,
     /// What became of a newer refresh token that has not taken the place of the present one.
@@ -266,7 +266,7 @@ pub struct Attempt {
     pub failures: i32,
     /// When the last of them was made.
     pub last_failure_time: DateTime<Utc>,
-    /// Not before this time is the credential tried again by itself; absent: only after a change
+    /// The operator does not retry before this time; absent: only after a change
     /// of the Secret, or when a person asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<DateTime<Utc>>,
@@ -324,7 +324,7 @@ pub struct TargetVersion {
     /// Its resourceVersion.
     #[schemars(length(max = 64))]
     pub resource_version: String,
-    /// Digest of what the operator wrote; absent when somebody else holds the Secret, or when
+    /// Digest of what the operator wrote; absent when the Secret has another owner, or when
     /// the write was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -85,7 +85,7 @@ impl Cluster {
             .within(self.secrets(namespace).create(&params, secret))
             .await
         {
-            // Its contents are looked at before its name.
+            // Its contents are checked before its name.
             Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
             Err(error) => Err(error),
         }

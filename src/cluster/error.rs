@@ -78,7 +78,7 @@ fn no_answer(error: &kube::Error) -> String {
     }
 }
 
-/// The refusal in words that cannot repeat what was sent: reason, code and the names of the
+/// The refusal as a message that cannot repeat what was sent: reason, code and the names of the
 /// fields, but not the server's text, which may quote a value.
 fn describe(status: &Status) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes);

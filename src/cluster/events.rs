@@ -1,4 +1,4 @@
-//! Events, through `events.k8s.io`. Only transitions are told, so nothing has to be aggregated.
+//! Events, through `events.k8s.io`. Only transitions are reported, so nothing is aggregated.
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::events::v1::Event;

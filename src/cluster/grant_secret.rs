@@ -34,10 +34,10 @@ pub(super) use name::{seed_digest, seed_print};
 /// The key under which the grant stands in its Secret.
 const KEY: &str = "grant";
 
-/// Label that tells grants of the same seed: its keyed fingerprint.
+/// Label that distinguishes grants of the same seed: its keyed fingerprint.
 pub const SEED_LABEL: &str = "jira-operator.dev/seed";
 
-/// Label that tells the operator's own grants from what somebody else has laid there.
+/// Label that distinguishes the operator's own grants from other Secrets.
 const MARK_LABEL: &str = "jira-operator.dev/mark";
 
 /// Annotations that say which Secret and key of the user the grant belongs to.
@@ -276,7 +276,7 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Says in the metadata of a grant since when nobody needs it, or that somebody does.
+    /// Records in the metadata of a grant since when it is unused, or that it is in use.
     ///
     /// # Errors
     /// [`ClusterError::Conflict`] when it has changed since it was seen.

@@ -13,7 +13,7 @@ use crate::core::fingerprint::hex;
 pub(super) enum Ownership {
     /// This credential.
     Ours,
-    /// Somebody else.
+    /// Another party.
     Theirs(Holder),
 }
 

@@ -1,5 +1,5 @@
 //! Which version the Secrets have that some credential refers to. Fed by the watch on metadata;
-//! no contents, and nothing about Secrets that nobody refers to.
+//! no contents, and nothing about Secrets that no credential refers to.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,7 @@ struct Inner {
     seen: Option<HashSet<Key>>,
 }
 
-/// A Secret that a credential controls and that nobody refers to: a process ended after it wrote
+/// A Secret that a credential controls and none refers to: a process ended after it wrote
 /// the Secret and before it wrote that down, and the spec has changed since.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OwnedSecret {
@@ -166,7 +166,7 @@ impl VersionIndex {
             })
             .collect();
         for key in new.iter().filter(|key| !old.contains(key)) {
-            // A list under way may have shown the Secret when nobody asked for it.
+            // A list under way may have shown the Secret before any credential referred to it.
             let unknown = !inner.secrets.contains_key(key);
             if let Some(seen) = inner.seen.as_mut().filter(|_| unknown) {
                 seen.insert(key.clone());
@@ -262,7 +262,7 @@ impl VersionIndex {
         }
     }
 
-    /// Takes in what a read told. The watch knows better where it has spoken already.
+    /// Records what a read told. The watch knows better where it has spoken already.
     pub fn learn_from_read(&self, namespace: &str, name: &str, known: Known) {
         let key = Key::new(namespace, name);
         if let Some(entry) = self.lock().secrets.get_mut(&key)
@@ -272,7 +272,7 @@ impl VersionIndex {
         }
     }
 
-    /// Takes in what our own write made of a Secret, so that its echo on the watch is no news.
+    /// Records what our own write made of a Secret, so that its echo on the watch is not news.
     pub fn learn_from_write(&self, namespace: &str, name: &str, known: Known) {
         let key = Key::new(namespace, name);
         let mut inner = self.lock();
@@ -281,14 +281,14 @@ impl VersionIndex {
             && !entry.is_past(&known)
         {
             entry.known = known;
-            // A list that began before the write does not show it.
+            // A list that started before the write does not show it.
             if let Some(seen) = &mut inner.seen {
                 seen.insert(key);
             }
         }
     }
 
-    /// A list begins.
+    /// A list starts.
     pub fn list_begins(&self) {
         let mut inner = self.lock();
         inner.seen = Some(HashSet::new());
@@ -296,7 +296,7 @@ impl VersionIndex {
         inner.grants.clear();
     }
 
-    /// The watch or the list shows a Secret. Returns whom it concerns.
+    /// The watch or the list shows a Secret. Returns which credentials it concerns.
     pub fn shown(&self, key: Key, uid: String, resource_version: String) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(entry) = inner.secrets.get_mut(&key) else {
@@ -321,7 +321,7 @@ impl VersionIndex {
         users
     }
 
-    /// The watch says that a Secret is gone. Returns whom it concerns.
+    /// The watch says that a Secret is gone. Returns which credentials it concerns.
     pub fn gone(&self, key: &Key, uid: &str) -> Vec<Key> {
         let mut inner = self.lock();
         if inner.strays.get(key).is_some_and(|stray| stray.uid == uid) {
@@ -343,7 +343,8 @@ impl VersionIndex {
         }
     }
 
-    /// A list is complete: what it has not shown does not exist. Returns whom that concerns.
+    /// A list is complete: what it has not shown does not exist. Returns which credentials that
+    /// concerns.
     pub fn list_ends(&self) -> Vec<Key> {
         let mut inner = self.lock();
         let seen = inner.seen.take().unwrap_or_default();

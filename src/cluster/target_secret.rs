@@ -1,4 +1,4 @@
-//! Writing targets. Never by server-side apply: applied onto somebody else's Secret it would
+//! Writing targets. Never by server-side apply: applied to a Secret with another owner it would
 //! merge our keys and our owner reference into it, and the garbage collector would later delete
 //! a Secret that a person made.
 
@@ -38,7 +38,7 @@ pub struct Publication<'a> {
 pub enum Published {
     /// The target holds it.
     Written(TargetVersion),
-    /// Somebody else holds the Secret of this name.
+    /// Another party holds the Secret of this name.
     Held(Holder, TargetVersion),
 }
 
@@ -95,7 +95,7 @@ impl Cluster {
         let patch = publication.adopt(&found.metadata)?;
         match self.patch_secret(&namespace, name, patch).await {
             Ok(secret) => self.finish(publication, secret).await,
-            // Type and immutability cannot be patched away; the Secret is ours to make anew.
+            // Type and immutability cannot be patched; the Secret is ours, so it is created again.
             Err(ClusterError::Refused(_)) => self.replace(publication, &found.metadata).await,
             Err(error) => Err(error),
         }
@@ -255,7 +255,7 @@ impl Publication<'_> {
         json_patch(Value::Array(operations))
     }
 
-    /// Makes a Secret ours again, on the version that was looked at.
+    /// Makes a Secret ours again, on the version that was read.
     fn adopt(&self, found: &ObjectMeta) -> Result<json_patch::Patch, ClusterError> {
         let merged = |old: &Option<BTreeMap<String, String>>, new: BTreeMap<String, String>| {
             let mut all = old.clone().unwrap_or_default();

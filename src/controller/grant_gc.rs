@@ -1,4 +1,4 @@
-//! Grants that nobody needs any more: neither the user's Secret with the refresh token exists, nor
+//! Grants that are unused: neither the user's Secret with the refresh token exists, nor
 //! a credential that names it. They are kept for a while, since both are often deleted and applied
 //! together.
 
@@ -25,11 +25,11 @@ impl Operator {
                 tokio::time::sleep(INTERVAL).await;
             }
         };
-        // What is cut short is done in a later round: every step begins anew.
+        // What is cut short is done in a later round: every step starts from what is stored.
         self.stopping.run_until_cancelled(rounds).await;
     }
 
-    /// Goes through the grants once: marks those that nobody needs, unmarks those that somebody
+    /// Goes through the grants once: marks those that are unused, unmarks those that a credential
     /// needs again, and deletes those that were marked for long enough.
     pub async fn collect_grants(&self) {
         for (key, seen) in self.index.grants() {

@@ -36,10 +36,10 @@ use crate::ops::metrics::Metrics;
 use password_guard::Passwords;
 use renewal_registry::Renewals;
 
-/// How long a pass waits after the API server could not be asked.
+/// How long a reconcile waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long a pass waits that the API server refused a right: only an administrator can help.
+/// How long a reconcile waits that the API server refused a right: only an administrator can help.
 const REFUSED: Duration = Duration::from_secs(300);
 
 /// No request to the API server takes longer, its retries included.
@@ -58,7 +58,7 @@ pub struct OperatorConfig {
     pub jira: JiraConfig,
     /// Prefixes of labels and annotations that a target may have.
     pub allowed_metadata_keys: Vec<String>,
-    /// Passes at a time.
+    /// Reconciles at a time.
     pub max_concurrent_reconciles: u16,
     /// Base address of Atlassian's authorization server.
     pub auth_url: String,
@@ -81,7 +81,7 @@ pub enum StartError {
     Key(#[from] ClusterError),
 }
 
-/// The operator: what all passes share.
+/// The operator: what all reconciles share.
 pub struct Operator {
     config: OperatorConfig,
     cluster: Cluster,
@@ -91,7 +91,8 @@ pub struct Operator {
     index: VersionIndex,
     passwords: Passwords,
     renewals: Renewals,
-    /// Room for look-ups of an expiry: a part of the passes, so that validations always have some.
+    /// Room for look-ups of an expiry: a part of the reconciles, so that validations always have
+    /// some.
     look_ups: Semaphore,
     wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
     metrics: Arc<Metrics>,
@@ -120,7 +121,7 @@ impl StartError {
 }
 
 impl Operator {
-    /// Gathers what all passes share; makes the key of the fingerprints at the first start.
+    /// Gathers what all reconciles share; makes the key of the fingerprints at the first start.
     ///
     /// # Errors
     /// When the key can be neither read nor made, or Jira cannot be called at all.
@@ -155,8 +156,8 @@ impl Operator {
         }))
     }
 
-    /// Runs until `shutdown` is cancelled and the passes under way have ended. Every item of
-    /// `pokes` starts a pass over every credential.
+    /// Runs until `shutdown` is cancelled and the reconciles under way have ended. Every item of
+    /// `pokes` starts a reconcile over every credential.
     pub async fn run(
         self: Arc<Self>,
         shutdown: CancellationToken,
@@ -194,7 +195,7 @@ impl Operator {
         self.index.is_listed()
     }
 
-    /// The number of passes that have ended.
+    /// The number of reconciles that have ended.
     pub fn passes(&self) -> u64 {
         self.passes.load(Ordering::Relaxed)
     }
@@ -252,7 +253,7 @@ fn version_of(object: &JiraCredential) -> Option<u64> {
 }
 
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
-    // What cannot begin must not hold up a shutdown either.
+    // What cannot start must not hold up a shutdown either.
     tokio::select! {
         () = operator.index.listed() => {}
         () = operator.stopping.cancelled() => return Ok(Action::requeue(RETRY)),

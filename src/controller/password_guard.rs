@@ -127,7 +127,7 @@ impl Passwords {
         sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
     }
 
-    /// Takes in what a credential tells of its last attempt: it outlives the process.
+    /// Records what a credential records of its last attempt: it outlives the process.
     pub(super) fn note(&self, object: &JiraCredential) {
         let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
             return;
@@ -151,8 +151,8 @@ impl Passwords {
         let what = match attempt.outcome {
             // Recorded for passwords only, and at first before the status names the method.
             AttemptOutcome::Started | AttemptOutcome::Interrupted => What::Interrupted,
-            // Jira accepted the password; whose it is, and what that account may do, matters to this
-            // credential alone.
+            // Jira accepted the password; whose it is, and what that account may do, matters to
+            // this credential alone.
             AttemptOutcome::Refused
                 if matches!(
                     attempt.reason,
@@ -203,7 +203,7 @@ impl Operator {
             Some(print) => {
                 let (uid, asked) = (&facts.object.uid, facts.renew_requested());
                 match self.passwords.claim(print.as_str(), uid, asked) {
-                    // What Jira has accepted before may be sent again, whoever lost an answer.
+                    // What Jira has accepted before may be sent again, even if a response was lost.
                     Err(Peer::Interrupted) if is_accepted(facts, print) => {
                         self.passwords.claim(print.as_str(), uid, true)
                     }
@@ -258,7 +258,7 @@ fn login_print(facts: &Facts) -> Option<&Fingerprint> {
     }
 }
 
-/// A user name and password that Jira refused when a session was to be begun.
+/// A user name and password that Jira refused at login.
 fn refused_login(
     object: &JiraCredential,
     status: &JiraCredentialStatus,
@@ -279,7 +279,7 @@ fn refused_login(
     refused.then(|| (beside.fingerprint.clone(), Reason::Rejected))
 }
 
-/// A user name and password that were sent to begin a session, and never accepted or refused.
+/// A user name and password that were sent to start a session, and never accepted or refused.
 fn unanswered_login(object: &JiraCredential, status: &JiraCredentialStatus) -> Option<String> {
     let method = object.spec.auth.method()?.name();
     let grant = status
@@ -302,9 +302,9 @@ fn is_password(object: &JiraCredential) -> bool {
 pub(super) enum Settled {
     /// Accepted.
     Accepted,
-    /// Not looked at: it may be sent again.
+    /// Not checked: it may be sent again.
     Free,
-    /// Nobody knows whether Jira counted it.
+    /// No one knows whether Jira counted it.
     Interrupted,
     /// Refused.
     Refused(Reason),

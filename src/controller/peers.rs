@@ -143,8 +143,8 @@ impl Operator {
             })
     }
 
-    /// What the other credentials with the same grant have published, by its fingerprint. Those that
-    /// are suspended do not count: nobody knows when they will follow.
+    /// What the other credentials with the same grant have published, by its fingerprint. Those
+    /// that are suspended do not count: it is unknown when they follow.
     pub(super) fn others(&self, object: &JiraCredential) -> Vec<Option<String>> {
         let method = object.spec.auth.method();
         let kept = matches!(
@@ -168,7 +168,7 @@ impl Operator {
             .filter_map(|user| store.get(&ObjectRef::new(&user.name).within(&user.namespace)))
             .filter_map(|other| {
                 let Ok(other) = other.0.as_ref() else {
-                    // Nobody knows what it shows.
+                    // No one knows what it shows.
                     return Some(None);
                 };
                 let follows = !other.spec.suspend
@@ -179,8 +179,8 @@ impl Operator {
             .collect()
     }
 
-    /// Runs the passes to their end. After the signal to stop, what was received is stored before
-    /// the process ends, if that can be done in the time that it has.
+    /// Runs the reconciles to their end. After the signal to stop, what was received is stored
+    /// before the process ends, if that can be done in the time that it has.
     pub(super) async fn until_all_is_stored(&self, passes: impl Future<Output = ()>) {
         let stored = async {
             passes.await;
@@ -215,8 +215,8 @@ impl Operator {
     }
 }
 
-/// Who a credential is for whoever gives its tokens. Whoever makes tokens or sessions at one site has
-/// no use for those of another.
+/// Who a credential is for whichever process gives its tokens. Whoever makes tokens or sessions at
+/// one site has no use for those of another.
 fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     let method = object.spec.auth.method()?;
     let id = match &method {

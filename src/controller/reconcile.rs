@@ -1,4 +1,4 @@
-//! One pass over one credential: observe, then decide and act until no step is left, conclude.
+//! One reconcile over one credential: observe, then decide and act until no step is left, conclude.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,26 +20,26 @@ use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecError, check_metad
 /// validation. More steps would mean that a step changes nothing.
 const MOST_STEPS: usize = 64;
 
-/// Rounds that a pass may begin anew because somebody changed the object meanwhile.
+/// How often a reconcile may start again because the object was changed.
 const MOST_ROUNDS: usize = 5;
 
-/// How often a status that tells of a probe is tried against an unavailable API server: the
-/// next pass would have to probe again.
+/// How often a status that reports a validation is tried against an unavailable API server: the
+/// next reconcile would have to probe again.
 const STATUS_TRIES: u32 = 6;
 
 /// How a round ended.
 enum Round {
-    /// With this wait until the next pass.
+    /// With this wait until the next reconcile.
     Done(Duration),
     /// The object has changed: look at it afresh.
     Outdated,
 }
 
 impl Operator {
-    /// Performs one pass. Returns when the next one is due.
+    /// Performs one reconcile. Returns when the next one is due.
     ///
     /// # Errors
-    /// When the API server cannot be asked; the pass is repeated later.
+    /// When the API server cannot be asked; the reconcile is repeated later.
     pub async fn pass(&self, object: &JiraCredential) -> Result<Duration, ClusterError> {
         let mut fresh: Option<JiraCredential> = None;
         for _ in 0..MOST_ROUNDS {
@@ -63,15 +63,15 @@ impl Operator {
             mut material,
         } = Box::pin(self.look(object)).await?;
         let recorded = facts.status.clone();
-        // The object as it stands on the cluster, our own writes of this pass included.
+        // The object as it stands on the cluster, our own writes of this reconcile included.
         let mut current = object.clone();
         let mut failure = None;
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
             match self.act(step, &facts, &mut material, &mut current).await {
                 Ok(answer) => facts = facts.apply(answer),
-                // What has happened is written down before anything is begun anew: a password must
-                // not be asked about twice, a refusal not be forgotten, nor a Secret that we made.
+                // What has happened is written to the status before a new start: a password must
+                // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.
                 Err(error) if facts.has_effects() || error.is_refusal() => {
                     failure = Some(error);
                     break;
@@ -178,7 +178,7 @@ impl Operator {
         })
     }
 
-    /// Writes the status if it differs, then tells what changed.
+    /// Writes the status if it differs, then reports what changed.
     async fn write_down(
         &self,
         mut current: JiraCredential,

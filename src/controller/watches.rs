@@ -1,4 +1,4 @@
-//! What the operator hears of: credentials, and the metadata of Secrets.
+//! What the operator watches: credentials, and the metadata of Secrets.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Operator {
 
     /// Follows the metadata of all Secrets; keeps versions of those that are referred to.
     pub(super) async fn watch_secrets(self: Arc<Self>, wake: Wake) {
-        // Before the credentials are known nobody refers to anything.
+        // Before the credentials are known, no reference is known either.
         self.index.references().await;
         let api: Api<PartialObjectMeta<Secret>> = self.watched();
         let mut events = watcher(api, config()).default_backoff().boxed();

@@ -12,18 +12,18 @@ pub struct FingerprintKey {
     key: hmac::Key,
 }
 
-/// `k<4 hex of the key's hash>:<12 hex>`; the first part tells which key made it.
+/// `k<4 hex of the key's hash>:<12 hex>`; the first part says which key made it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint(String);
 
-/// What a comparison of two fingerprints tells.
+/// What a comparison of two fingerprints shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FingerprintMatch {
     /// The same credential.
     Same,
     /// Another credential.
     Different,
-    /// Made with different keys: nothing can be told.
+    /// Made with different keys: nothing can be known.
     Unknown,
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// A surprising refusal is confirmed after this time.
 pub const CONFIRM_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-/// A refused token is tried again by itself after this time: somebody may have lifted a block.
+/// A refused token is validated again after this time: a block may have been lifted.
 pub const REFUSED_HEARTBEAT: TimeDelta = TimeDelta::hours(6);
 
 /// A site on an address that must not be called is looked up again after this time.
@@ -22,7 +22,7 @@ pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(12);
 /// Atlassian's staff in 2022).
 pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
 
-/// A refresh token that nobody uses dies after 90 days (Atlassian documentation).
+/// An unused refresh token expires after 90 days (Atlassian documentation).
 pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
 
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
@@ -43,7 +43,7 @@ pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
 }
 
 /// When a credential that was accepted at `last` is to be validated again: after the interval and
-/// a splay of up to a tenth of it, so that objects made together drift apart.
+/// a jitter of up to a tenth of it, so that objects made together drift apart.
 pub fn next_validation(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
     later(last, interval + jitter(uid, interval / 10))
 }

@@ -1,6 +1,6 @@
 //! Which addresses the operator may connect to.
 //!
-//! The name of a site is chosen by a user and its address by whoever runs the DNS of that name;
+//! A user chooses the name of a site, and the owner of the DNS zone chooses its address;
 //! so the address is judged when the connection is made, not when the spec is written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Asks Jira to whom a credential belongs.
+//! Asks Jira which account a credential belongs to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use crate::jira::site_limiter::Gates;
 use crate::jira::tls::TrustError;
 use crate::jira::transport_error;
 
-/// The name of the call, as an observer is told it.
+/// The name of the call, for the observer.
 const OPERATION: &str = "myself";
 
 /// How Jira is called.
@@ -38,7 +38,7 @@ pub struct JiraConfig {
     pub timeouts: Timeouts,
     /// Calls to one site at a time.
     pub concurrency: usize,
-    /// Is told of every call.
+    /// Receives every call.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -100,7 +100,7 @@ impl Jira {
         })
     }
 
-    /// Asks the site to whom a credential belongs: one call, or none while the site rests.
+    /// Asks the site which account a credential belongs to: one call, or none while the site rests.
     ///
     /// Whether the host may be called is the caller's to check, with
     /// [`HostPolicy`](super::HostPolicy); so is whether the credential
@@ -172,7 +172,7 @@ impl Jira {
         Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
     }
 
-    /// Waits for a turn at a site, makes a call, and tells the gate and the observer of it.
+    /// Waits for a turn at a site, makes a call, and reports it to the limiter and the observer.
     pub(super) async fn in_turn<T>(
         &self,
         site: &Site,

@@ -31,7 +31,7 @@ pub enum Credential {
 }
 
 impl fmt::Debug for Credential {
-    /// Says the scheme and nothing else: a user name is nobody's business in a log either.
+    /// Prints the scheme and nothing else: a user name does not belong in a log either.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Basic { .. } => "Basic(REDACTED)",

@@ -24,7 +24,7 @@ pub struct Place<'a> {
     pub ca_pem: Option<&'a [u8]>,
     /// A call is cut after this time.
     pub limit: Duration,
-    /// No call is begun after this time, however long it waited for its turn: somebody else may
+    /// No call starts after this time, however long it waited for its turn: another process may
     /// have made it.
     pub until: Option<DateTime<Utc>>,
 }
@@ -68,8 +68,8 @@ impl Jira {
         Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
     }
 
-    /// Ends what is kept at a resource, in its turn at the site. What Jira does not know any more has
-    /// ended.
+    /// Ends what is kept at a resource, in its turn at the site. What Jira does not know any more
+    /// has ended.
     pub(super) async fn end(
         &self,
         place: &Place<'_>,
@@ -104,8 +104,8 @@ fn resource(site: &Site, path: &str) -> Result<Url, Verdict> {
 }
 
 /// Whether what was to be ended has ended. Only Jira's own word counts: a proxy without Jira behind
-/// it answers 404 as well, and an old token would be forgotten that still works. A 401 is a refusal:
-/// it is for who knows what was asked in whose name.
+/// it answers 404 as well, and an old token would be forgotten that still works. A 401 is a
+/// refusal: it is for who knows what was asked in whose name.
 fn ended(answer: &Answer<'_>) -> Result<(), Verdict> {
     match answer.status {
         200..=299 if !response::is_html(answer) => Ok(()),
@@ -159,7 +159,7 @@ mod tests {
             user,
             password: &token,
         };
-        // No call leaves this machine: its address is looked at and refused.
+        // No call leaves this machine: the address is checked and refused.
         let mut expected = Verdict::NotAllowed(Forbidden::Loopback);
         for _ in 0..2 {
             let silent = |verdict: Verdict| assert_eq!(verdict, expected);

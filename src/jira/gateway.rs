@@ -11,7 +11,7 @@ use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::response::{self, Answer};
 
-/// Resources that are looked at; nobody has more sites.
+/// Resources that are read; no account has more sites.
 const MOST_RESOURCES: usize = 200;
 
 #[derive(Deserialize)]

@@ -126,7 +126,7 @@ impl Clients {
     }
 }
 
-/// A client that gives a credential to nobody but the site: no redirect, no retry, no cookie, no
+/// A client that sends a credential to the site only: no redirect, no retry, no cookie, no
 /// referer, and no proxy. The proxy of the environment is left out on purpose: the name would be
 /// resolved by the proxy, behind the check of the address.
 fn build(

@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::core::spec::RsaKey;
 
-/// Bytes of a nonce: as many as nobody draws twice.
+/// Bytes of a nonce: enough that none is drawn twice.
 const NONCE: usize = 16;
 
 /// Whoever holds an access token of an application link, and the key that signs for it.

@@ -43,7 +43,7 @@ pub enum TokenAnswer {
     Granted(Granted),
     /// The refresh token is dead.
     Dead,
-    /// The client id or secret is wrong; the refresh token was not looked at.
+    /// The client id or secret is wrong; the refresh token was not checked.
     ClientRejected,
     /// The client does not get the scopes that were asked for; nothing was spent.
     ScopeRefused,
@@ -122,7 +122,7 @@ impl TokenAnswer {
         }
     }
 
-    /// The answer in the words of a gate.
+    /// The answer as the limiter of the site counts it.
     fn verdict(&self) -> Verdict {
         match self {
             TokenAnswer::Granted(_) => Verdict::Accepted(Account {
@@ -220,7 +220,7 @@ pub fn read(
             None => TokenAnswer::NoVerdict(Outage::NotJson),
         };
     }
-    // A limit is kept before a request is looked at, whatever the body says.
+    // A limit applies before the request is processed, whatever the body says.
     let told = serde_json::from_slice::<Problem>(body)
         .ok()
         .filter(|_| (400..500).contains(&status) && status != 429);
@@ -260,7 +260,7 @@ fn outage(
     });
     match read {
         Verdict::NoVerdict(outage) => outage,
-        // A 401 or 403 without an error code is the word of somebody in between.
+        // A 401 or 403 without an error code comes from a proxy in between.
         Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
             Outage::Unexpected(status)
         }

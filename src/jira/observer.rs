@@ -2,7 +2,7 @@
 
 use crate::core::probe::{Outage, Refusal, Verdict};
 
-/// Is told of every call to Jira. The words come from a small fixed set, so that they can be
+/// Receives every call to Jira. The labels come from a small fixed set, so that they can be
 /// labels of metrics.
 pub trait Observer: Send + Sync {
     /// One call has ended.

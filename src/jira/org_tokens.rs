@@ -19,7 +19,7 @@ use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::ADMIN_PATH;
 use crate::jira::transport_error;
 
-/// The name of the call, as an observer is told it.
+/// The name of the call, for the observer.
 const OPERATION: &str = "api_tokens";
 
 /// Longest page that is read: a thousand entries come to about 400 kB.
@@ -268,7 +268,7 @@ fn miss(verdict: &Verdict) -> LookupError {
     }
 }
 
-/// The answer in the words of a gate.
+/// The answer as the limiter of the site counts it.
 fn verdict_of(answer: &Result<Page, LookupError>) -> Verdict {
     match answer {
         Ok(_) => Verdict::Accepted(Account {

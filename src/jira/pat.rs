@@ -53,7 +53,7 @@ pub enum MintAnswer {
     LimitReached,
     /// Not for so many days.
     TooLong,
-    /// Jira lets nobody make one, or not by a token.
+    /// Jira lets no account create one, or not with a token.
     Forbidden,
     /// Jira has no such resource.
     Absent,
@@ -120,7 +120,7 @@ impl MintAnswer {
 }
 
 impl Jira {
-    /// Lists the tokens of an account. Jira never tells with which of them it was asked.
+    /// Lists the tokens of an account. Jira never says with which of them it was asked.
     ///
     /// # Errors
     /// When there is no such list, or it could not be had.

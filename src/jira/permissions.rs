@@ -86,7 +86,7 @@ fn address(site: &Site, keys: &[&str]) -> Result<Url, Verdict> {
     Ok(url)
 }
 
-/// Reads an answer of `mypermissions`, by the keys that were asked about.
+/// Reads a response of `mypermissions`, by the requested keys.
 pub(super) fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
     let untold = Verdict::Refused(Refusal::Forbidden);
     match answer.status {
@@ -104,7 +104,7 @@ pub(super) fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Ve
     }
 }
 
-/// Cloud tells what it was asked about, Data Center all that it knows (reported).
+/// Cloud returns what was requested, Data Center everything it knows (reported).
 fn told(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
     if !answer.complete {
         return Err(Verdict::NoVerdict(Outage::TooLarge));

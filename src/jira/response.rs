@@ -2,7 +2,7 @@
 //!
 //! `/myself` is the one call that has no anonymous form: 200 with a user validates the credential
 //! (Atlassian documentation). Everything else is read with one question in mind: did Jira look at
-//! the credential and say no, or did somebody in between answer?
+//! the credential and say no, or did a proxy in between answer?
 
 mod oauth_problem;
 
@@ -63,7 +63,7 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
         300..=399 => Verdict::NoVerdict(Outage::Redirect),
         401 => unauthorized(answer),
         403 => forbidden(answer),
-        // No site of that name, or no Jira on it; answered before a credential is looked at
+        // No site of that name, or no Jira on it; answered before a credential is checked
         // (recorded on Cloud).
         404 => Verdict::NoVerdict(Outage::NotFound),
         429 => Verdict::NoVerdict(Outage::RateLimited {
@@ -143,7 +143,7 @@ fn ok(answer: &Answer<'_>) -> Verdict {
         return Verdict::NoVerdict(Outage::NotAUser);
     };
     if login_reason(answer.headers) == Some(LoginReason::Failed) {
-        // Somebody's user, but not by this credential: a proxy logged in by itself.
+        // A user, but not by this credential: a proxy logged in with its own.
         return Verdict::Refused(Refusal::Rejected);
     }
     if user.active == Some(false) || user.deleted == Some(true) {
@@ -242,9 +242,9 @@ fn is_captcha(headers: &HeaderMap, text: &str) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum LoginReason {
     Good,
-    /// The credential was looked at and is wrong.
+    /// The credential was checked and is wrong.
     Failed,
-    /// The credential was not looked at.
+    /// The credential was not checked.
     Denied,
 }
 
@@ -263,7 +263,7 @@ fn login_reason(headers: &HeaderMap) -> Option<LoginReason> {
     }
 }
 
-/// Whether Jira took the caller for nobody, by its own headers.
+/// Whether Jira treated the caller as anonymous, by its own headers.
 pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
     let denied = match login_reason(headers) {
         Some(LoginReason::Failed | LoginReason::Denied) => true,

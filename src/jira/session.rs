@@ -32,7 +32,7 @@ pub struct Login<'a> {
 
 /// What became of a login.
 pub enum LoginAnswer {
-    /// A session was begun: the value of the header `Cookie`.
+    /// The login succeeded: the value of the header `Cookie`.
     Begun(SecretString),
     /// Jira refused the user name and password, or did not look at them.
     Refused(Refused),
@@ -40,7 +40,7 @@ pub enum LoginAnswer {
     Silent(Verdict),
 }
 
-/// Why no session was begun.
+/// Why the login failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
     /// For a reason that `/myself` would state as well.

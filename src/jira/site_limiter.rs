@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::core::probe::{Outage, Verdict};
 use crate::core::spec::Site;
 
-/// Where the interface begins on the gateway.
+/// Where the interface starts on the gateway.
 pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
 
 /// The wait after a first refusal without a Retry-After; it doubles with each one that follows.

@@ -21,7 +21,7 @@ fn outage(error: &reqwest::Error) -> Outage {
     match tls {
         Some(rustls::Error::InvalidCertificate(_)) => return Outage::Certificate,
         // A server that wants a client certificate says so when TLS 1.3 is already up; it has
-        // not looked at the request.
+        // not processed the request.
         Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
             return Outage::Tls;
         }

@@ -110,7 +110,7 @@ impl Metrics {
         let _ = self.store.set(store);
     }
 
-    /// A pass has ended.
+    /// A reconcile has ended.
     pub fn passed(&self, well: bool, took: Duration) {
         let outcome = if well { "success" } else { "error" };
         self.passes.get_or_create(&[("outcome", outcome)]).inc();
@@ -159,7 +159,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What is told of one credential: `None` leaves the series out.
+/// The values of one credential; `None` leaves the series out.
 type Read = fn(&JiraCredentialStatus) -> Option<i64>;
 
 const SERIES: [(&str, &str, Read); 8] = [

@@ -21,7 +21,7 @@ pub enum LogFormat {
 /// What is logged at a level.
 ///
 /// Of the Kubernetes client errors only: it warns of an answer that it cannot read by printing it,
-/// and the answer may be a Secret. What fails is told by us as well.
+/// and the response may hold a Secret. The operator logs failures itself.
 pub fn filter(level: Level) -> Targets {
     Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)

@@ -108,7 +108,7 @@ impl Process {
         text
     }
 
-    /// The number of passes that have ended.
+    /// The number of reconciles that have ended.
     pub(crate) fn passes(&self) -> u64 {
         let metrics = self.metrics();
         let counters = metrics

@@ -18,8 +18,8 @@ use jira_credential_operator::core::probe::token_list::{Found, LookupError};
 use jira_credential_operator::core::probe::{Forbidden, Outage};
 use jira_credential_operator::core::spec::SourceError;
 
-/// A credential that is validated and published, in a pass with nothing else to do, which has read
-/// the organisation's key.
+/// A credential that is validated and published, in a reconcile with nothing else to do, which has
+/// read the organisation's key.
 pub(crate) fn facts() -> Facts {
     facts_of(|_| {})
 }
@@ -62,7 +62,7 @@ pub(crate) fn found(days: i64) -> Found {
     }
 }
 
-/// The end of the pass in which the organisation answered.
+/// The end of the reconcile in which the organisation answered.
 pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts, Conclusion) {
     let recorded = facts.status.clone();
     let mut facts = facts.apply(Answer::LookedUp(answer));
@@ -80,7 +80,7 @@ pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts,
     (facts, conclusion)
 }
 
-/// The beginning of a later pass, in which the key was not read.
+/// The beginning of a later reconcile, in which the key was not read.
 fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Facts {
     let mut status = status;
     // Validations are another matter.
@@ -269,7 +269,7 @@ fn every_miss_is_told_and_leaves_ready_alone() {
         let next = (next_lookup(&facts).unwrap() - facts.now).num_seconds();
         assert!((wait..=wait + wait / 5).contains(&next), "{miss:?}: {next}");
         assert_eq!(conclusion.events.len(), usize::from(status == False));
-        // A later pass says the same.
+        // A later reconcile says the same.
         let later = later_pass(&facts, conclusion.status.clone(), 1);
         let again = conclude(&later, &conclusion.status);
         assert_eq!(again.status, later.status, "{miss:?}");

@@ -21,7 +21,7 @@ fn require(world: &mut World, keys: &[&str]) {
     world.edit(|spec| spec.validation.required_permissions = keys);
 }
 
-/// A credential whose spec requires permissions, before its first pass.
+/// A credential whose spec requires permissions, before its first reconcile.
 fn requiring(answer: Result<Permissions, Verdict>) -> World {
     let mut world = World::token().with(|world| world.permissions = answer);
     require(&mut world, &["BROWSE_PROJECTS", "CREATE_ISSUES"]);

@@ -23,7 +23,7 @@ const FAULTS: [(&str, Fault); 6] = [
     ("gateway", Fault::LostAnswerStatus(504)),
 ];
 
-/// The writes of a pass.
+/// The writes of a reconcile.
 #[derive(Clone, Copy, Debug)]
 enum Write {
     Create,

@@ -1,4 +1,4 @@
-//! The request sequences of one pass, exactly.
+//! The request sequences of one reconcile, exactly.
 
 use chrono::TimeDelta;
 use kube::api::{DeleteParams, Patch, PatchParams};

@@ -109,8 +109,8 @@ pub(crate) fn grant_of(name: &str) -> String {
     })
 }
 
-/// Another look neither writes nor calls: what a pass that reads the grant concludes and what one
-/// that does not is the same.
+/// Another look neither writes nor calls: what a reconcile that reads the grant concludes and what
+/// one that does not is the same.
 pub(crate) async fn assert_at_rest(world: &World, operator: &Running) {
     operator.quiet().await;
     for _ in 0..2 {

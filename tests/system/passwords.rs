@@ -269,7 +269,8 @@ async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
     assert_eq!(world.calls(), 1);
 }
 
-/// The word of a person is for one credential: while it cannot be followed, a refusal holds for others.
+/// The word of a person is for one credential: while it cannot be followed, a refusal holds for
+/// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else() {
     let world = World::new().await;

@@ -118,7 +118,8 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
             .map(|time| time < first[0].expires.unwrap()),
         Some(true)
     );
-    // The list told the end after the validation: it stands everywhere, and is not looked for again.
+    // The list told the end after the validation: it stands everywhere, and is not looked for
+    // again.
     assert_eq!(status.expires_at, first[0].expires);
     let published = world.secrets().get("bot").await.unwrap();
     assert!(keys(&published).contains(&"expiresAt"));

@@ -587,7 +587,7 @@ impl Running {
         self.poke.unbounded_send(()).unwrap();
     }
 
-    /// Waits until neither a request nor a pass has happened for a while.
+    /// Waits until neither a request nor a reconcile has happened for a while.
     pub(crate) async fn quiet(&self) {
         let state = || (self.operator.passes(), self.faults.requests().len());
         let (mut last, mut since) = (state(), Instant::now());

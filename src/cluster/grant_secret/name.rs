@@ -1,4 +1,4 @@
-//! What a grant is called, and what tells it and its seed from others.
+//! What a grant is called, and what distinguishes it and its seed from others.
 
 use aws_lc_rs::digest;
 use data_encoding::BASE32_NOPAD;
@@ -51,7 +51,7 @@ pub(in crate::cluster) fn seed_print(key: &FingerprintKey, seed: &SecretString) 
     key.fingerprint(&[b"seed", seed.expose_secret().as_bytes()])
 }
 
-/// The mark of a grant that this installation made: nobody without the operator's key can make it
+/// The mark of a grant that this installation made: without the operator's key it cannot be made
 /// up.
 pub fn grant_mark(key: &FingerprintKey, namespace: &str, grant: &str) -> Fingerprint {
     key.fingerprint(&[b"grant", namespace.as_bytes(), grant.as_bytes()])

@@ -32,7 +32,7 @@ struct Reading<'a> {
     facts: Facts,
     tokens: Tokens,
     ca_pem: Option<Vec<u8>>,
-    /// What was read in this pass.
+    /// What was read in this reconcile.
     read: Vec<SourceVersion>,
 }
 
@@ -191,7 +191,7 @@ impl Reading<'_> {
         self.read_clients(&clients).await
     }
 
-    /// Whether the form of what a person stored may explain a refusal, which is told again.
+    /// Whether the format of the stored value may explain a refusal that is reported again.
     fn explains_refusal(&self) -> bool {
         let attempt = self.facts.status.attempt.as_ref();
         let refused = attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused);
@@ -218,7 +218,7 @@ impl Reading<'_> {
     }
 
     /// A grant is ours if we have recorded its uid, if it bears our mark, or if it knows the seed:
-    /// nobody else could have written that into it.
+    /// no other process could have written that into it.
     fn set_grant(&mut self, name: &str, found: Found, ours: bool) {
         let seed = self.facts.renewal.as_ref().map(|renewal| &renewal.seed);
         let knows_seed = |stored: &Stored| match seed {
@@ -270,7 +270,7 @@ impl Reading<'_> {
     }
 
     /// The watch shows a Secret that is named for the first time only when it changes: what was not
-    /// read is looked at once, so that later passes can tell whether it has changed.
+    /// read is looked at once, so that later reconciles can tell whether it has changed.
     async fn learn_unread(&mut self) -> Result<(), ClusterError> {
         for name in self.names() {
             let read = self.read.iter().any(|version| version.name == name);

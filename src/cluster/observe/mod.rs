@@ -1,4 +1,4 @@
-//! The one reader: gathers the facts of a pass, and apart from them the secret values.
+//! The one reader: gathers the facts of a reconcile, and apart from them the secret values.
 
 pub(super) mod fingerprints;
 pub(super) mod grant;
@@ -28,7 +28,7 @@ use crate::core::spec::{SourceError, TokenFormat};
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
 
-/// Gathers the facts. The user's Secret is read only when they cannot be told without.
+/// Gathers the facts. The user's Secret is read only when they cannot be known without.
 ///
 /// # Errors
 /// When the API server cannot be asked.
@@ -140,7 +140,7 @@ async fn read_api_key(
 }
 
 /// Whether the Secret with the organisation's API key is another than at the last look-up, as far
-/// as the watch has told.
+/// as the watch has reported.
 fn api_key_shown(index: &VersionIndex, object: &JiraCredential) -> ApiKey {
     let status = object.status.as_ref();
     let lookup = object.spec.expiry_lookup.as_ref();
@@ -246,7 +246,7 @@ fn without_source(
 }
 
 /// A value that fits into the status. An annotation may be far longer, and a status that the API
-/// server refuses would have every pass repeated for ever.
+/// server refuses would make every reconcile repeat without end.
 fn short(value: &str) -> String {
     if value.len() <= LONGEST_RENEW {
         return value.to_owned();

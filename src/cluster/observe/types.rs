@@ -8,7 +8,7 @@ use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Intent;
 use crate::core::spec::{Plan, SpecError};
 
-/// The facts of a pass, and apart from them the secret values, if they had to be read.
+/// The facts of a reconcile, and apart from them the secret values, if they had to be read.
 #[derive(Debug)]
 pub struct Observed {
     /// What decisions may look at.
@@ -17,7 +17,7 @@ pub struct Observed {
     pub material: Option<Material>,
 }
 
-/// What the pass knows before anything is read.
+/// What the reconcile knows before anything is read.
 pub struct ObserveContext<'a> {
     /// The present time.
     pub now: DateTime<Utc>,

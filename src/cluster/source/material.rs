@@ -38,7 +38,7 @@ pub struct Tokens {
     pub clients: Vec<SecretString>,
 }
 
-/// With what a session is begun.
+/// The user name and password of a login.
 #[derive(Clone)]
 pub struct UserAndPassword {
     /// User name.

@@ -1,4 +1,4 @@
-//! Reading the user's Secret: whatever is wrong with it is told by name, never by content.
+//! Reading the user's Secret: errors name the Secret and the key, never the content.
 
 use secrecy::SecretString;
 

@@ -18,7 +18,7 @@ use crate::core::probe::{Refusal, Verdict};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Owner, Place};
 
-/// When a refusal to end something is asked about again.
+/// When a refused revocation is retried.
 const ASKED_TWICE: TimeDelta = TimeDelta::minutes(1);
 
 /// Calls that nothing waits for are cut after this time.
@@ -79,8 +79,8 @@ impl Operator {
                 let usual = self.config.time_scale.of(backoff(4, &facts.object.uid));
                 Some(later(facts.now, outage.retry_delay(usual)))
             }
-            // What ends itself and is refused has ended; Jira says so for a moment during some of its
-            // own failures, too, and is asked twice.
+            // What ends itself and is refused has ended; Jira says so for a moment during some of
+            // its own failures, too, and is asked twice.
             Err(Verdict::Refused(Refusal::Rejected)) if old.next_attempt.is_some() => None,
             Err(Verdict::Refused(Refusal::Rejected)) => {
                 Some(later(facts.now, self.config.time_scale.of(ASKED_TWICE)))
@@ -93,7 +93,7 @@ impl Operator {
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         tracing::info!(namespace, name, done, "what was replaced is ended at Jira");
         grant.settle_retired(index, again);
-        // Any of them may have begun it.
+        // Any of them may have started it.
         if done && grant.retired.iter().all(|old| old.id.is_none()) {
             grant.drop_orphaned_intent();
         }
@@ -125,7 +125,7 @@ impl Operator {
         }
     }
 
-    /// What the one that is ended may have made, and nobody knows: its successor may be of another
+    /// What the one that is ended may have made unnoticed: its successor may be of another
     /// account, and would not find it.
     async fn end_strays(
         &self,
@@ -135,7 +135,7 @@ impl Operator {
     ) -> Result<(), Verdict> {
         let listed = match self.jira.list_tokens(owner).await {
             Ok(listed) => listed,
-            // It has ended already, as its own end will tell, and nobody can ask in its name.
+            // It has already expired, as its own end shows, and no call can use it.
             Err(Verdict::Refused(Refusal::Rejected)) => return Ok(()),
             Err(verdict) => return Err(verdict),
         };

@@ -1,4 +1,4 @@
-//! The look-up of an API token's end: a call that nobody waits for.
+//! The look-up of an API token's expiry: a call that nothing waits for.
 
 use std::time::Duration;
 

@@ -112,7 +112,7 @@ impl Operator {
         Answer::SitesListed(self.jira.survey(gateway, &token).await)
     }
 
-    /// Asks Jira who the token of the chain that stands to be asked about belongs to.
+    /// Asks Jira for the owner of the token that is validated next.
     pub(in crate::controller) async fn ask_renewed(
         &self,
         facts: &Facts,
@@ -148,7 +148,7 @@ impl Operator {
         written
     }
 
-    /// Our own write is no news on the watch; the other users of the grant hear of it here.
+    /// Our own write is not news on the watch; the other users of the grant hear of it here.
     pub(in crate::controller) fn wake_others(&self, facts: &Facts, current: &JiraCredential) {
         let Some(plan) = facts.renewal_plan() else {
             return;

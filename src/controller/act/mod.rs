@@ -1,4 +1,4 @@
-//! The effects of a pass, one a step: the one place where Jira and the cluster meet.
+//! The effects of a reconcile, one a step: the one place where Jira and the cluster meet.
 
 mod cleanup;
 mod error;

@@ -24,7 +24,7 @@ impl Operator {
         facts: &Facts,
         material: &mut Material,
     ) -> Result<Answer, ActError> {
-        // What was decided before the signal to stop is decided anew.
+        // What was decided before the stop signal is decided again.
         if self.stopping.is_cancelled() {
             return Err(ActError::Stale);
         }
@@ -40,7 +40,7 @@ impl Operator {
         if let Err(peer) = self.claim_login(facts, plan) {
             return Ok(Answer::AttemptNotOurs(peer));
         }
-        // In the register before it stands in the grant: another pass of this process must not
+        // In the register before it stands in the grant: another reconcile of this process must not
         // take it for one that has ended.
         let running = self.renewals.begin();
         stored.grant.intend(Intent {
@@ -48,7 +48,7 @@ impl Operator {
             holder: self.renewals.holder(),
             origin: spend.origin.clone(),
             first_sent: spend.first_sent,
-            // Not when the pass began: others count from here when they may take over.
+            // Not when the reconcile started: others count from here when they may take over.
             started: self.clock.now(),
             interrupted: spend.interrupted,
             replay: spend.replay,
@@ -59,7 +59,7 @@ impl Operator {
         let stored = match self.cluster.put_grant(&stored).await {
             Ok(stored) => stored,
             Err(error) => {
-                // It may have been written all the same.
+                // It may have been written nevertheless.
                 self.give_up(facts, plan, running.attempt());
                 return Err(outdated(error));
             }
@@ -147,7 +147,7 @@ impl Operator {
     }
 
     /// Nothing was sent and nothing will be: who comes next, which may be another credential, need
-    /// not take a login for one whose answer was lost. A token is taken up again by itself.
+    /// not treat a login as one whose response was lost. A token is taken over without that.
     fn give_up(&self, facts: &Facts, plan: &RenewalPlan, attempt: &str) {
         if plan.kind == RenewalKind::Login {
             self.renewals.abandon(grant_key(facts, plan), attempt);

@@ -1,4 +1,4 @@
-//! What Jira Data Center keeps until it is ended: a session is begun by a login, and a personal
+//! What Jira Data Center keeps until it is ended: a login starts a session, and a personal
 //! access token makes its own successor.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,7 +20,7 @@ const SESSION_LIVES: TimeDelta = TimeDelta::hours(5);
 /// Lives that are tried one after the other where an administrator allows no longer ones, in days.
 const SHORTER_LIVES: [i64; 6] = [365, 180, 90, 30, 7, 1];
 
-/// What the names of the tokens begin with that a grant has made. With the name of an attempt they
+/// What the names of the tokens start with that a grant has made. With the name of an attempt they
 /// have 37 characters; Jira allows 40 (read in the plug-in by others).
 pub(in crate::controller) fn name_prefix(grant_uid: &str) -> String {
     let short: String = grant_uid.chars().take(8).collect();
@@ -35,7 +35,7 @@ struct Nothing {
 }
 
 impl Renewing {
-    /// Where tokens are made and sessions begun.
+    /// The site that issues tokens and sessions.
     fn place(&self) -> Place<'_> {
         Place {
             site: &self.site,
@@ -45,7 +45,7 @@ impl Renewing {
         }
     }
 
-    /// The same until somebody else may have taken over: two would make one each, and what stands
+    /// The same until another process may have taken over: each would create one, and what is
     /// in a later list may be what the other has made.
     fn in_time(&self) -> Place<'_> {
         Place {
@@ -145,7 +145,7 @@ impl Renewing {
         };
         let stored = self.write(true, change, None).await;
         if stored.is_none() {
-            // Somebody newer has another one: nobody will ever use this.
+            // A newer attempt has another one, so this one is never used.
             let ended = self.jira.log_out(&self.place(), &cookie).await;
             tracing::debug!(
                 ended = ended.is_ok(),
@@ -281,7 +281,7 @@ impl Renewing {
         }
     }
 
-    /// What was made here is nobody's.
+    /// Nothing uses what was made here.
     async fn revoke_own(&self, made: &Made) {
         let owner = Owner {
             place: self.place(),

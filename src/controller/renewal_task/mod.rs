@@ -1,7 +1,7 @@
 //! Renew and keep: the one step with two effects, which nothing may cut in two.
 //!
-//! It runs as a task of its own. A pass that is dropped, a watch that breaks and a shutdown leave
-//! it alone; it ends when what was received is stored, or when it is certain that somebody newer
+//! It runs as a task of its own. A reconcile that is dropped, a watch that breaks and a shutdown
+//! leave it alone; it ends when the result is stored, or when it is certain that a newer attempt
 //! has taken over.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) use data_center::name_prefix;
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);
 
-/// Nor is it begun later than this after the intent was written down: whoever watches that may take
+/// It does not start later than this after the intent was written: a process that watches may take
 /// over then, while a call that is under way would still be answered.
 const SENT_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
@@ -59,9 +59,9 @@ pub(super) struct Renewing {
     /// The private authorities that are trusted there.
     pub(super) ca_pem: Option<Vec<u8>>,
     pub(super) secrets: Vec<SecretString>,
-    /// Where a session is begun, or a token made.
+    /// Where to log in, or where to create a token.
     pub(super) site: Site,
-    /// With what a session is begun.
+    /// The user name and password of a login.
     pub(super) login: Option<UserAndPassword>,
     /// Whether Jira has ended what is replaced.
     pub(super) early: bool,
@@ -75,7 +75,7 @@ pub(super) struct Renewing {
 pub(super) struct Renewed {
     /// What it did not bring.
     pub(super) miss: Option<RenewalFailure>,
-    /// The grant as it stands now; `None` when somebody else has taken over.
+    /// The grant as it is stored now; `None` when another process has taken over.
     pub(super) stored: Option<Stored>,
     /// The word for metrics.
     pub(super) word: &'static str,
@@ -145,7 +145,7 @@ impl Renewing {
         answer
     }
 
-    /// Until when a call may be begun that must not be made twice.
+    /// Until when a call may start that must not be made twice.
     fn sent_until(&self) -> Option<DateTime<Utc>> {
         let intent = self.stored.grant.intent.as_ref()?;
         Some(later(
@@ -247,7 +247,7 @@ impl Renewing {
     }
 
     /// Writes a change of the grant, provided that the intent in it is still ours. The latest
-    /// attempt wins: what another one has begun meanwhile is newer than what we hold.
+    /// attempt wins: what another attempt has started is newer than what we hold.
     async fn write(
         &self,
         spends: bool,

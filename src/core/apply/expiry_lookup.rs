@@ -11,7 +11,7 @@ use crate::core::time::{REFUSED_HEARTBEAT, backoff, jitter, later};
 /// The organisation is asked again after this time and up to an hour more: twice a day.
 pub(crate) const LOOK_AGAIN: TimeDelta = TimeDelta::hours(11);
 
-/// Outages in a row, over about an hour, before they are told: what is known has not changed.
+/// Outages in a row, over about an hour, before they are reported: what is known has not changed.
 pub const SILENT_OUTAGES: i32 = 8;
 
 /// A token that is in use, and yet was not used for so long, is another one.
@@ -29,7 +29,7 @@ impl Facts {
         }
     }
 
-    /// Takes in what the organisation said.
+    /// Records what the organisation said.
     pub(crate) fn record_lookup(&mut self, answer: Result<Found, LookupError>) {
         let before = self.looked_up().cloned();
         let (Some(query), Some(fingerprint)) =

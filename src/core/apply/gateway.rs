@@ -1,16 +1,16 @@
 //! Where an API token of Cloud is used: at the site's own address, or at Atlassian's gateway.
 //!
 //! A token with scopes is accepted at the gateway only and looks like one without (Atlassian
-//! documentation). So the site is asked first, and the gateway once after the site has said no;
-//! where a token was accepted, there it is asked about from then on. Tokens of service accounts
-//! always have scopes and can be told by their form: the site is never asked about them.
+//! documentation). So the site is asked first, and the gateway once after the site has said no; a
+//! token that was accepted at one of them is validated there from then on. Tokens of service
+//! accounts always have scopes and a format of their own: they are never sent to the site.
 
 use crate::core::facts::Facts;
 use crate::core::probe::{Outage, Refusal, Resource, Verdict};
 use crate::core::spec::is_cloud_host;
 
 impl Facts {
-    /// Takes in what the site said about a token that may work at the gateway. Whether the gateway
+    /// Records what the site said about a token that may work at the gateway. Whether the gateway
     /// has to be asked before that means anything.
     pub(crate) fn falls_back_to_gateway(&mut self, verdict: &Verdict) -> bool {
         let can = self

@@ -19,13 +19,13 @@ use crate::core::probe::{Permissions, Resource, Verdict};
 pub enum Answer {
     /// The attempt stands in the status.
     AttemptRecorded(Attempt),
-    /// Somebody else is sending the same password, or has.
+    /// Another party is sending the same password, or has.
     AttemptNotOurs(Peer),
     /// The probe was made.
     Validated(Verdict),
     /// The target was written.
     TargetWritten(usize, TargetVersion),
-    /// Somebody else holds the target.
+    /// Another party holds the target.
     TargetOwnedByOther(usize, Holder, TargetVersion),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
@@ -37,24 +37,24 @@ pub enum Answer {
     DuplicateChecked(bool),
     /// The intent stands in the grant.
     Intended(RefreshRequest, Written),
-    /// The renewal was made. What it brought stands in the grant; `None`: somebody else has
+    /// The renewal was made. What it brought stands in the grant; `None`: another party has
     /// taken it over meanwhile.
     Renewed(Option<RenewalFailure>, Option<Written>),
     /// The candidate has taken its place.
     Promoted(Written),
-    /// The site told its id, or did not.
+    /// The site reported its id, or did not.
     CloudIdResolved(Result<String, Verdict>),
-    /// The gateway told what the token covers, or would not (`Ok(None)`), or could not.
+    /// The gateway reported what the token covers, or would not (`Ok(None)`), or could not.
     SitesListed(Result<Option<Vec<Resource>>, Verdict>),
-    /// A candidate beside the chain in use was asked about.
+    /// A candidate beside the chain in use was validated.
     CandidateValidated(Verdict),
-    /// The organisation was asked about the API token.
+    /// The organisation was asked for the API token.
     LookedUp(Result<Found, LookupError>),
     /// The organisation was not asked: other look-ups take the room that there is.
     LookUpPutOff,
     /// What was left to do with the grant was done, as far as it could be.
     CleanedUp(CleanupTask, Written),
-    /// Jira told what the account may do, or did not.
+    /// Jira reported what the account may do, or did not.
     Permitted(Result<Permissions, Verdict>),
 }
 
@@ -68,7 +68,7 @@ pub struct Written {
 }
 
 impl Facts {
-    /// Takes in what became of a step.
+    /// Records what became of a step.
     #[must_use]
     pub fn apply(mut self, answer: Answer) -> Self {
         match answer {
@@ -83,7 +83,7 @@ impl Facts {
                 }
                 self.progress.attempt_denied = true;
             }
-            // From here on the rest of the pass decides as the next pass would.
+            // From here on the rest of the reconcile decides as the next reconcile would.
             Answer::Validated(verdict) => self.record(&verdict),
             Answer::CandidateValidated(verdict) => self.record_candidate(&verdict),
             Answer::TargetWritten(index, version) => {
@@ -131,7 +131,7 @@ impl Facts {
         }
         match written {
             Some(written) => self.set_grant(written),
-            // Another pass finds out what became of it.
+            // Another reconcile finds out what became of it.
             None => {
                 if let Some(renewal) = &mut self.renewal {
                     renewal.grant = GrantState::NotRead;
@@ -153,7 +153,7 @@ impl Facts {
         }
     }
 
-    /// What was asked before `/myself` counts for the chain that stands to be asked about.
+    /// A verdict from before `/myself` counts for the chain that is validated next.
     fn record_asked(&mut self, verdict: &Verdict) {
         if self.candidate_is_due() {
             self.record_candidate(verdict);

@@ -1,9 +1,9 @@
-//! What the account may do: what the spec requires, and what nobody asked for.
+//! What the account may do: what the spec requires, and what it does not require.
 //!
 //! `mypermissions` answers anonymous callers too, so that it is asked only right after `/myself`
-//! has accepted the credential. Where the spec requires permissions they belong to the validation. Else
-//! the question is a courtesy: once for each new credential and then once a day, after everything
-//! else, and its answer stands in the way of nothing.
+//! has accepted the credential. Where the spec requires permissions they belong to the validation.
+//! Else the question is a courtesy: once for each new credential and then once a day, after
+//! everything else, and its answer stands in the way of nothing.
 
 use crate::api::{Permission, PermissionStatus};
 use crate::core::facts::Facts;
@@ -11,7 +11,7 @@ use crate::core::facts::permissions::ADMINISTRATOR;
 use crate::core::probe::{Cause, Judgement, Outage, Permissions, Refusal, Verdict};
 
 impl Facts {
-    /// Takes in what Jira told.
+    /// Records what Jira reported.
     pub(crate) fn absorb_permissions(&mut self, answer: &Result<Permissions, Verdict>) {
         self.progress.permissions_asked = true;
         match self.progress.pending_account.clone() {

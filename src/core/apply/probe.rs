@@ -12,14 +12,14 @@ use crate::core::time::{
     CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, jitter, later,
 };
 
-/// When the credential is tried again by itself, if at all.
+/// When the operator retries, if at all.
 type Next = Option<DateTime<Utc>>;
 
 /// What a probe without an acceptance leaves behind.
 type Learnt = (AttemptOutcome, Reason, Next);
 
 impl Facts {
-    /// Takes in what Jira said.
+    /// Records what Jira said.
     pub(crate) fn record(&mut self, verdict: &Verdict) {
         if self.falls_back_to_gateway(verdict) {
             return;
@@ -32,7 +32,7 @@ impl Facts {
         }
     }
 
-    /// Takes in what became of a credential that Jira accepted and whose permissions were looked
+    /// Records what became of a credential that Jira accepted and whose permissions were looked
     /// at.
     pub(crate) fn settle_pending(&mut self, judgement: Judgement) {
         if self.candidate_is_due() {
@@ -123,8 +123,8 @@ impl Facts {
         }
     }
 
-    /// Takes in what Jira said about a candidate beside the chain in use. Once accepted it is the
-    /// credential; anything else is told without a word about the one in use.
+    /// Records what Jira said about a candidate beside the chain in use. Once accepted it is the
+    /// credential; any other result is reported without changing the one in use.
     pub(crate) fn record_candidate(&mut self, verdict: &Verdict) {
         match self.judge(verdict) {
             Judgement::Accepted(account) if self.requires_permissions() => {

@@ -21,7 +21,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         }
         return;
     };
-    // Of what is suspended nothing is looked at, and nothing is forgotten.
+    // A suspended credential is not observed, and its record is kept.
     let Some(renewal) = &facts.renewal else {
         return;
     };
@@ -74,8 +74,9 @@ fn name_rival(renewal: &Renewal, status: &mut JiraCredentialStatus) {
     }
 }
 
-/// What is known of the validated token may be learned without another validation: a token that was validated
-/// before it began a chain has one now, and Jira's list tells the end of one that a person made.
+/// What is known of the validated token may be learned without another validation: a token that was
+/// validated before it started a chain has one now, and Jira's list shows the end of one that a
+/// person made.
 fn record_validated_token(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Some(chain) = facts.chain().filter(|_| facts.is_validated()) else {
         return;
@@ -93,7 +94,7 @@ fn next_renewal(facts: &Facts) -> Option<DateTime<Utc>> {
     match renewal::next(facts)? {
         Move::At(time) => Some(time),
         Move::Idle | Move::Blocked(_) if !is_stopping(facts) => None,
-        // A step was left undone: the next pass takes it up.
+        // A step was left undone: the next reconcile takes it up.
         _ => Some(facts.now),
     }
 }

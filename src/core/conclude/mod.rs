@@ -1,4 +1,4 @@
-//! The end of a pass: what to write down, what to tell, when to look again.
+//! The end of a reconcile: what to write down, what to tell, when to look again.
 
 pub mod conditions;
 pub mod grant;
@@ -23,7 +23,7 @@ use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
 use crate::core::time::{LONGEST_WAIT, later};
 
-/// The end of a pass.
+/// The end of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conclusion {
     /// The status to write, if it differs from what is recorded.
@@ -48,7 +48,7 @@ pub struct Notice {
 /// A write that the API server refused is tried again after this time.
 const REFUSED_WRITE: TimeDelta = TimeDelta::minutes(5);
 
-/// Nobody tells when a `ConfigMap` changes: one that was no help is read again after this time.
+/// No watch shows when a `ConfigMap` changes: one that did not help is read again after this time.
 const UNWATCHED: TimeDelta = TimeDelta::minutes(1);
 
 /// Another credential is sending the same password: its answer will be there soon.
@@ -57,8 +57,8 @@ pub(crate) const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 /// A person may have another credential with the same password tried again.
 pub(crate) const PEER_SETTLES: TimeDelta = TimeDelta::minutes(10);
 
-/// Concludes a pass in which no step is left. `recorded` is the status as it stood when the pass
-/// began.
+/// Concludes a reconcile in which no step is left. `recorded` is the status as it stood when the
+/// reconcile started.
 pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     let valid = valid(facts);
     let published = published(facts);
@@ -117,7 +117,7 @@ fn abnormal(ready: &ConditionDraft) -> ConditionDraft {
     }
 }
 
-/// Method and site are shown from the first pass; once an account is pinned they say where it
+/// Method and site are shown from the first reconcile; once an account is pinned they say where it
 /// was validated, and move with the next validation only.
 fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
     let Ok(plan) = &facts.plan else { return };
@@ -131,12 +131,12 @@ fn record_plan(facts: &Facts, status: &mut JiraCredentialStatus) {
 }
 
 /// Versions stand for the credential that the status names, under the spec that it speaks of;
-/// without them the next pass looks again.
+/// without them the next reconcile looks again.
 fn record_source(facts: &Facts, status: &mut JiraCredentialStatus) {
     match &facts.source {
         Source::Unchanged if facts.spec_changed() => status.sources.clear(),
         Source::Unchanged => {}
-        // What became of a renewal could not be written down, or somebody else has taken it over.
+        // The result of a renewal could not be stored, or another process has taken it over.
         Source::Read { .. } if facts.renews() && facts.grant_unread() => status.sources.clear(),
         Source::Read { versions, .. } if facts.renews() || facts.is_on_record() => {
             status.sources.clone_from(versions);
@@ -172,7 +172,7 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
                 Some(version.clone())
             }
             TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
-            // That somebody else holds it was found under another spec, and is to be found anew.
+            // The other owner was found under another spec, and has to be found again.
             TargetState::Present { .. } => {
                 recorded.filter(|seen| seen.hash.is_some() || !facts.spec_changed())
             }
@@ -232,8 +232,8 @@ fn truncate(mut text: String, most: usize) -> String {
 }
 
 /// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
-/// appears, one when the account turns out to hold rights that nobody asked for, and one when a
-/// look-up begins to fail or succeeds again.
+/// appears, one when the account has administrator permissions that the spec does not require, and
+/// one when a look-up starts to fail or succeeds again.
 fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
     let changed = |kind| {
         let new = status.condition(kind)?;
@@ -253,7 +253,7 @@ fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Ve
             reason: new.reason,
             note: new.message.clone(),
         });
-    // That it is known is no news, unless it was told that it is not.
+    // That it is known is not news, unless it was reported that it is not.
     let expiry = changed(ConditionType::ExpiryKnown)
         .filter(|(old, new)| {
             let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
@@ -291,7 +291,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             ValidationDue::OnChange => {}
         }
         times.extend(renewal_times(facts));
-        // One that this pass had no room for: at once.
+        // One that this reconcile had no room for: at once.
         let soon = later(facts.now, TimeDelta::seconds(1));
         times.extend(next_lookup(facts).map(|next| next.max(soon)));
         if facts
@@ -329,7 +329,7 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
         // Left undone: at once.
         Some(_) => times.push(later(facts.now, TimeDelta::seconds(1))),
     }
-    // Somebody else has taken a renewal over: what came of it is soon to be seen.
+    // Another party has taken a renewal over: what came of it is soon to be seen.
     if facts.progress.renewed && facts.grant_unread() {
         times.push(later(facts.now, PEER_ANSWERS));
     }
@@ -344,7 +344,7 @@ fn renewal_times(facts: &Facts) -> Vec<DateTime<Utc>> {
     times
 }
 
-/// When the next probe is due after the one of this pass.
+/// When the next probe is due after the one of this reconcile.
 fn after_probe(facts: &Facts) -> ValidationDue {
     let next = match facts.attempt() {
         Some(attempt) => attempt.next_attempt_time,

@@ -14,7 +14,7 @@ use crate::core::time::later;
 const GRACE: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether everybody shows it is looked at again after this time at the earliest, and the latest:
-/// whoever has not followed for long is in no hurry.
+/// whichever process has not followed for long is in no hurry.
 const OTHERS_FOLLOW: TimeDelta = TimeDelta::minutes(1);
 
 const OTHERS_STAY: TimeDelta = TimeDelta::hours(1);

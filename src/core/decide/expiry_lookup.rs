@@ -52,8 +52,8 @@ pub fn wants_api_key(facts: &Facts) -> bool {
     next.is_some_and(|next| moved || next <= facts.now)
 }
 
-/// Whether the organisation is to be asked now: in a pass that has nothing else to tell, so
-/// that nobody waits for the answer.
+/// Whether the organisation is to be asked now: in a reconcile that has nothing else to tell, so
+/// that nothing waits for the response.
 pub fn lookup_is_due(facts: &Facts) -> bool {
     facts.progress.lookup.is_none()
         && !facts.spec_changed()

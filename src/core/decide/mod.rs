@@ -19,11 +19,11 @@ use crate::core::decide::validation::may_look_for_rights;
 use crate::core::decide::validation::{ValidationDue, before_validation, validate, validation};
 use crate::core::facts::{Facts, Source};
 
-/// A status holds 32 targets, and a spec 8. Without this bound a target that somebody else holds,
+/// A status holds 32 targets, and a spec 8. Without this bound a target with another owner,
 /// beside others that are renamed again and again, would make the status unwritable.
 const MOST_SURPLUS: usize = 24;
 
-/// Names the next step; `None` when nothing is left to do in this pass. The first check that
+/// Names the next step; `None` when nothing is left to do in this reconcile. The first check that
 /// applies decides.
 pub fn decide(facts: &Facts) -> Option<Step> {
     // 1. What is being deleted, suspended or contradictory is left alone. A source that is no
@@ -78,11 +78,11 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if may_look_for_rights(facts) {
         return Some(Step::Permissions);
     }
-    // 9. What nobody waits for.
+    // 9. What nothing waits for.
     lookup_is_due(facts).then_some(Step::LookUp)
 }
 
-/// Whether the pass must read the user's Secret before it can decide. Called while the source
+/// Whether the reconcile must read the user's Secret before it can decide. Called while the source
 /// still counts as unchanged.
 pub fn needs_source(facts: &Facts) -> bool {
     if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
@@ -99,7 +99,7 @@ pub fn needs_source(facts: &Facts) -> bool {
             .any(|target| wants_write(facts, target))
 }
 
-/// Whether the grant must be looked at, as far as the recorded times tell.
+/// Whether the grant must be read, as far as the recorded times tell.
 fn wants_look(facts: &Facts) -> bool {
     let due = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time <= facts.now);
     let candidate = facts
@@ -141,7 +141,7 @@ pub(crate) fn renew(facts: &Facts) -> Option<Step> {
         .as_ref()
         .is_some_and(|renewal| renewal.clients_read);
     match renewal::next(facts)? {
-        // Found in the middle of a pass: the next one is there at once.
+        // Found in the middle of a reconcile: the next one is there at once.
         Move::Intend(_) | Move::Renew(_) if !can_ask => None,
         Move::ImportToken => Some(Step::ImportToken),
         Move::CheckDuplicate => Some(Step::CheckDuplicate),

@@ -53,7 +53,7 @@ pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
 }
 
 pub(crate) fn publish(facts: &Facts, index: usize) -> Option<Step> {
-    // Only what was read in this pass can be written.
+    // Only what was read in this reconcile can be written.
     if !matches!(facts.source, Source::Read { .. }) {
         return None;
     }

@@ -79,7 +79,7 @@ pub enum Move {
     Promote,
     /// Nothing before this time.
     At(DateTime<Utc>),
-    /// Nothing by itself.
+    /// Nothing until something changes.
     Idle,
     /// Nothing until a person acts.
     Blocked(Reason),

@@ -7,7 +7,8 @@ use crate::core::decide::step::Step;
 use crate::core::facts::{Facts, Peer};
 use crate::core::probe::Judgement;
 
-/// What has to be known before a token can be validated on Atlassian's gateway. Data Center has none.
+/// What has to be known before a token can be validated on Atlassian's gateway. Data Center has
+/// none.
 pub(crate) fn before_validation(facts: &Facts) -> Option<Step> {
     if facts.gateway().is_some() && facts.cloud_id().is_none() {
         return Some(Step::ResolveCloudId);
@@ -141,7 +142,7 @@ pub fn survey_is_due(facts: &Facts) -> bool {
     !validated && !facts.progress.sites_listed
 }
 
-/// Whether it is time to look for rights that nobody asked for.
+/// Whether it is time to check for unrequired administrator permissions.
 pub(crate) fn may_look_for_rights(facts: &Facts) -> bool {
     let accepted = matches!(facts.progress.judgement, Some(Judgement::Accepted(_)));
     let due = facts

@@ -6,7 +6,7 @@ use crate::core::facts::types::Source;
 
 impl Facts {
     /// Whether the status names the credential in the source: as validated, or as tried. Only then
-    /// may the next pass take it as known without reading it.
+    /// may the next reconcile take it as known without reading it.
     pub fn is_on_record(&self) -> bool {
         let validated = || {
             let validated = self.status.validated_fingerprint.as_deref()?;
@@ -24,7 +24,7 @@ impl Facts {
     }
 
     /// Why Jira refuses the credential that is in the source now, as far as is recorded. An
-    /// attempt that was begun anew remembers the refusal before it until an answer replaces it.
+    /// attempt that started again keeps the earlier refusal until a response replaces it.
     pub fn refusal(&self) -> Option<Reason> {
         let attempt = self.attempt()?;
         match attempt.outcome {
@@ -47,7 +47,7 @@ impl Facts {
     }
 
     /// The status without an attempt with what is no longer in the source. If Jira refused what it
-    /// had accepted, the validation goes too: coming back, it has to be validated anew.
+    /// had accepted, the validation is dropped too: when it returns, it is validated again.
     pub(crate) fn without_old_attempt(&self) -> JiraCredentialStatus {
         let mut status = self.status.clone();
         let is_old = matches!(self.source, Source::Read { .. }) && self.attempt().is_none();

@@ -28,7 +28,7 @@ impl Facts {
         self.renewal_plan().is_some_and(RenewalPlan::is_kept)
     }
 
-    /// Whether a token that Jira refuses before its end can be replaced all the same.
+    /// Whether a token that Jira refuses before it expires can still be replaced.
     pub fn replaces_the_refused(&self) -> bool {
         self.renewal_plan()
             .is_some_and(RenewalPlan::outlives_its_token)
@@ -42,7 +42,7 @@ impl Facts {
         }
     }
 
-    /// Whether nobody looked at the grant in this pass.
+    /// Whether the grant was not read in this reconcile.
     pub fn grant_unread(&self) -> bool {
         let state = self.renewal.as_ref().map(|renewal| &renewal.grant);
         matches!(state, Some(GrantState::NotRead))

@@ -1,11 +1,11 @@
 //! Which token targets should hold: the one that was validated last, with one exception.
 //!
-//! A renewal starts the death of the token before it. When Jira cannot be asked about the new one
-//! and the published one is about to end, pods are better off with a token that descends from a
-//! validated one than with one that is surely dead. On Data Center the one before it is dead from the
-//! moment of the renewal, so that its successor is published as soon as asking has brought nothing.
-//! It is asked about first all the same: Jira has just given it and is seldom silent, and a token
-//! that it refuses is of no use to anybody.
+//! A renewal starts invalidating the previous token. When the new one cannot be validated and the
+//! published one is about to end, pods are better off with a token that descends from a validated
+//! one than with one that is surely dead. On Data Center the one before it is dead from the moment
+//! of the renewal, so that its successor is published as soon as asking has brought nothing. It is
+//! still validated first: Jira has just issued it and is seldom unreachable, and a token that it
+//! refuses is of no use to anybody.
 
 use crate::core::facts::Facts;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -21,7 +21,7 @@ impl Facts {
         Some(time::next_validation(last, interval, &self.object.uid))
     }
 
-    /// When the validated credential is asked about again after the answer to a question was lost:
+    /// When the validated credential is validated again after a response was lost:
     /// at the usual time, at the latest when the last validation grows too old.
     pub fn validation_after_silence(&self, asked: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let usual = self.validation_after(asked)?;

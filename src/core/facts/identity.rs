@@ -49,7 +49,8 @@ impl Facts {
         }
     }
 
-    /// Whether the recorded validation was made at the site and with the method of the present spec.
+    /// Whether the recorded validation was made at the site and with the method of the present
+    /// spec.
     pub fn site_recorded(&self) -> bool {
         match (&self.plan, &self.status.site) {
             (Ok(plan), Some(site)) if plan.gateway_fallback.is_some() => {
@@ -99,7 +100,7 @@ impl Facts {
         self.probe_base()
     }
 
-    /// Where the credential that stands to be validated is asked about; `None` while the id of the
+    /// Where the credential is validated next; `None` while the id of the
     /// site is not known.
     pub fn probe_base(&self) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
@@ -110,13 +111,14 @@ impl Facts {
         Some(format!("{gateway}/ex/jira/{id}"))
     }
 
-    /// The id of the site: as the spec says, as the site told in this pass, or as is recorded.
+    /// The id of the site: as the spec says, as the site reported in this reconcile, or as is
+    /// recorded.
     pub fn cloud_id(&self) -> Option<&str> {
         let plan = self.plan.as_ref().ok()?;
         let recorded = || {
             let site = self.status.site.as_ref()?;
             let same = site.address.as_deref() == Some(&plan.site.base);
-            // What nothing was validated with may be the word of a spec that is no longer there.
+            // An address without a validation may come from an earlier spec.
             let told = self.status.account.is_some() || !self.spec_changed();
             site.cloud_id.as_deref().filter(|_| same && told)
         };
@@ -129,7 +131,7 @@ impl Facts {
         said.or(self.progress.cloud_id.as_deref()).or_else(recorded)
     }
 
-    /// The gateway, if the API token in the source is asked about there.
+    /// The gateway, if the API token in the source is validated there.
     pub(crate) fn gateway_fallback(&self) -> Option<&str> {
         let gateway = self.plan.as_ref().ok()?.gateway_fallback.as_deref()?;
         let here = self.progress.refused_at_site.is_some()

@@ -25,7 +25,7 @@ use crate::api::{
 };
 use crate::core::spec::{Plan, SpecError, TokenFormat};
 
-/// Everything known about one credential in one pass.
+/// Everything known about one credential in one reconcile.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The present time.
@@ -54,22 +54,22 @@ pub struct Facts {
     pub renewal: Option<Renewal>,
     /// The key with which an organisation can be asked when the credential expires.
     pub api_key: ApiKey,
-    /// What has happened in this pass.
+    /// What has happened in this reconcile.
     pub progress: Progress,
 }
 
 impl Facts {
-    /// Whether this is the first pass over the object.
+    /// Whether this is the first reconcile over the object.
     pub fn is_new(&self) -> bool {
         self.status.observed_generation < 0
     }
 
-    /// Whether the spec has changed since the last pass.
+    /// Whether the spec has changed since the last reconcile.
     pub fn spec_changed(&self) -> bool {
         self.status.observed_generation != self.object.generation
     }
 
-    /// Whether this pass has done something that the status must tell of.
+    /// Whether this reconcile has done something that the status must tell of.
     pub fn has_effects(&self) -> bool {
         let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
         self.progress.judgement.is_some()
@@ -80,7 +80,7 @@ impl Facts {
     }
 
     /// Whether the Secret with the private authorities has changed since it was read last. Of
-    /// another source its contents tell, by the fingerprint, and its labels are nobody's concern.
+    /// another source the fingerprint of its contents decides; its labels do not matter.
     pub fn authorities_edited(&self) -> bool {
         let tls = self.spec.tls.as_ref();
         let Some(reference) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) else {

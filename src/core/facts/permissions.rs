@@ -26,7 +26,7 @@ impl Facts {
         !self.required().is_empty()
     }
 
-    /// Whether Jira has accepted the credential and is now to be asked about its permissions.
+    /// Whether Jira has accepted the credential and its permissions are read next.
     pub(crate) fn awaits_permissions(&self) -> bool {
         self.progress.pending_account.is_some() && !self.progress.permissions_asked
     }

@@ -17,7 +17,7 @@ pub struct Process {
     pub seen_for: TimeDelta,
     /// Whether it is the elected leader; `None` without an election.
     pub leads: Option<bool>,
-    /// Whether it was asked to stop: no renewal begins any more.
+    /// Whether it was asked to stop: no renewal starts any more.
     pub stopping: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct Process {
 /// server to store its answer in, just as the watcher had none to look at.
 const LONGEST_GAP: TimeDelta = TimeDelta::minutes(3);
 
-/// Passes lie a second apart or more, however fast the protocol's clocks run.
+/// Reconciles lie a second apart or more, however fast the protocol's clocks run.
 const SHORTEST_GAP: TimeDelta = TimeDelta::seconds(5);
 
 /// An intent under the eyes of a process, by the process's own clock.

@@ -11,7 +11,7 @@ use crate::core::spec::{RenewalKind, RenewalPlan, scopes};
 use crate::core::time::{CONSENT_LIVES, IDLE_LIVES, later};
 
 impl Facts {
-    /// The chain that stands to be asked about next, and whether it waits for another's place.
+    /// The chain whose token is validated next.
     pub fn asked_about(&self) -> Option<&Chain<Fingerprint>> {
         if self.candidate_is_due() {
             self.waiting_candidate()
@@ -42,7 +42,7 @@ impl Facts {
     }
 
     /// What is recorded of the candidate beside a chain in use. A refusal is forgotten when another
-    /// spec may end it or a person asks: its token, which nobody kept alive, is renewed first.
+    /// spec may end it or a person asks: its token, which was not kept alive, is renewed first.
     pub fn candidate_attempt(&self) -> Option<&Attempt> {
         let print = &self.waiting_candidate()?.access.as_ref()?.token;
         let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
@@ -102,7 +102,7 @@ impl Facts {
         };
         let wanted = plan.scopes.iter().map(String::as_str);
         wanted
-            // Whether the grant renews is told on its own.
+            // Whether the grant can be renewed is reported separately.
             .filter(|scope| *scope != "offline_access")
             .filter(|scope| !granted.is_empty() && !scopes::covers(plan.hosting(), granted, scope))
             .collect()
@@ -126,8 +126,8 @@ impl Facts {
         self.replaces_the_refused() && self.attempt().is_some_and(unconfirmed)
     }
 
-    /// Whether a refusal of the present token earns a renewal: once, until there was a validation in
-    /// between or an hour has passed.
+    /// Whether a refusal of the present token earns a renewal: once, until there was a validation
+    /// in between or an hour has passed.
     pub fn may_renew_early(&self) -> bool {
         let Some(held) = self.held().filter(|_| self.replaces_the_refused()) else {
             return false;
@@ -142,8 +142,8 @@ impl Facts {
             })
     }
 
-    /// Whether the password of the session in use is still there, and was not refused since; what is
-    /// no session needs none.
+    /// Whether the password of the session in use is still there, and was not refused since; what
+    /// is no session needs none.
     fn can_log_in_again(&self) -> bool {
         let login = |plan: &RenewalPlan| plan.kind == RenewalKind::Login;
         if !self.renewal_plan().is_some_and(login) {

@@ -115,7 +115,7 @@ impl Facts {
         current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
     }
 
-    /// Whether somebody else is known to hold a target, and nothing has changed since.
+    /// Whether a target is known to have another owner, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
             TargetState::OwnedByOther(..) => true,

@@ -55,7 +55,7 @@ pub struct TargetFacts {
 /// What stands on the cluster under the name of a target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TargetState {
-    /// Nobody looked.
+    /// No one looked.
     Unknown,
     /// Nothing.
     Absent,
@@ -66,11 +66,11 @@ pub enum TargetState {
         /// Its resourceVersion.
         resource_version: String,
     },
-    /// This pass wrote it.
+    /// This reconcile wrote it.
     Written(TargetVersion),
-    /// This pass found that somebody else holds it.
+    /// This reconcile found that it has another owner.
     OwnedByOther(Holder, TargetVersion),
-    /// The API server refused to write it in this pass.
+    /// The API server refused to write it in this reconcile.
     Refused(String),
 }
 
@@ -90,13 +90,13 @@ pub enum Peer {
     Silent,
     /// One of them is sending it at this moment.
     InFlight,
-    /// One of them sent it and nobody knows the answer.
+    /// One of them sent it, and the result is unknown.
     Interrupted,
     /// Jira refused it.
     Refused(Reason),
 }
 
-/// What has happened in this pass.
+/// What has happened in this reconcile.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -105,7 +105,7 @@ pub enum Peer {
 pub struct Progress {
     /// The attempt with a password was recorded before it is sent.
     pub attempt_recorded: bool,
-    /// Another credential has the word on this password: it is not sent in this pass.
+    /// Another credential decides about this password: it is not sent in this reconcile.
     pub attempt_denied: bool,
     /// What the probe means.
     pub judgement: Option<Judgement>,
@@ -119,20 +119,20 @@ pub struct Progress {
     pub intended: Option<RefreshRequest>,
     /// A renewal was made, whatever became of it.
     pub renewed: bool,
-    /// The id of the site, as the site told it.
+    /// The id of the site, as the site reported it.
     pub cloud_id: Option<String>,
     /// What the token covers was asked.
     pub sites_listed: bool,
-    /// A candidate beside the chain in use was asked about.
+    /// A candidate beside the chain in use was validated.
     pub candidate_tried: bool,
-    /// What the organisation told about the API token.
+    /// What the organisation reported about the API token.
     pub lookup: Option<Result<Found, LookupError>>,
     /// The site refused an API token that may work at the gateway.
     pub refused_at_site: Option<Refusal>,
     /// Jira accepted the credential as this account; the permissions that the spec requires
     /// decide.
     pub pending_account: Option<Account>,
-    /// Jira was asked about permissions.
+    /// The permissions were requested.
     pub permissions_asked: bool,
     /// The token in use was looked for among those of its account.
     pub looked_for: bool,
@@ -154,7 +154,7 @@ pub struct Renewal {
     pub login: Peer,
     /// Whether a Secret with a client secret has changed since it was seen last.
     pub clients_changed: bool,
-    /// Whether the client secrets were read: without them nothing is renewed in this pass.
+    /// Whether the client secrets were read: without them nothing is renewed in this reconcile.
     pub clients_read: bool,
     /// This process, and what it knows of the renewal under way.
     pub process: Process,
@@ -165,11 +165,11 @@ pub struct Renewal {
 /// The Secret of the grant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum GrantState {
-    /// Nobody looked; it has the version that is recorded.
+    /// No one looked; it has the version that is recorded.
     NotRead,
     /// There is none.
     Absent,
-    /// Somebody else made a Secret of this name.
+    /// Another party made a Secret of this name.
     Foreign,
     /// It was read.
     Read(Box<Held>),
@@ -195,7 +195,7 @@ impl Held {
 /// The refresh token in the user's Secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SeedState {
-    /// Nobody looked.
+    /// No one looked.
     NotRead,
     /// There is none.
     Missing,

@@ -1,4 +1,5 @@
-//! What a grant consists of: token families (chains), access tokens, initial tokens (seeds), intents.
+//! What a grant consists of: token families (chains), access tokens, initial tokens (seeds),
+//! intents.
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
@@ -12,8 +13,8 @@ use crate::core::spec::Client;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chain<S> {
-    /// What tells it from others: the digest of the seed from which it descends; of a token that
-    /// the one before it made, the attempt that made it.
+    /// What distinguishes it from others: the digest of the seed from which it descends; of a token
+    /// that the one before it made, the attempt that made it.
     pub origin: String,
     /// Digest of the seed, where that is not the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +49,7 @@ pub struct Access<S> {
     pub obtained: DateTime<Utc>,
     /// When it ends.
     pub expires: DateTime<Utc>,
-    /// What it may be used for, where Atlassian told.
+    /// What it may be used for, where Atlassian reported.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// The id under which Jira lists it: personal access tokens only.
@@ -62,7 +63,7 @@ pub struct Access<S> {
 pub struct Dead {
     /// When it was found.
     pub since: DateTime<Utc>,
-    /// When a renewal was begun whose answer was lost, if that is the cause.
+    /// When a renewal started whose response was lost, if that is the cause.
     pub interrupted: Option<DateTime<Utc>>,
     /// The redirect URL that was sent along, where one is: another one may be the right one.
     #[serde(default)]
@@ -122,9 +123,9 @@ pub struct Intent {
     pub origin: String,
     /// When this refresh token may first have been spent: the provider's leeway runs from here.
     pub first_sent: DateTime<Utc>,
-    /// When this attempt began.
+    /// When this attempt started.
     pub started: DateTime<Utc>,
-    /// When the first of the attempts began whose answer was lost for longer than the leeway.
+    /// When the first of the attempts started whose answer was lost for longer than the leeway.
     pub interrupted: Option<DateTime<Utc>>,
     /// Whether an earlier attempt with the same token may have been carried out.
     #[serde(default)]
@@ -160,12 +161,12 @@ pub enum RenewalFailure {
     Refused(Reason),
     /// The refresh token was certainly not spent.
     NotSpent(Reason),
-    /// Nobody knows whether it was spent.
+    /// No one knows whether it was spent.
     Unknown(Reason),
 }
 
 impl<S> Chain<S> {
-    /// A chain that begins with what a person stored.
+    /// A chain that starts with what a person stored.
     pub(crate) fn of_seed(digest: &str, client: Client, now: DateTime<Utc>) -> Self {
         Self {
             origin: digest.to_owned(),
@@ -186,14 +187,14 @@ impl<S> Chain<S> {
         self.root.as_deref().unwrap_or(&self.origin)
     }
 
-    /// Stands for the origin in a status: tells chains apart, and nothing else.
+    /// Stands for the origin in a status: distinguishes chains, and nothing else.
     pub fn family_id(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.origin.as_bytes());
         hex(digest.as_ref(), 16)
     }
 }
 
-/// Stands for an end that does not come, or that nobody knows.
+/// Stands for no expiry, or an unknown one.
 pub const ENDLESS: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(time) => time,
     None => DateTime::<Utc>::MAX_UTC,
@@ -211,7 +212,7 @@ pub struct Retired<S> {
     pub token: S,
     /// When it was replaced.
     pub since: DateTime<Utc>,
-    /// When it ends by itself.
+    /// When it expires.
     pub until: DateTime<Utc>,
     /// Since when everybody shows what took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -51,7 +51,7 @@ pub struct Grant<S> {
     pub failures: i32,
     /// Why the last of them brought none.
     pub failure: Option<Reason>,
-    /// Not before this time is the next one tried by itself.
+    /// The next attempt is not made before this time.
     pub next_attempt: Option<DateTime<Utc>>,
     /// When a token that should have lived was renewed because Jira refused it.
     pub early: Option<DateTime<Utc>>,
@@ -94,10 +94,10 @@ impl<S: Clone> Grant<S> {
         self.seeds.iter().find(|seed| seed.digest == digest)
     }
 
-    /// Remembers a seed, and makes it the candidate. An unvalidated candidate before it goes: a person
-    /// has put another one in its place.
+    /// Remembers a seed, and makes it the candidate. An unvalidated candidate before it goes: a
+    /// person has put another one in its place.
     ///
-    /// In a `copy` the chain in use ends with it: nobody knows whether its token was spent since.
+    /// In a `copy` the chain in use ends with it: its token may have been used since.
     pub fn adopt(
         &mut self,
         digest: &str,
@@ -128,7 +128,7 @@ impl<S: Clone> Grant<S> {
             let surplus = self.seeds.len().saturating_sub(MOST_SEEDS);
             self.seeds.drain(..surplus);
         }
-        // What was begun with the candidate before it is of no use any more.
+        // What started with the earlier candidate is of no use any more.
         let superseded = self.candidate.as_ref().map(|chain| chain.origin.clone());
         self.intent
             .take_if(|intent| Some(&intent.origin) == superseded.as_ref());
@@ -171,7 +171,7 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// Writes down that a renewal brought nothing. The intent stays as long as nobody knows
+    /// Records that a renewal failed. The intent stays as long as it is unknown
     /// whether the token was spent.
     pub fn miss(
         &mut self,
@@ -233,7 +233,7 @@ impl<S: Clone> Grant<S> {
         {
             self.settle_seed(origin, SeedOutcome::Refused);
         }
-        // A candidate that fails beside a chain in use leaves no trace but the word on its seed.
+        // A candidate that fails beside a chain in use leaves only the outcome of its seed.
         if !alone && self.candidate.take_if(of).is_some() {
             return;
         }

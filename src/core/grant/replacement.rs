@@ -1,5 +1,5 @@
-//! Replacing what Jira Data Center keeps until it is ended: sessions, and personal access tokens that
-//! create their own successors.
+//! Replacing what Jira Data Center keeps until it is ended: sessions, and personal access tokens
+//! that create their own successors.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,7 +8,7 @@ use crate::core::grant::chain::{Access, Chain, Dead, ENDLESS, Listed, Replaced, 
 use crate::core::spec::Client;
 use crate::core::time::later;
 
-/// What cannot be ended at Jira is given up after this time: nobody knows of it any more.
+/// What cannot be ended at Jira is given up after this time: no record of it remains.
 const GIVEN_UP: TimeDelta = TimeDelta::days(400);
 
 impl<S> Chain<S> {
@@ -35,8 +35,8 @@ impl<S> Access<S> {
 }
 
 impl<S: Clone> Grant<S> {
-    /// Remembers a token that a person made, and makes it the candidate. In a `copy` the chain in use
-    /// ends with it, and nothing is to be ended at Jira: the original does that.
+    /// Remembers a token that a person made, and makes it the candidate. In a `copy` the chain in
+    /// use ends with it, and nothing is to be ended at Jira: the original does that.
     pub fn import_token(
         &mut self,
         digest: &str,
@@ -57,7 +57,7 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// Remembers a user name and password by their digest, with which a session can be begun.
+    /// Records a user name and password by their digest, for a login.
     pub fn import_login(&mut self, digest: &str, client: Client, now: DateTime<Utc>) {
         self.retire_candidate(Replaced::Session, &client, now);
         self.supersede(digest, now);
@@ -83,8 +83,8 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// Writes down that a login was not sent: what a person wanted set aside, a refusal or an earlier
-    /// login without an answer, is not the last word then.
+    /// Writes down that a login was not sent: what a person wanted set aside, a refusal or an
+    /// earlier login without an answer, is not the last word then.
     pub fn login_not_sent(&mut self, origin: &str) {
         self.intent = None;
         if let Some(chain) = self.chain_mut(origin) {
@@ -130,7 +130,8 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Writes down what the list of the account's tokens says of the token of a chain. `ours`
-    /// begins the names of the tokens that this grant has made; `stated`: its end, as a person says.
+    /// starts the names of the tokens that this grant has made; `stated`: its end, as a person
+    /// says.
     pub fn identify(
         &mut self,
         origin: &str,
@@ -170,7 +171,7 @@ impl<S: Clone> Grant<S> {
             return;
         };
         let [found] = likely.as_slice() else {
-            // Then the word of a person is all there is.
+            // Then only a person can decide.
             access.expires = stated.filter(|end| *end > now).unwrap_or(access.expires);
             return;
         };
@@ -200,7 +201,7 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Those of the account's tokens that this grant has made and does not know: the answer that
-    /// told of them was lost. `ours` begins the names of what it has made.
+    /// told of them was lost. `ours` starts the names of what it has made.
     pub fn strays<'a>(&self, listed: &'a [Listed], ours: &str) -> Vec<&'a Listed> {
         let known = self.known_ids();
         let stray = |token: &&Listed| token.name.starts_with(ours) && !known.contains(&token.id);
@@ -261,7 +262,7 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// A candidate that another one replaces is to be ended, if the operator made it: nobody else
+    /// A candidate that another one replaces has to be ended, if the operator made it: no person
     /// knows of it.
     fn retire_candidate(&mut self, what: Replaced, client: &Client, now: DateTime<Utc>) {
         let made = |chain: &mut Chain<S>| chain.attempt.is_some() && chain.client == *client;

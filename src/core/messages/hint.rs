@@ -5,7 +5,7 @@ use crate::core::facts::{Facts, SeedState};
 use crate::core::probe::Refusal;
 use crate::core::spec::TokenKind;
 
-/// Adds to the words of a refusal what the form of the value suggests.
+/// Adds to the message of a refusal what the format of the value suggests.
 pub(crate) fn with_hint(facts: &Facts, refusal: Refusal, text: String) -> String {
     match hint(facts, refusal) {
         Some(hint) => format!("{text} {hint}"),

@@ -15,7 +15,7 @@ use crate::core::spec::Site;
 
 /// What pods have meanwhile.
 pub fn still(facts: &Facts) -> &'static str {
-    // As the next pass will find it recorded, so that it says the same.
+    // As the next reconcile will find it recorded, so that it says the same.
     let published = facts.targets.iter().any(|target| match &target.state {
         TargetState::Written(_) => true,
         TargetState::Absent | TargetState::OwnedByOther(..) => false,

@@ -5,7 +5,7 @@ use crate::core::facts::Facts;
 use crate::core::messages::{host, still};
 use crate::core::probe::{Forbidden, Judgement, Outage};
 
-/// What the words begin with when a password was sent and nothing is known of it.
+/// What the message starts with when a password was sent and nothing is known of it.
 const INTERRUPTED: &str = "Validation interrupted.";
 
 /// What an outage means.

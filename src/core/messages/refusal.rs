@@ -6,7 +6,7 @@ use crate::core::messages::hint::with_hint;
 use crate::core::messages::{host, source_names, still};
 use crate::core::probe::{Cause, Refusal};
 
-/// What is missing, in words.
+/// What is missing, as a message.
 fn missing_permissions(facts: &Facts, host: &str) -> String {
     let status = facts.status.permissions.clone().unwrap_or_default();
     let list = |keys: &[Permission]| {

@@ -1,5 +1,5 @@
-//! The message for each reason that blocks a session, or a personal access token that creates its own
-//! successor.
+//! The message for each reason that blocks a session, or a personal access token that creates its
+//! own successor.
 
 use crate::api::{Method, Reason};
 use crate::core::facts::Facts;

@@ -1,6 +1,6 @@
 //! What Jira answers about the permissions of an account.
 
-/// What Jira told of the permissions that it was asked about, by their keys.
+/// What Jira answered about the requested permissions, by their keys.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Permissions {
     /// The account holds them.

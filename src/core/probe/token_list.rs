@@ -1,5 +1,5 @@
 //! Which entry of an organisation's list is the API token in use. The list names no secret: the
-//! entry is told by its label and its owner.
+//! entry is found by its label and its owner.
 
 use std::fmt;
 
@@ -23,12 +23,12 @@ pub struct Listed {
     pub owner_email: Option<String>,
     /// When it was made.
     pub created_at: Option<DateTime<Utc>>,
-    /// What is told of it.
+    /// What the organisation says about it.
     pub found: Found,
 }
 
 impl fmt::Debug for Listed {
-    /// Whose it is, is nobody's business in a log.
+    /// The owner does not belong in a log.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Listed")
@@ -37,7 +37,7 @@ impl fmt::Debug for Listed {
     }
 }
 
-/// What an organisation tells about an API token.
+/// What an organisation reports about an API token.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Found {
     /// Its end of life.
@@ -61,7 +61,7 @@ pub struct Sought<'a> {
     pub accepted_at: Option<DateTime<Utc>>,
 }
 
-/// Why a look-up told nothing.
+/// Why a look-up said nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LookupError {
     /// There is no API key of the organisation to ask with.
@@ -89,7 +89,7 @@ pub enum LookupError {
 /// Picks the entry of the token in use.
 ///
 /// # Errors
-/// When it is not there, or cannot be told from others.
+/// When it is not there, or cannot be known from others.
 pub fn pick(listed: &[Listed], sought: &Sought<'_>) -> Result<Found, LookupError> {
     let mut candidates: Vec<&Listed> = listed
         .iter()
@@ -115,7 +115,7 @@ pub fn pick(listed: &[Listed], sought: &Sought<'_>) -> Result<Found, LookupError
     }
 }
 
-/// The id decides where it is told: addresses change, and are hidden.
+/// The id decides where it is given: addresses change, and are hidden.
 pub fn is_owned(entry: &Listed, sought: &Sought<'_>) -> bool {
     match (&entry.owner_id, &entry.owner_email, sought.email) {
         (Some(id), _, _) => id == sought.account,
@@ -161,7 +161,7 @@ impl LookupError {
         }
     }
 
-    /// Whether nobody answered.
+    /// Whether there was no usable response.
     pub fn is_outage(&self) -> bool {
         matches!(self, LookupError::NoVerdict(_))
     }

@@ -11,7 +11,7 @@ use crate::api::Account;
 pub enum Verdict {
     /// Jira accepted the credential: it belongs to this account.
     Accepted(Account),
-    /// Jira looked at the credential, or at who asked, and said no.
+    /// Jira checked the credential, or the caller, and said no.
     Refused(Refusal),
     /// Nothing was learnt about the credential.
     NoVerdict(Outage),
@@ -25,7 +25,7 @@ pub enum Verdict {
 pub enum Refusal {
     /// Wrong, expired or revoked credential; Jira does not tell which.
     Rejected,
-    /// A person must solve a CAPTCHA first; the password was not looked at.
+    /// A person must solve a CAPTCHA first; the password was not checked.
     CaptchaRequired,
     /// Basic authentication is switched off on this instance.
     BasicAuthDisabled,
@@ -114,7 +114,7 @@ pub enum Outage {
     NotSigned,
     /// The operator could not prepare the call or use its result: a fault of its own.
     Internal,
-    /// The call was held up until somebody else may have made it, and was not made.
+    /// The call was delayed until another process may have made it, and was not made.
     TooLate,
 }
 

@@ -1,4 +1,4 @@
-//! The plan: what the operator will do for a spec, before it has looked at anything else.
+//! The plan: what the operator will do for a spec, before it reads anything else.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -134,7 +134,7 @@ pub enum RenewalKind {
     ClientCredentials,
     /// A personal access token, which makes its own successor.
     Successor,
-    /// A user name and password, with which another session is begun.
+    /// A user name and password, which start another session.
     Login,
 }
 
@@ -200,7 +200,7 @@ impl RenewalPlan {
         }
     }
 
-    /// Whether a token that Jira refuses before its end can be replaced all the same. A personal
+    /// Whether a token that Jira refuses before it expires can still be replaced. A personal
     /// access token that is refused cannot make another.
     pub fn outlives_its_token(&self) -> bool {
         match self.kind {

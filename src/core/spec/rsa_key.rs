@@ -30,7 +30,7 @@ impl RsaKey {
     /// Reads a key in PEM form: PKCS#8 (`BEGIN PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`).
     ///
     /// # Errors
-    /// What is wrong with it, in words that name the remedy.
+    /// What is wrong with it, as a message that name the remedy.
     pub fn from_pem(pem: &str) -> Result<Self, InvalidValue> {
         let is = |label: &str| pem.contains(&format!("-----BEGIN {label}-----"));
         // Encrypted in the older way, the label is that of a plain key.
@@ -55,7 +55,7 @@ impl RsaKey {
         }
     }
 
-    /// The key, for whoever signs.
+    /// The key, for signing.
     pub(crate) fn key(&self) -> &PrivateKey {
         &self.0
     }

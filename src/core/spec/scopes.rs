@@ -28,7 +28,7 @@ mod tests {
             (Hosting::DataCenter, "READ", "WRITE", false),
             (Hosting::DataCenter, "SYSTEM_ADMIN", "ADMIN", true),
             (Hosting::DataCenter, "READ ADMIN", "WRITE", true),
-            // A scope that nobody knows includes nothing and is included by nothing.
+            // An unknown scope includes nothing and is included by nothing.
             (Hosting::DataCenter, "ADMIN", "read", false),
             (Hosting::DataCenter, "OTHER", "READ", false),
             (Hosting::DataCenter, "OTHER", "OTHER", true),

@@ -37,7 +37,7 @@ pub enum SiteError {
     /// A port or path on Atlassian's cloud.
     #[error("spec.site of Jira Cloud must have neither port nor path")]
     CloudPortOrPath,
-    /// A method of both hostings on a host that tells nothing.
+    /// A method of both hostings on a host that says nothing.
     #[error(
         "spec.hosting is required for this method on a host that is not Atlassian's: add hosting: DataCenter or hosting: Cloud"
     )]

@@ -14,7 +14,7 @@ pub struct TokenFormat {
     pub damaged: bool,
 }
 
-/// A kind of credential that can be told by its form.
+/// A kind of credential that can be known by its form.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TokenKind {
     /// Nothing in particular.

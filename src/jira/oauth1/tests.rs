@@ -73,7 +73,7 @@ fn parameters_are_ordered_by_their_encoded_names_and_values() {
 }
 
 /// The key of the OAuth Core 1.0 test cases for RSA-SHA1 (wiki.oauth.net, test cases, section
-/// 9.3), known to everybody and therefore nobody's: 1024 bits, PKCS#8.
+/// 9.3), known to everybody and therefore no one's: 1024 bits, PKCS#8.
 const TEST_CASE_KEY: &str = concat!(
     "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBALRiMLAh9iimur8VA7qVvdqxevEuUkW4K+2KdMXm",
     "nQbG9Aa7k7eBjK1S+0LYmVjPKlJGNXHDGuy5Fw/d7rjVJ0BLB+ubPK8iA/Tw3hLQgXMRRGRXXCn8ikfuQfjUS1uZ",

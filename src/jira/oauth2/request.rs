@@ -31,7 +31,7 @@ pub struct TokenRequest<'a> {
     pub attempt: &'a str,
     /// How long the call may take.
     pub limit: Duration,
-    /// Later than this it is not made, for somebody else may have made it; `None`: at any time.
+    /// It is not made later than this, since another process may have made it; `None`: no limit.
     /// Between the decision and the call lie the wait for a turn, and the sleep of a machine.
     pub until: Option<DateTime<Utc>>,
 }

@@ -293,7 +293,7 @@ async fn what_another_process_may_have_taken_over_is_not_sent() {
         limit: Duration::from_secs(3),
         until: Some(clock.now() + chrono::TimeDelta::seconds(60)),
     };
-    // No call leaves this machine: its address is looked at and refused.
+    // No call leaves this machine: the address is checked and refused.
     let asked = jira.tokens(&request).await;
     assert!(matches!(asked, TokenAnswer::NotAllowed(_)), "{asked:?}");
     clock.advance(chrono::TimeDelta::seconds(61));

@@ -2,8 +2,8 @@
 //!
 //! It says so in one word, `oauth_problem`, in the body (a form) and in the challenge
 //! (`WWW-Authenticate: OAuth realm="…", oauth_problem="…"`). The words are those of the extension
-//! "Problem Reporting"; four of them, and what to do, stand in Atlassian's troubleshooting guide for
-//! OAuth. Everything else in the answer is left unread: beside `signature_invalid` Jira repeats
+//! "Problem Reporting"; four of them, and what to do, stand in Atlassian's troubleshooting guide
+//! for OAuth. Everything else in the answer is left unread: beside `signature_invalid` Jira repeats
 //! what it has verified, and with it the token.
 
 use crate::core::probe::{Outage, Refusal, Verdict};

@@ -172,7 +172,8 @@ impl Loops {
         self.begin();
     }
 
-    /// Wherever a consent is over. Not while a run goes on: it would write its own tokens over hers.
+    /// Wherever a consent is over. Not while a run goes on: it would write its own tokens over
+    /// hers.
     async fn consent_again(&mut self) {
         for index in 0..self.members.len() {
             let member = &self.members[index];

@@ -1,4 +1,4 @@
-//! From any state the passes settle, and then nothing is done any more; and they settle on the
+//! From any state the reconciles settle, and then nothing is done any more; and they settle on the
 //! same state however often the process dies on the way.
 
 mod start;
@@ -15,10 +15,10 @@ use jira_credential_operator::core::decide::Step;
 use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::core::time::LONGEST_WAIT;
 
-/// Passes at one moment after which nothing may be left to do.
+/// Reconciles at one moment after which nothing may be left to do.
 const MOST_PASSES: usize = 6;
 
-/// What must hold of every pass.
+/// What must hold of every reconcile.
 fn check(world: &World, before: &Effects, passed: &Passed) {
     let called = world.effects.calls.len() - before.calls.len();
     assert!(
@@ -55,7 +55,7 @@ fn check(world: &World, before: &Effects, passed: &Passed) {
     }
 }
 
-/// Passes until one does nothing, cut or not; the number of passes is bounded.
+/// Reconciles until one does nothing, cut or not; the number of reconciles is bounded.
 fn settle(world: &mut World) {
     for _ in 0..=MOST_PASSES {
         let before = world.effects.clone();

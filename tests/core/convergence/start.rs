@@ -1,4 +1,4 @@
-//! Generated states from which a pass may begin.
+//! Generated states from which a reconcile may begin.
 
 use std::time::Duration;
 
@@ -211,8 +211,8 @@ impl Start {
         let holds = validated
             .is_none_or(|(secret, account)| world.jira.get(secret) == Some(&accepted(account)));
         self.around.cooling = self.around.cooling.filter(|_| holds);
-        // Likewise old targets go as long as nothing is out of date, which a pass finds that has
-        // validated a successor and cannot publish it.
+        // Likewise old targets go as long as nothing is out of date, which a reconcile finds that
+        // has validated a successor and cannot publish it.
         if self.targets.iter().any(|target| target.recorded != 0) {
             self.targets
                 .iter_mut()

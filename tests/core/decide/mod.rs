@@ -11,7 +11,7 @@ use jira_credential_operator::core::decide::step::Step;
 use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::core::time::next_validation;
 
-/// The steps of the next pass, as words.
+/// The steps of the next reconcile, as words.
 fn steps(world: &mut World) -> String {
     let passed = world.pass();
     let message = passed.steps.iter().map(|step| match step {

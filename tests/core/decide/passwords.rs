@@ -180,7 +180,7 @@ fn what_other_credentials_know_of_a_password_counts() {
         if validated {
             world.pass();
         } else if asked {
-            // Its own annotation is that of a new object at the first pass.
+            // Its own annotation is that of a new object at the first reconcile.
             world.status.observed_generation = 1;
         }
         world.wait(interval(&world));

@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// The pass goes on with an answer.
+    /// The reconcile goes on with an answer.
     pub(super) fn absorbed(&self, who: usize, pass: &Pass, answer: &Answer) -> World {
         let mut world = self.clone();
         world.apply(who, pass, answer);
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// What concerns nobody else follows at once: that no other grant has the seed, what the token
-    /// covers, and the end of a pass that has nothing to write down.
+    /// covers, and the end of a reconcile that has nothing to write down.
     pub(super) fn set_pass(&mut self, who: usize, pass: Pass) {
         let answer = match &*pass.step.step {
             Some(Step::CheckDuplicate) => Answer::DuplicateChecked(false),
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// The pass ends; without a time it is begun anew.
+    /// The reconcile ends; without a time it is begun anew.
     fn end(&mut self, who: usize, wake: Option<i64>, fresh: bool) {
         let (now, knew) = (self.now, self.versions());
         let shown = (self.cluster.status.clone(), self.cluster.status_version);
@@ -393,7 +393,7 @@ fn gist(answer: &Answer) -> String {
 }
 
 fn adopt(grant: &mut Grant<Fingerprint>, facts: &Facts) {
-    // What was read in this pass; the versions guard against a newer one.
+    // What was read in this reconcile; the versions guard against a newer one.
     let SeedState::Read { digest, print } = &facts.renewal.as_ref().expect("it renews itself").seed
     else {
         panic!("a seed is adopted that was not read");

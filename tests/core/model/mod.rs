@@ -2,7 +2,7 @@
 //! them is a model, and every order of events within some bounds is tried.
 //!
 //! Real: `decide`, `conclude`, `apply`, `protocol`, the transitions of the grant, the watch over
-//! an intent. Modelled: what a pass reads, its writes and calls, Atlassian, time.
+//! an intent. Modelled: what a reconcile reads, its writes and calls, Atlassian, time.
 
 mod act;
 mod atlassian;

@@ -1,4 +1,4 @@
-//! What a replica reads at the start of a pass, as `cluster::observe_grant` reads it.
+//! What a replica reads at the start of a reconcile, as `cluster::observe_grant` reads it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub(super) fn seed_digest(seed: u8) -> String {
 }
 
 impl World {
-    /// Begins a pass: on the status as it stands, or as an old watch shows it.
+    /// Begins a reconcile: on the status as it stands, or as an old watch shows it.
     pub(super) fn observe(&self, who: usize, fresh: bool, rules: &Rules) -> World {
         let mut world = self.clone();
         let replica = &mut world.replicas[who];

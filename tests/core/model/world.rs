@@ -56,9 +56,9 @@ pub(super) struct Replica {
     pub(crate) seen: Option<Watched>,
     /// The `JiraCredential` as the watch shows it; it may be old.
     pub(crate) shown: (Shared<JiraCredentialStatus>, u32),
-    /// What it knew when its last pass ended.
+    /// What it knew when its last reconcile ended.
     pub(crate) knew: Option<Versions>,
-    /// When its next pass is due.
+    /// When its next reconcile is due.
     pub(crate) wake: i64,
     pub(crate) phase: Phase,
 }
@@ -69,23 +69,23 @@ pub(super) enum Phase {
     Idle,
     /// It crashed and has not started again.
     Down,
-    /// In the middle of a pass: the next step is what `decide` says.
+    /// In the middle of a reconcile: the next step is what `decide` says.
     Pass(Pass),
     /// It has the word of the token endpoint and has not stored it.
     Keep(Pass, Word),
 }
 
-/// A pass.
+/// A reconcile.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Pass {
     pub(crate) facts: Shared<Facts>,
     pub(crate) recorded: Shared<JiraCredentialStatus>,
     pub(crate) status_version: u32,
-    /// The grant as this pass knows it.
+    /// The grant as this reconcile knows it.
     pub(crate) stored: Option<Stored>,
-    /// What this pass has written down as about to be spent: attempt, refresh token, when.
+    /// What this reconcile has written down as about to be spent: attempt, refresh token, when.
     pub(crate) intended: Option<(String, String, i64)>,
-    /// A step has failed: what happened is written down, and the pass begun anew.
+    /// A step has failed: what happened is written down, and the reconcile begun anew.
     pub(crate) failed: bool,
     pub(crate) began: i64,
     /// What `decide` says.
@@ -99,7 +99,7 @@ pub(super) struct Decided {
     conclusion: Rc<OnceCell<Concluded>>,
 }
 
-/// The end of a pass.
+/// The end of a reconcile.
 #[derive(Debug)]
 pub(super) struct Concluded {
     pub(crate) status: Shared<JiraCredentialStatus>,
@@ -134,7 +134,7 @@ pub(super) fn decided(key: u64, facts: impl FnOnce() -> Facts) -> (Shared<Facts>
 }
 
 impl Pass {
-    /// What the pass concludes, if no step is left.
+    /// What the reconcile concludes, if no step is left.
     pub(super) fn conclusion(&self) -> Option<&Concluded> {
         let over = self.failed || self.step.step.is_none();
         let conclude = || {

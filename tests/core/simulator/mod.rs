@@ -81,7 +81,7 @@ pub(super) struct Effects {
 #[derive(Debug)]
 pub(super) struct Cut;
 
-/// What a pass left behind, apart from its effects.
+/// What a reconcile left behind, apart from its effects.
 #[derive(Debug)]
 pub(super) struct Passed {
     /// Without the question about rights that nobody asked for, on which nothing depends.
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// The same after its first pass: validated, published, at rest.
+    /// The same after its first reconcile: validated, published, at rest.
     #[must_use]
     pub(super) fn at_rest(mut self) -> Self {
         self.pass();
@@ -398,12 +398,12 @@ impl World {
             })
     }
 
-    /// One pass, which nothing cuts.
+    /// One reconcile, which nothing cuts.
     pub(super) fn pass(&mut self) -> Passed {
         self.try_pass().expect("nothing cuts it")
     }
 
-    /// One pass.
+    /// One reconcile.
     pub(super) fn try_pass(&mut self) -> Result<Passed, Cut> {
         let mut facts = self.observe();
         let recorded = facts.status.clone();

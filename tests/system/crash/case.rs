@@ -211,7 +211,7 @@ impl Case {
             .await;
     }
 
-    /// Another pass does nothing at all.
+    /// Another reconcile does nothing at all.
     pub(super) async fn assert_at_rest(&self, operator: &Running) {
         let (mark, calls) = (operator.mark(), self.world.calls());
         operator.look_again(1).await;

@@ -1,5 +1,5 @@
-//! A credential that changes its method: the new one is published once it is validated, and nothing of
-//! the old one is left.
+//! A credential that changes its method: the new one is published once it is validated, and nothing
+//! of the old one is left.
 
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;

@@ -24,8 +24,8 @@ impl World {
     }
 }
 
-/// What was written down and held up is not sent later, and stands in nobody's way: not even when the
-/// credential is another one by then.
+/// What was written down and held up is not sent later, and stands in nobody's way: not even when
+/// the credential is another one by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_was_held_up_is_made_for_the_credential_that_was_applied_again() {
     let (world, operator) = logged_in().await;

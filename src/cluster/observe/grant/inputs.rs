@@ -54,7 +54,7 @@ impl Reading<'_> {
         state
     }
 
-    /// A password is told by its keyed fingerprint alone: a digest of one could be guessed.
+    /// A password is identified by its keyed fingerprint only: a plain digest could be guessed.
     fn see_login(&mut self, login: UserAndPassword) -> SeedState {
         let print = password_print(self.key, &self.facts, &login);
         if let Some(renewal) = &mut self.facts.renewal {

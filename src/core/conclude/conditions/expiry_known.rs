@@ -1,4 +1,4 @@
-//! The condition `ExpiryKnown`: what the organisation told about the API token, in words.
+//! The condition `ExpiryKnown`: what the organisation reported about the API token, as a message.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -62,7 +62,7 @@ fn differs(facts: &Facts, lookup: &ExpiryLookup, looked: &ExpiryLookupStatus) ->
     )
 }
 
-/// The words of this pass for what only it knows, or else of an earlier one.
+/// The words of this reconcile for what only it knows, or else of an earlier one.
 pub(crate) fn told(facts: &Facts, reason: Reason) -> Option<String> {
     match &facts.progress.lookup {
         Some(Err(LookupError::NoKey(problem))) => {

@@ -4,7 +4,7 @@ use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::facts::Facts;
 
-/// Whether the account holds rights of an administrator that nobody asked for.
+/// Whether the account has administrator permissions that the spec does not require.
 pub(crate) fn over_privileged(facts: &Facts) -> Option<ConditionDraft> {
     let status = facts.status.permissions.as_ref()?;
     let surplus: Vec<&str> = status

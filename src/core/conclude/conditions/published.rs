@@ -67,12 +67,12 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
     }
 }
 
-/// Who holds the target was told in an earlier pass, and nothing has changed since.
+/// Who holds the target was reported in an earlier reconcile, and nothing has changed since.
 fn recorded_problem(facts: &Facts, name: &str) -> ConditionDraft {
     use ConditionStatus::False;
     let told = facts.status.condition(ConditionType::Published)
         .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
-        // One problem is told at a time: it may have been that of another target.
+        // One problem is reported at a time: it may have been that of another target.
         .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
     told.map_or_else(
         || foreign(name),

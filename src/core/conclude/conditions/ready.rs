@@ -13,7 +13,7 @@ use crate::core::messages::renewal;
 pub enum BlockedOn {
     /// For nothing.
     Nothing,
-    /// For something that comes by itself.
+    /// For something that happens without a person.
     Time,
     /// For a person.
     Person,

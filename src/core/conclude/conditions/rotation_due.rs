@@ -53,7 +53,7 @@ struct Ends {
     too_old: Option<DateTime<Utc>>,
     /// The consent ends.
     consent: Option<DateTime<Utc>>,
-    /// A refresh token that nobody uses dies.
+    /// An unused refresh token expires.
     idle: Option<DateTime<Utc>>,
 }
 
@@ -144,7 +144,7 @@ fn expiry_message(facts: &Facts, date: &str, passed: bool) -> String {
     format!("The credential {verb} on {date}. Store a new one in the source{before}.")
 }
 
-/// Why what a person stored anew has not taken the place of the credential in use.
+/// Why what a person stored has not replaced the credential in use.
 enum Unused {
     /// By what is recorded of it.
     Seed(Reason),

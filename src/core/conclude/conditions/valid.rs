@@ -98,7 +98,7 @@ fn refused(facts: &Facts, reason: Reason) -> ConditionDraft {
     draft(False, reason, message)
 }
 
-/// The words of an earlier pass for a refusal.
+/// The words of an earlier reconcile for a refusal.
 fn told_refusal(facts: &Facts, reason: Reason) -> String {
     // Between a refusal and the end of the credential's life only the reason changes.
     let told = facts
@@ -192,7 +192,7 @@ fn accepted(facts: &Facts) -> ConditionDraft {
 /// Whether the credential in the source was validated for the account that the spec asks for, and
 /// the validation has not grown stale.
 fn still_validated(facts: &Facts) -> bool {
-    // Without its grant nobody can say what became of the token.
+    // Without its grant the state of the token is unknown.
     if renewal_blocker(facts).is_some_and(blocker::leaves_no_token) {
         return false;
     }
@@ -221,7 +221,7 @@ fn refusal_message(facts: &Facts, reason: Reason) -> Option<String> {
 }
 
 fn lower_first(text: &str) -> String {
-    // Every refusal begins with a name or an article; only articles change.
+    // Every refusal starts with a name or an article; only articles change.
     text.strip_prefix("The ")
         .map_or_else(|| text.to_owned(), |rest| format!("the {rest}"))
 }

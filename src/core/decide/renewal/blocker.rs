@@ -9,7 +9,7 @@ use crate::core::grant::Search;
 use crate::core::spec::RenewalKind;
 use crate::core::time::later;
 
-/// What stands in the way of the renewal: as seen in this pass, else as is recorded.
+/// What stands in the way of the renewal: as seen in this reconcile, else as is recorded.
 pub fn renewal_blocker(facts: &Facts) -> Option<Reason> {
     let renewal = facts.renewal.as_ref()?;
     if matches!(renewal.grant, GrantState::NotRead) {
@@ -18,7 +18,7 @@ pub fn renewal_blocker(facts: &Facts) -> Option<Reason> {
     if let Some(Move::Blocked(reason)) = renewal::next(facts) {
         return Some(reason);
     }
-    // What has no successor yet works all the same.
+    // A token without a replacement still works.
     if facts.makes_successors() {
         return None;
     }
@@ -38,7 +38,7 @@ pub fn renewal_blocker(facts: &Facts) -> Option<Reason> {
 }
 
 /// Why a personal access token has no successor though one is due, or none can be planned: as
-/// seen in this pass, else as is recorded. It works all the same.
+/// seen in this reconcile, else as recorded. The token itself still works.
 pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
     let plan = facts.renewal_plan()?;
     if facts.grant_unread() {
@@ -69,7 +69,7 @@ pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
     (unknown && told).then_some(Reason::ExpiryUnknown)
 }
 
-/// Whether no session is begun with a new password, by itself, beside one that goes on.
+/// Whether the operator does not log in with a new password, beside a session that continues.
 fn login_beside(facts: &Facts) -> Option<Reason> {
     let renewal = facts.renewal.as_ref()?;
     let candidate = facts.waiting_candidate()?;
@@ -89,7 +89,7 @@ pub fn needs_person(reason: Reason) -> bool {
     )
 }
 
-/// Whether Jira refuses a user name and password that a session would be begun with.
+/// Whether Jira refuses the user name and password of a login.
 pub fn refuses_login(reason: Reason) -> bool {
     matches!(
         reason,

@@ -7,7 +7,7 @@
 //!             twice?
 //! ```
 //!
-//! A chain in use begins at Intend. Client credentials spend nothing and begin at Renew. Sessions
+//! A chain in use starts at Intend. Client credentials spend nothing and start at Renew. Sessions
 //! and personal access tokens, which Jira keeps until they are ended, are in files of their own.
 
 pub mod blocker;
@@ -164,7 +164,7 @@ fn asked_again(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &Held
     }
 }
 
-/// Whether a chain may be spent: it is not dead, or a person wants it tried all the same. Where
+/// Whether a chain may be renewed: it is not dead, or a person asks for a retry. Where
 /// the redirect URL counts, the refusal of a wrong one looks like the end of the refresh token.
 fn is_usable(facts: &Facts, plan: &RenewalPlan, chain: &Chain<Fingerprint>) -> bool {
     let refused_with_another = |dead: &Dead| {

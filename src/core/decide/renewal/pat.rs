@@ -24,7 +24,7 @@ use crate::core::grant::{Access, Chain, ENDLESS, Grant, RefreshRequest, is_impor
 use crate::core::spec::RenewalPlan;
 use crate::core::time::later;
 
-/// A token of which nobody knows when it ends makes its successor at this age.
+/// A token with an unknown expiry is replaced at this age.
 const UNKNOWN_LIVES: TimeDelta = TimeDelta::days(30);
 
 /// A token without an end makes its successor at this age, unless the spec says another.
@@ -84,7 +84,7 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
     })
 }
 
-/// What is to be done with tokens of another site. One that a person made, and that is still in his
+/// What happens to tokens of another site. One that a person made, and that is still in their
 /// Secret, may be meant for this one; one that the operator made there is never sent here.
 pub(crate) fn elsewhere(
     plan: &RenewalPlan,

@@ -24,7 +24,7 @@ use crate::core::time::later;
 /// A login whose answer was lost is repeated after this time, if the password worked before.
 const REPEAT_AFTER: TimeDelta = TimeDelta::minutes(5);
 
-/// Somebody else is logging in with the same password: the answer will be there soon.
+/// Another party is logging in with the same password: the answer will be there soon.
 pub(crate) const PEER_ANSWERS: TimeDelta = TimeDelta::seconds(2);
 
 /// A person may have another credential with the same password tried again.
@@ -106,7 +106,7 @@ fn is_accepted(grant: &Grant<Fingerprint>, digest: &str) -> bool {
         .is_some_and(|seed| seed.outcome == SeedOutcome::Accepted)
 }
 
-/// When a session is to be begun, and whether the early end of the one before is the cause.
+/// When to log in, and whether the early end of the previous session is the cause.
 pub(crate) fn wanted(
     facts: &Facts,
     plan: &RenewalPlan,
@@ -153,7 +153,7 @@ pub(crate) fn denied(
     }
 }
 
-/// Nothing more by itself. What goes on beside it is not held up.
+/// Nothing more until a person acts. What continues beside it is not blocked.
 pub(crate) fn stuck(facts: &Facts, chain: &Chain<Fingerprint>, reason: Reason) -> Move {
     let beside = facts
         .chain()

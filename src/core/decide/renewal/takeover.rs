@@ -1,5 +1,5 @@
-//! When a renewal that this or another process started and did not finish is taken over, and by which
-//! process.
+//! When a renewal that this or another process started and did not finish is taken over, and by
+//! which process.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,7 +11,7 @@ use crate::core::grant::{Grant, Intent, RefreshRequest};
 use crate::core::spec::RenewalPlan;
 use crate::core::time::later;
 
-/// The present process may take over what another has begun when it has seen it unchanged for so
+/// This process may take over what another has started when it has seen it unchanged for so
 /// long by its own clock.
 pub const TAKEOVER_WATCHED: TimeDelta = TimeDelta::seconds(90);
 
@@ -22,14 +22,14 @@ pub const TAKEOVER_AGE: TimeDelta = TimeDelta::minutes(3);
 /// than this the answer may come too late.
 pub const REPLAY_WITHIN: TimeDelta = TimeDelta::minutes(8);
 
-/// Without an election nobody makes the last attempt before all who could have begun one are gone.
+/// Without an election no process makes the last attempt before all others must be gone.
 pub const LAST_WITHOUT_ELECTION: TimeDelta = TimeDelta::minutes(20);
 
-/// What was decided this long ago is decided anew before a token is spent: others may have taken
+/// What was decided this long ago is decided again before a token is used: others may have taken
 /// over meanwhile.
 const DECISION_LASTS: TimeDelta = TimeDelta::minutes(1);
 
-/// A running attempt is looked at again after this time.
+/// A running attempt is checked again after this time.
 const ATTEMPT_RUNS: TimeDelta = TimeDelta::seconds(2);
 
 /// Until when an attempt may still be running, if it may.
@@ -65,8 +65,8 @@ fn is_late(plan: &RenewalPlan, intent: &Intent, time_scale: TimeScale, now: Date
 }
 
 /// From when on the last attempt is made without an election. A replay in time does no harm, so
-/// that several may be under way before it. Where every replay is the last one, whoever watched
-/// the intent, at an age at which no call is under way any more, is alone with it.
+/// that several may be under way before it. Where every replay is the last one, whichever process
+/// watched the intent, at an age at which no call is under way any more, is alone with it.
 fn last_without_election(
     plan: &RenewalPlan,
     intent: &Intent,
@@ -79,7 +79,7 @@ fn last_without_election(
     }
 }
 
-/// What another process, or this one, has begun and not finished.
+/// Takes over what another process, or this one, has started and not finished.
 pub(crate) fn resume(
     facts: &Facts,
     plan: &RenewalPlan,
@@ -94,7 +94,7 @@ pub(crate) fn resume(
     {
         return Move::At(time);
     }
-    // One's own attempt has ended with an answer that was lost: nobody else has it.
+    // An attempt of this process has ended with a lost response: no other process has it.
     let alone = !plan.has_leeway() && intent.holder == process.holder;
     if late && !alone {
         match process.leads {

@@ -245,7 +245,7 @@ fn what_another_process_has_begun_is_taken_over_by_ones_own_clock_or_when_it_is_
         (50, 90, "intend replay 50 -"),
         // Three minutes of age need no watching.
         (47, 0, "intend replay 47 -"),
-        // A clock that is behind ours, or ahead, makes nobody wait for ever.
+        // A clock that is behind ours, or ahead, makes no one wait for ever.
         (90, 90, "intend replay 90 -"),
     ] {
         let mut facts = facts(50, Some(begun(other(), started, started)));

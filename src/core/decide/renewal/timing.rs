@@ -14,7 +14,7 @@ use crate::core::time::{IDLE_LIVES, earlier, jitter, later};
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
 
 /// While the site asks for rest, a renewal waits until so long before the token ends: it starts
-/// the death of the old token, and nobody could validate the new one.
+/// the end of the old token, and the new one could not be validated.
 const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether another credential uses the grant in another way. Who holds it keeps it.
@@ -52,7 +52,7 @@ pub(crate) fn first(
     }
 }
 
-/// Whether a person asks for a renewal, and has not been answered in this pass.
+/// Whether a person asks for a renewal, and has not been answered in this reconcile.
 pub(crate) fn wants_now(facts: &Facts) -> bool {
     facts.renew_requested() && !facts.progress.renewed && facts.progress.judgement.is_none()
 }
@@ -94,7 +94,7 @@ pub(crate) fn due(
         return None;
     }
     let time = renew_at(access, plan, &facts.object.uid);
-    // However long the access token lives: a refresh token that nobody uses dies.
+    // However long the access token lives: an unused refresh token expires.
     let idle = plan
         .spends()
         .then(|| later(access.obtained, IDLE_LIVES / 2));
@@ -111,7 +111,7 @@ pub fn renew_at(access: &Access<Fingerprint>, plan: &RenewalPlan, uid: &str) -> 
     earlier(access.expires, before)
 }
 
-/// A renewal that is due while the site asks for rest waits for its end, but not for ever.
+/// A renewal that is due while the site limits calls waits, but not into the last minutes.
 fn cooled(
     facts: &Facts,
     time_scale: TimeScale,

@@ -37,7 +37,7 @@ fn every_repetition_is_the_last_one_and_overtakes_nobody() {
         (None, other(), 50, 52, 90, "at 53"),
         (None, other(), 50, 53, 90, "intend replay 53 50"),
         (None, other(), 20, 50, 0, "at 51"),
-        // One's own attempt has ended, and nobody else has its answer.
+        // One's own attempt has ended, and no one else has its answer.
         (None, me(), 50, 50, 0, "intend replay 50 50"),
         (Some(false), me(), 50, 50, 0, "intend replay 50 50"),
     ] {
