@@ -84,6 +84,9 @@ struct RunArgs {
     /// are divided alike.
     #[arg(long, hide = true, env = "JCO_TEST_PACE", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
     test_pace: i32,
+    /// The one namespace to watch, for tests that share an API server.
+    #[arg(long, hide = true, env = "JCO_TEST_WATCH_NAMESPACE")]
+    test_watch_namespace: Option<String>,
     /// How log lines look.
     #[arg(long, env = "JCO_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -196,7 +199,7 @@ impl RunArgs {
         };
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
-            watch_namespace: None,
+            watch_namespace: self.test_watch_namespace.clone(),
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {

@@ -1,5 +1,5 @@
-//! Where a test takes place: the shared control plane, a simulator, a namespace. The binary
-//! watches the whole cluster, so the tests that run it take turns.
+//! Where a test takes place: the shared control plane, a simulator, and a namespace of its own, which is
+//! the only one that the program under test watches.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,18 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::process::{PATIENCE, Process};
 
 /// The namespace and name under which `deploy/` runs the operator.
 const OPERATOR: &str = "jira-credential-operator";
 
-static TURN: Mutex<()> = Mutex::const_new(());
+/// How many stages may exist at a time: each runs a program of its own against real time.
+static TURNS: Semaphore = Semaphore::const_new(4);
+
+/// Set once the shared control plane has the CRD and what `deploy/` applies.
+static DEPLOYED: OnceCell<()> = OnceCell::const_new();
 
 pub(crate) struct Stage {
     pub(crate) sim: Sim,
@@ -34,24 +38,27 @@ pub(crate) struct Stage {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     flags: Vec<String>,
-    turn: Option<MutexGuard<'static, ()>>,
+    turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let turn = TURN.lock().await;
+        let turn = TURNS.acquire().await.unwrap();
         let plane = ControlPlane::shared().await.unwrap();
-        let mut stage = Self::on(plane).await;
+        DEPLOYED.get_or_init(|| install(plane)).await;
+        let mut stage = Self::at(plane).await;
         stage.turn = Some(turn);
         stage
     }
 
     /// A stage on a control plane that nobody else uses.
     pub(crate) async fn on(plane: &ControlPlane) -> Self {
-        plane.install_crd(&crd()).await.unwrap();
-        deploy(plane);
+        install(plane).await;
+        Self::at(plane).await
+    }
+
+    async fn at(plane: &ControlPlane) -> Self {
         let client = plane.client().unwrap();
-        clear(&client).await;
         let sim = Sim::start_blocking(Config::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = directory.path().join("kubeconfig");
@@ -60,7 +67,10 @@ impl Stage {
         let ca = directory.path().join("ca.pem");
         sim.write_ca(&ca).unwrap();
         let (auth, api) = (sim.auth_url(), sim.gateway_url());
+        let namespace = plane.namespace("blackbox").await.unwrap();
         let flags = [
+            "--test-watch-namespace",
+            &namespace,
             "--auth-url",
             &auth,
             "--api-url",
@@ -74,15 +84,15 @@ impl Stage {
             "--extra-ca-file",
             ca.to_str().unwrap(),
         ];
-        let namespace = plane.namespace("blackbox").await.unwrap();
         person(
             plane,
             &namespace,
             &directory.path().join("person.kubeconfig"),
         );
+        let flags = flags.map(str::to_owned).to_vec();
         Self {
             namespace,
-            flags: flags.map(str::to_owned).to_vec(),
+            flags,
             sim,
             kubectl: plane.kubectl().get_program().into(),
             client,
@@ -350,13 +360,8 @@ fn person(plane: &ControlPlane, namespace: &str, path: &Path) {
     std::fs::write(path, config.to_string()).unwrap();
 }
 
-/// Removes what earlier tests left: an operator would take care of it.
-async fn clear(client: &Client) {
-    let all = Api::<JiraCredential>::all(client.clone());
-    for object in all.list(&ListParams::default()).await.unwrap() {
-        let namespace = object.namespace().unwrap();
-        let api = Api::<JiraCredential>::namespaced(client.clone(), &namespace);
-        let name = object.name_any();
-        api.delete(&name, &DeleteParams::default()).await.unwrap();
-    }
+/// Applies the CRD and what `deploy/` applies.
+async fn install(plane: &ControlPlane) {
+    plane.install_crd(&crd()).await.unwrap();
+    deploy(plane);
 }

@@ -497,7 +497,7 @@ fn answers() -> Vec<Answer> {
             "endless",
             Fault::EndlessBody,
             SiteUnavailable,
-            "far more than a user. Check that spec.site is the base address",
+            "more data than a Jira user has. Check that spec.site is the base address",
         ),
         ("slow", slow, SiteUnavailable, "did not answer in time"),
         (
