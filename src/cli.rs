@@ -241,7 +241,7 @@ async fn start(
         );
         match operator.await {
             Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "the API server cannot be asked yet");
+                tracing::warn!(%error, "the API server is not reachable yet");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(30));
             }
@@ -263,7 +263,7 @@ fn shutdown_signal() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: passes under way are finished first");
+        tracing::info!("stopping: finishing reconciles that are under way");
         cancel.cancel();
     });
     Ok(token)

@@ -1,9 +1,33 @@
-//! jira-credential-operator keeps Jira credentials alive.
+//! A Kubernetes operator that keeps Jira credentials alive.
 //!
-//! The README says what it does; `docs/design.md` how one reconcile works. The modules, from the
-//! inside out: [`api`] (types), [`core`] (decisions), [`render`] (contents of Secrets), [`jira`]
-//! (everything about Atlassian), [`cluster`] (everything about Kubernetes), [`controller`]
-//! (watches, queue, passes), [`ops`] (metrics, health, logs), [`cli`].
+//! A user applies a [`JiraCredential`](api::JiraCredential). The operator validates it against Jira's
+//! `/myself`, renews tokens before they expire, writes the Secrets that pods mount, and says in
+//! conditions what a person must rotate.
+//!
+//! One reconcile of one credential:
+//!
+//! 1. [`cluster`] observes: it reads the Secrets that the status does not know yet.
+//! 2. [`core::decide`] names the next step, by the [`core::facts`] alone.
+//! 3. [`controller`] carries it out: one write to the cluster, or one call to [`jira`].
+//! 4. [`core::apply`] adds the result to the facts; back to 2 until no step is left.
+//! 5. [`core::conclude`] says what the status and the events are.
+//!
+//! The modules, from the inside out; each uses only those before it:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`clock`] | the only reader of the clock |
+//! | [`api`] | the types of the custom resource; no behaviour |
+//! | [`core`] | decisions, as pure functions |
+//! | [`crd`] | the definition as it is installed |
+//! | [`render`] | the contents of published Secrets |
+//! | [`jira`] | everything about Atlassian |
+//! | [`cluster`] | everything about Kubernetes |
+//! | [`ops`] | metrics, health, logs |
+//! | [`controller`] | watches, queue, reconciles, shutdown |
+//! | [`cli`] | the command line |
+//!
+//! `docs/design.md` explains the design and the renewal protocol, `docs/glossary.md` the words.
 
 pub mod api;
 pub mod cli;

@@ -1,24 +1,28 @@
-//! The public API: `JiraCredential`, its spec, its status, and the words both use.
+//! The public API: `JiraCredential`, its spec, its status, and the types both use.
 //!
-//! Types only. Whatever decides something lives in [`crate::core`].
+//! Types only. Decisions live in [`crate::core`].
 
+mod auth;
 mod condition;
 mod data_center;
 mod lookup;
 mod oauth;
 mod period;
+mod reference;
 mod rules;
 mod spec;
 mod status;
 
+pub use auth::{ApiToken, Auth, Method};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
+pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
 pub use spec::{
-    ApiToken, Auth, ConfigMapKeyRef, Hosting, JiraCredential, JiraCredentialSpec, Method,
-    Permission, Rotation, SecretKeyRef, SecretRef, Target, TargetTemplate, Tls, Validation,
+    Hosting, JiraCredential, JiraCredentialSpec, Permission, Rotation, Target, TargetTemplate, Tls,
+    Validation,
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,

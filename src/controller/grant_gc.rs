@@ -35,7 +35,7 @@ impl Operator {
         for (key, seen) in self.index.grants() {
             if let Err(error) = self.collect(&key, &seen).await {
                 let (namespace, name) = (&*key.namespace, &*key.name);
-                tracing::warn!(namespace, name, %error, "an unused grant could not be looked after");
+                tracing::warn!(namespace, name, %error, "failed to mark or delete an unused grant");
             }
         }
     }
@@ -59,11 +59,7 @@ impl Operator {
                 if now - since < kept {
                     return Ok(());
                 }
-                tracing::info!(
-                    namespace,
-                    name = &*key.name,
-                    "a grant that nobody needs is deleted"
-                );
+                tracing::info!(namespace, name = &*key.name, "deleted an unused grant");
                 let version = Some(seen.resource_version.as_str());
                 let deleted = self
                     .cluster

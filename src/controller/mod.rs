@@ -283,7 +283,7 @@ fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Act
         namespace = object.namespace(),
         name = object.name_any(),
         %error,
-        "the pass will be repeated"
+        "retrying the reconcile"
     );
     let spread = jitter(&uid, chrono::TimeDelta::seconds(5))
         .to_std()

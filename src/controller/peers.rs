@@ -203,7 +203,7 @@ impl Operator {
                 let attempts = self.renewals.unfinished().join(" ");
                 tracing::error!(
                     attempts,
-                    "RENEWAL NOT STORED: the process ends before the API server could take it"
+                    "RENEWAL NOT STORED: the process ends before the API server accepted it"
                 );
             }
         }

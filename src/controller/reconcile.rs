@@ -270,11 +270,17 @@ impl Operator {
                     name,
                     ?method,
                     ?refusal,
-                    "authentication failed; it will be confirmed"
+                    "authentication failed; validating again to confirm"
                 );
             }
             Judgement::NoVerdict(outage) => {
-                tracing::warn!(namespace, name, ?method, ?outage, "Jira could not be asked");
+                tracing::warn!(
+                    namespace,
+                    name,
+                    ?method,
+                    ?outage,
+                    "no usable answer from Jira"
+                );
             }
             Judgement::NotAllowed(forbidden) => {
                 tracing::warn!(

@@ -73,7 +73,7 @@ impl Credential {
     }
 
     /// The header of one GET; `None` when the credential is not sendable, or cannot be signed with.
-    pub(super) fn validation(
+    pub(super) fn authorization(
         &self,
         url: &Url,
         now: DateTime<Utc>,

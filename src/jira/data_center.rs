@@ -52,8 +52,8 @@ impl Jira {
             // Jira refuses writes that look as if a browser had been tricked into them.
             .header("x-atlassian-token", "no-check");
         if let Some(credential) = credential {
-            let validation = credential.validation(&url, self.clock.now());
-            let (name, value) = validation.ok_or(Verdict::Refused(Refusal::Rejected))?;
+            let header = credential.authorization(&url, self.clock.now());
+            let (name, value) = header.ok_or(Verdict::Refused(Refusal::Rejected))?;
             call = call.header(name, value);
         }
         if let Some(body) = body {

@@ -58,8 +58,8 @@ impl Jira {
         let call = async {
             let url = named(&format!("{gateway}/oauth/token/accessible-resources"))?;
             let credential = Credential::Bearer(token.clone());
-            let validation = credential.validation(&url, self.clock.now());
-            let raw = self.fetch(Hosting::Cloud, None, url, validation).await?;
+            let header = credential.authorization(&url, self.clock.now());
+            let raw = self.fetch(Hosting::Cloud, None, url, header).await?;
             match raw.status {
                 401 | 403 => Ok(None),
                 _ => read_resources(&raw, token)

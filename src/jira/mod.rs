@@ -1,10 +1,10 @@
 //! Everything about Atlassian: which hosts and addresses a credential may be sent to, how it is
 //! sent, and what the answer means.
 //!
-//! Knows nothing of Kubernetes. The order of a probe: the gate of the site (`gate`), a client
-//! with the right trust (`http`, `trust`), the address behind the name (`resolver`,
-//! [`addresses`]), the call ([`whoami`]), the reading of the answer ([`verdict`]) or of the
-//! failure (`failure`).
+//! Knows nothing about Kubernetes. A validation passes the limiter of the site (`site_limiter`), gets a
+//! client with the right trust (`http`, `tls`) and the address behind the name (`dns`,
+//! [`address_policy`]), makes the call ([`myself`]), and reads the response ([`response`]) or the
+//! failure (`transport_error`).
 
 pub mod address_policy;
 pub mod client;
@@ -14,6 +14,7 @@ mod dns;
 pub mod gateway;
 pub mod host_policy;
 mod http;
+pub mod myself;
 pub mod oauth1;
 pub mod oauth2;
 pub mod observer;

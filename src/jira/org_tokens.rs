@@ -171,8 +171,8 @@ impl Jira {
     }
 
     async fn get_page(&self, url: Url, key: &SecretString) -> Result<Raw, Verdict> {
-        let validation = Credential::Bearer(key.clone()).validation(&url, self.clock.now());
-        let (name, value) = validation.ok_or(Verdict::Refused(Refusal::Rejected))?;
+        let header = Credential::Bearer(key.clone()).authorization(&url, self.clock.now());
+        let (name, value) = header.ok_or(Verdict::Refused(Refusal::Rejected))?;
         let client = self
             .clients
             .get(Hosting::Cloud, None)

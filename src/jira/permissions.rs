@@ -40,10 +40,10 @@ impl Jira {
     ) -> Result<Permissions, Verdict> {
         let call = async {
             let url = address(site, question.keys)?;
-            let validation = credential
-                .validation(&url, self.clock.now())
+            let header = credential
+                .authorization(&url, self.clock.now())
                 .ok_or(Verdict::Refused(Refusal::Forbidden))?;
-            let answer = self.fetch(site.hosting, ca_pem, url, Some(validation));
+            let answer = self.fetch(site.hosting, ca_pem, url, Some(header));
             let raw = match question.patience {
                 Some(patience) => tokio::time::timeout(patience, answer)
                     .await

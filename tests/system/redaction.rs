@@ -1062,7 +1062,7 @@ async fn a_failing_api_server_makes_the_operator_tell_no_secret() {
     operator.stop().await;
     let log = log.text();
     for said in [
-        "the pass will be repeated",
+        "retrying the reconcile",
         "called Jira",
         "an event could not be published",
     ] {

@@ -34,6 +34,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The namespace and name under which `deploy/` runs the operator.
 pub(crate) const OPERATOR: &str = "jira-credential-operator";
 
+/// Lets calls of Jira take as long as a test does.
+pub(crate) fn be_patient(config: &mut OperatorConfig) {
+    config.jira.timeouts.read = PATIENCE;
+    config.jira.timeouts.total = PATIENCE;
+}
+
 pub(crate) struct World {
     pub(crate) plane: &'static ControlPlane,
     pub(crate) client: Client,
@@ -102,11 +108,7 @@ impl World {
 
     /// An operator that waits for answers of Jira for as long as a test does.
     pub(crate) async fn patient_operator(&self) -> Running {
-        let patient = |config: &mut OperatorConfig| {
-            config.jira.timeouts.read = PATIENCE;
-            config.jira.timeouts.total = PATIENCE;
-        };
-        self.operator_with(patient).await
+        self.operator_with(be_patient).await
     }
 
     /// An operator whose logs go where the test wants them.
@@ -150,9 +152,11 @@ impl World {
                 addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),
                 extra_ca_pem: Some(self.sim.ca_pem().as_bytes().to_vec()),
                 timeouts: Timeouts {
-                    connect: Duration::from_secs(2),
-                    read: Duration::from_secs(2),
-                    total: Duration::from_secs(3),
+                    // Long enough for a loaded machine: a call that is cut is not repeated before
+                    // the test moves the clock.
+                    connect: Duration::from_secs(5),
+                    read: Duration::from_secs(6),
+                    total: Duration::from_secs(8),
                     ..Timeouts::default()
                 },
                 ..JiraConfig::default()

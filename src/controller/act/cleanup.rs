@@ -91,7 +91,7 @@ impl Operator {
         };
         let done = again.is_none();
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-        tracing::info!(namespace, name, done, "what was replaced is ended at Jira");
+        tracing::info!(namespace, name, done, "ended what was replaced at Jira");
         grant.settle_retired(index, again);
         // Any of them may have started it.
         if done && grant.retired.iter().all(|old| old.id.is_none()) {

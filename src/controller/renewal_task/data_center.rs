@@ -149,7 +149,7 @@ impl Renewing {
             let ended = self.jira.log_out(&self.place(), &cookie).await;
             tracing::debug!(
                 ended = ended.is_ok(),
-                "a session that nobody needs was ended"
+                "logged out a session that was not needed"
             );
         }
         Renewed {
@@ -196,10 +196,7 @@ impl Renewing {
         for token in self.stored.grant.strays(listed, &prefix) {
             let revoked = self.jira.revoke(owner, &token.id).await;
             let done = revoked.is_ok();
-            tracing::info!(
-                done,
-                "a token that an earlier attempt left behind is revoked"
-            );
+            tracing::info!(done, "revoked a token that an earlier attempt left behind");
         }
     }
 
@@ -289,7 +286,7 @@ impl Renewing {
         };
         let revoked = self.jira.revoke(&owner, &made.id).await;
         let done = revoked.is_ok();
-        tracing::info!(done, "a token that nobody needs is revoked");
+        tracing::info!(done, "revoked a token that was not needed");
     }
 }
 

@@ -280,7 +280,7 @@ impl Renewing {
                 Ok(Looked::Taken) => {
                     tracing::info!(
                         attempt,
-                        "another renewal has taken over; this one is dropped"
+                        "another renewal has taken over; discarding this result"
                     );
                     return None;
                 }
@@ -290,7 +290,7 @@ impl Renewing {
             }
             failures = failures.saturating_add(1);
             if tries.is_some_and(|tries| failures >= tries) {
-                tracing::warn!(attempt, %error, "a failed renewal could not be written down");
+                tracing::warn!(attempt, %error, "a failed renewal could not be recorded");
                 return None;
             }
             if !matches!(error, ClusterError::Conflict) {

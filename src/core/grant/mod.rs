@@ -11,7 +11,7 @@
 //!                               live goes on, if there is one
 //! ```
 //!
-//! What personal access tokens and sessions need beside it is in [`succession`].
+//! What personal access tokens and sessions need beside it is in [`replacement`].
 
 pub mod chain;
 pub mod replacement;

@@ -303,7 +303,10 @@ async fn client_credentials_of_a_service_account() {
 async fn a_private_authority_is_trusted_at_the_token_endpoint() {
     let world = World::new().await;
     let operator = world
-        .operator_with(|config| config.jira.extra_ca_pem = None)
+        .operator_with(|config| {
+            config.jira.extra_ca_pem = None;
+            crate::support::be_patient(config);
+        })
         .await;
     let (link, _) = world.own_consent().await;
     world.create("bot", world.own_spec(&link)).await;
@@ -312,6 +315,7 @@ async fn a_private_authority_is_trusted_at_the_token_endpoint() {
     world.secret("ca", &[("ca.crt", world.sim.ca_pem())]).await;
     let tls = json!({"tls": {"caSecretRef": {"name": "ca", "key": "ca.crt"}}});
     world.change("bot", tls).await;
+    world.observed("bot").await;
     world.advance(TimeDelta::hours(1));
     operator.look_again(1).await;
     world.wait_ready("bot").await;
