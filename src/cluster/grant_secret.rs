@@ -28,7 +28,7 @@ use crate::core::grant::Grant;
 
 mod name;
 
-pub use name::{grant_mark, grant_name, place};
+pub use name::grant_mark;
 pub(super) use name::{seed_digest, seed_print};
 
 /// The key under which the grant stands in its Secret.

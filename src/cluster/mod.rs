@@ -16,9 +16,7 @@ mod time;
 pub use client::Cluster;
 pub use error::ClusterError;
 pub use fingerprint_key::fingerprint_key;
-pub use grant_secret::{
-    Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, grant_name, place, seen_grant,
-};
+pub use grant_secret::{Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, seen_grant};
 pub use observe::fingerprints::token_print;
 pub use observe::types::{ObserveContext, Observed, RenewalContext};
 pub use observe::{key_of, observe, references};

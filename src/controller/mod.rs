@@ -1,17 +1,19 @@
 //! Watches, queue, passes, shutdown.
 
 mod act;
+mod config;
 mod grant_gc;
 mod password_guard;
 mod peers;
 mod reconcile;
 mod renewal_registry;
 mod renewal_task;
+mod shutdown;
+mod status_versions;
 mod watches;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::channel::mpsc;
@@ -23,18 +25,16 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::JiraCredential;
 use crate::clock::Clock;
-use crate::cluster::{
-    Cluster, ClusterError, Key, VersionIndex, Watched, creation_time, fingerprint_key, key_of,
-};
-use crate::core::facts::{TimeScale, targets};
+use crate::cluster::{Cluster, ClusterError, VersionIndex, Watched, fingerprint_key};
 use crate::core::fingerprint::FingerprintKey;
 use crate::core::time::jitter;
-use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError};
+use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
+pub use config::{OperatorConfig, StartError};
 use password_guard::Passwords;
 use renewal_registry::Renewals;
+use status_versions::StatusVersions;
 
 /// How long a reconcile waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);
@@ -44,42 +44,6 @@ const REFUSED: Duration = Duration::from_secs(300);
 
 /// No request to the API server takes longer, its retries included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-
-/// What an administrator sets.
-#[derive(Clone)]
-pub struct OperatorConfig {
-    /// The namespace of the operator, where the key of the fingerprints is kept.
-    pub namespace: String,
-    /// The one namespace to watch; `None`: all of them.
-    pub watch_namespace: Option<String>,
-    /// Which hosts a credential may be sent to.
-    pub hosts: HostPolicy,
-    /// How Jira is called.
-    pub jira: JiraConfig,
-    /// Prefixes of labels and annotations that a target may have.
-    pub allowed_metadata_keys: Vec<String>,
-    /// Reconciles at a time.
-    pub max_concurrent_reconciles: u16,
-    /// Base address of Atlassian's authorization server.
-    pub auth_url: String,
-    /// Base address of Atlassian's gateway.
-    pub api_url: String,
-    /// What distinguishes this replica for people.
-    pub pod: String,
-    /// How fast the renewal protocol's own clocks run; 1 outside of tests.
-    pub time_scale: TimeScale,
-}
-
-/// Why the operator cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Jira cannot be called.
-    #[error(transparent)]
-    Jira(#[from] JiraError),
-    /// The key of the fingerprints can be neither read nor made.
-    #[error("the Secret with the key of the fingerprints: {0}")]
-    Key(#[from] ClusterError),
-}
 
 /// The operator: what all reconciles share.
 pub struct Operator {
@@ -97,27 +61,9 @@ pub struct Operator {
     wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
-    /// The versions that our own writes of the status produced, until the watch has shown them.
-    written: Mutex<HashMap<Key, u64>>,
+    written: StatusVersions,
     passes: AtomicU64,
     stopping: CancellationToken,
-}
-
-impl StartError {
-    /// Whether another try can succeed without anybody doing anything.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            StartError::Jira(_) => false,
-            StartError::Key(error) => match error {
-                ClusterError::TimedOut
-                | ClusterError::Unavailable(_)
-                | ClusterError::Conflict
-                | ClusterError::NotFound
-                | ClusterError::AlreadyExists => true,
-                ClusterError::Refused(_) => false,
-            },
-        }
-    }
 }
 
 impl Operator {
@@ -150,7 +96,7 @@ impl Operator {
             passwords: Passwords::default(),
             metrics,
             store: OnceLock::new(),
-            written: Mutex::default(),
+            written: StatusVersions::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))
@@ -199,57 +145,6 @@ impl Operator {
     pub fn passes(&self) -> u64 {
         self.passes.load(Ordering::Relaxed)
     }
-
-    /// Keeps in mind what a write of ours made of an object: the watch lags behind.
-    fn remember(&self, object: &JiraCredential) {
-        if let Some(version) = version_of(object) {
-            self.written().insert(key_of(object), version);
-        }
-    }
-
-    /// Whether the watch shows an object as it was before our own last write.
-    fn is_outdated(&self, object: &JiraCredential) -> bool {
-        let key = key_of(object);
-        let mut written = self.written();
-        match (written.get(&key), version_of(object)) {
-            (Some(ours), Some(shown)) if shown < *ours => true,
-            (Some(_), _) => {
-                written.remove(&key);
-                false
-            }
-            (None, _) => false,
-        }
-    }
-
-    fn written(&self) -> std::sync::MutexGuard<'_, HashMap<Key, u64>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The older credential that names the same target: of two that hold nothing it takes
-    /// precedence.
-    fn older_claim(&self, object: &JiraCredential, target: &str) -> Option<String> {
-        let store = self.store.get()?;
-        let age = |object: &JiraCredential| (creation_time(object), object.uid());
-        let namespace = object.namespace().unwrap_or_default();
-        let users = self.index.users(&namespace, target);
-        let rivals = users
-            .iter()
-            .filter(|user| *user != &key_of(object))
-            .filter_map(|user| {
-                let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
-                let rival = rival.0.as_ref().ok()?;
-                let names = targets::targets(&rival.spec, &rival.name_any());
-                let claims = names.iter().any(|other| other.name == target);
-                (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
-            });
-        rivals.min().map(|(_, name)| name)
-    }
-}
-
-/// The version of an object as a number; Kubernetes promises since 1.35 that versions of one
-/// resource compare as such.
-fn version_of(object: &JiraCredential) -> Option<u64> {
-    object.resource_version()?.parse().ok()
 }
 
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
@@ -260,7 +155,7 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {
-        Ok(object) if operator.is_outdated(object) => Ok(RETRY),
+        Ok(object) if operator.written.is_outdated(object) => Ok(RETRY),
         Ok(object) => Box::pin(operator.pass(object)).await,
         Err(invalid) => {
             let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use crate::api::{AttemptOutcome, Hosting, JiraCredential, Method};
+use crate::api::{AttemptOutcome, JiraCredential};
 use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext, observe};
 use crate::controller::Operator;
 use crate::controller::act::ActError;
@@ -14,7 +14,7 @@ use crate::core::decide::decide;
 use crate::core::facts::Facts;
 use crate::core::facts::attempt::without_unsent;
 use crate::core::probe::Judgement;
-use crate::core::spec::{Periods, Plan, RenewalKind, Site, SpecError, check_metadata, expiry};
+use crate::core::spec::{Endpoints, Plan, SpecError, check_metadata};
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
 /// validation. More steps would mean that a step changes nothing.
@@ -149,33 +149,13 @@ impl Operator {
     }
 
     fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecError> {
-        let method = spec.auth.method().ok_or(SpecError::NoMethod)?;
-        let site = Site::of(spec)?;
-        self.config.hosts.check(&site).map_err(|refusal| {
-            SpecError::HostNotAllowed(format!("spec.site {}: {refusal}", site.host))
+        let endpoints = Endpoints::new(&self.config.auth_url, &self.config.api_url);
+        let plan = Plan::of(spec, &endpoints)?;
+        self.config.hosts.check(&plan.site).map_err(|refusal| {
+            SpecError::HostNotAllowed(format!("spec.site {}: {refusal}", plan.site.host))
         })?;
-        let periods = Periods::of(spec)?;
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
-        let is_api_token = matches!(method, Method::ApiToken(_));
-        let gateway_fallback = (is_api_token && site.hosting == Hosting::Cloud)
-            .then(|| self.config.api_url.trim_end_matches('/').to_owned());
-        let renewal = self.renewal_plan(&method, &site, &periods);
-        // What a person says of a token that replaces itself is true of the first one only.
-        let replaced = renewal
-            .as_ref()
-            .is_some_and(|plan| plan.kind == RenewalKind::Successor);
-        Ok(Plan {
-            method: method.name(),
-            issued_at: method.issued_at().filter(|_| !replaced),
-            expires_at: expiry(&method).filter(|_| !replaced),
-            renewal,
-            site,
-            periods: Periods {
-                max_age: periods.max_age.filter(|_| !replaced),
-                ..periods
-            },
-            gateway_fallback,
-        })
+        Ok(plan)
     }
 
     /// Writes the status if it differs, then reports what changed.
@@ -203,7 +183,7 @@ impl Operator {
                 .await
             {
                 Ok(written) => {
-                    self.remember(&written);
+                    self.written.remember(&written);
                     break;
                 }
                 Err(ClusterError::NotFound) => return Ok(wake),
@@ -214,7 +194,7 @@ impl Operator {
                     match self.cluster.credential(namespace, name).await? {
                         // Our own write, whose answer was lost.
                         Some(fresh) if fresh.status.as_ref() == Some(&conclusion.status) => {
-                            self.remember(&fresh);
+                            self.written.remember(&fresh);
                             break;
                         }
                         Some(fresh)

@@ -90,7 +90,7 @@ impl Operator {
 
     fn forget(&self, key: &Key, wake: &Wake) {
         send(wake, self.index.refer(key, &[]));
-        self.written().remove(key);
+        self.written.forget(key);
     }
 
     /// Follows the metadata of all Secrets; keeps versions of those that are referred to.

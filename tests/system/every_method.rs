@@ -6,8 +6,8 @@ mod switching;
 use atlassian_sim::{AccessToken, ApplicationLink, LinkKey, OAuthApp, Token};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionType, Reason, SecretKeyRef};
-use jira_credential_operator::cluster::grant_name;
 use jira_credential_operator::core::probe::Verdict;
+use jira_credential_operator::core::spec::grant_name;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ mod renewal;
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, SecretKeyRef};
-use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::core::spec::grant_name;
 use serde_json::{Value, json};
 
 use crate::support::{Running, World, says, value};

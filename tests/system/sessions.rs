@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
 };
-use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::core::spec::grant_name;
 use serde_json::{Value, json};
 
 use crate::support::{Running, World, keys, says, value};

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::api::{AttemptOutcome, Method, Reason, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::grant_secret::{Found, Stored, grant_mark, place};
+use crate::cluster::grant_secret::{Found, Stored, grant_mark};
 use crate::cluster::observe::fingerprints::token_print;
 use crate::cluster::observe::types::{Observed, RenewalContext};
 use crate::cluster::secret_index::{Known, VersionIndex};
@@ -20,6 +20,7 @@ use crate::core::facts::{Facts, GrantState, Held, Peer, Process, Renewal, SeedSt
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Intent;
 use crate::core::spec::SourceError;
+use crate::core::spec::place;
 
 /// One reading.
 struct Reading<'a> {

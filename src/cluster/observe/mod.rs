@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::grant_secret::grant_name;
 use crate::cluster::observe::fingerprints::fingerprint;
 use crate::cluster::observe::grant::{observe_grant, place_of};
 use crate::cluster::observe::types::{ObserveContext, Observed};
@@ -23,6 +22,7 @@ use crate::core::facts::{
     ApiKey, Facts, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+use crate::core::spec::grant_name;
 use crate::core::spec::{SourceError, TokenFormat};
 
 /// Longest value of the annotation that is recorded as it is.

@@ -6,8 +6,7 @@ use secrecy::SecretString;
 
 use crate::api::{JiraCredential, MethodName, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, place,
-    token_print,
+    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, token_print,
 };
 use crate::controller::Operator;
 use crate::controller::act::error::ActError;
@@ -15,6 +14,7 @@ use crate::core::apply::{Answer, Written};
 use crate::core::facts::{Facts, Held, SeedState};
 use crate::core::grant::{Access, ENDLESS, Replaced};
 use crate::core::probe::{Outage, Verdict};
+use crate::core::spec::place;
 use crate::core::spec::{RenewalKind, RenewalPlan};
 use crate::jira::Credential;
 

@@ -72,7 +72,7 @@ impl Operator {
         let status = facts.with_attempt(attempt.clone());
         match self.cluster.write_status(current, &status).await {
             Ok(written) => {
-                self.remember(&written);
+                self.written.remember(&written);
                 *current = written;
                 Ok(Answer::AttemptRecorded(attempt))
             }

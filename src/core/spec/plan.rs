@@ -1,12 +1,14 @@
 //! The plan: what the operator will do for a spec, before it reads anything else.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
-use crate::api::{Hosting, JiraCredentialSpec, Method, MethodName, Period, SiteStatus};
+use crate::api::{Hosting, JiraCredentialSpec, Method, MethodName, SiteStatus};
+use crate::core::spec::endpoints::Endpoints;
 use crate::core::spec::error::SpecError;
+use crate::core::spec::periods::Periods;
+use crate::core::spec::renewal_plan::{RenewalKind, RenewalPlan};
 use crate::core::spec::site::Site;
-use crate::core::time::{SHORTEST_INTERVAL, later};
+use crate::core::time::later;
 
 /// An access token of OAuth 1.0a lives for five years: what Jira was seen to answer in
 /// `oauth_expires_in`.
@@ -24,61 +26,6 @@ pub fn expiry(method: &Method<'_>) -> Option<DateTime<Utc>> {
         | Method::Basic(_)
         | Method::Session(_) => method.expires_at(),
     }
-}
-
-/// The lengths of time of a spec.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Periods {
-    /// `spec.validation.interval`.
-    pub interval: TimeDelta,
-    /// `spec.rotation.warnBefore`.
-    pub warn_before: TimeDelta,
-    /// `spec.rotation.maxAge`.
-    pub max_age: Option<TimeDelta>,
-    /// `spec.rotation.renewBefore`.
-    pub renew_before: Option<TimeDelta>,
-}
-
-impl Periods {
-    /// Reads and compares the lengths of time of a spec; admission cannot compare them.
-    ///
-    /// # Errors
-    /// When one is not a length of time, or they contradict each other.
-    pub fn of(spec: &JiraCredentialSpec) -> Result<Self, SpecError> {
-        let read = |period: &Period, field| period.parse().ok_or(SpecError::NotAPeriod(field));
-        let periods = Self {
-            interval: read(&spec.validation.interval, "spec.validation.interval")?,
-            warn_before: read(&spec.rotation.warn_before, "spec.rotation.warnBefore")?,
-            max_age: match &spec.rotation.max_age {
-                Some(period) => Some(read(period, "spec.rotation.maxAge")?),
-                None => None,
-            },
-            renew_before: match &spec.rotation.renew_before {
-                Some(period) => Some(read(period, "spec.rotation.renewBefore")?),
-                None => None,
-            },
-        };
-        if periods.interval < SHORTEST_INTERVAL {
-            return Err(SpecError::IntervalTooShort);
-        }
-        if periods
-            .max_age
-            .is_some_and(|max_age| max_age <= periods.warn_before)
-        {
-            return Err(SpecError::WarnBeforeTooLong);
-        }
-        Ok(periods)
-    }
-}
-
-/// A client of the token endpoint.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Client {
-    /// Address of the token endpoint.
-    pub endpoint: String,
-    /// Client id.
-    pub id: String,
 }
 
 /// What follows from a spec alone.
@@ -100,125 +47,6 @@ pub struct Plan {
     pub gateway_fallback: Option<String>,
 }
 
-/// What follows from the spec of a credential that renews itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RenewalPlan {
-    /// Name of the Secret that holds the grant.
-    pub grant: String,
-    /// What a renewal is made of.
-    pub kind: RenewalKind,
-    /// The client of the token endpoint.
-    pub client: Client,
-    /// Base address of Atlassian's gateway; `None` for Data Center, which is called itself.
-    pub gateway: Option<String>,
-    /// Redirect URL of the consent, which Data Center wants to see again.
-    pub redirect_uri: Option<String>,
-    /// The id of the site, where the user says it.
-    pub cloud_id: Option<String>,
-    /// The scopes that the token must have.
-    pub scopes: Vec<String>,
-    /// How long before its end the token is renewed, where the user says it.
-    pub renew_before: Option<TimeDelta>,
-    /// How long the grant outlives its last user and its seed.
-    pub retention: TimeDelta,
-    /// What the user says of a personal access token.
-    pub stated: Stated,
-}
-
-/// What a renewal is made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RenewalKind {
-    /// A refresh token, which is spent for the next one.
-    Refresh,
-    /// Client credentials, which are just used again.
-    ClientCredentials,
-    /// A personal access token, which makes its own successor.
-    Successor,
-    /// A user name and password, which start another session.
-    Login,
-}
-
-/// What the user says of a personal access token that makes its own successor.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Stated {
-    /// When it was made.
-    pub begin: Option<DateTime<Utc>>,
-    /// When it ends.
-    pub end: Option<DateTime<Utc>>,
-    /// How old a token may become.
-    pub max_age: Option<TimeDelta>,
-}
-
-/// How long before its end a token of an hour is renewed.
-const RENEW_BEFORE: TimeDelta = TimeDelta::minutes(15);
-
-/// How long before its end a personal access token makes its successor, however long it lives.
-const SUCCEED_BEFORE: TimeDelta = TimeDelta::days(14);
-
-impl RenewalPlan {
-    /// Where the tokens are given.
-    pub fn hosting(&self) -> Hosting {
-        match self.gateway {
-            Some(_) => Hosting::Cloud,
-            None => Hosting::DataCenter,
-        }
-    }
-
-    /// Whether what was replaced goes on working for some time. Data Center deletes a refresh
-    /// token and the access token before it at once (observed).
-    pub fn has_leeway(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh | RenewalKind::ClientCredentials => {
-                self.hosting() == Hosting::Cloud
-            }
-            // They are ended by the operator alone.
-            RenewalKind::Successor | RenewalKind::Login => true,
-        }
-    }
-
-    /// Whether a renewal spends something that exists once.
-    pub fn spends(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh => true,
-            RenewalKind::ClientCredentials | RenewalKind::Successor | RenewalKind::Login => false,
-        }
-    }
-
-    /// Whether Jira keeps what is replaced until it is ended.
-    pub fn is_kept(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh | RenewalKind::ClientCredentials => false,
-            RenewalKind::Successor | RenewalKind::Login => true,
-        }
-    }
-
-    /// Whether a renewal is written down before it is made: what it does cannot be taken back.
-    pub fn is_announced(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh | RenewalKind::Successor | RenewalKind::Login => true,
-            RenewalKind::ClientCredentials => false,
-        }
-    }
-
-    /// Whether a token that Jira refuses before it expires can still be replaced. A personal
-    /// access token that is refused cannot make another.
-    pub fn outlives_its_token(&self) -> bool {
-        match self.kind {
-            RenewalKind::Refresh | RenewalKind::ClientCredentials | RenewalKind::Login => true,
-            RenewalKind::Successor => false,
-        }
-    }
-
-    /// How long before its end a token of this lifetime is renewed.
-    pub fn renewed_before(&self, life: TimeDelta) -> TimeDelta {
-        self.renew_before.unwrap_or(match self.kind {
-            RenewalKind::Refresh | RenewalKind::ClientCredentials => RENEW_BEFORE.min(life / 4),
-            RenewalKind::Successor => SUCCEED_BEFORE.min(life / 3),
-            RenewalKind::Login => life / 5,
-        })
-    }
-}
-
 /// Whether a recorded site is the one of the plan, at its own address or behind the gateway.
 pub fn is_site_of(plan: &Plan, site: &SiteStatus) -> bool {
     site.api_url == plan.site.base || is_at_gateway(plan, site)
@@ -231,4 +59,36 @@ pub fn is_at_gateway(plan: &Plan, site: &SiteStatus) -> bool {
     };
     site.address.as_deref() == Some(&plan.site.base)
         && site.api_url == format!("{gateway}/ex/jira/{id}")
+}
+
+impl Plan {
+    /// Plans what a spec asks for. Whether its host is allowed is the caller's to check.
+    ///
+    /// # Errors
+    /// When the spec contradicts itself.
+    pub fn of(spec: &JiraCredentialSpec, endpoints: &Endpoints) -> Result<Self, SpecError> {
+        let method = spec.auth.method().ok_or(SpecError::NoMethod)?;
+        let site = Site::of(spec)?;
+        let periods = Periods::of(spec)?;
+        let is_api_token = matches!(method, Method::ApiToken(_));
+        let gateway_fallback =
+            (is_api_token && site.hosting == Hosting::Cloud).then(|| endpoints.api_url.clone());
+        let renewal = RenewalPlan::of(&method, &site, &periods, endpoints);
+        // What a person says of a token that replaces itself is true of the first one only.
+        let replaced = renewal
+            .as_ref()
+            .is_some_and(|plan| plan.kind == RenewalKind::Successor);
+        Ok(Plan {
+            method: method.name(),
+            issued_at: method.issued_at().filter(|_| !replaced),
+            expires_at: expiry(&method).filter(|_| !replaced),
+            renewal,
+            site,
+            periods: Periods {
+                max_age: periods.max_age.filter(|_| !replaced),
+                ..periods
+            },
+            gateway_fallback,
+        })
+    }
 }

@@ -7,7 +7,7 @@ use atlassian_sim::{Fault as Outage, FaultHandle, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault, Faults, Requests, Side};
 use jira_credential_operator::api::SecretKeyRef;
-use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::core::spec::grant_name;
 use serde_json::json;
 
 use super::witness::Witness;

@@ -4,7 +4,7 @@ use atlassian_sim::{Fault as Outage, Pat, PatAsk, Rule, SessionAct};
 use chrono::TimeDelta;
 use control_plane::faults::Verb;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, SecretKeyRef};
-use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::core::spec::grant_name;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use control_plane::faults::{Requests, Side, Verb};
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason, SecretKeyRef,
 };
-use jira_credential_operator::cluster::grant_name;
+use jira_credential_operator::core::spec::grant_name;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};

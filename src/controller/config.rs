@@ -1,0 +1,58 @@
+//! How the operator is configured, and why it cannot start.
+
+use crate::cluster::ClusterError;
+use crate::core::facts::TimeScale;
+use crate::jira::{HostPolicy, JiraConfig, JiraError};
+
+/// What an administrator sets.
+#[derive(Clone)]
+pub struct OperatorConfig {
+    /// The namespace of the operator, where the key of the fingerprints is kept.
+    pub namespace: String,
+    /// The one namespace to watch; `None`: all of them.
+    pub watch_namespace: Option<String>,
+    /// Which hosts a credential may be sent to.
+    pub hosts: HostPolicy,
+    /// How Jira is called.
+    pub jira: JiraConfig,
+    /// Prefixes of labels and annotations that a target may have.
+    pub allowed_metadata_keys: Vec<String>,
+    /// Reconciles at a time.
+    pub max_concurrent_reconciles: u16,
+    /// Base address of Atlassian's authorization server.
+    pub auth_url: String,
+    /// Base address of Atlassian's gateway.
+    pub api_url: String,
+    /// What distinguishes this replica for people.
+    pub pod: String,
+    /// How fast the renewal protocol's own clocks run; 1 outside of tests.
+    pub time_scale: TimeScale,
+}
+
+/// Why the operator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Jira cannot be called.
+    #[error(transparent)]
+    Jira(#[from] JiraError),
+    /// The key of the fingerprints can be neither read nor made.
+    #[error("the Secret with the key of the fingerprints: {0}")]
+    Key(#[from] ClusterError),
+}
+
+impl StartError {
+    /// Whether another try can succeed without anybody doing anything.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StartError::Jira(_) => false,
+            StartError::Key(error) => match error {
+                ClusterError::TimedOut
+                | ClusterError::Unavailable(_)
+                | ClusterError::Conflict
+                | ClusterError::NotFound
+                | ClusterError::AlreadyExists => true,
+                ClusterError::Refused(_) => false,
+            },
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The end of the process: what was received is stored first.
+
+use chrono::TimeDelta;
+
+use crate::controller::Operator;
+
+/// How long the end of the process waits for what was received and is not stored. The Deployment
+/// grants 120 seconds.
+const LONGEST_END: TimeDelta = TimeDelta::seconds(110);
+
+impl Operator {
+    /// Runs the reconciles to their end. After the signal to stop, what was received is stored
+    /// before the process ends, if that can be done in the time that it has.
+    pub(super) async fn until_all_is_stored(&self, passes: impl Future<Output = ()>) {
+        let stored = async {
+            passes.await;
+            self.renewals.tasks.close();
+            self.renewals.tasks.wait().await;
+        };
+        let end = async {
+            self.stopping.cancelled().await;
+            let longest = self
+                .config
+                .time_scale
+                .of(LONGEST_END)
+                .to_std()
+                .unwrap_or_default();
+            tokio::time::sleep(longest).await;
+        };
+        tokio::select! {
+            () = stored => {}
+            () = end => {
+                let attempts = self.renewals.unfinished().join(" ");
+                tracing::error!(
+                    attempts,
+                    "RENEWAL NOT STORED: the process ends before the API server accepted it"
+                );
+            }
+        }
+    }
+
+    /// The attempts whose outcome is not stored: none, unless the process had to end before.
+    pub fn unfinished_renewals(&self) -> Vec<String> {
+        self.renewals.unfinished()
+    }
+}

@@ -1,0 +1,52 @@
+//! The durations of a spec.
+
+use chrono::TimeDelta;
+
+use crate::api::{JiraCredentialSpec, Period};
+use crate::core::spec::error::SpecError;
+use crate::core::time::SHORTEST_INTERVAL;
+
+/// The lengths of time of a spec.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Periods {
+    /// `spec.validation.interval`.
+    pub interval: TimeDelta,
+    /// `spec.rotation.warnBefore`.
+    pub warn_before: TimeDelta,
+    /// `spec.rotation.maxAge`.
+    pub max_age: Option<TimeDelta>,
+    /// `spec.rotation.renewBefore`.
+    pub renew_before: Option<TimeDelta>,
+}
+
+impl Periods {
+    /// Reads and compares the lengths of time of a spec; admission cannot compare them.
+    ///
+    /// # Errors
+    /// When one is not a length of time, or they contradict each other.
+    pub fn of(spec: &JiraCredentialSpec) -> Result<Self, SpecError> {
+        let read = |period: &Period, field| period.parse().ok_or(SpecError::NotAPeriod(field));
+        let periods = Self {
+            interval: read(&spec.validation.interval, "spec.validation.interval")?,
+            warn_before: read(&spec.rotation.warn_before, "spec.rotation.warnBefore")?,
+            max_age: match &spec.rotation.max_age {
+                Some(period) => Some(read(period, "spec.rotation.maxAge")?),
+                None => None,
+            },
+            renew_before: match &spec.rotation.renew_before {
+                Some(period) => Some(read(period, "spec.rotation.renewBefore")?),
+                None => None,
+            },
+        };
+        if periods.interval < SHORTEST_INTERVAL {
+            return Err(SpecError::IntervalTooShort);
+        }
+        if periods
+            .max_age
+            .is_some_and(|max_age| max_age <= periods.warn_before)
+        {
+            return Err(SpecError::WarnBeforeTooLong);
+        }
+        Ok(periods)
+    }
+}
