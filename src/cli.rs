@@ -221,6 +221,7 @@ impl RunArgs {
             // In a pod the name of the host is the name of the pod.
             pod: std::env::var("HOSTNAME").unwrap_or_default(),
             time_scale: TimeScale(self.test_pace),
+            reconciles: None,
         })
     }
 }

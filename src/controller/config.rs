@@ -1,5 +1,9 @@
 //! How the operator is configured, and why it cannot start.
 
+use std::time::Instant;
+
+use futures::channel::mpsc::UnboundedSender;
+
 use crate::cluster::ClusterError;
 use crate::core::facts::TimeScale;
 use crate::jira::{HostPolicy, JiraConfig, JiraError};
@@ -27,6 +31,19 @@ pub struct OperatorConfig {
     pub pod: String,
     /// How fast the renewal protocol's own clocks run; 1 outside of tests.
     pub time_scale: TimeScale,
+    /// Receives every reconcile that has looked at its object; for tests.
+    pub reconciles: Option<UnboundedSender<Reconciled>>,
+}
+
+/// A reconcile that has ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reconciled {
+    /// Namespace of the credential.
+    pub namespace: String,
+    /// Name of the credential.
+    pub name: String,
+    /// When the reconcile started.
+    pub started: Instant,
 }
 
 /// Why the operator cannot start.

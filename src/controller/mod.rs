@@ -25,13 +25,14 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::JiraCredential;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, VersionIndex, Watched, fingerprint_key};
 use crate::core::fingerprint::FingerprintKey;
 use crate::core::time::jitter;
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
-pub use config::{OperatorConfig, StartError};
+pub use config::{OperatorConfig, Reconciled, StartError};
 use password_guard::Passwords;
 use renewal_registry::Renewals;
 use status_versions::StatusVersions;
@@ -141,6 +142,18 @@ impl Operator {
         self.index.is_listed()
     }
 
+    /// Says that a reconcile has ended, if anything listens.
+    fn report_reconcile(&self, object: &JiraCredential, started: std::time::Instant) {
+        if let Some(reconciles) = &self.config.reconciles {
+            // The receiver may be gone.
+            let _ = reconciles.unbounded_send(Reconciled {
+                namespace: object.namespace().unwrap_or_default(),
+                name: object.name_any(),
+                started,
+            });
+        }
+    }
+
     /// The number of reconciles that have ended.
     pub fn passes(&self) -> u64 {
         self.passes.load(Ordering::Relaxed)
@@ -156,7 +169,11 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     let started = std::time::Instant::now();
     let result = match &object.0 {
         Ok(object) if operator.written.is_outdated(object) => Ok(RETRY),
-        Ok(object) => Box::pin(operator.pass(object)).await,
+        Ok(object) => {
+            let result = Box::pin(operator.pass(object)).await;
+            operator.report_reconcile(object, started);
+            result
+        }
         Err(invalid) => {
             let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
             tracing::error!(?namespace, ?name, error = %invalid.error, "the stored object cannot be read; correct its spec");

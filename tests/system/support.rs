@@ -1,7 +1,7 @@
 //! A world for one test: a namespace of its own on the shared control plane, a simulator, and an
 //! operator that can be crashed, with a clock that the test moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use atlassian_sim::{CloudSite, Config as SimConfig, DataCenter, Sim};
 use chrono::{DateTime, TimeDelta};
 use control_plane::ControlPlane;
 use control_plane::faults::{Faults, Mark};
+use futures::StreamExt;
 use futures::channel::mpsc;
 use jira_credential_operator::api::{
     Condition, ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason,
 };
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::controller::{Operator, OperatorConfig};
+use jira_credential_operator::controller::{Operator, OperatorConfig, Reconciled};
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
@@ -167,6 +168,7 @@ impl World {
             api_url: self.sim.gateway_url(),
             pod: "test".into(),
             time_scale: TimeScale::default(),
+            reconciles: None,
         }
     }
 
@@ -519,11 +521,12 @@ pub(crate) struct Running {
     poke: mpsc::UnboundedSender<()>,
     shutdown: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
+    reconciles: tokio::sync::Mutex<mpsc::UnboundedReceiver<Reconciled>>,
 }
 
 impl Running {
     async fn start(
-        config: OperatorConfig,
+        mut config: OperatorConfig,
         identity: kube::Config,
         clock: Clock,
         logs: Option<tracing::Dispatch>,
@@ -543,6 +546,8 @@ impl Running {
         let start = faults.mark();
         let metrics = Arc::new(Metrics::default());
         let (poke, pokes) = mpsc::unbounded();
+        let (listen, reconciles) = mpsc::unbounded();
+        config.reconciles = Some(listen);
         let shutdown = CancellationToken::new();
         let (started, starting) = tokio::sync::oneshot::channel();
         let (layer, token, shown) = (faults.clone(), shutdown.clone(), metrics.clone());
@@ -562,6 +567,7 @@ impl Running {
             poke,
             shutdown,
             ended: Some(ended),
+            reconciles: tokio::sync::Mutex::new(reconciles),
         };
         let deadline = Instant::now() + PATIENCE;
         while !running.operator.is_ready() {
@@ -574,15 +580,26 @@ impl Running {
         running
     }
 
-    /// Has every credential looked at, and waits until nothing more happens.
+    /// Has so many credentials reconciled, each from now on, and waits until nothing more happens.
     pub(crate) async fn look_again(&self, credentials: u64) {
-        let before = self.operator.passes();
+        let asked = Instant::now();
         self.poke();
-        let deadline = Instant::now() + PATIENCE;
-        while self.operator.passes() < before + credentials {
-            assert!(Instant::now() < deadline, "no pass after a poke");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut reconciles = self.reconciles.lock().await;
+        let mut seen = BTreeSet::new();
+        while (seen.len() as u64) < credentials {
+            let left = PATIENCE.saturating_sub(asked.elapsed());
+            let next = tokio::time::timeout(left, reconciles.next()).await;
+            let Ok(Some(next)) = next else {
+                panic!(
+                    "{} of {credentials} were reconciled after a poke",
+                    seen.len()
+                );
+            };
+            if next.started >= asked {
+                seen.insert((next.namespace, next.name));
+            }
         }
+        drop(reconciles);
         self.quiet().await;
     }
 
