@@ -142,8 +142,8 @@ impl TokenAnswer {
         match verdict {
             Verdict::NotAllowed(forbidden) => TokenAnswer::NotAllowed(*forbidden),
             Verdict::NoVerdict(outage) => TokenAnswer::NoVerdict(*outage),
-            // Those are answers of /myself.
-            Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::Internal),
+            // Those are answers of /myself. Whatever led here, the request may have arrived.
+            Verdict::Accepted(_) | Verdict::Refused(_) => TokenAnswer::NoVerdict(Outage::NotAUser),
         }
     }
 }
