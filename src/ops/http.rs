@@ -1,19 +1,44 @@
 //! The listeners for metrics and health. They outlive the controller, so that a pod that is
 //! finishing its work still answers.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 
 use super::metrics::Metrics;
 
 /// Whether the process can serve.
 pub type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What one listener grants its clients, so that nobody who holds connections open costs memory
+/// without bound or keeps the kubelet's probes out.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Connections at a time. One more closes the oldest.
+    connections: usize,
+    /// The time for the head of a request to arrive, counted anew for each request.
+    head: Duration,
+    /// The life of a connection, however many requests it carries.
+    life: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    connections: 32,
+    head: Duration::from_secs(10),
+    life: Duration::from_mins(2),
+};
 
 /// Serves `/metrics`.
 ///
@@ -57,12 +82,39 @@ async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> 
         bound => bound?,
     };
     let bound = listener.local_addr()?;
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, app).await {
-            tracing::error!(%error, "a listener ended");
-        }
-    });
+    tokio::spawn(accept(listener, app, LIMITS));
     Ok(bound)
+}
+
+async fn accept(listener: TcpListener, app: Router, limits: Limits) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, as a rule: accepting at once would fail at once.
+                tracing::warn!(%error, "a listener could not accept a connection");
+                sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= limits.connections
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        open.push_back(tokio::spawn(answer(stream, app.clone(), limits)).abort_handle());
+    }
+}
+
+async fn answer(stream: TcpStream, app: Router, limits: Limits) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    // Errors are the client's: it went away, sent no HTTP, or was too slow.
+    let _ = timeout(limits.life, connection).await;
 }
 
 fn render(metrics: &Metrics) -> impl IntoResponse + use<> {
@@ -73,5 +125,84 @@ fn render(metrics: &Metrics) -> impl IntoResponse + use<> {
     match metrics.render() {
         Ok(text) => (StatusCode::OK, kind, text),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, kind, String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    async fn listener(limits: Limits) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/healthz", get(|| async { "ok" }));
+        tokio::spawn(accept(listener, app, limits));
+        address
+    }
+
+    async fn ask(connection: &mut TcpStream) -> String {
+        let request = b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+        let mut answer = vec![0; 1024];
+        let length = connection.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(answer.get(..length).unwrap()).into_owned()
+    }
+
+    /// The server has closed the connection. A test that waits for ever fails by its runner.
+    async fn is_closed(connection: &mut TcpStream) {
+        let mut rest = Vec::new();
+        let _ = connection.read_to_end(&mut rest).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_no_request_is_cut_off() {
+        let address = listener(Limits {
+            connections: 8,
+            head: Duration::from_millis(20),
+            life: LONG,
+        })
+        .await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(b"GET /healthz HT").await.unwrap();
+        is_closed(&mut silent).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_however_busy_it_is() {
+        let address = listener(Limits {
+            connections: 8,
+            head: LONG,
+            life: Duration::from_millis(500),
+        })
+        .await;
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut busy).await.ends_with("ok"));
+        is_closed(&mut busy).await;
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_connections_keeps_nobody_out() {
+        let address = listener(Limits {
+            connections: 2,
+            head: LONG,
+            life: LONG,
+        })
+        .await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            assert!(ask(&mut connection).await.ends_with("ok"));
+            held.push(connection);
+        }
+        for oldest in held.iter_mut().take(2) {
+            is_closed(oldest).await;
+        }
+        for newest in held.iter_mut().skip(2) {
+            assert!(ask(newest).await.ends_with("ok"));
+        }
     }
 }

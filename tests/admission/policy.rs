@@ -1,13 +1,16 @@
 //! Who may write a `JiraCredential`: those who hold the rights that it makes the operator use.
 
+use std::collections::BTreeSet;
+
 use jira_credential_operator::api::JiraCredential;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
-use crate::support::{User, context, credential, password};
+use crate::support::{Context, User, context, credential, eventually, password};
 
 #[tokio::test]
 async fn the_writer_needs_the_right_to_read_the_source_and_to_write_the_targets() {
@@ -163,40 +166,143 @@ async fn the_last_of_the_most_targets_is_checked() {
     user.is_accepted(&object).await;
 }
 
-#[tokio::test]
-async fn labels_may_change_without_rights_to_the_secrets_and_the_spec_may_not() {
+/// A `JiraCredential` that the administrator made and the user has no rights on the Secrets of.
+async fn created_by_the_administrator(user: &str, suspended: bool) -> (Context, User) {
     let test = context("policy").await;
-    let user = User::tenant(&test, "gitops").await;
+    let user = User::tenant(&test, user).await;
     // Once this is refused by the policy, the right to write JiraCredentials has arrived.
     user.is_refused(
         &credential("other", password("login", &[])),
         &["Secret login"],
     )
     .await;
-    let created = credential("sync", password("login", &["target"]));
-    Api::<JiraCredential>::namespaced(test.client, &test.namespace)
+    let mut created = credential("sync", password("login", &["target"]));
+    created["spec"]["suspend"] = suspended.into();
+    Api::<JiraCredential>::namespaced(test.client.clone(), &test.namespace)
         .create(
             &PostParams::default(),
             &serde_json::from_value(created).unwrap(),
         )
         .await
         .unwrap();
+    (test, user)
+}
 
-    let theirs = Api::<JiraCredential>::namespaced(user.client.clone(), &test.namespace);
-    let merge = async |patch: Value| {
-        theirs
-            .patch("sync", &PatchParams::default(), &Patch::Merge(patch))
-            .await
-    };
-    merge(json!({ "metadata": { "labels": { "team": "a" }, "annotations": { "note": "b" } } }))
+/// The error that the API server answers to a merge patch of `sync`, or nothing.
+async fn refusal(user: &User, test: &Context, patch: Value) -> Option<String> {
+    Api::<JiraCredential>::namespaced(user.client.clone(), &test.namespace)
+        .patch("sync", &PatchParams::default(), &Patch::Merge(patch))
         .await
-        .unwrap();
-    let refusal = merge(json!({ "spec": { "suspend": true } }))
-        .await
-        .unwrap_err();
-    assert!(refusal.to_string().contains("Secret login"), "{refusal}");
-    theirs
+        .err()
+        .map(|error| error.to_string())
+}
+
+fn renew(value: &str) -> Value {
+    json!({ "metadata": { "annotations": { "jira-operator.dev/renew": value } } })
+}
+
+fn suspend(value: bool) -> Value {
+    json!({ "spec": { "suspend": value } })
+}
+
+#[tokio::test]
+async fn labels_may_change_without_rights_to_the_secrets_and_the_spec_may_not() {
+    let (test, user) = created_by_the_administrator("gitops", false).await;
+    let metadata =
+        json!({ "metadata": { "labels": { "team": "a" }, "annotations": { "note": "b" } } });
+    assert_eq!(refusal(&user, &test, metadata).await, None);
+    for change in [
+        json!({ "spec": { "validation": { "interval": "10m" } } }),
+        json!({ "spec": { "suspend": true, "validation": { "interval": "10m" } } }),
+        json!({ "spec": { "suspend": true, "targets": null } }),
+    ] {
+        let error = refusal(&user, &test, change).await.unwrap();
+        assert!(error.contains("Secret login"), "{error}");
+    }
+    Api::<JiraCredential>::namespaced(user.client.clone(), &test.namespace)
         .delete("sync", &DeleteParams::default())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn anybody_who_may_write_the_object_may_suspend_it_and_not_resume_it() {
+    let (test, user) = created_by_the_administrator("ann", false).await;
+    assert_eq!(refusal(&user, &test, suspend(true)).await, None);
+    for resumed in [
+        suspend(false),
+        json!({ "spec": { "suspend": null } }),
+        json!({ "spec": { "suspend": false }, "metadata": { "labels": { "team": "a" } } }),
+    ] {
+        let error = refusal(&user, &test, resumed).await.unwrap();
+        assert!(error.contains("Secret login"), "{error}");
+    }
+}
+
+/// The annotation has a refused password sent again, until the account needs a CAPTCHA.
+#[tokio::test]
+async fn a_new_value_of_renew_needs_the_rights_to_the_secrets() {
+    let (test, user) = created_by_the_administrator("ann", false).await;
+    let error = refusal(&user, &test, renew("1")).await.unwrap();
+    assert!(error.contains("Secret login"), "{error}");
+    assert!(
+        error.contains("role jira-credential-operator-on-call"),
+        "{error}"
+    );
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    user.may_secrets(&test.client, &["create", "update"], &["target"])
+        .await;
+    eventually(async || match refusal(&user, &test, renew("1")).await {
+        None => Ok(()),
+        Some(error) => Err(error),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_role_for_on_call_may_renew_suspend_and_resume_and_nothing_else() {
+    let (test, user) = created_by_the_administrator("bob", true).await;
+    user.may_what_the_role_may(&test.client, "jira-credential-operator-on-call")
+        .await;
+    eventually(async || match refusal(&user, &test, renew("1")).await {
+        None => Ok(()),
+        Some(error) => Err(error),
+    })
+    .await;
+    assert_eq!(refusal(&user, &test, suspend(false)).await, None);
+    assert_eq!(refusal(&user, &test, suspend(true)).await, None);
+    let more = json!({ "spec": { "suspend": false, "targets": [{ "name": "login" }] } });
+    let error = refusal(&user, &test, more).await.unwrap();
+    assert!(error.contains("Secret login"), "{error}");
+}
+
+/// What people get from the roles that a cluster has.
+#[tokio::test]
+async fn view_reads_only_and_edit_contains_the_role_for_on_call() {
+    let test = context("policy").await;
+    let roles = Api::<ClusterRole>::all(test.client);
+    let verbs = async |role: &str| -> BTreeSet<String> {
+        let rules = roles.get(role).await.unwrap().rules.unwrap_or_default();
+        rules
+            .into_iter()
+            .filter(|rule| {
+                rule.api_groups
+                    .iter()
+                    .flatten()
+                    .any(|group| group == "jira-operator.dev")
+            })
+            .flat_map(|rule| rule.verbs)
+            .collect()
+    };
+    eventually(async || match verbs("edit").await.contains("renew") {
+        true => Ok(()),
+        false => Err("edit has no renew".to_owned()),
+    })
+    .await;
+    let read_only = ["get", "list", "watch"].map(str::to_owned);
+    eventually(async || match verbs("view").await {
+        verbs if verbs == BTreeSet::from(read_only.clone()) => Ok(()),
+        verbs => Err(format!("{verbs:?}")),
+    })
+    .await;
 }

@@ -137,10 +137,19 @@ impl User {
             .create(&PostParams::default(), &granted)
             .await
             .unwrap();
+        self.bind(admin, "Role", &role.name_any()).await;
+    }
+
+    /// Binds a ClusterRole in the namespace.
+    pub(crate) async fn may_what_the_role_may(&self, admin: &Client, role: &str) {
+        self.bind(admin, "ClusterRole", role).await;
+    }
+
+    async fn bind(&self, admin: &Client, kind: &str, role: &str) {
         let binding: RoleBinding = from_value(json!({
             "metadata": { "generateName": "granted-" },
             "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role.name_any()
+                "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role
             },
             "subjects": [{
                 "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": self.name

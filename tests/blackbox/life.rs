@@ -9,6 +9,8 @@ async fn it_validates_publishes_and_tells_about_it() {
     let stage = Stage::new().await;
     let mut operator = stage.operator().await;
     assert_eq!(operator.get_health("/healthz").0, 200);
+    // A core dump would hold the tokens.
+    assert_eq!(operator.limit("Max core file size"), ["0", "0"]);
     let token = stage.api_token("bot").await;
     let password = stage.password("robot").await;
     stage.wait_ready("bot").await;

@@ -72,6 +72,14 @@ impl Process {
         }
     }
 
+    /// What the kernel allows it, by the name of the limit: soft and hard.
+    pub(crate) fn limit(&self, name: &str) -> Vec<String> {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        let values = line.unwrap().split_whitespace().take(2);
+        values.map(str::to_owned).collect()
+    }
+
     /// Waits until it says that it has listed everything.
     pub(crate) async fn ready(&mut self) {
         self.until("ready", |process| process.get_health("/readyz").0 == 200)
