@@ -123,12 +123,15 @@ fn reach_of_v4(address: Ipv4Addr) -> Reach {
 }
 
 /// By the IANA IPv6 Special-Purpose Address Registry. Only `2000::/3` is in use as public space.
-/// The metadata addresses are those of AWS and of Google Cloud, by the documentation of each.
+/// The metadata addresses are those of AWS, Google Cloud, Oracle Cloud and Scaleway, by the documentation
+/// of each.
 fn reach_of_v6(address: Ipv6Addr) -> Reach {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Never(Forbidden::Loopback),
         [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254]
         | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+        | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042]
         | [0xfe80..=0xfebf, ..] => Reach::Never(Forbidden::LinkLocal),
         [0xfc00..=0xfdff, ..] => Reach::Private,
         // Protocol assignments with Teredo (2001::/23), documentation.
@@ -213,6 +216,8 @@ mod tests {
             ("febf::1", LinkLocal),
             ("fd00:ec2::254", LinkLocal),
             ("fd20:ce::254", LinkLocal),
+            ("fd00:c1::a9fe:a9fe", LinkLocal),
+            ("fd00:42::42", LinkLocal),
             ("100.100.100.200", LinkLocal),
             ("168.63.129.16", LinkLocal),
             ("0.0.0.0", Reserved),
