@@ -14,7 +14,7 @@ use crate::controller::{Operator, OperatorConfig, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
-use crate::ops::http::{serve_health, serve_metrics};
+use crate::ops::http::{Health, serve_health, serve_metrics};
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::{self, LogFormat};
 
@@ -68,6 +68,14 @@ struct RunArgs {
     /// Prefixes of labels and annotations that targets may have.
     #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/"])]
     allowed_metadata_keys: Vec<String>,
+    /// Name of the admission policy of deploy/ and of its binding. The operator reports whether they
+    /// are in force.
+    #[arg(
+        long,
+        env = "JCO_ADMISSION_POLICY",
+        default_value = "jira-credential-operator"
+    )]
+    admission_policy: String,
     /// Credentials that are worked on at a time.
     #[arg(long, env = "JCO_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_concurrent_reconciles: u16,
@@ -166,8 +174,14 @@ impl RunArgs {
             .map_err(failed("--metrics-bind-address"))?;
         let started: Arc<std::sync::OnceLock<Arc<Operator>>> = Arc::default();
         let watched = started.clone();
-        let ready = move || watched.get().is_some_and(|operator| operator.is_ready());
-        serve_health(self.health_probe_bind_address, Arc::new(ready))
+        let health = move || match watched.get() {
+            Some(operator) => Health {
+                listed: operator.is_ready(),
+                policy: operator.policy_state(),
+            },
+            None => Health::default(),
+        };
+        serve_health(self.health_probe_bind_address, Arc::new(health))
             .await
             .map_err(failed("--health-probe-bind-address"))?;
         let client = kube::Client::try_default()
@@ -215,6 +229,7 @@ impl RunArgs {
                 .filter(|prefix| !prefix.is_empty())
                 .cloned()
                 .collect(),
+            admission_policy: self.admission_policy.clone(),
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             auth_url: self.auth_url.clone(),
             api_url: self.api_url.clone(),

@@ -117,7 +117,35 @@ fn names(file: &File) -> Vec<Vec<String>> {
         let mut prefix = file.module[..file.module.len().saturating_sub(up)].to_vec();
         unfold(after, &mut prefix, &mut all);
     }
+    all.extend(children_used(file));
     all
+}
+
+/// The modules that a file declares and uses itself. What it only passes on (`pub use`) does not count.
+fn children_used(file: &File) -> Vec<Vec<String>> {
+    let declared = file.text.lines().filter_map(|line| {
+        let line = line.strip_suffix(';')?;
+        line.split_once("mod ").map(|(_, name)| name)
+    });
+    let used = |name: &&str| {
+        let path = format!("{name}::");
+        let lines = file.text.lines();
+        let own = lines.filter(|line| !(line.starts_with("pub") && line.contains(" use ")));
+        own.into_iter().any(|line| {
+            line.match_indices(&path).any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            })
+        })
+    };
+    declared
+        .filter(used)
+        .map(|name| {
+            let mut path = file.module.clone();
+            path.push(name.to_owned());
+            path
+        })
+        .collect()
 }
 
 /// Unfolds the tree of paths at the beginning of a text, and returns what follows it.

@@ -229,7 +229,8 @@ pub struct GrantStatus {
     #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Reason>,
     /// The older `JiraCredential` that uses the same initial token with another client, while that
-    /// blocks the renewal (`GrantConflict`).
+    /// blocks the renewal (`GrantConflict`); empty when the tokens are bound to another client and no
+    /// `JiraCredential` uses that now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub conflicts_with: Option<String>,
@@ -329,6 +330,10 @@ pub struct TargetVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub hash: Option<String>,
+    /// The `JiraCredential` that the Secret belongs to, when it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub held_by: Option<String>,
 }
 
 /// Reference to the Secret to bind to (servicebinding.io, provisioned service).

@@ -23,7 +23,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::secret_index::{GrantSeen, Key};
 use crate::core::apply::Written;
 use crate::core::facts::Held;
-use crate::core::fingerprint::Fingerprint;
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Grant;
 
 mod name;
@@ -47,6 +47,10 @@ const SEED_KEY: &str = "jira-operator.dev/seed-key";
 
 /// Annotation that says since when the grant has the seed of its label.
 const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
+
+/// Annotation that proves that the operator recorded seed and time: other grants yield to an older one
+/// of the same seed, so nobody else may choose them.
+const SEED_MARK: &str = "jira-operator.dev/seed-mark";
 
 /// Annotation that says how long the grant is kept unused, in seconds.
 const RETENTION: &str = "jira-operator.dev/retention-seconds";
@@ -146,11 +150,15 @@ impl Stored {
     }
 
     /// Says which seed the grant is to be found by, and since when.
-    pub fn label_seed(&mut self, seed: &Fingerprint, since: DateTime<Utc>) {
+    pub fn label_seed(&mut self, key: &FingerprintKey, seed: &Fingerprint, since: DateTime<Utc>) {
         let labels = self.metadata.labels.get_or_insert_default();
         labels.insert(SEED_LABEL.to_owned(), label_of(seed));
         let annotations = self.metadata.annotations.get_or_insert_default();
         annotations.insert(SEED_SEEN.to_owned(), since.to_rfc3339());
+        if let Some(mark) = seed_mark(key, &self.metadata) {
+            let annotations = self.metadata.annotations.get_or_insert_default();
+            annotations.insert(SEED_MARK.to_owned(), mark.as_str().to_owned());
+        }
     }
 
     /// Whether this installation made the grant.
@@ -260,6 +268,7 @@ impl Cluster {
     pub async fn has_older_twin(
         &self,
         scope: Option<&str>,
+        key: &FingerprintKey,
         stored: &Stored,
     ) -> Result<bool, ClusterError> {
         let labels = stored.metadata.labels.as_ref();
@@ -269,9 +278,11 @@ impl Cluster {
         let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
         let mine = seed_age(&stored.metadata);
         let all = self.secrets_with(scope, &selector).await?;
-        Ok(all
-            .iter()
-            .any(|other| other.uid() != stored.metadata.uid && seed_age(&other.metadata) < mine))
+        Ok(all.iter().any(|other| {
+            other.uid() != stored.metadata.uid
+                && is_seed_marked(key, &other.metadata)
+                && seed_age(&other.metadata) < mine
+        }))
     }
 }
 
@@ -316,6 +327,27 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
         retention: seconds.and_then(TimeDelta::try_seconds),
         unused_since: annotations.get(UNUSED_SINCE).cloned(),
     })
+}
+
+/// The mark over what makes a grant a twin of another: where it is, its seed, and since when it has it.
+fn seed_mark(key: &FingerprintKey, metadata: &ObjectMeta) -> Option<Fingerprint> {
+    let seed = metadata.labels.as_ref()?.get(SEED_LABEL)?;
+    let since = metadata.annotations.as_ref()?.get(SEED_SEEN)?;
+    let (namespace, name) = (metadata.namespace.as_ref()?, metadata.name.as_ref()?);
+    Some(key.fingerprint(&[
+        b"seed of a grant",
+        namespace.as_bytes(),
+        name.as_bytes(),
+        seed.as_bytes(),
+        since.as_bytes(),
+    ]))
+}
+
+fn is_seed_marked(key: &FingerprintKey, metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    let mark = annotations.and_then(|annotations| annotations.get(SEED_MARK));
+    let expected = seed_mark(key, metadata);
+    expected.is_some_and(|expected| mark.is_some_and(|mark| *mark == expected.as_str()))
 }
 
 /// What orders the grants of one seed: since when each has it, and without that its own age.

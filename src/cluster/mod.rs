@@ -1,5 +1,6 @@
 //! Everything about Kubernetes. Nothing here knows how to call Jira.
 
+mod admission_policy;
 mod client;
 mod error;
 mod events;
@@ -8,20 +9,23 @@ mod grant_secret;
 mod observe;
 mod ownership;
 mod secret_index;
+mod slim;
 mod source;
 mod status;
 mod target_secret;
 mod time;
 
+pub use admission_policy::PolicyState;
 pub use client::Cluster;
 pub use error::ClusterError;
 pub use fingerprint_key::fingerprint_key;
 pub use grant_secret::{Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, seen_grant};
 pub use observe::fingerprints::token_print;
-pub use observe::types::{ObserveContext, Observed, RenewalContext};
+pub use observe::types::{ObserveContext, Observed, PasswordPrints, RenewalContext};
 pub use observe::{key_of, observe, references};
-pub use ownership::controller_of;
+pub use ownership::{controller_of, target_mark};
 pub use secret_index::{GrantSeen, Key, Known, OwnedSecret, VersionIndex};
+pub use slim::slim;
 pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;

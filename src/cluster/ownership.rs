@@ -6,7 +6,10 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::{CREDENTIAL_LABEL, GROUP, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME};
 use crate::core::facts::Holder;
-use crate::core::fingerprint::hex;
+use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+
+/// The annotation that holds the mark of a target.
+pub(super) const MARK_ANNOTATION: &str = "jira-operator.dev/mark";
 
 /// Who holds a Secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,35 +45,78 @@ fn is_credential(owner: &OwnerReference) -> bool {
     owner.kind == JiraCredential::kind(&()) && owner.api_version.split('/').next() == Some(GROUP)
 }
 
-/// Ours is what our credential controls, and what carries our labels while no living owner
-/// controls it. A controller that bears our own name and another uid is dead: names are unique.
-pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential) -> Ownership {
+/// What tells the operator's own targets from Secrets that a user prepared: without the operator's key
+/// it cannot be made up, and it fits one credential and one target only.
+pub fn target_mark(
+    key: &FingerprintKey,
+    namespace: &str,
+    credential: &str,
+    target: &str,
+) -> Fingerprint {
+    key.fingerprint(&[
+        b"target",
+        namespace.as_bytes(),
+        credential.as_bytes(),
+        target.as_bytes(),
+    ])
+}
+
+/// Ours is what the status records by its uid as ours, and what bears our mark, such as a Secret that
+/// a process wrote before it ended, or one from a backup; provided that it still names this credential
+/// as its owner or in its labels, and that no other living object controls it. Labels and owner references prove nothing: whoever may create a Secret chooses them.
+pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential, mark: &str) -> Ownership {
     let (name, uid) = (owner.name_any(), owner.uid().unwrap_or_default());
     let mut references = found.owner_references.iter().flatten();
-    if let Some(controller) = references
-        .clone()
-        .find(|owner| owner.controller == Some(true))
-    {
-        return match (
+    if let Some(controller) = references.find(|owner| owner.controller == Some(true)) {
+        // A controller that bears our own name and another uid is dead: names are unique.
+        match (
             is_credential(controller),
-            controller.uid == uid,
-            controller.name == name,
+            controller.uid == uid || controller.name == name,
         ) {
-            (true, true, _) | (true, _, true) => Ownership::Ours,
-            (true, false, false) => Ownership::Theirs(Holder::Credential(controller.name.clone())),
-            (false, ..) => Ownership::Theirs(Holder::Stranger),
-        };
+            (true, true) => {}
+            (true, false) => {
+                return Ownership::Theirs(Holder::Credential(controller.name.clone()));
+            }
+            (false, _) => return Ownership::Theirs(Holder::Stranger),
+        }
     }
-    if references.any(|owner| owner.uid == uid) {
+    let annotations = found.annotations.as_ref();
+    let marked = annotations.and_then(|all| all.get(MARK_ANNOTATION)) == Some(&mark.to_owned());
+    if is_attached(found, owner) && (marked || is_recorded(found, owner)) {
         return Ownership::Ours;
     }
     let label = |key: &str| found.labels.as_ref().and_then(|labels| labels.get(key));
     let managed = label(MANAGED_BY_LABEL).is_some_and(|by| by == OPERATOR_NAME);
     match label(CREDENTIAL_LABEL) {
-        Some(credential) if managed && *credential == label_value(&name) => Ownership::Ours,
-        Some(credential) if managed => Ownership::Theirs(Holder::Credential(credential.clone())),
+        Some(credential) if managed && *credential != label_value(&name) => {
+            Ownership::Theirs(Holder::Credential(credential.clone()))
+        }
         _ => Ownership::Theirs(Holder::Stranger),
     }
+}
+
+/// Whether a Secret still says that it belongs to this credential. Whoever takes both the owner and the
+/// labels away wants to keep it.
+fn is_attached(found: &ObjectMeta, owner: &JiraCredential) -> bool {
+    let uid = owner.uid().unwrap_or_default();
+    let mut references = found.owner_references.iter().flatten();
+    let label = found
+        .labels
+        .as_ref()
+        .and_then(|all| all.get(CREDENTIAL_LABEL));
+    references.any(|reference| reference.uid == uid)
+        || label.is_some_and(|label| *label == label_value(&owner.name_any()))
+}
+
+/// Whether the status says that the operator wrote this very Secret.
+fn is_recorded(found: &ObjectMeta, owner: &JiraCredential) -> bool {
+    let status = owner.status.as_ref();
+    let mut recorded = status.iter().flat_map(|status| &status.targets);
+    recorded.any(|target| {
+        target.hash.is_some()
+            && Some(&target.name) == found.name.as_ref()
+            && Some(&target.uid) == found.uid.as_ref()
+    })
 }
 
 #[cfg(test)]
@@ -78,6 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::TargetVersion;
 
     fn owner() -> JiraCredential {
         serde_json::from_value(json!({
@@ -108,8 +155,28 @@ mod tests {
         }
     }
 
+    /// The target that the operator wrote has the uid `written`.
+    fn with_status(mut owner: JiraCredential) -> JiraCredential {
+        let target = |name: &str, uid: &str, hash: Option<&str>| TargetVersion {
+            name: name.into(),
+            uid: uid.into(),
+            resource_version: "1".into(),
+            hash: hash.map(str::to_owned),
+            held_by: None,
+        };
+        let targets = vec![
+            target("jira", "written", Some("d")),
+            target("jira", "seen", None),
+        ];
+        owner.status = Some(crate::api::JiraCredentialStatus {
+            targets,
+            ..Default::default()
+        });
+        owner
+    }
+
     #[test]
-    fn only_what_this_credential_holds_is_ours() {
+    fn only_what_this_operator_wrote_is_ours() {
         let mine = [(MANAGED_BY_LABEL, OPERATOR_NAME), (CREDENTIAL_LABEL, "bot")];
         let theirs = [
             (MANAGED_BY_LABEL, OPERATOR_NAME),
@@ -117,29 +184,56 @@ mod tests {
         ];
         let stranger = Ownership::Theirs(Holder::Stranger);
         let other = Ownership::Theirs(Holder::Credential("other".into()));
-        for (metadata, expected) in [
-            (
-                found(Some(("JiraCredential", "bot", "uid-1")), &[]),
-                Ownership::Ours,
-            ),
-            (
-                found(Some(("JiraCredential", "bot", "uid-0")), &[]),
-                Ownership::Ours,
-            ),
-            (
-                found(Some(("JiraCredential", "other", "uid-2")), &mine),
-                other.clone(),
-            ),
-            (
-                found(Some(("Deployment", "bot", "uid-1")), &mine),
-                stranger.clone(),
-            ),
-            (found(None, &mine), Ownership::Ours),
-            (found(None, &theirs), other),
-            (found(None, &[(CREDENTIAL_LABEL, "bot")]), stranger.clone()),
-            (found(None, &[]), stranger),
+        let us = Some(("JiraCredential", "bot", "uid-1"));
+        let before_us = Some(("JiraCredential", "bot", "uid-0"));
+        let another = Some(("JiraCredential", "other", "uid-2"));
+        let workload = Some(("Deployment", "bot", "uid-1"));
+        for (controller, labels, uid, mark, expected) in [
+            (us, &mine[..], "written", "", Ownership::Ours),
+            (us, &mine[..], "new", "mark", Ownership::Ours),
+            (None, &mine[..], "new", "mark", Ownership::Ours),
+            (before_us, &mine[..], "new", "mark", Ownership::Ours),
+            // Somebody took owner and labels away.
+            (None, &[], "written", "mark", stranger.clone()),
+            // Prepared by a user.
+            (us, &mine[..], "new", "", stranger.clone()),
+            (us, &mine[..], "new", "another mark", stranger.clone()),
+            (us, &mine[..], "seen", "", stranger.clone()),
+            (before_us, &mine[..], "new", "", stranger.clone()),
+            (None, &mine[..], "new", "", stranger.clone()),
+            (None, &theirs[..], "new", "", other.clone()),
+            (None, &[], "new", "", stranger.clone()),
+            // Held by another, whatever it bears.
+            (another, &mine[..], "written", "mark", other.clone()),
+            (workload, &mine[..], "written", "mark", stranger.clone()),
         ] {
-            assert_eq!(ownership(&metadata, &owner()), expected, "{metadata:?}");
+            let metadata = ObjectMeta {
+                name: Some("jira".into()),
+                uid: Some(uid.into()),
+                annotations: Some([(MARK_ANNOTATION.into(), mark.into())].into()),
+                ..found(controller, labels)
+            };
+            let owner = with_status(owner());
+            assert_eq!(
+                ownership(&metadata, &owner, "mark"),
+                expected,
+                "{metadata:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mark_fits_one_credential_and_one_target() {
+        let key = FingerprintKey::new(b"key");
+        let mark = target_mark(&key, "team", "bot", "jira");
+        assert_eq!(mark, target_mark(&key, "team", "bot", "jira"));
+        for other in [
+            target_mark(&key, "other", "bot", "jira"),
+            target_mark(&key, "team", "other", "jira"),
+            target_mark(&key, "team", "bot", "other"),
+            target_mark(&FingerprintKey::new(b"other"), "team", "bot", "jira"),
+        ] {
+            assert_ne!(mark, other);
         }
     }
 

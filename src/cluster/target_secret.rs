@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
-use crate::cluster::ownership::{Ownership, label_value, ownership};
+use crate::cluster::ownership::{MARK_ANNOTATION, Ownership, label_value, ownership};
 use crate::core::facts::Holder;
 use crate::render::Contents;
 
@@ -30,6 +30,8 @@ pub struct Publication<'a> {
     pub contents: &'a Contents,
     /// The digest to record.
     pub digest: &'a str,
+    /// The mark of the target.
+    pub mark: &'a str,
     /// Prefixes of the labels and annotations that are ours to remove.
     pub allowed_keys: &'a [String],
 }
@@ -85,9 +87,15 @@ impl Cluster {
                 .await?;
             return Ok(Published::Written(publication.version(&created.metadata)));
         };
-        if let Ownership::Theirs(holder) = ownership(&found.metadata, publication.owner) {
+        let ownership = ownership(&found.metadata, publication.owner, publication.mark);
+        if let Ownership::Theirs(holder) = ownership {
+            let held_by = match &holder {
+                Holder::Credential(name) => Some(name.clone()),
+                Holder::Stranger => None,
+            };
             let seen = TargetVersion {
                 hash: None,
+                held_by,
                 ..publication.version(&found.metadata)
             };
             return Ok(Published::Held(holder, seen));
@@ -151,12 +159,13 @@ impl Cluster {
         &self,
         owner: &JiraCredential,
         old: &TargetVersion,
+        mark: &str,
     ) -> Result<(), ClusterError> {
         let namespace = owner.namespace().unwrap_or_default();
         let found = self.secret_metadata(&namespace, &old.name).await?;
         let ours = found.is_some_and(|found| {
             found.metadata.uid.as_deref() == Some(&old.uid)
-                && ownership(&found.metadata, owner) == Ownership::Ours
+                && ownership(&found.metadata, owner, mark) == Ownership::Ours
         });
         if !ours {
             return Ok(());
@@ -192,9 +201,11 @@ impl Publication<'_> {
 
     fn annotations(&self) -> BTreeMap<String, String> {
         let template = self.target.template.as_ref();
-        template
+        let mut annotations = template
             .map(|template| template.annotations.clone())
-            .unwrap_or_default()
+            .unwrap_or_default();
+        annotations.insert(MARK_ANNOTATION.into(), self.mark.to_owned());
+        annotations
     }
 
     fn owner_reference(&self) -> OwnerReference {
@@ -217,7 +228,7 @@ impl Publication<'_> {
             metadata: ObjectMeta {
                 name: Some(self.target.name.clone()),
                 labels: Some(self.labels()),
-                annotations: Some(self.annotations()).filter(|map| !map.is_empty()),
+                annotations: Some(self.annotations()),
                 owner_references: Some(vec![self.owner_reference()]),
                 ..ObjectMeta::default()
             },
@@ -233,6 +244,7 @@ impl Publication<'_> {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             hash: Some(self.digest.to_owned()),
+            held_by: None,
         }
     }
 
@@ -255,13 +267,9 @@ impl Publication<'_> {
         json_patch(Value::Array(operations))
     }
 
-    /// Makes a Secret ours again, on the version that was read.
+    /// Makes a Secret ours again, on the version that was read. Labels and annotations that the
+    /// template does not have go: other controllers obey them, and we do not know who set them.
     fn adopt(&self, found: &ObjectMeta) -> Result<json_patch::Patch, ClusterError> {
-        let merged = |old: &Option<BTreeMap<String, String>>, new: BTreeMap<String, String>| {
-            let mut all = old.clone().unwrap_or_default();
-            all.extend(new);
-            all
-        };
         let others = found.owner_references.iter().flatten();
         let others = others.filter(|other| {
             other.controller != Some(true) && Some(&other.uid) != self.owner.meta().uid.as_ref()
@@ -273,8 +281,8 @@ impl Publication<'_> {
             {"op": "test", "path": "/metadata/uid", "value": found.uid},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": found.resource_version},
             {"op": "add", "path": "/metadata/ownerReferences", "value": owners},
-            {"op": "add", "path": "/metadata/labels", "value": merged(&found.labels, self.labels())},
-            {"op": "add", "path": "/metadata/annotations", "value": merged(&found.annotations, self.annotations())},
+            {"op": "add", "path": "/metadata/labels", "value": self.labels()},
+            {"op": "add", "path": "/metadata/annotations", "value": self.annotations()},
             {"op": "add", "path": "/data", "value": self.data()},
         ]))
     }

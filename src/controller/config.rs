@@ -21,6 +21,8 @@ pub struct OperatorConfig {
     pub jira: JiraConfig,
     /// Prefixes of labels and annotations that a target may have.
     pub allowed_metadata_keys: Vec<String>,
+    /// Name of the `ValidatingAdmissionPolicy` that is looked for, and of its binding.
+    pub admission_policy: String,
     /// Reconciles at a time.
     pub max_concurrent_reconciles: u16,
     /// Base address of Atlassian's authorization server.

@@ -59,12 +59,14 @@ impl Operator {
                 if now - since < kept {
                     return Ok(());
                 }
-                tracing::info!(namespace, name = &*key.name, "deleted an unused grant");
                 let version = Some(seen.resource_version.as_str());
                 let deleted = self
                     .cluster
                     .delete_version(namespace, &key.name, &seen.uid, version)
                     .await;
+                if deleted.is_ok() {
+                    tracing::info!(namespace, name = &*key.name, "deleted an unused grant");
+                }
                 settled(deleted)
             }
         }

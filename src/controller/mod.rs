@@ -5,6 +5,7 @@ mod config;
 mod grant_gc;
 mod password_guard;
 mod peers;
+mod policy_check;
 mod reconcile;
 mod renewal_registry;
 mod renewal_task;
@@ -50,7 +51,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 pub struct Operator {
     config: OperatorConfig,
     cluster: Cluster,
-    jira: Arc<Jira>,
+    jira: Jira,
     key: FingerprintKey,
     clock: Clock,
     index: VersionIndex,
@@ -85,7 +86,7 @@ impl Operator {
             ..config.jira.clone()
         };
         Ok(Arc::new(Self {
-            jira: Arc::new(Jira::new(jira, clock.clone())?),
+            jira: Jira::new(jira, clock.clone())?,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale),
             look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
             wake: OnceLock::new(),
@@ -117,6 +118,7 @@ impl Operator {
         self.metrics.show_credentials(reader.clone());
         let secrets = tokio::spawn(self.clone().watch_secrets(wake));
         let collector = tokio::spawn(self.clone().collect_now_and_then());
+        let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let stop = {
             let stopping = self.stopping.clone();
             async move {
@@ -135,6 +137,7 @@ impl Operator {
         self.until_all_is_stored(passes).await;
         secrets.abort();
         collector.abort();
+        policy.abort();
     }
 
     /// Whether everything that exists has been listed.

@@ -4,25 +4,61 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
 use crate::core::decide::renewal::blocker::refuses_login;
-use crate::core::facts::{Facts, Peer, SeedState};
+use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{RenewalFailure, SeedOutcome};
-use crate::core::spec::{RenewalKind, RenewalPlan};
 
-use crate::controller::Operator;
+/// How long a refusal is remembered after its `JiraCredential` is gone. Whoever deletes and creates
+/// it again must not have the same password sent each time.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
-/// The passwords that were sent and not accepted, by their fingerprint.
+/// The passwords that were sent and not accepted.
 #[derive(Debug, Default)]
-pub(super) struct Passwords(Mutex<HashMap<String, Sent>>);
+pub(super) struct Passwords(Mutex<Register>);
+
+#[derive(Debug, Default)]
+struct Register {
+    sent: HashMap<Scope, Sent>,
+    /// The fingerprint that all namespaces share.
+    everywhere: HashMap<Password, Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    print: Fingerprint,
+    /// Whose password it is.
+    uid: String,
+    /// Whether that credential is gone.
+    gone: bool,
+}
+
+/// A user name and password as one namespace knows it: by the fingerprint that the status records.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Password {
+    namespace: String,
+    print: String,
+}
+
+/// Where something is known of a password.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Scope {
+    /// In one namespace. What a status says is believed there only: whoever may write one must not
+    /// have the passwords of others count as refused.
+    Namespace(Password),
+    /// Everywhere: what this process did itself.
+    Everywhere(Fingerprint),
+}
 
 #[derive(Debug)]
 struct Sent {
     uid: String,
     what: What,
+    /// Since when the credential is gone.
+    gone: Option<DateTime<Utc>>,
 }
 
 /// What stood against sending a password, when a person wanted that set aside.
@@ -41,88 +77,145 @@ enum What {
     Refused(Reason),
 }
 
-impl Passwords {
-    /// What others know of a password.
-    pub(super) fn look(&self, fingerprint: &Fingerprint, me: &str) -> Peer {
-        match self.lock().get(fingerprint.as_str()) {
+impl Password {
+    pub(super) fn new(namespace: &str, print: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            print: print.to_owned(),
+        }
+    }
+
+    pub(super) fn of(facts: &Facts, print: &Fingerprint) -> Self {
+        Self::new(&facts.object.namespace, print.as_str())
+    }
+}
+
+impl Register {
+    /// Where to look for a password, and where to record what becomes of it.
+    fn scopes(&self, password: &Password) -> Vec<Scope> {
+        let everywhere = self.everywhere.get(password);
+        let everywhere = everywhere.map(|shared| Scope::Everywhere(shared.print.clone()));
+        let here = Scope::Namespace(password.clone());
+        everywhere.into_iter().chain([here]).collect()
+    }
+
+    fn look(&self, scope: &Scope, me: &str) -> Peer {
+        match self.sent.get(scope) {
             Some(Sent {
                 what: What::Refused(reason),
                 ..
             }) => Peer::Refused(*reason),
-            Some(Sent { uid, what }) if uid != me => what.as_peer(),
+            Some(Sent { uid, what, .. }) if uid != me => what.as_peer(),
             Some(_) | None => Peer::Silent,
         }
+    }
+
+    fn may_claim(&self, scope: &Scope, me: &str, asked: bool) -> Result<(), Peer> {
+        match self.sent.get(scope) {
+            Some(Sent {
+                uid,
+                what: What::InFlight(_),
+                ..
+            }) if uid != me => Err(Peer::InFlight),
+            Some(Sent {
+                what: What::Answered | What::Accepted,
+                ..
+            }) => Ok(()),
+            Some(Sent { uid, what, .. }) if uid != me && !asked => match what.as_peer() {
+                Peer::Silent => Ok(()),
+                known => Err(known),
+            },
+            Some(Sent {
+                what: What::Refused(reason),
+                ..
+            }) if !asked => Err(Peer::Refused(*reason)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Records what a status says, unless this process knows more itself.
+    fn note(&mut self, password: Password, uid: &str, what: What) {
+        let scope = Scope::Namespace(password);
+        self.sent
+            .entry(scope)
+            .or_insert_with(|| Sent::new(uid, what));
+    }
+}
+
+impl Passwords {
+    /// Learns that a password of this credential, which was just read, has this fingerprint in every
+    /// namespace.
+    pub(super) fn learn(&self, password: &Password, everywhere: &Fingerprint, me: &str) {
+        let shared = Shared {
+            print: everywhere.clone(),
+            uid: me.to_owned(),
+            gone: false,
+        };
+        self.lock().everywhere.insert(password.clone(), shared);
+    }
+
+    /// What others know of a password.
+    pub(super) fn look(&self, password: &Password, me: &str) -> Peer {
+        let all = self.lock();
+        let scopes = all.scopes(password);
+        let known = scopes.iter().map(|scope| all.look(scope, me));
+        known
+            .into_iter()
+            .find(|peer| *peer != Peer::Silent)
+            .unwrap_or(Peer::Silent)
     }
 
     /// Claims the right to send a password. `asked`: a person wants it tried whatever is known.
     ///
     /// # Errors
     /// What others know of it, which stands against that.
-    pub(super) fn claim(&self, fingerprint: &str, me: &str, asked: bool) -> Result<(), Peer> {
+    pub(super) fn claim(&self, password: &Password, me: &str, asked: bool) -> Result<(), Peer> {
         let mut all = self.lock();
-        match all.get(fingerprint) {
-            Some(Sent {
-                uid,
-                what: What::InFlight(_),
-            }) if uid != me => return Err(Peer::InFlight),
-            Some(Sent {
-                what: What::Answered | What::Accepted,
-                ..
-            }) => {}
-            Some(Sent { uid, what }) if uid != me && !asked => match what.as_peer() {
-                Peer::Silent => {}
-                known => return Err(known),
-            },
-            Some(Sent {
-                what: What::Refused(reason),
-                ..
-            }) if !asked => return Err(Peer::Refused(*reason)),
-            Some(_) | None => {}
+        let scopes = all.scopes(password);
+        for scope in &scopes {
+            all.may_claim(scope, me, asked)?;
         }
-        let before = all.remove(fingerprint).and_then(Sent::doubt);
-        let ours = Sent {
-            uid: me.to_owned(),
-            what: What::InFlight(before),
-        };
-        all.insert(fingerprint.to_owned(), ours);
+        for scope in scopes {
+            let before = all.sent.remove(&scope).and_then(Sent::doubt);
+            all.sent
+                .insert(scope, Sent::new(me, What::InFlight(before)));
+        }
         Ok(())
     }
 
     /// Gives a claim back, as nothing was sent. What was to be set aside holds again for others; to
     /// whom it was claimed for, the person's word still goes.
-    pub(super) fn unclaim(&self, fingerprint: &str, me: &str) {
+    pub(super) fn unclaim(&self, password: &Password, me: &str) {
         let mut all = self.lock();
-        if let Some(sent) = all.get_mut(fingerprint)
-            && let What::InFlight(before) = &mut sent.what
-            && sent.uid == me
-        {
-            sent.what = What::NotSent(before.take());
+        for scope in all.scopes(password) {
+            if let Some(sent) = all.sent.get_mut(&scope)
+                && let What::InFlight(before) = &mut sent.what
+                && sent.uid == me
+            {
+                sent.what = What::NotSent(before.take());
+            }
         }
     }
 
     /// Tells what became of a password that was sent.
-    pub(super) fn settle(&self, fingerprint: &str, me: &str, outcome: Settled) {
+    pub(super) fn settle(&self, password: &Password, me: &str, outcome: Settled) {
         let mut all = self.lock();
-        let what = match outcome {
-            Settled::Free => What::Answered,
-            Settled::Accepted => What::Accepted,
-            Settled::Interrupted => What::Interrupted,
-            Settled::Refused(reason) => What::Refused(reason),
-        };
-        all.insert(
-            fingerprint.to_owned(),
-            Sent {
-                uid: me.to_owned(),
-                what,
-            },
-        );
+        for scope in all.scopes(password) {
+            let what = match outcome {
+                Settled::Free => What::Answered,
+                Settled::Accepted => What::Accepted,
+                Settled::Interrupted => What::Interrupted,
+                Settled::Refused(reason) => What::Refused(reason),
+            };
+            all.sent.insert(scope, Sent::new(me, what));
+        }
     }
 
     /// Whether this process knows that an attempt which stands in the status without an answer
     /// was never made, or was accepted.
-    pub(super) fn did_no_harm(&self, fingerprint: &str, me: &str) -> bool {
+    pub(super) fn did_no_harm(&self, password: &Password, me: &str) -> bool {
         let all = self.lock();
-        let sent = all.get(fingerprint);
+        let sent = all.sent.get(&Scope::Namespace(password.clone()));
         let harmless = |what: &What| matches!(what, What::NotSent(_) | What::Accepted);
         sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
     }
@@ -132,21 +225,21 @@ impl Passwords {
         let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
             return;
         };
+        // A suspended credential sends nothing, so that nothing can correct what it says.
+        if object.spec.suspend {
+            return;
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        let password = |print: &str| Password::new(&namespace, print);
         if let Some((print, reason)) = refused_login(object, status) {
             let what = What::Refused(reason);
-            self.lock().entry(print).or_insert_with(|| Sent {
-                uid: uid.clone(),
-                what,
-            });
+            self.lock().note(password(&print), &uid, what);
         }
         if let Some(print) = unanswered_login(object, status) {
-            self.lock().entry(print).or_insert_with(|| Sent {
-                uid: uid.clone(),
-                what: What::Interrupted,
-            });
+            self.lock().note(password(&print), &uid, What::Interrupted);
         }
         let Some(attempt) = &status.attempt else {
-            return self.forget_interruption(&uid, status);
+            return self.forget_interruption(&uid, &namespace, status);
         };
         let what = match attempt.outcome {
             // Recorded for passwords only, and at first before the status names the method.
@@ -169,92 +262,51 @@ impl Passwords {
             }
         };
         // What this process knows itself is fresher than a status on its way through the watch.
-        self.lock()
-            .entry(attempt.fingerprint.clone())
-            .or_insert_with(|| Sent { uid, what });
+        let password = password(&attempt.fingerprint);
+        self.lock().note(password, &uid, what);
     }
 
     /// An attempt that came through the watch only when its answer was here already: the
     /// answer follows.
-    fn forget_interruption(&self, me: &str, status: &JiraCredentialStatus) {
+    fn forget_interruption(&self, me: &str, namespace: &str, status: &JiraCredentialStatus) {
         let Some(validated) = &status.validated_fingerprint else {
             return;
         };
+        let scope = Scope::Namespace(Password::new(namespace, validated));
         let mut all = self.lock();
         if let Some(Sent {
             uid,
             what: What::Interrupted,
-        }) = all.get(validated)
+            ..
+        }) = all.sent.get(&scope)
             && uid == me
         {
-            all.remove(validated);
+            all.sent.remove(&scope);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Sent>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Operator {
-    /// Claims the right to log in with a password.
-    pub(super) fn claim_login(&self, facts: &Facts, plan: &RenewalPlan) -> Result<(), Peer> {
-        match login_print(facts).filter(|_| plan.kind == RenewalKind::Login) {
-            Some(print) => {
-                let (uid, asked) = (&facts.object.uid, facts.renew_requested());
-                match self.passwords.claim(print.as_str(), uid, asked) {
-                    // What Jira has accepted before may be sent again, even if a response was lost.
-                    Err(Peer::Interrupted) if is_accepted(facts, print) => {
-                        self.passwords.claim(print.as_str(), uid, true)
-                    }
-                    claimed => claimed,
-                }
+    /// The credential is gone. What stands against sending its password is kept for a while.
+    pub(super) fn forget(&self, uid: &str, now: DateTime<Utc>) {
+        let mut all = self.lock();
+        let Register { sent, everywhere } = &mut *all;
+        sent.retain(|_, sent| {
+            if sent.uid == uid {
+                sent.gone.get_or_insert(now);
             }
-            None => Ok(()),
-        }
+            match sent.gone {
+                Some(gone) => sent.what.as_peer() != Peer::Silent && now - gone < REMEMBERED,
+                None => true,
+            }
+        });
+        // What is under way for it still has to be settled everywhere.
+        everywhere.retain(|password, shared| {
+            shared.gone |= shared.uid == uid;
+            !shared.gone || sent.contains_key(&Scope::Namespace(password.clone()))
+        });
     }
 
-    /// Nothing was sent after all.
-    pub(super) fn unclaim_login(&self, facts: &Facts) {
-        if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
-            self.passwords.unclaim(print.as_str(), &facts.object.uid);
-        }
-    }
-
-    /// Lets the other credentials with the same password know what became of a login.
-    pub(super) fn settle_login(&self, facts: &Facts, miss: Option<RenewalFailure>) {
-        let settled = match miss {
-            None => Settled::Accepted,
-            Some(RenewalFailure::Refused(reason)) => Settled::Refused(reason),
-            Some(RenewalFailure::Unknown(_)) => Settled::Interrupted,
-            Some(RenewalFailure::NotSpent(_)) => return self.unclaim_login(facts),
-            Some(RenewalFailure::Dead) => Settled::Free,
-        };
-        if let Some(print) = login_print(facts).filter(|_| logs_in(facts)) {
-            self.passwords
-                .settle(print.as_str(), &facts.object.uid, settled);
-        }
-    }
-}
-
-fn logs_in(facts: &Facts) -> bool {
-    let plan = facts.renewal_plan();
-    plan.is_some_and(|plan| plan.kind == RenewalKind::Login)
-}
-
-/// Whether Jira has accepted the user name and password before.
-fn is_accepted(facts: &Facts, print: &Fingerprint) -> bool {
-    let seed = facts
-        .held()
-        .and_then(|held| held.grant.seed(print.as_str()));
-    seed.is_some_and(|seed| seed.outcome == SeedOutcome::Accepted)
-}
-
-/// The fingerprint of the user name and password of a session.
-fn login_print(facts: &Facts) -> Option<&Fingerprint> {
-    match &facts.renewal.as_ref()?.seed {
-        SeedState::Read { print, .. } => Some(print),
-        SeedState::NotRead | SeedState::Missing | SeedState::Unusable(_) => None,
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -311,6 +363,14 @@ pub(super) enum Settled {
 }
 
 impl Sent {
+    fn new(uid: &str, what: What) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            what,
+            gone: None,
+        }
+    }
+
     /// What stands against sending the password again.
     fn doubt(self) -> Before {
         match self.what {

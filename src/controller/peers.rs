@@ -3,12 +3,13 @@
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::{ConditionStatus, ConditionType, JiraCredential, Method, MethodName};
+use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method, MethodName};
 use crate::cluster::{creation_time, key_of};
 use crate::controller::Operator;
-use crate::core::facts::targets;
+use crate::core::facts::{Facts, targets};
 use crate::core::spec::{Plan, Site};
 use crate::core::spec::{grant_name, place};
+use crate::jira::{Caller, Jira};
 
 impl Operator {
     /// Until when the place where a credential is used asked everybody to wait.
@@ -34,7 +35,19 @@ impl Operator {
             },
             _ => plan.site.clone(),
         };
-        self.jira.rate_limited_until(&site)
+        let status = object.status.as_ref();
+        let account = status.and_then(|status| status.account.as_ref());
+        let uid = object.uid().unwrap_or_default();
+        let namespace = object.namespace().unwrap_or_default();
+        let jira = self.jira.on_behalf_of(caller(namespace, account, &uid));
+        jira.rate_limited_until(&site)
+    }
+
+    /// Calls Jira for this credential.
+    pub(super) fn jira_for(&self, facts: &Facts) -> Jira {
+        let (object, account) = (&facts.object, facts.status.account.as_ref());
+        let caller = caller(object.namespace.clone(), account, &object.uid);
+        self.jira.on_behalf_of(caller)
     }
 
     /// An older credential that holds the same seed by another client or another method.
@@ -113,6 +126,14 @@ impl Operator {
                 follows.then(|| published_print(other))
             })
             .collect()
+    }
+}
+
+/// Who has to wait when Jira limits the calls of a credential: its account, once that is known.
+fn caller(namespace: String, account: Option<&Account>, uid: &str) -> Caller {
+    Caller {
+        namespace,
+        account: account.map_or_else(|| uid.to_owned(), |account| account.id.clone()),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::api::{AttemptOutcome, JiraCredential};
 use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext, observe};
 use crate::controller::Operator;
 use crate::controller::act::ActError;
+use crate::controller::password_guard::Password;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::Facts;
@@ -108,7 +109,7 @@ impl Operator {
             now: self.clock.now(),
             plan,
             rate_limited_until,
-            peer: &|fingerprint| self.passwords.look(fingerprint, &uid),
+            peer: &|prints| self.peer(&namespace, &uid, prints),
             older_claim: &|target| self.older_claim(object, target),
             lookups_are_full: self.look_ups.available_permits() == 0,
             renewals: RenewalContext {
@@ -136,9 +137,10 @@ impl Operator {
             .status
             .as_ref()
             .and_then(|status| status.attempt.as_ref());
+        let namespace = object.namespace().unwrap_or_default();
         let harmless = attempt.is_some_and(|attempt| {
-            attempt.outcome == AttemptOutcome::Started
-                && self.passwords.did_no_harm(&attempt.fingerprint, uid)
+            let password = Password::new(&namespace, &attempt.fingerprint);
+            attempt.outcome == AttemptOutcome::Started && self.passwords.did_no_harm(&password, uid)
         });
         if !harmless {
             return Cow::Borrowed(object);

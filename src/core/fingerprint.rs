@@ -9,6 +9,8 @@ use data_encoding::HEXLOWER;
 #[derive(Clone)]
 pub struct FingerprintKey {
     id: String,
+    /// Marks the fingerprints that are bound to a namespace.
+    bound_id: String,
     key: hmac::Key,
 }
 
@@ -30,22 +32,49 @@ pub enum FingerprintMatch {
 impl FingerprintKey {
     /// Takes the key's bytes, as they stand in the operator's Secret.
     pub fn new(bytes: &[u8]) -> Self {
-        let id = hex(digest::digest(&digest::SHA256, bytes).as_ref(), 4);
+        let id = |more: &[u8]| {
+            hex(
+                digest::digest(&digest::SHA256, &[bytes, more].concat()).as_ref(),
+                4,
+            )
+        };
         Self {
-            id,
+            id: id(b""),
+            bound_id: id(b"namespace"),
             key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
         }
     }
 
-    /// The fingerprint of a sequence of parts; each is preceded by its length, so that moving
-    /// a byte from one part to the next gives another fingerprint.
+    /// The fingerprint of a sequence of parts, the same in every namespace. Whoever could compare it
+    /// with those of values that they choose would learn a password by guessing: it stays in memory,
+    /// unless nothing in the parts can be guessed.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.key);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        Fingerprint(format!("k{}:{}", self.id, hex(context.sign().as_ref(), 12)))
+        add(&mut context, parts);
+        Self::named(&self.id, &context)
+    }
+
+    /// The fingerprint of a sequence of parts for one namespace. In another namespace the same parts
+    /// have another one, so that its users learn nothing from it.
+    pub fn fingerprint_in(&self, namespace: &str, parts: &[&[u8]]) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.key);
+        add(&mut context, &[b"namespace", namespace.as_bytes()]);
+        add(&mut context, parts);
+        Self::named(&self.bound_id, &context)
+    }
+
+    fn named(id: &str, context: &hmac::Context) -> Fingerprint {
+        let print = context.clone().sign();
+        Fingerprint(format!("k{id}:{}", hex(print.as_ref(), 12)))
+    }
+}
+
+/// Each part is preceded by its length, so that moving a byte from one part to the next gives another
+/// fingerprint.
+fn add(context: &mut hmac::Context, parts: &[&[u8]]) {
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
     }
 }
 
@@ -110,6 +139,21 @@ mod tests {
             FingerprintMatch::Unknown
         );
         assert_eq!(fingerprint.as_str().len(), "k0000:000000000000".len());
+    }
+
+    #[test]
+    fn a_fingerprint_of_one_namespace_tells_nothing_in_another() {
+        let key = FingerprintKey::new(b"key one");
+        let parts: [&[u8]; 2] = [b"site", b"secret"];
+        let (here, there) = (
+            key.fingerprint_in("here", &parts),
+            key.fingerprint_in("there", &parts),
+        );
+        assert_eq!(here, key.fingerprint_in("here", &parts));
+        assert_ne!(here, there);
+        // Those of earlier versions, which were not bound, are unknown and not another credential.
+        let unbound = key.fingerprint(&parts);
+        assert_eq!(here.compare(unbound.as_str()), FingerprintMatch::Unknown);
     }
 
     #[test]

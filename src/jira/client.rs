@@ -17,7 +17,7 @@ use crate::jira::address_policy::AddressPolicy;
 use crate::jira::http::{Body, Clients, Timeouts, read_body};
 use crate::jira::observer::{self, Observer};
 use crate::jira::response::Answer;
-use crate::jira::site_limiter::Gates;
+use crate::jira::site_limiter::{Caller, Gates, Urgency};
 use crate::jira::tls::TrustError;
 use crate::jira::transport_error;
 
@@ -59,12 +59,14 @@ pub enum JiraError {
     Trust(#[from] TrustError),
 }
 
-/// Calls Jira.
+/// Calls Jira, for one caller. Copies share connections and limits.
+#[derive(Clone)]
 pub struct Jira {
-    pub(super) clients: Clients,
-    gates: Gates,
+    pub(super) clients: Arc<Clients>,
+    gates: Arc<Gates>,
     pub(super) clock: Clock,
     observer: Option<Arc<dyn Observer>>,
+    caller: Caller,
 }
 
 impl fmt::Debug for Jira {
@@ -89,16 +91,26 @@ impl Jira {
         } = config;
         let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref())?;
         Ok(Self {
-            clients,
-            gates: Gates::new(clock.clone(), concurrency),
+            clients: Arc::new(clients),
+            gates: Arc::new(Gates::new(clock.clone(), concurrency)),
             clock,
             observer,
+            caller: Caller::default(),
         })
     }
 
-    /// Until when a site that asked for rest is not called.
+    /// The same client, for another caller.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: Caller) -> Self {
+        Self {
+            caller,
+            ..self.clone()
+        }
+    }
+
+    /// Until when the caller has to wait at a site.
     pub fn rate_limited_until(&self, site: &Site) -> Option<DateTime<Utc>> {
-        self.gates.resting_until(site)
+        self.gates.resting_until(site, &self.caller)
     }
 
     /// One GET.
@@ -134,7 +146,34 @@ impl Jira {
         call: impl Future<Output = T>,
         verdict_of: impl Fn(&T) -> Verdict,
     ) -> Result<T, Verdict> {
-        let turn = self.gates.enter(site).await.map_err(|remaining| {
+        let urgency = Urgency::Routine;
+        self.in_turn_as(urgency, site, operation, call, verdict_of)
+            .await
+    }
+
+    /// The same for a call of a renewal that is due.
+    pub(super) async fn in_turn_of_renewal<T>(
+        &self,
+        site: &Site,
+        operation: &'static str,
+        call: impl Future<Output = T>,
+        verdict_of: impl Fn(&T) -> Verdict,
+    ) -> Result<T, Verdict> {
+        let urgency = Urgency::Renewal;
+        self.in_turn_as(urgency, site, operation, call, verdict_of)
+            .await
+    }
+
+    async fn in_turn_as<T>(
+        &self,
+        urgency: Urgency,
+        site: &Site,
+        operation: &'static str,
+        call: impl Future<Output = T>,
+        verdict_of: impl Fn(&T) -> Verdict,
+    ) -> Result<T, Verdict> {
+        let turn = self.gates.enter(site, &self.caller, urgency).await;
+        let turn = turn.map_err(|remaining| {
             let retry_after = Some(remaining);
             Verdict::NoVerdict(Outage::RateLimited { retry_after })
         })?;

@@ -15,8 +15,7 @@ use crate::jira::tls::{Trust, TrustError};
 
 /// Longest answer that is read. A user is a few kilobytes.
 const LONGEST_BODY: usize = 64 * 1024;
-/// Clients for private authorities that are kept; the one unused for longest goes first. Each
-/// costs about 90 kB, a copy of the authorities of the system for the most part.
+/// Clients for private authorities that are kept; the one unused for longest goes first.
 const MOST_CLIENTS: usize = 32;
 const IDLE_CONNECTIONS_PER_HOST: usize = 4;
 const USER_AGENT: &str = concat!("jira-credential-operator/", env!("CARGO_PKG_VERSION"));

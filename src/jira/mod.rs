@@ -40,4 +40,5 @@ pub use org_tokens::TokenList;
 pub use pat::{Made, MintAnswer, Owner};
 pub use permissions::Question;
 pub use session::{Login, LoginAnswer, Refused};
+pub use site_limiter::Caller;
 pub use tls::TrustError;

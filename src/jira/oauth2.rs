@@ -162,7 +162,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(&site, "token", call, TokenAnswer::verdict)
+            .in_turn_of_renewal(&site, "token", call, TokenAnswer::verdict)
             .await
         {
             Ok(answer) => answer,

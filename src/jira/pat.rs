@@ -129,7 +129,7 @@ impl Jira {
             let raw = owner.call(self, Method::GET, None).await?;
             read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
         };
-        self.in_turn(owner.place.site, "tokens", call, verdict_of)
+        self.in_turn_of_renewal(owner.place.site, "tokens", call, verdict_of)
             .await?
     }
 
@@ -142,7 +142,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(owner.place.site, "mint", call, MintAnswer::verdict)
+            .in_turn_of_renewal(owner.place.site, "mint", call, MintAnswer::verdict)
             .await
         {
             Ok(answer) => answer,

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use crate::api::{Account, Hosting};
 use crate::core::probe::{Outage, Refusal, Verdict};
 
-/// The longest wait that a server can impose.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The longest wait that a server can impose. A token of OAuth 2.0 is renewed this long before its
+/// end.
+const LONGEST_WAIT: Duration = Duration::from_secs(900);
 
 /// An answer of `/myself`.
 #[derive(Clone, Copy)]
@@ -51,7 +52,7 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
     // Most problems of a signed request come with 401, some with 400 (the mapping of the Java
     // library for OAuth 1.0).
     if matches!(answer.status, 400 | 401 | 403)
-        && let Some(verdict) = oauth_problem::read(answer)
+        && let Some(verdict) = oauth_problem::read(challenge_texts(answer.headers), answer.body)
     {
         return verdict;
     }

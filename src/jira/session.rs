@@ -109,7 +109,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(login.place.site, "login", call, LoginAnswer::verdict)
+            .in_turn_of_renewal(login.place.site, "login", call, LoginAnswer::verdict)
             .await
         {
             Ok(answer) => answer,

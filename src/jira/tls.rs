@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::core::spec::authorities;
 
 /// Sessions that a client can take up again; each costs memory as long as the client lives.
 const RESUMABLE_SESSIONS: usize = 16;
-/// As many as a system has; more is a mistake or an attack on our memory.
-const MOST_CERTIFICATES: usize = 256;
 
 /// Why TLS cannot be set up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -41,7 +39,8 @@ impl Trust {
         // Systems carry odd certificates; one that cannot be read must not cost us the others.
         roots.add_parsable_certificates(found.certs);
         if let Some(pem) = extra_pem {
-            add(&mut roots, pem)?;
+            let extra = authorities(pem).map_err(|_| TrustError::BadBundle)?;
+            roots.extend(extra.roots);
         }
         if roots.is_empty() {
             tracing::warn!("no CA certificates on this system: only sites with spec.tls will work");
@@ -53,15 +52,12 @@ impl Trust {
         })
     }
 
-    /// A TLS configuration that trusts these authorities and those of one credential.
+    /// A TLS configuration that trusts these authorities, or only those of one credential: whoever
+    /// names a private authority says that no other may vouch for the site.
     pub(super) fn client_config(&self, ca_pem: Option<&[u8]>) -> Result<ClientConfig, TrustError> {
         let roots = match ca_pem {
             None => Arc::clone(&self.roots),
-            Some(pem) => {
-                let mut roots = RootCertStore::clone(&self.roots);
-                add(&mut roots, pem)?;
-                Arc::new(roots)
-            }
+            Some(pem) => Arc::new(authorities(pem).map_err(|_| TrustError::BadBundle)?),
         };
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -70,45 +66,5 @@ impl Trust {
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(RESUMABLE_SESSIONS);
         Ok(config)
-    }
-}
-
-/// All or nothing: half a bundle would fail later and far from its cause.
-fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| TrustError::BadBundle)?;
-        roots.add(certificate).map_err(|_| TrustError::BadBundle)?;
-        count += 1;
-        if count > MOST_CERTIFICATES {
-            return Err(TrustError::BadBundle);
-        }
-    }
-    if count == 0 {
-        Err(TrustError::BadBundle)
-    } else {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bundle_is_used_whole_or_not_at_all() {
-        let trust = Trust::of_the_machine(None).unwrap();
-        for bad in [
-            "",
-            "not PEM",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n",
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-        ] {
-            let read = trust.client_config(Some(bad.as_bytes())).map(|_| ());
-            assert_eq!(read, Err(TrustError::BadBundle), "{bad:?}");
-        }
-        assert!(Trust::of_the_machine(Some(b"not PEM")).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -18,9 +19,20 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::metrics::Metrics;
+use crate::cluster::PolicyState;
 
-/// Whether the process can serve.
-pub type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Tells how the process is.
+pub type Readiness = Arc<dyn Fn() -> Health + Send + Sync>;
+
+/// How the process is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Health {
+    /// Whether everything that exists has been listed: the process can serve.
+    pub listed: bool,
+    /// What became of the admission policy, if the operator has looked. It does not make the process
+    /// unready: without it, credentials are still kept alive.
+    pub policy: Option<PolicyState>,
+}
 
 /// What one listener grants its clients, so that nobody who holds connections open costs memory
 /// without bound or keeps the kubelet's probes out.
@@ -37,7 +49,7 @@ struct Limits {
 const LIMITS: Limits = Limits {
     connections: 32,
     head: Duration::from_secs(10),
-    life: Duration::from_mins(2),
+    life: Duration::from_secs(120),
 };
 
 /// Serves `/metrics`.
@@ -56,21 +68,41 @@ pub async fn serve_metrics(
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn serve_health(address: SocketAddr, ready: Readiness) -> std::io::Result<SocketAddr> {
-    let readyz = move || async move {
-        if ready() {
-            (StatusCode::OK, "ok")
-        } else {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the first lists have not arrived",
-            )
-        }
+pub async fn serve_health(address: SocketAddr, health: Readiness) -> std::io::Result<SocketAddr> {
+    let readyz = move |RawQuery(query): RawQuery| async move {
+        let verbose = query.is_some_and(|query| query.split('&').any(is_verbose));
+        readiness(health(), verbose)
     };
     let app = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz));
     serve(address, app).await
+}
+
+/// `?verbose`, as at the API server.
+fn is_verbose(parameter: &str) -> bool {
+    parameter == "verbose" || parameter.starts_with("verbose=")
+}
+
+fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
+    let (status, word) = if health.listed {
+        (StatusCode::OK, "ok")
+    } else {
+        let waiting = "the first lists have not arrived";
+        (StatusCode::SERVICE_UNAVAILABLE, waiting)
+    };
+    if !verbose {
+        return (status, word.to_owned());
+    }
+    let sign = |well: bool| if well { '+' } else { '-' };
+    let policy = health.policy;
+    let in_force = policy.and_then(PolicyState::in_force) == Some(true);
+    let policy = policy.map_or_else(|| "not looked at yet".to_owned(), |state| state.to_string());
+    let (lists, force) = (sign(health.listed), sign(in_force));
+    let text = format!(
+        "[{lists}] lists: {word}\n[{force}] admission policy (does not affect readiness): {policy}\n"
+    );
+    (status, text)
 }
 
 async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> {
@@ -134,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_hours(1);
+    const LONG: Duration = Duration::from_secs(3600);
 
     async fn listener(limits: Limits) -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -156,6 +188,24 @@ mod tests {
     async fn is_closed(connection: &mut TcpStream) {
         let mut rest = Vec::new();
         let _ = connection.read_to_end(&mut rest).await;
+    }
+
+    #[test]
+    fn readyz_tells_of_the_policy_when_asked_and_stays_ready_without_it() {
+        let health = Health {
+            listed: true,
+            policy: Some(PolicyState::NoPolicy),
+        };
+        assert_eq!(readiness(health, false), (StatusCode::OK, "ok".to_owned()));
+        let (status, text) = readiness(health, true);
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("[+] lists: ok"), "{text}");
+        assert!(text.contains("[-] admission policy"), "{text}");
+        assert!(text.contains("does not exist"), "{text}");
+        let (status, text) = readiness(Health::default(), true);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("[-] lists: the first lists"), "{text}");
+        assert!(is_verbose("verbose") && is_verbose("verbose=true") && !is_verbose("verb"));
     }
 
     #[tokio::test]

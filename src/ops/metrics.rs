@@ -2,7 +2,7 @@
 //! from the store when they are asked for, so that they vanish with the object.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::api::{
     ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, MethodName, Reason,
 };
-use crate::cluster::Watched;
+use crate::cluster::{PolicyState, Watched};
 
 type Outcome = [(&'static str, &'static str); 1];
 
@@ -42,11 +42,13 @@ pub struct Metrics {
     pass_seconds: Histogram,
     failures: Family<[(&'static str, String); 1], Counter>,
     store: Arc<OnceLock<Store<Watched>>>,
+    policy: Arc<Mutex<Option<PolicyState>>>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let store = Arc::new(OnceLock::new());
+        let policy = Arc::default();
         let mut registry = Registry::with_prefix("jira_credential");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
@@ -58,6 +60,7 @@ impl Default for Metrics {
             pass_seconds: call_seconds(),
             failures: Family::default(),
             store: store.clone(),
+            policy: Arc::clone(&policy),
             registry: Registry::default(),
         };
         registry.register(
@@ -87,6 +90,7 @@ impl Default for Metrics {
             metrics.failures.clone(),
         );
         registry.register_collector(Box::new(Credentials(store)));
+        registry.register_collector(Box::new(Policy(policy)));
         Self {
             registry,
             ..metrics
@@ -108,6 +112,16 @@ impl Metrics {
     /// From now on the credentials of this store are shown.
     pub fn show_credentials(&self, store: Store<Watched>) {
         let _ = self.store.set(store);
+    }
+
+    /// Shows what became of the admission policy; returns what was shown before.
+    pub fn show_policy(&self, state: PolicyState) -> Option<PolicyState> {
+        lock(&self.policy).replace(state)
+    }
+
+    /// What is shown of the admission policy.
+    pub fn policy(&self) -> Option<PolicyState> {
+        *lock(&self.policy)
     }
 
     /// A reconcile has ended.
@@ -246,6 +260,31 @@ impl Collector for Credentials {
         }
         Ok(())
     }
+}
+
+/// Whether the admission policy is in force; no series as long as that is not known.
+struct Policy(Arc<Mutex<Option<PolicyState>>>);
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Policy")
+    }
+}
+
+impl Collector for Policy {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(in_force) = lock(&self.0).and_then(PolicyState::in_force) else {
+            return Ok(());
+        };
+        let gauge = ConstGauge::new(i64::from(in_force));
+        let help = "1 when the ValidatingAdmissionPolicy is in force, 0 when it is not";
+        let metric_type = gauge.metric_type();
+        gauge.encode(encoder.encode_descriptor("admission_policy", help, None, metric_type)?)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn labels(object: &JiraCredential) -> [(&'static str, String); 2] {

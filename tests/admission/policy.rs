@@ -271,7 +271,7 @@ async fn the_role_for_on_call_may_renew_suspend_and_resume_and_nothing_else() {
     .await;
     assert_eq!(refusal(&user, &test, suspend(false)).await, None);
     assert_eq!(refusal(&user, &test, suspend(true)).await, None);
-    let more = json!({ "spec": { "suspend": false, "targets": [{ "name": "login" }] } });
+    let more = json!({ "spec": { "suspend": false, "targets": [{ "name": "elsewhere" }] } });
     let error = refusal(&user, &test, more).await.unwrap();
     assert!(error.contains("Secret login"), "{error}");
 }
@@ -282,8 +282,8 @@ async fn view_reads_only_and_edit_contains_the_role_for_on_call() {
     let test = context("policy").await;
     let roles = Api::<ClusterRole>::all(test.client);
     let verbs = async |role: &str| -> BTreeSet<String> {
-        let rules = roles.get(role).await.unwrap().rules.unwrap_or_default();
-        rules
+        let granted = roles.get(role).await.unwrap().rules.unwrap_or_default();
+        granted
             .into_iter()
             .filter(|rule| {
                 rule.api_groups
@@ -294,9 +294,10 @@ async fn view_reads_only_and_edit_contains_the_role_for_on_call() {
             .flat_map(|rule| rule.verbs)
             .collect()
     };
-    eventually(async || match verbs("edit").await.contains("renew") {
-        true => Ok(()),
-        false => Err("edit has no renew".to_owned()),
+    eventually(async || {
+        let verbs = verbs("edit").await;
+        let found = verbs.contains("renew");
+        found.then_some(()).ok_or(format!("{verbs:?}"))
     })
     .await;
     let read_only = ["get", "list", "watch"].map(str::to_owned);

@@ -140,7 +140,7 @@ impl User {
         self.bind(admin, "Role", &role.name_any()).await;
     }
 
-    /// Binds a ClusterRole in the namespace.
+    /// Binds a `ClusterRole` in the namespace.
     pub(crate) async fn may_what_the_role_may(&self, admin: &Client, role: &str) {
         self.bind(admin, "ClusterRole", role).await;
     }

@@ -73,6 +73,7 @@ pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts,
             uid: publish.holds.clone().unwrap(),
             resource_version: "rewritten".into(),
             hash: Some(publish.digest.clone()),
+            held_by: None,
         };
         facts = facts.apply(Answer::TargetWritten(publish.index, written));
     }

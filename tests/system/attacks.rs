@@ -1,6 +1,8 @@
 //! What a tenant tries who may write `JiraCredentials` and read no Secret; the part of the list
 //! that the operator decides, on the real API server with the policy of `deploy/` in force.
 
+mod targets;
+
 use std::net::IpAddr;
 
 use atlassian_sim::{Fault, Rule};
@@ -12,7 +14,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::support::{World, says, value};
+use crate::support::{World, says};
 
 const FALSE: ConditionStatus = ConditionStatus::False;
 const READY: ConditionType = ConditionType::Ready;
@@ -86,36 +88,6 @@ async fn person_makes(world: &World, secret: Value) -> Secret {
         )
         .await
         .unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_api_server_refuses_what_the_tenant_may_not_do_himself() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let theirs = tenant(&world).await;
-    let neighbour = json!({"metadata": {"name": "neighbour"}, "stringData": {"token": "t"}});
-    let before = person_makes(&world, neighbour).await;
-    let mark = operator.mark();
-
-    let said = refusal(&theirs, &credential("neighbour", "own-target")).await;
-    assert!(said.contains("you may not use Secret neighbour"), "{said}");
-    let said = refusal(&theirs, &credential("own", "neighbour")).await;
-    assert!(
-        said.contains("you may not publish to Secret neighbour"),
-        "{said}"
-    );
-    let mut typed = credential("own", "own-target");
-    typed.spec.targets[0].template = serde_json::from_value(json!({
-        "type": "kubernetes.io/service-account-token",
-        "annotations": {"kubernetes.io/service-account.name": "default"},
-    }))
-    .unwrap();
-    let said = refusal(&theirs, &typed).await;
-    assert!(said.contains("type must be Opaque"), "{said}");
-
-    operator.quiet().await;
-    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
-    assert_eq!(world.secrets().get("neighbour").await.unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,93 +194,6 @@ async fn a_secret_that_somebody_else_holds_stays_as_it_is() {
         published.metadata.owner_references.unwrap()[0].uid,
         other.metadata.uid.unwrap()
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_younger_of_two_waits_and_takes_over_when_the_older_goes() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let token = world.api_token("elder").await;
-    world.wait_ready("elder").await;
-    let theirs = world.cloud().api_token("mallory@acme.example");
-    world.secret("own", &[("token", theirs.secret())]).await;
-    let mut spec = world.api_token_spec("mallory");
-    spec["auth"]["apiToken"]["tokenSecretRef"]["name"] = json!("own");
-    spec["targets"] = json!([{"name": "elder"}]);
-    world.create("mallory", spec).await;
-    let object = world
-        .wait("mallory", READY, FALSE, Reason::TargetConflict)
-        .await;
-    let said = says(&object, READY).message;
-    assert!(
-        said.contains("belongs to the JiraCredential elder"),
-        "{said}"
-    );
-    operator.quiet().await;
-    let held = world.secrets().get("elder").await.unwrap();
-    assert_eq!(value(&held, "token"), token.secret());
-    world
-        .credentials()
-        .delete("elder", &DeleteParams::default())
-        .await
-        .unwrap();
-    world.wait_ready("mallory").await;
-    world
-        .until("the younger one publishes", || async {
-            let secret = world.secrets().get_opt("elder").await.unwrap()?;
-            (value(&secret, "token") == theirs.secret()).then_some(())
-        })
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_annotation_that_controllers_act_on_is_not_written() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    let token = world.cloud().api_token("bot@acme.example");
-    world
-        .secret("bot-source", &[("token", token.secret())])
-        .await;
-    let mark = operator.mark();
-    for (name, field, key) in [
-        (
-            "replicated",
-            "annotations",
-            "replicator.v1.mittwald.de/replicate-to",
-        ),
-        (
-            "reflected",
-            "annotations",
-            "reflector.v1.k8s.emberstack.com/reflection-allowed",
-        ),
-        (
-            "account",
-            "annotations",
-            "kubernetes.io/service-account.name",
-        ),
-        ("injected", "labels", "istio.io/rev"),
-        ("lookalike", "labels", "app.kubernetes.io.evil.example/x"),
-        ("managed", "labels", "app.kubernetes.io/managed-by"),
-    ] {
-        let mut spec = world.api_token_spec("bot");
-        spec["targets"] = json!([{"name": name, "template": {field: {key: "x"}}}]);
-        world.create(name, spec).await;
-        let object = world.wait(name, READY, FALSE, Reason::SpecInvalid).await;
-        let said = says(&object, READY).message;
-        assert!(
-            said.contains(key) && said.contains("--allowed-metadata-keys"),
-            "{name}: {said}"
-        );
-        assert_eq!(
-            says(&object, ConditionType::Stalled).reason,
-            Reason::SpecInvalid
-        );
-    }
-    operator.quiet().await;
-    let about_secrets = |request: &String| request.contains(" secrets");
-    let requests = operator.requests_since(mark);
-    assert!(!requests.iter().any(about_secrets), "{requests:?}");
-    assert_eq!(world.sim.counters().handshakes, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

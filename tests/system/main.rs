@@ -30,4 +30,5 @@ mod sessions;
 mod successors;
 mod support;
 mod targets;
+mod tenants;
 mod upgrade;

@@ -33,7 +33,8 @@ fn rules() -> Vec<PolicyRule> {
 fn granted(rules: &[PolicyRule]) -> Rights {
     let mut all = Rights::new();
     for rule in rules {
-        assert!(rule.resource_names.is_none() && rule.non_resource_urls.is_none());
+        let named = rule.resource_names.as_deref().unwrap_or_default();
+        assert!(named.iter().all(|name| name == OPERATOR) && rule.non_resource_urls.is_none());
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
                 all.extend(

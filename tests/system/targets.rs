@@ -358,7 +358,7 @@ async fn every_damage_is_repaired_without_a_call() {
         })
         .await;
     assert_eq!(secret.labels()["team"], "a");
-    assert_eq!(secret.annotations().len(), 1);
+    assert_eq!(secret.annotations().len(), 2, "our mark, and theirs");
     world.delete_secret("bot").await;
     world
         .until_whole("it is deleted", "bot", &owner, token.secret())
@@ -395,27 +395,27 @@ async fn a_changed_template_changes_the_secret_without_a_call() {
         "jenkins.io/credentials-description",
     );
     for (template, labels, annotations, kind) in [
-        (json!({"labels": {label: "a"}}), 3, 0, "Opaque"),
+        (json!({"labels": {label: "a"}}), 3, 1, "Opaque"),
         (
             json!({"labels": {label: "b"}, "annotations": {note: "c"}}),
             3,
-            1,
+            2,
             "Opaque",
         ),
-        (json!({"annotations": {note: "d"}}), 2, 1, "Opaque"),
+        (json!({"annotations": {note: "d"}}), 2, 2, "Opaque"),
         (
             json!({"type": "acme.example/jira"}),
             2,
-            0,
+            1,
             "acme.example/jira",
         ),
         (
             json!({"type": "kubernetes.io/basic-auth"}),
             2,
-            0,
+            1,
             "kubernetes.io/basic-auth",
         ),
-        (Value::Null, 2, 0, "Opaque"),
+        (Value::Null, 2, 1, "Opaque"),
     ] {
         let target = json!({"name": "bot", "template": template});
         world.change("bot", json!({"targets": [target]})).await;

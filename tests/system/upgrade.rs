@@ -1,6 +1,8 @@
 //! What an earlier version of the operator stored is still read.
 
-use jira_credential_operator::api::{ConditionType, JiraCredential, RENEW_ANNOTATION, Reason};
+use jira_credential_operator::api::{
+    ConditionType, JiraCredential, JiraCredentialStatus, RENEW_ANNOTATION, Reason,
+};
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
@@ -12,6 +14,65 @@ const EARLIER_NAMES: [(&str, &str); 2] = [
     ("\"provenFingerprint\"", "\"validatedFingerprint\""),
     ("\"Proven\"", "\"Validated\""),
 ];
+
+/// Every name of an earlier version, wherever it can stand.
+#[test]
+fn every_earlier_name_is_read_as_the_one_of_today() {
+    let status = |names: [&str; 7]| -> JiraCredentialStatus {
+        let [
+            validated,
+            blocked,
+            replacement,
+            cleanup,
+            well,
+            unknown,
+            unvalidated,
+        ] = names;
+        let condition = |kind: &str, status: &str, reason: &str| {
+            json!({"type": kind, "status": status, "reason": reason, "message": "m",
+                "observedGeneration": 1, "lastTransitionTime": "2027-01-01T00:00:00Z"})
+        };
+        let mut grant = json!({"name": "jco-grant-a", "uid": "u", "consumed": true});
+        grant[blocked] = json!(unknown);
+        grant[replacement] = json!("TokenLimitReached");
+        grant[cleanup] = json!("2027-01-02T00:00:00Z");
+        let mut text = json!({
+            "observedGeneration": 1,
+            "conditions": [
+                condition("Ready", "True", well),
+                condition("Valid", "Unknown", unknown),
+                condition("Published", "Unknown", unvalidated),
+            ],
+            "attempt": {"failures": 1, "lastFailureTime": "2027-01-01T00:00:00Z",
+                "fingerprint": "k0000:0", "outcome": "Started", "reason": unknown},
+            "grant": grant,
+        });
+        text[validated] = json!("k0000:0");
+        serde_json::from_value(text).unwrap()
+    };
+    let today = status([
+        "validatedFingerprint",
+        "blockedBy",
+        "replacementBlockedBy",
+        "nextCleanupTime",
+        "Validated",
+        "NotValidated",
+        "PublishedUnvalidated",
+    ]);
+    let earlier = status([
+        "provenFingerprint",
+        "trouble",
+        "succession",
+        "nextCareTime",
+        "Proven",
+        "NotYetProven",
+        "PublishedUnproven",
+    ]);
+    assert_eq!(earlier, today);
+    let grant = today.grant.unwrap();
+    assert!(today.validated_fingerprint.is_some() && grant.next_cleanup_time.is_some());
+    assert!(grant.blocked_by.is_some() && grant.replacement_blocked_by.is_some());
+}
 
 fn untyped(world: &World) -> Api<DynamicObject> {
     let resource = ApiResource::erase::<JiraCredential>(&());

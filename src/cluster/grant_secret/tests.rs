@@ -24,3 +24,45 @@ fn a_stored_token_is_written_whole_and_never_shown() {
     assert_eq!(serde_json::to_string(&kept).unwrap(), r#""canary""#);
     assert!(!format!("{kept:?}").contains("canary"));
 }
+
+#[test]
+fn only_a_seed_that_the_operator_recorded_makes_a_twin() {
+    let key = FingerprintKey::new(b"key");
+    let place = serde_json::from_value(json!({"name": "seed", "key": "token"})).unwrap();
+    let seed = Fingerprint::recorded("k0000:0");
+    let mark = Fingerprint::recorded("k0000:1");
+    let since = DateTime::UNIX_EPOCH;
+    let labelled = |namespace: &str| {
+        let mut stored = Stored::new(namespace, "jco-grant-x", &place, 0, &mark);
+        stored.label_seed(&key, &seed, since);
+        stored.metadata
+    };
+    let genuine = labelled("team");
+    assert!(is_seed_marked(&key, &genuine));
+    assert!(!is_seed_marked(&FingerprintKey::new(b"other"), &genuine));
+    let change = |what: &str, value: &str| {
+        let mut forged = genuine.clone();
+        match what {
+            "namespace" => forged.namespace = Some(value.to_owned()),
+            "name" => forged.name = Some(value.to_owned()),
+            SEED_LABEL => {
+                let labels = forged.labels.get_or_insert_default();
+                labels.insert(what.to_owned(), value.to_owned());
+            }
+            _ => {
+                let annotations = forged.annotations.get_or_insert_default();
+                annotations.insert(what.to_owned(), value.to_owned());
+            }
+        }
+        forged
+    };
+    for (what, value) in [
+        ("namespace", "attacker"),
+        ("name", "jco-grant-y"),
+        (SEED_LABEL, "k0000.1"),
+        (SEED_SEEN, "1960-01-01T00:00:00+00:00"),
+        (SEED_MARK, "k0000:2"),
+    ] {
+        assert!(!is_seed_marked(&key, &change(what, value)), "{what}");
+    }
+}

@@ -2,26 +2,32 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cluster::source::{Material, UserAndPassword};
+use crate::cluster::observe::types::PasswordPrints;
+use crate::cluster::source::Material;
 use crate::core::facts::Facts;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 
-/// The keyed fingerprint of a user name and password: the same for every method that sends them.
-pub(in crate::cluster) fn password_print(
+/// The fingerprints of a user name and password: the same for every method that sends them.
+pub(in crate::cluster) fn password_prints(
     key: &FingerprintKey,
     facts: &Facts,
-    login: &UserAndPassword,
-) -> Fingerprint {
+    user: &str,
+    password: &SecretString,
+) -> PasswordPrints {
     let site = facts
         .plan
         .as_ref()
         .map_or("", |plan| plan.site.base.as_str());
-    key.fingerprint(&[
-        b"Basic",
+    let parts = [
+        b"Basic".as_slice(),
         site.as_bytes(),
-        login.user.as_bytes(),
-        login.password.expose_secret().as_bytes(),
-    ])
+        user.as_bytes(),
+        password.expose_secret().as_bytes(),
+    ];
+    PasswordPrints {
+        here: key.fingerprint_in(&facts.object.namespace, &parts),
+        everywhere: Some(key.fingerprint(&parts)),
+    }
 }
 
 /// The keyed fingerprint of a static credential, with everything that goes along with it.
@@ -48,7 +54,7 @@ pub(in crate::cluster) fn fingerprint(
             token_secret.map_or(&[], |secret| secret.expose_secret().as_bytes()),
         ]);
     }
-    key.fingerprint(&parts)
+    key.fingerprint_in(&facts.object.namespace, &parts)
 }
 
 /// The keyed fingerprint of an access token on a site.
@@ -62,10 +68,11 @@ pub fn token_print(key: &FingerprintKey, facts: &Facts, token: &SecretString) ->
         .as_ref()
         .map(|plan| format!("{:?}", plan.method))
         .unwrap_or_default();
-    key.fingerprint(&[
+    let parts = [
         method.as_bytes(),
         site.as_bytes(),
         b"",
         token.expose_secret().as_bytes(),
-    ])
+    ];
+    key.fingerprint_in(&facts.object.namespace, &parts)
 }

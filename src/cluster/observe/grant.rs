@@ -12,7 +12,7 @@ use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::{Found, Stored, grant_mark};
 use crate::cluster::observe::fingerprints::token_print;
-use crate::cluster::observe::types::{Observed, RenewalContext};
+use crate::cluster::observe::types::{Observed, PasswordPrints, RenewalContext};
 use crate::cluster::secret_index::{Known, VersionIndex};
 use crate::cluster::source::{self, Material, Tokens};
 use crate::core::decide::{Move, needs_source, renewal};
@@ -29,7 +29,7 @@ struct Reading<'a> {
     key: &'a FingerprintKey,
     around: &'a RenewalContext<'a>,
     /// What others know of a password.
-    peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
+    peer: &'a (dyn Fn(&PasswordPrints) -> Peer + Sync),
     facts: Facts,
     tokens: Tokens,
     ca_pem: Option<Vec<u8>>,
@@ -44,7 +44,7 @@ pub(in crate::cluster) async fn observe_grant(
     key: &FingerprintKey,
     mut facts: Facts,
     around: &RenewalContext<'_>,
-    peer: &(dyn Fn(&Fingerprint) -> Peer + Sync),
+    peer: &(dyn Fn(&PasswordPrints) -> Peer + Sync),
 ) -> Result<Observed, ClusterError> {
     let Some(plan) = facts.renewal_plan() else {
         return Ok(Observed {

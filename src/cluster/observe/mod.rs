@@ -4,29 +4,26 @@ pub(super) mod fingerprints;
 pub(super) mod grant;
 pub(super) mod types;
 
-use aws_lc_rs::digest;
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::observe::fingerprints::fingerprint;
+use crate::cluster::observe::fingerprints::{fingerprint, password_prints};
 use crate::cluster::observe::grant::{observe_grant, place_of};
-use crate::cluster::observe::types::{ObserveContext, Observed};
+use crate::cluster::observe::types::{ObserveContext, Observed, PasswordPrints};
 use crate::cluster::secret_index::{Key, Known, VersionIndex};
+use crate::cluster::slim::short;
 use crate::cluster::source::{self, Material, OneToken};
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::needs_source;
 use crate::core::facts::{
     ApiKey, Facts, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
-use crate::core::fingerprint::{Fingerprint, FingerprintKey, hex};
+use crate::core::fingerprint::FingerprintKey;
 use crate::core::spec::grant_name;
 use crate::core::spec::{SourceError, TokenFormat};
-
-/// Longest value of the annotation that is recorded as it is.
-const LONGEST_RENEW: usize = 256;
 
 /// Gathers the facts. The user's Secret is read only when they cannot be known without.
 ///
@@ -40,8 +37,9 @@ pub async fn observe(
     around: ObserveContext<'_>,
 ) -> Result<Observed, ClusterError> {
     let mut facts = without_source(index, object, &around);
-    if let Some(print) = facts.fingerprint() {
-        facts.peer = peer(&facts, &around, &print);
+    if let Some(here) = facts.fingerprint() {
+        let everywhere = None;
+        facts.peer = peer(&facts, &around, &PasswordPrints { here, everywhere });
     }
     if around.lookups_are_full && wants_api_key(&facts) {
         facts.api_key = ApiKey::PutOff;
@@ -82,7 +80,9 @@ pub async fn observe(
         Ok((mut material, versions)) => {
             index.learn_versions(&namespace, &versions);
             let print = fingerprint(key, &facts, &material);
-            facts.peer = peer(&facts, &around, &print);
+            let user = material.user.as_deref().unwrap_or_default();
+            let prints = password_prints(key, &facts, user, &material.secret);
+            facts.peer = peer(&facts, &around, &prints);
             facts.form = TokenFormat::of(material.secret.expose_secret());
             facts.source = Source::Read {
                 fingerprint: print,
@@ -129,8 +129,10 @@ async fn read_api_key(
     let OneToken { token, version } = source::read_token(cluster, &namespace, reference).await?;
     let version = version.unwrap_or_else(|| absent(&reference.name));
     index.learn_versions(&namespace, std::slice::from_ref(&version));
-    let print =
-        |token: &SecretString| key.fingerprint(&[b"api key", token.expose_secret().as_bytes()]);
+    let print = |token: &SecretString| {
+        let parts: [&[u8]; 2] = [b"api key", token.expose_secret().as_bytes()];
+        key.fingerprint_in(&namespace, &parts)
+    };
     facts.api_key = ApiKey::Read {
         fingerprint: token.as_ref().ok().map(print),
         version,
@@ -197,6 +199,7 @@ fn without_source(
             resource_version: stray.resource_version,
             // What it holds is not known.
             hash: Some(String::new()),
+            held_by: None,
         });
     let surplus = recorded.cloned().chain(strays);
     let surplus = surplus.filter(|old| !is_wanted(&old.name)).collect();
@@ -245,19 +248,9 @@ fn without_source(
     }
 }
 
-/// A value that fits into the status. An annotation may be far longer, and a status that the API
-/// server refuses would make every reconcile repeat without end.
-fn short(value: &str) -> String {
-    if value.len() <= LONGEST_RENEW {
-        return value.to_owned();
-    }
-    let digest = digest::digest(&digest::SHA256, value.as_bytes());
-    format!("sha256:{}", hex(digest.as_ref(), 64))
-}
-
-fn peer(facts: &Facts, around: &ObserveContext<'_>, fingerprint: &Fingerprint) -> Peer {
+fn peer(facts: &Facts, around: &ObserveContext<'_>, prints: &PasswordPrints) -> Peer {
     if facts.is_password() {
-        (around.peer)(fingerprint)
+        (around.peer)(prints)
     } else {
         Peer::Silent
     }

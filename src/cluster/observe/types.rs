@@ -25,14 +25,24 @@ pub struct ObserveContext<'a> {
     pub plan: Result<Plan, SpecError>,
     /// Until when the site asked everybody to wait.
     pub rate_limited_until: Option<DateTime<Utc>>,
-    /// What other credentials know of the same password, by its fingerprint.
-    pub peer: &'a (dyn Fn(&Fingerprint) -> Peer + Sync),
+    /// What other credentials know of the same password, by its fingerprints.
+    pub peer: &'a (dyn Fn(&PasswordPrints) -> Peer + Sync),
     /// The older credential that names this target, if there is one.
     pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Whether other look-ups of an expiry take all the room that there is.
     pub lookups_are_full: bool,
     /// What the process knows of renewals.
     pub renewals: RenewalContext<'a>,
+}
+
+/// The fingerprints of a user name and password.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PasswordPrints {
+    /// The one that enters the status. It is bound to the namespace.
+    pub here: Fingerprint,
+    /// The one that credentials of different namespaces share, if the password was read. It stays in
+    /// memory.
+    pub everywhere: Option<Fingerprint>,
 }
 
 /// What the process knows of renewals.

@@ -2,9 +2,6 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 use crate::api::{
@@ -12,16 +9,13 @@ use crate::api::{
     SourceVersion,
 };
 use crate::cluster::source::material::{Material, UserAndPassword};
-use crate::core::spec::{InvalidValue, SourceError};
+use crate::core::spec::{InvalidValue, SourceError, authorities};
 
 /// No token or password of Jira comes near this length.
 const LONGEST_SECRET: usize = 4096;
 
 /// The length of the longest e-mail address (RFC 5321), ample for a user name.
 const LONGEST_USER: usize = 254;
-
-/// Enough for a bundle of some hundred certificates.
-const LONGEST_CA: usize = 512 * 1024;
 
 /// Types of Secrets that are credentials of the cluster itself.
 const FORBIDDEN_TYPES: [&str; 5] = [
@@ -228,12 +222,8 @@ pub(super) fn certificates(
     key: &str,
     pem: Vec<u8>,
 ) -> Result<Vec<u8>, SourceError> {
-    let flaw = if pem.len() > LONGEST_CA {
-        InvalidValue::TooLong
-    } else if is_bundle(&pem) {
+    let Err(flaw) = authorities(&pem) else {
         return Ok(pem);
-    } else {
-        InvalidValue::NotPem
     };
     Err(SourceError::Malformed {
         kind,
@@ -241,14 +231,6 @@ pub(super) fn certificates(
         key: key.to_owned(),
         flaw,
     })
-}
-
-/// Whether a text holds certificates, every one of which can be an authority.
-fn is_bundle(pem: &[u8]) -> bool {
-    let mut roots = RootCertStore::empty();
-    let all = CertificateDer::pem_slice_iter(pem)
-        .all(|certificate| certificate.is_ok_and(|certificate| roots.add(certificate).is_ok()));
-    all && !roots.is_empty()
 }
 
 pub(super) fn malformed(name: &str, key: &str, flaw: InvalidValue) -> SourceError {

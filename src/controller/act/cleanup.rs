@@ -16,7 +16,7 @@ use crate::core::facts::Facts;
 use crate::core::grant::{Grant, Retired};
 use crate::core::probe::{Refusal, Verdict};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::{Owner, Place};
+use crate::jira::{Jira, Owner, Place};
 
 /// When a refused revocation is retried.
 const ASKED_TWICE: TimeDelta = TimeDelta::minutes(1);
@@ -91,7 +91,7 @@ impl Operator {
         };
         let done = again.is_none();
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-        tracing::info!(namespace, name, done, "ended what was replaced at Jira");
+        tracing::info!(namespace, name, done, "asked Jira to end what was replaced");
         grant.settle_retired(index, again);
         // Any of them may have started it.
         if done && grant.retired.iter().all(|old| old.id.is_none()) {
@@ -112,37 +112,17 @@ impl Operator {
         let Ok(place) = place(facts, material) else {
             return Err(Verdict::Refused(Refusal::Rejected));
         };
-        let token = &old.token.0;
+        let (jira, token) = (self.jira_for(facts), &old.token.0);
         match &old.id {
             Some(id) => {
                 let owner = Owner { place, token };
                 if grant.has_orphaned_intent() {
-                    self.end_strays(&owner, grant, ours).await?;
+                    end_strays(&jira, &owner, grant, ours).await?;
                 }
-                self.jira.revoke(&owner, id).await
+                jira.revoke(&owner, id).await
             }
-            None => self.jira.log_out(&place, token).await,
+            None => jira.log_out(&place, token).await,
         }
-    }
-
-    /// What the one that is ended may have made unnoticed: its successor may be of another
-    /// account, and would not find it.
-    async fn end_strays(
-        &self,
-        owner: &Owner<'_>,
-        grant: &Grant<Kept>,
-        ours: &str,
-    ) -> Result<(), Verdict> {
-        let listed = match self.jira.list_tokens(owner).await {
-            Ok(listed) => listed,
-            // It has already expired, as its own end shows, and no call can use it.
-            Err(Verdict::Refused(Refusal::Rejected)) => return Ok(()),
-            Err(verdict) => return Err(verdict),
-        };
-        for stray in grant.strays(&listed, ours) {
-            self.jira.revoke(owner, &stray.id).await?;
-        }
-        Ok(())
     }
 
     /// Looks for the token in use among those of its account.
@@ -164,12 +144,32 @@ impl Operator {
             place: place(facts, material)?,
             token: &access.token.0,
         };
-        match self.jira.list_tokens(&owner).await {
+        match self.jira_for(facts).list_tokens(&owner).await {
             Ok(listed) => grant.identify(&origin, &listed, prefix, stated, facts.now),
             Err(_) => grant.not_listed(&origin, facts.now),
         }
         Ok(())
     }
+}
+
+/// What the one that is ended may have made unnoticed: its successor may be of another
+/// account, and would not find it.
+async fn end_strays(
+    jira: &Jira,
+    owner: &Owner<'_>,
+    grant: &Grant<Kept>,
+    ours: &str,
+) -> Result<(), Verdict> {
+    let listed = match jira.list_tokens(owner).await {
+        Ok(listed) => listed,
+        // It has already expired, as its own end shows, and no call can use it.
+        Err(Verdict::Refused(Refusal::Rejected)) => return Ok(()),
+        Err(verdict) => return Err(verdict),
+    };
+    for stray in grant.strays(&listed, ours) {
+        jira.revoke(owner, &stray.id).await?;
+    }
+    Ok(())
 }
 
 /// Where the site keeps tokens and sessions.

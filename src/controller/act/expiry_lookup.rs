@@ -63,7 +63,7 @@ impl Operator {
             key,
             label: &lookup.label,
         };
-        let listed = tokio::time::timeout(LIMIT, self.jira.listed(&list, &sought)).await;
+        let listed = tokio::time::timeout(LIMIT, self.jira_for(facts).listed(&list, &sought)).await;
         pick(
             &listed.map_err(|_| LookupError::NoVerdict(Outage::Timeout))??,
             &sought,

@@ -38,7 +38,7 @@ impl Operator {
             None => self.fresh(facts, plan)?,
         };
         import_seed(&mut stored, plan, tokens, digest, (facts.now, copy))?;
-        stored.label_seed(print, facts.now);
+        stored.label_seed(&self.key, print, facts.now);
         let written = if exists {
             self.cluster.put_grant(&stored).await
         } else {
@@ -57,7 +57,7 @@ impl Operator {
         let scope = self.config.watch_namespace.as_deref();
         let twin = self
             .cluster
-            .has_older_twin(scope, stored.ok_or(ActError::Stale)?)
+            .has_older_twin(scope, &self.key, stored.ok_or(ActError::Stale)?)
             .await?;
         Ok(Answer::DuplicateChecked(twin))
     }
@@ -99,7 +99,7 @@ impl Operator {
     /// Asks the site for its id.
     pub(in crate::controller) async fn locate(&self, facts: &Facts) -> Answer {
         match &facts.plan {
-            Ok(plan) => Answer::CloudIdResolved(self.jira.locate(&plan.site).await),
+            Ok(plan) => Answer::CloudIdResolved(self.jira_for(facts).locate(&plan.site).await),
             Err(_) => Answer::CloudIdResolved(Err(Verdict::NoVerdict(Outage::Internal))),
         }
     }
@@ -109,7 +109,7 @@ impl Operator {
         let (Some(gateway), Some(token)) = (facts.gateway(), asked_token(facts, material)) else {
             return Answer::SitesListed(Ok(None));
         };
-        Answer::SitesListed(self.jira.survey(gateway, &token).await)
+        Answer::SitesListed(self.jira_for(facts).survey(gateway, &token).await)
     }
 
     /// Asks Jira for the owner of the token that is validated next.
@@ -126,7 +126,9 @@ impl Operator {
             _ => Credential::Bearer(token),
         };
         let ca_pem = material.ca_pem.as_deref();
-        self.jira.whoami(&site, ca_pem, &credential).await
+        self.jira_for(facts)
+            .whoami(&site, ca_pem, &credential)
+            .await
     }
 
     /// Remembers a grant as it was written, and says what decisions may see of it.

@@ -4,19 +4,21 @@ mod cleanup;
 mod error;
 mod expiry_lookup;
 mod grant;
+mod passwords;
 mod renewal;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
-use crate::cluster::{ClusterError, Known, Material, Publication, Published};
+use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
 use crate::controller::Operator;
 use crate::controller::act::grant::{asked_token, chain_token};
-use crate::controller::password_guard::Settled;
+use crate::controller::password_guard::{Password, Settled};
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
+use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Validated, standard};
@@ -41,7 +43,7 @@ impl Operator {
                 self.publish(&publish, facts, material.as_ref(), current)
                     .await
             }
-            Step::DeleteTarget(old) => self.retract(&old, current).await,
+            Step::DeleteTarget(old) => self.retract(&old, facts, current).await,
             Step::ResolveCloudId => Ok(self.locate(facts).await),
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
@@ -64,9 +66,9 @@ impl Operator {
         facts: &Facts,
         current: &mut JiraCredential,
     ) -> Result<Answer, ActError> {
-        let (print, uid) = (attempt.fingerprint.as_str(), facts.object.uid.as_str());
-        let asked = facts.renew_requested();
-        if let Err(peer) = self.passwords.claim(print, uid, asked) {
+        let password = Password::new(&facts.object.namespace, &attempt.fingerprint);
+        let (uid, asked) = (&facts.object.uid, facts.renew_requested());
+        if let Err(peer) = self.passwords.claim(&password, uid, asked) {
             return Ok(Answer::AttemptNotOurs(peer));
         }
         let status = facts.with_attempt(attempt.clone());
@@ -77,7 +79,7 @@ impl Operator {
                 Ok(Answer::AttemptRecorded(attempt))
             }
             Err(error) => {
-                self.passwords.unclaim(print, uid);
+                self.passwords.unclaim(&password, uid);
                 Err(error.into())
             }
         }
@@ -93,7 +95,10 @@ impl Operator {
             return unread;
         };
         let ca_pem = material.ca_pem.as_deref();
-        let verdict = self.jira.whoami(&site, ca_pem, &credential).await;
+        let verdict = self
+            .jira_for(facts)
+            .whoami(&site, ca_pem, &credential)
+            .await;
         if plan.method == MethodName::Basic {
             self.settle(facts, &verdict);
         }
@@ -114,7 +119,8 @@ impl Operator {
             patience: facts.progress.pending_account.is_none().then_some(PATIENCE),
         };
         let ca_pem = material.ca_pem.as_deref();
-        let answer = self.jira.permissions(&site, ca_pem, &credential, &question);
+        let jira = self.jira_for(facts);
+        let answer = jira.permissions(&site, ca_pem, &credential, &question);
         Answer::Permitted(answer.await)
     }
 
@@ -130,17 +136,16 @@ impl Operator {
             }
             Judgement::Accepted(_) => Settled::Accepted,
             Judgement::NoVerdict(outage) if !outage.may_have_arrived() => {
-                return self.passwords.unclaim(print.as_str(), &facts.object.uid);
+                return self.unclaim(facts, &print);
             }
             Judgement::NotAllowed(_) => {
-                return self.passwords.unclaim(print.as_str(), &facts.object.uid);
+                return self.unclaim(facts, &print);
             }
             Judgement::Refused(_) | Judgement::Unconfirmed(_) | Judgement::NoVerdict(_) => {
                 Settled::Free
             }
         };
-        self.passwords
-            .settle(print.as_str(), &facts.object.uid, settled);
+        self.settle_password(facts, &print, settled);
     }
 
     async fn publish(
@@ -174,9 +179,11 @@ impl Operator {
             account: &publish.account.id,
             expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
         });
+        let mark = self.target_mark(facts, &target.target.name);
         let publication = Publication {
             owner: current,
             target: &target.target,
+            mark: mark.as_str(),
             contents: &contents,
             digest: &publish.digest,
             allowed_keys: &self.config.allowed_metadata_keys,
@@ -204,10 +211,21 @@ impl Operator {
     async fn retract(
         &self,
         old: &TargetVersion,
+        facts: &Facts,
         current: &JiraCredential,
     ) -> Result<Answer, ActError> {
-        self.cluster.retract(current, old).await?;
+        let mark = self.target_mark(facts, &old.name);
+        self.cluster.retract(current, old, mark.as_str()).await?;
         Ok(Answer::TargetDeleted(old.name.clone()))
+    }
+
+    fn target_mark(&self, facts: &Facts, target: &str) -> Fingerprint {
+        target_mark(
+            &self.key,
+            &facts.object.namespace,
+            &facts.object.name,
+            target,
+        )
     }
 
     fn learn(&self, namespace: &str, version: &TargetVersion) {

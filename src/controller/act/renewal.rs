@@ -97,7 +97,7 @@ impl Operator {
         }
         let renewing = Renewing {
             cluster: self.cluster.clone(),
-            jira: self.jira.clone(),
+            jira: self.jira_for(facts),
             clock: self.clock.clone(),
             time_scale: self.config.time_scale,
             running,

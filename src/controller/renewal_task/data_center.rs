@@ -149,7 +149,7 @@ impl Renewing {
             let ended = self.jira.log_out(&self.place(), &cookie).await;
             tracing::debug!(
                 ended = ended.is_ok(),
-                "logged out a session that was not needed"
+                "asked Jira to log out a session that is not needed"
             );
         }
         Renewed {
@@ -196,7 +196,10 @@ impl Renewing {
         for token in self.stored.grant.strays(listed, &prefix) {
             let revoked = self.jira.revoke(owner, &token.id).await;
             let done = revoked.is_ok();
-            tracing::info!(done, "revoked a token that an earlier attempt left behind");
+            tracing::info!(
+                done,
+                "asked Jira to revoke a token that an earlier attempt left behind"
+            );
         }
     }
 
@@ -286,7 +289,7 @@ impl Renewing {
         };
         let revoked = self.jira.revoke(&owner, &made.id).await;
         let done = revoked.is_ok();
-        tracing::info!(done, "revoked a token that was not needed");
+        tracing::info!(done, "asked Jira to revoke a token that is not needed");
     }
 }
 

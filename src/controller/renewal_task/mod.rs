@@ -4,7 +4,6 @@
 //! leave it alone; it ends when the result is stored, or when it is certain that a newer attempt
 //! has taken over.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,7 +46,7 @@ const STORE_TRIES: u32 = 5;
 /// One renewal.
 pub(super) struct Renewing {
     pub(super) cluster: Cluster,
-    pub(super) jira: Arc<Jira>,
+    pub(super) jira: Jira,
     pub(super) clock: Clock,
     pub(super) time_scale: TimeScale,
     /// Keeps the attempt in the register of those that run.

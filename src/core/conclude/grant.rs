@@ -47,7 +47,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
             .filter(|_| provisional)
             .map(|print| print.as_str().to_owned()),
         blocked_by: renewal_blocker(facts),
-        conflicts_with: renewal.rival.clone().filter(|_| conflicts),
+        conflicts_with: conflicts.then(|| renewal.rival.clone().unwrap_or_default()),
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
         replacement_blocked_by: replacement_blocker(facts),

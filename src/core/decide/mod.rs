@@ -11,6 +11,7 @@ pub use step::{CleanupTask, Move, Publish, Step};
 
 use chrono::{DateTime, Utc};
 
+use crate::api::Reason;
 use crate::core::decide::cleanup::{cleanup_task, next_cleanup};
 use crate::core::decide::expiry_lookup::lookup_is_due;
 use crate::core::decide::expiry_lookup::wants_api_key;
@@ -123,10 +124,14 @@ fn is_untold(facts: &Facts) -> bool {
     facts.is_kept() && !waits && recorded.is_some_and(|grant| grant.blocked_by.is_none())
 }
 
-/// Whether another credential was in the way that is not there any more.
+/// Whether another credential was in the way that is not there any more. A status of an earlier version
+/// does not say who it was.
 fn is_rid_of_rival(facts: &Facts) -> bool {
     let recorded = facts.status.grant.as_ref();
-    let told = recorded.is_some_and(|grant| grant.conflicts_with.is_some());
+    let told = recorded.is_some_and(|grant| match &grant.conflicts_with {
+        Some(rival) => !rival.is_empty(),
+        None => grant.blocked_by == Some(Reason::GrantConflict),
+    });
     let rival = facts
         .renewal
         .as_ref()

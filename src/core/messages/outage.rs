@@ -8,6 +8,9 @@ use crate::core::probe::{Forbidden, Judgement, Outage};
 /// What the message starts with when a password was sent and nothing is known of it.
 const INTERRUPTED: &str = "Validation interrupted.";
 
+/// How earlier versions of the operator began it.
+const EARLIER_INTERRUPTED: &str = "NotYetProven: interrupted.";
+
 /// What an outage means.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
     let what = message(facts, outage);
@@ -165,8 +168,11 @@ pub fn unanswered(facts: &Facts) -> String {
         .status
         .condition(ConditionType::Valid)
         .filter(|old| old.status == ConditionStatus::Unknown && old.reason == Reason::NotValidated)
-        .filter(|old| old.message.starts_with(INTERRUPTED));
-    told.map_or_else(|| interrupted(facts), |old| old.message.clone())
+        .and_then(|old| {
+            let rest = old.message.strip_prefix(INTERRUPTED);
+            rest.or_else(|| old.message.strip_prefix(EARLIER_INTERRUPTED))
+        });
+    told.map_or_else(|| interrupted(facts), |rest| format!("{INTERRUPTED}{rest}"))
 }
 
 fn ca_hint(facts: &Facts) -> &'static str {

@@ -143,6 +143,11 @@ pub enum InvalidValue {
     /// Not certificates.
     #[error("holds no usable PEM certificates; store the CA certificates in PEM form")]
     NotPem,
+    /// More certificates than are accepted.
+    #[error(
+        "holds more than 256 CA certificates or 512 KiB; store only the authorities that signed the site's certificate"
+    )]
+    TooManyCertificates,
     /// Not a private key.
     #[error(
         "holds no private key in PEM form; store the RSA private key whose public key the application link has, from -----BEGIN to -----END"

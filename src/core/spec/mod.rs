@@ -1,5 +1,6 @@
 //! What follows from a spec alone: its site, its plan, and what is wrong with it.
 
+pub mod authorities;
 pub mod endpoints;
 pub mod error;
 pub mod grant_name;
@@ -11,6 +12,7 @@ pub mod scopes;
 pub mod site;
 pub mod token_format;
 
+pub use authorities::authorities;
 pub use endpoints::Endpoints;
 pub use error::{InvalidValue, SourceError, SpecError, check_metadata};
 pub use grant_name::{grant_name, place};

@@ -7,14 +7,13 @@
 //! what it has verified, and with it the token.
 
 use crate::core::probe::{Outage, Refusal, Verdict};
-use crate::jira::response::{Answer, challenge_texts};
 
 const NAME: &str = "oauth_problem=";
 
-/// What the answer says of the signed request, if it does.
-pub(super) fn read(answer: &Answer<'_>) -> Option<Verdict> {
-    let challenges = challenge_texts(answer.headers).filter(|text| text.starts_with("oauth"));
-    let body = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
+/// What the challenges (in lower case) and the body of an answer say of the signed request, if they do.
+pub(super) fn read(challenges: impl Iterator<Item = String>, body: &[u8]) -> Option<Verdict> {
+    let challenges = challenges.filter(|text| text.starts_with("oauth"));
+    let body = String::from_utf8_lossy(body).to_ascii_lowercase();
     let mut texts = challenges.chain([body]);
     texts.find_map(|text| word(&text).map(meaning))
 }

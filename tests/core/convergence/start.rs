@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::simulator::act::held_by;
 use crate::simulator::{Effects, Held, Sent, Standing, Told, World, accepted};
 use jira_credential_operator::api::{
     Account, Attempt, AttemptOutcome, MethodName, Period, Reason, SiteStatus, Target,
@@ -310,6 +311,7 @@ impl Start {
                 uid: uid.into(),
                 resource_version: version.into(),
                 hash,
+                held_by: held_by(standing.holder.as_ref()),
             };
             let hash = standing.contents.clone().map(|(_, digest)| digest);
             if self.recorded.is_some() {

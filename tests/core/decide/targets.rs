@@ -169,6 +169,7 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
         uid: format!("uid-{number}"),
         resource_version: "1".into(),
         hash: Some("hash".into()),
+        held_by: None,
     };
     facts.targets[0].state = TargetState::OwnedByOther(Holder::Stranger, old(99));
     facts.surplus = (0..24).map(old).collect();

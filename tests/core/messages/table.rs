@@ -2,20 +2,24 @@
 //!
 //! `cargo xtask messages` writes the table; here it is compared with what the code says.
 
+mod validation;
+
+mod spec;
+
+use spec::ready;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use validation::{valid_false, valid_unknown};
 
 use chrono::TimeDelta;
-use jira_credential_operator::api::{
-    ConditionType, GrantStatus, Hosting, PermissionStatus, Reason,
-};
+use jira_credential_operator::api::{ConditionType, GrantStatus, Hosting, Reason};
 use jira_credential_operator::core::conclude::conclude;
-use jira_credential_operator::core::facts::{Facts, Holder, Peer, Source, TargetState};
-use jira_credential_operator::core::messages::{outage, refusal, renewal, replacement};
+use jira_credential_operator::core::facts::{Facts, Holder, TargetState};
+use jira_credential_operator::core::messages::{renewal, replacement};
 use jira_credential_operator::core::probe::token_list::{Found, LookupError};
-use jira_credential_operator::core::probe::{Cause, Forbidden, Outage, Refusal, outage_reason};
+use jira_credential_operator::core::probe::{Forbidden, Outage};
 use jira_credential_operator::core::spec::{
-    Client, InvalidValue, RenewalKind, RenewalPlan, Site, SourceError, SpecError, Stated,
+    Client, RenewalKind, RenewalPlan, Site, SourceError, Stated,
 };
 use serde_json::{Value, json};
 
@@ -193,153 +197,6 @@ fn of_oauth2() -> Sample {
     let mut all = samples().into_iter();
     all.find(|sample| sample.method == "oauth2 (Cloud)")
         .unwrap()
-}
-
-/// What can refuse a credential of this method.
-fn refusals(sample: &Sample) -> Vec<Refusal> {
-    let cloud = sample.facts.plan.as_ref().unwrap().site.hosting == Hosting::Cloud;
-    let mut all = vec![Refusal::Rejected, Refusal::Forbidden, Refusal::WrongHost];
-    all.push(if cloud {
-        Refusal::IsDataCenter
-    } else {
-        Refusal::IsCloud
-    });
-    all.extend([Refusal::AccountInactive, Refusal::IpBlocked]);
-    match sample.method {
-        "basic" => all.extend([
-            Refusal::CaptchaRequired,
-            Refusal::BasicAuthDisabled,
-            Refusal::PasswordNotAllowed,
-        ]),
-        "oauth1" => all.extend([Refusal::SignatureRejected, Refusal::ConsumerUnknown]),
-        "oauth2 (Cloud)" | "clientCredentials (Cloud)" => all.extend([
-            Refusal::InsufficientScope,
-            Refusal::NoSite,
-            Refusal::AnotherSite,
-            Refusal::AnotherProduct,
-            Refusal::CloudIdOfAnotherSite,
-        ]),
-        "apiToken" => all.push(Refusal::InsufficientScope),
-        _ => {}
-    }
-    all
-}
-
-fn valid_false() -> Section {
-    let mut section = Section::default();
-    for sample in samples() {
-        let mut facts = sample.facts.clone();
-        for refusal in refusals(&sample) {
-            let cause = Cause::Jira(refusal);
-            section.add(
-                cause.reason(),
-                sample.method,
-                refusal::refused(&facts, cause),
-            );
-        }
-        facts.spec.validation.account_id = Some("5b10".into());
-        let spec = json!({"requiredPermissions": ["BROWSE_PROJECTS"], "accountId": "5b10"});
-        facts.spec.validation = serde_json::from_value(spec).unwrap();
-        let missing: PermissionStatus = serde_json::from_value(json!({
-            "checkedTime": at(0), "required": ["BROWSE_PROJECTS"], "missing": ["BROWSE_PROJECTS"],
-        }))
-        .unwrap();
-        facts.status.permissions = Some(missing);
-        for cause in [Cause::AccountChanged, Cause::PermissionMissing] {
-            section.add(
-                cause.reason(),
-                sample.method,
-                refusal::refused(&facts, cause),
-            );
-        }
-        if sample.method.starts_with("oauth2") || sample.method == "apiToken" {
-            let cause = Cause::PermissionsUnreadable;
-            section.add(
-                cause.reason(),
-                sample.method,
-                refusal::refused(&facts, cause),
-            );
-        }
-        if sample.method.contains("(Cloud)") {
-            let text = refusal::missing_scopes(&sample.facts, &["write:jira-work"]);
-            section.add(Reason::InsufficientScope, sample.method, text);
-        }
-    }
-    section
-}
-
-fn outages() -> Vec<Outage> {
-    vec![
-        Outage::Dns,
-        Outage::Connect,
-        Outage::Tls,
-        Outage::Certificate,
-        Outage::Timeout,
-        Outage::ConnectionLost,
-        Outage::TooLarge,
-        Outage::Redirect,
-        Outage::ContextPath,
-        Outage::NotJson,
-        Outage::NotAUser,
-        Outage::NotFound,
-        Outage::PermissionsUntold,
-        Outage::RateLimited { retry_after: None },
-        Outage::Unavailable { retry_after: None },
-        Outage::ServerError(502),
-        Outage::Unexpected(418),
-        Outage::BadCaBundle,
-        Outage::Internal,
-        Outage::TooLate,
-    ]
-}
-
-fn valid_unknown() -> Section {
-    let mut section = Section::default();
-    for sample in samples() {
-        let facts = &sample.facts;
-        let signed = [
-            Outage::ClockSkew,
-            Outage::NonceUsed,
-            Outage::OAuthForm,
-            Outage::NotSigned,
-        ];
-        let signed = signed.iter().filter(|_| sample.method == "oauth1");
-        for outage in outages().iter().chain(signed) {
-            let text = outage::outage(facts, *outage);
-            section.add(outage_reason(*outage), sample.method, text);
-        }
-        for forbidden in [
-            Forbidden::Loopback,
-            Forbidden::LinkLocal,
-            Forbidden::Private,
-            Forbidden::Reserved,
-        ] {
-            let text = outage::not_allowed(facts, forbidden);
-            section.add(Reason::HostNotAllowed, sample.method, text);
-        }
-        section.add(
-            Reason::NotValidated,
-            sample.method,
-            outage::not_asked(facts),
-        );
-        section.add(
-            Reason::Confirming,
-            sample.method,
-            refusal::confirming(facts),
-        );
-        if sample.method == "basic" {
-            section.add(
-                Reason::NotValidated,
-                sample.method,
-                outage::interrupted(facts),
-            );
-        }
-        if sample.method.starts_with("oauth2") {
-            let text = refusal::unvalidated(facts);
-            section.add(Reason::PublishedUnvalidated, sample.method, text);
-        }
-    }
-    section
 }
 
 /// What can block a renewal of this kind.
@@ -570,102 +427,6 @@ fn published() -> Section {
     let facts = refused.pass().facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     section
-}
-
-fn ready() -> Section {
-    let mut section = Section::default();
-    let facts = World::token().pass().facts;
-    for kind in [ConditionType::Ready, ConditionType::Valid] {
-        add_concluded(&mut section, kind, "apiToken", &facts);
-    }
-    let mut suspended = facts.clone();
-    suspended.spec.suspend = true;
-    add_concluded(&mut section, ConditionType::Ready, "apiToken", &suspended);
-    let mut elsewhere = World::password().pass().facts;
-    elsewhere.status.attempt = None;
-    elsewhere.peer = Peer::Refused(Reason::Rejected);
-    add_concluded(&mut section, ConditionType::Ready, "basic", &elsewhere);
-    for error in spec_errors() {
-        let mut facts = facts.clone();
-        facts.plan = Err(error);
-        add_concluded(&mut section, ConditionType::Ready, "apiToken", &facts);
-    }
-    for error in source_errors() {
-        let mut facts = facts.clone();
-        facts.source = Source::Unusable(error);
-        add_concluded(&mut section, ConditionType::Ready, "apiToken", &facts);
-    }
-    section
-}
-
-fn spec_errors() -> Vec<SpecError> {
-    let mut all = vec![
-        SpecError::HostNotAllowed("spec.site: the administrator has not allowed this host".into()),
-        SpecError::NoMethod,
-        SpecError::NotAPeriod("spec.validation.interval"),
-        SpecError::IntervalTooShort,
-        SpecError::WarnBeforeTooLong,
-        SpecError::KeyNotAllowed {
-            target: "bot".into(),
-            field: "labels",
-            key: "example.com/role".into(),
-            allowed: "app.kubernetes.io/".into(),
-        },
-    ];
-    let sites = [
-        "no url",
-        "http://acme.atlassian.net",
-        "https://me@acme.atlassian.net",
-        "https://10.0.0.1",
-        "https://acme.atlassian.net:8443",
-    ];
-    for site in sites {
-        let mut spec = World::token().spec;
-        spec.site = site.into();
-        all.extend(Site::of(&spec).err().map(SpecError::from));
-    }
-    all
-}
-
-fn source_errors() -> Vec<SourceError> {
-    let (kind, name) = ("Secret", || "source".to_owned());
-    let key = || "token".to_owned();
-    let mut all = vec![
-        SourceError::Missing { kind, name: name() },
-        SourceError::KeyMissing {
-            kind,
-            name: name(),
-            key: key(),
-        },
-        SourceError::IsTarget { name: name() },
-        SourceError::ForbiddenType {
-            name: name(),
-            kind: "kubernetes.io/service-account-token".into(),
-        },
-    ];
-    let flaws = [
-        InvalidValue::Empty,
-        InvalidValue::NotUtf8,
-        InvalidValue::TrailingNewline,
-        InvalidValue::Blank,
-        InvalidValue::ControlCharacter,
-        InvalidValue::NotAscii,
-        InvalidValue::TooLong,
-        InvalidValue::Colon,
-        InvalidValue::NotPem,
-        InvalidValue::NotPrivateKey,
-        InvalidValue::EncryptedKey,
-        InvalidValue::OpenSshKey,
-        InvalidValue::NotRsaKey,
-        InvalidValue::KeySize,
-    ];
-    all.extend(flaws.map(|flaw| SourceError::Malformed {
-        kind,
-        name: name(),
-        key: key(),
-        flaw,
-    }));
-    all
 }
 
 fn over_privileged() -> Section {

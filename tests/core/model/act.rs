@@ -309,6 +309,7 @@ impl World {
                     uid: "uid-of-target".into(),
                     resource_version: world.versions().2.to_string(),
                     hash: Some(publish.digest.clone()),
+                    held_by: None,
                 };
                 world.apply(who, pass, &Answer::TargetWritten(publish.index, version));
             } else {

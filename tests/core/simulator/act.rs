@@ -4,7 +4,7 @@ use crate::simulator::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
 use jira_credential_operator::api::{Attempt, JiraCredentialStatus, TargetVersion};
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::decide::{Publish, Step};
-use jira_credential_operator::core::facts::{Facts, Peer, Source};
+use jira_credential_operator::core::facts::{Facts, Holder, Peer, Source};
 use jira_credential_operator::core::probe::{Cause, Judgement};
 
 impl World {
@@ -143,6 +143,7 @@ impl World {
             uid: standing.uid.clone(),
             resource_version: standing.version.to_string(),
             hash,
+            held_by: held_by(standing.holder.as_ref()),
         };
         let standing = self.secrets.entry(name.clone()).or_insert_with(|| {
             assert!(!older, "an older credential names it: {facts:#?}");
@@ -186,5 +187,13 @@ impl World {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// What the status records of who holds a target.
+pub(crate) fn held_by(holder: Option<&Holder>) -> Option<String> {
+    match holder {
+        Some(Holder::Credential(name)) => Some(name.clone()),
+        Some(Holder::Stranger) | None => None,
     }
 }

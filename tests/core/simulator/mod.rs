@@ -1,7 +1,7 @@
 //! A model of everything outside the core: a cluster, a Jira, and a process that may die at any
 //! effect. Passes are made as the controller makes them.
 
-mod act;
+pub(crate) mod act;
 
 use std::collections::{BTreeMap, BTreeSet};
 

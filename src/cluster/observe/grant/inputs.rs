@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::api::{Method, SecretKeyRef};
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::{seed_digest, seed_print};
-use crate::cluster::observe::fingerprints::password_print;
+use crate::cluster::observe::fingerprints::password_prints;
 use crate::cluster::observe::grant::Reading;
 use crate::cluster::secret_index::Known;
 use crate::cluster::source::{self, UserAndPassword};
@@ -56,10 +56,11 @@ impl Reading<'_> {
 
     /// A password is identified by its keyed fingerprint only: a plain digest could be guessed.
     fn see_login(&mut self, login: UserAndPassword) -> SeedState {
-        let print = password_print(self.key, &self.facts, &login);
+        let prints = password_prints(self.key, &self.facts, &login.user, &login.password);
         if let Some(renewal) = &mut self.facts.renewal {
-            renewal.login = (self.peer)(&print);
+            renewal.login = (self.peer)(&prints);
         }
+        let print = prints.here;
         self.facts.form = TokenFormat::of(login.password.expose_secret());
         self.tokens.login = Some(login);
         SeedState::Read {

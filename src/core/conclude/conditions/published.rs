@@ -1,6 +1,6 @@
 //! The condition `Published`.
 
-use crate::api::{ConditionStatus, ConditionType, Reason};
+use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
@@ -62,22 +62,14 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
             Some(draft(False, Reason::WriteRefused, text))
         }
         _ if facts.is_in_sync(target) => None,
-        _ if facts.is_held_by_another(target) => Some(recorded_problem(facts, name)),
+        // It was seen in an earlier reconcile, and nothing has changed since.
+        _ if facts.is_held_by_another(target) => {
+            let recorded = facts.recorded(name);
+            let other = recorded.and_then(|seen| seen.held_by.as_deref());
+            Some(other.map_or_else(|| foreign(name), conflict))
+        }
         _ => target.older_claim.as_deref().map(conflict),
     }
-}
-
-/// Who holds the target was reported in an earlier reconcile, and nothing has changed since.
-fn recorded_problem(facts: &Facts, name: &str) -> ConditionDraft {
-    use ConditionStatus::False;
-    let told = facts.status.condition(ConditionType::Published)
-        .filter(|old| matches!(old.reason, Reason::TargetForeign | Reason::TargetConflict))
-        // One problem is reported at a time: it may have been that of another target.
-        .filter(|old| old.message.starts_with(&format!("The Secret {name} ")));
-    told.map_or_else(
-        || foreign(name),
-        |old| draft(False, old.reason, old.message.clone()),
-    )
 }
 
 fn foreign(name: &str) -> ConditionDraft {

@@ -1,0 +1,155 @@
+//! The messages of a validation: refusals and outages.
+
+use super::{Sample, Section, samples};
+use crate::simulator::at;
+use jira_credential_operator::api::{Hosting, PermissionStatus, Reason};
+use jira_credential_operator::core::messages::{outage, refusal};
+use jira_credential_operator::core::probe::{Cause, Forbidden, Outage, Refusal, outage_reason};
+use serde_json::json;
+
+/// What can refuse a credential of this method.
+fn refusals(sample: &Sample) -> Vec<Refusal> {
+    let cloud = sample.facts.plan.as_ref().unwrap().site.hosting == Hosting::Cloud;
+    let mut all = vec![Refusal::Rejected, Refusal::Forbidden, Refusal::WrongHost];
+    all.push(if cloud {
+        Refusal::IsDataCenter
+    } else {
+        Refusal::IsCloud
+    });
+    all.extend([Refusal::AccountInactive, Refusal::IpBlocked]);
+    match sample.method {
+        "basic" => all.extend([
+            Refusal::CaptchaRequired,
+            Refusal::BasicAuthDisabled,
+            Refusal::PasswordNotAllowed,
+        ]),
+        "oauth1" => all.extend([Refusal::SignatureRejected, Refusal::ConsumerUnknown]),
+        "oauth2 (Cloud)" | "clientCredentials (Cloud)" => all.extend([
+            Refusal::InsufficientScope,
+            Refusal::NoSite,
+            Refusal::AnotherSite,
+            Refusal::AnotherProduct,
+            Refusal::CloudIdOfAnotherSite,
+        ]),
+        "apiToken" => all.push(Refusal::InsufficientScope),
+        _ => {}
+    }
+    all
+}
+
+pub(super) fn valid_false() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let mut facts = sample.facts.clone();
+        for refusal in refusals(&sample) {
+            let cause = Cause::Jira(refusal);
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        facts.spec.validation.account_id = Some("5b10".into());
+        let spec = json!({"requiredPermissions": ["BROWSE_PROJECTS"], "accountId": "5b10"});
+        facts.spec.validation = serde_json::from_value(spec).unwrap();
+        let missing: PermissionStatus = serde_json::from_value(json!({
+            "checkedTime": at(0), "required": ["BROWSE_PROJECTS"], "missing": ["BROWSE_PROJECTS"],
+        }))
+        .unwrap();
+        facts.status.permissions = Some(missing);
+        for cause in [Cause::AccountChanged, Cause::PermissionMissing] {
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        if sample.method.starts_with("oauth2") || sample.method == "apiToken" {
+            let cause = Cause::PermissionsUnreadable;
+            section.add(
+                cause.reason(),
+                sample.method,
+                refusal::refused(&facts, cause),
+            );
+        }
+        if sample.method.contains("(Cloud)") {
+            let text = refusal::missing_scopes(&sample.facts, &["write:jira-work"]);
+            section.add(Reason::InsufficientScope, sample.method, text);
+        }
+    }
+    section
+}
+
+fn outages() -> Vec<Outage> {
+    vec![
+        Outage::Dns,
+        Outage::Connect,
+        Outage::Tls,
+        Outage::Certificate,
+        Outage::Timeout,
+        Outage::ConnectionLost,
+        Outage::TooLarge,
+        Outage::Redirect,
+        Outage::ContextPath,
+        Outage::NotJson,
+        Outage::NotAUser,
+        Outage::NotFound,
+        Outage::PermissionsUntold,
+        Outage::RateLimited { retry_after: None },
+        Outage::Unavailable { retry_after: None },
+        Outage::ServerError(502),
+        Outage::Unexpected(418),
+        Outage::BadCaBundle,
+        Outage::Internal,
+        Outage::TooLate,
+    ]
+}
+
+pub(super) fn valid_unknown() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let facts = &sample.facts;
+        let signed = [
+            Outage::ClockSkew,
+            Outage::NonceUsed,
+            Outage::OAuthForm,
+            Outage::NotSigned,
+        ];
+        let signed = signed.iter().filter(|_| sample.method == "oauth1");
+        for outage in outages().iter().chain(signed) {
+            let text = outage::outage(facts, *outage);
+            section.add(outage_reason(*outage), sample.method, text);
+        }
+        for forbidden in [
+            Forbidden::Loopback,
+            Forbidden::LinkLocal,
+            Forbidden::Private,
+            Forbidden::Reserved,
+        ] {
+            let text = outage::not_allowed(facts, forbidden);
+            section.add(Reason::HostNotAllowed, sample.method, text);
+        }
+        section.add(
+            Reason::NotValidated,
+            sample.method,
+            outage::not_asked(facts),
+        );
+        section.add(
+            Reason::Confirming,
+            sample.method,
+            refusal::confirming(facts),
+        );
+        if sample.method == "basic" {
+            section.add(
+                Reason::NotValidated,
+                sample.method,
+                outage::interrupted(facts),
+            );
+        }
+        if sample.method.starts_with("oauth2") {
+            let text = refusal::unvalidated(facts);
+            section.add(Reason::PublishedUnvalidated, sample.method, text);
+        }
+    }
+    section
+}
