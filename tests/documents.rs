@@ -138,3 +138,21 @@ fn is_heading(line: &str, anchor: &str) -> bool {
     });
     words.len() < line.len() && kept.collect::<String>() == anchor
 }
+
+#[test]
+fn every_claim_about_security_names_a_test() {
+    let text = include_str!("../SECURITY.md");
+    let (_, table) = text.split_once("## Claims and their tests").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(".rs`"))
+        .map(|line| line.split('`').collect())
+        .collect();
+    assert!(rows.len() > 20, "{}", rows.len());
+    for row in rows {
+        let (path, name) = (row.get(1).unwrap(), row.get(3).unwrap());
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let source = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(source.contains(&format!("fn {name}(")), "{path}: {name}");
+    }
+}

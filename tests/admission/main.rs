@@ -11,6 +11,7 @@
 
 mod attacks;
 mod manifests;
+mod operator_policy;
 mod policy;
 mod rules;
 mod schema;

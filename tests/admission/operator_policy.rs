@@ -1,0 +1,260 @@
+//! What somebody can write who has taken the token of the operator.
+
+use jira_credential_operator::cluster::{Cluster, PolicyState};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Context, context, eventually};
+
+const OPERATOR: &str = "jira-credential-operator";
+
+/// How the policy begins its refusals.
+const POLICY: &str = "ValidatingAdmissionPolicy 'jira-credential-operator-writes'";
+
+fn secret(name: &str, more: &Value) -> Secret {
+    let mut object = json!({ "metadata": { "name": name }, "data": {} });
+    for (field, value) in more.as_object().unwrap() {
+        if field == "metadata" {
+            let metadata = object["metadata"].as_object_mut().unwrap();
+            metadata.extend(value.as_object().unwrap().clone());
+        } else {
+            object[field] = value.clone();
+        }
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+fn ours() -> Value {
+    json!({ "labels": { "app.kubernetes.io/managed-by": OPERATOR } })
+}
+
+/// A client with the token of the operator, once the policy is in force.
+async fn taken(test: &Context) -> Client {
+    let client = test
+        .plane
+        .service_account_client(OPERATOR, OPERATOR)
+        .await
+        .unwrap();
+    let unmarked = secret("probe", &json!({}));
+    eventually(
+        async || match create(&client, &test.namespace, &unmarked).await {
+            Err(refusal) if refusal.contains(POLICY) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
+    client
+}
+
+/// Creates a Secret for show.
+async fn create(client: &Client, namespace: &str, secret: &Secret) -> Result<(), String> {
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let created = api.create(&dry, secret).await;
+    created.map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn only_labelled_secrets_of_harmless_types_are_created() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let home = test.namespace.as_str();
+    let key = "jira-credential-operator-key";
+    for (namespace, name, more, refusal) in [
+        (home, "target", json!({ "metadata": ours() }), None),
+        (
+            home,
+            "basic",
+            json!({ "metadata": ours(), "type": "kubernetes.io/basic-auth",
+                "data": { "username": "YQ==", "password": "YQ==" } }),
+            None,
+        ),
+        (
+            home,
+            "typed",
+            json!({ "metadata": ours(), "type": "acme.example/jira" }),
+            None,
+        ),
+        (
+            home,
+            "jco-grant-a",
+            json!({ "type": "jira-operator.dev/grant" }),
+            None,
+        ),
+        (home, "plain", json!({}), Some("only Secrets that it wrote")),
+        (
+            home,
+            "stolen",
+            json!({ "metadata": { "labels": ours()["labels"], "annotations":
+                { "kubernetes.io/service-account.name": "default" } },
+                "type": "kubernetes.io/service-account-token" }),
+            Some("Kubernetes or Helm acts on"),
+        ),
+        (
+            home,
+            "release",
+            json!({ "metadata": ours(), "type": "helm.sh/release.v1" }),
+            Some("Kubernetes or Helm acts on"),
+        ),
+        (
+            "kube-system",
+            "bootstrap",
+            json!({ "metadata": ours(), "type": "bootstrap.kubernetes.io/token" }),
+            Some("namespace of Kubernetes itself"),
+        ),
+        (
+            "kube-system",
+            "target",
+            json!({ "metadata": ours() }),
+            Some("namespace of Kubernetes itself"),
+        ),
+        (
+            OPERATOR,
+            "target",
+            json!({ "metadata": ours() }),
+            Some("in its own namespace"),
+        ),
+    ] {
+        let answer = create(&client, namespace, &secret(name, &more)).await;
+        match refusal {
+            None => assert_eq!(answer, Ok(()), "{namespace}/{name}"),
+            Some(words) => {
+                let said = answer.unwrap_err();
+                assert!(
+                    said.contains(POLICY) && said.contains(words),
+                    "{name}: {said}"
+                );
+            }
+        }
+    }
+    let created = create(
+        &client,
+        OPERATOR,
+        &secret(key, &json!({ "metadata": ours() })),
+    )
+    .await;
+    let exists = |said: &String| said.contains("already exists");
+    assert!(created.as_ref().err().is_none_or(exists), "{created:?}");
+}
+
+#[tokio::test]
+async fn what_others_made_is_neither_changed_nor_deleted() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let people = Api::<Secret>::namespaced(test.client.clone(), &test.namespace);
+    let owner = json!([{ "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+        "name": "bot", "uid": "6d6c6f6e-0000-4000-8000-000000000000", "controller": true }]);
+    for (name, more, allowed) in [
+        ("theirs", json!({}), false),
+        ("labelled", json!({ "metadata": ours() }), true),
+        // A person removed the labels of a target.
+        (
+            "unlabelled",
+            json!({ "metadata": { "ownerReferences": owner, "finalizers": ["example.org/keep"] } }),
+            true,
+        ),
+        (
+            "jco-grant-b",
+            json!({ "type": "jira-operator.dev/grant" }),
+            true,
+        ),
+    ] {
+        people
+            .create(&PostParams::default(), &secret(name, &more))
+            .await
+            .unwrap();
+        let taken = Api::<Secret>::namespaced(client.clone(), &test.namespace);
+        let change = json!({ "metadata": ours(), "stringData": { "a": "b" } });
+        let dry = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let changed = taken.patch(name, &dry, &Patch::Merge(change)).await;
+        let deleted = taken.delete(name, &DeleteParams::default().dry_run()).await;
+        for said in [
+            changed.err().map(|error| error.to_string()),
+            deleted.err().map(|error| error.to_string()),
+        ] {
+            match (allowed, said) {
+                (true, said) => assert_eq!(said, None, "{name}"),
+                (false, said) => {
+                    let said = said.unwrap();
+                    assert!(
+                        said.contains("only Secrets that it wrote"),
+                        "{name}: {said}"
+                    );
+                }
+            }
+        }
+    }
+    let let_go = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    people
+        .patch("unlabelled", &PatchParams::default(), &let_go)
+        .await
+        .unwrap();
+}
+
+/// The other way round: neither labels nor types are taken away from what the operator wrote.
+#[tokio::test]
+async fn what_it_wrote_stays_recognisable() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let taken = Api::<Secret>::namespaced(client, &test.namespace);
+    let target = secret("target", &json!({ "metadata": ours() }));
+    taken.create(&PostParams::default(), &target).await.unwrap();
+    let strip = json!({ "metadata": { "labels": null } });
+    let stripped = taken
+        .patch("target", &PatchParams::default(), &Patch::Merge(strip))
+        .await;
+    let said = stripped.unwrap_err().to_string();
+    assert!(said.contains("only Secrets that it wrote"), "{said}");
+    taken
+        .delete("target", &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+/// What the operator sees of the policy for people: in force, bound to something else, missing.
+#[tokio::test]
+async fn a_missing_policy_and_one_that_does_not_refuse_are_reported() {
+    let test = context("policy").await;
+    let operator = test
+        .plane
+        .service_account_client(OPERATOR, OPERATOR)
+        .await
+        .unwrap();
+    let limit = std::time::Duration::from_secs(30);
+    let seen = Cluster::new(operator, limit);
+    let state = seen.admission_policy(OPERATOR).await.unwrap();
+    assert_eq!(state, PolicyState::InForce);
+    // By another name it has no right to look.
+    assert!(seen.admission_policy("another").await.is_err());
+    let all = Cluster::new(test.client.clone(), limit);
+    let missing = all.admission_policy("another").await.unwrap();
+    assert_eq!(missing, PolicyState::NoPolicy);
+    let policies = Api::<ValidatingAdmissionPolicy>::all(test.client.clone());
+    let name = format!("{}-unbound", test.namespace);
+    let mut unbound = policies.get(OPERATOR).await.unwrap();
+    unbound.metadata = kube::api::ObjectMeta {
+        name: Some(name.clone()),
+        ..Default::default()
+    };
+    policies
+        .create(&PostParams::default(), &unbound)
+        .await
+        .unwrap();
+    let state = all.admission_policy(&name).await.unwrap();
+    assert_eq!(state, PolicyState::NotBound);
+    policies
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+}
