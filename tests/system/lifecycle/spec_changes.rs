@@ -208,3 +208,33 @@ async fn a_private_authority_is_trusted_by_the_credential_that_names_it() {
     operator.look_again(5).await;
     world.wait_ready("absent").await;
 }
+
+/// Whoever names an authority says that no other may vouch for the site, those included that the
+/// operator trusts for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_authority_replaces_the_others_for_its_site() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    let stranger = Sim::start(SimConfig::default()).await.unwrap();
+    world
+        .secret("their-ca", &[("ca.crt", stranger.ca_pem())])
+        .await;
+    for name in ["none", "theirs"] {
+        let token = world.data_center().pat(name);
+        world
+            .secret(&format!("{name}-source"), &[("token", token.secret())])
+            .await;
+        let mut spec = world.pat_spec(name);
+        if name == "theirs" {
+            spec["tls"] = json!({"caSecretRef": {"name": "their-ca", "key": "ca.crt"}});
+        }
+        world.create(name, spec).await;
+    }
+    world.wait_ready("none").await;
+    let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+    let object = world
+        .wait("theirs", kind, status, Reason::SiteUnavailable)
+        .await;
+    let message = says(&object, kind).message;
+    assert!(message.contains("not trusted"), "{message}");
+}
