@@ -65,12 +65,12 @@ pub(super) fn method_fits_cloud() -> Rule {
 }
 
 /// OAuth 2.0 exists on both, so that another host than Atlassian's own says nothing.
-pub(super) fn hosting_is_told() -> Rule {
+pub(super) fn hosting_is_required() -> Rule {
     Rule::new(format!(
         "!(has(self.auth.oauth2) || has(self.auth.clientCredentials)) || has(self.hosting) || {}",
         cloud_host()
     ))
-    .message("hosting must be told for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud")
+    .message("hosting is required for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud")
     .field_path(".hosting")
 }
 
@@ -109,7 +109,7 @@ pub(super) fn scopes_are_told() -> Rule {
         "!has(self.auth.clientCredentials) || has(self.auth.clientCredentials.scopes) && self.auth.clientCredentials.scopes.size() > 0 || {}",
         cloud()
     ))
-    .message("auth.clientCredentials.scopes must be told on Jira Data Center: write [READ] or [WRITE]")
+    .message("auth.clientCredentials.scopes is required on Jira Data Center: write [READ] or [WRITE]")
     .field_path(".auth.clientCredentials")
 }
 

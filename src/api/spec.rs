@@ -43,7 +43,7 @@ use super::{
     validation = rules::no_grant_is_target()
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::hosting_is_told())]
+#[x_kube(validation = rules::hosting_is_required())]
 #[x_kube(validation = rules::hosting_fits_site())]
 #[x_kube(validation = rules::method_fits_cloud())]
 #[x_kube(validation = rules::method_fits_data_center())]

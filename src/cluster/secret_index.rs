@@ -262,7 +262,7 @@ impl VersionIndex {
         }
     }
 
-    /// Records what a read told. The watch knows better where it has spoken already.
+    /// Records a version from a read, unless the watch has reported one.
     pub fn learn_from_read(&self, namespace: &str, name: &str, known: Known) {
         let key = Key::new(namespace, name);
         if let Some(entry) = self.lock().secrets.get_mut(&key)

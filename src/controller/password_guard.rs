@@ -61,7 +61,7 @@ struct Sent {
     gone: Option<DateTime<Utc>>,
 }
 
-/// What stood against sending a password, when a person wanted that set aside.
+/// The earlier result of a password that a person asked to ignore.
 type Before = Option<Box<Sent>>;
 
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Passwords {
         self.lock().everywhere.insert(password.clone(), shared);
     }
 
-    /// What others know of a password.
+    /// The result of this password at other credentials.
     pub(super) fn look(&self, password: &Password, me: &str) -> Peer {
         let all = self.lock();
         let scopes = all.scopes(password);
@@ -183,8 +183,8 @@ impl Passwords {
         Ok(())
     }
 
-    /// Gives a claim back, as nothing was sent. What was to be set aside holds again for others; to
-    /// whom it was claimed for, the person's word still goes.
+    /// Releases a claim after nothing was sent. Other credentials see the earlier result again; for this
+    /// one the person's request stays open.
     pub(super) fn unclaim(&self, password: &Password, me: &str) {
         let mut all = self.lock();
         for scope in all.scopes(password) {
@@ -220,7 +220,7 @@ impl Passwords {
         sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
     }
 
-    /// Records what a credential records of its last attempt: it outlives the process.
+    /// Learns the last attempt from a status, which survives a restart.
     pub(super) fn note(&self, object: &JiraCredential) {
         let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
             return;

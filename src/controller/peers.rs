@@ -7,8 +7,7 @@ use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method
 use crate::cluster::{creation_time, key_of};
 use crate::controller::Operator;
 use crate::core::facts::{Facts, targets};
-use crate::core::spec::{Plan, Site};
-use crate::core::spec::{grant_name, place};
+use crate::core::spec::{Plan, Site, grant_name, place};
 use crate::jira::{Caller, Jira};
 
 impl Operator {
@@ -137,8 +136,7 @@ fn caller(namespace: String, account: Option<&Account>, uid: &str) -> Caller {
     }
 }
 
-/// Who a credential is for whichever process gives its tokens. Whoever makes tokens or sessions at
-/// one site has no use for those of another.
+/// The client that a credential uses. Tokens and sessions of one site are useless at another.
 fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     let method = object.spec.auth.method()?;
     let id = match &method {

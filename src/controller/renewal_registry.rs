@@ -99,8 +99,8 @@ impl Renewals {
         unsent.entry(grant).or_default().insert(attempt.to_owned());
     }
 
-    /// Whether an intent is known to be one for which nothing was sent. What was asked for before,
-    /// and may have been given, is not forgotten with its repetition.
+    /// Whether nothing was sent for an intent. An earlier attempt that may have succeeded is remembered
+    /// even if its repetition was not sent.
     pub(super) fn is_unsent(&self, grant: &Key, intent: &Intent) -> bool {
         let unsent = lock(&self.unsent);
         let of_grant = unsent.get(grant);

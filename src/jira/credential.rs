@@ -1,4 +1,4 @@
-//! What validates who asks.
+//! How each kind of credential is sent.
 
 use std::fmt;
 

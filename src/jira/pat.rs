@@ -123,7 +123,7 @@ impl Jira {
     /// Lists the tokens of an account. Jira never says with which of them it was asked.
     ///
     /// # Errors
-    /// When there is no such list, or it could not be had.
+    /// When there is no such list, or it could not be read.
     pub async fn list_tokens(&self, owner: &Owner<'_>) -> Result<Vec<Listed>, Verdict> {
         let call = async {
             let raw = owner.call(self, Method::GET, None).await?;
@@ -198,7 +198,7 @@ impl Owner<'_> {
 /// Reads a list of tokens.
 ///
 /// # Errors
-/// When it is none.
+/// When the body is not a list of tokens.
 pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
     if answer.status != 200 {
         return Err(refusal_of(answer));

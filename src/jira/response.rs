@@ -230,7 +230,7 @@ fn stated_refusal(answer: &Answer<'_>) -> Option<Refusal> {
     failed.then_some(Refusal::Rejected)
 }
 
-/// The word "captcha" alone validates nothing: firewalls show pages with captchas of their own.
+/// The word "captcha" alone proves nothing: firewalls show pages with captchas of their own.
 fn is_captcha(headers: &HeaderMap, text: &str) -> bool {
     let denied = all(headers, "x-authentication-denied-reason");
     denied.to_ascii_uppercase().contains("CAPTCHA")

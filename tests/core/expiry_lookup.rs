@@ -175,7 +175,7 @@ fn a_new_key_seen_in_a_busy_pass_is_not_forgotten() {
 }
 
 #[test]
-fn one_that_finds_no_room_asks_and_reads_nothing_and_comes_again_soon() {
+fn a_lookup_without_a_free_slot_makes_no_call_and_is_retried_soon() {
     let (before, first) = after(facts(), Ok(found(300)));
     for (seconds, key) in [(12 * 3600, ApiKey::PutOff), (60, read("another", "2"))] {
         let mut late = later_pass(&before, first.status.clone(), seconds);
@@ -331,7 +331,7 @@ fn the_spec_counts_and_a_difference_is_told() {
 }
 
 #[test]
-fn an_end_and_a_block_are_a_persons_business() {
+fn an_expiry_or_a_blocked_token_makes_rotation_due() {
     use ConditionStatus::{False, True};
     let blocked = Found {
         blocked: true,

@@ -289,7 +289,7 @@ fn it_is_asked_once_for_a_new_credential_and_then_once_a_day() {
 }
 
 #[test]
-fn whoever_will_not_tell_is_left_in_peace_for_a_day_and_silence_for_an_interval() {
+fn a_refused_permission_query_is_retried_after_a_day_and_an_outage_after_an_interval() {
     for silence in SILENCES {
         let mut world = World::token().with(|world| world.permissions = Err(silence.clone()));
         world.pass();

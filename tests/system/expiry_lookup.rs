@@ -272,7 +272,7 @@ async fn a_redirect_takes_the_key_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_is_said_and_mended_by_another_label() {
+async fn an_ambiguous_token_is_reported_and_another_label_fixes_it() {
     use ConditionStatus::False;
     let scene = Scene::new().await;
     let world = &scene.world;

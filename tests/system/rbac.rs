@@ -301,7 +301,7 @@ async fn without_the_right_to_read_config_maps_passes_count_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_to_delete_secrets_the_old_target_is_told_by_failed_passes() {
+async fn without_delete_permission_reconciles_fail_and_name_the_old_target() {
     let world = World::new().await;
     let (identity, home) = identity(&world, without("delete /secrets")).await;
     let operator = world

@@ -333,7 +333,7 @@ async fn a_new_password_takes_over_once_it_is_validated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_whose_password_is_gone_ends_in_one_word() {
+async fn a_session_whose_password_is_gone_ends_with_one_reason() {
     let (world, operator) = logged_in().await;
     world.login_secret("bot", "robot", "mistyped").await;
     let (kind, status) = (ConditionType::RotationDue, ConditionStatus::True);
@@ -394,7 +394,7 @@ async fn a_new_password_of_which_nothing_is_known_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_dies_at_any_point_of_a_login_leaves_no_storm() {
+async fn a_crash_at_any_point_of_a_login_causes_no_login_loop() {
     let world = World::new().await;
     let jira = world.data_center();
     let password = jira.new_password("robot");

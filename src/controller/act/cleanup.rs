@@ -100,7 +100,7 @@ impl Operator {
         Ok(())
     }
 
-    /// What is ended validates itself.
+    /// A token or session is revoked with its own credentials.
     async fn end_at_jira(
         &self,
         facts: &Facts,

@@ -14,8 +14,7 @@ use crate::core::apply::{Answer, Written};
 use crate::core::facts::{Facts, Held, SeedState};
 use crate::core::grant::{Access, ENDLESS, Replaced};
 use crate::core::probe::{Outage, Verdict};
-use crate::core::spec::place;
-use crate::core::spec::{RenewalKind, RenewalPlan};
+use crate::core::spec::{RenewalKind, RenewalPlan, place};
 use crate::jira::Credential;
 
 impl Operator {

@@ -67,7 +67,7 @@ impl Operator {
         self.passwords.settle(&password, &facts.object.uid, settled);
     }
 
-    /// What others know of a password of this credential.
+    /// The result of this credential's password at other credentials.
     pub(in crate::controller) fn peer(
         &self,
         namespace: &str,

@@ -103,8 +103,8 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     }
 }
 
-/// Whether a person who asked for a renewal has an answer without a word of Jira: it was tried, or
-/// there is nothing that could be.
+/// Whether a person's request is done without a response of Jira: it was tried, or there is nothing to
+/// try.
 fn is_answered(facts: &Facts) -> bool {
     let stuck = matches!(renewal::next(facts), Some(Move::Idle | Move::Blocked(_)));
     facts.progress.renewed || (stuck && !facts.grant_unread() && !facts.has_token())

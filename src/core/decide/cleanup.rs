@@ -13,8 +13,8 @@ use crate::core::time::later;
 /// files follow within a minute or two.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
 
-/// Whether everybody shows it is looked at again after this time at the earliest, and the latest:
-/// whichever process has not followed for long is in no hurry.
+/// Whether all users have published the replacement is checked again after this time at first, and
+/// after up to an hour later on.
 const OTHERS_FOLLOW: TimeDelta = TimeDelta::minutes(1);
 
 const OTHERS_STAY: TimeDelta = TimeDelta::hours(1);
@@ -22,7 +22,7 @@ const OTHERS_STAY: TimeDelta = TimeDelta::hours(1);
 /// The list of tokens is asked again after this time, if it did not tell enough.
 const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
 
-/// And after this time if it could not be had.
+/// And after this time if the list could not be read.
 const LIST_SOON: TimeDelta = TimeDelta::hours(1);
 
 /// What is to be done now.

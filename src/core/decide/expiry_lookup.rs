@@ -1,11 +1,10 @@
 //! When to ask the organisation for the expiry of an API token.
 
-use crate::core::facts::Facts;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::ExpiryLookupStatus;
 use crate::core::decide::publication::may_publish;
-use crate::core::facts::{ApiKey, Source};
+use crate::core::facts::{ApiKey, Facts, Source};
 use crate::core::time::{jitter, later};
 
 /// A look-up that found no room waits this long and up to 20 s more.

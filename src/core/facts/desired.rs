@@ -88,8 +88,8 @@ impl Facts {
             && self.published_is_lost(plan)
     }
 
-    /// Whether Jira gives no verdict on the token. Where its own instance gave it, its wish for
-    /// rest, which came from another call, is as good as silence.
+    /// Whether Jira gives no verdict on the token. On Data Center, where the site itself gave the token,
+    /// a rate limit that another call met counts as no response.
     fn is_silent(&self, plan: &RenewalPlan) -> bool {
         if let Some(attempt) = self.attempt() {
             return attempt.outcome == AttemptOutcome::NoVerdict;

@@ -142,8 +142,8 @@ impl Facts {
             })
     }
 
-    /// Whether the password of the session in use is still there, and was not refused since; what
-    /// is no session needs none.
+    /// Whether the password of the session in use is still there, and was not refused since. Always true
+    /// for other methods.
     fn can_log_in_again(&self) -> bool {
         let login = |plan: &RenewalPlan| plan.kind == RenewalKind::Login;
         if !self.renewal_plan().is_some_and(login) {

@@ -237,9 +237,9 @@ pub enum Replaced {
 pub struct Search {
     /// When the account was last asked.
     pub asked: DateTime<Utc>,
-    /// How many tokens of the account it may be; `None` when the list could not be had.
+    /// How many tokens of the account it may be; `None` when the list could not be read.
     pub likely: Option<u32>,
-    /// Whether it is left to the original of a copy, which goes on with it: it is not looked for.
+    /// Whether the grant is a copy and the original still uses this token: it is not looked for.
     #[serde(default)]
     pub left: bool,
 }

@@ -83,8 +83,8 @@ impl<S: Clone> Grant<S> {
         });
     }
 
-    /// Writes down that a login was not sent: what a person wanted set aside, a refusal or an
-    /// earlier login without an answer, is not the last word then.
+    /// Records that a login was not sent: an earlier refusal or lost response, which a person asked to
+    /// ignore, does not block the retry then.
     pub fn login_not_sent(&mut self, origin: &str) {
         self.intent = None;
         if let Some(chain) = self.chain_mut(origin) {
@@ -123,14 +123,14 @@ impl<S: Clone> Grant<S> {
         if here {
             self.retire(before, what, now);
         } else {
-            // What is of another site is nothing to tell this one of.
+            // Tokens of another site are never sent to this one.
             self.retired.clear();
         }
         self.promote();
     }
 
     /// Writes down what the list of the account's tokens says of the token of a chain. `ours`
-    /// starts the names of the tokens that this grant has made; `stated`: its end, as a person
+    /// is the prefix of the names of the tokens that this grant has made; `stated`: its end, as a person
     /// says.
     pub fn identify(
         &mut self,
@@ -180,7 +180,7 @@ impl<S: Clone> Grant<S> {
         access.obtained = found.created.unwrap_or(access.obtained).min(now);
     }
 
-    /// Writes down that the list of the account's tokens could not be had.
+    /// Writes down that the list of the account's tokens could not be read.
     pub fn not_listed(&mut self, origin: &str, now: DateTime<Utc>) {
         if let Some(chain) = self.chain_mut(origin) {
             chain.search = Some(Search {
@@ -201,7 +201,7 @@ impl<S: Clone> Grant<S> {
     }
 
     /// Those of the account's tokens that this grant has made and does not know: the answer that
-    /// told of them was lost. `ours` starts the names of what it has made.
+    /// told of them was lost. `ours` is the prefix of their names.
     pub fn strays<'a>(&self, listed: &'a [Listed], ours: &str) -> Vec<&'a Listed> {
         let known = self.known_ids();
         let stray = |token: &&Listed| token.name.starts_with(ours) && !known.contains(&token.id);

@@ -148,7 +148,7 @@ fn a_refused_seed_leaves_the_chain_in_use_alone() {
 }
 
 #[test]
-fn a_new_seed_on_a_copy_ends_the_chain_that_nobody_can_vouch_for() {
+fn a_new_initial_token_on_a_copied_grant_ends_its_family() {
     let mut grant = in_use();
     grant.intend(intent("one", false));
     grant.adopt("two", "seed-2", client(), at(5), true);

@@ -279,7 +279,7 @@ fn the_next_pass_comes_when_something_can_be_due() {
 }
 
 #[test]
-fn what_nobody_tells_of_is_looked_for() {
+fn changes_without_a_watch_are_polled() {
     let mut world = World::token().at_rest();
     for (kind, seconds) in [("ConfigMap", 60), ("Secret", 12 * 3600)] {
         let mut facts = world.observe();

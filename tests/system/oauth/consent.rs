@@ -236,7 +236,7 @@ async fn the_end_of_the_consent_is_told_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_credential_tells_when_its_grant_dies_of_idleness() {
+async fn a_suspended_credential_reports_when_its_refresh_token_expires_unused() {
     let (world, operator, _, _) = renewing().await;
     world.change("bot", json!({"suspend": true})).await;
     operator.quiet().await;

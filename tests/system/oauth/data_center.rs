@@ -107,7 +107,7 @@ async fn a_consent_is_published_for_the_site_itself_and_renewed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_ends_in_one_honest_word() {
+async fn a_lost_response_is_reported_once_as_reconsent_required() {
     let (world, operator, link, consent) = renewing().await;
     world.sim.fault(world.at_endpoint(Fault::DropAfter));
     world.renewal_falls_due(&operator).await;
@@ -138,7 +138,7 @@ async fn a_lost_answer_ends_in_one_honest_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_begun_and_not_carried_out_is_made_up_for() {
+async fn an_intent_without_a_call_is_completed() {
     // The answer is lost before the request has done anything.
     let (world, operator, _, consent) = renewing().await;
     world.sim.fault(world.at_endpoint(Fault::DropBefore));

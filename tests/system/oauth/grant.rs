@@ -233,7 +233,7 @@ async fn a_grant_that_a_stranger_made_is_neither_used_nor_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_a_stranger_laid_ready_for_client_credentials_is_not_used() {
+async fn a_foreign_grant_with_a_token_is_not_used_for_client_credentials() {
     let world = World::new().await;
     let operator = world.operator().await;
     let mine = world.cloud().service_client("mine", &["read:jira-user"]);

@@ -121,7 +121,7 @@ async fn a_first_login_without_a_connection_needs_no_person() {
 
 /// What a person wants tried again is tried, if not at once; others do not send it meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_word_of_a_person_outlives_a_login_that_was_not_sent() {
+async fn a_persons_request_survives_a_login_that_was_not_sent() {
     let world = World::new().await;
     let operator = world.operator().await;
     let jira = world.data_center();
@@ -156,7 +156,7 @@ async fn the_word_of_a_person_outlives_a_login_that_was_not_sent() {
 
 /// An earlier login without an answer is set aside by a person's word as well as a refusal.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_word_of_a_person_outlives_an_outage_after_an_unanswered_login() {
+async fn a_persons_request_survives_an_outage_after_an_unanswered_login() {
     let world = World::new().await;
     let operator = world.operator().await;
     let password = world.data_center().new_password("robot");

@@ -92,7 +92,7 @@ async fn a_successor_that_comes_too_late_for_its_chain_is_revoked() {
 
 /// Who was held up before it saw the list sees in it what somebody else has made since.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_overtaken_before_the_list_revokes_nothing_of_who_overtook() {
+async fn an_overtaken_attempt_revokes_no_token_of_the_newer_one() {
     let world = World::new().await;
     let operator = world.patient_operator().await;
     let token = world.made_by_hand("bot").await;

@@ -96,7 +96,7 @@ fn missed(facts: &Facts, lookup: &ExpiryLookup, reason: Reason) -> String {
         .unwrap_or("its account");
     let what = match reason {
         Reason::LookupKeyRejected => format!(
-            "Atlassian does not accept the organisation's API key in {secret}: it is mistyped, revoked or expired (a key lives a week unless told otherwise, at most a year). Store a new one there."
+            "Atlassian does not accept the organisation's API key in {secret}: it is mistyped, revoked or expired (a key lives a week unless another period was chosen, at most a year). Store a new one there."
         ),
         Reason::LookupForbidden => format!(
             "The organisation's API key in {secret} lacks the scope read:tokens:admin. Create one with this scope and store it there."

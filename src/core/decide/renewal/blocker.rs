@@ -3,8 +3,7 @@
 use crate::api::Reason;
 use crate::core::decide::renewal;
 use crate::core::decide::step::Move;
-use crate::core::facts::Facts;
-use crate::core::facts::{GrantState, Peer};
+use crate::core::facts::{Facts, GrantState, Peer};
 use crate::core::grant::Search;
 use crate::core::spec::RenewalKind;
 use crate::core::time::later;

@@ -64,9 +64,9 @@ fn is_late(plan: &RenewalPlan, intent: &Intent, time_scale: TimeScale, now: Date
     !plan.has_leeway() || now > later(intent.first_sent, time_scale.of(REPLAY_WITHIN))
 }
 
-/// From when on the last attempt is made without an election. A replay in time does no harm, so
-/// that several may be under way before it. Where every replay is the last one, whichever process
-/// watched the intent, at an age at which no call is under way any more, is alone with it.
+/// When the last attempt may be made without leader election. Before that, several replays may run,
+/// since a replay in time does no harm. Where every replay is the last one, the process that watched
+/// the intent acts alone, at an age at which no call is under way any more.
 fn last_without_election(
     plan: &RenewalPlan,
     intent: &Intent,

@@ -220,7 +220,7 @@ fn a_conflict_is_looked_at_again_once_the_rival_is_gone() {
 }
 
 #[test]
-fn a_refresh_token_is_used_well_before_it_dies_of_idleness() {
+fn a_refresh_token_is_used_well_before_it_expires_unused() {
     let day = 24 * 60;
     let mut grant = in_use();
     let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
