@@ -252,7 +252,7 @@ pub fn unvalidated(facts: &Facts) -> String {
 /// A refusal of which nothing but the reason is recorded.
 pub fn refused_before(facts: &Facts) -> String {
     format!(
-        "Jira at {} refused the credential. {}",
+        "Jira at {} refused the credential. Correct it in its Secret, or set the annotation jira-operator.dev/renew to a new value to try it again. {}",
         host(facts),
         still(facts)
     )

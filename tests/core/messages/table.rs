@@ -4,6 +4,7 @@
 
 mod validation;
 
+mod details;
 mod spec;
 
 use spec::ready;
@@ -460,6 +461,10 @@ fn table() -> (String, BTreeSet<String>) {
         ("RotationDue", rotation()),
         ("ExpiryKnown", expiry_known()),
         ("OverPrivileged", over_privileged()),
+        ("Refusals with a hint", details::hints()),
+        ("Unclear answers", details::unclear()),
+        ("Renewals in detail", details::renewals()),
+        ("What is waited for", details::waiting()),
     ] {
         section.print(title, &mut text);
         reasons.extend(section.rows.iter().map(|row| format!("{:?}", row.reason)));
