@@ -1,4 +1,4 @@
-//! Watches, queue, passes, shutdown.
+//! Watches, queue, reconciles, shutdown.
 
 mod act;
 mod config;

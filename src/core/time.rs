@@ -1,5 +1,6 @@
 //! Times and waits: when a retry, a validation or a renewal is due. Pure arithmetic over recorded
-//! times.
+//! times. The wait after a 429 is elsewhere: `Outage::retry_delay` (`core/probe/verdict`) for the
+//! credential, `jira/site_limiter` for everybody else.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

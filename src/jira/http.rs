@@ -1,4 +1,4 @@
-//! HTTPS clients that may carry a credential, and what they read.
+//! HTTPS clients that may carry a credential: their limits of time, size and number, and what they read.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

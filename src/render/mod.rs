@@ -61,7 +61,8 @@ impl fmt::Debug for Contents {
     }
 }
 
-/// The preset `Standard`: everything that a client can need to call Jira, one thing a key.
+/// Everything that a client can need to call Jira, one thing a key. A change here needs another
+/// `RENDERING` (`core/facts/targets`), so that what an older version wrote is written again.
 /// Values end without a newline, because clients put them into headers as they are.
 pub fn standard(validated: &Validated<'_>) -> Contents {
     let secret = validated.secret.expose_secret();

@@ -76,7 +76,7 @@ impl Event {
         match self {
             Event::CrashBefore => "the process dies before it".into(),
             Event::CrashAfter => "the process dies after it".into(),
-            Event::AwayForLong => format!("… and nobody is back for {}", W::AWAY.1),
+            Event::AwayForLong => format!("… and no operator runs for {}", W::AWAY.1),
             Event::AnswerLost => "its answer is lost".into(),
             Event::Conflict => "somebody else writes at the same time".into(),
             Event::ApiServerDown => "the API server goes away".into(),

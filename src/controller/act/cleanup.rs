@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 impl Operator {
     /// Does what is left to do, and writes down what came of it.
-    pub(in crate::controller) async fn tend(
+    pub(in crate::controller) async fn clean_up(
         &self,
         cleanup_task: CleanupTask,
         facts: &Facts,

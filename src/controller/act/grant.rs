@@ -1,4 +1,5 @@
-//! The steps of the renewal protocol.
+//! The steps around a renewal: import an initial token, look for a duplicate, promote a candidate, and
+//! what is asked of Jira for that.
 
 use chrono::{DateTime, Utc};
 use kube::runtime::reflector::ObjectRef;
@@ -19,7 +20,7 @@ use crate::jira::Credential;
 
 impl Operator {
     /// Writes a new seed into the grant, or makes the grant with it.
-    pub(in crate::controller) async fn adopt(
+    pub(in crate::controller) async fn import_token(
         &self,
         facts: &Facts,
         material: &mut Material,
@@ -48,7 +49,7 @@ impl Operator {
     }
 
     /// Looks whether an older grant holds the same seed.
-    pub(in crate::controller) async fn seek(
+    pub(in crate::controller) async fn check_duplicate(
         &self,
         material: &mut Material,
     ) -> Result<Answer, ActError> {
@@ -96,7 +97,7 @@ impl Operator {
     }
 
     /// Asks the site for its id.
-    pub(in crate::controller) async fn locate(&self, facts: &Facts) -> Answer {
+    pub(in crate::controller) async fn resolve_cloud_id(&self, facts: &Facts) -> Answer {
         match &facts.plan {
             Ok(plan) => Answer::CloudIdResolved(self.jira_for(facts).locate(&plan.site).await),
             Err(_) => Answer::CloudIdResolved(Err(Verdict::NoVerdict(Outage::Internal))),
@@ -104,7 +105,11 @@ impl Operator {
     }
 
     /// Asks the gateway what the token covers.
-    pub(in crate::controller) async fn survey(&self, facts: &Facts, material: &Material) -> Answer {
+    pub(in crate::controller) async fn list_sites(
+        &self,
+        facts: &Facts,
+        material: &Material,
+    ) -> Answer {
         let (Some(gateway), Some(token)) = (facts.gateway(), asked_token(facts, material)) else {
             return Answer::SitesListed(Ok(None));
         };

@@ -43,17 +43,19 @@ impl Operator {
                 self.publish(&publish, facts, material.as_ref(), current)
                     .await
             }
-            Step::DeleteTarget(old) => self.retract(&old, facts, current).await,
-            Step::ResolveCloudId => Ok(self.locate(facts).await),
+            Step::DeleteTarget(old) => self.delete_target(&old, facts, current).await,
+            Step::ResolveCloudId => Ok(self.resolve_cloud_id(facts).await),
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
-            Step::ImportToken => self.adopt(facts, read(material)?).await,
-            Step::CheckDuplicate => self.seek(read(material)?).await,
+            Step::ImportToken => self.import_token(facts, read(material)?).await,
+            Step::CheckDuplicate => self.check_duplicate(read(material)?).await,
             Step::Intend(spend) => self.intend(spend, facts, read(material)?).await,
             Step::Renew(spend) => self.renew(&spend, facts, read(material)?, current).await,
             Step::Promote => self.promote(facts, read(material)?, current).await,
-            Step::Cleanup(cleanup_task) => self.tend(cleanup_task, facts, read(material)?).await,
-            Step::ListSites => Ok(self.survey(facts, read(material)?).await),
+            Step::Cleanup(cleanup_task) => {
+                self.clean_up(cleanup_task, facts, read(material)?).await
+            }
+            Step::ListSites => Ok(self.list_sites(facts, read(material)?).await),
             Step::ValidateCandidate => Ok(Answer::CandidateValidated(
                 self.ask_renewed(facts, read(material)?).await,
             )),
@@ -208,7 +210,7 @@ impl Operator {
         )
     }
 
-    async fn retract(
+    async fn delete_target(
         &self,
         old: &TargetVersion,
         facts: &Facts,

@@ -1,4 +1,5 @@
-//! Renewals as steps of the protocol: written down, carried out in a task of their own, given up.
+//! The steps Intend and Renew: the intent is written, the renewal runs in a task of its own, or is given
+//! up.
 
 use crate::api::{JiraCredential, Reason};
 use crate::cluster::{ClusterError, Key, Material, Stored, Tokens};

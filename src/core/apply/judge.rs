@@ -1,4 +1,4 @@
-//! Judges a verdict of Jira by what is recorded of the credential.
+//! What a verdict of Jira means given what is recorded: whether a refusal still has to be confirmed.
 
 use crate::api::AttemptOutcome;
 use crate::core::facts::Facts;

@@ -98,7 +98,8 @@ impl Facts {
         recorded.is_some() && recorded != of(versions)
     }
 
-    /// Whether a person asks for a validation now. The value that a new object brings along was
+    /// Whether a person asks, by the annotation `renew`, for a validation now, and for a renewal of what
+    /// is older than five minutes. The value that a new object brings along was
     /// meant for an earlier one.
     pub fn renew_requested(&self) -> bool {
         !self.is_new()

@@ -1,4 +1,4 @@
-//! The parts of the facts.
+//! The types that the facts consist of: object, source, targets, grant, progress of the reconcile.
 
 use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
 use crate::core::facts::process::{Process, TimeScale};

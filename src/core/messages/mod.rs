@@ -1,4 +1,5 @@
-//! The words of conditions and events: what happened, what still works, what to do next.
+//! The words of conditions and events: what happened, what still works, what to do next. Those of a
+//! condition that has no cause of its own to tell are beside it, in `core/conclude/conditions`.
 //!
 //! Built from the user's own spec and from fixed texts. Nothing volatile (a changing message is
 //! a write), and nothing that came out of an answer or a Secret.

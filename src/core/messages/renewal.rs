@@ -142,7 +142,7 @@ fn dead_token_message(facts: &Facts) -> String {
         Some(time) => {
             let time = time.format("%Y-%m-%d at %H:%M UTC");
             let why = if own {
-                "its response was lost, and Data Center accepts a refresh token only once"
+                "its response was lost; Data Center accepts a refresh token only once"
             } else {
                 "could not be repeated within the ten minutes for which Atlassian still accepts the token"
             };

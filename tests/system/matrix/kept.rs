@@ -87,8 +87,8 @@ impl Way for Successor {
     const TITLE: &'static str = "A personal access token that makes its own successor";
     const LEGEND: &'static str = "\
         *kept*: pods had a token that works at every moment, only validated ones, and in the end there\n\
-        is one token in Jira, the one that is published. *made again*: an answer that nobody heard left\n\
-        a token that nobody knows; it was revoked, and another one made.";
+        is one token in Jira, the one that is published. *made again*: a lost response left\n\
+        a token that no process knows; it was revoked, and another one was created.";
     const STEPS: &'static [Step] = &[
         write("Intend", Verb::Update, SECRETS, 1),
         call("List", list, (Verb::Update, SECRETS, 2)),
@@ -195,9 +195,9 @@ impl Way for Session {
     const TITLE: &'static str = "A session";
     const LEGEND: &'static str = "\
         *kept*: pods had a cookie that works at every moment, only validated ones, no login was\n\
-        refused, and the session before was logged out. *begun again*: an answer that nobody heard left\n\
-        a session that nobody knows and that idles away, or came so late that it was ended; another\n\
-        one was begun. *one refusal*: the password that was about to be sent had just been changed; it\n\
+        refused, and the session before was logged out. *begun again*: a lost response left\n\
+        a session that no process knows and that expires unused, or came so late that it was ended; another\n\
+        one was started. *one refusal*: the password that was about to be sent had just been changed; it\n\
         was sent once.";
     const STEPS: &'static [Step] = &[
         write("Intend", Verb::Update, SECRETS, 1),

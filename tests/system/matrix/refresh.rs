@@ -30,8 +30,8 @@ impl Way for Refresh {
     const TITLE: &'static str = "OAuth 2.0: a refresh token";
     const LEGEND: &'static str = "\
         *kept*: the newest refresh token is stored, a validated token is published, no token was spent\n\
-        twice. *replayed*: an answer that nobody heard was asked for again with the same token, within\n\
-        the ten minutes for which Atlassian honours it.";
+        twice. *replayed*: a lost response was requested again with the same token, within\n\
+        the ten minutes for which Atlassian accepts it.";
     const STEPS: &'static [Step] = &[
         write("Intend", Verb::Update, SECRETS, 1),
         call("Renew", renew, (Verb::Update, SECRETS, 2)),

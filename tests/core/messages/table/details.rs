@@ -67,7 +67,7 @@ pub(super) fn unclear() -> Section {
     section
 }
 
-/// A renewal that was interrupted, and an initial token that another JiraCredential uses.
+/// A renewal that was interrupted, and an initial token that another `JiraCredential` uses.
 pub(super) fn renewals() -> Section {
     let mut section = Section::default();
     for sample in samples() {
