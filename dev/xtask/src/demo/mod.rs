@@ -97,7 +97,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
                 "--test-pace: tokens live shorter here than Atlassian's, and the operator waits {} times",
                 oauth::PACE
             ));
-            ui.say("shorter when it takes up what another process has begun.");
+            ui.say("shorter before it continues what another process started.");
             Ok((Operator::start(start).await?, "ready".to_owned()))
         })
         .await?;

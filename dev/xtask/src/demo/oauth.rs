@@ -137,11 +137,11 @@ impl Demo<'_> {
 
     pub(crate) async fn renewed(&self, consent: &Consent) -> Outcome<((), String)> {
         let before = self.token().await?;
-        let columns = "custom-columns=NAME:.metadata.name,PROVEN:.status.validatedFingerprint,EXPIRES:.status.expiresAt,NEXT RENEWAL:.status.nextRenewalTime";
+        let columns = "custom-columns=NAME:.metadata.name,VALIDATED:.status.validatedFingerprint,EXPIRES:.status.expiresAt,NEXT RENEWAL:.status.nextRenewalTime";
         let jc = format!("jc/{NAME}");
         let show = ["get", &jc, "-o", columns];
         self.cluster.kubectl(&show).await?;
-        self.ui.say("Nobody does anything but wait.");
+        self.ui.say("From here on nobody does anything.");
         self.until_renewed(&before).await?;
         self.settled().await?;
         self.cluster.kubectl(&show).await?;
@@ -176,8 +176,8 @@ impl Demo<'_> {
         if spend.answered || !carried_out {
             return fail("the renewal should be carried out and not be answered");
         }
-        ui.say("The stored refresh token is spent, and nobody has its successor. A script that now asks");
-        ui.say("again too late, or not at all, needs a person. Pods still have the token before:");
+        ui.say("The stored refresh token is used, and its successor is lost. A script that asks again too");
+        ui.say("late, or not at all, needs a person. Pods still have the token before:");
         let secret = format!("secret/{TARGET}");
         self.cluster.kubectl(&["get", &secret]).await?;
         if self.token().await? != token {

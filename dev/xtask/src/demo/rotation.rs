@@ -46,7 +46,7 @@ impl Demo<'_> {
             "The second probe of {} comes 60 s after the first, also when the operator was started",
             Revoked::NAME
         ));
-        self.ui.say(&format!("anew in between: in {left} s."));
+        self.ui.say(&format!("again in between: in {left} s."));
         let jc = format!("jc/{}", Revoked::NAME);
         self.cluster
             .kubectl(&["wait", "--for=condition=Valid=False", &jc, "--timeout=100s"])

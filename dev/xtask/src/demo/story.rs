@@ -91,7 +91,7 @@ impl Demo<'_> {
             self.collected(),
         )
         .await?;
-        ui.step("What the operator told", self.events()).await
+        ui.step("The events of the operator", self.events()).await
     }
 
     async fn apply(&self) -> Outcome<(Vec<Example>, String)> {
@@ -225,7 +225,7 @@ impl Demo<'_> {
         let calls = self.jira.sim.counters().total;
         self.cluster.kubectl(&["delete", "secret", DAMAGED]).await?;
         self.cluster
-            .until_secret(DAMAGED, "created anew", |now| {
+            .until_secret(DAMAGED, "created again", |now| {
                 now.is_some_and(|(data, new)| *data == before && *new != uid)
             })
             .await?;
