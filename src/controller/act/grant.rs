@@ -122,13 +122,14 @@ impl Operator {
         facts: &Facts,
         material: &Material,
     ) -> Verdict {
-        let (Some(site), Some(token)) = (facts.probe_site(), asked_token(facts, material)) else {
+        let (Some(site), Some(token), Ok(plan)) = (
+            facts.probe_site(),
+            asked_token(facts, material),
+            &facts.plan,
+        ) else {
             return Verdict::NoVerdict(Outage::Internal);
         };
-        let credential = match facts.plan.as_ref().map(|plan| plan.method) {
-            Ok(MethodName::Session) => Credential::Cookie(token),
-            _ => Credential::Bearer(token),
-        };
+        let credential = of_chain(plan.method, token);
         let ca_pem = material.ca_pem.as_deref();
         self.jira_for(facts)
             .whoami(&site, ca_pem, &credential)
@@ -183,6 +184,19 @@ pub(in crate::controller) fn asked_token(
     material: &Material,
 ) -> Option<SecretString> {
     token_of(material, &facts.asked_about()?.origin)
+}
+
+/// A token that renews itself, as it is sent.
+pub(in crate::controller) fn of_chain(method: MethodName, token: SecretString) -> Credential {
+    match method {
+        MethodName::Session => Credential::Cookie(token),
+        MethodName::OAuth2
+        | MethodName::ClientCredentials
+        | MethodName::PersonalAccessToken
+        | MethodName::ApiToken
+        | MethodName::Basic
+        | MethodName::OAuth1 => Credential::Bearer(token),
+    }
 }
 
 fn token_of(material: &Material, origin: &str) -> Option<SecretString> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
 use crate::controller::Operator;
-use crate::controller::act::grant::{asked_token, chain_token};
+use crate::controller::act::grant::{asked_token, chain_token, of_chain};
 use crate::controller::password_guard::{Password, Settled};
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
@@ -248,10 +248,7 @@ fn read(material: &mut Option<Material>) -> Result<&mut Material, ActError> {
 fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     if facts.renews() {
         let token = asked_token(facts, material)?;
-        return Some(match facts.plan.as_ref().ok()?.method {
-            MethodName::Session => Credential::Cookie(token),
-            _ => Credential::Bearer(token),
-        });
+        return Some(of_chain(facts.plan.as_ref().ok()?.method, token));
     }
     let secret = material.secret.clone();
     Some(match facts.plan.as_ref().ok()?.method {
