@@ -63,7 +63,8 @@ pub fn target_mark(
 
 /// Ours is what the status records by its uid as ours, and what bears our mark, such as a Secret that
 /// a process wrote before it ended, or one from a backup; provided that it still names this credential
-/// as its owner or in its labels, and that no other living object controls it. Labels and owner references prove nothing: whoever may create a Secret chooses them.
+/// as its owner or in its labels, and that no other living object controls it. Labels and owner
+/// references alone prove nothing, because the user who creates a Secret chooses them.
 pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential, mark: &str) -> Ownership {
     let (name, uid) = (owner.name_any(), owner.uid().unwrap_or_default());
     let mut references = found.owner_references.iter().flatten();
@@ -95,8 +96,8 @@ pub(super) fn ownership(found: &ObjectMeta, owner: &JiraCredential, mark: &str) 
     }
 }
 
-/// Whether a Secret still says that it belongs to this credential. Whoever takes both the owner and the
-/// labels away wants to keep it.
+/// Whether a Secret still names this credential as its owner or in its labels. A user who removes both
+/// takes the Secret away from the operator.
 fn is_attached(found: &ObjectMeta, owner: &JiraCredential) -> bool {
     let uid = owner.uid().unwrap_or_default();
     let mut references = found.owner_references.iter().flatten();

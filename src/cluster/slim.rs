@@ -11,8 +11,8 @@ use crate::core::fingerprint::hex;
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
 
-/// Keeps of an object's metadata what a reconcile looks at. Whoever may write an object chooses its
-/// annotations, up to 256 KiB of them, and every object stays in memory.
+/// Keeps of an object's metadata what a reconcile looks at. A user may add 256 KiB of
+/// annotations to an object, and all objects stay in memory.
 pub fn slim(metadata: &mut ObjectMeta) {
     *metadata = ObjectMeta {
         name: metadata.name.take(),

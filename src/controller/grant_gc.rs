@@ -83,7 +83,7 @@ impl Operator {
     }
 }
 
-/// Whoever was faster has changed what was seen: the next round sees it.
+/// After a conflict the next round sees what a faster write has changed.
 fn settled(result: Result<(), ClusterError>) -> Result<(), ClusterError> {
     match result {
         Err(ClusterError::Conflict | ClusterError::NotFound) => Ok(()),

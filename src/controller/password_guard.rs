@@ -12,8 +12,8 @@ use crate::core::decide::renewal::blocker::refuses_login;
 use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
 
-/// How long a refusal is remembered after its `JiraCredential` is gone. Whoever deletes and creates
-/// it again must not have the same password sent each time.
+/// How long a refusal is remembered after its `JiraCredential` is gone: deleting and
+/// creating it again must not send the same password each time.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// The passwords that were sent and not accepted.
@@ -46,8 +46,8 @@ pub(super) struct Password {
 /// Where something is known of a password.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Scope {
-    /// In one namespace. What a status says is believed there only: whoever may write one must not
-    /// have the passwords of others count as refused.
+    /// In one namespace. A status counts in its own namespace only: a user who can write one must not
+    /// make the passwords of other tenants count as refused.
     Namespace(Password),
     /// Everywhere: what this process did itself.
     Everywhere(Fingerprint),

@@ -45,9 +45,9 @@ impl FingerprintKey {
         }
     }
 
-    /// The fingerprint of a sequence of parts, the same in every namespace. Whoever could compare it
-    /// with those of values that they choose would learn a password by guessing: it stays in memory,
-    /// unless nothing in the parts can be guessed.
+    /// The fingerprint of a sequence of parts, the same in every namespace. A user who could
+    /// compare it with those of their own guesses would learn a password, so that it stays in memory,
+    /// unless the parts cannot be guessed.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.key);
         add(&mut context, parts);

@@ -142,33 +142,7 @@ impl Jira {
     pub(super) async fn in_turn<T>(
         &self,
         site: &Site,
-        operation: &'static str,
-        call: impl Future<Output = T>,
-        verdict_of: impl Fn(&T) -> Verdict,
-    ) -> Result<T, Verdict> {
-        let urgency = Urgency::Routine;
-        self.in_turn_as(urgency, site, operation, call, verdict_of)
-            .await
-    }
-
-    /// The same for a call of a renewal that is due.
-    pub(super) async fn in_turn_of_renewal<T>(
-        &self,
-        site: &Site,
-        operation: &'static str,
-        call: impl Future<Output = T>,
-        verdict_of: impl Fn(&T) -> Verdict,
-    ) -> Result<T, Verdict> {
-        let urgency = Urgency::Renewal;
-        self.in_turn_as(urgency, site, operation, call, verdict_of)
-            .await
-    }
-
-    async fn in_turn_as<T>(
-        &self,
-        urgency: Urgency,
-        site: &Site,
-        operation: &'static str,
+        (operation, urgency): (&'static str, Urgency),
         call: impl Future<Output = T>,
         verdict_of: impl Fn(&T) -> Verdict,
     ) -> Result<T, Verdict> {

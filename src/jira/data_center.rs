@@ -13,6 +13,7 @@ use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::gateway::verdict_of;
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 use crate::jira::transport_error;
 
 /// Where a resource is, and how long it is waited for.
@@ -82,7 +83,7 @@ impl Jira {
             let raw = call.await?;
             ended(&raw.answer(place.site.hosting, self.clock.now()))
         };
-        self.in_turn(place.site, operation, call, verdict_of)
+        self.in_turn(place.site, (operation, Urgency::Routine), call, verdict_of)
             .await?
     }
 }

@@ -10,6 +10,7 @@ use crate::core::spec::Site;
 use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 
 /// Resources that are read; no account has more sites.
 const MOST_RESOURCES: usize = 200;
@@ -44,7 +45,8 @@ impl Jira {
                 .await?;
             read_tenant(&raw).ok_or_else(|| self.outage(site.hosting, &raw))
         };
-        self.in_turn(site, "tenant_info", call, verdict_of).await?
+        self.in_turn(site, ("tenant_info", Urgency::Routine), call, verdict_of)
+            .await?
     }
 
     /// Asks the gateway what a token covers; `None` when it will not tell: scoped tokens of
@@ -67,8 +69,13 @@ impl Jira {
                     .ok_or_else(|| self.outage(Hosting::Cloud, &raw)),
             }
         };
-        self.in_turn(&site, "accessible_resources", call, verdict_of)
-            .await?
+        self.in_turn(
+            &site,
+            ("accessible_resources", Urgency::Routine),
+            call,
+            verdict_of,
+        )
+        .await?
     }
 
     /// Why an answer says nothing.

@@ -9,6 +9,7 @@ use crate::core::spec::Site;
 use crate::jira::client::Jira;
 use crate::jira::credential::Credential;
 use crate::jira::response;
+use crate::jira::site_limiter::Urgency;
 
 /// The name of the call, for the observer.
 const OPERATION: &str = "myself";
@@ -33,7 +34,10 @@ impl Jira {
                 Ok(verdict) | Err(verdict) => without_echo(verdict, credential),
             }
         };
-        match self.in_turn(site, OPERATION, call, Verdict::clone).await {
+        match self
+            .in_turn(site, (OPERATION, Urgency::Routine), call, Verdict::clone)
+            .await
+        {
             Ok(verdict) | Err(verdict) => verdict,
         }
     }

@@ -24,7 +24,7 @@ use crate::core::spec::RsaKey;
 /// Bytes of a nonce: enough that none is drawn twice.
 const NONCE: usize = 16;
 
-/// Whoever holds an access token of an application link, and the key that signs for it.
+/// An access token of an application link, with the key that signs for it.
 #[derive(Clone)]
 pub struct Signer {
     /// Consumer key of the application link.

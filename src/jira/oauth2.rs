@@ -26,6 +26,7 @@ use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use crate::jira::client::{Jira, Raw};
 use crate::jira::gateway::{endpoint, named};
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 use crate::jira::transport_error;
 
 /// The life of an access token that does not tell it (Atlassian documentation).
@@ -162,7 +163,12 @@ impl Jira {
             }
         };
         match self
-            .in_turn_of_renewal(&site, "token", call, TokenAnswer::verdict)
+            .in_turn(
+                &site,
+                ("token", Urgency::Renewal),
+                call,
+                TokenAnswer::verdict,
+            )
             .await
         {
             Ok(answer) => answer,

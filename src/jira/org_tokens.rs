@@ -17,6 +17,7 @@ use crate::jira::gateway::{endpoint, named};
 use crate::jira::http::{Body, read_body_up_to};
 use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::ADMIN_PATH;
+use crate::jira::site_limiter::Urgency;
 use crate::jira::transport_error;
 
 /// The name of the call, for the observer.
@@ -165,7 +166,7 @@ impl Jira {
                 _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
             }
         };
-        self.in_turn(site, OPERATION, call, verdict_of)
+        self.in_turn(site, (OPERATION, Urgency::Routine), call, verdict_of)
             .await
             .map_err(|verdict| miss(&verdict))?
     }

@@ -17,6 +17,7 @@ use crate::jira::credential::Credential;
 use crate::jira::data_center::{Place, silence};
 use crate::jira::gateway::verdict_of;
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 
 /// The resource of tokens (Atlassian documentation of Data Center).
 const TOKENS: &str = "/rest/pat/latest/tokens";
@@ -129,8 +130,13 @@ impl Jira {
             let raw = owner.call(self, Method::GET, None).await?;
             read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
         };
-        self.in_turn_of_renewal(owner.place.site, "tokens", call, verdict_of)
-            .await?
+        self.in_turn(
+            owner.place.site,
+            ("tokens", Urgency::Renewal),
+            call,
+            verdict_of,
+        )
+        .await?
     }
 
     /// Makes a token that lives for some days. An administrator may have set a shorter life.
@@ -142,7 +148,12 @@ impl Jira {
             }
         };
         match self
-            .in_turn_of_renewal(owner.place.site, "mint", call, MintAnswer::verdict)
+            .in_turn(
+                owner.place.site,
+                ("mint", Urgency::Renewal),
+                call,
+                MintAnswer::verdict,
+            )
             .await
         {
             Ok(answer) => answer,

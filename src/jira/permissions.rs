@@ -15,6 +15,7 @@ use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::gateway::named;
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 
 /// A question about permissions.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ impl Jira {
             self.read_permissions(site.hosting, &raw, question.keys)
         };
         let verdict_of = super::gateway::verdict_of::<Permissions>;
-        self.in_turn(site, "mypermissions", call, verdict_of)
+        self.in_turn(site, ("mypermissions", Urgency::Routine), call, verdict_of)
             .await?
     }
 

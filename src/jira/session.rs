@@ -13,6 +13,7 @@ use crate::jira::client::Jira;
 use crate::jira::credential::Credential;
 use crate::jira::data_center::{Place, silence};
 use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
 
 /// No cookie of Jira comes near this length.
 const LONGEST_COOKIE: usize = 4096;
@@ -109,7 +110,12 @@ impl Jira {
             }
         };
         match self
-            .in_turn_of_renewal(login.place.site, "login", call, LoginAnswer::verdict)
+            .in_turn(
+                login.place.site,
+                ("login", Urgency::Renewal),
+                call,
+                LoginAnswer::verdict,
+            )
             .await
         {
             Ok(answer) => answer,

@@ -142,8 +142,7 @@ impl Gates {
         if let Some(gate) = gates.get(authority(site)) {
             return Arc::clone(gate);
         }
-        // Whoever adds a gate removes those without a purpose: the map holds no more than the
-        // sites that are called or rest.
+        // Adding a gate removes the unused ones: the map holds only the sites that are called or rest.
         let now = self.clock.now();
         gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.remembers(now));
         let permits = Arc::new(Semaphore::new(self.concurrency));

@@ -52,8 +52,8 @@ impl Trust {
         })
     }
 
-    /// A TLS configuration that trusts these authorities, or only those of one credential: whoever
-    /// names a private authority says that no other may vouch for the site.
+    /// A TLS configuration that trusts these authorities, or only those of one credential: `spec.tls`
+    /// replaces the others for its site.
     pub(super) fn client_config(&self, ca_pem: Option<&[u8]>) -> Result<ClientConfig, TrustError> {
         let roots = match ca_pem {
             None => Arc::clone(&self.roots),

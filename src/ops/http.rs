@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_holds_connections_keeps_nobody_out() {
+    async fn held_connections_do_not_block_new_ones() {
         let address = listener(Limits {
             connections: 2,
             head: LONG,

@@ -248,7 +248,7 @@ fn place_of(facts: &Facts) -> Option<SecretKeyRef> {
     facts.spec.auth.method().as_ref().and_then(place)
 }
 
-/// Whoever was faster has changed what was decided upon.
+/// A faster write has changed what was decided upon.
 pub(in crate::controller) fn outdated(error: ClusterError) -> ActError {
     match error {
         ClusterError::AlreadyExists | ClusterError::NotFound => ActError::Stale,

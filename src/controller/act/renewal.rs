@@ -157,7 +157,7 @@ impl Operator {
     }
 
     /// Gives up an attempt whose intent stands in the grant, and takes that back: the next process
-    /// could not tell. Whoever was faster has changed the grant.
+    /// could not tell. A conflict is ignored: a faster write has changed the grant.
     async fn take_back(
         &self,
         facts: &Facts,

@@ -133,16 +133,20 @@ fn attempt(outcome: &str) -> serde_json::Value {
     })
 }
 
-#[test]
-fn what_this_process_learnt_counts_in_every_namespace() {
+/// One password of two tenants, and how each of them knows it.
+fn shared(prints: [&str; 2]) -> (Passwords, Password, Password) {
     let passwords = Passwords::default();
     let everywhere = Fingerprint::recorded("k1111:0");
-    let (here, there) = (
-        Password::new("here", "k0000:1"),
-        Password::new("there", "k0000:2"),
-    );
+    let [here, there] = prints;
+    let (here, there) = (Password::new("here", here), Password::new("there", there));
     passwords.learn(&here, &everywhere, "a");
     passwords.learn(&there, &everywhere, "b");
+    (passwords, here, there)
+}
+
+#[test]
+fn what_this_process_learnt_counts_in_every_namespace() {
+    let (passwords, here, there) = shared(["k0000:1", "k0000:2"]);
     assert_eq!(passwords.claim(&here, "a", false), Ok(()));
     assert_eq!(passwords.look(&there, "b"), Peer::InFlight);
     passwords.settle(&here, "a", Settled::Refused(Reason::Rejected));
@@ -153,14 +157,7 @@ fn what_this_process_learnt_counts_in_every_namespace() {
 
 #[test]
 fn what_a_status_says_counts_in_its_own_namespace() {
-    let passwords = Passwords::default();
-    let everywhere = Fingerprint::recorded("k1111:0");
-    let (here, there) = (
-        Password::new("here", "k0000:0"),
-        Password::new("there", "k0000:0"),
-    );
-    passwords.learn(&here, &everywhere, "a");
-    passwords.learn(&there, &everywhere, "b");
+    let (passwords, here, there) = shared(["k0000:0", "k0000:0"]);
     passwords.note(&credential(&attempt("Refused")));
     assert_eq!(passwords.look(&here, "a"), Peer::Refused(Reason::Rejected));
     assert_eq!(passwords.look(&there, "b"), Peer::Silent);
@@ -204,14 +201,7 @@ fn a_refusal_outlives_its_credential_for_a_day_and_nothing_else_does() {
 
 #[test]
 fn what_is_under_way_for_a_credential_that_is_gone_is_settled_everywhere() {
-    let passwords = Passwords::default();
-    let everywhere = Fingerprint::recorded("k1111:0");
-    let (here, there) = (
-        Password::new("here", "k0000:1"),
-        Password::new("there", "k0000:2"),
-    );
-    passwords.learn(&here, &everywhere, "a");
-    passwords.learn(&there, &everywhere, "b");
+    let (passwords, here, there) = shared(["k0000:1", "k0000:2"]);
     assert_eq!(passwords.claim(&here, "a", false), Ok(()));
     passwords.forget("a", DateTime::UNIX_EPOCH);
     assert_eq!(passwords.look(&there, "b"), Peer::InFlight);

@@ -122,7 +122,7 @@ impl Facts {
             let told = self.status.account.is_some() || !self.spec_changed();
             site.cloud_id.as_deref().filter(|_| same && told)
         };
-        // Whoever is not called at the gateway may still be published with its address.
+        // A credential that is not used at the gateway may still be published with its address.
         if plan.gateway_fallback.is_none() {
             self.gateway()?;
         }
