@@ -1,8 +1,9 @@
 //! What the bench itself does to the cluster, with as little effort as possible.
 
-use atlassian_sim::Consent;
+use atlassian_sim::{Consent, Token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
 use jira_credential_operator::api::CREDENTIAL_LABEL;
@@ -15,22 +16,28 @@ use crate::stage::Jira;
 /// Requests at a time.
 const PARALLEL: usize = 32;
 
-/// The namespace of everything.
-const NAMESPACE: &str = "bench";
+/// The namespace of everything, where there is only one.
+pub(super) const NAMESPACE: &str = "bench";
 
-/// Plays the users of the cluster.
+/// Plays the users of one namespace of the cluster.
 pub(super) struct Load {
     client: Client,
+    namespace: &'static str,
     size: usize,
 }
 
 impl Load {
-    pub(super) async fn new(client: Client, size: usize) -> Outcome<Self> {
-        let namespace = json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE }
+    /// Makes the namespace.
+    pub(super) async fn new(client: Client, namespace: &'static str, size: usize) -> Outcome<Self> {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace }
         });
-        let load = Self { client, size };
-        load.send("POST", "/api/v1/namespaces", "application/json", &namespace)
+        let load = Self {
+            client,
+            namespace,
+            size,
+        };
+        load.send("POST", "/api/v1/namespaces", "application/json", &object)
             .await?;
         Ok(load)
     }
@@ -44,7 +51,7 @@ impl Load {
                 "metadata": { "name": format!("source-{number}") },
                 "stringData": { "token": token.secret() },
             });
-            ("POST", secrets(None), "application/json", body)
+            ("POST", self.secrets(None), "application/json", body)
         });
         self.send_all(secrets).await?;
         Ok(tokens
@@ -67,7 +74,57 @@ impl Load {
                     } },
                 },
             });
-            ("POST", credentials(None), "application/json", body)
+            ("POST", self.credentials(None), "application/json", body)
+        });
+        self.send_all(credentials).await
+    }
+
+    /// Creates the Secrets of personal access tokens.
+    pub(super) async fn create_token_sources(&self, tokens: &[Token]) -> Outcome {
+        let secrets = tokens.iter().enumerate().map(|(number, token)| {
+            let body = json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": { "name": format!("source-{number}") },
+                "stringData": { "token": token.secret() },
+            });
+            ("POST", self.secrets(None), "application/json", body)
+        });
+        self.send_all(secrets).await
+    }
+
+    /// Creates the credentials of personal access tokens.
+    pub(super) async fn create_tokens(&self, site: &str) -> Outcome {
+        let credentials = (0..self.size).map(|number| {
+            let reference = json!({ "name": format!("source-{number}"), "key": "token" });
+            let body = json!({
+                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+                "metadata": { "name": name(number) },
+                "spec": {
+                    "site": site,
+                    "auth": { "personalAccessToken": { "tokenSecretRef": reference } },
+                },
+            });
+            ("POST", self.credentials(None), "application/json", body)
+        });
+        self.send_all(credentials).await
+    }
+
+    /// Creates suspended credentials with an annotation of this length.
+    pub(super) async fn create_suspended(&self, site: &str, length: usize) -> Outcome {
+        let bulk = "x".repeat(length);
+        let credentials = (0..self.size).map(|number| {
+            let body = json!({
+                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+                "metadata": { "name": name(number), "annotations": { "bulk": bulk } },
+                "spec": {
+                    "site": site,
+                    "suspend": true,
+                    "auth": { "personalAccessToken": {
+                        "tokenSecretRef": { "name": "source", "key": "token" },
+                    } },
+                },
+            });
+            ("POST", self.credentials(None), "application/json", body)
         });
         self.send_all(credentials).await
     }
@@ -89,7 +146,7 @@ impl Load {
                     "refresh-token": consent.refresh_token(), "client-secret": app.secret(),
                 },
             });
-            ("POST", secrets(None), "application/json", body)
+            ("POST", self.secrets(None), "application/json", body)
         });
         self.send_all(secrets).await?;
         let credentials = (0..self.size).map(|number| {
@@ -107,7 +164,7 @@ impl Load {
                     } },
                 },
             });
-            ("POST", credentials(None), "application/json", body)
+            ("POST", self.credentials(None), "application/json", body)
         });
         self.send_all(credentials).await?;
         Ok(consents)
@@ -117,7 +174,7 @@ impl Load {
     pub(super) async fn published_tokens(&self) -> Outcome<Vec<String>> {
         let list = format!(
             "{}?labelSelector={CREDENTIAL_LABEL}&resourceVersion=0",
-            secrets(None)
+            self.secrets(None)
         );
         let list: Value = serde_json::from_str(&self.get(&list).await?)?;
         let items = list.get("items").and_then(Value::as_array);
@@ -134,7 +191,7 @@ impl Load {
             let body = json!({ "metadata": { "labels": { "team": "payments" } } });
             (
                 "PATCH",
-                credentials(Some(number)),
+                self.credentials(Some(number)),
                 "application/merge-patch+json",
                 body,
             )
@@ -144,33 +201,50 @@ impl Load {
 
     /// Deletes every published Secret.
     pub(super) async fn delete_targets(&self) -> Outcome {
-        let orders = (0..self.size).map(|number| {
-            (
-                "DELETE",
-                secrets(Some(number)),
-                "application/json",
-                Value::Null,
-            )
-        });
+        self.delete(|number| self.secrets(Some(number))).await
+    }
+
+    /// Deletes every credential.
+    pub(super) async fn delete_credentials(&self) -> Outcome {
+        self.delete(|number| self.credentials(Some(number))).await
+    }
+
+    async fn delete(&self, path: impl Fn(usize) -> String) -> Outcome {
+        let orders =
+            (0..self.size).map(|number| ("DELETE", path(number), "application/json", Value::Null));
         self.send_all(orders).await
+    }
+
+    /// How many credentials are Ready.
+    pub(super) async fn ready(&self) -> Outcome<usize> {
+        let items = self.list_credentials().await?;
+        Ok(items.iter().filter(|item| is_ready(item)).count())
+    }
+
+    /// When the tokens of the credentials are to be renewed.
+    pub(super) async fn renewal_times(&self) -> Outcome<Vec<DateTime<Utc>>> {
+        let items = self.list_credentials().await?;
+        let time = |item: &Value| {
+            let text = item.pointer("/status/nextRenewalTime")?.as_str()?;
+            text.parse().ok()
+        };
+        Ok(items.iter().filter_map(time).collect())
+    }
+
+    async fn list_credentials(&self) -> Outcome<Vec<Value>> {
+        let path = format!("{}?resourceVersion=0", self.credentials(None));
+        let mut list: Value = serde_json::from_str(&self.get(&path).await?)?;
+        let items = list.get_mut("items").and_then(Value::as_array_mut);
+        Ok(items.map(std::mem::take).unwrap_or_default())
     }
 
     /// How many credentials are Ready, and how many Secrets are published.
     pub(super) async fn results(&self) -> Outcome<(usize, usize)> {
-        let text = self
-            .get(&format!("{}?resourceVersion=0", credentials(None)))
-            .await?;
-        let list: Value = serde_json::from_str(&text)?;
-        let items = list.get("items").and_then(Value::as_array);
-        let ready = items
-            .into_iter()
-            .flatten()
-            .filter(|item| is_ready(item))
-            .count();
+        let ready = self.ready().await?;
         let text = self
             .get(&format!(
                 "{}?labelSelector={CREDENTIAL_LABEL}",
-                secrets(None)
+                self.secrets(None)
             ))
             .await?;
         let list: Value = serde_json::from_str(&text)?;
@@ -213,6 +287,22 @@ impl Load {
         let request = Request::get(path).body(Vec::new())?;
         self.client.request_text(request).await.while_(path)
     }
+
+    fn secrets(&self, number: Option<usize>) -> String {
+        self.path("/api/v1", "secrets", number)
+    }
+
+    fn credentials(&self, number: Option<usize>) -> String {
+        let group = "/apis/jira-operator.dev/v1alpha1";
+        self.path(group, "jiracredentials", number)
+    }
+
+    fn path(&self, group: &str, resource: &str, number: Option<usize>) -> String {
+        let number = number
+            .map(|number| format!("/{}", name(number)))
+            .unwrap_or_default();
+        format!("{group}/namespaces/{}/{resource}{number}", self.namespace)
+    }
 }
 
 fn is_ready(object: &Value) -> bool {
@@ -230,23 +320,4 @@ fn is_ready(object: &Value) -> bool {
 /// The name of a credential, and of the Secret that it publishes.
 fn name(number: usize) -> String {
     format!("credential-{number}")
-}
-
-fn secrets(number: Option<usize>) -> String {
-    path("/api/v1", "secrets", number)
-}
-
-fn credentials(number: Option<usize>) -> String {
-    path(
-        "/apis/jira-operator.dev/v1alpha1",
-        "jiracredentials",
-        number,
-    )
-}
-
-fn path(group: &str, resource: &str, number: Option<usize>) -> String {
-    let number = number
-        .map(|number| format!("/{}", name(number)))
-        .unwrap_or_default();
-    format!("{group}/namespaces/{NAMESPACE}/{resource}{number}")
 }

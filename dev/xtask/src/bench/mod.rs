@@ -7,7 +7,9 @@
 //! from `/proc`.
 
 mod audit;
+mod bulky;
 mod load;
+mod neighbour;
 mod process;
 mod renewals;
 mod report;
@@ -32,6 +34,13 @@ pub(crate) struct Options {
     /// Number of OAuth 2.0 grants that fall due within one minute; 0 leaves that part out.
     #[arg(long, default_value_t = 1000)]
     renewals: usize,
+    /// Measure instead what a noisy tenant costs a quiet one: the time of new credentials to Ready, and
+    /// how late renewals are.
+    #[arg(long)]
+    noisy_neighbour: bool,
+    /// Measure instead what large annotations cost in memory.
+    #[arg(long)]
+    bulky: bool,
     /// Where the numbers go as JSON; without it they follow the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -53,6 +62,20 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
         return staging::run(options).await;
     };
     let ui = Ui::new();
+    if options.noisy_neighbour {
+        tokio::select! {
+            measured = neighbour::measure(&ui, &binary, options) => measured?,
+            _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.bulky {
+        tokio::select! {
+            measured = bulky::measure(&ui, &binary, options) => measured?,
+            _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut sizes = Vec::new();
     for size in &options.sizes {
         ui.heading(&format!("{size} credentials"));

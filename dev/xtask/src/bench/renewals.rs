@@ -8,7 +8,7 @@ use atlassian_sim::{Spend, SpendOutcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Options;
-use super::load::Load;
+use super::load::{Load, NAMESPACE};
 use super::run::{Bench, Phase};
 use crate::failure::{Outcome, fail};
 use crate::ui::Ui;
@@ -40,7 +40,7 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
         .jira
         .sim
         .configure_oauth(|settings| settings.access_life = LIFE);
-    let load = Load::new(bench.plane.client()?, size).await?;
+    let load = Load::new(bench.plane.client()?, NAMESPACE, size).await?;
     let begin = bench.begin("consents")?;
     let consents = load.create_grants(&bench.jira).await?;
     let created = bench.end("consents", begin).await?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::audit::{AuditLog, Requests, Seen};
-use super::load::Load;
+use super::load::{Load, NAMESPACE};
 use super::process::{self, Cpu, Memory};
 use crate::failure::{Outcome, While as _, fail};
 use crate::operator::{Operator, Start};
@@ -84,7 +84,7 @@ pub(super) async fn measure(
     tokio::time::sleep(Duration::from_secs(3)).await;
     bench.settle().await?;
     let idle = process::memory(bench.operator.id())?;
-    let load = Load::new(bench.plane.client()?, size).await?;
+    let load = Load::new(bench.plane.client()?, NAMESPACE, size).await?;
     let mut phases = Vec::new();
 
     let begin = bench.begin("sources")?;
@@ -161,7 +161,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    async fn restart(&mut self) -> Outcome {
+    pub(super) async fn restart(&mut self) -> Outcome {
         // The old one is asked to end first: two at once would do the work twice.
         self.operator.stop().await.while_("stopping the operator")?;
         self.operator =

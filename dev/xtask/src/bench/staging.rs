@@ -44,6 +44,12 @@ pub(super) async fn run(options: &Options) -> Outcome<ExitCode> {
     command.args(["--sizes", &sizes.join(",")]);
     command.args(["--rest-seconds", &options.rest_seconds.to_string()]);
     command.args(["--renewals", &options.renewals.to_string()]);
+    if options.bulky {
+        command.arg("--bulky");
+    }
+    if options.noisy_neighbour {
+        command.arg("--noisy-neighbour");
+    }
     if let Some(path) = &options.json {
         command.arg("--json").arg(std::path::absolute(path)?);
     }
