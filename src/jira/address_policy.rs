@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::api::Hosting;
 use crate::core::probe::Forbidden;
@@ -14,7 +14,15 @@ use crate::core::probe::Forbidden;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddressPolicy {
     exceptions: Vec<IpNet>,
+    nat64: Vec<Ipv6Net>,
 }
+
+/// A value of `--nat64-prefixes` that is no prefix of RFC 6052.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "--nat64-prefixes: {0:?} is not a NAT64 prefix: write an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, such as 2001:db8:64::/96"
+)]
+pub struct Nat64PrefixError(String);
 
 /// A value of `--allowed-addresses` that is neither an address nor a range.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -50,7 +58,44 @@ impl AddressPolicy {
             .filter(|value| !value.as_ref().trim().is_empty())
             .map(|value| parse(value.as_ref().trim()))
             .collect::<Result<_, _>>()?;
-        Ok(Self { exceptions })
+        Ok(Self {
+            exceptions,
+            nat64: Vec::new(),
+        })
+    }
+
+    /// Adds the values of `--nat64-prefixes`: an address under one of them stands for the IPv4 address
+    /// in it. Empty values are left out.
+    ///
+    /// # Errors
+    /// When a value is no prefix of RFC 6052.
+    pub fn with_nat64<I>(mut self, prefixes: I) -> Result<Self, Nat64PrefixError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        for value in prefixes {
+            let value = value.as_ref().trim();
+            if value.is_empty() {
+                continue;
+            }
+            let net: Option<Ipv6Net> = value.parse().ok();
+            let net = net.filter(|net| matches!(net.prefix_len(), 32 | 40 | 48 | 56 | 64 | 96));
+            self.nat64
+                .push(net.ok_or_else(|| Nat64PrefixError(value.to_owned()))?);
+        }
+        Ok(self)
+    }
+
+    /// The IPv4 address that an address stands for, else the address itself.
+    fn meant(&self, address: IpAddr) -> IpAddr {
+        let IpAddr::V6(v6) = address else {
+            return address;
+        };
+        let prefix = self.nat64.iter().find(|net| net.contains(&v6));
+        prefix.map_or_else(
+            || unwrapped(address),
+            |net| IpAddr::V4(translated(v6, net.prefix_len())),
+        )
     }
 
     /// Whether the operator may connect to an address on behalf of a site.
@@ -58,7 +103,7 @@ impl AddressPolicy {
     /// # Errors
     /// When it may not: why.
     pub fn check(&self, address: IpAddr, hosting: Hosting) -> Result<(), Forbidden> {
-        let meant = unwrapped(address);
+        let meant = self.meant(address);
         if self
             .exceptions
             .iter()
@@ -92,6 +137,16 @@ fn unwrapped(address: IpAddr) -> IpAddr {
         [0x2002, high, low, ..] => v4(high, low),
         _ => address,
     }
+}
+
+/// The IPv4 address under a NAT64 prefix: it follows the prefix, and leaves out the bits 64 to 71
+/// (RFC 6052, section 2.2).
+fn translated(address: Ipv6Addr, prefix_len: u8) -> Ipv4Addr {
+    let octets = address.octets();
+    let after = octets.iter().enumerate().skip(usize::from(prefix_len / 8));
+    let mut bytes = after.filter(|(at, _)| *at != 8).map(|(_, byte)| *byte);
+    let mut next = || bytes.next().unwrap_or_default();
+    Ipv4Addr::new(next(), next(), next(), next())
 }
 
 fn reach(address: IpAddr) -> Reach {
@@ -172,6 +227,31 @@ mod tests {
         ] {
             assert_eq!(check(address, Hosting::Cloud), Ok(()), "{address}");
             assert_eq!(check(address, Hosting::DataCenter), Ok(()), "{address}");
+        }
+    }
+
+    /// The examples of RFC 6052, section 2.4, with an address of a machine's metadata.
+    #[test]
+    fn what_a_nat64_prefix_stands_for_is_what_counts() {
+        for (prefix, address) in [
+            ("2001:db8::/32", "2001:db8:a9fe:a9fe::"),
+            ("2001:db8:100::/40", "2001:db8:1a9:fea9:fe::"),
+            ("2001:db8:122::/48", "2001:db8:122:a9fe:a9:fe00::"),
+            ("2001:db8:122:300::/56", "2001:db8:122:3a9:fe:a9fe::"),
+            ("2001:db8:122:344::/64", "2001:db8:122:344:a9:fea9:fe00::"),
+            ("2600:1:2:3:4:5::/96", "2600:1:2:3:4:5:a9fe:a9fe"),
+        ] {
+            let policy = AddressPolicy::default().with_nat64(["", prefix]).unwrap();
+            let check = |text: &str| policy.check(text.parse().unwrap(), Hosting::DataCenter);
+            assert_eq!(check(address), Err(LinkLocal), "{address}");
+        }
+        let prefix = ["2600:1:2:3:4:5::/96"];
+        let policy = AddressPolicy::default().with_nat64(prefix).unwrap();
+        let public = "2600:1:2:3:4:5:808:808".parse().unwrap();
+        assert_eq!(policy.check(public, Hosting::Cloud), Ok(()));
+        for wrong in ["2001:db8::/33", "10.0.0.0/8", "nat64"] {
+            let error = AddressPolicy::default().with_nat64([wrong]).unwrap_err();
+            assert!(error.to_string().contains(wrong), "{error}");
         }
     }
 
