@@ -62,6 +62,10 @@ struct RunArgs {
     /// addresses or networks such as 10.1.0.0/16.
     #[arg(long, env = "JCO_ALLOWED_ADDRESSES", value_delimiter = ',')]
     allowed_addresses: Vec<String>,
+    /// NAT64 prefixes of this network beside `64:ff9b::/96`: an address under one of them is judged by
+    /// the IPv4 address in it.
+    #[arg(long, env = "JCO_NAT64_PREFIXES", value_delimiter = ',')]
+    nat64_prefixes: Vec<String>,
     /// PEM file with certificate authorities to trust beside those of the system.
     #[arg(long, env = "JCO_EXTRA_CA_FILE")]
     extra_ca_file: Option<PathBuf>,
@@ -76,10 +80,10 @@ struct RunArgs {
         default_value = "jira-credential-operator"
     )]
     admission_policy: String,
-    /// Credentials that are worked on at a time.
+    /// Credentials that are worked on at a time, without those that wait for Jira.
     #[arg(long, env = "JCO_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_concurrent_reconciles: u16,
-    /// Calls to one Jira site at a time.
+    /// Calls to one Jira site at a time; renewals that are due may make as many again.
     #[arg(long, env = "JCO_MAX_CONCURRENT_CALLS_PER_SITE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     max_concurrent_calls_per_site: u16,
     /// Address of /metrics.
@@ -218,9 +222,10 @@ impl RunArgs {
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {
                 addresses: AddressPolicy::parse(&self.allowed_addresses)
-                    .map_err(failed("--allowed-addresses"))?,
+                    .map_err(failed("--allowed-addresses"))?
+                    .with_nat64(&self.nat64_prefixes)
+                    .map_err(failed("--nat64-prefixes"))?,
                 extra_ca_pem,
-                concurrency: usize::from(self.max_concurrent_calls_per_site),
                 ..JiraConfig::default()
             },
             allowed_metadata_keys: self
@@ -231,6 +236,7 @@ impl RunArgs {
                 .collect(),
             admission_policy: self.admission_policy.clone(),
             max_concurrent_reconciles: self.max_concurrent_reconciles,
+            max_concurrent_calls_per_site: usize::from(self.max_concurrent_calls_per_site),
             auth_url: self.auth_url.clone(),
             api_url: self.api_url.clone(),
             // In a pod the name of the host is the name of the pod.

@@ -1,13 +1,17 @@
 //! Which version the Secrets have that some credential refers to. Fed by the watch on metadata;
 //! no contents, and nothing about Secrets that no credential refers to.
 
+mod contents;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
+use k8s_openapi::api::core::v1::Secret;
 use tokio::sync::watch;
 
 use crate::api::SourceVersion;
+use contents::Contents;
 
 /// Namespace and name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -48,6 +52,7 @@ pub enum Known {
 #[derive(Debug)]
 pub struct VersionIndex {
     inner: Mutex<Inner>,
+    contents: Contents,
     referred: watch::Sender<bool>,
     listed: watch::Sender<bool>,
 }
@@ -120,6 +125,7 @@ impl Default for VersionIndex {
     fn default() -> Self {
         Self {
             inner: Mutex::default(),
+            contents: Contents::default(),
             referred: watch::Sender::new(false),
             listed: watch::Sender::new(false),
         }
@@ -185,6 +191,7 @@ impl VersionIndex {
                 freed.extend(entry.users.iter().cloned());
                 if entry.users.is_empty() {
                     inner.secrets.remove(key);
+                    self.contents.forget(key);
                 }
             }
         }
@@ -201,6 +208,32 @@ impl VersionIndex {
             .secrets
             .get(&key)
             .map_or(Known::Unknown, |entry| entry.known.clone())
+    }
+
+    /// Learns what a Secret holds. Returns whether an earlier version held the same.
+    pub fn learn_content(&self, key: &Key, secret: &Secret) -> bool {
+        self.lock().secrets.contains_key(key) && self.contents.learn(key, secret)
+    }
+
+    /// Whether this process has read a Secret.
+    pub fn knows_content(&self, key: &Key) -> bool {
+        self.contents.knows(key)
+    }
+
+    /// Whether a Secret holds what it held when its version was recorded.
+    pub fn is_same(&self, namespace: &str, recorded: &SourceVersion) -> bool {
+        match self.look(namespace, &recorded.name) {
+            Known::Present {
+                uid,
+                resource_version,
+            } => {
+                let is_recorded = recorded.resource_version == resource_version;
+                let key = Key::new(namespace, &recorded.name);
+                recorded.uid == uid
+                    && (is_recorded || self.contents.is_same(&key, recorded, &resource_version))
+            }
+            Known::Unknown | Known::Absent => false,
+        }
     }
 
     /// The credentials that refer to a Secret.
@@ -332,6 +365,7 @@ impl VersionIndex {
             return Vec::new();
         };
         entry.gone = Some(uid.into());
+        self.contents.forget(key);
         match &entry.known {
             // A late word about a predecessor says nothing about its successor.
             Known::Present { uid: present, .. } if present != uid => Vec::new(),

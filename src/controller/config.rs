@@ -23,8 +23,10 @@ pub struct OperatorConfig {
     pub allowed_metadata_keys: Vec<String>,
     /// Name of the `ValidatingAdmissionPolicy` that is looked for, and of its binding.
     pub admission_policy: String,
-    /// Reconciles at a time.
+    /// Reconciles at a time, without those that wait for Jira.
     pub max_concurrent_reconciles: u16,
+    /// Calls to one site at a time; renewals that are due may make as many again.
+    pub max_concurrent_calls_per_site: usize,
     /// Base address of Atlassian's authorization server.
     pub auth_url: String,
     /// Base address of Atlassian's gateway.

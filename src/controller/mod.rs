@@ -2,6 +2,7 @@
 
 mod act;
 mod config;
+mod fair_share;
 mod grant_gc;
 mod password_guard;
 mod peers;
@@ -9,26 +10,29 @@ mod policy_check;
 mod reconcile;
 mod renewal_registry;
 mod renewal_task;
+mod shared_verdicts;
 mod shutdown;
 mod status_versions;
+mod turns;
+mod wake;
 mod watches;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use futures::channel::mpsc;
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::JiraCredential;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterError, VersionIndex, Watched, fingerprint_key};
+use crate::cluster::{Cluster, ClusterError, Key, VersionIndex, Watched, fingerprint_key, key_of};
 use crate::core::fingerprint::FingerprintKey;
 use crate::core::time::jitter;
 use crate::jira::{Jira, JiraConfig};
@@ -36,7 +40,10 @@ use crate::ops::metrics::Metrics;
 pub use config::{OperatorConfig, Reconciled, StartError};
 use password_guard::Passwords;
 use renewal_registry::Renewals;
+use shared_verdicts::SharedVerdicts;
 use status_versions::StatusVersions;
+use turns::Capacity;
+use wake::Wake;
 
 /// How long a reconcile waits after the API server could not be asked.
 const RETRY: Duration = Duration::from_secs(5);
@@ -60,7 +67,11 @@ pub struct Operator {
     /// Room for look-ups of an expiry: a part of the reconciles, so that validations always have
     /// some.
     look_ups: Semaphore,
-    wake: OnceLock<mpsc::UnboundedSender<ObjectRef<Watched>>>,
+    wake: Arc<Wake>,
+    capacity: Capacity,
+    verdicts: SharedVerdicts,
+    /// Secrets whose contents are compared.
+    compared: Mutex<HashSet<Key>>,
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
@@ -85,11 +96,15 @@ impl Operator {
             observer: Some(metrics.clone()),
             ..config.jira.clone()
         };
+        let wake = Arc::default();
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale),
             look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
-            wake: OnceLock::new(),
+            capacity: Capacity::new(&config, &wake),
+            verdicts: SharedVerdicts::default(),
+            compared: Mutex::default(),
+            wake,
             config,
             cluster,
             key,
@@ -111,12 +126,11 @@ impl Operator {
         shutdown: CancellationToken,
         pokes: impl stream::Stream<Item = ()> + Send + 'static,
     ) {
-        let (wake, woken) = mpsc::unbounded();
-        let _ = self.wake.set(wake.clone());
-        let (reader, credentials) = self.clone().watch_credentials(wake.clone());
+        let woken = self.wake.woken();
+        let (reader, credentials) = self.clone().watch_credentials();
         let _ = self.store.set(reader.clone());
         self.metrics.show_credentials(reader.clone());
-        let secrets = tokio::spawn(self.clone().watch_secrets(wake));
+        let secrets = tokio::spawn(self.clone().watch_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let stop = {
@@ -126,11 +140,16 @@ impl Operator {
                 stopping.cancel();
             }
         };
-        let config = Config::default().concurrency(self.config.max_concurrent_reconciles);
+        // How many reconciles work at a time, `turns` decides.
+        let config = Config::default().concurrency(0);
+        let listed = {
+            let operator = self.clone();
+            stream::once(async move { operator.index.listed().await })
+        };
         let passes = Controller::for_stream(credentials, reader)
             .with_config(config)
             .reconcile_on(woken)
-            .reconcile_all_on(pokes)
+            .reconcile_all_on(stream::select(listed, pokes))
             .graceful_shutdown_on(stop)
             .run(reconcile, on_error, self.clone())
             .for_each(|_| async {});
@@ -164,16 +183,19 @@ impl Operator {
 }
 
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
-    // What cannot start must not hold up a shutdown either.
-    tokio::select! {
-        () = operator.index.listed() => {}
-        () = operator.stopping.cancelled() => return Ok(Action::requeue(RETRY)),
+    // Everything is reconciled once all Secrets are listed.
+    if !operator.index.is_listed() {
+        return Ok(Action::await_change());
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {
         Ok(object) if operator.written.is_outdated(object) => Ok(RETRY),
         Ok(object) => {
-            let result = Box::pin(operator.pass(object)).await;
+            let now = operator.clock.now();
+            let Some(turns) = operator.capacity.begin(object, key_of(object), now) else {
+                return Ok(Action::await_change());
+            };
+            let result = Box::pin(operator.reconcile(object, turns)).await;
             operator.report_reconcile(object, started);
             result
         }

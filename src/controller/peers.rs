@@ -7,16 +7,14 @@ use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method
 use crate::cluster::{creation_time, key_of};
 use crate::controller::Operator;
 use crate::core::facts::{Facts, targets};
+use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, Site, grant_name, place};
-use crate::jira::{Caller, Jira};
+use crate::jira::{Caller, Jira, Urgency};
 
 impl Operator {
-    /// Until when the place where a credential is used asked everybody to wait.
-    pub(super) fn rate_limited_until(
-        &self,
-        plan: &Plan,
-        object: &JiraCredential,
-    ) -> Option<chrono::DateTime<chrono::Utc>> {
+    /// Why a credential has to wait at the place where it is used, and why a renewal that is due has
+    /// to.
+    pub(super) fn site_waits(&self, plan: &Plan, object: &JiraCredential) -> [Option<SiteWait>; 2] {
         let recorded = object
             .status
             .as_ref()
@@ -39,7 +37,7 @@ impl Operator {
         let uid = object.uid().unwrap_or_default();
         let namespace = object.namespace().unwrap_or_default();
         let jira = self.jira.on_behalf_of(caller(namespace, account, &uid));
-        jira.rate_limited_until(&site)
+        [Urgency::Routine, Urgency::Renewal].map(|urgency| jira.site_wait(&site, urgency))
     }
 
     /// Calls Jira for this credential.

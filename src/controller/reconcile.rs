@@ -10,6 +10,7 @@ use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::controller::password_guard::Password;
+use crate::controller::turns::Turns;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::Facts;
@@ -41,11 +42,15 @@ impl Operator {
     ///
     /// # Errors
     /// When the API server cannot be asked; the reconcile is repeated later.
-    pub async fn pass(&self, object: &JiraCredential) -> Result<Duration, ClusterError> {
+    pub(super) async fn reconcile(
+        &self,
+        object: &JiraCredential,
+        mut turns: Turns<'_>,
+    ) -> Result<Duration, ClusterError> {
         let mut fresh: Option<JiraCredential> = None;
         for _ in 0..MOST_ROUNDS {
             let object = fresh.as_ref().unwrap_or(object);
-            match Box::pin(self.round(object)).await? {
+            match Box::pin(self.round(object, &mut turns)).await? {
                 Round::Done(wake) => return Ok(wake),
                 Round::Outdated => {}
             }
@@ -58,7 +63,11 @@ impl Operator {
         Ok(Duration::from_secs(1))
     }
 
-    async fn round(&self, object: &JiraCredential) -> Result<Round, ClusterError> {
+    async fn round(
+        &self,
+        object: &JiraCredential,
+        turns: &mut Turns<'_>,
+    ) -> Result<Round, ClusterError> {
         let Observed {
             mut facts,
             mut material,
@@ -69,7 +78,12 @@ impl Operator {
         let mut failure = None;
         for _ in 0..MOST_STEPS {
             let Some(step) = decide(&facts) else { break };
-            match self.act(step, &facts, &mut material, &mut current).await {
+            if !turns.prepare(&step, &mut facts).await {
+                continue;
+            }
+            let answer = self.act(step, &facts, &mut material, &mut current).await;
+            turns.resume().await;
+            match answer {
                 Ok(answer) => facts = facts.apply(answer),
                 // What has happened is written to the status before a new start: a password must
                 // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.
@@ -97,10 +111,8 @@ impl Operator {
 
     async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
         let plan = self.plan(&object.spec);
-        let rate_limited_until = plan
-            .as_ref()
-            .ok()
-            .and_then(|plan| self.rate_limited_until(plan, object));
+        let waits = plan.as_ref().map(|plan| self.site_waits(plan, object));
+        let [site_wait, renewal_wait] = waits.unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
         let namespace = object.namespace().unwrap_or_default();
         let object = &self.without_unsent(object, &uid);
@@ -108,7 +120,8 @@ impl Operator {
         let around = ObserveContext {
             now: self.clock.now(),
             plan,
-            rate_limited_until,
+            site_wait,
+            renewal_wait,
             peer: &|prints| self.peer(&namespace, &uid, prints),
             older_claim: &|target| self.older_claim(object, target),
             lookups_are_full: self.look_ups.available_permits() == 0,
@@ -169,7 +182,7 @@ impl Operator {
     ) -> Result<Round, ClusterError> {
         let wake = Round::Done(conclusion.wake.to_std().unwrap_or(Duration::from_secs(1)));
         let stored = current.status.clone().unwrap_or_default();
-        if stored == conclusion.status || facts.object.deleting {
+        if !conclusion.differs_from(&stored) || facts.object.deleting {
             return Ok(wake);
         }
         let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {

@@ -1,9 +1,8 @@
 //! What the operator watches: credentials, and the metadata of Secrets.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use futures::channel::mpsc::UnboundedSender;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
@@ -16,8 +15,7 @@ use crate::cluster::{
     Key, OwnedSecret, Watched, controller_of, key_of, references, seen_grant, slim,
 };
 use crate::controller::Operator;
-
-type Wake = UnboundedSender<ObjectRef<Watched>>;
+use crate::core::facts::targets::targets;
 
 /// Load balancers drop a connection that is quiet for 240 s without a word; a watch ends earlier.
 const WATCH_SECONDS: u32 = 200;
@@ -36,7 +34,6 @@ impl Operator {
     /// The credentials as they change, and a store of all of them.
     pub(super) fn watch_credentials(
         self: Arc<Self>,
-        wake: Wake,
     ) -> (
         Store<Watched>,
         impl Stream<Item = Result<Watched, watcher::Error>> + Send + 'static,
@@ -48,7 +45,7 @@ impl Operator {
             .default_backoff()
             .modify(|object| slim(object.meta_mut()))
             .inspect_err(|error| tracing::warn!(%error, "the watch on JiraCredentials failed"))
-            .inspect_ok(move |event| self.hear_of_credential(event, &mut listed, &wake))
+            .inspect_ok(move |event| self.hear_of_credential(event, &mut listed))
             .reflect(writer)
             .applied_objects();
         (reader, stream)
@@ -64,7 +61,7 @@ impl Operator {
         }
     }
 
-    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashSet<Key>, wake: &Wake) {
+    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashSet<Key>) {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
@@ -72,7 +69,7 @@ impl Operator {
                 if let Ok(object) = &object.0 {
                     let names = references(object);
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                    send(wake, self.index.refer(&key, &names));
+                    self.wake_all(&self.index.refer(&key, &names));
                     self.passwords.note(object);
                 }
                 listed.insert(key);
@@ -80,37 +77,86 @@ impl Operator {
             Event::InitDone => {
                 for key in self.index.referring() {
                     if !listed.contains(&key) {
-                        self.forget(&key, wake);
+                        self.forget(&key);
                     }
                 }
                 listed.clear();
                 self.index.references_known();
             }
             Event::Delete(object) => {
-                self.forget(&key_of(object), wake);
+                self.forget(&key_of(object));
                 let uid = object.uid().unwrap_or_default();
                 self.passwords.forget(&uid, self.clock.now());
             }
         }
     }
 
-    fn forget(&self, key: &Key, wake: &Wake) {
-        send(wake, self.index.refer(key, &[]));
+    fn forget(&self, key: &Key) {
+        self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
+        self.capacity.forget(key);
     }
 
     /// Follows the metadata of all Secrets; keeps versions of those that are referred to.
-    pub(super) async fn watch_secrets(self: Arc<Self>, wake: Wake) {
+    pub(super) async fn watch_secrets(self: Arc<Self>) {
         // Before the credentials are known, no reference is known either.
         self.index.references().await;
         let api: Api<PartialObjectMeta<Secret>> = self.watched();
         let mut events = watcher(api, config()).default_backoff().boxed();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => send(&wake, self.hear_of_secret(event)),
+                Ok(event) => self.hear_of_secrets(event),
                 Err(error) => tracing::warn!(%error, "the watch on Secrets failed"),
             }
         }
+    }
+
+    fn hear_of_secrets(self: &Arc<Self>, event: Event<PartialObjectMeta<Secret>>) {
+        let changed = match &event {
+            Event::Apply(secret) | Event::InitApply(secret) => Some(key_of(secret)),
+            Event::Init | Event::InitDone | Event::Delete(_) => None,
+        };
+        let concerned = self.hear_of_secret(event);
+        match changed {
+            Some(key) if concerned.len() > 1 && self.index.knows_content(&key) => {
+                if self.compared().insert(key.clone()) {
+                    tokio::spawn(Arc::clone(self).compare(key));
+                }
+            }
+            Some(_) | None => self.wake_all(&concerned),
+        }
+    }
+
+    /// Reads a Secret that many credentials use once for all, and wakes them only if it holds
+    /// something else.
+    async fn compare(self: Arc<Self>, key: Key) {
+        let slot = self.capacity.slot(&key.namespace).await;
+        // What changes from now on is another change.
+        self.compared().remove(&key);
+        let found = self.cluster.secret(&key.namespace, &key.name).await;
+        drop(slot);
+        let is_same = matches!(&found, Ok(Some(secret)) if self.index.learn_content(&key, secret));
+        let users = self.index.users(&key.namespace, &key.name);
+        for user in users {
+            if !is_same || self.is_target_of(&key.name, &user) {
+                self.wake.wake(&user);
+            }
+        }
+    }
+
+    fn is_target_of(&self, secret: &str, user: &Key) -> bool {
+        let object = ObjectRef::new(&user.name).within(&user.namespace);
+        let object = self.store.get().and_then(|store| store.get(&object));
+        object.is_none_or(|object| match &object.0 {
+            Ok(object) => targets(&object.spec, &object.name_any())
+                .iter()
+                .any(|target| target.name == secret),
+            Err(_) => true,
+        })
+    }
+
+    fn compared(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hear_of_secret(&self, event: Event<PartialObjectMeta<Secret>>) -> Vec<Key> {
@@ -153,11 +199,10 @@ impl Operator {
         let found = self.index.found(&namespace, stray);
         found.then(|| Key::new(&namespace, &owner.name))
     }
-}
 
-fn send(wake: &Wake, keys: Vec<Key>) {
-    for key in keys {
-        // The receiver goes at shutdown only.
-        let _ = wake.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace));
+    fn wake_all(&self, keys: &[Key]) {
+        for key in keys {
+            self.wake.wake(key);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The client of Jira: which calls may be made, in whose turn, and over which connection.
+//! The client of Jira: which calls may be made, on whose behalf, and over which connection.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::api::Hosting;
 use crate::clock::Clock;
-use crate::core::probe::{Outage, Verdict};
+use crate::core::probe::{Outage, SiteWait, Verdict};
 use crate::core::spec::Site;
 use crate::jira::address_policy::AddressPolicy;
 use crate::jira::http::{Body, Clients, Timeouts, read_body};
@@ -22,7 +22,7 @@ use crate::jira::tls::TrustError;
 use crate::jira::transport_error;
 
 /// How Jira is called.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct JiraConfig {
     /// Which addresses may be connected to.
     pub addresses: AddressPolicy,
@@ -32,23 +32,8 @@ pub struct JiraConfig {
     pub extra_ca_pem: Option<Vec<u8>>,
     /// How long each part of a call may take.
     pub timeouts: Timeouts,
-    /// Calls to one site at a time.
-    pub concurrency: usize,
     /// Receives every call.
     pub observer: Option<Arc<dyn Observer>>,
-}
-
-impl Default for JiraConfig {
-    fn default() -> Self {
-        Self {
-            addresses: AddressPolicy::default(),
-            names: Vec::new(),
-            extra_ca_pem: None,
-            timeouts: Timeouts::default(),
-            concurrency: 4,
-            observer: None,
-        }
-    }
 }
 
 /// Why Jira cannot be called at all.
@@ -86,13 +71,12 @@ impl Jira {
             names,
             extra_ca_pem,
             timeouts,
-            concurrency,
             observer,
         } = config;
         let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref())?;
         Ok(Self {
             clients: Arc::new(clients),
-            gates: Arc::new(Gates::new(clock.clone(), concurrency)),
+            gates: Arc::new(Gates::new(clock.clone())),
             clock,
             observer,
             caller: Caller::default(),
@@ -108,9 +92,9 @@ impl Jira {
         }
     }
 
-    /// Until when the caller has to wait at a site.
-    pub fn rate_limited_until(&self, site: &Site) -> Option<DateTime<Utc>> {
-        self.gates.resting_until(site, &self.caller)
+    /// Whether the caller has to wait at a site.
+    pub fn site_wait(&self, site: &Site, urgency: Urgency) -> Option<SiteWait> {
+        self.gates.wait(site, &self.caller, urgency)
     }
 
     /// One GET.
@@ -138,23 +122,20 @@ impl Jira {
         Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
     }
 
-    /// Waits for a turn at a site, makes a call, and reports it to the limiter and the observer.
-    pub(super) async fn in_turn<T>(
+    /// Makes a call if the caller need not wait, and reports it to the limiter and the observer.
+    pub(super) async fn limited<T>(
         &self,
         site: &Site,
         (operation, urgency): (&'static str, Urgency),
         call: impl Future<Output = T>,
         verdict_of: impl Fn(&T) -> Verdict,
     ) -> Result<T, Verdict> {
-        let turn = self.gates.enter(site, &self.caller, urgency).await;
-        let turn = turn.map_err(|remaining| {
-            let retry_after = Some(remaining);
-            Verdict::NoVerdict(Outage::RateLimited { retry_after })
-        })?;
+        let entered = self.gates.enter(site, &self.caller, urgency);
+        let entered = entered.map_err(Verdict::NoVerdict)?;
         let started = Instant::now();
         let answer = call.await;
         let verdict = verdict_of(&answer);
-        turn.learn(&verdict);
+        entered.learn(&verdict);
         let outcome = observer::outcome(&verdict);
         tracing::debug!(site = %site.base, operation, outcome, "called Jira");
         if let Some(observer) = &self.observer {

@@ -83,7 +83,7 @@ impl Jira {
             let raw = call.await?;
             ended(&raw.answer(place.site.hosting, self.clock.now()))
         };
-        self.in_turn(place.site, (operation, Urgency::Routine), call, verdict_of)
+        self.limited(place.site, (operation, Urgency::Routine), call, verdict_of)
             .await?
     }
 }

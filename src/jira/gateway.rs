@@ -45,7 +45,7 @@ impl Jira {
                 .await?;
             read_tenant(&raw).ok_or_else(|| self.outage(site.hosting, &raw))
         };
-        self.in_turn(site, ("tenant_info", Urgency::Routine), call, verdict_of)
+        self.limited(site, ("tenant_info", Urgency::Routine), call, verdict_of)
             .await?
     }
 
@@ -69,7 +69,7 @@ impl Jira {
                     .ok_or_else(|| self.outage(Hosting::Cloud, &raw)),
             }
         };
-        self.in_turn(
+        self.limited(
             &site,
             ("accessible_resources", Urgency::Routine),
             call,

@@ -27,7 +27,7 @@ mod site_limiter;
 mod tls;
 mod transport_error;
 
-pub use address_policy::{AddressPatternError, AddressPolicy};
+pub use address_policy::{AddressPatternError, AddressPolicy, Nat64PrefixError};
 pub use client::{Jira, JiraConfig, JiraError};
 pub use credential::Credential;
 pub use data_center::{Place, silence};
@@ -40,5 +40,5 @@ pub use org_tokens::TokenList;
 pub use pat::{Made, MintAnswer, Owner};
 pub use permissions::Question;
 pub use session::{Login, LoginAnswer, Refused};
-pub use site_limiter::Caller;
+pub use site_limiter::{Caller, Urgency, site_key};
 pub use tls::TrustError;

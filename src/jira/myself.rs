@@ -35,7 +35,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(site, (OPERATION, Urgency::Routine), call, Verdict::clone)
+            .limited(site, (OPERATION, Urgency::Routine), call, Verdict::clone)
             .await
         {
             Ok(verdict) | Err(verdict) => verdict,

@@ -163,7 +163,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(
+            .limited(
                 &site,
                 ("token", Urgency::Renewal),
                 call,

@@ -67,5 +67,6 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::OAuthForm => "oauth_form",
         Outage::NotSigned => "not_signed",
         Outage::TooLate => "too_late",
+        Outage::Paused { .. } => "paused",
     }
 }

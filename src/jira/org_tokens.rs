@@ -166,7 +166,7 @@ impl Jira {
                 _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
             }
         };
-        self.in_turn(site, (OPERATION, Urgency::Routine), call, verdict_of)
+        self.limited(site, (OPERATION, Urgency::Routine), call, verdict_of)
             .await
             .map_err(|verdict| miss(&verdict))?
     }

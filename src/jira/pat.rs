@@ -130,7 +130,7 @@ impl Jira {
             let raw = owner.call(self, Method::GET, None).await?;
             read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
         };
-        self.in_turn(
+        self.limited(
             owner.place.site,
             ("tokens", Urgency::Renewal),
             call,
@@ -148,7 +148,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(
+            .limited(
                 owner.place.site,
                 ("mint", Urgency::Renewal),
                 call,

@@ -54,7 +54,7 @@ impl Jira {
             self.read_permissions(site.hosting, &raw, question.keys)
         };
         let verdict_of = super::gateway::verdict_of::<Permissions>;
-        self.in_turn(site, ("mypermissions", Urgency::Routine), call, verdict_of)
+        self.limited(site, ("mypermissions", Urgency::Routine), call, verdict_of)
             .await?
     }
 

@@ -110,7 +110,7 @@ impl Jira {
             }
         };
         match self
-            .in_turn(
+            .limited(
                 login.place.site,
                 ("login", Urgency::Renewal),
                 call,

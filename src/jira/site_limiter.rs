@@ -1,19 +1,21 @@
-//! How many calls one site gets at a time, and when it gets none.
+//! When a site gets no calls, and from whom. How many it gets at a time is decided elsewhere
+//! (`controller/turns`).
 //!
 //! Jira limits the rate of calls per user (its documentation of rate limits, Cloud and Data Center).
 //! So a 429 has the account wait that was told, and everybody only when it was told to others as well:
-//! a tenant whose account is limited must not have other tenants wait.
+//! a tenant whose account is limited must not have other tenants wait. A call without an answer in
+//! time may be the fault of the path that a tenant chose, so it counts for everybody only when
+//! tenants of several namespaces met it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Hosting;
 use crate::clock::Clock;
-use crate::core::probe::{Outage, Verdict};
+use crate::core::probe::{Outage, SiteWait, Verdict, WaitCause};
 use crate::core::spec::Site;
 
 /// Where the interface starts on the gateway.
@@ -22,12 +24,15 @@ pub(super) const ADMIN_PATH: &str = "/admin/api-access/v1/orgs/";
 /// Where the sites start on the gateway, each with its id.
 const GATEWAY_PATH: &str = "/ex/jira/";
 
-/// The wait after a first refusal without a Retry-After; it doubles with each one that follows.
+/// The wait after a first 429 without a Retry-After; it doubles with each one that follows.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
+/// The wait after the first calls without an answer; it doubles with each one that follows. A single
+/// credential retries after as long.
+const FIRST_UNRESPONSIVE_WAIT: TimeDelta = TimeDelta::seconds(15);
 /// The longest wait that we choose ourselves.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
 
-/// What is told to several accounts within this time concerns more than an account.
+/// What several accounts met within this time concerns more than an account.
 const TOGETHER: TimeDelta = TimeDelta::minutes(1);
 
 /// For whom a call is made.
@@ -41,7 +46,7 @@ pub struct Caller {
 
 /// Whether a call can wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Urgency {
+pub enum Urgency {
     /// It waits as long as the site rests.
     Routine,
     /// A renewal that is due: a token that expires meanwhile is worth a call more. It waits only for
@@ -52,89 +57,87 @@ pub(super) enum Urgency {
 /// The gates of all sites.
 pub(super) struct Gates {
     clock: Clock,
-    concurrency: usize,
     by_site: Mutex<HashMap<String, Arc<Gate>>>,
 }
 
+#[derive(Default)]
 struct Gate {
-    permits: Arc<Semaphore>,
     rests: Mutex<Rests>,
 }
 
 #[derive(Default)]
 struct Rests {
     by_scope: HashMap<Scope, Rest>,
-    /// Whose calls were turned away last.
-    told: Vec<(DateTime<Utc>, Caller)>,
+    /// Who met it last that the site limits calls, and who that it does not answer.
+    met: Vec<(DateTime<Utc>, WaitCause, Caller)>,
 }
 
 /// Who waits.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Scope {
     Account(Caller),
-    /// Several accounts of one namespace were told.
+    /// Several accounts of one namespace met it.
     Namespace(String),
-    /// Accounts of several namespaces were told, or the site has no time for anybody.
+    /// Accounts of several namespaces met it, or the site has no time for anybody.
     Site,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Rest {
-    until: Option<DateTime<Utc>>,
+    wait: Option<SiteWait>,
     /// Waits in a row without an answer between them.
     in_a_row: u32,
 }
 
-/// One call's turn.
-pub(super) struct Turn<'a> {
+/// One call.
+pub(super) struct Call<'a> {
     gate: Arc<Gate>,
     clock: &'a Clock,
     caller: &'a Caller,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Gates {
-    pub(super) fn new(clock: Clock, concurrency: usize) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             clock,
-            concurrency: concurrency.max(1),
             by_site: Mutex::default(),
         }
     }
 
-    /// Waits for a turn.
+    /// Lets a call through.
     ///
     /// # Errors
-    /// When the caller has to wait: for how long still.
-    pub(super) async fn enter<'a>(
+    /// When the caller has to wait.
+    pub(super) fn enter<'a>(
         &'a self,
         site: &Site,
         caller: &'a Caller,
         urgency: Urgency,
-    ) -> Result<Turn<'a>, Duration> {
+    ) -> Result<Call<'a>, Outage> {
         let gate = self.gate(site);
-        // A gate is never closed; without a permit the call would merely not be counted.
-        let permit = Arc::clone(&gate.permits).acquire_owned().await.ok();
-        // After the wait: those who waited in line must not call a site that has just asked for
-        // rest.
         let now = self.clock.now();
-        let until = gate.lock().until(caller, urgency, now);
-        match until.and_then(|until| (until - now).to_std().ok()) {
-            Some(remaining) => Err(remaining),
-            None => Ok(Turn {
+        let wait = gate.lock().wait(caller, urgency, now);
+        match wait {
+            Some(wait) => {
+                let retry_after = (wait.until - now).to_std().ok();
+                Err(match wait.cause {
+                    WaitCause::RateLimited => Outage::RateLimited { retry_after },
+                    WaitCause::Unresponsive | WaitCause::Busy => Outage::Paused { retry_after },
+                })
+            }
+            None => Ok(Call {
                 gate,
                 clock: &self.clock,
                 caller,
-                _permit: permit,
             }),
         }
     }
 
-    /// Until when a caller has to wait at a site.
-    pub(super) fn resting_until(&self, site: &Site, caller: &Caller) -> Option<DateTime<Utc>> {
+    /// Whether a caller has to wait at a site.
+    pub(super) fn wait(&self, site: &Site, caller: &Caller, urgency: Urgency) -> Option<SiteWait> {
         let gate = self.lock().get(authority(site)).map(Arc::clone)?;
         let rests = gate.lock();
-        rests.until(caller, Urgency::Routine, self.clock.now())
+        rests.wait(caller, urgency, self.clock.now())
     }
 
     fn gate(&self, site: &Site) -> Arc<Gate> {
@@ -145,11 +148,7 @@ impl Gates {
         // Adding a gate removes the unused ones: the map holds only the sites that are called or rest.
         let now = self.clock.now();
         gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.remembers(now));
-        let permits = Arc::new(Semaphore::new(self.concurrency));
-        let gate = Arc::new(Gate {
-            permits,
-            rests: Mutex::default(),
-        });
+        let gate = Arc::<Gate>::default();
         gates.insert(authority(site).to_owned(), Arc::clone(&gate));
         gate
     }
@@ -173,33 +172,33 @@ impl Gate {
 }
 
 impl Rests {
-    /// Until when a caller has to wait.
-    fn until(
-        &self,
-        caller: &Caller,
-        urgency: Urgency,
-        now: DateTime<Utc>,
-    ) -> Option<DateTime<Utc>> {
+    /// The longest wait of a caller.
+    fn wait(&self, caller: &Caller, urgency: Urgency, now: DateTime<Utc>) -> Option<SiteWait> {
         let scopes = Scope::around(caller);
-        let until = |scope| self.by_scope.get(scope).and_then(|rest| rest.until);
+        let wait = |scope| self.by_scope.get(scope).and_then(|rest| rest.wait);
         scopes
             .iter()
             .filter(|scope| urgency == Urgency::Routine || matches!(scope, Scope::Account(_)))
-            .filter_map(until)
-            .max()
-            .filter(|until| *until > now)
+            .filter_map(wait)
+            .filter(|wait| wait.until > now)
+            .max_by_key(|wait| wait.until)
     }
 
-    /// Whom a 429 concerns.
-    fn turned_away(&mut self, caller: &Caller, now: DateTime<Utc>) -> Vec<Scope> {
-        self.told.retain(|(when, _)| now - *when < TOGETHER);
-        self.told.push((now, caller.clone()));
-        let told: BTreeSet<&Caller> = self.told.iter().map(|(_, caller)| caller).collect();
-        let namespaces: BTreeSet<&str> = told.iter().map(|told| told.namespace.as_str()).collect();
-        let here = told
+    /// Whom it concerns what a caller has just met. A lack of an answer concerns nobody as long as a
+    /// single account met it: its own credential backs off anyway.
+    fn concerned(&mut self, caller: &Caller, cause: WaitCause, now: DateTime<Utc>) -> Vec<Scope> {
+        self.met.retain(|(when, ..)| now - *when < TOGETHER);
+        self.met.push((now, cause, caller.clone()));
+        let met = self.met.iter().filter(|(_, met, _)| *met == cause);
+        let callers: BTreeSet<&Caller> = met.map(|(.., caller)| caller).collect();
+        let namespaces: BTreeSet<&str> = callers.iter().map(|who| who.namespace.as_str()).collect();
+        let here = callers
             .iter()
-            .filter(|told| told.namespace == caller.namespace);
-        let mut scopes = vec![Scope::Account(caller.clone())];
+            .filter(|who| who.namespace == caller.namespace);
+        let mut scopes = Vec::new();
+        if cause == WaitCause::RateLimited {
+            scopes.push(Scope::Account(caller.clone()));
+        }
         if here.count() > 1 {
             scopes.push(Scope::Namespace(caller.namespace.clone()));
         }
@@ -209,23 +208,49 @@ impl Rests {
         scopes
     }
 
-    fn rest(&mut self, scope: Scope, asked: Option<Duration>, now: DateTime<Utc>) {
+    fn rest(
+        &mut self,
+        scope: Scope,
+        cause: WaitCause,
+        asked: Option<Duration>,
+        now: DateTime<Utc>,
+    ) {
         let rest = self.by_scope.entry(scope).or_default();
         // Calls under way together are turned away together: that is one refusal, not four.
-        let already = rest.until.is_some_and(|until| until > now);
+        let already = rest.wait.is_some_and(|wait| wait.until > now);
         if !already {
             rest.in_a_row = rest.in_a_row.saturating_add(1);
         }
         let wait = asked
             .and_then(|wait| TimeDelta::from_std(wait).ok())
-            .unwrap_or(own_wait(rest.in_a_row));
-        rest.until = rest.until.max(now.checked_add_signed(wait));
+            .unwrap_or(own_wait(cause, rest.in_a_row));
+        let until = now.checked_add_signed(wait);
+        let next = until.map(|until| SiteWait { until, cause });
+        let longer = |wait: &SiteWait| rest.wait.is_none_or(|known| known.until < wait.until);
+        if let Some(next) = next.filter(longer) {
+            rest.wait = Some(next);
+        }
+    }
+
+    fn meet(
+        &mut self,
+        caller: &Caller,
+        cause: WaitCause,
+        asked: Option<Duration>,
+        now: DateTime<Utc>,
+    ) {
+        self.forget(now);
+        for scope in self.concerned(caller, cause, now) {
+            self.rest(scope, cause, asked, now);
+        }
     }
 
     /// How long the last wait was is remembered as long as the longest one.
     fn forget(&mut self, now: DateTime<Utc>) {
-        self.by_scope
-            .retain(|_, rest| rest.until.is_some_and(|until| now < until + LONGEST_WAIT));
+        self.by_scope.retain(|_, rest| {
+            rest.wait
+                .is_some_and(|wait| now < wait.until + LONGEST_WAIT)
+        });
     }
 }
 
@@ -240,20 +265,20 @@ impl Scope {
     }
 }
 
-impl Turn<'_> {
+impl Call<'_> {
     /// Learns from the outcome of the call.
     pub(super) fn learn(&self, verdict: &Verdict) {
         let now = self.clock.now();
         let mut rests = self.gate.lock();
         match verdict {
             Verdict::NoVerdict(Outage::RateLimited { retry_after }) => {
-                rests.forget(now);
-                for scope in rests.turned_away(self.caller, now) {
-                    rests.rest(scope, *retry_after, now);
-                }
+                rests.meet(self.caller, WaitCause::RateLimited, *retry_after, now);
+            }
+            Verdict::NoVerdict(Outage::Timeout | Outage::Connect) => {
+                rests.meet(self.caller, WaitCause::Unresponsive, None, now);
             }
             Verdict::NoVerdict(Outage::Unavailable { retry_after }) => {
-                rests.rest(Scope::Site, *retry_after, now);
+                rests.rest(Scope::Site, WaitCause::RateLimited, *retry_after, now);
             }
             Verdict::Accepted(_) | Verdict::Refused(_) => {
                 for scope in Scope::around(self.caller) {
@@ -268,20 +293,28 @@ impl Turn<'_> {
     }
 }
 
-fn own_wait(in_a_row: u32) -> TimeDelta {
+fn own_wait(cause: WaitCause, in_a_row: u32) -> TimeDelta {
     let doublings = in_a_row.saturating_sub(1).min(10);
-    (FIRST_WAIT * 2_i32.pow(doublings)).min(LONGEST_WAIT)
+    let first = match cause {
+        WaitCause::RateLimited | WaitCause::Busy => FIRST_WAIT,
+        WaitCause::Unresponsive => FIRST_UNRESPONSIVE_WAIT,
+    };
+    (first * 2_i32.pow(doublings)).min(LONGEST_WAIT)
 }
 
-/// Host and port of a site. On Atlassian's gateway, which is the same for all, the id of the site
+fn authority(site: &Site) -> &str {
+    site_key(&site.base, site.hosting)
+}
+
+/// Host and port of an address. On Atlassian's gateway, which is the same for all, the id of the site
 /// belongs to it: limits are those of a tenant. So does an organisation: its list must not have
 /// anybody else wait. The context path of a Data Center is the user's choice, and none of this.
-fn authority(site: &Site) -> &str {
-    let shared = site.base.contains(GATEWAY_PATH) || site.base.contains(ADMIN_PATH);
-    if shared && site.hosting == Hosting::Cloud {
-        return &site.base;
+pub fn site_key(base: &str, hosting: Hosting) -> &str {
+    let shared = base.contains(GATEWAY_PATH) || base.contains(ADMIN_PATH);
+    if shared && hosting == Hosting::Cloud {
+        return base;
     }
-    let rest = site.base.strip_prefix("https://").unwrap_or(&site.base);
+    let rest = base.strip_prefix("https://").unwrap_or(base);
     rest.split('/').next().unwrap_or(rest)
 }
 

@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{Account, Hosting};
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
-use jira_credential_operator::jira::{Credential, Jira, JiraConfig, Observer, Timeouts};
+use jira_credential_operator::jira::{Credential, Jira, JiraConfig, Observer, Urgency};
 
 use support::{Server, basic, config, jira, noon, simulator, site};
 
@@ -214,12 +214,18 @@ async fn what_cannot_be_reached_is_told_apart() {
     );
 }
 
+/// Until when the site gets no calls.
+fn rests(jira: &Jira, server: &Server) -> Option<chrono::DateTime<chrono::Utc>> {
+    let wait = jira.site_wait(&server.site(), Urgency::Routine);
+    wait.map(|wait| wait.until)
+}
+
 #[tokio::test]
 async fn a_site_that_asks_for_rest_gets_it() {
     let server = Server::start();
     let clock = Clock::standing_at(noon());
     let jira = Jira::new(config(), clock.clone()).unwrap();
-    assert_eq!(jira.rate_limited_until(&server.site()), None);
+    assert_eq!(rests(&jira, &server), None);
     let fault = Fault::RateLimit {
         retry_after: Some(90),
         html: true,
@@ -230,40 +236,12 @@ async fn a_site_that_asks_for_rest_gets_it() {
         Verdict::NoVerdict(Outage::RateLimited { retry_after })
     };
     assert_eq!(server.ask(&jira).await, limited(90));
-    assert_eq!(
-        jira.rate_limited_until(&server.site()),
-        Some(noon() + TimeDelta::seconds(90))
-    );
+    assert_eq!(rests(&jira, &server), Some(noon() + TimeDelta::seconds(90)));
     clock.advance(TimeDelta::seconds(80));
     assert_eq!(server.ask(&jira).await, limited(10));
     assert_eq!(server.sim.calls().len(), 1);
     clock.advance(TimeDelta::seconds(10));
     assert_eq!(server.ask(&jira).await, server.bot());
     assert_eq!(server.sim.calls().len(), 2);
-    assert_eq!(jira.rate_limited_until(&server.site()), None);
-}
-
-#[tokio::test]
-async fn a_site_gets_no_more_calls_at_a_time_than_configured() {
-    let server = Server::start();
-    let timeouts = Timeouts {
-        read: Duration::from_secs(20),
-        ..Timeouts::default()
-    };
-    let jira = jira(JiraConfig {
-        concurrency: 2,
-        timeouts,
-        ..config()
-    });
-    let hang = server.sim.fault(Rule::new(Fault::HangBefore));
-    let calls = futures::future::join_all((0..6).map(|_| server.ask(&jira)));
-    let release = async {
-        hang.reached(2).await;
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        assert_eq!(hang.hits(), 2);
-        hang.remove();
-        hang.release();
-    };
-    let (verdicts, ()) = tokio::join!(calls, release);
-    assert_eq!(verdicts, vec![server.bot(); 6]);
+    assert_eq!(rests(&jira, &server), None);
 }

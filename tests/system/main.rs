@@ -27,6 +27,7 @@ mod rbac;
 mod redaction;
 mod rotation;
 mod sessions;
+mod shared_secret;
 mod successors;
 mod support;
 mod targets;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{Running, World, says, value};
 
 /// Longer than until the renewal of any token of an hour, shorter than until its end.
-const RENEWAL_IS_DUE: TimeDelta = TimeDelta::minutes(50);
+pub(crate) const RENEWAL_IS_DUE: TimeDelta = TimeDelta::minutes(50);
 
 pub(crate) const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
 

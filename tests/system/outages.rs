@@ -288,8 +288,8 @@ async fn a_site_gets_so_many_calls_at_a_time() {
     let world = World::new().await;
     let operator = world
         .operator_with(|config| {
-            config.max_concurrent_reconciles = 8;
-            config.jira.concurrency = 2;
+            config.max_concurrent_reconciles = 2;
+            config.max_concurrent_calls_per_site = 2;
             config.jira.timeouts.read = Duration::from_secs(20);
             config.jira.timeouts.total = Duration::from_secs(20);
         })

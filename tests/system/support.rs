@@ -173,6 +173,7 @@ impl World {
             allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
             admission_policy: OPERATOR.to_owned(),
             max_concurrent_reconciles: 4,
+            max_concurrent_calls_per_site: 4,
             auth_url: self.sim.auth_url(),
             api_url: self.sim.gateway_url(),
             pod: "test".into(),

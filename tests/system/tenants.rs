@@ -1,6 +1,8 @@
 //! Tenants, each in a namespace of their own, share one operator: none learns of the others'
 //! passwords, and none waits for the others.
 
+mod hanging;
+
 use std::collections::BTreeSet;
 
 use atlassian_sim::{Fault, Rule};

@@ -109,8 +109,16 @@ impl Reading<'_> {
         names.map(str::to_owned).chain(grant).collect()
     }
 
-    /// What the watch knows of a Secret, in the form in which it is recorded.
+    /// What the watch knows of a Secret, in the form in which it is recorded. A version with the same
+    /// contents counts as the one that is recorded.
     fn shown(&self, name: &str) -> Option<SourceVersion> {
+        let mut sources = self.facts.status.sources.iter();
+        let recorded = sources.find(|source| source.name == name);
+        if let Some(recorded) =
+            recorded.filter(|version| self.index.is_same(self.namespace(), version))
+        {
+            return Some(recorded.clone());
+        }
         let (uid, resource_version) = match self.index.look(self.namespace(), name) {
             Known::Unknown => return None,
             Known::Absent => (String::new(), String::new()),
@@ -182,7 +190,8 @@ impl Reading<'_> {
             }
         }
         self.set_grant(grant_name, found, ours);
-        let read = source::read_authorities(self.cluster, self.namespace(), &self.facts.spec);
+        let read =
+            source::read_authorities(self.cluster, self.index, self.namespace(), &self.facts.spec);
         let authorities = read.await?;
         self.read.extend(authorities.version);
         match authorities.ca_pem {

@@ -76,7 +76,7 @@ pub async fn observe(
             material: None,
         });
     }
-    match source::read(cluster, &namespace, spec).await? {
+    match source::read(cluster, index, &namespace, spec).await? {
         Ok((mut material, versions)) => {
             index.learn_versions(&namespace, &versions);
             let print = fingerprint(key, &facts, &material);
@@ -126,7 +126,8 @@ async fn read_api_key(
     };
     let namespace = facts.object.namespace.clone();
     let reference = &lookup.api_key_secret_ref;
-    let OneToken { token, version } = source::read_token(cluster, &namespace, reference).await?;
+    let OneToken { token, version } =
+        source::read_token(cluster, index, &namespace, reference).await?;
     let version = version.unwrap_or_else(|| absent(&reference.name));
     index.learn_versions(&namespace, std::slice::from_ref(&version));
     let print = |token: &SecretString| {
@@ -151,7 +152,8 @@ fn api_key_shown(index: &VersionIndex, object: &JiraCredential) -> ApiKey {
         return ApiKey::Unmoved;
     };
     let name = &lookup.api_key_secret_ref.name;
-    let shown = match index.look(&object.namespace().unwrap_or_default(), name) {
+    let namespace = object.namespace().unwrap_or_default();
+    let shown = match index.look(&namespace, name) {
         Known::Unknown => return ApiKey::Unmoved,
         Known::Absent => absent(name),
         Known::Present {
@@ -163,7 +165,7 @@ fn api_key_shown(index: &VersionIndex, object: &JiraCredential) -> ApiKey {
             resource_version,
         },
     };
-    if shown == looked.source {
+    if shown == looked.source || index.is_same(&namespace, &looked.source) {
         ApiKey::Unmoved
     } else {
         ApiKey::Moved
@@ -240,7 +242,8 @@ fn without_source(
             })
             .collect(),
         peer: Peer::Silent,
-        rate_limited_until: around.rate_limited_until,
+        site_wait: around.site_wait,
+        renewal_wait: around.renewal_wait,
         api_key: api_key_shown(index, object),
         renewal: None,
         progress: Progress::default(),
@@ -266,16 +269,7 @@ fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
                 .sources
                 .iter()
                 .find(|source| source.name == **name);
-            match (recorded, index.look(&facts.object.namespace, name)) {
-                (
-                    Some(recorded),
-                    Known::Present {
-                        uid,
-                        resource_version,
-                    },
-                ) => recorded.uid == uid && recorded.resource_version == resource_version,
-                _ => false,
-            }
+            recorded.is_some_and(|recorded| index.is_same(&facts.object.namespace, recorded))
         })
 }
 

@@ -6,6 +6,7 @@ use crate::cluster::source::Material;
 use crate::core::facts::{Facts, Peer, Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Intent;
+use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, SpecError};
 
 /// The facts of a reconcile, and apart from them the secret values, if they had to be read.
@@ -23,8 +24,10 @@ pub struct ObserveContext<'a> {
     pub now: DateTime<Utc>,
     /// What follows from the spec.
     pub plan: Result<Plan, SpecError>,
-    /// Until when the site asked everybody to wait.
-    pub rate_limited_until: Option<DateTime<Utc>>,
+    /// Why no call is made to the site for now.
+    pub site_wait: Option<SiteWait>,
+    /// The same for a renewal that is due.
+    pub renewal_wait: Option<SiteWait>,
     /// What other credentials know of the same password, by its fingerprints.
     pub peer: &'a (dyn Fn(&PasswordPrints) -> Peer + Sync),
     /// The older credential that names this target, if there is one.

@@ -1,10 +1,12 @@
 //! Reading the user's Secret: errors name the Secret and the key, never the content.
 
+use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::secret_index::{Key, VersionIndex};
 use crate::core::spec::SourceError;
 
 mod material;
@@ -55,6 +57,20 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     names
 }
 
+/// Reads a Secret, and remembers which version holds what.
+async fn secret(
+    cluster: &Cluster,
+    index: &VersionIndex,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Secret>, ClusterError> {
+    let found = cluster.secret(namespace, name).await?;
+    if let Some(secret) = &found {
+        index.learn_content(&Key::new(namespace, name), secret);
+    }
+    Ok(found)
+}
+
 /// What stands where a token should be.
 pub(super) struct OneToken {
     /// The token, or why it is none.
@@ -69,10 +85,11 @@ pub(super) struct OneToken {
 /// When the API server could not be asked.
 pub(super) async fn read_token(
     cluster: &Cluster,
+    index: &VersionIndex,
     namespace: &str,
     reference: &SecretKeyRef,
 ) -> Result<OneToken, ClusterError> {
-    let found = cluster.secret(namespace, &reference.name).await?;
+    let found = secret(cluster, index, namespace, &reference.name).await?;
     let secrets = Secrets(found.into_iter().collect());
     Ok(OneToken {
         token: secrets.one_token(reference),
@@ -94,10 +111,11 @@ pub(super) struct OneLogin {
 /// When the API server could not be asked.
 pub(super) async fn read_login(
     cluster: &Cluster,
+    index: &VersionIndex,
     namespace: &str,
     name: &str,
 ) -> Result<OneLogin, ClusterError> {
-    let found = cluster.secret(namespace, name).await?;
+    let found = secret(cluster, index, namespace, name).await?;
     let secrets = Secrets(found.into_iter().collect());
     Ok(OneLogin {
         login: secrets.one_login(name),
@@ -111,12 +129,13 @@ pub(super) async fn read_login(
 /// Outer: the API server could not be asked. Inner: what it holds is no credential.
 pub(super) async fn read(
     cluster: &Cluster,
+    index: &VersionIndex,
     namespace: &str,
     spec: &JiraCredentialSpec,
 ) -> Result<Result<(Material, Vec<SourceVersion>), SourceError>, ClusterError> {
     let mut secrets = Secrets(Vec::new());
     for name in names(spec) {
-        match cluster.secret(namespace, name).await? {
+        match secret(cluster, index, namespace, name).await? {
             Some(secret) => secrets.0.push(secret),
             None => {
                 return Ok(Err(SourceError::Missing {
@@ -150,6 +169,7 @@ pub(super) struct Authorities {
 /// When the API server could not be asked.
 pub(super) async fn read_authorities(
     cluster: &Cluster,
+    index: &VersionIndex,
     namespace: &str,
     spec: &JiraCredentialSpec,
 ) -> Result<Authorities, ClusterError> {
@@ -160,7 +180,7 @@ pub(super) async fn read_authorities(
             version: None,
         });
     };
-    let found = cluster.secret(namespace, &reference.name).await?;
+    let found = secret(cluster, index, namespace, &reference.name).await?;
     let secrets = Secrets(found.into_iter().collect());
     let checked = secrets.0.iter().try_for_each(check_secret);
     Ok(Authorities {

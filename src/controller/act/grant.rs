@@ -2,12 +2,11 @@
 //! what is asked of Jira for that.
 
 use chrono::{DateTime, Utc};
-use kube::runtime::reflector::ObjectRef;
 use secrecy::SecretString;
 
 use crate::api::{JiraCredential, MethodName, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Kept, Key, Known, Material, Stored, Tokens, grant_mark, key_of, token_print,
+    ClusterError, Kept, Known, Material, Stored, Tokens, grant_mark, key_of, token_print,
 };
 use crate::controller::Operator;
 use crate::controller::act::error::ActError;
@@ -162,11 +161,8 @@ impl Operator {
         };
         let me = key_of(current);
         let users = self.index.users(&facts.object.namespace, &plan.grant);
-        if let Some(wake) = self.wake.get() {
-            for Key { namespace, name } in users.iter().filter(|user| **user != me) {
-                // The receiver goes at shutdown only.
-                let _ = wake.unbounded_send(ObjectRef::new(name).within(namespace));
-            }
+        for user in users.iter().filter(|user| **user != me) {
+            self.wake.wake(user);
         }
     }
 }

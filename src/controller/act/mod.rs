@@ -15,11 +15,13 @@ use crate::cluster::{ClusterError, Known, Material, Publication, Published, targ
 use crate::controller::Operator;
 use crate::controller::act::grant::{asked_token, chain_token, of_chain};
 use crate::controller::password_guard::{Password, Settled};
+use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
+use crate::core::spec::Site;
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Validated, standard};
 pub(super) use error::ActError;
@@ -97,10 +99,15 @@ impl Operator {
             return unread;
         };
         let ca_pem = material.ca_pem.as_deref();
-        let verdict = self
-            .jira_for(facts)
-            .whoami(&site, ca_pem, &credential)
-            .await;
+        let jira = self.jira_for(facts);
+        let call = jira.whoami(&site, ca_pem, &credential);
+        let verdict = match shared_by(facts, &site, ca_pem) {
+            Some(same) => {
+                let user = &facts.object.uid;
+                self.verdicts.verdict(same, user, facts.now, call).await
+            }
+            None => call.await,
+        };
         if plan.method == MethodName::Basic {
             self.settle(facts, &verdict);
         }
@@ -237,6 +244,20 @@ impl Operator {
         };
         self.index.learn_from_write(namespace, &version.name, known);
     }
+}
+
+/// What credentials have in common that get the same answer of Jira. Passwords have rules of their own,
+/// and who asks for a validation gets one.
+fn shared_by(facts: &Facts, site: &Site, ca_pem: Option<&[u8]>) -> Option<SameCall> {
+    if facts.is_password() || facts.renews() || facts.renew_requested() {
+        return None;
+    }
+    Some(SameCall {
+        site: site.base.clone(),
+        method: facts.plan.as_ref().ok()?.method,
+        fingerprint: facts.fingerprint()?.as_str().to_owned(),
+        ca_pem: ca_pem.map(<[u8]>::to_vec),
+    })
 }
 
 /// The secret values: every step that needs them is decided after they were read.

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
+use crate::core::decide::renewal::timing::SHORTEST_LIFE;
 use crate::core::facts::TimeScale;
 use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
 use crate::core::probe::outage_reason;
@@ -173,6 +174,14 @@ impl Renewing {
 
     fn tokens(&self, granted: Granted, asked: DateTime<Utc>) -> Tokens<Kept> {
         let life = TimeDelta::try_seconds(granted.expires_in).unwrap_or_default();
+        if life < self.time_scale.of(SHORTEST_LIFE) {
+            let (attempt, seconds) = (self.running.attempt(), granted.expires_in);
+            tracing::warn!(
+                attempt,
+                seconds,
+                "the token endpoint gave a token that lives shorter than a minute; it is renewed as if it lived a minute"
+            );
+        }
         let offline = granted
             .scopes
             .as_ref()

@@ -103,6 +103,20 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     }
 }
 
+impl Conclusion {
+    /// Whether the status must be written. A Secret that got another version and holds the same is
+    /// recorded with the next change.
+    pub fn differs_from(&self, recorded: &JiraCredentialStatus) -> bool {
+        let mut same = recorded.clone();
+        if same.sources.len() == self.status.sources.len() {
+            for (old, new) in same.sources.iter_mut().zip(&self.status.sources) {
+                old.resource_version.clone_from(&new.resource_version);
+            }
+        }
+        same != self.status
+    }
+}
+
 /// Whether a person's request is done without a response of Jira: it was tried, or there is nothing to
 /// try.
 fn is_answered(facts: &Facts) -> bool {

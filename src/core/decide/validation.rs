@@ -34,8 +34,10 @@ pub fn validation(facts: &Facts) -> ValidationDue {
         return ValidationDue::OnChange;
     }
     let due = due_by_record(facts);
-    match facts.rate_limited_until {
-        Some(until) if due == ValidationDue::Now && until > facts.now => ValidationDue::At(until),
+    match facts.site_wait {
+        Some(wait) if due == ValidationDue::Now && wait.until > facts.now => {
+            ValidationDue::At(wait.until)
+        }
         _ => due,
     }
 }

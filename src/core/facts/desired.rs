@@ -11,6 +11,7 @@ use crate::core::facts::Facts;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::AttemptOutcome;
+use crate::core::probe::WaitCause;
 use crate::core::spec::{RenewalPlan, scopes};
 use crate::core::time::earlier;
 
@@ -95,8 +96,8 @@ impl Facts {
             return attempt.outcome == AttemptOutcome::NoVerdict;
         }
         let rests = self
-            .rate_limited_until
-            .is_some_and(|until| until > self.now);
+            .site_wait
+            .is_some_and(|wait| wait.cause != WaitCause::Busy && wait.until > self.now);
         !plan.has_leeway() && rests
     }
 

@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use crate::api::{
     Account, JiraCredentialSpec, JiraCredentialStatus, MethodName, SourceVersion, TargetVersion,
 };
+use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, SpecError, TokenFormat};
 
 /// Everything known about one credential in one reconcile.
@@ -48,8 +49,10 @@ pub struct Facts {
     pub surplus: Vec<TargetVersion>,
     /// What other credentials know of the same password.
     pub peer: Peer,
-    /// Until when the site asked everybody to wait.
-    pub rate_limited_until: Option<DateTime<Utc>>,
+    /// Why no call is made to the site for now.
+    pub site_wait: Option<SiteWait>,
+    /// The same for a renewal that is due, which waits only for what its own account was told.
+    pub renewal_wait: Option<SiteWait>,
     /// The grant of a credential that renews itself.
     pub renewal: Option<Renewal>,
     /// The key with which an organisation can be asked when the credential expires.

@@ -3,7 +3,7 @@
 use crate::api::{ConditionStatus, ConditionType, Hosting, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages::{host, still};
-use crate::core::probe::{Forbidden, Judgement, Outage};
+use crate::core::probe::{Forbidden, Judgement, Outage, WaitCause};
 
 /// What the message starts with when a password was sent and nothing is known of it.
 const INTERRUPTED: &str = "Validation interrupted.";
@@ -97,6 +97,9 @@ fn message(facts: &Facts, outage: Outage) -> String {
                 .to_owned()
         }
         Outage::TooLate => format!("The call to {host} was not made in time."),
+        Outage::Paused { .. } => format!(
+            "{host} does not answer the calls for other credentials either, so the operator has paused calls to it."
+        ),
         Outage::BadCaBundle => {
             "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
                 .to_owned()
@@ -120,6 +123,23 @@ fn context_hint(facts: &Facts) -> &'static str {
         }
         Ok(_) | Err(_) => "",
     }
+}
+
+/// A validation that waits because of other calls to the site.
+pub fn waiting(facts: &Facts, cause: WaitCause) -> String {
+    let host = host(facts);
+    let why = match cause {
+        WaitCause::RateLimited => {
+            format!("{host} limits the rate of calls; the operator waits before the next call.")
+        }
+        WaitCause::Unresponsive => format!(
+            "{host} did not answer calls for several credentials; the operator has paused calls to it and retries."
+        ),
+        WaitCause::Busy => format!(
+            "The operator is validating other credentials at {host}; this one is in the queue."
+        ),
+    };
+    format!("{why} {}", still(facts))
 }
 
 /// An outage of which nothing but the kind is recorded.

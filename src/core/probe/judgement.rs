@@ -86,6 +86,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::OAuthForm
         | Outage::NotSigned
         | Outage::Internal
-        | Outage::TooLate => Reason::SiteUnavailable,
+        | Outage::TooLate
+        | Outage::Paused { .. } => Reason::SiteUnavailable,
     }
 }

@@ -116,6 +116,11 @@ pub enum Outage {
     Internal,
     /// The call was delayed until another process may have made it, and was not made.
     TooLate,
+    /// The call was not made: the site does not answer the calls of others.
+    Paused {
+        /// How long calls to the site are paused.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// Why the call was not made.
@@ -143,6 +148,7 @@ impl Outage {
             | Outage::NotSigned
             | Outage::TooLate
             | Outage::Internal
+            | Outage::Paused { .. }
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost
@@ -170,12 +176,12 @@ impl Outage {
             .map_or(usual, |asked| usual.max(asked))
     }
 
-    /// How long Jira asked us to wait.
+    /// How long Jira asked us to wait, or calls to it are paused.
     pub fn retry_after(self) -> Option<Duration> {
         match self {
-            Outage::RateLimited { retry_after } | Outage::Unavailable { retry_after } => {
-                retry_after
-            }
+            Outage::RateLimited { retry_after }
+            | Outage::Unavailable { retry_after }
+            | Outage::Paused { retry_after } => retry_after,
             _ => None,
         }
     }

@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::*;
 use crate::api::{Account, Hosting};
 use crate::core::probe::Refusal;
@@ -15,13 +13,19 @@ fn site(authority: &str) -> Site {
 
 fn gates() -> (Gates, Clock) {
     let clock = Clock::standing_at(DateTime::from_timestamp(1_790_000_000, 0).unwrap());
-    (Gates::new(clock.clone(), 2), clock)
+    (Gates::new(clock.clone()), clock)
 }
 
 fn limited(seconds: Option<u64>) -> Verdict {
     Verdict::NoVerdict(Outage::RateLimited {
         retry_after: seconds.map(Duration::from_secs),
     })
+}
+
+fn limited_for(seconds: u64) -> Outage {
+    Outage::RateLimited {
+        retry_after: Some(Duration::from_secs(seconds)),
+    }
 }
 
 fn accepted() -> Verdict {
@@ -31,17 +35,12 @@ fn accepted() -> Verdict {
     })
 }
 
-async fn call(gates: &Gates, site: &Site, verdict: &Verdict) -> Result<(), Duration> {
-    call_by(gates, site, &Caller::default(), verdict).await
+fn call(gates: &Gates, site: &Site, verdict: &Verdict) -> Result<(), Outage> {
+    call_by(gates, site, &Caller::default(), verdict)
 }
 
-async fn call_by(
-    gates: &Gates,
-    site: &Site,
-    caller: &Caller,
-    verdict: &Verdict,
-) -> Result<(), Duration> {
-    let turn = gates.enter(site, caller, Urgency::Routine).await;
+fn call_by(gates: &Gates, site: &Site, caller: &Caller, verdict: &Verdict) -> Result<(), Outage> {
+    let turn = gates.enter(site, caller, Urgency::Routine);
     turn.map(|turn| turn.learn(verdict))
 }
 
@@ -57,139 +56,104 @@ static NOBODY: Caller = Caller {
     account: String::new(),
 };
 
-async fn enter<'a>(gates: &'a Gates, site: &Site) -> Result<Turn<'a>, Duration> {
-    gates.enter(site, &NOBODY, Urgency::Routine).await
+fn enter<'a>(gates: &'a Gates, site: &Site) -> Result<Call<'a>, Outage> {
+    gates.enter(site, &NOBODY, Urgency::Routine)
 }
 
-#[tokio::test]
-async fn retry_after_is_kept_and_ends() {
+fn until(gates: &Gates, site: &Site, caller: &Caller) -> Option<DateTime<Utc>> {
+    let wait = gates.wait(site, caller, Urgency::Routine);
+    wait.map(|wait| wait.until)
+}
+
+#[test]
+fn retry_after_is_kept_and_ends() {
     let (gates, clock) = gates();
     let site = site("jira.example.com");
-    assert_eq!(gates.resting_until(&site, &Caller::default()), None);
-    assert_eq!(call(&gates, &site, &limited(Some(60))).await, Ok(()));
+    assert_eq!(until(&gates, &site, &Caller::default()), None);
+    assert_eq!(call(&gates, &site, &limited(Some(60))), Ok(()));
     assert_eq!(
-        gates.resting_until(&site, &Caller::default()),
+        until(&gates, &site, &Caller::default()),
         Some(clock.now() + TimeDelta::seconds(60))
     );
-    assert_eq!(
-        call(&gates, &site, &accepted()).await,
-        Err(Duration::from_secs(60))
-    );
+    assert_eq!(call(&gates, &site, &accepted()), Err(limited_for(60)));
     clock.advance(TimeDelta::seconds(59));
-    assert_eq!(
-        call(&gates, &site, &accepted()).await,
-        Err(Duration::from_secs(1))
-    );
+    assert_eq!(call(&gates, &site, &accepted()), Err(limited_for(1)));
     clock.advance(TimeDelta::seconds(1));
-    assert_eq!(call(&gates, &site, &accepted()).await, Ok(()));
-    assert_eq!(gates.resting_until(&site, &Caller::default()), None);
+    assert_eq!(call(&gates, &site, &accepted()), Ok(()));
+    assert_eq!(until(&gates, &site, &Caller::default()), None);
 }
 
-#[tokio::test]
-async fn our_own_wait_doubles_up_to_a_limit_and_an_answer_resets_it() {
+#[test]
+fn our_own_wait_doubles_up_to_a_limit_and_an_answer_resets_it() {
     let (gates, clock) = gates();
     let site = site("jira.example.com");
     for seconds in [30, 60, 120, 240, 480, 600, 600] {
-        assert_eq!(call(&gates, &site, &limited(None)).await, Ok(()));
+        assert_eq!(call(&gates, &site, &limited(None)), Ok(()));
         let wait = TimeDelta::seconds(seconds);
         assert_eq!(
-            gates.resting_until(&site, &Caller::default()),
+            until(&gates, &site, &Caller::default()),
             Some(clock.now() + wait)
         );
         clock.advance(wait);
     }
     let refused = Verdict::Refused(Refusal::Rejected);
-    assert_eq!(call(&gates, &site, &refused).await, Ok(()));
-    assert_eq!(call(&gates, &site, &limited(None)).await, Ok(()));
+    assert_eq!(call(&gates, &site, &refused), Ok(()));
+    assert_eq!(call(&gates, &site, &limited(None)), Ok(()));
     assert_eq!(
-        gates.resting_until(&site, &Caller::default()),
+        until(&gates, &site, &Caller::default()),
         Some(clock.now() + TimeDelta::seconds(30))
     );
 }
 
-#[tokio::test]
-async fn calls_that_are_turned_away_together_count_once() {
+#[test]
+fn calls_that_are_turned_away_together_count_once() {
     let (gates, clock) = gates();
     let site = site("jira.example.com");
-    let (one, other) = (
-        enter(&gates, &site).await.ok(),
-        enter(&gates, &site).await.ok(),
-    );
+    let (one, other) = (enter(&gates, &site).ok(), enter(&gates, &site).ok());
     one.as_ref().unwrap().learn(&limited(None));
     other.as_ref().unwrap().learn(&limited(None));
     assert_eq!(
-        gates.resting_until(&site, &Caller::default()),
+        until(&gates, &site, &Caller::default()),
         Some(clock.now() + TimeDelta::seconds(30))
     );
     // Nor does the success of a call that was under way end the rest.
     other.unwrap().learn(&accepted());
-    assert!(gates.resting_until(&site, &Caller::default()).is_some());
+    assert!(until(&gates, &site, &Caller::default()).is_some());
 }
 
-#[tokio::test]
-async fn those_who_waited_in_line_do_not_call_a_resting_site() {
-    let (gates, _) = gates();
-    let site = site("jira.example.com");
-    let turn = enter(&gates, &site).await.ok().unwrap();
-    let _other = enter(&gates, &site).await.ok().unwrap();
-    let (waiting, ()) = tokio::join!(enter(&gates, &site), async {
-        turn.learn(&limited(Some(7)));
-        drop(turn);
-    });
-    assert_eq!(waiting.err(), Some(Duration::from_secs(7)));
-}
-
-#[tokio::test]
-async fn no_more_calls_at_a_time_than_configured() {
-    let (gates, _) = gates();
-    let site = site("jira.example.com");
-    let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let calls = (0..16).map(|_| async {
-        let _turn = enter(&gates, &site).await.ok().unwrap();
-        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        running.fetch_sub(1, Ordering::SeqCst);
-    });
-    futures::future::join_all(calls).await;
-    assert_eq!(most.into_inner(), 2);
-}
-
-#[tokio::test]
-async fn sites_are_told_apart_by_host_and_port_but_not_by_path() {
+#[test]
+fn sites_are_told_apart_by_host_and_port_but_not_by_path() {
     let (gates, _) = gates();
     let (one, other) = (site("jira.example.com:8443"), site("jira.example.com:9443"));
-    assert_eq!(call(&gates, &one, &limited(Some(60))).await, Ok(()));
-    assert_eq!(call(&gates, &other, &accepted()).await, Ok(()));
+    assert_eq!(call(&gates, &one, &limited(Some(60))), Ok(()));
+    assert_eq!(call(&gates, &other, &accepted()), Ok(()));
     let path = Site {
         base: "https://jira.example.com:8443".to_owned(),
         ..one
     };
-    assert!(gates.resting_until(&path, &Caller::default()).is_some());
+    assert!(until(&gates, &path, &Caller::default()).is_some());
 }
 
-#[tokio::test]
-async fn idle_gates_are_forgotten_and_resting_ones_kept() {
+#[test]
+fn idle_gates_are_forgotten_and_resting_ones_kept() {
     let (gates, clock) = gates();
     let resting = site("resting.example.com");
-    assert_eq!(call(&gates, &resting, &limited(Some(3600))).await, Ok(()));
+    assert_eq!(call(&gates, &resting, &limited(Some(3600))), Ok(()));
     for number in 0..100 {
         assert_eq!(
-            call(&gates, &site(&format!("{number}.example.com")), &accepted()).await,
+            call(&gates, &site(&format!("{number}.example.com")), &accepted()),
             Ok(())
         );
     }
     assert_eq!(gates.lock().len(), 2);
-    assert!(gates.resting_until(&resting, &Caller::default()).is_some());
+    assert!(until(&gates, &resting, &Caller::default()).is_some());
     clock.advance(TimeDelta::hours(2));
-    assert_eq!(
-        call(&gates, &site("new.example.com"), &accepted()).await,
-        Ok(())
-    );
+    assert_eq!(call(&gates, &site("new.example.com"), &accepted()), Ok(()));
     assert_eq!(gates.lock().len(), 1);
 }
 
-#[tokio::test]
-async fn an_organisation_that_asks_for_rest_has_nobody_else_wait() {
+#[test]
+fn an_organisation_that_asks_for_rest_has_nobody_else_wait() {
     let (gates, _) = gates();
     let at = |path: &str| Site {
         hosting: Hosting::Cloud,
@@ -197,19 +161,16 @@ async fn an_organisation_that_asks_for_rest_has_nobody_else_wait() {
         host: "api.atlassian.com".to_owned(),
     };
     let organisation = at("/admin/api-access/v1/orgs/o-1");
-    assert_eq!(
-        call(&gates, &organisation, &limited(Some(60))).await,
-        Ok(())
-    );
-    assert!(call(&gates, &organisation, &accepted()).await.is_err());
+    assert_eq!(call(&gates, &organisation, &limited(Some(60))), Ok(()));
+    assert!(call(&gates, &organisation, &accepted()).is_err());
     for path in ["", "/admin/api-access/v1/orgs/o-2", "/ex/jira/a"] {
-        assert_eq!(call(&gates, &at(path), &accepted()).await, Ok(()), "{path}");
+        assert_eq!(call(&gates, &at(path), &accepted()), Ok(()), "{path}");
     }
 }
 
 /// Who waits after calls of some accounts were turned away, one after the other.
-#[tokio::test]
-async fn whoever_was_told_waits_and_the_others_when_several_were_told() {
+#[test]
+fn whoever_was_told_waits_and_the_others_when_several_were_told() {
     let (one, sibling) = (caller("a", "one"), caller("a", "sibling"));
     let (cousin, stranger) = (caller("a", "cousin"), caller("b", "stranger"));
     let all = [&one, &sibling, &cousin, &stranger];
@@ -224,49 +185,97 @@ async fn whoever_was_told_waits_and_the_others_when_several_were_told() {
         let site = site("jira.example.com");
         for who in &told {
             // A call that was under way when the account was told.
-            let turn = gates.enter(&site, who, Urgency::Renewal).await;
+            let turn = gates.enter(&site, who, Urgency::Renewal);
             if let Ok(turn) = turn {
                 turn.learn(&limited(Some(600)));
             }
             clock.advance(TimeDelta::seconds(seconds_between));
         }
-        let waits = all.map(|who| gates.resting_until(&site, who).is_some());
+        let waits = all.map(|who| until(&gates, &site, who).is_some());
         assert_eq!(waits, waiting, "{told:?}");
     }
 }
 
-#[tokio::test]
-async fn a_renewal_waits_for_its_own_account_only() {
+#[test]
+fn a_renewal_waits_for_its_own_account_only() {
     let (told, due) = (caller("a", "told"), caller("b", "due"));
     let (gates, _) = gates();
     let site = site("jira.example.com");
     let busy = Verdict::NoVerdict(Outage::Unavailable {
         retry_after: Some(Duration::from_secs(60)),
     });
-    assert_eq!(call_by(&gates, &site, &told, &limited(None)).await, Ok(()));
+    assert_eq!(call_by(&gates, &site, &told, &limited(None)), Ok(()));
     for verdict in [limited(None), busy] {
         let other = caller("c", "other");
-        let _ = call_by(&gates, &site, &other, &verdict).await;
-        assert!(gates.resting_until(&site, &due).is_some(), "{verdict:?}");
-        assert!(gates.enter(&site, &due, Urgency::Routine).await.is_err());
-        assert!(gates.enter(&site, &due, Urgency::Renewal).await.is_ok());
-        assert!(gates.enter(&site, &told, Urgency::Renewal).await.is_err());
+        let _ = call_by(&gates, &site, &other, &verdict);
+        assert!(until(&gates, &site, &due).is_some(), "{verdict:?}");
+        assert!(gates.enter(&site, &due, Urgency::Routine).is_err());
+        assert!(gates.enter(&site, &due, Urgency::Renewal).is_ok());
+        assert!(gates.enter(&site, &told, Urgency::Renewal).is_err());
     }
 }
 
-#[tokio::test]
-async fn a_context_path_does_not_escape_the_limits_of_its_site() {
+#[test]
+fn a_context_path_does_not_escape_the_limits_of_its_site() {
     let (gates, _) = gates();
     let site = |path: &str| Site {
         base: format!("https://jira.example.com{path}"),
         ..site("jira.example.com")
     };
     let busy = Verdict::NoVerdict(Outage::Unavailable { retry_after: None });
-    assert_eq!(call(&gates, &site("/jira"), &busy).await, Ok(()));
+    assert_eq!(call(&gates, &site("/jira"), &busy), Ok(()));
     for path in ["/ex/jira/a", "/admin/api-access/v1/orgs/o"] {
-        assert!(
-            call(&gates, &site(path), &accepted()).await.is_err(),
-            "{path}"
-        );
+        assert!(call(&gates, &site(path), &accepted()).is_err(), "{path}");
     }
+}
+
+#[test]
+fn a_site_that_does_not_answer_pauses_who_is_concerned() {
+    let (one, sibling) = (caller("a", "one"), caller("a", "sibling"));
+    let (cousin, stranger) = (caller("a", "cousin"), caller("b", "stranger"));
+    let all = [&one, &cousin, &stranger, &caller("c", "bystander")];
+    for (met, seconds_between, waiting) in [
+        (vec![&one, &one], 0, [false; 4]),
+        (vec![&one, &sibling], 0, [true, true, false, false]),
+        (vec![&one, &sibling], 60, [false; 4]),
+        (vec![&one, &stranger], 0, [true; 4]),
+    ] {
+        for outage in [Outage::Timeout, Outage::Connect] {
+            let (gates, clock) = gates();
+            let site = site("jira.example.com");
+            for who in &met {
+                let call = gates.enter(&site, who, Urgency::Renewal);
+                call.ok().unwrap().learn(&Verdict::NoVerdict(outage));
+                clock.advance(TimeDelta::seconds(seconds_between));
+            }
+            let waits = all.map(|who| until(&gates, &site, who).is_some());
+            assert_eq!(waits, waiting, "{met:?}");
+            assert!(gates.wait(&site, &one, Urgency::Renewal).is_none());
+        }
+    }
+}
+
+#[test]
+fn the_pause_grows_until_the_site_answers() {
+    let (one, other) = (caller("a", "one"), caller("b", "other"));
+    let (gates, clock) = gates();
+    let site = site("jira.example.com");
+    let silent = Verdict::NoVerdict(Outage::Timeout);
+    let meet = |gates: &Gates| {
+        for who in [&one, &other] {
+            let call = gates.enter(&site, who, Urgency::Renewal);
+            call.ok().unwrap().learn(&silent);
+        }
+        gates.wait(&site, &one, Urgency::Routine).unwrap()
+    };
+    for seconds in [15, 30, 60, 120, 240, 480, 600, 600] {
+        let wait = meet(&gates);
+        assert_eq!(wait.cause, WaitCause::Unresponsive);
+        assert_eq!(wait.until - clock.now(), TimeDelta::seconds(seconds));
+        let paused = enter(&gates, &site).err();
+        assert!(matches!(paused, Some(Outage::Paused { .. })), "{paused:?}");
+        clock.advance(TimeDelta::seconds(seconds));
+    }
+    assert_eq!(call_by(&gates, &site, &one, &accepted()), Ok(()));
+    assert_eq!(meet(&gates).until - clock.now(), TimeDelta::seconds(15));
 }

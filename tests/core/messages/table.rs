@@ -259,6 +259,18 @@ fn blocked() -> Section {
     section
 }
 
+fn add_age_of_oauth1(section: &mut Section) {
+    for sample in samples().iter().filter(|sample| sample.method == "oauth1") {
+        let mut facts = sample.facts.clone();
+        let day = 24 * 3600;
+        facts.plan.as_mut().unwrap().expires_at = Some(at(10 * day));
+        for now in [0, 11] {
+            facts.now = at(now * day);
+            add_concluded(section, ConditionType::RotationDue, "oauth1", &facts);
+        }
+    }
+}
+
 fn rotation() -> Section {
     let mut section = Section::default();
     for sample in samples() {
@@ -315,6 +327,7 @@ fn rotation() -> Section {
         facts.now = at(now * day);
         add_concluded(&mut section, ConditionType::RotationDue, "apiToken", &facts);
     }
+    add_age_of_oauth1(&mut section);
     let mut world = World::token();
     let periods = json!({"maxAge": "90d", "warnBefore": "7d"});
     world.edit(|spec| spec.rotation = serde_json::from_value(periods).unwrap());
@@ -425,6 +438,17 @@ fn published() -> Section {
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
     let mut refused = World::token().with(|world| world.jira.clear());
+    let facts = refused.pass().facts;
+    add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    // A target goes while Jira refuses the credential.
+    let mut refused = World::token();
+    refused.pass();
+    refused.jira.clear();
+    for _ in 0..3 {
+        refused.wait(2 * 3600);
+        refused.pass();
+    }
+    refused.secrets.clear();
     let facts = refused.pass().facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     section

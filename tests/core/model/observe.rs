@@ -234,7 +234,8 @@ impl World {
             }],
             surplus: Vec::new(),
             peer: Peer::Silent,
-            rate_limited_until: None,
+            site_wait: None,
+            renewal_wait: None,
             api_key: ApiKey::Unmoved,
             renewal: Some(Renewal {
                 grant: GrantState::NotRead,

@@ -18,7 +18,7 @@ use jira_credential_operator::core::facts::{
     ApiKey, Facts, Holder, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
 use jira_credential_operator::core::fingerprint::{Fingerprint, FingerprintKey};
-use jira_credential_operator::core::probe::{Permissions, Refusal, Verdict};
+use jira_credential_operator::core::probe::{Permissions, Refusal, SiteWait, Verdict, WaitCause};
 use jira_credential_operator::core::spec::{
     Periods, Plan, Site, SourceError, SpecError, TokenFormat, expiry,
 };
@@ -382,11 +382,18 @@ impl World {
                 })
                 .collect(),
             peer: Peer::Silent,
-            rate_limited_until: self.rate_limited_until.filter(|until| *until > self.now),
+            site_wait: self.site_wait(),
+            renewal_wait: self.site_wait(),
             api_key: ApiKey::Unmoved,
             renewal: None,
             progress: Progress::default(),
         }
+    }
+
+    fn site_wait(&self) -> Option<SiteWait> {
+        let until = self.rate_limited_until.filter(|until| *until > self.now)?;
+        let cause = WaitCause::RateLimited;
+        Some(SiteWait { until, cause })
     }
 
     fn state(&self, name: &str) -> TargetState {

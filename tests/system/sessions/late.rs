@@ -9,7 +9,7 @@ use jira_credential_operator::api::{RENEW_ANNOTATION, Reason};
 use jira_credential_operator::controller::OperatorConfig;
 
 use super::logged_in;
-use crate::support::{PATIENCE, World};
+use crate::support::{World, be_patient};
 
 /// A write of which the operator hears so late that a test can act meanwhile.
 const HELD_UP: ApiFault = ApiFault::DelayAfter(Duration::from_secs(2));
@@ -204,42 +204,40 @@ async fn a_session_that_jira_dropped_is_replaced_though_the_first_answer_is_lost
     }
 }
 
-/// What waits for its turn at a busy site may be sent by somebody else meanwhile.
+/// A login is written down when it is its turn: what stands in a grant is sent at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_waits_too_long_for_its_turn_is_not_sent() {
+async fn a_login_that_waits_for_its_turn_is_not_written_down() {
     let world = World::new().await;
     let one_at_a_time = |config: &mut OperatorConfig| {
-        config.jira.concurrency = 1;
-        config.jira.timeouts.read = PATIENCE;
-        config.jira.timeouts.total = PATIENCE;
+        config.max_concurrent_calls_per_site = 1;
+        be_patient(config);
     };
     let operator = world.operator_with(one_at_a_time).await;
-    let password = world.data_center().new_password("robot");
-    world.session("bot", "robot", &password).await;
-    world.pat("other").await;
-    for name in ["bot", "other"] {
+    let names = ["bot", "other"];
+    let mut cookies = Vec::new();
+    for name in names {
+        let password = world.data_center().new_password(name);
+        world.session(name, name, &password).await;
         world.wait_ready(name).await;
+        cookies.push(world.cookie(name).await);
     }
     operator.quiet().await;
-    let first = world.cookie("bot").await;
-    let host = world.data_center().host().to_owned();
-    let myself = Rule::new(Fault::HangAfter).host(host);
-    let hang = world.sim.hang_after(myself.path("/jira/rest/api/2/myself"));
-    world.annotate("other", RENEW_ANNOTATION, "1").await;
-    hang.reached(1).await;
+    let hang = world.sim.hang_after(world.at_login(Fault::HangAfter));
     world.advance(TimeDelta::minutes(250));
     operator.poke();
-    world.until_login_is_written_down("bot").await;
-    operator.quiet().await;
-    world.advance(TimeDelta::minutes(2));
+    hang.reached(1).await;
+    let mut in_the_queue = 0;
+    for name in names {
+        let grant = world.login_grant(name).await.unwrap();
+        in_the_queue += usize::from(grant["intent"].is_null());
+    }
+    assert_eq!(in_the_queue, 1);
     hang.release();
-    operator.quiet().await;
-    assert_eq!(world.login_attempts(), 1);
-    world.wait_ready("bot").await;
-    world.advance(TimeDelta::minutes(2));
-    operator.look_again(2).await;
-    world.until_other("bot", "cookie", &first).await;
-    assert_eq!(world.login_attempts(), 2);
+    for (name, before) in names.iter().zip(&cookies) {
+        world.until_other(name, "cookie", before).await;
+        world.wait_ready(name).await;
+    }
+    assert_eq!(world.login_attempts(), 4);
 }
 
 /// Who hears of a session when somebody else has begun another ends it: nobody else knows of it.

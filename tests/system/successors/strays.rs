@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use atlassian_sim::{Canned, Fault, Pat, Token};
 use chrono::TimeDelta;
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 
 use super::adopted;
-use crate::support::{Running, World};
+use crate::support::{Running, World, says};
 
 /// A token that has made its successor, of which nobody has heard.
 async fn strayed() -> (World, Running, Token) {
@@ -177,4 +178,29 @@ async fn a_token_that_was_refused_at_its_end_is_asked_about_twice() {
         grant["retired"].as_array().is_none_or(Vec::is_empty),
         "{grant}"
     );
+}
+
+/// Two grants with one token would each make successors and revoke it: the younger one says that it
+/// waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_an_older_grant_rotates_is_left_to_it() {
+    let (world, operator, token) = adopted().await;
+    world.advance(TimeDelta::seconds(1));
+    world.secret("twin-pat", &[("token", token.secret())]).await;
+    world.create("twin", world.automatic_spec("twin")).await;
+    let (ready, conflict) = (ConditionType::Ready, Reason::GrantConflict);
+    let waiting = async || {
+        let object = world
+            .wait("twin", ready, ConditionStatus::False, conflict)
+            .await;
+        let stalled = says(&object, ConditionType::Stalled);
+        assert_eq!(stalled.reason, conflict);
+        assert!(stalled.message.contains("twin-pat"), "{}", stalled.message);
+    };
+    waiting().await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(2).await;
+    world.until_other("bot", "token", token.secret()).await;
+    waiting().await;
+    assert_eq!(world.mints(), 1);
 }

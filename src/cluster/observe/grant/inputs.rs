@@ -20,10 +20,11 @@ impl Reading<'_> {
     ) -> Result<Option<SourceError>, ClusterError> {
         let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
             let name = &reference.name;
-            let read = source::read_login(self.cluster, self.namespace(), name).await?;
+            let read = source::read_login(self.cluster, self.index, self.namespace(), name).await?;
             (read.version, read.login.map(|login| self.see_login(login)))
         } else {
-            let read = source::read_token(self.cluster, self.namespace(), reference).await?;
+            let read =
+                source::read_token(self.cluster, self.index, self.namespace(), reference).await?;
             (read.version, read.token.map(|token| self.see_seed(token)))
         };
         self.read.extend(version);
@@ -83,7 +84,8 @@ impl Reading<'_> {
         }
         if self.renews_next() {
             for client in clients {
-                let read = source::read_token(self.cluster, self.namespace(), client).await?;
+                let read =
+                    source::read_token(self.cluster, self.index, self.namespace(), client).await?;
                 self.read.extend(read.version);
                 match read.token {
                     Ok(token) => self.tokens.clients.push(token),

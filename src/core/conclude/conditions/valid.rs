@@ -8,7 +8,7 @@ use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
 use crate::core::messages::{outage, refusal, renewal};
-use crate::core::probe::{Cause, Judgement};
+use crate::core::probe::{Cause, Judgement, WaitCause};
 
 /// Whether Jira accepts the credential.
 pub fn valid(facts: &Facts) -> ConditionDraft {
@@ -154,16 +154,13 @@ fn without_attempt(facts: &Facts) -> ConditionDraft {
     if facts.peer == Peer::Interrupted && !facts.is_validated() {
         return draft(Unknown, Reason::NotValidated, outage::interrupted(facts));
     }
-    if matches!(
-        (facts.rate_limited_until, validation(facts)),
-        (Some(_), ValidationDue::At(_))
-    ) {
-        let host = messages::host(facts);
-        let text = format!(
-            "{host} limits the rate of calls; the operator waits before the next call. {}",
-            messages::still(facts)
-        );
-        return draft(Unknown, Reason::RateLimited, text);
+    if let (Some(wait), ValidationDue::At(_)) = (facts.site_wait, validation(facts)) {
+        let reason = match wait.cause {
+            WaitCause::RateLimited => Reason::RateLimited,
+            WaitCause::Unresponsive => Reason::SiteUnavailable,
+            WaitCause::Busy => Reason::NotValidated,
+        };
+        return draft(Unknown, reason, outage::waiting(facts, wait.cause));
     }
     let what = if facts.is_validated() {
         "The last validation is too old to be relied on."

@@ -14,6 +14,7 @@ use crate::core::facts::{
 };
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Grant, Holder, Intent, Tokens};
+use crate::core::probe::{SiteWait, WaitCause};
 use crate::core::spec::{
     Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated, TokenFormat,
 };
@@ -105,6 +106,12 @@ fn begun(by: Holder, started: i64, first_sent: i64) -> Grant<Fingerprint> {
     grant
 }
 
+/// A wait that ends at this minute.
+fn wait(cause: WaitCause, minute: i64) -> SiteWait {
+    let until = at(minute);
+    SiteWait { until, cause }
+}
+
 fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
     let spec: crate::api::JiraCredentialSpec = serde_json::from_value(json!({
         "site": "https://acme.atlassian.net",
@@ -155,7 +162,8 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
         targets: Vec::new(),
         surplus: Vec::new(),
         peer: Peer::Silent,
-        rate_limited_until: None,
+        site_wait: None,
+        renewal_wait: None,
         api_key: ApiKey::Unmoved,
         renewal: Some(Renewal {
             grant,
@@ -234,6 +242,20 @@ fn renewal_never_takes_more_than_half_of_a_life_and_comes_earlier_for_some() {
     for n in 0..50 {
         let time = renew_at(&access, &plan(), &format!("uid-{n}"));
         assert!(time <= at(45) && time > at(41), "{time}");
+    }
+}
+
+/// A token endpoint must not be able to have the operator call it without end.
+#[test]
+fn a_token_that_ends_at_once_is_renewed_as_if_it_lived_a_minute() {
+    for seconds in [-5, 0, 1, 10] {
+        let mut grant = in_use();
+        let live = grant.live.as_mut().unwrap();
+        let access = live.access.as_mut().unwrap();
+        access.expires = at(0) + TimeDelta::seconds(seconds);
+        let due = at(0) + TimeDelta::seconds(30);
+        let facts = facts(0, Some(grant));
+        assert_eq!(next(&facts), Some(Move::At(due)), "{seconds}");
     }
 }
 

@@ -13,6 +13,9 @@ use crate::core::time::{IDLE_LIVES, earlier, jitter, later};
 /// A person's word renews a token that is older than this.
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
 
+/// A token that lives shorter is renewed as if it lived so long.
+pub const SHORTEST_LIFE: TimeDelta = TimeDelta::minutes(1);
+
 /// While the site asks for rest, a renewal waits until so long before the token ends: it starts
 /// the end of the old token, and the new one could not be validated.
 const LATEST_BEFORE_END: TimeDelta = TimeDelta::minutes(5);
@@ -94,6 +97,8 @@ pub(crate) fn due(
         return None;
     }
     let time = renew_at(access, plan, &facts.object.uid);
+    let floor = later(access.obtained, time_scale.of(SHORTEST_LIFE) / 2);
+    let time = time.max(floor);
     // However long the access token lives: an unused refresh token expires.
     let idle = plan
         .spends()
@@ -111,7 +116,7 @@ pub fn renew_at(access: &Access<Fingerprint>, plan: &RenewalPlan, uid: &str) -> 
     earlier(access.expires, before)
 }
 
-/// A renewal that is due while the site limits calls waits, but not into the last minutes.
+/// A renewal that is due while no calls are made to the site waits, but not into the last minutes.
 fn cooled(
     facts: &Facts,
     time_scale: TimeScale,
@@ -119,8 +124,8 @@ fn cooled(
     time: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let latest = earlier(access.expires, time_scale.of(LATEST_BEFORE_END));
-    match facts.rate_limited_until {
-        Some(until) if until > time && latest > time => until.min(latest),
+    match facts.renewal_wait {
+        Some(wait) if wait.until > time && latest > time => wait.until.min(latest),
         _ => time,
     }
 }

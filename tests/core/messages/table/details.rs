@@ -51,6 +51,10 @@ pub(super) fn unclear() -> Section {
                 section.add(Reason::Rejected, sample.method, text);
                 let text = outage::outage(&facts, Outage::Timeout);
                 section.add(Reason::SiteUnavailable, sample.method, text);
+                let plan = facts.plan.as_mut().unwrap();
+                plan.gateway_fallback = Some("https://api.atlassian.com".into());
+                let text = refusal::refused(&facts, Cause::Jira(Refusal::Rejected));
+                section.add(Reason::Rejected, sample.method, text);
                 let text = refusal::refused_before(&sample.facts);
                 section.add(Reason::Rejected, sample.method, text);
             }

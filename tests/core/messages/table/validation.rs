@@ -4,7 +4,9 @@ use super::{Sample, Section, samples};
 use crate::simulator::at;
 use jira_credential_operator::api::{Hosting, PermissionStatus, Reason};
 use jira_credential_operator::core::messages::{outage, refusal};
-use jira_credential_operator::core::probe::{Cause, Forbidden, Outage, Refusal, outage_reason};
+use jira_credential_operator::core::probe::{
+    Cause, Forbidden, Outage, Refusal, WaitCause, outage_reason,
+};
 use serde_json::json;
 
 /// What can refuse a credential of this method.
@@ -102,6 +104,7 @@ fn outages() -> Vec<Outage> {
         Outage::BadCaBundle,
         Outage::Internal,
         Outage::TooLate,
+        Outage::Paused { retry_after: None },
     ]
 }
 
@@ -134,6 +137,13 @@ pub(super) fn valid_unknown() -> Section {
             sample.method,
             outage::not_asked(facts),
         );
+        for (reason, cause) in [
+            (Reason::RateLimited, WaitCause::RateLimited),
+            (Reason::SiteUnavailable, WaitCause::Unresponsive),
+            (Reason::NotValidated, WaitCause::Busy),
+        ] {
+            section.add(reason, sample.method, outage::waiting(facts, cause));
+        }
         section.add(
             Reason::Confirming,
             sample.method,

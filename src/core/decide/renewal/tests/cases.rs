@@ -2,12 +2,13 @@
 
 use crate::api::{AttemptOutcome, Reason, SourceVersion};
 use crate::core::decide::renewal::tests::{
-    at, begun, client, facts, in_use, me, other, print, word,
+    at, begun, client, facts, in_use, me, other, print, wait, word,
 };
 use crate::core::facts::{Facts, GrantState, Held, SeedState, Source};
 use crate::core::grant::{
     Access, Grant, RefreshRequest, RenewalFailure, Seed, SeedOutcome, Tokens,
 };
+use crate::core::probe::WaitCause;
 use crate::core::{conclude, decide};
 
 #[test]
@@ -264,7 +265,7 @@ fn while_the_site_rests_a_renewal_waits_but_not_to_the_end() {
         (55, 90, "intend first 55 -"),
     ] {
         let mut facts = facts(minute, Some(in_use()));
-        facts.rate_limited_until = Some(at(until));
+        facts.renewal_wait = Some(wait(WaitCause::RateLimited, until));
         assert_eq!(word(&facts), expected);
     }
 }

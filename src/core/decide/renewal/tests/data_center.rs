@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 
 use crate::api::{Attempt, AttemptOutcome, MethodName, Reason, SiteStatus};
 use crate::core::conclude::conclude;
-use crate::core::decide::renewal::tests::{at, begun, facts, in_use, me, other, print, word};
+use crate::core::decide::renewal::tests::{at, begun, facts, in_use, me, other, print, wait, word};
 use crate::core::facts::Facts;
 use crate::core::grant::{Access, RenewalFailure};
+use crate::core::probe::WaitCause;
 use crate::core::spec::Site;
 
 const URL: &str = "https://app.example/callback";
@@ -150,7 +151,7 @@ fn a_successor_is_published_as_soon_as_asking_has_brought_nothing() {
     ] {
         let mut facts = renewed(46, validated, granted);
         facts.status.attempt = attempt;
-        facts.rate_limited_until = rests.then(|| at(50));
+        facts.site_wait = rests.then(|| wait(WaitCause::RateLimited, 50));
         assert_eq!(facts.must_publish_unvalidated(), expected, "{what}");
     }
     let mut facts = renewed(46, write, write);

@@ -1,0 +1,164 @@
+//! One answer of Jira for all credentials that use the same secret at the same site: when a Secret
+//! with many users changes, Jira is asked once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use crate::api::MethodName;
+use crate::core::probe::Verdict;
+
+/// An answer is shared for this time.
+const SHARED_FOR: Duration = Duration::from_secs(5);
+
+/// The last answers.
+#[derive(Default)]
+pub(super) struct SharedVerdicts {
+    by_call: Mutex<HashMap<SameCall, Arc<Shared>>>,
+}
+
+/// Everything that the answer of Jira depends on.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct SameCall {
+    /// The address that is called.
+    pub(super) site: String,
+    /// How the secret is sent.
+    pub(super) method: MethodName,
+    /// Stands for user and secret, in one namespace.
+    pub(super) fingerprint: String,
+    /// The authorities that are trusted.
+    pub(super) ca_pem: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    // Held during the call, so that those who come meanwhile wait for its answer.
+    answer: tokio::sync::Mutex<Option<Answer>>,
+}
+
+struct Answer {
+    verdict: Verdict,
+    got: Instant,
+    time: DateTime<Utc>,
+    /// Who has it. They ask again for another one.
+    users: HashSet<String>,
+}
+
+impl SharedVerdicts {
+    /// The answer that another credential got within the last seconds, or else that of `call`, which is
+    /// made on behalf of the credential with the uid `user`.
+    pub(super) async fn verdict(
+        &self,
+        same: SameCall,
+        user: &str,
+        now: DateTime<Utc>,
+        call: impl Future<Output = Verdict>,
+    ) -> Verdict {
+        let shared = {
+            let mut all = self.lock();
+            all.retain(|_, shared| shared.is_wanted());
+            Arc::clone(all.entry(same).or_default())
+        };
+        let mut answer = shared.answer.lock().await;
+        if let Some(known) = answer.as_mut().filter(|known| known.is_fresh(now))
+            && known.users.insert(user.to_owned())
+        {
+            return known.verdict.clone();
+        }
+        let verdict = call.await;
+        *answer = is_about_the_credential(&verdict).then(|| Answer {
+            verdict: verdict.clone(),
+            got: Instant::now(),
+            time: now,
+            users: HashSet::from([user.to_owned()]),
+        });
+        verdict
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SameCall, Arc<Shared>>> {
+        self.by_call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn is_wanted(self: &Arc<Self>) -> bool {
+        // One that is locked has a call under way.
+        let fresh = |answer: &Option<Answer>| {
+            answer
+                .as_ref()
+                .is_some_and(|answer| answer.got.elapsed() < SHARED_FOR)
+        };
+        Arc::strong_count(self) > 1 || self.answer.try_lock().is_ok_and(|answer| fresh(&answer))
+    }
+}
+
+impl Answer {
+    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        let limit = TimeDelta::from_std(SHARED_FOR).unwrap_or_default();
+        self.got.elapsed() < SHARED_FOR && (now - self.time).abs() < limit
+    }
+}
+
+/// An outage is met by each for themselves: it decides when they ask again.
+fn is_about_the_credential(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Accepted(_) | Verdict::Refused(_) => true,
+        Verdict::NoVerdict(_) | Verdict::NotAllowed(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::core::probe::{Outage, Refusal};
+
+    const REFUSED: Verdict = Verdict::Refused(Refusal::Rejected);
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_together_share_an_answer() {
+        let (verdicts, calls) = (SharedVerdicts::default(), AtomicUsize::new(0));
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ask = async |credential: &str, user: &str, now, verdict: Verdict| {
+            let call = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                calls.fetch_add(1, Ordering::SeqCst);
+                verdict
+            };
+            let same = SameCall {
+                site: "https://jira.example.com".to_owned(),
+                method: MethodName::ApiToken,
+                fingerprint: credential.to_owned(),
+                ca_pem: None,
+            };
+            verdicts.verdict(same, user, now, call).await
+        };
+        let calls = || calls.swap(0, Ordering::SeqCst);
+        let users: Vec<String> = (0..20).map(|number| format!("user-{number}")).collect();
+        let all = users.iter().map(|user| ask("one", user, now, REFUSED));
+        let answers = futures::future::join_all(all).await;
+        assert_eq!((answers, calls()), (vec![REFUSED; 20], 1));
+        // Another secret, and the same user for a second time.
+        ask("other", "user-1", now, REFUSED).await;
+        ask("one", "user-1", now, REFUSED).await;
+        assert_eq!(calls(), 2);
+        ask("one", "user-2", now, REFUSED).await;
+        assert_eq!(calls(), 0, "of the second answer");
+        ask("one", "user-3", now + TimeDelta::hours(1), REFUSED).await;
+        assert_eq!(calls(), 1, "an hour later");
+        tokio::time::sleep(SHARED_FOR).await;
+        ask("one", "user-4", now + TimeDelta::hours(1), REFUSED).await;
+        assert_eq!(calls(), 1);
+        assert_eq!(verdicts.lock().len(), 1, "what is too old is forgotten");
+        // Outages are not shared.
+        let outage = Verdict::NoVerdict(Outage::Timeout);
+        for user in ["user-1", "user-2"] {
+            ask("silent", user, now, outage.clone()).await;
+        }
+        assert_eq!(calls(), 2);
+    }
+}

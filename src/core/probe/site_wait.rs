@@ -1,0 +1,24 @@
+//! Why a credential makes no call to its site for now.
+
+use chrono::{DateTime, Utc};
+
+/// A wait that other calls to the site have caused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SiteWait {
+    /// When the credential may be sent again.
+    pub until: DateTime<Utc>,
+    /// What caused the wait.
+    pub cause: WaitCause,
+}
+
+/// What caused a wait.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum WaitCause {
+    /// The site limits the rate of calls, or asked for time.
+    RateLimited,
+    /// The site gave other callers no answer in time, or no connection.
+    Unresponsive,
+    /// Other credentials make as many calls at a time as are allowed; the operator wakes this one
+    /// when it is its turn.
+    Busy,
+}
