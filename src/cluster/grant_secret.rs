@@ -20,7 +20,8 @@ use crate::api::{
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
-use crate::cluster::secret_index::{GrantSeen, Key};
+use crate::cluster::key::Key;
+use crate::cluster::secret_index::GrantSeen;
 use crate::core::apply::Written;
 use crate::core::facts::Held;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};

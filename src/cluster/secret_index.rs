@@ -1,52 +1,22 @@
-//! Which version the Secrets have that some credential refers to. Fed by the watch on metadata;
-//! no contents, and nothing about Secrets that no credential refers to.
+//! Which version the Secrets have that some credential refers to, and which versions hold the same.
+//! Fed by the watch on metadata and by reads; no contents, and nothing about Secrets that no credential
+//! refers to.
 
 mod contents;
+mod known;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Secret;
 use tokio::sync::watch;
 
 use crate::api::SourceVersion;
+use crate::cluster::key::Key;
 use contents::Contents;
-
-/// Namespace and name.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Key {
-    /// Namespace.
-    pub namespace: Arc<str>,
-    /// Name.
-    pub name: Arc<str>,
-}
-
-impl Key {
-    /// Puts a key together.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-/// What is known of a Secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Known {
-    /// Nothing yet.
-    Unknown,
-    /// It does not exist.
-    Absent,
-    /// It has this uid and resourceVersion.
-    Present {
-        /// Uid.
-        uid: String,
-        /// Resource version.
-        resource_version: String,
-    },
-}
+pub use known::Known;
+use known::is_older;
 
 /// The versions of all Secrets that are referred to.
 #[derive(Debug)]
@@ -400,29 +370,6 @@ impl VersionIndex {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether news is older than what is known of the same object. Resource versions of one object
-/// grow (Kubernetes API concepts, since 1.35 by contract); anything that is no number is taken
-/// as news.
-fn is_older(news: &Known, known: &Known) -> bool {
-    let (
-        Known::Present {
-            uid: new,
-            resource_version: new_version,
-        },
-        Known::Present {
-            uid: old,
-            resource_version: old_version,
-        },
-    ) = (news, known)
-    else {
-        return false;
-    };
-    match (new_version.parse::<u64>(), old_version.parse::<u64>()) {
-        (Ok(new_version), Ok(old_version)) => new == old && new_version < old_version,
-        _ => false,
     }
 }
 

@@ -16,7 +16,6 @@ use crate::controller::fair_share::{Claim, FairShare, Limits, Place, Priority};
 use crate::controller::wake::Wake;
 use crate::core::decide::{CleanupTask, Step};
 use crate::core::facts::Facts;
-use crate::core::probe::{SiteWait, WaitCause};
 use crate::core::spec::RenewalKind;
 use crate::core::time::later;
 use crate::jira::site_key;
@@ -151,14 +150,16 @@ impl Turns<'_> {
         } else {
             self.take_first(&claim).await
         };
-        self.is_put_back |= place.is_none();
+        self.is_put_back = place.is_none();
         self.call = place.map(|place| (claim, place));
         self.call.is_some()
     }
 
-    /// A reconcile that has an answer of Jira is not put back: the answer would be lost.
+    /// A reconcile that has an answer of Jira is not put back: the answer would be lost. Nor is one
+    /// twice, whose renewal cannot wait.
     async fn wait_for(&mut self, claim: &Claim) -> Place {
         let calls = &self.capacity.calls;
+        calls.leave(&self.key);
         if let Some(place) = calls.try_enter(claim) {
             return place;
         }
@@ -207,14 +208,11 @@ impl Turns<'_> {
             self.priority = Priority::Renewal;
         }
         if !self.take(&site).await {
-            facts.site_wait = Some(SiteWait {
-                until: later(facts.now, PUT_BACK),
-                cause: WaitCause::Busy,
-            });
-            facts.renewal_wait = facts.site_wait;
+            facts.queue_until(later(facts.now, PUT_BACK));
             self.resume().await;
             return false;
         }
+        facts.end_queue();
         if calls_jira(step) {
             self.slot = None;
             self.has_called = true;

@@ -128,13 +128,6 @@ impl Stage {
         Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
     }
 
-    /// Starts one with further flags.
-    pub(crate) fn start_with(&self, more: &[&str]) -> Process {
-        let more = more.iter().map(|flag| (*flag).to_owned());
-        let flags: Vec<String> = self.flags.iter().cloned().chain(more).collect();
-        Process::start(self.directory.path(), &self.kubeconfig, &flags)
-    }
-
     pub(crate) async fn operator(&self) -> Process {
         let mut process = self.start();
         process.ready().await;

@@ -376,3 +376,12 @@ fn an_entry_that_nobody_uses_is_another_token() {
         assert_eq!(known, expected == Reason::ExpiryFound);
     }
 }
+
+#[test]
+fn it_waits_as_long_as_the_credential_is_in_the_queue_of_its_site() {
+    let mut facts = facts();
+    facts.queue_until(facts.now + TimeDelta::minutes(5));
+    assert_eq!(decide(&facts), None);
+    facts.end_queue();
+    assert_eq!(decide(&facts), Some(Step::LookUp));
+}

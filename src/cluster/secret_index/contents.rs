@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use crate::api::{CREDENTIAL_LABEL, GRANT_LABEL, SourceVersion};
-use crate::cluster::secret_index::Key;
+use crate::cluster::key::Key;
 
 /// What was read of Secrets. Nothing of the contents can be found out from it.
 #[derive(Debug, Default)]

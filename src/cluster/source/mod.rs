@@ -6,7 +6,8 @@ use secrecy::SecretString;
 use crate::api::{JiraCredentialSpec, Method, SecretKeyRef, SourceVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::secret_index::{Key, VersionIndex};
+use crate::cluster::key::Key;
+use crate::cluster::secret_index::VersionIndex;
 use crate::core::spec::SourceError;
 
 mod material;

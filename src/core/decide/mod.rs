@@ -71,6 +71,10 @@ pub fn decide(facts: &Facts) -> Option<Step> {
             return next.map(Step::DeleteTarget);
         }
     }
+    // What is left calls Jira, and nothing waits for it.
+    if facts.is_in_queue() {
+        return None;
+    }
     // 7. What was replaced is ended once everybody has what took its place.
     if let Some(cleanup_task) = cleanup_task(facts) {
         return Some(Step::Cleanup(cleanup_task));

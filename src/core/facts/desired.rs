@@ -11,7 +11,6 @@ use crate::core::facts::Facts;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::AttemptOutcome;
-use crate::core::probe::WaitCause;
 use crate::core::spec::{RenewalPlan, scopes};
 use crate::core::time::earlier;
 
@@ -95,9 +94,7 @@ impl Facts {
         if let Some(attempt) = self.attempt() {
             return attempt.outcome == AttemptOutcome::NoVerdict;
         }
-        let rests = self
-            .site_wait
-            .is_some_and(|wait| wait.cause != WaitCause::Busy && wait.until > self.now);
+        let rests = !self.is_in_queue() && self.site_wait.is_some_and(|wait| wait.until > self.now);
         !plan.has_leeway() && rests
     }
 

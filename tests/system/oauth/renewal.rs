@@ -1,8 +1,10 @@
 //! Renewals that do not go as they should.
 
+use std::time::Duration;
+
 use atlassian_sim::{Fault, Rule, SpendOutcome};
 use chrono::TimeDelta;
-use control_plane::faults::{Cut, Requests};
+use control_plane::faults::{Cut, Fault as ApiFault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason};
 use serde_json::json;
 
@@ -366,4 +368,38 @@ async fn a_person_can_have_a_token_renewed_and_not_more_often_than_every_five_mi
         assert_eq!(world.outcomes().len(), spends, "{value}");
     }
     assert_at_rest(&world, &operator).await;
+}
+
+/// A process that hears late that its intent is stored, because its machine stood still, sends nothing:
+/// another process may have taken over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_long_ago_is_not_sent() {
+    let (world, operator, _, _) = renewing().await;
+    let published = world.published("bot").await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let held_up = ApiFault::DelayAfter(Duration::from_secs(8));
+    operator.faults.add(intend, 1..=1, held_up);
+    let passes = operator.operator.passes();
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    world
+        .until("the intent is stored", || async {
+            let grant = world.grant("bot").await?;
+            (!grant["intent"].is_null()).then_some(())
+        })
+        .await;
+    let next = world.operator().await;
+    for _ in 0..2 {
+        world.advance(TimeDelta::minutes(2));
+        next.look_again(1).await;
+    }
+    world.until_other("bot", "token", &published).await;
+    world
+        .until("the first process goes on", || async {
+            (operator.operator.passes() > passes).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
+    world.wait_ready("bot").await;
 }
