@@ -240,6 +240,34 @@ async fn a_login_that_waits_for_its_turn_is_not_written_down() {
     assert_eq!(world.login_attempts(), 4);
 }
 
+/// A process that hears late that its login is written down sends nothing: another one has taken over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_written_down_long_ago_is_not_sent() {
+    let (world, operator) = logged_in().await;
+    let first = world.cookie("bot").await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let held_up = ApiFault::DelayAfter(Duration::from_secs(8));
+    operator.faults.add(intend, 1..=1, held_up);
+    let passes = operator.operator.passes();
+    world.advance(TimeDelta::minutes(250));
+    operator.poke();
+    world.until_login_is_written_down("bot").await;
+    let next = world.operator().await;
+    for _ in 0..4 {
+        world.advance(TimeDelta::seconds(95));
+        next.look_again(1).await;
+    }
+    world.until_other("bot", "cookie", &first).await;
+    world
+        .until("the first process goes on", || async {
+            (operator.operator.passes() > passes).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    assert_eq!(world.login_attempts(), 2);
+    world.wait_ready("bot").await;
+}
+
 /// Who hears of a session when somebody else has begun another ends it: nobody else knows of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_comes_when_another_has_taken_over_is_ended() {
