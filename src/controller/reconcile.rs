@@ -182,7 +182,7 @@ impl Operator {
     ) -> Result<Round, ClusterError> {
         let wake = Round::Done(conclusion.wake.to_std().unwrap_or(Duration::from_secs(1)));
         let stored = current.status.clone().unwrap_or_default();
-        if !conclusion.differs_from(&stored) || facts.object.deleting {
+        if !conclusion.differs_from(facts, &stored) || facts.object.deleting {
             return Ok(wake);
         }
         let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {

@@ -217,6 +217,8 @@ async fn what_is_missing_at_first_is_waited_for() {
             ConditionType::Stalled
         };
         assert_eq!(says(&object, waits).reason, reason, "{name}");
+        // An answer that came just now would be shared.
+        world.advance(TimeDelta::minutes(1));
         let calls = world.calls();
         world.secret(&source, &full).await;
         world.wait_ready(name).await;
@@ -412,6 +414,7 @@ async fn a_deleted_credential_takes_its_targets_and_series_along() {
     world.secrets().get("bot-source").await.unwrap();
     world.secrets().get("other").await.unwrap();
     // One of the same name is another one.
+    world.advance(TimeDelta::minutes(1));
     world.create("bot", world.api_token_spec("bot")).await;
     world.wait_ready("bot").await;
     assert_eq!(world.calls(), 3);

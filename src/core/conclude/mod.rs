@@ -104,11 +104,12 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
 }
 
 impl Conclusion {
-    /// Whether the status must be written. A Secret that got another version and holds the same is
-    /// recorded with the next change.
-    pub fn differs_from(&self, recorded: &JiraCredentialStatus) -> bool {
+    /// Whether the status must be written. A source that got another version and holds the same is
+    /// recorded with the next change. A grant is not: while it has another version than the one that is
+    /// recorded, every reconcile reads it.
+    pub fn differs_from(&self, facts: &Facts, recorded: &JiraCredentialStatus) -> bool {
         let mut same = recorded.clone();
-        if same.sources.len() == self.status.sources.len() {
+        if !facts.renews() && same.sources.len() == self.status.sources.len() {
             for (old, new) in same.sources.iter_mut().zip(&self.status.sources) {
                 old.resource_version.clone_from(&new.resource_version);
             }
