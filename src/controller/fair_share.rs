@@ -155,6 +155,13 @@ impl FairShare {
         found
     }
 
+    /// Takes the place that is kept for a credential.
+    pub(super) fn take_kept(&self, key: &Key, claim: &Claim) -> Option<Place> {
+        let kept = self.lock().kept.remove(key);
+        kept.map(|(_, place)| place)
+            .filter(|place| place.claim == *claim)
+    }
+
     /// Whether a credential waits to be woken.
     pub(super) fn is_lined_up(&self, key: &Key) -> bool {
         self.lock().lined_up.contains_key(key)

@@ -42,7 +42,7 @@ use password_guard::Passwords;
 use renewal_registry::Renewals;
 use shared_verdicts::SharedVerdicts;
 use status_versions::StatusVersions;
-use turns::Capacity;
+use turns::{Capacity, priority_of};
 use wake::Wake;
 
 /// How long a reconcile waits after the API server could not be asked.
@@ -191,9 +191,15 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     let result = match &object.0 {
         Ok(object) if operator.written.is_outdated(object) => Ok(RETRY),
         Ok(object) => {
-            let now = operator.clock.now();
-            let Some(turns) = operator.capacity.begin(object, key_of(object), now) else {
-                return Ok(Action::await_change());
+            let first_site = operator.first_site(object);
+            let priority = priority_of(object, operator.clock.now());
+            let begin = operator
+                .capacity
+                .begin(key_of(object), priority, first_site.as_deref());
+            let turns = match begin.await {
+                Ok(turns) => turns,
+                Err(None) => return Ok(Action::await_change()),
+                Err(Some(wait)) => return Ok(Action::requeue(wait)),
             };
             let result = Box::pin(operator.reconcile(object, turns)).await;
             operator.report_reconcile(object, started);

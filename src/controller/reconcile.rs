@@ -17,6 +17,7 @@ use crate::core::facts::Facts;
 use crate::core::facts::attempt::without_unsent;
 use crate::core::probe::Judgement;
 use crate::core::spec::{Endpoints, Plan, SpecError, check_metadata};
+use crate::jira::site_key;
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
 /// validation. More steps would mean that a step changes nothing.
@@ -161,6 +162,19 @@ impl Operator {
         let mut object = object.clone();
         object.status = object.status.as_ref().map(without_unsent);
         Cow::Owned(object)
+    }
+
+    /// The site that a credential calls before it does anything else: it has never been validated, and
+    /// no call to the site has to wait for now.
+    pub(super) fn first_site(&self, object: &JiraCredential) -> Option<String> {
+        let tried = object.status.as_ref().is_some_and(|status| {
+            status.validated_fingerprint.is_some() || status.attempt.is_some()
+        });
+        let is_left_alone = object.spec.suspend || object.metadata.deletion_timestamp.is_some();
+        let plan = self.plan(&object.spec).ok()?;
+        let [wait, _] = self.site_waits(&plan, object);
+        let waits = tried || is_left_alone || plan.renewal.is_some() || wait.is_some();
+        (!waits).then(|| site_key(&plan.site.base, plan.site.hosting).to_owned())
     }
 
     fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecError> {

@@ -24,6 +24,9 @@ use crate::jira::site_key;
 /// is put back.
 const BRIEF: Duration = Duration::from_secs(1);
 
+/// A new credential that waits for its first turn says so after this time.
+const SILENT: Duration = Duration::from_secs(30);
+
 /// A credential that was put back looks again after this time, if nothing wakes it.
 const PUT_BACK: TimeDelta = TimeDelta::minutes(5);
 
@@ -79,32 +82,45 @@ impl Capacity {
         }
     }
 
-    /// Begins a reconcile, if there is a slot for it; else the credential is woken when there is.
-    pub(super) fn begin(
+    /// Begins a reconcile, if there is a slot for it. One that does nothing before its first call to
+    /// `first_site` begins only when there is a turn for that call, too: what waits has read nothing.
+    ///
+    /// # Errors
+    /// When there is neither: the credential is woken when there is, and looks again after the time.
+    pub(super) async fn begin(
         &self,
-        object: &JiraCredential,
         key: Key,
-        now: DateTime<Utc>,
-    ) -> Option<Turns<'_>> {
-        let status = object.status.as_ref();
-        let renewal = status.and_then(|status| status.next_renewal_time);
-        let priority = if renewal.is_some_and(|time| time <= now) {
-            Priority::Renewal
-        } else {
-            Priority::Routine
-        };
-        let claim = Claim {
+        priority: Priority,
+        first_site: Option<&str>,
+    ) -> Result<Turns<'_>, Option<Duration>> {
+        let of_slot = Claim {
             namespace: Arc::clone(&key.namespace),
             site: None,
             priority,
         };
-        let slot = self.slots.enter_or_line_up(&key, &claim)?;
-        Some(Turns {
+        let of_call = first_site.map(|site| Claim {
+            site: Some(site.into()),
+            ..of_slot.clone()
+        });
+        let kept = |claim: Claim| Some((self.calls.take_kept(&key, &claim)?, claim));
+        let (slot, call) = if let Some((place, claim)) = of_call.clone().and_then(kept) {
+            (self.slots.enter(of_slot).await, Some((claim, place)))
+        } else {
+            let slot = self.slots.enter_or_line_up(&key, &of_slot).ok_or(None)?;
+            // Who has waited for so long without a word says in its status that it waits.
+            let claim = of_call.filter(|_| !self.calls.is_lined_up(&key));
+            let place = |claim: Claim| {
+                let place = self.calls.enter_or_line_up(&key, &claim);
+                place.map(|place| (claim, place)).ok_or(Some(SILENT))
+            };
+            (slot, claim.map(place).transpose()?)
+        };
+        Ok(Turns {
             capacity: self,
             key,
             priority,
             slot: Some(slot),
-            call: None,
+            call,
             has_called: false,
             is_put_back: false,
         })
@@ -229,6 +245,17 @@ impl Drop for Turns<'_> {
         if !self.is_put_back {
             self.capacity.calls.leave(&self.key);
         }
+    }
+}
+
+/// Who comes first: a renewal that is due.
+pub(super) fn priority_of(object: &JiraCredential, now: DateTime<Utc>) -> Priority {
+    let status = object.status.as_ref();
+    let renewal = status.and_then(|status| status.next_renewal_time);
+    if renewal.is_some_and(|time| time <= now) {
+        Priority::Renewal
+    } else {
+        Priority::Routine
     }
 }
 
