@@ -66,6 +66,8 @@ async fn a_hanging_site_holds_up_neither_new_credentials_nor_renewals_of_others(
     assert_eq!(hang.hits(), SHARE, "nobody else was let through");
 
     // Those who are in the queue say so, and can be changed: one is suspended, one goes elsewhere.
+    operator.quiet().await;
+    operator.poke();
     let last = format!("token-{}", MANY - 1);
     let queued = |status: &JiraCredentialStatus| {
         let valid = status.condition(ConditionType::Valid);
