@@ -180,9 +180,16 @@ impl VersionIndex {
             .map_or(Known::Unknown, |entry| entry.known.clone())
     }
 
-    /// Learns what a Secret holds. Returns whether an earlier version held the same.
-    pub fn learn_content(&self, key: &Key, secret: &Secret) -> bool {
-        self.lock().secrets.contains_key(key) && self.contents.learn(key, secret)
+    /// Learns what a Secret holds.
+    pub fn learn_content(&self, key: &Key, secret: &Secret) {
+        if self.lock().secrets.contains_key(key) {
+            self.contents.learn(key, secret);
+        }
+    }
+
+    /// Whether every read of a Secret since this was asked last has found the same.
+    pub fn is_settled(&self, key: &Key) -> bool {
+        self.contents.is_settled(key)
     }
 
     /// Whether this process has read a Secret.

@@ -219,7 +219,9 @@ impl FairShare {
     }
 
     fn keep(self: &Arc<Self>, key: Key, number: u64, place: Place) {
-        self.lock().kept.insert(key.clone(), (number, place));
+        // A place that is dropped takes the lock.
+        let replaced = self.lock().kept.insert(key.clone(), (number, place));
+        drop(replaced);
         self.wake.wake(&key);
         let share = Arc::clone(self);
         tokio::spawn(async move {

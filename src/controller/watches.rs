@@ -135,7 +135,13 @@ impl Operator {
         self.compared().remove(&key);
         let found = self.cluster.secret(&key.namespace, &key.name).await;
         drop(slot);
-        let is_same = matches!(&found, Ok(Some(secret)) if self.index.learn_content(&key, secret));
+        let is_same = match &found {
+            Ok(Some(secret)) if self.index.knows_content(&key) => {
+                self.index.learn_content(&key, secret);
+                self.index.is_settled(&key)
+            }
+            Ok(_) | Err(_) => false,
+        };
         let users = self.index.users(&key.namespace, &key.name);
         for user in users {
             if !is_same || self.is_target_of(&key.name, &user) {

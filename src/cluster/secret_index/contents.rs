@@ -25,39 +25,51 @@ struct Content {
     /// The first version that was read with these contents, and the last.
     first: u64,
     last: u64,
+    /// Whether something else was read since the users were woken.
+    changed: bool,
 }
 
 impl Contents {
-    /// Learns what was read. Returns whether an earlier version held the same.
-    pub(super) fn learn(&self, key: &Key, secret: &Secret) -> bool {
+    /// Learns what was read.
+    pub(super) fn learn(&self, key: &Key, secret: &Secret) {
         let version = secret.resource_version();
         let (Some(uid), Some(version)) = (secret.uid(), version.and_then(|text| text.parse().ok()))
         else {
-            return false;
+            return;
         };
         let hash = self.hash(secret);
         let mut contents = self.lock();
         if let Some(known) = contents.get_mut(key)
             && known.uid == uid
         {
-            if version < known.last {
-                return false;
-            }
             let is_same = known.hash == hash;
-            known.last = version;
-            if !is_same {
-                (known.hash, known.first) = (hash, version);
+            known.changed |= !is_same;
+            if version >= known.last {
+                known.last = version;
+                if !is_same {
+                    (known.hash, known.first) = (hash, version);
+                }
+            } else if !is_same {
+                // A late answer: what came before it is not the same as what is known.
+                known.first = known.first.max(version + 1);
             }
-            return is_same;
+            return;
         }
         let content = Content {
             uid,
             hash,
             first: version,
             last: version,
+            changed: false,
         };
         contents.insert(key.clone(), content);
-        false
+    }
+
+    /// Whether nothing else was read since this was asked last.
+    pub(super) fn is_settled(&self, key: &Key) -> bool {
+        let mut contents = self.lock();
+        let known = contents.get_mut(key);
+        known.is_some_and(|known| !std::mem::take(&mut known.changed))
     }
 
     /// Whether the version that the watch shows holds the same as the one that is recorded.
@@ -129,15 +141,16 @@ mod tests {
         let (none, label) = (json!({}), json!({"team": "payments"}));
         let ours = json!({CREDENTIAL_LABEL: "bot"});
         for (version, value, labels, same) in [
-            ("5", "YQ==", &none, false),
+            ("5", "YQ==", &none, true),
             ("7", "YQ==", &label, true),
-            ("6", "YQ==", &label, false),
+            ("6", "YQ==", &label, true),
             ("9", "YQ==", &none, true),
             ("11", "Yg==", &none, false),
             ("12", "Yg==", &ours, false),
         ] {
             let read = secret(version, value, labels);
-            assert_eq!(contents.learn(&key, &read), same, "{version}");
+            contents.learn(&key, &read);
+            assert_eq!(contents.is_settled(&key), same, "{version}");
             match version {
                 "9" => {
                     assert!(contents.is_same(&key, &recorded("5"), "9"));
@@ -148,6 +161,14 @@ mod tests {
                 _ => {}
             }
         }
+        // Who read first does not keep the others from being woken, nor does a late answer.
+        contents.learn(&key, &secret("13", "Yw==", &none));
+        contents.learn(&key, &secret("13", "Yw==", &none));
+        assert!(!contents.is_settled(&key) && contents.is_settled(&key));
+        contents.learn(&key, &secret("15", "Yw==", &none));
+        contents.learn(&key, &secret("14", "ZA==", &none));
+        assert!(!contents.is_settled(&key));
+        assert!(!contents.is_same(&key, &recorded("14"), "15"));
         contents.forget(&key);
         assert!(!contents.knows(&key));
     }
