@@ -1,9 +1,10 @@
 //! A bounded number of places, shared fairly: one namespace cannot take them all, nor one site.
 //!
 //! The places are the slots of reconciles that work, and the turns of those that call Jira
-//! (`controller/turns`). Who finds no place either waits for one, or lines up and is woken when a
-//! place is kept for them. The next place goes to the namespace that has the fewest; renewals that
-//! are due have as many places of their own, so that they never wait for anything else.
+//! (`controller/turns`). Whoever finds no place either waits for one, or lines up and is woken when a
+//! place is kept for them. The next place goes by priority, then to the namespace that has the fewest.
+//! Some places are for namespaces that have none. Renewals that are due have as many places of their
+//! own, so that they wait for nothing that is less urgent.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::cluster::Key;
 use crate::controller::wake::Wake;
 
-/// A place that is kept for who does not come, because they were deleted, is given away after this time.
+/// A place kept for a credential that does not come is given away after this time.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Who wants a place.
@@ -44,12 +45,14 @@ pub(super) enum Priority {
 pub(super) struct Limits {
     /// Altogether.
     pub(super) total: usize,
+    /// Those of them that only a namespace without a place may take.
+    pub(super) reserve: usize,
     /// For one namespace.
     pub(super) namespace: usize,
     /// For one site.
     pub(super) site: usize,
-    /// For one namespace at one site.
-    pub(super) namespace_at_site: usize,
+    /// Those of them that only a namespace without a place at the site may take.
+    pub(super) site_reserve: usize,
 }
 
 /// Places that are shared.
@@ -134,32 +137,23 @@ impl FairShare {
     /// Takes the place that is kept for a credential, or one that is free. Without one the credential
     /// lines up, and is woken when a place is kept for it.
     pub(super) fn enter_or_line_up(self: &Arc<Self>, key: &Key, claim: &Claim) -> Option<Place> {
-        let (found, other) = {
-            let mut state = self.lock();
-            let kept = state.kept.remove(key).map(|(_, place)| place);
-            let (fits, other) = match kept {
-                Some(place) if place.claim == *claim => (Some(place), None),
-                other => (None, other),
-            };
-            if fits.is_none() && state.has_room(&self.limits, claim) {
-                state.lined_up.remove(key);
-                (Some(self.take(&mut state, claim.clone())), other)
-            } else {
-                if fits.is_none() {
-                    state.line_up(key, claim);
-                }
-                (fits, other)
-            }
-        };
-        drop(other);
-        found
+        let kept = self.take_kept(key);
+        if let Some(place) = kept.filter(|place| place.claim == *claim) {
+            self.lock().lined_up.remove(key);
+            return Some(place);
+        }
+        let mut state = self.lock();
+        if state.has_room(&self.limits, claim) {
+            state.lined_up.remove(key);
+            return Some(self.take(&mut state, claim.clone()));
+        }
+        state.line_up(key, claim);
+        None
     }
 
     /// Takes the place that is kept for a credential.
-    pub(super) fn take_kept(&self, key: &Key, claim: &Claim) -> Option<Place> {
-        let kept = self.lock().kept.remove(key);
-        kept.map(|(_, place)| place)
-            .filter(|place| place.claim == *claim)
+    pub(super) fn take_kept(&self, key: &Key) -> Option<Place> {
+        self.lock().kept.remove(key).map(|(_, place)| place)
     }
 
     /// Whether a credential waits to be woken.
@@ -200,28 +194,32 @@ impl FairShare {
         self.give_places();
     }
 
-    /// Gives every free place to who is next.
+    /// Gives every free place to whoever is next.
     fn give_places(self: &Arc<Self>) {
         loop {
-            let (place, waiting) = {
-                let mut state = self.lock();
-                let Some((claim, waiting)) = state.next(&self.limits) else {
-                    return;
-                };
-                (self.take(&mut state, claim), waiting)
+            let mut state = self.lock();
+            let Some((claim, waiting)) = state.next(&self.limits) else {
+                return;
             };
+            let place = self.take(&mut state, claim);
             match waiting.who {
-                // Who does not wait any more leaves the place, by its drop, to the next one.
-                Who::Here(sender) => drop(sender.send(place)),
-                Who::Woken(key) => self.keep(key, waiting.number, place),
+                Who::Here(sender) => {
+                    drop(state);
+                    // Who does not wait any more leaves the place, by its drop, to the next one.
+                    drop(sender.send(place));
+                }
+                Who::Woken(key) => {
+                    let replaced = state.kept.insert(key.clone(), (waiting.number, place));
+                    drop(state);
+                    // A place that is dropped takes the lock.
+                    drop(replaced);
+                    self.wake_up(key, waiting.number);
+                }
             }
         }
     }
 
-    fn keep(self: &Arc<Self>, key: Key, number: u64, place: Place) {
-        // A place that is dropped takes the lock.
-        let replaced = self.lock().kept.insert(key.clone(), (number, place));
-        drop(replaced);
+    fn wake_up(self: &Arc<Self>, key: Key, number: u64) {
         self.wake.wake(&key);
         let share = Arc::clone(self);
         tokio::spawn(async move {
@@ -246,15 +244,24 @@ impl FairShare {
 
 impl State {
     fn has_room(&self, limits: &Limits, claim: &Claim) -> bool {
-        claim.scopes().all(|scope| {
-            let most = match (&scope.namespace, &scope.site) {
-                (None, None) => limits.total,
-                (Some(_), None) => limits.namespace,
-                (None, Some(_)) => limits.site,
-                (Some(_), Some(_)) => limits.namespace_at_site,
-            };
-            self.taken.get(&scope).is_none_or(|taken| *taken < most)
-        })
+        let taken = |namespace, site| {
+            let scope = claim.scope(namespace, site);
+            self.taken.get(&scope).copied().unwrap_or_default()
+        };
+        let (ours, site) = (Some(&claim.namespace), claim.site.as_ref());
+        // A namespace that has a place leaves the reserve to those that have none.
+        let most = |limit: usize, reserve: usize, held: usize| match held {
+            0 => limit,
+            _ => limit.saturating_sub(reserve),
+        };
+        let held = taken(ours, None);
+        let at_site = |site| {
+            let most = most(limits.site, limits.site_reserve, taken(ours, Some(site)));
+            taken(None, Some(site)) < most
+        };
+        held < limits.namespace
+            && taken(None, None) < most(limits.total, limits.reserve, held)
+            && site.is_none_or(at_site)
     }
 
     fn wait(&mut self, claim: Claim, who: Who) -> u64 {
@@ -292,7 +299,10 @@ impl State {
             .iter()
             .filter(|(claim, _)| self.has_room(limits, claim))
             .min_by_key(|(claim, line)| {
-                let taken = self.taken.get(&claim.of_namespace()).copied();
+                let taken = self
+                    .taken
+                    .get(&claim.scope(Some(&claim.namespace), None))
+                    .copied();
                 let number = line.front().map(|first| first.number);
                 (claim.priority, taken.unwrap_or_default(), number)
             })
@@ -325,26 +335,27 @@ impl Claim {
 
     /// Everything that a place counts for.
     fn scopes(&self) -> impl Iterator<Item = Scope> {
-        let renewals = self.renews();
-        let scope = |namespace: Option<&Arc<str>>, site: Option<&Arc<str>>| Scope {
-            renewals,
-            namespace: namespace.cloned(),
-            site: site.cloned(),
-        };
+        let namespaces = [None, Some(&self.namespace)];
+        let everywhere = namespaces.map(|namespace| self.scope(namespace, None));
         let site = self.site.as_ref();
         let at_site =
-            site.map(|site| [None, Some(&self.namespace)].map(|ns| scope(ns, Some(site))));
-        [scope(None, None), self.of_namespace()]
-            .into_iter()
-            .chain(at_site.into_iter().flatten())
+            site.map(|site| namespaces.map(|namespace| self.scope(namespace, Some(site))));
+        everywhere.into_iter().chain(at_site.into_iter().flatten())
     }
 
-    fn of_namespace(&self) -> Scope {
+    fn scope(&self, namespace: Option<&Arc<str>>, site: Option<&Arc<str>>) -> Scope {
         Scope {
             renewals: self.renews(),
-            namespace: Some(Arc::clone(&self.namespace)),
-            site: None,
+            namespace: namespace.cloned(),
+            site: site.cloned(),
         }
+    }
+}
+
+impl Place {
+    /// What the place is for.
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
     }
 }
 

@@ -131,6 +131,7 @@ fn caller(namespace: String, account: Option<&Account>, uid: &str) -> Caller {
     Caller {
         namespace,
         account: account.map_or_else(|| uid.to_owned(), |account| account.id.clone()),
+        credential: uid.to_owned(),
     }
 }
 

@@ -100,6 +100,7 @@ impl Operator {
                 Err(ActError::Cluster(error)) => return Err(error),
             }
         }
+        turns.end_calls();
         self.report(&facts);
         let conclusion = conclude(&facts, &recorded);
         let round = self.write_down(current, &facts, conclusion).await?;

@@ -9,10 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::api::MethodName;
+use crate::clock::Clock;
 use crate::core::probe::Verdict;
+use crate::core::spec::Site;
 
-/// An answer is shared for this time.
-const SHARED_FOR: Duration = Duration::from_secs(5);
+/// An answer is shared for this time. A refusal is confirmed after a longer one.
+const SHARED_FOR: Duration = Duration::from_secs(20);
 
 /// The last answers.
 #[derive(Default)]
@@ -23,8 +25,8 @@ pub(super) struct SharedVerdicts {
 /// Everything that the answer of Jira depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct SameCall {
-    /// The address that is called.
-    pub(super) site: String,
+    /// The site that is called.
+    pub(super) site: Site,
     /// How the secret is sent.
     pub(super) method: MethodName,
     /// Stands for user and secret, in one namespace.
@@ -54,25 +56,27 @@ impl SharedVerdicts {
         &self,
         same: SameCall,
         user: &str,
-        now: DateTime<Utc>,
+        clock: &Clock,
         call: impl Future<Output = Verdict>,
     ) -> Verdict {
+        let came = Instant::now();
         let shared = {
             let mut all = self.lock();
             all.retain(|_, shared| shared.is_wanted());
             Arc::clone(all.entry(same).or_default())
         };
         let mut answer = shared.answer.lock().await;
-        if let Some(known) = answer.as_mut().filter(|known| known.is_fresh(now))
+        if let Some(known) = answer.as_mut()
+            && known.is_for_those_who_came(came, clock.now())
             && known.users.insert(user.to_owned())
         {
             return known.verdict.clone();
         }
         let verdict = call.await;
-        *answer = is_about_the_credential(&verdict).then(|| Answer {
+        *answer = Some(Answer {
             verdict: verdict.clone(),
             got: Instant::now(),
-            time: now,
+            time: clock.now(),
             users: HashSet::from([user.to_owned()]),
         });
         verdict
@@ -96,17 +100,14 @@ impl Shared {
 }
 
 impl Answer {
-    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+    /// An outage is shared only with those who waited for it.
+    fn is_for_those_who_came(&self, came: Instant, now: DateTime<Utc>) -> bool {
         let limit = TimeDelta::from_std(SHARED_FOR).unwrap_or_default();
-        self.got.elapsed() < SHARED_FOR && (now - self.time).abs() < limit
-    }
-}
-
-/// An outage is met by each for themselves: it decides when they ask again.
-fn is_about_the_credential(verdict: &Verdict) -> bool {
-    match verdict {
-        Verdict::Accepted(_) | Verdict::Refused(_) => true,
-        Verdict::NoVerdict(_) | Verdict::NotAllowed(_) => false,
+        let is_fresh = self.got.elapsed() < SHARED_FOR && (now - self.time).abs() < limit;
+        match self.verdict {
+            Verdict::Accepted(_) | Verdict::Refused(_) => is_fresh,
+            Verdict::NoVerdict(_) | Verdict::NotAllowed(_) => is_fresh && came < self.got,
+        }
     }
 }
 
@@ -115,6 +116,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::api::Hosting;
     use crate::core::probe::{Outage, Refusal};
 
     const REFUSED: Verdict = Verdict::Refused(Refusal::Rejected);
@@ -122,43 +124,52 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_come_together_share_an_answer() {
         let (verdicts, calls) = (SharedVerdicts::default(), AtomicUsize::new(0));
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let ask = async |credential: &str, user: &str, now, verdict: Verdict| {
+        let clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let ask = async |credential: &str, user: &str, verdict: Verdict| {
+            // Longer than some sites take.
             let call = async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(10)).await;
                 calls.fetch_add(1, Ordering::SeqCst);
                 verdict
             };
             let same = SameCall {
-                site: "https://jira.example.com".to_owned(),
+                site: Site {
+                    hosting: Hosting::Cloud,
+                    base: "https://acme.atlassian.net".to_owned(),
+                    host: "acme.atlassian.net".to_owned(),
+                },
                 method: MethodName::ApiToken,
                 fingerprint: credential.to_owned(),
                 ca_pem: None,
             };
-            verdicts.verdict(same, user, now, call).await
+            verdicts.verdict(same, user, &clock, call).await
         };
         let calls = || calls.swap(0, Ordering::SeqCst);
         let users: Vec<String> = (0..20).map(|number| format!("user-{number}")).collect();
-        let all = users.iter().map(|user| ask("one", user, now, REFUSED));
+        let all = users.iter().map(|user| ask("one", user, REFUSED));
         let answers = futures::future::join_all(all).await;
         assert_eq!((answers, calls()), (vec![REFUSED; 20], 1));
-        // Another secret, and the same user for a second time.
-        ask("other", "user-1", now, REFUSED).await;
-        ask("one", "user-1", now, REFUSED).await;
+        // One who comes later, another secret, and the same user for a second time.
+        ask("one", "late", REFUSED).await;
+        assert_eq!(calls(), 0);
+        ask("other", "user-1", REFUSED).await;
+        ask("one", "user-1", REFUSED).await;
         assert_eq!(calls(), 2);
-        ask("one", "user-2", now, REFUSED).await;
+        ask("one", "user-2", REFUSED).await;
         assert_eq!(calls(), 0, "of the second answer");
-        ask("one", "user-3", now + TimeDelta::hours(1), REFUSED).await;
+        clock.advance(TimeDelta::hours(1));
+        ask("one", "user-3", REFUSED).await;
         assert_eq!(calls(), 1, "an hour later");
         tokio::time::sleep(SHARED_FOR).await;
-        ask("one", "user-4", now + TimeDelta::hours(1), REFUSED).await;
+        ask("one", "user-4", REFUSED).await;
         assert_eq!(calls(), 1);
         assert_eq!(verdicts.lock().len(), 1, "what is too old is forgotten");
-        // Outages are not shared.
+        // Outages are shared with those who waited, and with nobody else.
         let outage = Verdict::NoVerdict(Outage::Timeout);
-        for user in ["user-1", "user-2"] {
-            ask("silent", user, now, outage.clone()).await;
-        }
-        assert_eq!(calls(), 2);
+        let all = users.iter().map(|user| ask("silent", user, outage.clone()));
+        futures::future::join_all(all).await;
+        assert_eq!(calls(), 1);
+        ask("silent", "late", outage.clone()).await;
+        assert_eq!(calls(), 1);
     }
 }

@@ -31,10 +31,14 @@ impl Operator {
             () = stored => {}
             () = end => {
                 let attempts = self.renewals.unfinished().join(" ");
-                tracing::error!(
-                    attempts,
-                    "RENEWAL NOT STORED: the process ends before the API server accepted it"
-                );
+                if attempts.is_empty() {
+                    tracing::warn!("the process ends before all reconciles have ended");
+                } else {
+                    tracing::error!(
+                        attempts,
+                        "RENEWAL NOT STORED: the process ends before the API server accepted it"
+                    );
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Turns<'a> {
     key: Key,
     priority: Priority,
     slot: Option<Place>,
-    call: Option<(Claim, Place)>,
+    call: Option<Place>,
     has_called: bool,
     is_put_back: bool,
 }
@@ -57,24 +57,20 @@ impl Capacity {
         let at_site = config.max_concurrent_calls_per_site.max(1);
         // The only namespace shares with nobody.
         let is_shared = config.watch_namespace.is_none();
-        let share = |all: usize, left: usize| {
-            if is_shared {
-                all.saturating_sub(left).max(1)
-            } else {
-                all
-            }
-        };
+        let left = |part: usize| if is_shared { part } else { 0 };
         let of_slots = Limits {
             total: slots,
-            namespace: share(slots, (slots / 4).max(1)),
+            reserve: left(slots.div_ceil(4)).min(slots - 1),
+            namespace: slots,
             site: slots,
-            namespace_at_site: slots,
+            site_reserve: 0,
         };
         let of_calls = Limits {
             total: calls,
-            namespace: share(calls, calls * 3 / 4),
+            reserve: left(calls / 4),
+            namespace: if is_shared { calls / 4 } else { calls },
             site: at_site,
-            namespace_at_site: share(at_site, (at_site / 4).max(1)),
+            site_reserve: left(at_site.div_ceil(4)).min(at_site - 1),
         };
         Self {
             slots: FairShare::new(of_slots, Arc::clone(wake)),
@@ -98,22 +94,25 @@ impl Capacity {
             site: None,
             priority,
         };
-        let of_call = first_site.map(|site| Claim {
-            site: Some(site.into()),
-            ..of_slot.clone()
-        });
-        let kept = |claim: Claim| Some((self.calls.take_kept(&key, &claim)?, claim));
-        let (slot, call) = if let Some((place, claim)) = of_call.clone().and_then(kept) {
-            (self.slots.enter(of_slot).await, Some((claim, place)))
+        let (slot, call) = if let Some(call) = self.calls.take_kept(&key) {
+            let nearly_there = Claim {
+                priority: priority.min(Priority::Resumed),
+                ..of_slot
+            };
+            (self.slots.enter(nearly_there).await, Some(call))
         } else {
             let slot = self.slots.enter_or_line_up(&key, &of_slot).ok_or(None)?;
             // Who has waited for so long without a word says in its status that it waits.
-            let claim = of_call.filter(|_| !self.calls.is_lined_up(&key));
-            let place = |claim: Claim| {
+            let site = first_site.filter(|_| !self.calls.is_lined_up(&key));
+            let turn = |site: &str| {
+                let claim = Claim {
+                    site: Some(site.into()),
+                    ..of_slot.clone()
+                };
                 let place = self.calls.enter_or_line_up(&key, &claim);
-                place.map(|place| (claim, place)).ok_or(Some(SILENT))
+                place.ok_or(Some(SILENT))
             };
-            (slot, claim.map(place).transpose()?)
+            (slot, site.map(turn).transpose()?)
         };
         Ok(Turns {
             capacity: self,
@@ -157,7 +156,7 @@ impl Turns<'_> {
             },
         };
         let is_ours = |held: &Claim| held.site == claim.site && held.renews() == claim.renews();
-        if self.call.as_ref().is_some_and(|(held, _)| is_ours(held)) {
+        if self.call.as_ref().is_some_and(|held| is_ours(held.claim())) {
             return true;
         }
         self.call = None;
@@ -167,7 +166,7 @@ impl Turns<'_> {
             self.take_first(&claim).await
         };
         self.is_put_back = place.is_none();
-        self.call = place.map(|place| (claim, place));
+        self.call = place;
         self.call.is_some()
     }
 
@@ -212,6 +211,11 @@ impl Turns<'_> {
         }
     }
 
+    /// No step is left that calls Jira.
+    pub(super) fn end_calls(&mut self) {
+        self.call = None;
+    }
+
     /// Gets ready for a step: with a slot if it works on the cluster, with a turn if it calls Jira
     /// or leads to a call. `false`: the facts say now why the step has to wait.
     pub(super) async fn prepare(&mut self, step: &Step, facts: &mut Facts) -> bool {
@@ -224,11 +228,11 @@ impl Turns<'_> {
             self.priority = Priority::Renewal;
         }
         if !self.take(&site).await {
-            facts.queue_until(later(facts.now, PUT_BACK));
+            facts.progress.queued_until = Some(later(facts.now, PUT_BACK));
             self.resume().await;
             return false;
         }
-        facts.end_queue();
+        facts.progress.queued_until = None;
         if calls_jira(step) {
             self.slot = None;
             self.has_called = true;

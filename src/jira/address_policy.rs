@@ -91,7 +91,9 @@ impl AddressPolicy {
         let IpAddr::V6(v6) = address else {
             return address;
         };
-        let prefix = self.nat64.iter().find(|net| net.contains(&v6));
+        // The narrowest is meant.
+        let prefixes = self.nat64.iter().filter(|net| net.contains(&v6));
+        let prefix = prefixes.max_by_key(|net| net.prefix_len());
         prefix.map_or_else(
             || unwrapped(address),
             |net| IpAddr::V4(translated(v6, net.prefix_len())),

@@ -3,8 +3,8 @@
 //!
 //! Jira limits the rate of calls per user (its documentation of rate limits, Cloud and Data Center).
 //! So a 429 has the account wait that was told, and everybody only when it was told to others as well:
-//! a tenant whose account is limited must not have other tenants wait. A call without an answer in
-//! time may be the fault of the path that a tenant chose, so it counts for everybody only when
+//! a tenant whose account is limited must not have other tenants wait. A call without an answer, or a
+//! 503, may be the fault of the path that a tenant chose, so it counts for everybody only when
 //! tenants of several namespaces met it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -36,12 +36,14 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
 const TOGETHER: TimeDelta = TimeDelta::minutes(1);
 
 /// For whom a call is made.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Caller {
     /// The namespace of the credential.
     pub namespace: String,
     /// The account of the credential, or what stands in for it as long as it is not known.
     pub account: String,
+    /// The uid of the credential.
+    pub credential: String,
 }
 
 /// Whether a call can wait.
@@ -69,17 +71,27 @@ struct Gate {
 struct Rests {
     by_scope: HashMap<Scope, Rest>,
     /// Who met it last that the site limits calls, and who that it does not answer.
-    met: Vec<(DateTime<Utc>, WaitCause, Caller)>,
+    met: Vec<Met>,
 }
 
 /// Who waits.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Scope {
-    Account(Caller),
+    /// An account of a namespace.
+    Account(String, String),
     /// Several accounts of one namespace met it.
     Namespace(String),
-    /// Accounts of several namespaces met it, or the site has no time for anybody.
+    /// Accounts of several namespaces met it.
     Site,
+}
+
+/// What a caller met.
+struct Met {
+    when: DateTime<Utc>,
+    cause: WaitCause,
+    namespace: String,
+    /// Limits are those of an account; a lack of an answer is met by each credential.
+    who: String,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -122,7 +134,7 @@ impl Gates {
                 let retry_after = (wait.until - now).to_std().ok();
                 Err(match wait.cause {
                     WaitCause::RateLimited => Outage::RateLimited { retry_after },
-                    WaitCause::Unresponsive | WaitCause::Busy => Outage::Paused { retry_after },
+                    WaitCause::Unresponsive => Outage::Paused { retry_after },
                 })
             }
             None => Ok(Call {
@@ -167,7 +179,7 @@ impl Gate {
     fn remembers(&self, now: DateTime<Utc>) -> bool {
         let mut rests = self.lock();
         rests.forget(now);
-        !rests.by_scope.is_empty()
+        !rests.by_scope.is_empty() || !rests.met.is_empty()
     }
 }
 
@@ -178,7 +190,7 @@ impl Rests {
         let wait = |scope| self.by_scope.get(scope).and_then(|rest| rest.wait);
         scopes
             .iter()
-            .filter(|scope| urgency == Urgency::Routine || matches!(scope, Scope::Account(_)))
+            .filter(|scope| urgency == Urgency::Routine || matches!(scope, Scope::Account(..)))
             .filter_map(wait)
             .filter(|wait| wait.until > now)
             .max_by_key(|wait| wait.until)
@@ -187,22 +199,29 @@ impl Rests {
     /// Whom it concerns what a caller has just met. A lack of an answer concerns nobody as long as a
     /// single account met it: its own credential backs off anyway.
     fn concerned(&mut self, caller: &Caller, cause: WaitCause, now: DateTime<Utc>) -> Vec<Scope> {
-        self.met.retain(|(when, ..)| now - *when < TOGETHER);
-        self.met.push((now, cause, caller.clone()));
-        let met = self.met.iter().filter(|(_, met, _)| *met == cause);
-        let callers: BTreeSet<&Caller> = met.map(|(.., caller)| caller).collect();
-        let namespaces: BTreeSet<&str> = callers.iter().map(|who| who.namespace.as_str()).collect();
-        let here = callers
+        self.forget(now);
+        self.met.push(Met {
+            when: now,
+            cause,
+            namespace: caller.namespace.clone(),
+            who: match cause {
+                WaitCause::RateLimited => caller.account.clone(),
+                WaitCause::Unresponsive => caller.credential.clone(),
+            },
+        });
+        let met = self.met.iter().filter(|met| met.cause == cause);
+        let all: BTreeSet<_> = met.map(|met| (&met.namespace, &met.who)).collect();
+        let here = all
             .iter()
-            .filter(|who| who.namespace == caller.namespace);
+            .filter(|(namespace, _)| **namespace == caller.namespace);
         let mut scopes = Vec::new();
         if cause == WaitCause::RateLimited {
-            scopes.push(Scope::Account(caller.clone()));
+            scopes.push(Scope::of_account(caller));
         }
-        if here.count() > 1 {
+        if here.clone().count() > 1 {
             scopes.push(Scope::Namespace(caller.namespace.clone()));
         }
-        if namespaces.len() > 1 {
+        if all.len() > here.count() {
             scopes.push(Scope::Site);
         }
         scopes
@@ -239,7 +258,6 @@ impl Rests {
         asked: Option<Duration>,
         now: DateTime<Utc>,
     ) {
-        self.forget(now);
         for scope in self.concerned(caller, cause, now) {
             self.rest(scope, cause, asked, now);
         }
@@ -247,6 +265,7 @@ impl Rests {
 
     /// How long the last wait was is remembered as long as the longest one.
     fn forget(&mut self, now: DateTime<Utc>) {
+        self.met.retain(|met| now - met.when < TOGETHER);
         self.by_scope.retain(|_, rest| {
             rest.wait
                 .is_some_and(|wait| now < wait.until + LONGEST_WAIT)
@@ -255,10 +274,14 @@ impl Rests {
 }
 
 impl Scope {
+    fn of_account(caller: &Caller) -> Self {
+        Self::Account(caller.namespace.clone(), caller.account.clone())
+    }
+
     /// Everything that has a caller wait.
     fn around(caller: &Caller) -> [Self; 3] {
         [
-            Self::Account(caller.clone()),
+            Self::of_account(caller),
             Self::Namespace(caller.namespace.clone()),
             Self::Site,
         ]
@@ -271,14 +294,13 @@ impl Call<'_> {
         let now = self.clock.now();
         let mut rests = self.gate.lock();
         match verdict {
-            Verdict::NoVerdict(Outage::RateLimited { retry_after }) => {
+            Verdict::NoVerdict(
+                Outage::RateLimited { retry_after } | Outage::Unavailable { retry_after },
+            ) => {
                 rests.meet(self.caller, WaitCause::RateLimited, *retry_after, now);
             }
             Verdict::NoVerdict(Outage::Timeout | Outage::Connect) => {
                 rests.meet(self.caller, WaitCause::Unresponsive, None, now);
-            }
-            Verdict::NoVerdict(Outage::Unavailable { retry_after }) => {
-                rests.rest(Scope::Site, WaitCause::RateLimited, *retry_after, now);
             }
             Verdict::Accepted(_) | Verdict::Refused(_) => {
                 for scope in Scope::around(self.caller) {
@@ -296,7 +318,7 @@ impl Call<'_> {
 fn own_wait(cause: WaitCause, in_a_row: u32) -> TimeDelta {
     let doublings = in_a_row.saturating_sub(1).min(10);
     let first = match cause {
-        WaitCause::RateLimited | WaitCause::Busy => FIRST_WAIT,
+        WaitCause::RateLimited => FIRST_WAIT,
         WaitCause::Unresponsive => FIRST_UNRESPONSIVE_WAIT,
     };
     (first * 2_i32.pow(doublings)).min(LONGEST_WAIT)

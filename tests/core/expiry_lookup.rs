@@ -380,8 +380,15 @@ fn an_entry_that_nobody_uses_is_another_token() {
 #[test]
 fn it_waits_as_long_as_the_credential_is_in_the_queue_of_its_site() {
     let mut facts = facts();
-    facts.queue_until(facts.now + TimeDelta::minutes(5));
+    let until = facts.now + TimeDelta::minutes(5);
+    facts.progress.queued_until = Some(until);
     assert_eq!(decide(&facts), None);
-    facts.end_queue();
+    let wake = conclude(&facts, &facts.status.clone()).wake;
+    assert_eq!(
+        wake,
+        TimeDelta::minutes(5),
+        "it is not looked again at once"
+    );
+    facts.progress.queued_until = None;
     assert_eq!(decide(&facts), Some(Step::LookUp));
 }

@@ -104,7 +104,7 @@ impl Operator {
         let verdict = match shared_by(facts, &site, ca_pem) {
             Some(same) => {
                 let user = &facts.object.uid;
-                self.verdicts.verdict(same, user, facts.now, call).await
+                self.verdicts.verdict(same, user, &self.clock, call).await
             }
             None => call.await,
         };
@@ -253,7 +253,7 @@ fn shared_by(facts: &Facts, site: &Site, ca_pem: Option<&[u8]>) -> Option<SameCa
         return None;
     }
     Some(SameCall {
-        site: site.base.clone(),
+        site: site.clone(),
         method: facts.plan.as_ref().ok()?.method,
         fingerprint: facts.fingerprint()?.as_str().to_owned(),
         ca_pem: ca_pem.map(<[u8]>::to_vec),

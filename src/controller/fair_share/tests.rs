@@ -7,9 +7,10 @@ use crate::cluster::Watched;
 
 const LIMITS: Limits = Limits {
     total: 4,
+    reserve: 1,
     namespace: 3,
     site: 3,
-    namespace_at_site: 2,
+    site_reserve: 1,
 };
 
 fn share() -> (Arc<FairShare>, UnboundedReceiver<ObjectRef<Watched>>) {
@@ -101,7 +102,7 @@ async fn served(waiting: &[(&'static str, Priority)]) -> Vec<&'static str> {
     // Namespace a has all that it may have, and the rest is taken, too.
     let mut taken = places(
         &share,
-        &[routine("a"), routine("a"), routine("z"), routine("z")],
+        &[routine("a"), routine("a"), routine("z"), routine("y")],
     );
     let (sender, order) = futures::channel::mpsc::unbounded();
     let mut line: Vec<_> = waiting
@@ -130,9 +131,6 @@ async fn served(waiting: &[(&'static str, Priority)]) -> Vec<&'static str> {
                 *future = std::future::pending().boxed();
             }
         }
-        if taken.len() < 4 {
-            break;
-        }
     }
     drop(line);
     futures::StreamExt::collect(order).await
@@ -149,8 +147,8 @@ async fn the_next_place_goes_to_who_has_the_fewest_and_has_waited_longest() {
     ])
     .await;
     assert_eq!(order, ["b", "c", "a", "a"]);
-    let order = served(&[("b", Routine), ("a", Resumed)]).await;
-    assert_eq!(order, ["a", "b"]);
+    let order = served(&[("b", Routine), ("c", Resumed)]).await;
+    assert_eq!(order, ["c", "b"]);
 }
 
 #[tokio::test(start_paused = true)]

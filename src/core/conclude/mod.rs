@@ -306,9 +306,11 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             ValidationDue::OnChange => {}
         }
         times.extend(renewal_times(facts));
-        // One that this reconcile had no room for: at once.
+        // One that this reconcile had no room for: at once, unless it waits for its turn.
         let soon = later(facts.now, TimeDelta::seconds(1));
-        times.extend(next_lookup(facts).map(|next| next.max(soon)));
+        let earliest = facts.progress.queued_until.unwrap_or(soon);
+        times.extend(facts.progress.queued_until);
+        times.extend(next_lookup(facts).map(|next| next.max(earliest)));
         if facts
             .targets
             .iter()

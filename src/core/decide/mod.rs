@@ -72,7 +72,7 @@ pub fn decide(facts: &Facts) -> Option<Step> {
         }
     }
     // What is left calls Jira, and nothing waits for it.
-    if facts.is_in_queue() {
+    if facts.progress.queued_until.is_some() {
         return None;
     }
     // 7. What was replaced is ended once everybody has what took its place.

@@ -34,10 +34,8 @@ pub fn validation(facts: &Facts) -> ValidationDue {
         return ValidationDue::OnChange;
     }
     let due = due_by_record(facts);
-    match facts.site_wait {
-        Some(wait) if due == ValidationDue::Now && wait.until > facts.now => {
-            ValidationDue::At(wait.until)
-        }
+    match facts.no_call_until() {
+        Some(until) if due == ValidationDue::Now && until > facts.now => ValidationDue::At(until),
         _ => due,
     }
 }

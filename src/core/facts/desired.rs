@@ -94,7 +94,7 @@ impl Facts {
         if let Some(attempt) = self.attempt() {
             return attempt.outcome == AttemptOutcome::NoVerdict;
         }
-        let rests = !self.is_in_queue() && self.site_wait.is_some_and(|wait| wait.until > self.now);
+        let rests = self.site_wait.is_some_and(|wait| wait.until > self.now);
         !plan.has_leeway() && rests
     }
 

@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 use crate::api::{
     Account, JiraCredentialSpec, JiraCredentialStatus, MethodName, SourceVersion, TargetVersion,
 };
-use crate::core::probe::{SiteWait, WaitCause};
+use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, SpecError, TokenFormat};
 
 /// Everything known about one credential in one reconcile.
@@ -117,26 +117,16 @@ impl Facts {
             .is_ok_and(|plan| plan.method == MethodName::Basic)
     }
 
-    /// Whether the credential waits for its turn to call its site.
-    pub fn is_in_queue(&self) -> bool {
-        self.site_wait
-            .is_some_and(|wait| wait.cause == WaitCause::Busy)
+    /// Until when no call is made to the site, because of other calls or of the queue.
+    pub fn no_call_until(&self) -> Option<DateTime<Utc>> {
+        let wait = self.site_wait.map(|wait| wait.until);
+        wait.max(self.progress.queued_until)
     }
 
-    /// There is no turn for a call: none is made in this reconcile, and the next one is there at `until`
-    /// at the latest.
-    pub fn queue_until(&mut self, until: DateTime<Utc>) {
-        let cause = WaitCause::Busy;
-        self.site_wait = Some(SiteWait { until, cause });
-        self.renewal_wait = self.site_wait;
-    }
-
-    /// There is a turn after all.
-    pub fn end_queue(&mut self) {
-        if self.is_in_queue() {
-            self.site_wait = None;
-            self.renewal_wait = None;
-        }
+    /// The same for a renewal that is due.
+    pub fn no_renewal_until(&self) -> Option<DateTime<Utc>> {
+        let wait = self.renewal_wait.map(|wait| wait.until);
+        wait.max(self.progress.queued_until)
     }
 
     /// The account of the credential that was validated last.

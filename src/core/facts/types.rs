@@ -1,5 +1,7 @@
 //! The types that the facts consist of: object, source, targets, grant, progress of the reconcile.
 
+use chrono::{DateTime, Utc};
+
 use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
 use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
@@ -136,6 +138,9 @@ pub struct Progress {
     pub permissions_asked: bool,
     /// The token in use was looked for among those of its account.
     pub looked_for: bool,
+    /// There is no turn for a call: none is made in this reconcile. The operator wakes the credential when
+    /// it is its turn; without that the next reconcile is at this time.
+    pub queued_until: Option<DateTime<Utc>>,
 }
 
 /// What is known of the grant of one credential.

@@ -135,11 +135,17 @@ pub fn waiting(facts: &Facts, cause: WaitCause) -> String {
         WaitCause::Unresponsive => format!(
             "{host} did not answer calls for several credentials; the operator has paused calls to it and retries."
         ),
-        WaitCause::Busy => format!(
-            "The operator is validating other credentials at {host}; this one is in the queue."
-        ),
     };
     format!("{why} {}", still(facts))
+}
+
+/// A validation that waits for its turn.
+pub fn queued(facts: &Facts) -> String {
+    format!(
+        "The operator makes a limited number of calls to Jira at a time; the credential is in the queue to be validated at {}. {}",
+        host(facts),
+        still(facts)
+    )
 }
 
 /// An outage of which nothing but the kind is recorded.

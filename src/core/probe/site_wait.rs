@@ -18,7 +18,4 @@ pub enum WaitCause {
     RateLimited,
     /// The site gave other callers no answer in time, or no connection.
     Unresponsive,
-    /// Other credentials make as many calls at a time as are allowed; the operator wakes this one
-    /// when it is its turn.
-    Busy,
 }

@@ -48,12 +48,14 @@ fn caller(namespace: &str, account: &str) -> Caller {
     Caller {
         namespace: namespace.to_owned(),
         account: account.to_owned(),
+        credential: format!("uid of {account}"),
     }
 }
 
 static NOBODY: Caller = Caller {
     namespace: String::new(),
     account: String::new(),
+    credential: String::new(),
 };
 
 fn enter<'a>(gates: &'a Gates, site: &Site) -> Result<Call<'a>, Outage> {
@@ -206,8 +208,11 @@ fn a_renewal_waits_for_its_own_account_only() {
     });
     assert_eq!(call_by(&gates, &site, &told, &limited(None)), Ok(()));
     for verdict in [limited(None), busy] {
-        let other = caller("c", "other");
-        let _ = call_by(&gates, &site, &other, &verdict);
+        for (namespace, account) in [("c", "other"), ("d", "another")] {
+            let other = caller(namespace, account);
+            let call = gates.enter(&site, &other, Urgency::Renewal);
+            call.map(|call| call.learn(&verdict)).unwrap_or_default();
+        }
         assert!(until(&gates, &site, &due).is_some(), "{verdict:?}");
         assert!(gates.enter(&site, &due, Urgency::Routine).is_err());
         assert!(gates.enter(&site, &due, Urgency::Renewal).is_ok());
@@ -222,8 +227,12 @@ fn a_context_path_does_not_escape_the_limits_of_its_site() {
         base: format!("https://jira.example.com{path}"),
         ..site("jira.example.com")
     };
-    let busy = Verdict::NoVerdict(Outage::Unavailable { retry_after: None });
-    assert_eq!(call(&gates, &site("/jira"), &busy), Ok(()));
+    let limited = limited(None);
+    for namespace in ["a", "b"] {
+        let who = caller(namespace, "who");
+        let call = gates.enter(&site("/jira"), &who, Urgency::Renewal);
+        call.ok().unwrap().learn(&limited);
+    }
     for path in ["/ex/jira/a", "/admin/api-access/v1/orgs/o"] {
         assert!(call(&gates, &site(path), &accepted()).is_err(), "{path}");
     }
@@ -278,4 +287,42 @@ fn the_pause_grows_until_the_site_answers() {
     }
     assert_eq!(call_by(&gates, &site, &one, &accepted()), Ok(()));
     assert_eq!(meet(&gates).until - clock.now(), TimeDelta::seconds(15));
+}
+
+/// One tenant chose a path that does not work; and two credentials of one account are two who met it.
+#[test]
+fn a_503_and_a_silent_path_are_met_by_each_credential() {
+    let busy = Verdict::NoVerdict(Outage::Unavailable {
+        retry_after: Some(Duration::from_secs(900)),
+    });
+    let (gates, _) = gates();
+    let site = site("jira.example.com");
+    let (one, stranger) = (caller("a", "one"), caller("b", "stranger"));
+    assert_eq!(call_by(&gates, &site, &one, &busy), Ok(()));
+    assert!(until(&gates, &site, &one).is_some());
+    assert_eq!(until(&gates, &site, &stranger), None);
+
+    let silent = Verdict::NoVerdict(Outage::Timeout);
+    let twin = Caller {
+        credential: "another".to_owned(),
+        ..caller("b", "stranger")
+    };
+    for who in [&stranger, &twin] {
+        assert_eq!(call_by(&gates, &site, who, &silent), Ok(()));
+    }
+    assert!(until(&gates, &site, &caller("b", "third")).is_some());
+}
+
+#[test]
+fn what_was_met_is_remembered_while_other_sites_are_called() {
+    let (gates, clock) = gates();
+    let silent = Verdict::NoVerdict(Outage::Timeout);
+    let hanging = site("jira.example.com");
+    for (namespace, elsewhere) in [("a", "one.example.com"), ("b", "two.example.com")] {
+        let who = caller(namespace, "who");
+        assert_eq!(call_by(&gates, &hanging, &who, &silent), Ok(()));
+        assert_eq!(call(&gates, &site(elsewhere), &accepted()), Ok(()));
+        clock.advance(TimeDelta::seconds(5));
+    }
+    assert!(until(&gates, &hanging, &caller("c", "third")).is_some());
 }

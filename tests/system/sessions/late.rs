@@ -226,6 +226,7 @@ async fn a_login_that_waits_for_its_turn_is_not_written_down() {
     world.advance(TimeDelta::minutes(250));
     operator.poke();
     hang.reached(1).await;
+    operator.quiet().await;
     let mut in_the_queue = 0;
     for name in names {
         let grant = world.login_grant(name).await.unwrap();

@@ -45,41 +45,26 @@ impl Load {
     /// Creates the Secrets that the credentials are read from; returns the e-mail addresses.
     pub(super) async fn create_sources(&self, jira: &Jira) -> Outcome<Vec<String>> {
         let tokens = jira.cloud.bulk_tokens("user", self.size);
-        let secrets = tokens.iter().enumerate().map(|(number, token)| {
-            let body = json!({
-                "apiVersion": "v1", "kind": "Secret",
-                "metadata": { "name": format!("source-{number}") },
-                "stringData": { "token": token.secret() },
-            });
-            ("POST", self.secrets(None), "application/json", body)
-        });
-        self.send_all(secrets).await?;
+        self.create_token_sources(&tokens).await?;
         Ok(tokens
             .iter()
             .map(|token| token.owner().to_owned())
             .collect())
     }
 
-    /// Creates the credentials.
+    /// Creates the credentials of API tokens.
     pub(super) async fn create_credentials(&self, site: &str, emails: &[String]) -> Outcome {
-        let credentials = emails.iter().enumerate().map(|(number, email)| {
-            let body = json!({
-                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-                "metadata": { "name": name(number) },
-                "spec": {
-                    "site": site,
-                    "auth": { "apiToken": {
-                        "email": email,
-                        "tokenSecretRef": { "name": format!("source-{number}"), "key": "token" },
-                    } },
-                },
-            });
-            ("POST", self.credentials(None), "application/json", body)
-        });
-        self.send_all(credentials).await
+        let spec = |number: usize| {
+            let auth = json!({ "apiToken": {
+                "email": emails.get(number),
+                "tokenSecretRef": reference(number, "token"),
+            } });
+            json!({ "site": site, "auth": auth })
+        };
+        self.create(&json!({}), spec).await
     }
 
-    /// Creates the Secrets of personal access tokens.
+    /// Creates the Secrets of these tokens.
     pub(super) async fn create_token_sources(&self, tokens: &[Token]) -> Outcome {
         let secrets = tokens.iter().enumerate().map(|(number, token)| {
             let body = json!({
@@ -94,35 +79,23 @@ impl Load {
 
     /// Creates the credentials of personal access tokens.
     pub(super) async fn create_tokens(&self, site: &str) -> Outcome {
-        let credentials = (0..self.size).map(|number| {
-            let reference = json!({ "name": format!("source-{number}"), "key": "token" });
-            let body = json!({
-                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-                "metadata": { "name": name(number) },
-                "spec": {
-                    "site": site,
-                    "auth": { "personalAccessToken": { "tokenSecretRef": reference } },
-                },
-            });
-            ("POST", self.credentials(None), "application/json", body)
-        });
-        self.send_all(credentials).await
+        let spec = |number| json!({ "site": site, "auth": access_token(number) });
+        self.create(&json!({}), spec).await
     }
 
     /// Creates suspended credentials with an annotation of this length.
     pub(super) async fn create_suspended(&self, site: &str, length: usize) -> Outcome {
-        let bulk = "x".repeat(length);
+        let spec = |number| json!({ "site": site, "suspend": true, "auth": access_token(number) });
+        self.create(&json!({ "bulk": "x".repeat(length) }), spec)
+            .await
+    }
+
+    async fn create(&self, annotations: &Value, spec: impl Fn(usize) -> Value) -> Outcome {
         let credentials = (0..self.size).map(|number| {
             let body = json!({
                 "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-                "metadata": { "name": name(number), "annotations": { "bulk": bulk } },
-                "spec": {
-                    "site": site,
-                    "suspend": true,
-                    "auth": { "personalAccessToken": {
-                        "tokenSecretRef": { "name": "source", "key": "token" },
-                    } },
-                },
+                "metadata": { "name": name(number), "annotations": annotations },
+                "spec": spec(number),
             });
             ("POST", self.credentials(None), "application/json", body)
         });
@@ -149,24 +122,15 @@ impl Load {
             ("POST", self.secrets(None), "application/json", body)
         });
         self.send_all(secrets).await?;
-        let credentials = (0..self.size).map(|number| {
-            let reference = |key| json!({ "name": format!("source-{number}"), "key": key });
-            let body = json!({
-                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-                "metadata": { "name": name(number) },
-                "spec": {
-                    "site": jira.cloud.url(),
-                    "hosting": "Cloud",
-                    "auth": { "oauth2": {
-                        "clientId": app.client_id(),
-                        "clientSecretRefs": [reference("client-secret")],
-                        "refreshTokenSecretRef": reference("refresh-token"),
-                    } },
-                },
-            });
-            ("POST", self.credentials(None), "application/json", body)
-        });
-        self.send_all(credentials).await?;
+        let spec = |number| {
+            let auth = json!({ "oauth2": {
+                "clientId": app.client_id(),
+                "clientSecretRefs": [reference(number, "client-secret")],
+                "refreshTokenSecretRef": reference(number, "refresh-token"),
+            } });
+            json!({ "site": jira.cloud.url(), "hosting": "Cloud", "auth": auth })
+        };
+        self.create(&json!({}), spec).await?;
         Ok(consents)
     }
 
@@ -315,6 +279,15 @@ fn is_ready(object: &Value) -> bool {
                 .get("status")
                 .is_some_and(|status| status == "True")
     })
+}
+
+/// A key of the Secret of a credential.
+fn reference(number: usize, key: &str) -> Value {
+    json!({ "name": format!("source-{number}"), "key": key })
+}
+
+fn access_token(number: usize) -> Value {
+    json!({ "personalAccessToken": { "tokenSecretRef": reference(number, "token") } })
 }
 
 /// The name of a credential, and of the Secret that it publishes.

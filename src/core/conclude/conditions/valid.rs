@@ -154,13 +154,17 @@ fn without_attempt(facts: &Facts) -> ConditionDraft {
     if facts.peer == Peer::Interrupted && !facts.is_validated() {
         return draft(Unknown, Reason::NotValidated, outage::interrupted(facts));
     }
-    if let (Some(wait), ValidationDue::At(_)) = (facts.site_wait, validation(facts)) {
-        let reason = match wait.cause {
-            WaitCause::RateLimited => Reason::RateLimited,
-            WaitCause::Unresponsive => Reason::SiteUnavailable,
-            WaitCause::Busy => Reason::NotValidated,
-        };
-        return draft(Unknown, reason, outage::waiting(facts, wait.cause));
+    if matches!(validation(facts), ValidationDue::At(_)) {
+        if let Some(wait) = facts.site_wait {
+            let reason = match wait.cause {
+                WaitCause::RateLimited => Reason::RateLimited,
+                WaitCause::Unresponsive => Reason::SiteUnavailable,
+            };
+            return draft(Unknown, reason, outage::waiting(facts, wait.cause));
+        }
+        if facts.progress.queued_until.is_some() {
+            return draft(Unknown, Reason::NotValidated, outage::queued(facts));
+        }
     }
     let what = if facts.is_validated() {
         "The last validation is too old to be relied on."

@@ -124,8 +124,8 @@ fn cooled(
     time: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let latest = earlier(access.expires, time_scale.of(LATEST_BEFORE_END));
-    match facts.renewal_wait {
-        Some(wait) if wait.until > time && latest > time => wait.until.min(latest),
+    match facts.no_renewal_until() {
+        Some(until) if until > time && latest > time => until.min(latest),
         _ => time,
     }
 }

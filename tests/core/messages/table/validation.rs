@@ -140,10 +140,10 @@ pub(super) fn valid_unknown() -> Section {
         for (reason, cause) in [
             (Reason::RateLimited, WaitCause::RateLimited),
             (Reason::SiteUnavailable, WaitCause::Unresponsive),
-            (Reason::NotValidated, WaitCause::Busy),
         ] {
             section.add(reason, sample.method, outage::waiting(facts, cause));
         }
+        section.add(Reason::NotValidated, sample.method, outage::queued(facts));
         section.add(
             Reason::Confirming,
             sample.method,
