@@ -121,6 +121,22 @@ impl Cluster {
         Ok(list.items)
     }
 
+    /// Changes a Secret by a JSON Merge Patch.
+    pub(super) async fn merge_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: serde_json::Value,
+    ) -> Result<Secret, ClusterError> {
+        let params = PatchParams {
+            field_manager: Some(super::SECRET_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        self.within(self.secrets(namespace).patch(name, &params, &patch))
+            .await
+    }
+
     /// Changes a Secret by a JSON Patch.
     pub async fn patch_secret(
         &self,

@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,19 +23,18 @@ use crate::cluster::key::Key;
 use crate::cluster::secret_index::GrantSeen;
 use crate::core::apply::Written;
 use crate::core::facts::Held;
-use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Grant;
 
 mod name;
+mod seed;
 
 pub use name::grant_mark;
 pub(super) use name::{seed_digest, seed_print};
+pub use seed::SEED_LABEL;
 
 /// The key under which the grant stands in its Secret.
 const KEY: &str = "grant";
-
-/// Label that distinguishes grants of the same seed: its keyed fingerprint.
-pub const SEED_LABEL: &str = "jira-operator.dev/seed";
 
 /// Label that distinguishes the operator's own grants from other Secrets.
 const MARK_LABEL: &str = "jira-operator.dev/mark";
@@ -45,13 +43,6 @@ const MARK_LABEL: &str = "jira-operator.dev/mark";
 const SEED_NAME: &str = "jira-operator.dev/seed-name";
 /// See [`SEED_NAME`].
 const SEED_KEY: &str = "jira-operator.dev/seed-key";
-
-/// Annotation that says since when the grant has the seed of its label.
-const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
-
-/// Annotation that proves that the operator recorded seed and time: other grants yield to an older one
-/// of the same seed, so nobody else may choose them.
-const SEED_MARK: &str = "jira-operator.dev/seed-mark";
 
 /// Annotation that says how long the grant is kept unused, in seconds.
 const RETENTION: &str = "jira-operator.dev/retention-seconds";
@@ -148,18 +139,6 @@ impl Stored {
         let mut metadata = secret.metadata;
         metadata.managed_fields = None;
         Some(Self { grant, metadata })
-    }
-
-    /// Says which seed the grant is to be found by, and since when.
-    pub fn label_seed(&mut self, key: &FingerprintKey, seed: &Fingerprint, since: DateTime<Utc>) {
-        let labels = self.metadata.labels.get_or_insert_default();
-        labels.insert(SEED_LABEL.to_owned(), label_of(seed));
-        let annotations = self.metadata.annotations.get_or_insert_default();
-        annotations.insert(SEED_SEEN.to_owned(), since.to_rfc3339());
-        if let Some(mark) = seed_mark(key, &self.metadata) {
-            let annotations = self.metadata.annotations.get_or_insert_default();
-            annotations.insert(SEED_MARK.to_owned(), mark.as_str().to_owned());
-        }
     }
 
     /// Whether this installation made the grant.
@@ -260,31 +239,6 @@ impl Cluster {
         next.metadata = without_managed_fields(secret.metadata);
         Ok(next)
     }
-
-    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
-    /// newer one has spent.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
-    pub async fn has_older_twin(
-        &self,
-        scope: Option<&str>,
-        key: &FingerprintKey,
-        stored: &Stored,
-    ) -> Result<bool, ClusterError> {
-        let labels = stored.metadata.labels.as_ref();
-        let Some(seed) = labels.and_then(|labels| labels.get(SEED_LABEL)) else {
-            return Ok(false);
-        };
-        let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
-        let mine = seed_age(&stored.metadata);
-        let all = self.secrets_with(scope, &selector).await?;
-        Ok(all.iter().any(|other| {
-            other.uid() != stored.metadata.uid
-                && is_seed_marked(key, &other.metadata)
-                && seed_age(&other.metadata) < mine
-        }))
-    }
 }
 
 impl Cluster {
@@ -330,38 +284,6 @@ pub fn seen_grant(metadata: &ObjectMeta) -> Option<GrantSeen> {
     })
 }
 
-/// The mark over what makes a grant a twin of another: where it is, its seed, and since when it has it.
-fn seed_mark(key: &FingerprintKey, metadata: &ObjectMeta) -> Option<Fingerprint> {
-    let seed = metadata.labels.as_ref()?.get(SEED_LABEL)?;
-    let since = metadata.annotations.as_ref()?.get(SEED_SEEN)?;
-    let (namespace, name) = (metadata.namespace.as_ref()?, metadata.name.as_ref()?);
-    Some(key.fingerprint(&[
-        b"seed of a grant",
-        namespace.as_bytes(),
-        name.as_bytes(),
-        seed.as_bytes(),
-        since.as_bytes(),
-    ]))
-}
-
-fn is_seed_marked(key: &FingerprintKey, metadata: &ObjectMeta) -> bool {
-    let annotations = metadata.annotations.as_ref();
-    let mark = annotations.and_then(|annotations| annotations.get(SEED_MARK));
-    let expected = seed_mark(key, metadata);
-    expected.is_some_and(|expected| mark.is_some_and(|mark| *mark == expected.as_str()))
-}
-
-/// What orders the grants of one seed: since when each has it, and without that its own age.
-fn seed_age(metadata: &ObjectMeta) -> (Option<i64>, Option<i64>, Option<&str>) {
-    let created = metadata.creation_timestamp.as_ref();
-    let created = created.map(|time| time.0.as_second());
-    let annotations = metadata.annotations.as_ref();
-    let seen = annotations.and_then(|annotations| annotations.get(SEED_SEEN));
-    let seen = seen.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-    let seen = seen.map(|time| time.timestamp()).or(created);
-    (seen, created, metadata.uid.as_deref())
-}
-
 /// A colon cannot be part of a label.
 fn label_of(seed: &Fingerprint) -> String {
     seed.as_str().replace(':', ".")
@@ -373,6 +295,3 @@ fn without_managed_fields(metadata: ObjectMeta) -> ObjectMeta {
         ..metadata
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,7 @@ mod password_guard;
 mod peers;
 mod policy_check;
 mod reconcile;
+mod refusals;
 mod renewal_registry;
 mod renewal_task;
 mod shared_verdicts;
@@ -17,7 +18,7 @@ mod turns;
 mod wake;
 mod watches;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -32,8 +33,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::JiraCredential;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterError, Key, VersionIndex, Watched, fingerprint_key, key_of};
-use crate::core::fingerprint::FingerprintKey;
+use crate::cluster::{
+    Cluster, ClusterError, Key, RefusedPassword, VersionIndex, Watched, fingerprint_key, key_of,
+};
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::time::jitter;
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
@@ -63,6 +66,8 @@ pub struct Operator {
     clock: Clock,
     index: VersionIndex,
     passwords: Passwords,
+    /// The refused passwords that are recorded in the operator's namespace.
+    refusals: tokio::sync::Mutex<BTreeMap<Fingerprint, RefusedPassword>>,
     renewals: Renewals,
     /// Room for look-ups of an expiry: a part of the reconciles, so that validations always have
     /// some.
@@ -96,6 +101,9 @@ impl Operator {
             observer: Some(metrics.clone()),
             ..config.jira.clone()
         };
+        let refused = cluster.refused_passwords(&config.namespace).await?;
+        let passwords = Passwords::default();
+        passwords.restore(&refused, clock.now());
         let wake = Arc::default();
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
@@ -110,7 +118,8 @@ impl Operator {
             key,
             clock,
             index: VersionIndex::default(),
-            passwords: Passwords::default(),
+            passwords,
+            refusals: tokio::sync::Mutex::new(refused),
             metrics,
             store: OnceLock::new(),
             written: StatusVersions::default(),
@@ -133,6 +142,7 @@ impl Operator {
         let secrets = tokio::spawn(self.clone().watch_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
+        let refusals = tokio::spawn(self.clone().record_refusals_as_they_come());
         let stop = {
             let stopping = self.stopping.clone();
             async move {
@@ -157,6 +167,8 @@ impl Operator {
         secrets.abort();
         collector.abort();
         policy.abort();
+        refusals.abort();
+        self.record_refusals().await;
     }
 
     /// Whether everything that exists has been listed.

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use kube::ResourceExt;
+use tokio::sync::Notify;
 
-use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
-use crate::core::decide::renewal::blocker::refuses_login;
+use crate::api::Reason;
 use crate::core::facts::{Facts, Peer};
 use crate::core::fingerprint::Fingerprint;
+
+mod recorded;
+mod refused;
 
 /// How long a refusal is remembered after its `JiraCredential` is gone: deleting and
 /// creating it again must not send the same password each time.
@@ -18,7 +20,10 @@ const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// The passwords that were sent and not accepted.
 #[derive(Debug, Default)]
-pub(super) struct Passwords(Mutex<Register>);
+pub(super) struct Passwords {
+    register: Mutex<Register>,
+    changed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Register {
@@ -209,6 +214,7 @@ impl Passwords {
             };
             all.sent.insert(scope, Sent::new(me, what));
         }
+        self.changed.notify_one();
     }
 
     /// Whether this process knows that an attempt which stands in the status without an answer
@@ -218,71 +224,6 @@ impl Passwords {
         let sent = all.sent.get(&Scope::Namespace(password.clone()));
         let harmless = |what: &What| matches!(what, What::NotSent(_) | What::Accepted);
         sent.is_some_and(|sent| sent.uid == me && harmless(&sent.what))
-    }
-
-    /// Learns the last attempt from a status, which survives a restart.
-    pub(super) fn note(&self, object: &JiraCredential) {
-        let (Some(uid), Some(status)) = (object.uid(), &object.status) else {
-            return;
-        };
-        // A suspended credential sends nothing, so that nothing can correct what it says.
-        if object.spec.suspend {
-            return;
-        }
-        let namespace = object.namespace().unwrap_or_default();
-        let password = |print: &str| Password::new(&namespace, print);
-        if let Some((print, reason)) = refused_login(object, status) {
-            let what = What::Refused(reason);
-            self.lock().note(password(&print), &uid, what);
-        }
-        if let Some(print) = unanswered_login(object, status) {
-            self.lock().note(password(&print), &uid, What::Interrupted);
-        }
-        let Some(attempt) = &status.attempt else {
-            return self.forget_interruption(&uid, &namespace, status);
-        };
-        let what = match attempt.outcome {
-            // Recorded for passwords only, and at first before the status names the method.
-            AttemptOutcome::Started | AttemptOutcome::Interrupted => What::Interrupted,
-            // Jira accepted the password; whose it is, and what that account may do, matters to
-            // this credential alone.
-            AttemptOutcome::Refused
-                if matches!(
-                    attempt.reason,
-                    Some(Reason::AccountChanged | Reason::PermissionMissing)
-                ) =>
-            {
-                return;
-            }
-            AttemptOutcome::Refused if is_password(object) => {
-                What::Refused(attempt.reason.unwrap_or(Reason::Rejected))
-            }
-            AttemptOutcome::Refused | AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => {
-                return;
-            }
-        };
-        // What this process knows itself is fresher than a status on its way through the watch.
-        let password = password(&attempt.fingerprint);
-        self.lock().note(password, &uid, what);
-    }
-
-    /// An attempt that came through the watch only when its answer was here already: the
-    /// answer follows.
-    fn forget_interruption(&self, me: &str, namespace: &str, status: &JiraCredentialStatus) {
-        let Some(validated) = &status.validated_fingerprint else {
-            return;
-        };
-        let scope = Scope::Namespace(Password::new(namespace, validated));
-        let mut all = self.lock();
-        if let Some(Sent {
-            uid,
-            what: What::Interrupted,
-            ..
-        }) = all.sent.get(&scope)
-            && uid == me
-        {
-            all.sent.remove(&scope);
-        }
     }
 
     /// The credential is gone. What stands against sending its password is kept for a while.
@@ -303,50 +244,12 @@ impl Passwords {
             shared.gone |= shared.uid == uid;
             !shared.gone || sent.contains_key(&Scope::Namespace(password.clone()))
         });
+        self.changed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Register> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A user name and password that Jira refused at login.
-fn refused_login(
-    object: &JiraCredential,
-    status: &JiraCredentialStatus,
-) -> Option<(String, Reason)> {
-    let method = object.spec.auth.method()?.name();
-    let grant = status
-        .grant
-        .as_ref()
-        .filter(|_| method == MethodName::Session)?;
-    if let Some(reason) = grant.blocked_by.filter(|reason| refuses_login(*reason)) {
-        return Some((grant.seed.clone()?, reason));
-    }
-    // One that was refused beside a session that goes on.
-    let beside = grant.candidate.as_ref()?;
-    let refused = beside.outcome == AttemptOutcome::Refused
-        && beside.reason == Some(Reason::RotationFailed)
-        && !beside.fingerprint.is_empty();
-    refused.then(|| (beside.fingerprint.clone(), Reason::Rejected))
-}
-
-/// A user name and password that were sent to start a session, and never accepted or refused.
-fn unanswered_login(object: &JiraCredential, status: &JiraCredentialStatus) -> Option<String> {
-    let method = object.spec.auth.method()?.name();
-    let grant = status
-        .grant
-        .as_ref()
-        .filter(|_| method == MethodName::Session)?;
-    let unknown = grant.blocked_by == Some(Reason::NotValidated);
-    grant.seed.clone().filter(|_| unknown)
-}
-
-/// Whether a credential sends a password, or did when its status was written.
-fn is_password(object: &JiraCredential) -> bool {
-    let recorded = object.status.as_ref().and_then(|status| status.method);
-    let wanted = object.spec.auth.method().map(|method| method.name());
-    [recorded, wanted].contains(&Some(MethodName::Basic))
 }
 
 /// What became of a password that was sent.
@@ -382,6 +285,19 @@ impl Sent {
 }
 
 impl What {
+    /// Why Jira refused the password, also while a person has it tried once more.
+    fn refusal(&self) -> Option<Reason> {
+        match self {
+            What::Refused(reason) => Some(*reason),
+            What::InFlight(Some(before)) | What::NotSent(Some(before)) => before.what.refusal(),
+            What::Answered
+            | What::Accepted
+            | What::Interrupted
+            | What::InFlight(None)
+            | What::NotSent(None) => None,
+        }
+    }
+
     fn as_peer(&self) -> Peer {
         match self {
             What::Answered | What::Accepted => Peer::Silent,

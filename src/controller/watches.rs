@@ -1,6 +1,6 @@
 //! What the operator watches: credentials, and the metadata of Secrets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -22,7 +22,7 @@ const WATCH_SECONDS: u32 = 200;
 
 /// What a page leaves behind in the heap grows with its size, and an object may be 1.5 MB large: a
 /// page is held in memory three times while it is read.
-const PAGE: u32 = 20;
+const PAGE: u32 = 8;
 
 fn config() -> watcher::Config {
     watcher::Config::default()
@@ -40,7 +40,7 @@ impl Operator {
     ) {
         let (reader, writer) = reflector::store();
         let api: Api<Watched> = self.watched();
-        let mut listed: HashSet<Key> = HashSet::new();
+        let mut listed: HashMap<Key, String> = HashMap::new();
         let stream = watcher(api, config())
             .default_backoff()
             .modify(|object| slim(object.meta_mut()))
@@ -61,7 +61,7 @@ impl Operator {
         }
     }
 
-    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashSet<Key>) {
+    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashMap<Key, String>) {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
@@ -72,15 +72,16 @@ impl Operator {
                     self.wake_all(&self.index.refer(&key, &names));
                     self.passwords.note(object);
                 }
-                listed.insert(key);
+                listed.insert(key, object.uid().unwrap_or_default());
             }
             Event::InitDone => {
                 for key in self.index.referring() {
-                    if !listed.contains(&key) {
+                    if !listed.contains_key(&key) {
                         self.forget(&key);
                     }
                 }
-                listed.clear();
+                let uids = listed.drain().map(|(_, uid)| uid).collect();
+                self.passwords.forget_others(&uids, self.clock.now());
                 self.index.references_known();
             }
             Event::Delete(object) => {

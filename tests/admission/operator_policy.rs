@@ -122,6 +122,12 @@ async fn only_labelled_secrets_of_harmless_types_are_created() {
             json!({ "metadata": ours() }),
             Some("in its own namespace"),
         ),
+        (
+            OPERATOR,
+            "jira-credential-operator-refused-passwords",
+            json!({ "metadata": ours() }),
+            None,
+        ),
     ] {
         let answer = create(&client, namespace, &secret(name, &more)).await;
         match refusal {

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::{Running, World, says};
@@ -50,10 +52,7 @@ async fn status_prints(world: &World, name: &str) -> BTreeSet<String> {
 
 /// Labels and annotations of the Secrets that the operator keeps in a namespace.
 async fn metadata_prints(world: &World) -> BTreeSet<String> {
-    let all = world
-        .secrets()
-        .list(&kube::api::ListParams::default())
-        .await;
+    let all = world.secrets().list(&ListParams::default()).await;
     let all = all.unwrap().items;
     let kept = all
         .iter()
@@ -98,6 +97,52 @@ async fn nobody_learns_a_password_by_comparing_fingerprints() {
         !theirs.is_empty() && theirs.is_disjoint(&ours),
         "{theirs:?} {ours:?}"
     );
+}
+
+/// Waits until the refusal of a credential's password stands in the operator's own namespace.
+async fn refusal_recorded(world: &World, name: &str) {
+    let uid = world.credential(name).await.uid().unwrap();
+    let all: Api<Secret> = Api::all(world.secrets().into_client());
+    let named = "metadata.name=jira-credential-operator-refused-passwords";
+    let params = ListParams::default().fields(named);
+    let recorded = async {
+        loop {
+            let found = all.list(&params).await.unwrap().items;
+            let mut values = found
+                .into_iter()
+                .flat_map(|secret| secret.data.unwrap_or_default());
+            if values.any(|(_, value)| String::from_utf8_lossy(&value.0).contains(&uid)) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    let recorded = tokio::time::timeout(limit, recorded).await;
+    assert!(recorded.is_ok(), "the refusal was not recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_counts_in_every_namespace_after_a_restart() {
+    let (victim, neighbour, operator) = tenants().await;
+    let jira = victim.data_center();
+    jira.new_password("robot");
+    victim.password("wrong", "robot", "not-the-password").await;
+    victim.wait("wrong", READY, FALSE, Reason::Rejected).await;
+    refusal_recorded(&victim, "wrong").await;
+    operator.crash();
+    // Nothing but the record tells the next process of it.
+    victim.delete("wrong").await;
+    let _operator = everywhere(&victim).await;
+    neighbour
+        .password("wrong", "robot", "not-the-password")
+        .await;
+    let object = neighbour
+        .wait("wrong", READY, FALSE, Reason::Rejected)
+        .await;
+    let message = says(&object, READY).message;
+    assert!(message.contains("for another JiraCredential"), "{message}");
+    assert_eq!(victim.calls(), 1, "one password is sent once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

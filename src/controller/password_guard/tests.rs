@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::JiraCredential;
 
 #[test]
 fn one_credential_sends_and_the_others_learn_from_it() {

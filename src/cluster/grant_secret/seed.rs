@@ -1,0 +1,159 @@
+//! By which labels the grants of one seed find each other: an old grant may get a seed that a newer one has
+//! spent.
+
+use std::cell::RefCell;
+
+use chrono::{DateTime, Utc};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::name::seed_print;
+use super::{Kept, Stored, label_of};
+use crate::api::GRANT_LABEL;
+use crate::cluster::client::Cluster;
+use crate::cluster::error::ClusterError;
+use crate::core::fingerprint::{Fingerprint, FingerprintKey};
+
+/// Label that distinguishes grants of the same seed: its keyed fingerprint, bound to the namespace.
+pub const SEED_LABEL: &str = "jira-operator.dev/seed";
+
+/// Label that says to which of [`SEED_GROUPS`] groups the seed belongs, in every namespace the same: a
+/// look for duplicates lists one group. Seeds are random tokens, so that it tells nothing of them.
+const SEED_GROUP: &str = "jira-operator.dev/seed-group";
+const SEED_GROUPS: u8 = 64;
+
+/// Annotation that says since when the grant has the seed of its label.
+const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
+
+/// Annotation that proves that the operator recorded seed and time: other grants yield to an older one
+/// of the same seed, so nobody else may choose them.
+const SEED_MARK: &str = "jira-operator.dev/seed-mark";
+
+impl Stored {
+    /// Says which seed the grant is to be found by, and since when.
+    pub fn label_seed(&mut self, key: &FingerprintKey, seed: &Fingerprint, since: DateTime<Utc>) {
+        let bound = seed_label(key, &self.namespace(), seed);
+        let labels = self.metadata.labels.get_or_insert_default();
+        labels.insert(SEED_LABEL.to_owned(), bound);
+        labels.insert(SEED_GROUP.to_owned(), group_of(seed));
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.insert(SEED_SEEN.to_owned(), since.to_rfc3339());
+        if let Some(mark) = seed_mark(key, &self.metadata) {
+            let annotations = self.metadata.annotations.get_or_insert_default();
+            annotations.insert(SEED_MARK.to_owned(), mark.as_str().to_owned());
+        }
+    }
+}
+
+impl Cluster {
+    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
+    /// newer one has spent.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn has_older_twin(
+        &self,
+        scope: Option<&str>,
+        key: &FingerprintKey,
+        stored: &Stored,
+    ) -> Result<bool, ClusterError> {
+        let Some(seed) = labelled_seed(key, stored) else {
+            return Ok(false);
+        };
+        let mine = seed_age(&stored.metadata);
+        let all = self.secrets_with(scope, &selector(&seed)).await?;
+        Ok(all.iter().any(|other| {
+            other.uid() != stored.metadata.uid
+                && has_seed(key, &other.metadata, &seed)
+                && is_seed_marked(key, &other.metadata)
+                && seed_age(&other.metadata) < mine
+        }))
+    }
+}
+
+/// The seed of a grant's label. A token that was not exchanged yet stands in the grant itself.
+fn labelled_seed(key: &FingerprintKey, stored: &Stored) -> Option<Fingerprint> {
+    let labels = stored.metadata.labels.as_ref()?;
+    let label = labels.get(SEED_LABEL)?;
+    if !labels.contains_key(SEED_GROUP) {
+        return Some(Fingerprint::recorded(&label.replacen('.', ":", 1)));
+    }
+    let found = RefCell::new(None);
+    stored.grant.map(&|token: &Kept| {
+        let seed = seed_print(key, &token.0);
+        if seed_label(key, &stored.namespace(), &seed) == *label {
+            found.replace(Some(seed));
+        }
+    });
+    found.into_inner()
+}
+
+/// Grants whose seed may be the same: those of its group, and those that an earlier version labelled
+/// without a group.
+fn selector(seed: &Fingerprint) -> String {
+    let group = group_of(seed);
+    let others = (0..SEED_GROUPS).map(|number| format!("{number:02x}"));
+    let others: Vec<String> = others.filter(|other| *other != group).collect();
+    let others = others.join(",");
+    format!("{GRANT_LABEL},{SEED_LABEL},{SEED_GROUP} notin ({others})")
+}
+
+fn has_seed(key: &FingerprintKey, metadata: &ObjectMeta, seed: &Fingerprint) -> bool {
+    let label = |name: &str| metadata.labels.as_ref()?.get(name);
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let expected = match label(SEED_GROUP) {
+        Some(_) => seed_label(key, namespace, seed),
+        None => label_of(seed),
+    };
+    label(SEED_LABEL) == Some(&expected)
+}
+
+/// The label of a seed in a namespace.
+fn seed_label(key: &FingerprintKey, namespace: &str, seed: &Fingerprint) -> String {
+    label_of(&key.fingerprint_in(namespace, &[b"seed", seed.as_str().as_bytes()]))
+}
+
+fn group_of(seed: &Fingerprint) -> String {
+    let end = seed.as_str().as_bytes().iter().rev().take(2);
+    let number = end.fold(0_u8, |number, digit| {
+        number
+            .wrapping_mul(16)
+            .wrapping_add(digit % 16 + digit / 64 * 9)
+    });
+    format!("{:02x}", number % SEED_GROUPS)
+}
+
+/// The mark over what makes a grant a twin of another: where it is, its seed, and since when it has it.
+fn seed_mark(key: &FingerprintKey, metadata: &ObjectMeta) -> Option<Fingerprint> {
+    let seed = metadata.labels.as_ref()?.get(SEED_LABEL)?;
+    let since = metadata.annotations.as_ref()?.get(SEED_SEEN)?;
+    let (namespace, name) = (metadata.namespace.as_ref()?, metadata.name.as_ref()?);
+    Some(key.fingerprint(&[
+        b"seed of a grant",
+        namespace.as_bytes(),
+        name.as_bytes(),
+        seed.as_bytes(),
+        since.as_bytes(),
+    ]))
+}
+
+fn is_seed_marked(key: &FingerprintKey, metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    let mark = annotations.and_then(|annotations| annotations.get(SEED_MARK));
+    let expected = seed_mark(key, metadata);
+    expected.is_some_and(|expected| mark.is_some_and(|mark| *mark == expected.as_str()))
+}
+
+/// What orders the grants of one seed: since when each has it, and without that its own age.
+fn seed_age(metadata: &ObjectMeta) -> (Option<i64>, Option<i64>, Option<&str>) {
+    let created = metadata.creation_timestamp.as_ref();
+    let created = created.map(|time| time.0.as_second());
+    let annotations = metadata.annotations.as_ref();
+    let seen = annotations.and_then(|annotations| annotations.get(SEED_SEEN));
+    let seen = seen.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let seen = seen.map(|time| time.timestamp()).or(created);
+    (seen, created, metadata.uid.as_deref())
+}
+
+#[cfg(test)]
+mod tests;

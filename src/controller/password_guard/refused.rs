@@ -1,0 +1,87 @@
+//! The refusals that outlive the process.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Passwords, Scope, Sent, What};
+use crate::cluster::RefusedPassword;
+use crate::core::fingerprint::Fingerprint;
+
+/// A refusal that is older is not taken over from an earlier process.
+const LONGEST_RECORDED: TimeDelta = TimeDelta::days(30);
+
+/// A Secret holds 1 MiB, and an entry takes about 200 bytes of it.
+const MOST_RECORDED: usize = 4_000;
+
+impl Passwords {
+    /// Takes over what an earlier process recorded.
+    pub(in crate::controller) fn restore(
+        &self,
+        recorded: &BTreeMap<Fingerprint, RefusedPassword>,
+        now: DateTime<Utc>,
+    ) {
+        let mut all = self.lock();
+        for (print, refused) in recorded {
+            if now - refused.since < LONGEST_RECORDED {
+                let sent = Sent::new(&refused.uid, What::Refused(refused.reason));
+                all.sent.insert(Scope::Everywhere(print.clone()), sent);
+            }
+        }
+    }
+
+    /// What is to be recorded beyond this process, after what is recorded already.
+    pub(in crate::controller) fn changes(
+        &self,
+        recorded: &BTreeMap<Fingerprint, RefusedPassword>,
+        now: DateTime<Utc>,
+    ) -> BTreeMap<Fingerprint, Option<RefusedPassword>> {
+        let refused = self.refused(now);
+        let gone = recorded.keys().filter(|print| !refused.contains_key(print));
+        let mut changes: BTreeMap<_, _> = gone.map(|print| (print.clone(), None)).collect();
+        let room = MOST_RECORDED.saturating_sub(recorded.len());
+        let fresh = refused.into_iter().filter(|(print, refused)| {
+            let known = recorded.get(print);
+            known.is_none_or(|known| (&known.uid, known.reason) != (&refused.uid, refused.reason))
+        });
+        changes.extend(
+            fresh
+                .take(room)
+                .map(|(print, refused)| (print, Some(refused))),
+        );
+        changes
+    }
+
+    fn refused(&self, now: DateTime<Utc>) -> BTreeMap<Fingerprint, RefusedPassword> {
+        let all = self.lock();
+        let refused = |(scope, sent): (&Scope, &Sent)| match scope {
+            Scope::Everywhere(print) => Some((
+                print.clone(),
+                RefusedPassword {
+                    uid: sent.uid.clone(),
+                    reason: sent.what.refusal()?,
+                    since: now,
+                },
+            )),
+            Scope::Namespace(_) => None,
+        };
+        all.sent.iter().filter_map(refused).collect()
+    }
+
+    /// All credentials are known: those that sent a password and are none of them are gone.
+    pub(in crate::controller) fn forget_others(&self, uids: &HashSet<String>, now: DateTime<Utc>) {
+        let mut all = self.lock();
+        let others = all
+            .sent
+            .values_mut()
+            .filter(|sent| !uids.contains(&sent.uid));
+        for sent in others {
+            sent.gone.get_or_insert(now);
+        }
+    }
+
+    /// Waits until something changed that may have to be recorded.
+    pub(in crate::controller) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
