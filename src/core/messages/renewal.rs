@@ -28,10 +28,10 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
             "{who} does not grant the client the scopes of spec.auth. {still} Request scopes that the credential of the service account has: READ, or WRITE, which includes it."
         ),
         Reason::GrantForeign if !spends(facts) => format!(
-            "The Secret {grant}, which the operator needs to store the token, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator requests a token."
+            "The Secret {grant}, which the operator needs to store the token, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator requests a token."
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the refresh token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the refresh token in {seed}."
         ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator stored the tokens, is gone. The refresh token in {seed} was already used, and the operator does not use it again. {still} {consent}"

@@ -43,7 +43,7 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
     let grant = grant_name(facts);
     match reason {
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the personal access token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the personal access token in {seed}."
         ),
         Reason::Expired => format!(
             "The personal access token has expired and was not replaced. {still} Create a new one in the Jira profile and store it in {seed}."
@@ -100,7 +100,7 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             "A login started, but its result is unknown. The operator logs in again after some minutes. {still}"
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the session, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator logs in."
+            "The Secret {grant}, which the operator needs to store the session, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator logs in."
         ),
         Reason::GrantConflict => {
             let holder = rival(facts).map_or_else(
