@@ -23,7 +23,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::key::Key;
 use crate::cluster::secret_index::GrantSeen;
 use crate::core::apply::Written;
-use crate::core::facts::Held;
+use crate::core::facts::{Held, Twin};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::core::grant::Grant;
 
@@ -261,28 +261,35 @@ impl Cluster {
         Ok(next)
     }
 
-    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
-    /// newer one has spent.
+    /// Where another grant has held the same seed for longer: an old grant may get a seed that a newer
+    /// one has spent.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn has_older_twin(
+    pub async fn older_twin(
         &self,
         scope: Option<&str>,
         key: &FingerprintKey,
         stored: &Stored,
-    ) -> Result<bool, ClusterError> {
+    ) -> Result<Option<Twin>, ClusterError> {
         let labels = stored.metadata.labels.as_ref();
         let Some(seed) = labels.and_then(|labels| labels.get(SEED_LABEL)) else {
-            return Ok(false);
+            return Ok(None);
         };
         let selector = format!("{GRANT_LABEL},{SEED_LABEL}={seed}");
         let mine = seed_age(&stored.metadata);
         let all = self.secrets_with(scope, &selector).await?;
-        Ok(all.iter().any(|other| {
+        let twin = all.iter().find(|other| {
             other.uid() != stored.metadata.uid
                 && is_seed_marked(key, &other.metadata)
                 && seed_age(&other.metadata) < mine
+        });
+        Ok(twin.map(|twin| {
+            let annotations = twin.metadata.annotations.as_ref();
+            let name = annotations.and_then(|annotations| annotations.get(SEED_NAME));
+            let here = twin.metadata.namespace == stored.metadata.namespace;
+            name.filter(|_| here)
+                .map_or(Twin::Elsewhere, |name| Twin::Here(name.clone()))
         }))
     }
 }

@@ -117,9 +117,13 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
 
 fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
     let rival = facts.renewal.as_ref();
-    let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
-        Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
-        None => "is already in use, from another Secret or with another clientId".to_owned(),
+    let holder = if let Some(name) = rival.and_then(|renewal| renewal.rival.as_deref()) {
+        format!("is used by the JiraCredential {name} with another clientId")
+    } else {
+        let from = replacement::twin(facts);
+        let from =
+            from.unwrap_or_else(|| "from another Secret or with another clientId".to_owned());
+        format!("is already in use, {from}")
     };
     if spends(facts) {
         format!(

@@ -2,7 +2,7 @@
 //! own successor.
 
 use crate::api::{Method, Reason};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, Twin};
 use crate::core::messages;
 use crate::core::messages::hint::with_hint;
 use crate::core::probe::Refusal;
@@ -59,7 +59,8 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
                 "The personal access token in {seed} is used by the JiraCredential {name} for another site. {still} Use a separate Secret for each site."
             ),
             None => format!(
-                "The personal access token in {seed} is already managed for another JiraCredential, from another Secret or for another site; the two would revoke each other's tokens. {still} Create a separate token in the Jira profile and store it in {seed}."
+                "The personal access token in {seed} is already managed for another JiraCredential, {}; the two would revoke each other's tokens. {still} Create a separate token in the Jira profile and store it in {seed}.",
+                twin(facts).unwrap_or_else(|| "from another Secret or for another site".to_owned())
             ),
         },
     }
@@ -163,6 +164,20 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
             "Jira at {} does not accept the new {what} in {seed}; the operator {keeps}. {again}.",
             messages::host(facts)
         ),
+    })
+}
+
+/// From where an older grant has the same initial token: as found in this reconcile, else as recorded.
+pub(crate) fn twin(facts: &Facts) -> Option<String> {
+    let found = match &facts.progress.twin {
+        Some(Twin::Here(name)) => Some(name.as_str()),
+        Some(Twin::Elsewhere) => Some(""),
+        None if facts.grant_unread() => facts.status.grant.as_ref()?.duplicate_of.as_deref(),
+        None => None,
+    };
+    found.map(|name| match name {
+        "" => "from a Secret in another namespace".to_owned(),
+        name => format!("from the Secret {name}"),
     })
 }
 
