@@ -17,10 +17,16 @@ const HEADER: &str = "# Printed by `jira-credential-operator crd`. Do not edit: 
 /// as long as a request.
 const LONGEST_DATE_TIME: i64 = 64;
 
-/// The date-times of a spec, RFC 3339. The API server alone accepts more than a program can read
-/// (`+99:99`, a comma for the point, words behind a second T), and the ends of its calendar would
-/// leave it when days are added.
-const DATE_TIME: &str = "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+/// The keys that references have when the manifest names none, by the field that holds them.
+const DEFAULT_KEYS: [(&str, &str); 7] = [
+    ("apiKeySecretRef", "key"),
+    ("caConfigMapRef", "ca.crt"),
+    ("caSecretRef", "ca.crt"),
+    ("clientSecretRefs", "client-secret"),
+    ("emailSecretRef", "email"),
+    ("refreshTokenSecretRef", "refresh-token"),
+    ("tokenSecretRef", "token"),
+];
 
 /// The definition of `JiraCredential`.
 pub fn crd() -> CustomResourceDefinition {
@@ -33,7 +39,7 @@ pub fn crd() -> CustomResourceDefinition {
     for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
         complete(root);
         if let Some(spec) = root.properties.as_mut().and_then(|all| all.get_mut("spec")) {
-            narrow_dates(spec);
+            default_keys(spec);
         }
         // Without it an object that the operator has not seen yet would read as up to date.
         if let Some(status) = root
@@ -102,13 +108,28 @@ fn keep_earlier_names(status: &mut JSONSchemaProps) {
     }
 }
 
-/// Lets date-times be such that every program can read.
-fn narrow_dates(schema: &mut JSONSchemaProps) {
-    if schema.format.as_deref() == Some("date-time") {
-        schema.pattern = Some(DATE_TIME.to_owned());
+/// Lets the API server fill in the key of a reference: which one is usual depends on the field.
+fn default_keys(schema: &mut JSONSchemaProps) {
+    for (name, field) in schema.properties.iter_mut().flatten() {
+        let usual = DEFAULT_KEYS.iter().find(|(of, _)| of == name);
+        let reference = match field.items.as_mut() {
+            Some(JSONSchemaPropsOrArray::Schema(item)) => &mut **item,
+            _ => field,
+        };
+        if let Some((_, usual)) = usual
+            && let Some(key) = reference
+                .properties
+                .as_mut()
+                .and_then(|all| all.get_mut("key"))
+        {
+            key.default = Some(JSON(json!(usual)));
+            if let Some(required) = &mut reference.required {
+                required.retain(|name| name != "key");
+            }
+        }
     }
     for inner in children(schema) {
-        narrow_dates(inner);
+        default_keys(inner);
     }
 }
 

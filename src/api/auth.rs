@@ -10,8 +10,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BasicAuth, ClientCredentials, MethodName, OAuth1, OAuth2, PersonalAccessToken, SecretKeyRef,
-    SessionAuth, rules,
+    BasicAuth, ClientCredentials, Date, MethodName, OAuth1, OAuth2, PersonalAccessToken,
+    SecretKeyRef, SessionAuth, rules,
 };
 
 /// A way to authenticate: exactly one member.
@@ -101,10 +101,10 @@ impl Method<'_> {
     /// When the credential was issued, where the user says so.
     pub fn issued_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Method::ApiToken(token) => token.issued_at,
-            Method::PersonalAccessToken(token) => token.issued_at,
-            Method::Basic(basic) => basic.issued_at,
-            Method::OAuth1(oauth1) => oauth1.issued_at,
+            Method::ApiToken(token) => token.issued_at.map(Date::begin),
+            Method::PersonalAccessToken(token) => token.issued_at.map(Date::begin),
+            Method::Basic(basic) => basic.issued_at.map(Date::begin),
+            Method::OAuth1(oauth1) => oauth1.issued_at.map(Date::begin),
             Method::OAuth2(_) | Method::ClientCredentials(_) | Method::Session(_) => None,
         }
     }
@@ -112,8 +112,8 @@ impl Method<'_> {
     /// When the credential expires, where the user says so.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Method::ApiToken(token) => token.expires_at,
-            Method::PersonalAccessToken(token) => token.expires_at,
+            Method::ApiToken(token) => token.expires_at.map(Date::end),
+            Method::PersonalAccessToken(token) => token.expires_at.map(Date::end),
             Method::OAuth2(_)
             | Method::ClientCredentials(_)
             | Method::Basic(_)
@@ -138,10 +138,11 @@ pub struct ApiToken {
     pub email_secret_ref: Option<SecretKeyRef>,
     /// Key of the Secret that holds the token.
     pub token_secret_ref: SecretKeyRef,
-    /// When the token was created; `rotation.maxAge` counts from here.
+    /// When the token was created: a day, or a time; `rotation.maxAge` counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
-    /// When the token expires. Atlassian shows it when the token is created and nowhere later.
+    pub issued_at: Option<Date>,
+    /// When the token expires: a time, or a day such as `2027-03-01`, at whose end in UTC it does.
+    /// Atlassian shows it when the token is created and nowhere later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<Date>,
 }

@@ -5,12 +5,11 @@
     reason = "the derive repeats every type inside a function of its own"
 )]
 
-use chrono::{DateTime, Utc};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretKeyRef, SecretRef, rules};
+use super::{Date, SecretKeyRef, SecretRef, rules};
 
 /// A Jira Data Center personal access token.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
@@ -18,12 +17,12 @@ use super::{SecretKeyRef, SecretRef, rules};
 pub struct PersonalAccessToken {
     /// Key of the Secret that holds the token.
     pub token_secret_ref: SecretKeyRef,
-    /// When the token was created; `rotation.maxAge` counts from here.
+    /// When the token was created: a day, or a time; `rotation.maxAge` counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
-    /// When the token expires.
+    pub issued_at: Option<Date>,
+    /// When the token expires: a time, or a day such as `2027-03-01`, at whose end in UTC it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<Date>,
     /// Who replaces the token before it expires. Manual: a person, whom a condition warns in time.
     #[serde(default)]
     pub rotation: RotationPolicy,
@@ -45,9 +44,9 @@ pub enum RotationPolicy {
 pub struct BasicAuth {
     /// The Secret, with the keys `username` and `password` (type kubernetes.io/basic-auth fits).
     pub secret_ref: SecretRef,
-    /// When the password was set; `rotation.maxAge` counts from here.
+    /// When the password was set: a day, or a time; `rotation.maxAge` counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
+    pub issued_at: Option<Date>,
 }
 
 /// A cookie session of Jira Data Center: the operator logs in, and logs in again before the session
@@ -70,8 +69,8 @@ pub struct OAuth1 {
     /// The Secret, with the keys `privateKey` (PEM), `token` and, where there is one,
     /// `tokenSecret`.
     pub secret_ref: SecretRef,
-    /// When the access token was given; `rotation.maxAge` counts from here, and the five years for
-    /// which Jira lets it live.
+    /// When the access token was given: a day, or a time. `rotation.maxAge` counts from here, and
+    /// the five years for which Jira lets it live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime<Utc>>,
+    pub issued_at: Option<Date>,
 }

@@ -5,6 +5,7 @@
 mod auth;
 mod condition;
 mod data_center;
+mod date;
 mod lookup;
 mod oauth;
 mod period;
@@ -16,13 +17,14 @@ mod status;
 pub use auth::{ApiToken, Auth, Method};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
+pub use date::Date;
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
 pub use spec::{
-    Hosting, JiraCredential, JiraCredentialSpec, Permission, Rotation, Target, TargetTemplate, Tls,
-    Validation,
+    DEFAULT_WARN_BEFORE, Hosting, JiraCredential, JiraCredentialSpec, Permission, Rotation, Target,
+    TargetTemplate, Tls, Validation,
 };
 pub use status::{
     Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,

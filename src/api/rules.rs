@@ -219,6 +219,26 @@ pub(super) fn period() -> Rule {
         .message("must be a length of time above zero: write days, hours, minutes and seconds in this order, such as 90d or 1h30m")
 }
 
+/// An interval below ten seconds would be load without knowledge.
+pub(super) fn interval() -> Rule {
+    Rule::new("!self.matches('^(0+d)?(0+h)?(0+m)?0*[1-9]s$')")
+        .message("interval must be at least 10s: write a longer one, such as 10m or 1h")
+}
+
+/// A day or a time that every program can read.
+///
+/// The API server's own check of date-times accepts more than a program can read (`+99:99`, a comma
+/// for the point, words behind a second T), and the ends of its calendar would leave it when days are
+/// added.
+pub(super) fn date() -> Rule {
+    let leap = "([12][0-9](0[48]|[2468][048]|[13579][26])|(12|16|20|24|28)00)-02-29";
+    let day = "[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))";
+    let time = "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
+    Rule::new(format!("self.matches('^({day}|{leap})({time})?$')")).message(
+        "must be a date: write a day such as 2027-03-01, or a time such as 2027-03-01T12:00:00Z",
+    )
+}
+
 /// A type that nothing in a cluster acts upon.
 pub(super) fn target_type() -> Rule {
     Rule::new("self in ['Opaque', 'kubernetes.io/basic-auth'] || !self.matches('(^|[.])(kubernetes[.]io|k8s[.]io|x-k8s[.]io|helm[.]sh)(/|$)')")

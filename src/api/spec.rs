@@ -123,6 +123,7 @@ pub struct Tls {
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
     /// How often Jira is asked when nothing changes; at least 10s.
+    #[x_kube(validation = rules::interval())]
     #[serde(default = "default_interval")]
     pub interval: Period,
     /// The account that the credential must belong to: accountId on Cloud, key on Data Center.
@@ -203,8 +204,11 @@ impl Default for Rotation {
     }
 }
 
+/// The default of `spec.rotation.warnBefore`.
+pub const DEFAULT_WARN_BEFORE: &str = "14d";
+
 fn default_warn_before() -> Period {
-    Period::new("14d")
+    Period::new(DEFAULT_WARN_BEFORE)
 }
 
 /// A Secret to write.

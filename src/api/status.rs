@@ -234,6 +234,11 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub conflicts_with: Option<String>,
+    /// The Secret whose older grant has the same initial token, while that blocks the renewal
+    /// (`GrantConflict`); empty when it is in another namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub duplicate_of: Option<String>,
     /// When a renewal started whose result is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_time: Option<DateTime<Utc>>,

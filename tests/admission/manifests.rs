@@ -19,13 +19,17 @@ const OPERATOR: &str = "jira-credential-operator";
 
 #[tokio::test]
 async fn applying_it_needs_no_explanation() {
-    let output = deployed().await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.is_empty(), "{said}");
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("deployment.apps/"),
-        "{output:?}"
-    );
+    for (output, made) in deployed().await.iter().zip([
+        "customresourcedefinition.apiextensions.k8s.io/",
+        "deployment.apps/",
+    ]) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.is_empty(), "{said}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains(made),
+            "{output:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,71 @@ async fn a_new_object_is_not_yet_observed() {
 }
 
 #[tokio::test]
+async fn a_reference_without_a_key_has_the_usual_one_of_its_field() {
+    let Context {
+        client, namespace, ..
+    } = support::context("keys").await;
+    let cloud = "https://acme.atlassian.net";
+    let api_token = json!({ "apiToken": {
+        "emailSecretRef": { "name": "bot" }, "tokenSecretRef": { "name": "bot" }
+    } });
+    let consent = json!({ "oauth2": {
+        "clientId": "app", "clientSecretRefs": [{ "name": "app" }],
+        "refreshTokenSecretRef": { "name": "bot" }
+    } });
+    let client_credentials = json!({ "clientCredentials": { "clientId": "app", "clientSecretRefs": [{ "name": "app" }] } });
+    let pat = json!({ "personalAccessToken": { "tokenSecretRef": { "name": "bot" } } });
+    for (spec, keys) in [
+        (
+            json!({ "site": cloud, "auth": api_token, "expiryLookup": {
+                "apiKeySecretRef": { "name": "org" }, "organizationId": "1a", "label": "bot"
+            } }),
+            &[
+                ("/auth/apiToken/emailSecretRef", "email"),
+                ("/auth/apiToken/tokenSecretRef", "token"),
+                ("/expiryLookup/apiKeySecretRef", "key"),
+            ][..],
+        ),
+        (
+            json!({ "site": cloud, "auth": consent }),
+            &[
+                ("/auth/oauth2/clientSecretRefs/0", "client-secret"),
+                ("/auth/oauth2/refreshTokenSecretRef", "refresh-token"),
+            ],
+        ),
+        (
+            json!({ "site": cloud, "auth": client_credentials }),
+            &[(
+                "/auth/clientCredentials/clientSecretRefs/0",
+                "client-secret",
+            )],
+        ),
+        (
+            json!({ "site": "https://jira.corp.example", "auth": pat.clone(),
+                "tls": { "caSecretRef": { "name": "ca" } } }),
+            &[
+                ("/auth/personalAccessToken/tokenSecretRef", "token"),
+                ("/tls/caSecretRef", "ca.crt"),
+            ],
+        ),
+        (
+            json!({ "site": "https://jira.corp.example", "auth": pat,
+                "tls": { "caConfigMapRef": { "name": "ca" } } }),
+            &[("/tls/caConfigMapRef", "ca.crt")],
+        ),
+    ] {
+        let object = support::credential("credential", spec);
+        let stored = support::create(&client, &namespace, &object, true)
+            .await
+            .unwrap();
+        for (reference, key) in keys {
+            let found = stored.pointer(&format!("/spec{reference}/key"));
+            assert_eq!(found, Some(&json!(key)), "{reference}: {stored}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_status_with_a_reason_of_a_newer_version_can_be_written() {
     let Context {
         client, namespace, ..

@@ -28,8 +28,8 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
 }
 
-/// What kubectl said when it applied `deploy/`.
-static DEPLOYED: OnceCell<Output> = OnceCell::const_new();
+/// What kubectl said when it applied `crds/` and `deploy/`.
+static DEPLOYED: OnceCell<Vec<Output>> = OnceCell::const_new();
 
 /// A fresh namespace on a control plane to which `deploy/` was applied as a person would.
 pub(crate) async fn context(prefix: &str) -> Context {
@@ -42,20 +42,25 @@ pub(crate) async fn context(prefix: &str) -> Context {
     }
 }
 
-/// What kubectl said when it applied `deploy/`.
-pub(crate) async fn deployed() -> &'static Output {
+/// What kubectl said when it applied `crds/` and `deploy/`.
+pub(crate) async fn deployed() -> &'static [Output] {
     let plane = ControlPlane::shared().await.unwrap();
     DEPLOYED.get_or_init(async || deploy(plane).await).await
 }
 
-async fn deploy(plane: &'static ControlPlane) -> Output {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-    let mut kubectl = plane.kubectl();
-    kubectl.args(["apply", "-k", directory]);
-    let output = tokio::task::spawn_blocking(move || kubectl.output().unwrap())
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+async fn deploy(plane: &'static ControlPlane) -> Vec<Output> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut output = Vec::new();
+    // As the README has it.
+    for line in ["apply -f crds/", "apply -k deploy"] {
+        let mut kubectl = plane.kubectl();
+        kubectl.args(line.split(' ')).current_dir(root);
+        let said = tokio::task::spawn_blocking(move || kubectl.output().unwrap())
+            .await
+            .unwrap();
+        assert!(said.status.success(), "{line}: {said:?}");
+        output.push(said);
+    }
     // Waits until the resource is served.
     plane.install_crds(CRD).await.unwrap();
     // The policy takes effect a moment after it was stored.

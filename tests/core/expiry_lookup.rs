@@ -321,7 +321,7 @@ fn the_spec_counts_and_a_difference_is_told() {
         (302, (False, Reason::ExpiryDiffers)),
     ] {
         let facts = facts_of(|world| {
-            world.spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(300 * 86_400));
+            world.spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(300 * 86_400).into());
         });
         let (_, conclusion) = after(facts, Ok(found(days)));
         let told = says(&conclusion.status, ConditionType::ExpiryKnown);

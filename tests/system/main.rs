@@ -14,6 +14,8 @@ mod detection;
 mod every_method;
 mod expiry_lookup;
 mod faults;
+mod installation;
+mod key_loss;
 mod kstatus;
 mod lifecycle;
 mod matrix;

@@ -27,7 +27,7 @@ impl World {
         })
     }
 
-    async fn session(&self, name: &str, user: &str, password: &str) {
+    pub(crate) async fn session(&self, name: &str, user: &str, password: &str) {
         self.login_secret(name, user, password).await;
         self.create(name, self.session_spec(name)).await;
     }

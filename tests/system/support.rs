@@ -62,6 +62,11 @@ impl World {
         Self::on(plane).await
     }
 
+    /// A world on a control plane of its own, on which nothing is installed yet.
+    pub(crate) async fn bare() -> Self {
+        Self::on(Box::leak(Box::new(ControlPlane::start().await.unwrap()))).await
+    }
+
     /// The same world as another tenant sees it: from a namespace of their own. An operator that is
     /// to watch both needs a control plane of its own and `watch_namespace: None`.
     pub(crate) async fn neighbour(&self) -> Self {

@@ -8,10 +8,11 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::name::seed_print;
-use super::{Kept, Stored, label_of};
+use super::{Kept, SEED_NAME, Stored, label_of};
 use crate::api::GRANT_LABEL;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::core::facts::Twin;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 
 /// Label that distinguishes grants of the same seed: its keyed fingerprint, bound to the namespace.
@@ -46,27 +47,34 @@ impl Stored {
 }
 
 impl Cluster {
-    /// Whether another grant has held the same seed for longer: an old grant may get a seed that a
-    /// newer one has spent.
+    /// Where another grant has held the same seed for longer: an old grant may get a seed that a newer
+    /// one has spent.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn has_older_twin(
+    pub async fn older_twin(
         &self,
         scope: Option<&str>,
         key: &FingerprintKey,
         stored: &Stored,
-    ) -> Result<bool, ClusterError> {
+    ) -> Result<Option<Twin>, ClusterError> {
         let Some(seed) = labelled_seed(key, stored) else {
-            return Ok(false);
+            return Ok(None);
         };
         let mine = seed_age(&stored.metadata);
         let all = self.secrets_with(scope, &selector(&seed)).await?;
-        Ok(all.iter().any(|other| {
+        let twin = all.iter().find(|other| {
             other.uid() != stored.metadata.uid
                 && has_seed(key, &other.metadata, &seed)
                 && is_seed_marked(key, &other.metadata)
                 && seed_age(&other.metadata) < mine
+        });
+        Ok(twin.map(|twin| {
+            let annotations = twin.metadata.annotations.as_ref();
+            let name = annotations.and_then(|annotations| annotations.get(SEED_NAME));
+            let here = twin.metadata.namespace == stored.metadata.namespace;
+            name.filter(|_| here)
+                .map_or(Twin::Elsewhere, |name| Twin::Here(name.clone()))
         }))
     }
 }

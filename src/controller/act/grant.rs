@@ -56,7 +56,7 @@ impl Operator {
         let scope = self.config.watch_namespace.as_deref();
         let twin = self
             .cluster
-            .has_older_twin(scope, &self.key, stored.ok_or(ActError::Stale)?)
+            .older_twin(scope, &self.key, stored.ok_or(ActError::Stale)?)
             .await?;
         Ok(Answer::DuplicateChecked(twin))
     }

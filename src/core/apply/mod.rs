@@ -9,7 +9,7 @@ pub mod probe;
 use crate::api::{Attempt, SourceVersion, TargetVersion};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
-use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState};
+use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState, Twin};
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Permissions, Resource, Verdict};
@@ -33,8 +33,8 @@ pub enum Answer {
     TargetDeleted(String),
     /// The new seed stands in the grant.
     TokenImported(Written),
-    /// Whether an older grant holds the same seed.
-    DuplicateChecked(bool),
+    /// Where an older grant holds the same seed, if there is one.
+    DuplicateChecked(Option<Twin>),
     /// The intent stands in the grant.
     Intended(RefreshRequest, Written),
     /// The renewal was made. What it brought stands in the grant; `None`: another party has
@@ -103,7 +103,8 @@ impl Facts {
             }
             Answer::DuplicateChecked(twin) => {
                 self.progress.duplicate_checked = true;
-                self.progress.is_duplicate = twin;
+                self.progress.is_duplicate = twin.is_some();
+                self.progress.twin = twin;
             }
             Answer::Intended(spend, written) => {
                 self.set_grant(written);

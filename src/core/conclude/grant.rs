@@ -7,7 +7,7 @@ use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::decide::renewal::blocker::replacement_blocker;
 use crate::core::decide::{Move, renewal};
-use crate::core::facts::{Facts, GrantState, Renewal, SeedState};
+use crate::core::facts::{Facts, GrantState, Renewal, SeedState, Twin};
 use crate::core::grant::{Access, SeedOutcome};
 use crate::core::spec::RenewalKind;
 
@@ -48,6 +48,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
             .map(|print| print.as_str().to_owned()),
         blocked_by: renewal_blocker(facts),
         conflicts_with: conflicts.then(|| renewal.rival.clone().unwrap_or_default()),
+        duplicate_of: twin_name(facts).filter(|_| conflicts),
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
         replacement_blocked_by: replacement_blocker(facts),
@@ -61,6 +62,14 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         status.expires_at = access.and_then(Access::end).or(status.expires_at);
     }
     status.next_renewal_time = next_renewal(facts);
+}
+
+/// Where the older grant is that was found in this reconcile, as it is recorded.
+fn twin_name(facts: &Facts) -> Option<String> {
+    facts.progress.twin.as_ref().map(|twin| match twin {
+        Twin::Here(name) => name.clone(),
+        Twin::Elsewhere => String::new(),
+    })
 }
 
 /// Keeps the name of the credential that is in the way, so that the reconcile that finds it gone

@@ -15,7 +15,7 @@ pub mod types;
 pub use process::{Process, TimeScale, Watched};
 pub use types::{
     ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, SeedState, Source,
-    TargetFacts, TargetState,
+    TargetFacts, TargetState, Twin,
 };
 
 use chrono::{DateTime, Utc};

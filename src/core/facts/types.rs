@@ -98,6 +98,15 @@ pub enum Peer {
     Refused(Reason),
 }
 
+/// Where an older grant holds the same initial token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Twin {
+    /// In this namespace: the name of the user's Secret.
+    Here(String),
+    /// In another namespace, whose names are not for the readers of this one.
+    Elsewhere,
+}
+
 /// What has happened in this reconcile.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(
@@ -117,6 +126,8 @@ pub struct Progress {
     pub duplicate_checked: bool,
     /// An older grant holds the same seed.
     pub is_duplicate: bool,
+    /// Where the older grant is.
+    pub twin: Option<Twin>,
     /// The renewal whose intent is durable.
     pub intended: Option<RefreshRequest>,
     /// A renewal was made, whatever became of it.

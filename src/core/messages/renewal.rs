@@ -28,10 +28,10 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
             "{who} does not grant the client the scopes of spec.auth. {still} Request scopes that the credential of the service account has: READ, or WRITE, which includes it."
         ),
         Reason::GrantForeign if !spends(facts) => format!(
-            "The Secret {grant}, which the operator needs to store the token, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator requests a token."
+            "The Secret {grant}, which the operator needs to store the token, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator requests a token."
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the refresh token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the refresh token in {seed}."
         ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator stored the tokens, is gone. The refresh token in {seed} was already used, and the operator does not use it again. {still} {consent}"
@@ -117,9 +117,13 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
 
 fn conflict(facts: &Facts, seed: &str, still: &str) -> String {
     let rival = facts.renewal.as_ref();
-    let holder = match rival.and_then(|renewal| renewal.rival.as_deref()) {
-        Some(name) => format!("is used by the JiraCredential {name} with another clientId"),
-        None => "is already in use, from another Secret or with another clientId".to_owned(),
+    let holder = if let Some(name) = rival.and_then(|renewal| renewal.rival.as_deref()) {
+        format!("is used by the JiraCredential {name} with another clientId")
+    } else {
+        let from = replacement::twin(facts);
+        let from =
+            from.unwrap_or_else(|| "from another Secret or with another clientId".to_owned());
+        format!("is already in use, {from}")
     };
     if spends(facts) {
         format!(

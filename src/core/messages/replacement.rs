@@ -2,7 +2,7 @@
 //! own successor.
 
 use crate::api::{Method, Reason};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, Twin};
 use crate::core::messages;
 use crate::core::messages::hint::with_hint;
 use crate::core::probe::Refusal;
@@ -43,7 +43,7 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
     let grant = grant_name(facts);
     match reason {
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator uses the personal access token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the personal access token in {seed}."
         ),
         Reason::Expired => format!(
             "The personal access token has expired and was not replaced. {still} Create a new one in the Jira profile and store it in {seed}."
@@ -59,7 +59,8 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
                 "The personal access token in {seed} is used by the JiraCredential {name} for another site. {still} Use a separate Secret for each site."
             ),
             None => format!(
-                "The personal access token in {seed} is already managed for another JiraCredential, from another Secret or for another site; the two would revoke each other's tokens. {still} Create a separate token in the Jira profile and store it in {seed}."
+                "The personal access token in {seed} is already managed for another JiraCredential, {}; the two would revoke each other's tokens. {still} Create a separate token in the Jira profile and store it in {seed}.",
+                twin(facts).unwrap_or_else(|| "from another Secret or for another site".to_owned())
             ),
         },
     }
@@ -100,7 +101,7 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             "A login started, but its result is unknown. The operator logs in again after some minutes. {still}"
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the session, was not created by the operator; the operator did not use or change it. {still} Delete it, and the operator logs in."
+            "The Secret {grant}, which the operator needs to store the session, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator logs in."
         ),
         Reason::GrantConflict => {
             let holder = rival(facts).map_or_else(
@@ -163,6 +164,20 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
             "Jira at {} does not accept the new {what} in {seed}; the operator {keeps}. {again}.",
             messages::host(facts)
         ),
+    })
+}
+
+/// From where an older grant has the same initial token: as found in this reconcile, else as recorded.
+pub(crate) fn twin(facts: &Facts) -> Option<String> {
+    let found = match &facts.progress.twin {
+        Some(Twin::Here(name)) => Some(name.as_str()),
+        Some(Twin::Elsewhere) => Some(""),
+        None if facts.grant_unread() => facts.status.grant.as_ref()?.duplicate_of.as_deref(),
+        None => None,
+    };
+    found.map(|name| match name {
+        "" => "from a Secret in another namespace".to_owned(),
+        name => format!("from the Secret {name}"),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What only a person can correct: a spec that contradicts itself, a source that is no credential.
 
-use crate::api::{JiraCredentialSpec, Reason};
+use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Reason};
 use crate::core::spec::site::SiteError;
 
 /// Why a spec cannot be acted on.
@@ -22,8 +22,16 @@ pub enum SpecError {
     #[error("spec.validation.interval must be at least 10s")]
     IntervalTooShort,
     /// The warning would precede the life that it warns of the end of.
-    #[error("spec.rotation.warnBefore must be shorter than spec.rotation.maxAge")]
-    WarnBeforeTooLong,
+    #[error(
+        "spec.rotation.warnBefore ({warn_before}{}) must be shorter than spec.rotation.maxAge ({max_age}): set a shorter warnBefore",
+        default_note(.warn_before)
+    )]
+    WarnBeforeTooLong {
+        /// `spec.rotation.warnBefore` as it is written; the API server writes the default.
+        warn_before: String,
+        /// `spec.rotation.maxAge` as it is written.
+        max_age: String,
+    },
     /// A label or annotation outside the prefixes that the administrator allows.
     #[error(
         "spec.targets[{target}].template.{field}: the key {key} is not under an allowed prefix ({allowed}); the administrator can extend --allowed-metadata-keys"
@@ -40,6 +48,15 @@ pub enum SpecError {
     },
 }
 
+/// Nobody looks for a field that they did not write.
+fn default_note(warn_before: &str) -> &'static str {
+    if warn_before == DEFAULT_WARN_BEFORE {
+        ", the default"
+    } else {
+        ""
+    }
+}
+
 impl SpecError {
     /// The reason to report.
     pub fn reason(&self) -> Reason {
@@ -49,7 +66,7 @@ impl SpecError {
             | SpecError::NoMethod
             | SpecError::NotAPeriod(_)
             | SpecError::IntervalTooShort
-            | SpecError::WarnBeforeTooLong
+            | SpecError::WarnBeforeTooLong { .. }
             | SpecError::KeyNotAllowed { .. } => Reason::SpecInvalid,
         }
     }

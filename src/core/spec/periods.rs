@@ -41,11 +41,13 @@ impl Periods {
         if periods.interval < SHORTEST_INTERVAL {
             return Err(SpecError::IntervalTooShort);
         }
-        if periods
-            .max_age
-            .is_some_and(|max_age| max_age <= periods.warn_before)
+        if let Some(max_age) = &spec.rotation.max_age
+            && periods.max_age <= Some(periods.warn_before)
         {
-            return Err(SpecError::WarnBeforeTooLong);
+            return Err(SpecError::WarnBeforeTooLong {
+                warn_before: spec.rotation.warn_before.as_str().to_owned(),
+                max_age: max_age.as_str().to_owned(),
+            });
         }
         Ok(periods)
     }

@@ -18,7 +18,7 @@ const SIGNED_TOKEN_LIVES: TimeDelta = TimeDelta::seconds(157_680_000);
 /// the user says.
 pub fn expiry(method: &Method<'_>) -> Option<DateTime<Utc>> {
     match method {
-        Method::OAuth1(oauth1) => Some(later(oauth1.issued_at?, SIGNED_TOKEN_LIVES)),
+        Method::OAuth1(_) => Some(later(method.issued_at()?, SIGNED_TOKEN_LIVES)),
         Method::ApiToken(_)
         | Method::OAuth2(_)
         | Method::ClientCredentials(_)

@@ -194,8 +194,8 @@ impl RenewalPlan {
                         id: String::new(),
                     },
                     stated: Stated {
-                        begin: token.issued_at,
-                        end: token.expires_at,
+                        begin: method.issued_at(),
+                        end: method.expires_at(),
                         max_age,
                     },
                     ..plan(RenewalKind::Successor, "", &[])

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::conclude::{DAY, HOUR, expires, ready, valid};
 use crate::simulator::{World, accepted, at};
-use jira_credential_operator::api::{ConditionType, Period};
+use jira_credential_operator::api::{ConditionType, Date, Period};
 use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
 
 fn outages() -> Vec<Outage> {
@@ -200,8 +200,8 @@ fn rotation_is_due_by_the_first_end_of_life() {
         let mut world = World::token().at_rest();
         world.edit(|spec| {
             let token = spec.auth.api_token.as_mut().unwrap();
-            token.expires_at = expires_at.map(day);
-            token.issued_at = issued_at.map(day);
+            token.expires_at = expires_at.map(day).map(Date::from);
+            token.issued_at = issued_at.map(day).map(Date::from);
             spec.rotation.max_age = max_age.map(Period::new);
         });
         world.pass();

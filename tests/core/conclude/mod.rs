@@ -19,7 +19,7 @@ fn valid(world: &World) -> String {
 }
 
 fn expires(world: &mut World, seconds: i64) {
-    world.edit(|spec| spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(seconds)));
+    world.edit(|spec| spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(seconds).into()));
 }
 
 #[test]

@@ -262,7 +262,7 @@ impl Start {
         spec.validation.account_id = self.spec.pinned.map(str::to_owned);
         spec.suspend = self.spec.suspend;
         if let (Some(token), Some(seconds)) = (&mut spec.auth.api_token, self.spec.expires_in) {
-            token.expires_at = Some(world.now + TimeDelta::seconds(seconds));
+            token.expires_at = Some((world.now + TimeDelta::seconds(seconds)).into());
         }
         let template = self.spec.kind.map(|kind| TargetTemplate {
             kind: Some(kind.into()),

@@ -96,7 +96,7 @@ fn only_what_the_user_has_changed_is_done() {
             "expiresAt",
             |world| {
                 world.edit(|spec| {
-                    spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(9_000_000));
+                    spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(9_000_000).into());
                 });
             },
             "publish bot",

@@ -321,7 +321,7 @@ fn rotation() -> Section {
     for (end, now) in [(10, 0), (10, 11)] {
         let mut world = World::token();
         world.edit(|spec| {
-            spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(end * day));
+            spec.auth.api_token.as_mut().unwrap().expires_at = Some(at(end * day).into());
         });
         let mut facts = world.pass().facts;
         facts.now = at(now * day);

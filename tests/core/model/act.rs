@@ -142,7 +142,7 @@ impl World {
     /// covers, and the end of a reconcile that has nothing to write down.
     pub(super) fn set_pass(&mut self, who: usize, pass: Pass) {
         let answer = match &*pass.step.step {
-            Some(Step::CheckDuplicate) => Answer::DuplicateChecked(false),
+            Some(Step::CheckDuplicate) => Answer::DuplicateChecked(None),
             Some(Step::ListSites) => Answer::SitesListed(Ok(None)),
             Some(Step::Permissions) => Answer::Permitted(Ok(Permissions::default())),
             _ => {

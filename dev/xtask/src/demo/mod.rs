@@ -74,6 +74,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
         .await?;
     let kubeconfig = jira.file("operator.kubeconfig");
     ui.step("Install the operator's manifests", async {
+        ui.command("kubectl apply -f crds/");
         ui.command("kubectl apply -k deploy");
         let said = stage::install(&plane, &kubeconfig).await?;
         ui.output(&said);

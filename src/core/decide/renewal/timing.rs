@@ -130,7 +130,8 @@ fn cooled(
     }
 }
 
-/// A failure is waited out, unless something has changed that may help.
+/// A failure is waited out, unless something has changed that may help: another spec may name the CA or
+/// the site that was wrong. What the site itself asked for is always waited out.
 pub(crate) fn not_before(
     facts: &Facts,
     renewal: &Renewal,
@@ -139,8 +140,8 @@ pub(crate) fn not_before(
 ) -> DateTime<Utc> {
     let mended = match grant.failure {
         Some(Reason::ClientRejected) => renewal.clients_changed || facts.spec_changed(),
-        Some(Reason::InsufficientScope) => facts.spec_changed(),
-        _ => false,
+        None | Some(Reason::RateLimited) => false,
+        Some(_) => facts.spec_changed(),
     };
     match grant.next_attempt {
         Some(wait) if !(wants_now(facts) || (mended && !facts.progress.renewed)) => time.max(wait),

@@ -5,7 +5,7 @@ use crate::simulator::{World, at};
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionType, GrantStatus, Reason};
 use jira_credential_operator::core::facts::{
-    GrantState, Peer, Process, Renewal, SeedState, TargetState, TimeScale,
+    GrantState, Peer, Process, Renewal, SeedState, TargetState, TimeScale, Twin,
 };
 use jira_credential_operator::core::messages::{outage, refusal, renewal};
 use jira_credential_operator::core::probe::{Cause, Judgement, Outage, Refusal};
@@ -98,6 +98,14 @@ pub(super) fn renewals() -> Section {
             });
             let text = renewal::message(&facts, Reason::ReconsentRequired);
             section.add(Reason::ReconsentRequired, sample.method, text);
+        }
+        if matches!(kind, RenewalKind::Refresh | RenewalKind::Successor) {
+            for twin in [Twin::Here("first".into()), Twin::Elsewhere] {
+                facts.progress.twin = Some(twin);
+                let text = renewal::message(&facts, Reason::GrantConflict);
+                section.add(Reason::GrantConflict, sample.method, text);
+            }
+            facts.progress.twin = None;
         }
         facts.renewal = Some(Renewal {
             rival: Some("other".into()),

@@ -38,7 +38,14 @@ fn spec_errors() -> Vec<SpecError> {
         SpecError::NoMethod,
         SpecError::NotAPeriod("spec.validation.interval"),
         SpecError::IntervalTooShort,
-        SpecError::WarnBeforeTooLong,
+        SpecError::WarnBeforeTooLong {
+            warn_before: "14d".into(),
+            max_age: "7d".into(),
+        },
+        SpecError::WarnBeforeTooLong {
+            warn_before: "30d".into(),
+            max_age: "7d".into(),
+        },
         SpecError::KeyNotAllowed {
             target: "bot".into(),
             field: "labels",

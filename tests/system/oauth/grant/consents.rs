@@ -136,7 +136,7 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
     world.seed("twin", &consent.refresh_token()).await;
     world.client_secret("twin", &app.secret()).await;
     world.create("twin", world.oauth_spec("twin", &app)).await;
-    world
+    let object = world
         .wait(
             "twin",
             ConditionType::Ready,
@@ -144,6 +144,8 @@ async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
             Reason::GrantConflict,
         )
         .await;
+    let said = says(&object, ConditionType::Ready).message;
+    assert!(said.contains("from the Secret bot-seed;"), "{said}");
     world.advance(RENEWAL_IS_DUE);
     operator.look_again(2).await;
     world.wait_ready("bot").await;
@@ -205,4 +207,35 @@ async fn a_new_consent_survives_an_end_at_every_write() {
             assert_none_was_spent_late(&world);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holder_of_a_token_is_not_named_in_another_namespace() {
+    let world = World::alone().await;
+    let operator = world
+        .operator_with(|config| config.watch_namespace = None)
+        .await;
+    let (app, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    world.advance(TimeDelta::seconds(1));
+    let neighbour = world.neighbour().await;
+    neighbour.seed("twin", &consent.refresh_token()).await;
+    neighbour.client_secret("twin", &app.secret()).await;
+    let spec = neighbour.oauth_spec("twin", &app);
+    neighbour.create("twin", spec).await;
+    let object = neighbour
+        .wait(
+            "twin",
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::GrantConflict,
+        )
+        .await;
+    let said = says(&object, ConditionType::Ready).message;
+    assert!(
+        said.contains("from a Secret in another namespace;"),
+        "{said}"
+    );
+    assert!(!said.contains("bot-seed"), "{said}");
+    operator.stop().await;
 }

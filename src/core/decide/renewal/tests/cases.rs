@@ -242,18 +242,28 @@ fn a_dead_chain_is_spent_by_nobody_but_a_person() {
 
 #[test]
 fn a_failure_is_waited_out_unless_what_failed_has_changed() {
-    for (reason, changed, expected) in [
-        (Reason::SiteUnavailable, false, "at 55"),
-        (Reason::SiteUnavailable, true, "at 55"),
-        (Reason::ClientRejected, false, "at 55"),
-        (Reason::ClientRejected, true, "intend first 50 -"),
+    let now = "intend first 50 -";
+    for (reason, changed, edited, expected) in [
+        (Reason::SiteUnavailable, false, false, "at 55"),
+        (Reason::SiteUnavailable, true, false, "at 55"),
+        // Another CA or another site may be the remedy.
+        (Reason::SiteUnavailable, false, true, now),
+        // The wait is the site's own word.
+        (Reason::RateLimited, false, true, "at 55"),
+        (Reason::ClientRejected, false, false, "at 55"),
+        (Reason::ClientRejected, true, false, now),
+        (Reason::ClientRejected, false, true, now),
     ] {
         let mut grant = in_use();
         let miss = RenewalFailure::NotSpent(reason);
         grant.miss("one", miss, at(46), at(55));
         let mut facts = facts(50, Some(grant));
         facts.renewal.as_mut().unwrap().clients_changed = changed;
-        assert_eq!(word(&facts), expected, "{reason:?} {changed}");
+        facts.object.generation += i64::from(edited);
+        assert_eq!(word(&facts), expected, "{reason:?} {changed} {edited}");
+        // Once in a reconcile.
+        facts.progress.renewed = true;
+        assert_eq!(word(&facts), "at 55", "{reason:?} {changed} {edited}");
     }
 }
 
