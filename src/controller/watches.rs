@@ -94,6 +94,7 @@ impl Operator {
     fn forget(&self, key: &Key) {
         self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
+        self.retries.forget(key);
         self.capacity.forget(key);
     }
 
