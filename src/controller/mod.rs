@@ -15,6 +15,7 @@ mod shared_verdicts;
 mod shutdown;
 mod status_versions;
 mod turns;
+mod unreadable;
 mod wake;
 mod watches;
 
@@ -44,6 +45,7 @@ use retries::Retries;
 use shared_verdicts::SharedVerdicts;
 use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
+use unreadable::Unreadable;
 use wake::Wake;
 
 /// How long a reconcile waits for the watch to show our own last write.
@@ -74,6 +76,7 @@ pub struct Operator {
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
     retries: Retries,
+    unreadable: Unreadable,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -114,6 +117,7 @@ impl Operator {
             store: OnceLock::new(),
             written: StatusVersions::default(),
             retries: Retries::default(),
+            unreadable: Unreadable::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))

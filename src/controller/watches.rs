@@ -66,6 +66,7 @@ impl Operator {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
                 let key = key_of(object);
+                self.unreadable.note(&key, object.0.is_ok());
                 if let Ok(object) = &object.0 {
                     let names = references(object);
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -80,6 +81,7 @@ impl Operator {
                         self.forget(&key);
                     }
                 }
+                self.unreadable.keep(listed);
                 listed.clear();
                 self.index.references_known();
             }
@@ -95,6 +97,7 @@ impl Operator {
         self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
         self.retries.forget(key);
+        self.unreadable.forget(key);
         self.capacity.forget(key);
     }
 
