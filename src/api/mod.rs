@@ -5,6 +5,7 @@
 mod auth;
 mod condition;
 mod data_center;
+mod lenient;
 mod lookup;
 mod oauth;
 mod period;
