@@ -143,8 +143,10 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     let id = match &method {
         Method::OAuth2(oauth2) => oauth2.client_id.clone(),
         Method::ClientCredentials(client) => client.client_id.clone(),
+        // Two spellings of one address are one site.
         Method::PersonalAccessToken(_) | Method::Session(_) => {
-            object.spec.site.trim_end_matches('/').to_owned()
+            let written = object.spec.site.trim_end_matches('/');
+            Site::of(&object.spec).map_or_else(|_| written.to_owned(), |site| site.base)
         }
         Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => String::new(),
     };
