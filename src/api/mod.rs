@@ -6,6 +6,7 @@ mod auth;
 mod condition;
 mod data_center;
 mod date;
+mod lenient;
 mod lookup;
 mod oauth;
 mod period;

@@ -10,13 +10,16 @@ use super::{GRANT_PREFIX, GROUP};
 /// Longest `metadata.name`: names of Secrets are made from it.
 const LONGEST_NAME: usize = 200;
 
-const HOST: &str = "([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])*[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+/// Upper case counts as lower case, and one dot at the end of the name is left out.
+const HOST: &str =
+    "([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?[.])*[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?[.]?";
 const PORT: &str =
     ":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 const PATH: &str = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?";
 
 /// Hosts of Atlassian's own cloud, as `core::site` knows them, up to the end of the host.
-const CLOUD: &str = "^https://[^/:]+[.](atlassian[.]net|jira[.]com|atlassian-us-gov-mod[.]net)";
+const CLOUD: &str =
+    "^https://[^/:]+[.](?i:atlassian[.]net|jira[.]com|atlassian-us-gov-mod[.]net)[.]?";
 
 /// The site: https, a host name, at most a port and a context path.
 ///
@@ -24,7 +27,7 @@ const CLOUD: &str = "^https://[^/:]+[.](atlassian[.]net|jira[.]com|atlassian-us-
 pub(super) fn site() -> Rule {
     // Resolvers read a last label of digits, or of hex after 0x, as an address: 2130706433 is
     // 127.0.0.1.
-    let address = "self.startsWith('https://[') || self.matches('^https://([^/:]*[.])?([0-9]+|0x[0-9a-f]*)[.]?([:/]|$)')";
+    let address = "self.startsWith('https://[') || self.matches('^https://([^/:]*[.])?([0-9]+|0[xX][0-9a-fA-F]*)[.]?([:/]|$)')";
     let whole = format!("self.matches('^https://{HOST}({PORT})?{PATH}$')");
     let host = format!("self.matches('^https://{HOST}({PORT})?(/|$)')");
     let answer = format!(
@@ -32,7 +35,7 @@ pub(super) fn site() -> Rule {
          self.contains('@') ? 'site must not contain user info: remove everything up to the @, the credential belongs in a Secret' : \
          self.contains('?') || self.contains('#') ? 'site must not contain a query or fragment: end it at the host or at the context path' : \
          {address} ? 'site must name a host, not an IP address: certificates are checked against the name' : \
-         !{host} ? 'site must name its host in lower-case ASCII, with a port from 1 to 65535 if any: write an international name in its xn-- form' : \
+         !{host} ? 'site must name its host in ASCII letters, digits, hyphens and dots, with a port from 1 to 65535 if any: write an international name in its xn-- form' : \
          'site must end at the host or at a plain context path such as /jira'"
     );
     Rule::new(format!("{whole} && !({address})")).message(Message::Expression(answer))

@@ -25,16 +25,24 @@ pub struct JiraCredentialStatus {
     /// The aspects of the credential's state, each with a reason and a message.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::lenient::all_known")]
     pub conditions: Vec<Condition>,
     /// How the credential authenticates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::lenient::known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub method: Option<MethodName>,
     /// The account to which the credential is pinned: the first one that it was validated for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
     /// Where the credential is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::lenient::known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub site: Option<SiteStatus>,
     /// The scopes of the token, as Atlassian granted them.
     #[schemars(with = "Vec<Scope>", length(max = 256))]
@@ -299,6 +307,9 @@ pub enum AttemptOutcome {
     /// There was no answer that says anything about the credential.
     NoVerdict,
     /// A password was sent and the answer was lost: it is not sent again without a person.
+    ///
+    /// An outcome of another version of the operator is read as this one.
+    #[serde(other)]
     Interrupted,
 }
 

@@ -35,6 +35,14 @@ impl ClusterError {
         matches!(self, Self::Refused(why) if why.contains(TERMINATING))
     }
 
+    /// Whether the API server did not answer, or cannot serve anybody now.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Unavailable(_) => true,
+            Self::NotFound | Self::Conflict | Self::AlreadyExists | Self::Refused(_) => false,
+        }
+    }
+
     /// Whether the request is refused for as long as nothing changes.
     pub fn is_refusal(&self) -> bool {
         match self {

@@ -309,6 +309,10 @@ impl VersionIndex {
     /// The watch or the list shows a Secret. Returns which credentials it concerns.
     pub fn shown(&self, key: Key, uid: String, resource_version: String) -> Vec<Key> {
         let mut inner = self.lock();
+        // A list under way is right even if it shows an older version: etcd was restored from a
+        // backup. A write of ours during the list counts as seen.
+        let seen = inner.seen.as_ref();
+        let is_listed_first = seen.is_some_and(|seen| !seen.contains(&key));
         let Some(entry) = inner.secrets.get_mut(&key) else {
             return Vec::new();
         };
@@ -316,7 +320,8 @@ impl VersionIndex {
             uid,
             resource_version,
         };
-        let news = entry.known != known && !is_older(&known, &entry.known);
+        let is_late = is_older(&known, &entry.known) && !is_listed_first;
+        let news = entry.known != known && !is_late;
         if news {
             entry.known = known;
         }

@@ -42,7 +42,9 @@ impl Operator {
 
     async fn collect(&self, key: &Key, seen: &GrantSeen) -> Result<(), ClusterError> {
         let namespace = &*key.namespace;
-        let used = !self.index.users(namespace, &key.name).is_empty()
+        // Nobody knows which grants an object uses that cannot be read.
+        let used = self.unreadable.is_in(namespace)
+            || !self.index.users(namespace, &key.name).is_empty()
             || self
                 .cluster
                 .secret_metadata(namespace, &seen.seed_name)

@@ -11,10 +11,12 @@ mod reconcile;
 mod refusals;
 mod renewal_registry;
 mod renewal_task;
+mod retries;
 mod shared_verdicts;
 mod shutdown;
 mod status_versions;
 mod turns;
+mod unreadable;
 mod wake;
 mod watches;
 
@@ -37,22 +39,20 @@ use crate::cluster::{
     Cluster, ClusterError, Key, RefusedPassword, VersionIndex, Watched, fingerprint_key, key_of,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
-use crate::core::time::jitter;
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
 pub use config::{OperatorConfig, Reconciled, StartError};
 use password_guard::Passwords;
 use renewal_registry::Renewals;
+use retries::Retries;
 use shared_verdicts::SharedVerdicts;
-use status_versions::StatusVersions;
+use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
+use unreadable::Unreadable;
 use wake::Wake;
 
-/// How long a reconcile waits after the API server could not be asked.
-const RETRY: Duration = Duration::from_secs(5);
-
-/// How long a reconcile waits that the API server refused a right: only an administrator can help.
-const REFUSED: Duration = Duration::from_secs(300);
+/// How long a reconcile waits for the watch to show our own last write.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// No request to the API server takes longer, its retries included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -80,6 +80,8 @@ pub struct Operator {
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
+    retries: Retries,
+    unreadable: Unreadable,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -123,6 +125,8 @@ impl Operator {
             metrics,
             store: OnceLock::new(),
             written: StatusVersions::default(),
+            retries: Retries::default(),
+            unreadable: Unreadable::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))
@@ -201,48 +205,92 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {
-        Ok(object) if operator.written.is_outdated(object) => Ok(RETRY),
-        Ok(object) => {
-            let first_site = operator.first_site(object);
-            let priority = priority_of(object, operator.clock.now());
-            let begin = operator
-                .capacity
-                .begin(key_of(object), priority, first_site.as_deref());
-            let turns = match begin.await {
-                Ok(turns) => turns,
-                Err(None) => return Ok(Action::await_change()),
-                Err(Some(wait)) => return Ok(Action::requeue(wait)),
-            };
-            let result = Box::pin(operator.reconcile(object, turns)).await;
-            operator.report_reconcile(object, started);
-            result
-        }
+        Ok(object) => Box::pin(operator.attend(object, started)).await,
         Err(invalid) => {
             let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
             tracing::error!(?namespace, ?name, error = %invalid.error, "the stored object cannot be read; correct its spec");
-            Ok(Duration::from_secs(3600))
+            Ok(Attended::Done(Duration::from_secs(3600)))
         }
     };
+    let result = match result {
+        Ok(Attended::PutBack(action)) => return Ok(action),
+        Ok(Attended::Done(wake)) => Ok(Action::requeue(wake)),
+        Err(error) => Err(error),
+    };
+    if result.is_ok() {
+        operator.retries.forget(&key_of(&*object));
+    }
     operator.passes.fetch_add(1, Ordering::Relaxed);
     operator.metrics.passed(result.is_ok(), started.elapsed());
-    result.map(Action::requeue)
+    result
+}
+
+/// How the controller dealt with a credential that is due.
+enum Attended {
+    /// A reconcile has ended, and the next is due after this time.
+    Done(Duration),
+    /// None has begun.
+    PutBack(Action),
+}
+
+impl Operator {
+    /// Reconciles a credential as the watch shows it. When the watch has not shown our own last
+    /// write for long, the object itself is read and believed.
+    async fn attend(
+        &self,
+        shown: &JiraCredential,
+        started: std::time::Instant,
+    ) -> Result<Attended, ClusterError> {
+        let mut read = None;
+        match self.written.compare(shown, self.clock.elapsed()) {
+            Shown::Current => {}
+            Shown::Behind => return Ok(Attended::Done(CATCH_UP)),
+            Shown::Doubtful => {
+                let (namespace, name) = (shown.namespace().unwrap_or_default(), shown.name_any());
+                let object = self.cluster.credential(&namespace, &name).await?;
+                let Some(object) = object else {
+                    return Ok(Attended::PutBack(Action::await_change()));
+                };
+                tracing::info!(
+                    namespace,
+                    name,
+                    "read the credential itself: the watch does not show the last status"
+                );
+                self.written.believe(&object);
+                read = Some(object);
+            }
+        }
+        let object = read.as_ref().unwrap_or(shown);
+        let first_site = self.first_site(object);
+        let priority = priority_of(object, self.clock.now());
+        let begin = self
+            .capacity
+            .begin(key_of(object), priority, first_site.as_deref());
+        let turns = match begin.await {
+            Ok(turns) => turns,
+            Err(None) => return Ok(Attended::PutBack(Action::await_change())),
+            Err(Some(wait)) => return Ok(Attended::PutBack(Action::requeue(wait))),
+        };
+        let result = Box::pin(self.reconcile(object, turns)).await;
+        self.report_reconcile(object, started);
+        result.map(Attended::Done)
+    }
 }
 
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the controller prescribes the signature"
 )]
-fn on_error(object: Arc<Watched>, error: &ClusterError, _: Arc<Operator>) -> Action {
-    let uid = object.uid().unwrap_or_default();
+fn on_error(object: Arc<Watched>, error: &ClusterError, operator: Arc<Operator>) -> Action {
+    let (key, uid) = (key_of(&*object), object.uid().unwrap_or_default());
+    let now = operator.clock.elapsed();
+    let wait = operator.retries.wait(&key, &uid, error, now);
     tracing::warn!(
         namespace = object.namespace(),
         name = object.name_any(),
         %error,
-        "retrying the reconcile"
+        seconds = wait.as_secs(),
+        "the reconcile is repeated"
     );
-    let spread = jitter(&uid, chrono::TimeDelta::seconds(5))
-        .to_std()
-        .unwrap_or_default();
-    let wait = if error.is_refusal() { REFUSED } else { RETRY };
-    Action::requeue(wait + spread)
+    Action::requeue(wait)
 }

@@ -90,7 +90,8 @@ impl Operator {
     }
 
     /// What the other credentials with the same grant have published, by its fingerprint. Those
-    /// that are suspended do not count: it is unknown when they follow.
+    /// that are suspended do not count: it is unknown when they follow. An object that cannot be read
+    /// may be one of them, and what it has published is unknown.
     pub(super) fn others(&self, object: &JiraCredential) -> Vec<Option<String>> {
         let method = object.spec.auth.method();
         let kept = matches!(
@@ -106,10 +107,10 @@ impl Operator {
             return Vec::new();
         };
         let grant = grant_name(&place);
-        let users = self
-            .index
-            .users(&object.namespace().unwrap_or_default(), &grant);
+        let namespace = object.namespace().unwrap_or_default();
+        let users = self.index.users(&namespace, &grant);
         let others = users.iter().filter(|user| *user != &key_of(object));
+        let unreadable = self.unreadable.is_in(&namespace).then_some(None);
         others
             .filter_map(|user| store.get(&ObjectRef::new(&user.name).within(&user.namespace)))
             .filter_map(|other| {
@@ -122,6 +123,7 @@ impl Operator {
                     && client(other) == client(object);
                 follows.then(|| published_print(other))
             })
+            .chain(unreadable)
             .collect()
     }
 }
@@ -141,8 +143,10 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     let id = match &method {
         Method::OAuth2(oauth2) => oauth2.client_id.clone(),
         Method::ClientCredentials(client) => client.client_id.clone(),
+        // Two spellings of one address are one site.
         Method::PersonalAccessToken(_) | Method::Session(_) => {
-            object.spec.site.trim_end_matches('/').to_owned()
+            let written = object.spec.site.trim_end_matches('/');
+            Site::of(&object.spec).map_or_else(|_| written.to_owned(), |site| site.base)
         }
         Method::ApiToken(_) | Method::Basic(_) | Method::OAuth1(_) => String::new(),
     };

@@ -66,6 +66,7 @@ impl Operator {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
                 let key = key_of(object);
+                self.unreadable.note(&key, object.0.is_ok());
                 if let Ok(object) = &object.0 {
                     let names = references(object);
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -80,6 +81,7 @@ impl Operator {
                         self.forget(&key);
                     }
                 }
+                self.unreadable.keep(|key| listed.contains_key(key));
                 let uids = listed.drain().map(|(_, uid)| uid).collect();
                 self.passwords.forget_others(&uids, self.clock.now());
                 self.index.references_known();
@@ -95,6 +97,8 @@ impl Operator {
     fn forget(&self, key: &Key) {
         self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
+        self.retries.forget(key);
+        self.unreadable.forget(key);
         self.capacity.forget(key);
     }
 

@@ -26,6 +26,10 @@ pub const CONSENT_LIVES: TimeDelta = TimeDelta::days(365);
 /// An unused refresh token expires after 90 days (Atlassian documentation).
 pub const IDLE_LIVES: TimeDelta = TimeDelta::days(90);
 
+/// The clocks of two nodes may differ by this much. A recorded time that lies further ahead was
+/// written by a clock that was wrong, and says nothing.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
@@ -47,6 +51,12 @@ pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
 /// a jitter of up to a tenth of it, so that objects made together drift apart.
 pub fn next_validation(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
     later(last, interval + jitter(uid, interval / 10))
+}
+
+/// Whether a time that was recorded as present or past lies ahead: the clock was, and has been set
+/// back.
+pub fn is_ahead(recorded: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    recorded > later(now, CLOCK_TOLERANCE)
 }
 
 /// A share of `most` that depends on nothing but the object: 0 up to, not including, `most`.

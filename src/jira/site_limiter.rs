@@ -127,7 +127,7 @@ impl Gates {
         urgency: Urgency,
     ) -> Result<Call<'a>, Outage> {
         let gate = self.gate(site);
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let wait = gate.lock().wait(caller, urgency, now);
         match wait {
             Some(wait) => {
@@ -148,8 +148,12 @@ impl Gates {
     /// Whether a caller has to wait at a site.
     pub(super) fn wait(&self, site: &Site, caller: &Caller, urgency: Urgency) -> Option<SiteWait> {
         let gate = self.lock().get(authority(site)).map(Arc::clone)?;
+        let now = self.clock.steady();
         let rests = gate.lock();
-        rests.wait(caller, urgency, self.clock.now())
+        let wait = rests.wait(caller, urgency, now)?;
+        // Rests are kept in steady time; others reckon in the time of day.
+        let until = self.clock.now().checked_add_signed(wait.until - now)?;
+        Some(SiteWait { until, ..wait })
     }
 
     fn gate(&self, site: &Site) -> Arc<Gate> {
@@ -158,7 +162,7 @@ impl Gates {
             return Arc::clone(gate);
         }
         // Adding a gate removes the unused ones: the map holds only the sites that are called or rest.
-        let now = self.clock.now();
+        let now = self.clock.steady();
         gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.remembers(now));
         let gate = Arc::<Gate>::default();
         gates.insert(authority(site).to_owned(), Arc::clone(&gate));
@@ -291,7 +295,7 @@ impl Scope {
 impl Call<'_> {
     /// Learns from the outcome of the call.
     pub(super) fn learn(&self, verdict: &Verdict) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let mut rests = self.gate.lock();
         match verdict {
             Verdict::NoVerdict(

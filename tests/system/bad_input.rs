@@ -187,7 +187,7 @@ async fn an_address_that_is_no_site_is_refused_by_the_api_server_and_again_by_th
             "write an international name in its xn-- form",
             None,
         ),
-        ("https://JIRA.example.com", "lower-case ASCII", None),
+        ("https://jira.example.com..", "in ASCII letters", None),
         ("https://jira.example.com:0", "a port from 1 to 65535", None),
         (
             "https://jira.example.com/a/../b",

@@ -427,6 +427,37 @@ async fn what_one_user_still_shows_is_not_revoked() {
     assert_eq!(world.pats().len(), 1);
 }
 
+/// Nobody knows what an object publishes that a later version has written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_object_that_cannot_be_read_may_show_is_not_revoked() {
+    let world = World::alone().await;
+    let operator = world.operator().await;
+    let token = world.made_by_hand("bot").await;
+    for name in ["bot", "twin"] {
+        world.create(name, world.automatic_spec("bot")).await;
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    operator.stop().await;
+    world.accept_values_of_a_later_version().await;
+    world.make_unreadable("twin").await;
+    let operator = world.operator().await;
+    world.advance(TimeDelta::days(76));
+    operator.look_again(1).await;
+    world.until_other("bot", "token", token.secret()).await;
+    world.grace(&operator, 1).await;
+    assert_eq!(
+        world.pats().len(),
+        2,
+        "the pods of the other may use the first"
+    );
+    assert!(world.data_center().accepts(token.secret()));
+    world.delete("twin").await;
+    operator.quiet().await;
+    world.grace(&operator, 1).await;
+    assert_eq!(world.pats().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_token_is_refused_and_makes_no_other() {
     let (world, operator, token) = adopted().await;

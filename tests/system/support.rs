@@ -1,6 +1,7 @@
 //! A world for one test: a namespace of its own on the shared control plane, a simulator, and an
 //! operator that can be crashed, with a clock that the test moves.
 
+mod later_version;
 mod running;
 
 pub(crate) use running::Running;

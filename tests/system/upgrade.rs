@@ -1,7 +1,7 @@
 //! What an earlier version of the operator stored is still read.
 
 use jira_credential_operator::api::{
-    ConditionType, JiraCredential, JiraCredentialStatus, RENEW_ANNOTATION, Reason,
+    AttemptOutcome, ConditionType, JiraCredential, JiraCredentialStatus, RENEW_ANNOTATION, Reason,
 };
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Resource};
@@ -72,6 +72,41 @@ fn every_earlier_name_is_read_as_the_one_of_today() {
     let grant = today.grant.unwrap();
     assert!(today.validated_fingerprint.is_some() && grant.next_cleanup_time.is_some());
     assert!(grant.blocked_by.is_some() && grant.replacement_blocked_by.is_some());
+}
+
+/// A later version may know more values. What it wrote must not make the whole object unreadable
+/// after a step back.
+#[test]
+fn a_status_with_values_of_a_later_version_is_read() {
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": "m",
+            "observedGeneration": 1, "lastTransitionTime": "2027-01-01T00:00:00Z"})
+    };
+    let attempt = json!({"failures": 1, "lastFailureTime": "2027-01-01T00:00:00Z",
+        "fingerprint": "k0000:0", "outcome": "Postponed", "reason": "Postponed"});
+    let text = json!({
+        "observedGeneration": 1,
+        "method": "Passkey",
+        "site": {"hosting": "Edge", "apiUrl": "https://edge.example.org"},
+        "conditions": [
+            condition("Ready", "True", "Splendid"),
+            condition("Audited", "True", "Accepted"),
+            condition("Valid", "Perhaps", "Accepted"),
+        ],
+        "attempt": attempt,
+        "grant": {"name": "jco-grant-a", "uid": "u", "blockedBy": "Postponed",
+            "candidate": attempt},
+    });
+    let status: JiraCredentialStatus = serde_json::from_value(text).unwrap();
+    assert_eq!((status.method, &status.site), (None, &None));
+    let kinds: Vec<_> = status.conditions.iter().map(|found| found.kind).collect();
+    assert_eq!(kinds, [ConditionType::Ready]);
+    // Whether a password was sent is not known: it is not sent again without a person.
+    let attempt = status.attempt.unwrap();
+    assert_eq!(attempt.outcome, AttemptOutcome::Interrupted);
+    let grant = status.grant.unwrap();
+    assert_eq!(grant.blocked_by, Some(Reason::Unrecognised));
+    assert!(grant.candidate.is_some());
 }
 
 fn untyped(world: &World) -> Api<DynamicObject> {

@@ -38,6 +38,7 @@ pub async fn observe(
     around: ObserveContext<'_>,
 ) -> Result<Observed, ClusterError> {
     let mut facts = without_source(index, object, &around);
+    facts.correct_times();
     if let Some(here) = facts.fingerprint() {
         let everywhere = None;
         facts.peer = peer(&facts, &around, &PasswordPrints { here, everywhere });

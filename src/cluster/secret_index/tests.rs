@@ -53,3 +53,44 @@ fn a_secret_that_a_list_showed_before_anybody_asked_for_it_is_not_taken_for_abse
         index.refer(&Key::new("team", "bot"), &[]);
     }
 }
+
+fn numbered(version: &str) -> Known {
+    Known::Present {
+        uid: "a".into(),
+        resource_version: version.into(),
+    }
+}
+
+/// An etcd that is restored from a backup counts on from where the backup was made.
+#[test]
+fn a_list_is_believed_even_if_it_shows_an_older_version() {
+    let index = VersionIndex::default();
+    let (user, secret) = (Key::new("team", "bot"), Key::new("team", "source"));
+    index.refer(&user, &["source"]);
+    let show = |version: &str| index.shown(secret.clone(), "a".into(), version.into());
+    let list = |version: &str| {
+        index.list_begins();
+        let concerned = show(version);
+        index.list_ends();
+        concerned
+    };
+    list("2000");
+    assert!(show("1999").is_empty(), "late news of the watch");
+    assert_eq!(index.look("team", "source"), numbered("2000"));
+    assert_eq!(list("19"), std::slice::from_ref(&user));
+    assert_eq!(index.look("team", "source"), numbered("19"));
+    assert_eq!(show("20"), std::slice::from_ref(&user));
+}
+
+#[test]
+fn a_list_that_began_before_our_own_write_does_not_undo_it() {
+    let index = VersionIndex::default();
+    let (user, secret) = (Key::new("team", "bot"), Key::new("team", "source"));
+    index.refer(&user, &["source"]);
+    index.shown(secret.clone(), "a".into(), "19".into());
+    index.list_begins();
+    index.learn_from_write("team", "source", numbered("20"));
+    assert!(index.shown(secret, "a".into(), "19".into()).is_empty());
+    index.list_ends();
+    assert_eq!(index.look("team", "source"), numbered("20"));
+}

@@ -21,6 +21,7 @@ use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
+use crate::core::messages::CLOCK_WAS_AHEAD;
 use crate::core::time::{LONGEST_WAIT, later};
 
 /// The end of a reconcile.
@@ -94,7 +95,10 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         .into_iter()
         .filter_map(|(kind, draft)| Some(settle(facts, recorded, kind, draft?)))
         .collect();
-    let events = notices(recorded, &status);
+    let mut events = notices(recorded, &status);
+    if facts.progress.clock_was_ahead {
+        events.insert(0, clock_was_ahead());
+    }
     let wake = wake(facts, &changes);
     Conclusion {
         status,
@@ -244,6 +248,15 @@ fn truncate(mut text: String, most: usize) -> String {
         text.truncate(end);
     }
     text
+}
+
+/// Said once: the status that is written with it holds no such time any more.
+fn clock_was_ahead() -> Notice {
+    Notice {
+        warning: true,
+        reason: Reason::ClockSkew,
+        note: CLOCK_WAS_AHEAD.to_owned(),
+    }
 }
 
 /// One event when what `Ready` says changes, one when a rotation falls due or another cause for it

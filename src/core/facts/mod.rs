@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod chain;
+pub mod clock;
 pub mod desired;
 pub mod freshness;
 pub mod identity;

@@ -8,7 +8,7 @@ use crate::core::facts::types::{GrantState, SeedState};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Chain, SeedOutcome};
 use crate::core::spec::{RenewalKind, RenewalPlan, scopes};
-use crate::core::time::{CONSENT_LIVES, IDLE_LIVES, later};
+use crate::core::time::{CONSENT_LIVES, IDLE_LIVES, is_ahead, later};
 
 impl Facts {
     /// The chain whose token is validated next.
@@ -138,7 +138,8 @@ impl Facts {
             && self.is_of_validated_chain()
             && held.grant.early.is_none_or(|early| {
                 let validated = self.status.last_validated_time;
-                self.now - early >= hour || validated.is_some_and(|validated| validated > early)
+                let is_old = self.now - early >= hour || is_ahead(early, self.now);
+                is_old || validated.is_some_and(|validated| validated > early)
             })
     }
 

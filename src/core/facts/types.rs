@@ -152,6 +152,8 @@ pub struct Progress {
     /// There is no turn for a call: none is made in this reconcile. The operator wakes the credential when
     /// it is its turn; without that the next reconcile is at this time.
     pub queued_until: Option<DateTime<Utc>>,
+    /// Recorded times lay ahead and were corrected.
+    pub clock_was_ahead: bool,
 }
 
 /// What is known of the grant of one credential.

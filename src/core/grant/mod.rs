@@ -53,6 +53,9 @@ pub struct Grant<S> {
     pub failure: Option<Reason>,
     /// The next attempt is not made before this time.
     pub next_attempt: Option<DateTime<Utc>>,
+    /// When the last of them failed, from which `next_attempt` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<DateTime<Utc>>,
     /// When a token that should have lived was renewed because Jira refused it.
     pub early: Option<DateTime<Utc>>,
     /// What was replaced and still has to be ended at Jira, the oldest first.
@@ -71,6 +74,7 @@ impl<S> Default for Grant<S> {
             failures: 0,
             failure: None,
             next_attempt: None,
+            missed: None,
             early: None,
             retired: Vec::new(),
         }
@@ -213,6 +217,7 @@ impl<S: Clone> Grant<S> {
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(reason);
         self.next_attempt = Some(next);
+        self.missed = Some(now);
     }
 
     /// Writes down which redirect URL went along with a refresh token that is now dead.
@@ -286,6 +291,7 @@ impl<S: Clone> Grant<S> {
             failures: self.failures,
             failure: self.failure,
             next_attempt: self.next_attempt,
+            missed: self.missed,
             early: self.early,
             retired: self.retired.iter().map(|old| old.map(see)).collect(),
         }
@@ -302,6 +308,7 @@ impl<S: Clone> Grant<S> {
         self.failures = 0;
         self.failure = None;
         self.next_attempt = None;
+        self.missed = None;
     }
 }
 

@@ -14,6 +14,10 @@ use crate::api::Method;
 use crate::core::facts::{Facts, TargetState};
 use crate::core::spec::Site;
 
+/// The words of an event: a clock that was ahead has written into the status.
+pub const CLOCK_WAS_AHEAD: &str = "Times in the status lie in the future: the clock of the operator's \
+    node was ahead. What waited for them is done now. Check the time synchronisation of the nodes.";
+
 /// What pods have meanwhile.
 pub fn still(facts: &Facts) -> &'static str {
     // As the next reconcile will find it recorded, so that it says the same.

@@ -14,7 +14,7 @@ pub struct Site {
     pub hosting: Hosting,
     /// Base address without a trailing slash; `/rest/…` is appended to it.
     pub base: String,
-    /// Host name, lower case.
+    /// Host name, lower case, without a dot at its end.
     pub host: String,
 }
 
@@ -59,7 +59,8 @@ impl Site {
             return Err(SiteError::Surplus);
         }
         let host = match url.host() {
-            Some(Host::Domain(host)) => host.to_owned(),
+            // The dot at the end of a complete name is no part of the name in a certificate.
+            Some(Host::Domain(host)) => host.strip_suffix('.').unwrap_or(host).to_owned(),
             Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(SiteError::IpLiteral),
             None => return Err(SiteError::NotAUrl),
         };
@@ -103,4 +104,43 @@ pub(crate) fn hosting(spec: &JiraCredentialSpec, host: &str) -> Option<Hosting> 
         ) => Some(Hosting::DataCenter),
         Some(Method::OAuth2(_) | Method::ClientCredentials(_)) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(site: &str) -> Site {
+        let spec = serde_json::json!({
+            "site": site,
+            "auth": {"apiToken": {"email": "bot@acme.example",
+                "tokenSecretRef": {"name": "source", "key": "token"}}},
+        });
+        Site::of(&serde_json::from_value(spec).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_host_has_one_spelling() {
+        for (written, base) in [
+            (
+                "https://jira.example.com/Jira/",
+                "https://jira.example.com/Jira",
+            ),
+            (
+                "https://Jira.Example.COM:8443",
+                "https://jira.example.com:8443",
+            ),
+            ("https://jira.example.com.", "https://jira.example.com"),
+            (
+                "https://Jira.example.com.:8443/jira",
+                "https://jira.example.com:8443/jira",
+            ),
+            ("https://ACME.Atlassian.net.", "https://acme.atlassian.net"),
+        ] {
+            let site = read(written);
+            assert_eq!(site.base, base, "{written}");
+            assert!(!site.host.ends_with('.'), "{written}");
+        }
+        assert_eq!(read("https://ACME.Atlassian.net.").hosting, Hosting::Cloud);
+    }
 }

@@ -326,3 +326,20 @@ fn what_was_met_is_remembered_while_other_sites_are_called() {
     }
     assert!(until(&gates, &hanging, &caller("c", "third")).is_some());
 }
+
+#[test]
+fn a_rest_lasts_as_long_as_it_was_meant_to_when_the_clock_is_set() {
+    for set in [TimeDelta::hours(-5), TimeDelta::hours(5)] {
+        let (gates, clock) = gates();
+        let site = site("jira.example.com");
+        call(&gates, &site, &limited(Some(60))).unwrap();
+        clock.set(set);
+        let wait = gates.wait(&site, &NOBODY, Urgency::Routine).unwrap();
+        assert_eq!(wait.until - clock.now(), TimeDelta::seconds(60), "{set}");
+        let told = call(&gates, &site, &accepted());
+        assert_eq!(told, Err(limited_for(60)), "{set}");
+        clock.advance(TimeDelta::seconds(60));
+        assert_eq!(gates.wait(&site, &NOBODY, Urgency::Routine), None, "{set}");
+        call(&gates, &site, &accepted()).unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! From any state the reconciles settle, and then nothing is done any more; and they settle on the
 //! same state however often the process dies on the way.
 
+mod clock;
 mod start;
 
 use std::collections::BTreeMap;

@@ -325,6 +325,7 @@ impl World {
     /// Gathers the facts.
     pub(super) fn observe(&mut self) -> Facts {
         let mut facts = self.without_source();
+        facts.correct_times();
         facts.peer = self.peer(&facts);
         if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
             return facts;

@@ -419,6 +419,37 @@ async fn a_grant_outlives_its_users_and_its_seed_by_a_day() {
     assert!(!exists().await);
 }
 
+/// Nobody knows what an object refers to that a later version has written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_kept_while_its_namespace_holds_an_object_that_cannot_be_read() {
+    let world = World::alone().await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    operator.stop().await;
+    world.accept_values_of_a_later_version().await;
+    world.make_unreadable("bot").await;
+    world.delete_secret("bot-seed").await;
+    let operator = world.operator().await;
+    for _ in 0..3 {
+        operator.operator.collect_grants().await;
+        operator.quiet().await;
+        world.advance(TimeDelta::hours(25));
+    }
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    // Once it is gone nothing stands in the way any more.
+    world.delete("bot").await;
+    operator.quiet().await;
+    for _ in 0..2 {
+        operator.operator.collect_grants().await;
+        operator.quiet().await;
+        world.advance(TimeDelta::hours(25));
+    }
+    let grant = world.secrets().get_opt(&grant_of("bot")).await.unwrap();
+    assert!(grant.is_none());
+}
+
 /// Somebody else's edit of labels makes a write of ours conflict, and nothing more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_that_a_person_sets_during_a_renewal_stays_and_costs_nothing() {

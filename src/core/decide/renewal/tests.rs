@@ -4,7 +4,7 @@ mod data_center;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::api::{JiraCredentialStatus, MethodName, SourceVersion};
+use crate::api::{JiraCredentialStatus, MethodName, Reason, SourceVersion};
 use crate::core::decide::renewal::next;
 use crate::core::decide::renewal::timing::renew_at;
 use crate::core::decide::step::Move;
@@ -13,7 +13,7 @@ use crate::core::facts::{
     TimeScale,
 };
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Access, Grant, Holder, Intent, Tokens};
+use crate::core::grant::{Access, Grant, Holder, Intent, RenewalFailure, Tokens};
 use crate::core::probe::{SiteWait, WaitCause};
 use crate::core::spec::{
     Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated, TokenFormat,
@@ -242,6 +242,29 @@ fn renewal_never_takes_more_than_half_of_a_life_and_comes_earlier_for_some() {
     for n in 0..50 {
         let time = renew_at(&access, &plan(), &format!("uid-{n}"));
         assert!(time <= at(45) && time > at(41), "{time}");
+    }
+}
+
+/// A clock that was ahead has written times that say nothing: neither when the token ends nor until
+/// when a failure is waited out.
+#[test]
+fn what_a_clock_that_was_ahead_has_written_puts_no_renewal_off() {
+    let ahead = 5 * 60;
+    for (minutes, expected) in [
+        (4, "at 49"),
+        (6, "intend first 0 -"),
+        (ahead, "intend first 0 -"),
+    ] {
+        let mut grant = in_use();
+        let access = grant.live.as_mut().unwrap().access.as_mut().unwrap();
+        (access.obtained, access.expires) = (at(minutes), at(minutes + 60));
+        assert_eq!(word(&facts(0, Some(grant))), expected, "{minutes}");
+    }
+    for (failed, expected) in [(50, "at 59"), (ahead, "intend first 50 -")] {
+        let mut grant = in_use();
+        let miss = RenewalFailure::NotSpent(Reason::SiteUnavailable);
+        grant.miss("one", miss, at(failed), at(failed + 9));
+        assert_eq!(word(&facts(50, Some(grant))), expected, "{failed}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::core::facts::{Facts, Held, Renewal, SeedState, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, Chain, Grant};
 use crate::core::spec::RenewalPlan;
-use crate::core::time::{IDLE_LIVES, earlier, jitter, later};
+use crate::core::time::{IDLE_LIVES, earlier, is_ahead, jitter, later};
 
 /// A person's word renews a token that is older than this.
 pub const SHORTEST_BETWEEN_SPENDS: TimeDelta = TimeDelta::minutes(5);
@@ -96,6 +96,10 @@ pub(crate) fn due(
     if !is_subject && refused() {
         return None;
     }
+    // The clock was ahead: nobody knows when the token ends.
+    if is_ahead(access.obtained, facts.now) {
+        return Some((facts.now, false));
+    }
     let time = renew_at(access, plan, &facts.object.uid);
     let floor = later(access.obtained, time_scale.of(SHORTEST_LIFE) / 2);
     let time = time.max(floor);
@@ -143,7 +147,11 @@ pub(crate) fn not_before(
         None | Some(Reason::RateLimited) => false,
         Some(_) => facts.spec_changed(),
     };
+    let was_ahead = grant
+        .missed
+        .is_some_and(|missed| is_ahead(missed, facts.now));
     match grant.next_attempt {
+        Some(_) if was_ahead => time,
         Some(wait) if !(wants_now(facts) || (mended && !facts.progress.renewed)) => time.max(wait),
         _ => time,
     }
