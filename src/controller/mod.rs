@@ -290,7 +290,7 @@ fn on_error(object: Arc<Watched>, error: &ClusterError, operator: Arc<Operator>)
         name = object.name_any(),
         %error,
         seconds = wait.as_secs(),
-        "the reconcile is repeated"
+        "retrying the reconcile after a backoff"
     );
     Action::requeue(wait)
 }

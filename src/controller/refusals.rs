@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use crate::controller::Operator;
 
-/// After this time a write that failed is repeated.
-const RETRY: Duration = Duration::from_secs(10);
+/// What is refused within this time is recorded by one write; one that failed is repeated after it.
+const TOGETHER: Duration = Duration::from_secs(10);
 
 impl Operator {
     pub(super) async fn record_refusals_as_they_come(self: Arc<Self>) {
         let all = async {
             loop {
                 self.passwords.changed().await;
+                tokio::time::sleep(TOGETHER).await;
                 while !self.record_refusals().await {
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(TOGETHER).await;
                 }
             }
         };

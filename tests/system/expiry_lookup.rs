@@ -534,7 +534,10 @@ async fn a_restart_asks_nothing() {
     let calls = world.calls();
     let operator = world.operator().await;
     operator.look_again(1).await;
-    // The key of the fingerprints is read at each start.
-    assert_eq!(operator.requests_since(operator.start), ["get secrets"]);
+    // The key of the fingerprints and the refused passwords are read at each start.
+    assert_eq!(
+        operator.requests_since(operator.start),
+        ["get secrets", "get secrets"]
+    );
     assert_eq!(world.calls(), calls);
 }

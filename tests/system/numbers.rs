@@ -132,7 +132,10 @@ async fn when_nothing_is_due_nothing_is_asked_or_written() {
     operator.stop().await;
     let operator = world.operator().await;
     operator.look_again(1).await;
-    // The key of the fingerprints is read at each start.
-    assert_eq!(operator.requests_since(operator.start), ["get secrets"]);
+    // The key of the fingerprints and the refused passwords are read at each start.
+    assert_eq!(
+        operator.requests_since(operator.start),
+        ["get secrets", "get secrets"]
+    );
     assert_eq!(world.calls(), calls);
 }

@@ -109,7 +109,7 @@ fn the_search_finds_what_it_is_for() {
 /// An object that was stored under looser rules, with a date that the operator cannot read.
 async fn store_what_cannot_be_read(plane: &ControlPlane) {
     let mut loose = serde_json::to_value(crd()).unwrap();
-    strip_patterns(&mut loose);
+    strip_rules(&mut loose);
     let loose = serde_json::from_value(loose).unwrap();
     plane.install_crd(&loose).await.unwrap();
     let namespace = plane.namespace("stored").await.unwrap();
@@ -131,7 +131,7 @@ async fn store_what_cannot_be_read(plane: &ControlPlane) {
     plane.install_crd(&crd()).await.unwrap();
 }
 
-fn strip_patterns(value: &mut Value) {
+fn strip_rules(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             if fields
@@ -140,9 +140,10 @@ fn strip_patterns(value: &mut Value) {
             {
                 fields.remove("pattern");
             }
-            fields.values_mut().for_each(strip_patterns);
+            fields.remove("x-kubernetes-validations");
+            fields.values_mut().for_each(strip_rules);
         }
-        Value::Array(items) => items.iter_mut().for_each(strip_patterns),
+        Value::Array(items) => items.iter_mut().for_each(strip_rules),
         _ => {}
     }
 }
