@@ -1,8 +1,8 @@
 //! A bounded number of places, shared fairly: one namespace cannot take them all, nor one site.
 //!
 //! The places are the slots of reconciles that work, and the turns of those that call Jira
-//! (`controller/turns`). Whoever finds no place either waits for one, or lines up and is woken when a
-//! place is kept for them. The next place goes by priority, then to the namespace that has the fewest.
+//! (`controller/turns`). A caller that finds no place either waits for one, or lines up and is woken when a
+//! place is kept for it. The next place goes by priority, then to the namespace that has the fewest.
 //! Some places are for namespaces that have none. Renewals that are due have as many places of their
 //! own, so that they wait for nothing that is less urgent.
 
@@ -194,7 +194,7 @@ impl FairShare {
         self.give_places();
     }
 
-    /// Gives every free place to whoever is next.
+    /// Gives every free place to the next caller in the line.
     fn give_places(self: &Arc<Self>) {
         loop {
             let mut state = self.lock();

@@ -115,7 +115,7 @@ async fn what_pods_mount_survives_the_operator_and_a_reinstall_continues() {
     let home = Api::<Secret>::namespaced(world.client.clone(), OPERATOR);
     let key = home.get(KEY).await.unwrap();
 
-    // Whoever tries it out and removes it breaks no pod.
+    // A person who tries the operator and removes it breaks no pod.
     remove(&world).await;
     assert_eq!(names(&world.secrets()).await, before);
     world.credential("bot").await;
@@ -241,7 +241,7 @@ async fn what_an_earlier_definition_took_is_read_and_a_rollback_keeps_what_a_lat
     let operator = world.operator().await;
     world.wait_ready("bot").await;
     let object = world
-        .until_status("short", "what is wrong with it is told", |status| {
+        .until_status("short", "the status says what is wrong", |status| {
             status.observed_generation == 1
         })
         .await;

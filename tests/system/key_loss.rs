@@ -27,30 +27,31 @@ async fn lose_the_key(world: &World, operator: Running, home: &str) -> Running {
     operator_in(world, home).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_password_is_not_sent_again_with_another_key() {
-    let world = World::new().await;
-    let home = home(&world).await;
-    let operator = operator_in(&world, &home).await;
+/// A refused password of a credential is not sent again by an operator with another key.
+async fn is_not_sent_again(world: &World, operator: Running, home: &str) {
     let jira = world.data_center();
-    jira.new_password("robot");
-    world.password("a", "robot", "wrong").await;
-    let refused = (ConditionType::Ready, ConditionStatus::False);
-    world
-        .wait("a", refused.0, refused.1, Reason::Rejected)
-        .await;
+    let (ready, no) = (ConditionType::Ready, ConditionStatus::False);
+    world.wait("a", ready, no, Reason::Rejected).await;
     operator.quiet().await;
     assert_eq!(jira.failed_logins("robot"), 1);
-    let operator = lose_the_key(&world, operator, &home).await;
+    let operator = lose_the_key(world, operator, home).await;
     for hours in [0, 1, 24] {
         world.advance(chrono::TimeDelta::hours(hours));
         operator.look_again(1).await;
         operator.quiet().await;
     }
-    world
-        .wait("a", refused.0, refused.1, Reason::Rejected)
-        .await;
+    world.wait("a", ready, no, Reason::Rejected).await;
     assert_eq!(jira.failed_logins("robot"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_not_sent_again_with_another_key() {
+    let world = World::new().await;
+    let home = home(&world).await;
+    let operator = operator_in(&world, &home).await;
+    world.data_center().new_password("robot");
+    world.password("a", "robot", "wrong").await;
+    is_not_sent_again(&world, operator, &home).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,25 +59,9 @@ async fn a_refused_password_of_a_session_is_not_sent_again_with_another_key() {
     let world = World::new().await;
     let home = home(&world).await;
     let operator = operator_in(&world, &home).await;
-    let jira = world.data_center();
-    jira.new_password("robot");
+    world.data_center().new_password("robot");
     world.session("a", "robot", "wrong").await;
-    let refused = (ConditionType::Ready, ConditionStatus::False);
-    world
-        .wait("a", refused.0, refused.1, Reason::Rejected)
-        .await;
-    operator.quiet().await;
-    assert_eq!(jira.failed_logins("robot"), 1);
-    let operator = lose_the_key(&world, operator, &home).await;
-    for hours in [0, 1, 24] {
-        world.advance(chrono::TimeDelta::hours(hours));
-        operator.look_again(1).await;
-        operator.quiet().await;
-    }
-    world
-        .wait("a", refused.0, refused.1, Reason::Rejected)
-        .await;
-    assert_eq!(jira.failed_logins("robot"), 1);
+    is_not_sent_again(&world, operator, &home).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
