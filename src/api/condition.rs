@@ -138,6 +138,8 @@ pub enum Reason {
     WriteRefused,
     /// Nothing validated is there to be published yet.
     Waiting,
+    /// Jira accepts another credential in place of the one before.
+    Rotated,
     /// No rotation is due.
     NotDue,
     /// An end of life is near.

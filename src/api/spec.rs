@@ -35,6 +35,7 @@ use super::{
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiresAt"),
     printcolumn(name = "Rotation", type_ = "string", json_path = ".status.conditions[?(@.type==\"RotationDue\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Validated", type_ = "date", json_path = ".status.lastValidatedTime", priority = 1),
     printcolumn(name = "Site", type_ = "string", json_path = ".spec.site", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
@@ -119,13 +120,14 @@ pub struct Tls {
 }
 
 /// How the credential is validated.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
-    /// How often Jira is asked when nothing changes; at least 10s.
+    /// How often Jira is asked when nothing changes; at least 10s. Left out: 15m, and 1h for a
+    /// password sent with Basic authentication.
     #[x_kube(validation = rules::interval())]
-    #[serde(default = "default_interval")]
-    pub interval: Period,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Period>,
     /// The account that the credential must belong to: accountId on Cloud, key on Data Center.
     /// Left out: the first account that it is validated for.
     #[schemars(length(min = 1, max = 128))]
@@ -137,16 +139,6 @@ pub struct Validation {
     #[x_kube(validation = rules::permissions())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_permissions: Vec<Permission>,
-}
-
-impl Default for Validation {
-    fn default() -> Self {
-        Self {
-            interval: default_interval(),
-            account_id: None,
-            required_permissions: Vec::new(),
-        }
-    }
 }
 
 /// The key of a permission of Jira's, such as `BROWSE_PROJECTS`.
@@ -171,10 +163,6 @@ impl JsonSchema for Permission {
             "maxLength": 128
         })
     }
-}
-
-fn default_interval() -> Period {
-    Period::new("1h")
 }
 
 /// When a person should rotate the credential.

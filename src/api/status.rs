@@ -59,6 +59,9 @@ pub struct JiraCredentialStatus {
     /// When the credential that `validatedFingerprint` names was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen_time: Option<DateTime<Utc>>,
+    /// When Jira first accepted the credential in place of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_time: Option<DateTime<Utc>>,
     /// The end of life of the credential, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
@@ -74,7 +77,8 @@ pub struct JiraCredentialStatus {
     /// What the account may do, as Jira last reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<PermissionStatus>,
-    /// When Jira last accepted the credential.
+    /// When Jira last accepted the credential. While nothing else changes it is written at most once an
+    /// hour; the metric `jira_credential_last_validated_timestamp_seconds` has the exact time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_validated_time: Option<DateTime<Utc>>,
     /// The last probe that did not end in an acceptance, and when the next may follow.
@@ -94,6 +98,11 @@ pub struct JiraCredentialStatus {
     /// The first target, in the form of the Service Binding specification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
+    /// The value of the annotation `jira-operator.dev/renew` that was tried and has no answer yet; it
+    /// is retried until there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub pending_renew: Option<String>,
     /// The value of the annotation `jira-operator.dev/renew` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -116,6 +125,7 @@ impl Default for JiraCredentialStatus {
             scopes: Vec::new(),
             validated_fingerprint: None,
             first_seen_time: None,
+            rotated_time: None,
             expires_at: None,
             expiry_lookup: None,
             next_renewal_time: None,
@@ -127,6 +137,7 @@ impl Default for JiraCredentialStatus {
             targets: Vec::new(),
             grant: None,
             binding: None,
+            pending_renew: None,
             last_handled_renew: None,
         }
     }
@@ -257,6 +268,10 @@ pub struct GrantStatus {
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "succession", skip_serializing_if = "Option::is_none")]
     pub replacement_blocked_by: Option<Reason>,
+    /// Why the last attempt to replace a personal access token failed, which the operator retries.
+    #[schemars(schema_with = "super::condition::reason_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrying: Option<Reason>,
     /// When what was replaced is to be ended, or a token looked for among those of its account.
     #[serde(
         default,

@@ -1,5 +1,6 @@
 //! Watches, queue, reconciles, shutdown.
 
+mod acceptances;
 mod act;
 mod config;
 mod fair_share;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
 use kube::runtime::Controller;
@@ -41,6 +43,7 @@ use crate::cluster::{
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
+use acceptances::Acceptances;
 pub use config::{OperatorConfig, Reconciled, StartError};
 use password_guard::Passwords;
 use renewal_registry::Renewals;
@@ -80,6 +83,8 @@ pub struct Operator {
     metrics: Arc<Metrics>,
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
+    acceptances: Arc<Acceptances>,
+    watched_since: DateTime<Utc>,
     retries: Retries,
     unreadable: Unreadable,
     passes: AtomicU64,
@@ -107,6 +112,7 @@ impl Operator {
         let passwords = Passwords::default();
         passwords.restore(&refused, clock.now());
         let wake = Arc::default();
+        let watched_since = clock.now();
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale),
@@ -125,6 +131,8 @@ impl Operator {
             metrics,
             store: OnceLock::new(),
             written: StatusVersions::default(),
+            acceptances: Arc::default(),
+            watched_since,
             retries: Retries::default(),
             unreadable: Unreadable::default(),
             passes: AtomicU64::new(0),
@@ -142,7 +150,10 @@ impl Operator {
         let woken = self.wake.woken();
         let (reader, credentials) = self.clone().watch_credentials();
         let _ = self.store.set(reader.clone());
-        self.metrics.show_credentials(reader.clone());
+        let acceptances = self.acceptances.clone();
+        let last_validated = Box::new(move |object: &JiraCredential| acceptances.last(object));
+        self.metrics
+            .show_credentials(reader.clone(), last_validated);
         let secrets = tokio::spawn(self.clone().watch_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());

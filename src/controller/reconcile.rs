@@ -117,10 +117,11 @@ impl Operator {
         let [site_wait, renewal_wait] = waits.unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
         let namespace = object.namespace().unwrap_or_default();
-        let object = &self.without_unsent(object, &uid);
+        let object = &self.acceptances.complete(self.without_unsent(object, &uid));
         let stopping = self.stopping.is_cancelled();
         let around = ObserveContext {
             now: self.clock.now(),
+            watched_since: Some(self.watched_since),
             plan,
             site_wait,
             renewal_wait,
@@ -197,6 +198,7 @@ impl Operator {
     ) -> Result<Round, ClusterError> {
         let wake = Round::Done(conclusion.wake.to_std().unwrap_or(Duration::from_secs(1)));
         let stored = current.status.clone().unwrap_or_default();
+        self.acceptances.remember(&current, &conclusion.status);
         if !conclusion.differs_from(facts, &stored) || facts.object.deleting {
             return Ok(wake);
         }

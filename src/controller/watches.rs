@@ -97,6 +97,7 @@ impl Operator {
     fn forget(&self, key: &Key) {
         self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
+        self.acceptances.forget(key);
         self.retries.forget(key);
         self.unreadable.forget(key);
         self.capacity.forget(key);

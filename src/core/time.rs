@@ -16,6 +16,10 @@ pub const FORBIDDEN_HEARTBEAT: TimeDelta = TimeDelta::hours(1);
 /// The shortest validation interval: anything less is load without knowledge.
 pub const SHORTEST_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 
+/// While nothing else changes, the time of the last acceptance is written to the status this often: a
+/// write for each validation would cost the API server more than it tells.
+pub const RECORDED_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// No wait is longer, so that clock jumps and missed wakes heal.
 pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(12);
 
@@ -34,23 +38,37 @@ const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
 
+/// The first retry of a validation that got no answer: most outages last for seconds.
+const FIRST_PROBE_BACKOFF: TimeDelta = TimeDelta::seconds(5);
+
 /// The wait after the `failures`-th failure in a row, 15 s doubling to 1 h, spread by up to a
 /// fifth so that objects that failed together do not come back together.
 pub fn backoff(failures: i32, uid: &str) -> TimeDelta {
+    doubled(FIRST_BACKOFF, LONGEST_BACKOFF, failures, uid)
+}
+
+/// The wait after the `failures`-th validation in a row without an answer, 5 s doubling to the
+/// interval of the validations and to at most 1 h, spread like [`backoff`].
+pub fn probe_backoff(failures: i32, interval: TimeDelta, uid: &str) -> TimeDelta {
+    let longest = interval.clamp(FIRST_PROBE_BACKOFF, LONGEST_BACKOFF);
+    doubled(FIRST_PROBE_BACKOFF, longest, failures, uid)
+}
+
+fn doubled(first: TimeDelta, longest: TimeDelta, failures: i32, uid: &str) -> TimeDelta {
     let doublings = u32::try_from(failures.saturating_sub(1))
         .unwrap_or(0)
         .min(12);
-    let wait = FIRST_BACKOFF
+    let wait = first
         .checked_mul(1_i32.checked_shl(doublings).unwrap_or(i32::MAX))
-        .unwrap_or(LONGEST_BACKOFF)
-        .min(LONGEST_BACKOFF);
+        .unwrap_or(longest)
+        .min(longest);
     wait + jitter(uid, wait / 5)
 }
 
-/// When a credential that was accepted at `last` is to be validated again: after the interval and
-/// a jitter of up to a tenth of it, so that objects made together drift apart.
+/// When a credential that was accepted at `last` is to be validated again: at the latest after the
+/// interval, up to a tenth of it earlier, so that objects made together drift apart.
 pub fn next_validation(last: DateTime<Utc>, interval: TimeDelta, uid: &str) -> DateTime<Utc> {
-    later(last, interval + jitter(uid, interval / 10))
+    later(last, interval - jitter(uid, interval / 10))
 }
 
 /// Whether a time that was recorded as present or past lies ahead: the clock was, and has been set
@@ -107,6 +125,35 @@ mod tests {
             );
         }
         assert!(backoff(i32::MIN, "uid") >= FIRST_BACKOFF);
+    }
+
+    #[test]
+    fn a_validation_is_retried_within_seconds_and_at_least_once_an_interval() {
+        let quarter = TimeDelta::minutes(15);
+        for (failures, interval, least) in [
+            (1, quarter, 5),
+            (2, quarter, 10),
+            (8, quarter, 640),
+            (9, quarter, 900),
+            (i32::MAX, quarter, 900),
+            (i32::MAX, TimeDelta::days(1), 3600),
+            (3, TimeDelta::seconds(1), 5),
+        ] {
+            let wait = probe_backoff(failures, interval, "uid").num_seconds();
+            assert!(
+                (least..=least + least / 5).contains(&wait),
+                "{failures}: {wait}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_next_validation_is_due_within_the_interval() {
+        let last = DateTime::UNIX_EPOCH;
+        for uid in ["a", "b", "c", "d"] {
+            let wait = next_validation(last, TimeDelta::seconds(1000), uid) - last;
+            assert!((901..=1000).contains(&wait.num_seconds()), "{uid}: {wait}");
+        }
     }
 
     #[test]

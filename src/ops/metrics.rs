@@ -41,7 +41,7 @@ pub struct Metrics {
     passes: Family<Outcome, Counter>,
     pass_seconds: Histogram,
     failures: Family<[(&'static str, String); 1], Counter>,
-    store: Arc<OnceLock<Store<Watched>>>,
+    store: Arc<OnceLock<Shown>>,
     policy: Arc<Mutex<Option<PolicyState>>>,
 }
 
@@ -109,9 +109,13 @@ impl Metrics {
         Ok(text)
     }
 
-    /// From now on the credentials of this store are shown.
-    pub fn show_credentials(&self, store: Store<Watched>) {
-        let _ = self.store.set(store);
+    /// From now on the credentials of this store are shown. `last_validated` knows the exact time of
+    /// the last acceptance, which the status tells at most once an hour.
+    pub fn show_credentials(&self, store: Store<Watched>, last_validated: LastValidated) {
+        let _ = self.store.set(Shown {
+            store,
+            last_validated,
+        });
     }
 
     /// Shows what became of the admission policy; returns what was shown before.
@@ -164,8 +168,17 @@ fn call_seconds() -> Histogram {
     Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0])
 }
 
+/// Tells when Jira last accepted a credential.
+pub type LastValidated = Box<dyn Fn(&JiraCredential) -> Option<DateTime<Utc>> + Send + Sync>;
+
+/// What is shown of the credentials.
+struct Shown {
+    store: Store<Watched>,
+    last_validated: LastValidated,
+}
+
 /// The series of the credentials, made when they are asked for.
-struct Credentials(Arc<OnceLock<Store<Watched>>>);
+struct Credentials(Arc<OnceLock<Shown>>);
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,37 +186,40 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The values of one credential; `None` leaves the series out.
-type Read = fn(&JiraCredentialStatus) -> Option<i64>;
+/// The value of one credential, by its status and the exact time of its last acceptance; `None` leaves
+/// the series out.
+type Read = fn(&JiraCredentialStatus, Option<DateTime<Utc>>) -> Option<i64>;
 
 const SERIES: [(&str, &str, Read); 8] = [
     (
         "ready",
         "1 when what pods mount is current and validated",
-        |status| Some(holds(status, ConditionType::Ready)),
+        |status, _| Some(holds(status, ConditionType::Ready)),
     ),
-    ("valid", "1 when Jira accepts the credential", |status| {
-        Some(holds(status, ConditionType::Valid))
-    }),
+    (
+        "valid",
+        "1 when Jira accepts the credential",
+        |status, _| Some(holds(status, ConditionType::Valid)),
+    ),
     (
         "rotation_due",
         "1 when a person must rotate the credential",
-        |status| Some(holds(status, ConditionType::RotationDue)),
+        |status, _| Some(holds(status, ConditionType::RotationDue)),
     ),
     (
         "expiration_timestamp_seconds",
         "End of life, where known",
-        |status| seconds(status.expires_at),
+        |status, _| seconds(status.expires_at),
     ),
     (
         "renewal_timestamp_seconds",
         "When the operator renews the token, or a person should rotate the credential",
-        |status| seconds(status.next_renewal_time.or(status.rotation_due_time)),
+        |status, _| seconds(status.next_renewal_time.or(status.rotation_due_time)),
     ),
     (
         "consent_expiration_timestamp_seconds",
         "When the consent behind the token ends",
-        |status| {
+        |status, _| {
             seconds(
                 status
                     .grant
@@ -215,7 +231,7 @@ const SERIES: [(&str, &str, Read); 8] = [
     (
         "idle_expiration_timestamp_seconds",
         "When the refresh token dies if it is not used before",
-        |status| {
+        |status, _| {
             seconds(
                 status
                     .grant
@@ -227,7 +243,7 @@ const SERIES: [(&str, &str, Read); 8] = [
     (
         "last_validated_timestamp_seconds",
         "Last acceptance by Jira",
-        |status| seconds(status.last_validated_time),
+        |_, last_validated| seconds(last_validated),
     ),
 ];
 
@@ -242,15 +258,17 @@ fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
 
 impl Collector for Credentials {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(store) = self.0.get() else {
+        let Some(shown) = self.0.get() else {
             return Ok(());
         };
-        let objects = store.state();
+        let objects = shown.store.state();
         for (name, help, read) in SERIES {
             let gauge = ConstGauge::<i64>::new(0);
             let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
-                let Some(value) = object.status.as_ref().and_then(read) else {
+                let last_validated = (shown.last_validated)(object);
+                let status = object.status.as_ref();
+                let Some(value) = status.and_then(|status| read(status, last_validated)) else {
                     continue;
                 };
                 let labels = labels(object);

@@ -158,7 +158,7 @@ async fn a_new_object_is_not_yet_observed() {
         created.status.map(|status| status.observed_generation),
         Some(-1)
     );
-    assert_eq!(created.spec.validation.interval.as_str(), "1h");
+    assert_eq!(created.spec.validation.interval, None);
     assert_eq!(created.spec.rotation.warn_before.as_str(), "14d");
     assert!(!created.spec.suspend);
 }

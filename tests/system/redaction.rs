@@ -330,6 +330,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
             renewal: None,
             gateway_fallback: None,
         }),
+        watched_since: None,
         site_wait: None,
         renewal_wait: None,
         peer: &|_| Peer::Silent,

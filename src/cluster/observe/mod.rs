@@ -244,6 +244,7 @@ fn without_source(
             })
             .collect(),
         peer: Peer::Silent,
+        watched_since: around.watched_since,
         site_wait: around.site_wait,
         renewal_wait: around.renewal_wait,
         api_key: api_key_shown(index, object),

@@ -22,6 +22,8 @@ pub struct Observed {
 pub struct ObserveContext<'a> {
     /// The present time.
     pub now: DateTime<Utc>,
+    /// Since when this process looks after the credentials.
+    pub watched_since: Option<DateTime<Utc>>,
     /// What follows from the spec.
     pub plan: Result<Plan, SpecError>,
     /// Why no call is made to the site for now.

@@ -1,15 +1,15 @@
 //! Records the result of a validation in the status.
 
 use crate::core::facts::Facts;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, SiteStatus};
 use crate::core::facts::Peer;
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::probe::{Cause, Judgement, Outage, Verdict, outage_reason};
-use crate::core::spec::Plan;
+use crate::core::spec::{Plan, RenewalPlan, USUAL_INTERVAL};
 use crate::core::time::{
-    CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, backoff, jitter, later,
+    CONFIRM_AFTER, FORBIDDEN_HEARTBEAT, REFUSED_HEARTBEAT, jitter, later, probe_backoff,
 };
 
 /// When the operator retries, if at all.
@@ -67,6 +67,9 @@ impl Facts {
             self.is_known(&fingerprint)
         };
         if !known || self.status.first_seen_time.is_none() {
+            let by_person = !self.renews() || self.renewal_plan().is_some_and(RenewalPlan::spends);
+            let replaces = by_person && self.status.first_seen_time.is_some() && !known;
+            self.status.rotated_time = replaces.then_some(self.now);
             self.status.first_seen_time = Some(self.now);
             // What another credential may do says nothing of this one.
             self.status.permissions = None;
@@ -270,7 +273,7 @@ impl Facts {
         }
         let wait = self
             .unhurried(outage)
-            .unwrap_or_else(|| backoff(failures, &self.object.uid));
+            .unwrap_or_else(|| self.probe_backoff(failures));
         let wait = outage.retry_delay(wait);
         (
             AttemptOutcome::NoVerdict,
@@ -279,9 +282,18 @@ impl Facts {
         )
     }
 
+    fn probe_backoff(&self, failures: i32) -> TimeDelta {
+        let interval = self.plan.as_ref().map(|plan| plan.periods.interval);
+        probe_backoff(
+            failures,
+            interval.unwrap_or(USUAL_INTERVAL),
+            &self.object.uid,
+        )
+    }
+
     /// A validated password whose answer was lost is not sent again in a hurry: it may have been
     /// changed meanwhile, and every answer that is lost may be a refusal that counts.
-    fn unhurried(&self, outage: Outage) -> Option<chrono::TimeDelta> {
+    fn unhurried(&self, outage: Outage) -> Option<TimeDelta> {
         let wait = self.validation_after_silence(self.now)? - self.now;
         let unanswered = outage.may_have_arrived() && self.progress.pending_account.is_none();
         (self.is_password() && unanswered).then_some(wait)

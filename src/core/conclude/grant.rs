@@ -52,6 +52,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         interrupted_time: facts.interrupted_at(),
         candidate: candidate(facts, &old),
         replacement_blocked_by: replacement_blocker(facts),
+        retrying: facts.retried_renewal(),
         next_cleanup_time: next_cleanup(facts),
         consent_expires_at: facts.consent_ends(),
         idle_expires_at: facts.idle_ends(),

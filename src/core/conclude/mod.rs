@@ -1,28 +1,30 @@
 //! The end of a reconcile: what to write down, what to tell, when to look again.
 
 pub mod conditions;
+mod events;
 pub mod grant;
+mod request;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::{
-    Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
-};
+use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::expiry_known::expiry_known;
 use crate::core::conclude::conditions::over_privileged::over_privileged;
+use crate::core::conclude::conditions::progressing::progressing;
 use crate::core::conclude::conditions::published::published;
-use crate::core::conclude::conditions::ready::{BlockedOn, ready};
+use crate::core::conclude::conditions::ready::ready;
 use crate::core::conclude::conditions::rotation_due::rotation_due;
 use crate::core::conclude::conditions::valid::valid;
+use crate::core::conclude::events::{clock_was_ahead, notices};
 use crate::core::conclude::grant::record_grant;
+use crate::core::conclude::request::record_request;
 use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
-use crate::core::messages::CLOCK_WAS_AHEAD;
-use crate::core::time::{LONGEST_WAIT, later};
+use crate::core::time::{LONGEST_WAIT, RECORDED_EVERY, later};
 
 /// The end of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +66,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     let valid = valid(facts);
     let published = published(facts);
     let (ready, waits) = ready(facts, &valid, &published);
-    let (rotation, due, changes) = rotation_due(facts);
+    let (rotation, due, changes) = rotation_due(facts, &ready);
     let mut status = facts.without_old_attempt();
     status.observed_generation = facts.object.generation;
     record_plan(facts, &mut status);
@@ -73,14 +75,9 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     record_grant(facts, &mut status);
     record_api_key(facts, &mut status);
     status.rotation_due_time = due;
-    if facts.is_new() || facts.progress.judgement.is_some() || is_answered(facts) {
-        status.last_handled_renew.clone_from(&facts.object.renew);
-    }
-    let (reconciling, stalled) = match waits {
-        BlockedOn::Nothing => (None, None),
-        BlockedOn::Time => (Some(abnormal(&ready)), None),
-        BlockedOn::Person => (None, Some(abnormal(&ready))),
-    };
+    record_request(facts, recorded, &mut status);
+    let pending = status.pending_renew.is_some();
+    let (reconciling, stalled) = progressing(facts, &ready, waits, pending);
     let findings = [
         (ConditionType::Ready, Some(ready)),
         (ConditionType::Valid, Some(valid)),
@@ -113,6 +110,9 @@ impl Conclusion {
     /// recorded, every reconcile reads it.
     pub fn differs_from(&self, facts: &Facts, recorded: &JiraCredentialStatus) -> bool {
         let mut same = recorded.clone();
+        if self.only_validated_again(recorded) {
+            same.last_validated_time = self.status.last_validated_time;
+        }
         if !facts.renews() && same.sources.len() == self.status.sources.len() {
             for (old, new) in same.sources.iter_mut().zip(&self.status.sources) {
                 old.resource_version.clone_from(&new.resource_version);
@@ -120,19 +120,18 @@ impl Conclusion {
         }
         same != self.status
     }
-}
 
-/// Whether a person's request is done without a response of Jira: it was tried, or there is nothing to
-/// try.
-fn is_answered(facts: &Facts) -> bool {
-    let stuck = matches!(renewal::next(facts), Some(Move::Idle | Move::Blocked(_)));
-    facts.progress.renewed || (stuck && !facts.grant_unread() && !facts.has_token())
-}
-
-fn abnormal(ready: &ConditionDraft) -> ConditionDraft {
-    ConditionDraft {
-        status: ConditionStatus::True,
-        ..ready.clone()
+    /// Whether Jira has accepted what it accepted before, a short time after the recorded acceptance:
+    /// the process knows that, and the status need not.
+    fn only_validated_again(&self, recorded: &JiraCredentialStatus) -> bool {
+        let times = recorded
+            .last_validated_time
+            .zip(self.status.last_validated_time);
+        let recent = times.is_some_and(|(old, new)| {
+            let since = new - old;
+            since >= TimeDelta::zero() && since < RECORDED_EVERY
+        });
+        recent && recorded.validated_fingerprint == self.status.validated_fingerprint
     }
 }
 
@@ -248,57 +247,6 @@ fn truncate(mut text: String, most: usize) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// Said once: the status that is written with it holds no such time any more.
-fn clock_was_ahead() -> Notice {
-    Notice {
-        warning: true,
-        reason: Reason::ClockSkew,
-        note: CLOCK_WAS_AHEAD.to_owned(),
-    }
-}
-
-/// One event when what `Ready` says changes, one when a rotation falls due or another cause for it
-/// appears, one when the account has administrator permissions that the spec does not require, and
-/// one when a look-up starts to fail or succeeds again.
-fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Vec<Notice> {
-    let changed = |kind| {
-        let new = status.condition(kind)?;
-        let old = recorded.condition(kind);
-        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
-        (!same).then_some((old, new))
-    };
-    let ready = changed(ConditionType::Ready).map(|(_, new)| Notice {
-        warning: new.status != ConditionStatus::True,
-        reason: new.reason,
-        note: new.message.clone(),
-    });
-    let rotation = changed(ConditionType::RotationDue)
-        .filter(|(old, new)| new.status == ConditionStatus::True || old.is_some())
-        .map(|(_, new)| Notice {
-            warning: new.status == ConditionStatus::True,
-            reason: new.reason,
-            note: new.message.clone(),
-        });
-    // That it is known is not news, unless it was reported that it is not.
-    let expiry = changed(ConditionType::ExpiryKnown)
-        .filter(|(old, new)| {
-            let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
-            new.status == ConditionStatus::False || was_false
-        })
-        .map(|(_, new)| Notice {
-            warning: new.status != ConditionStatus::True,
-            reason: new.reason,
-            note: new.message.clone(),
-        });
-    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
-        warning: true,
-        reason: new.reason,
-        note: new.message.clone(),
-    });
-    let told = ready.into_iter().chain(rotation);
-    told.chain(rights).chain(expiry).collect()
 }
 
 /// The earliest time at which something can be due, as a wait from now, at most 12 h.

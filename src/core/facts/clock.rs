@@ -24,6 +24,7 @@ impl Facts {
         let status = &mut self.status;
         let mut found = set_back(&mut status.last_validated_time, now, due);
         found |= set_back(&mut status.first_seen_time, now, now);
+        found |= set_back(&mut status.rotated_time, now, now);
         found |= status.attempt.as_mut().is_some_and(|last| retry(last, now));
         if let Some(permissions) = &mut status.permissions
             && is_ahead(permissions.checked_time, now)

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::api::ExpiryLookupStatus;
 use crate::core::fingerprint::hex;
 use crate::core::time;
-use crate::core::time::later;
+use crate::core::time::{RECORDED_EVERY, later};
 
 impl Facts {
     /// When a validation of the credential that was validated last falls due.
@@ -37,9 +37,23 @@ impl Facts {
         let plan = self.plan.as_ref().ok()?;
         let last = self.status.last_validated_time?;
         let stale = later(last, plan.periods.interval * 2);
+        let stale = self
+            .unrecorded(stale)
+            .map_or(stale, |shown| shown.max(stale));
         // A token that Jira accepted after its stated end is no token that has ended.
         let expiry = self.published_end().filter(|expiry| *expiry > last);
         Some(expiry.map_or(stale, |expiry| expiry.min(stale)))
+    }
+
+    /// An earlier process may have recorded less than it knew. Until this one has validated the
+    /// credential, for which it has one interval, the record counts for as much longer as it may be
+    /// behind.
+    fn unrecorded(&self, stale: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let start = self.watched_since?;
+        let interval = self.plan.as_ref().ok()?.periods.interval;
+        let tried = self.attempt().is_some() || self.spec.suspend;
+        let until = later(start, interval).min(later(stale, RECORDED_EVERY));
+        (!tried).then_some(until)
     }
 
     /// When what pods mount ends, where that is known.

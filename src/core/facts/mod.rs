@@ -32,6 +32,9 @@ use crate::core::spec::{Plan, SpecError, TokenFormat};
 pub struct Facts {
     /// The present time.
     pub now: DateTime<Utc>,
+    /// Since when this process looks after the credentials. The last acceptance of an earlier one may
+    /// be later than the recorded one, as it is not recorded each time.
+    pub watched_since: Option<DateTime<Utc>>,
     /// Who the object is.
     pub object: Object,
     /// What the user asks for.
@@ -103,12 +106,18 @@ impl Facts {
     }
 
     /// Whether a person asks, by the annotation `renew`, for a validation now, and for a renewal of what
-    /// is older than five minutes. The value that a new object brings along was
-    /// meant for an earlier one.
+    /// is older than five minutes, and neither was tried yet. The value that a new object brings along
+    /// was meant for an earlier one.
     pub fn renew_requested(&self) -> bool {
         !self.is_new()
             && self.object.renew.is_some()
             && self.object.renew != self.status.last_handled_renew
+            && !self.renew_is_pending()
+    }
+
+    /// Whether that request was tried, and nothing has answered it yet.
+    pub fn renew_is_pending(&self) -> bool {
+        self.status.pending_renew.is_some() && self.status.pending_renew == self.object.renew
     }
 
     /// Whether the method sends a password, which Jira counts.

@@ -120,6 +120,17 @@ impl Facts {
         }
     }
 
+    /// Why the last attempt to make a successor of a personal access token failed, which is retried.
+    pub fn retried_renewal(&self) -> Option<Reason> {
+        if !self.makes_successors() {
+            return None;
+        }
+        if self.grant_unread() {
+            return self.status.grant.as_ref()?.retrying;
+        }
+        self.held()?.grant.failure
+    }
+
     /// Whether Jira refused a token that should still live, and a renewal will tell more.
     pub fn died_early(&self) -> bool {
         let unconfirmed = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Unconfirmed;

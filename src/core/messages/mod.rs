@@ -5,6 +5,7 @@
 //! a write), and nothing that came out of an answer or a Secret.
 
 pub mod hint;
+pub mod meanwhile;
 pub mod outage;
 pub mod refusal;
 pub mod renewal;
@@ -14,26 +15,59 @@ use crate::api::Method;
 use crate::core::facts::{Facts, TargetState};
 use crate::core::spec::Site;
 
+/// The words of an event: a person stored another credential.
+pub const ROTATED: &str =
+    "Jira accepts the new credential in the source, in place of the one before.";
+
 /// The words of an event: a clock that was ahead has written into the status.
 pub const CLOCK_WAS_AHEAD: &str = "Times in the status lie in the future: the clock of the operator's \
     node was ahead. What waited for them is done now. Check the time synchronisation of the nodes.";
 
+const NOTHING: &str = "Nothing is published.";
+
 /// What pods have meanwhile.
 pub fn still(facts: &Facts) -> &'static str {
+    if is_published(facts) {
+        "The published Secrets still hold the last validated credential."
+    } else {
+        NOTHING
+    }
+}
+
+/// What pods have when Jira refuses the credential in the source.
+pub fn still_refused(facts: &Facts) -> &'static str {
+    let same = facts.is_validated()
+        || facts.is_provisional()
+        || (facts.renews() && facts.is_of_validated_chain());
+    if is_published(facts) && same {
+        "The published Secrets hold the same credential, so pods that use it are probably refused, too."
+    } else {
+        still(facts)
+    }
+}
+
+/// What pods have when a token that ends soon is not renewed.
+pub fn still_unrenewed(facts: &Facts) -> &'static str {
+    let ended = facts.published_end().is_some_and(|end| end <= facts.now);
+    if !is_published(facts) {
+        NOTHING
+    } else if ended {
+        "The published token has expired, so pods that use it are refused."
+    } else {
+        "Pods can use the published token until it expires or Jira ends it."
+    }
+}
+
+fn is_published(facts: &Facts) -> bool {
     // As the next reconcile will find it recorded, so that it says the same.
-    let published = facts.targets.iter().any(|target| match &target.state {
+    facts.targets.iter().any(|target| match &target.state {
         TargetState::Written(_) => true,
         TargetState::Absent | TargetState::OwnedByOther(..) => false,
         TargetState::Unknown | TargetState::Present { .. } | TargetState::Refused(_) => {
             let recorded = facts.recorded(&target.target.name);
             recorded.is_some_and(|seen| seen.hash.is_some())
         }
-    });
-    if published {
-        "The published Secrets still hold the last validated credential."
-    } else {
-        "Nothing is published."
-    }
+    })
 }
 
 /// Where the credential is used, for messages.

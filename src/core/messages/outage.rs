@@ -11,8 +11,13 @@ const INTERRUPTED: &str = "Validation interrupted.";
 /// How earlier versions of the operator began it.
 const EARLIER_INTERRUPTED: &str = "NotYetProven: interrupted.";
 
-/// What an outage means.
+/// What an outage means, and what pods have meanwhile.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
+    format!("{} {}", cause(facts, outage), still(facts))
+}
+
+/// What an outage means.
+pub fn cause(facts: &Facts, outage: Outage) -> String {
     let what = message(facts, outage);
     let before = if facts.progress.refused_at_site.is_some() {
         format!(
@@ -28,7 +33,7 @@ pub fn outage(facts: &Facts, outage: Outage) -> String {
         }
         _ => "The operator retries.",
     };
-    format!("{before}{what} {} {retries}", still(facts))
+    format!("{before}{what} {retries}")
 }
 
 fn message(facts: &Facts, outage: Outage) -> String {
@@ -125,18 +130,26 @@ fn context_hint(facts: &Facts) -> &'static str {
     }
 }
 
-/// A validation that waits because of other calls to the site.
-pub fn waiting(facts: &Facts, cause: WaitCause) -> String {
+/// Why a validation waits because of other calls to the site, if it does.
+pub fn pause(facts: &Facts) -> Option<(Reason, String)> {
+    facts.site_wait.map(|wait| paused_by(facts, wait.cause))
+}
+
+/// Why no calls are made to the site.
+pub fn paused_by(facts: &Facts, cause: WaitCause) -> (Reason, String) {
     let host = host(facts);
-    let why = match cause {
-        WaitCause::RateLimited => {
-            format!("{host} limits the rate of calls; the operator waits before the next call.")
-        }
-        WaitCause::Unresponsive => format!(
-            "{host} did not answer calls for several credentials; the operator has paused calls to it and retries."
+    match cause {
+        WaitCause::RateLimited => (
+            Reason::RateLimited,
+            format!("{host} limits the rate of calls; the operator waits before the next call."),
         ),
-    };
-    format!("{why} {}", still(facts))
+        WaitCause::Unresponsive => (
+            Reason::SiteUnavailable,
+            format!(
+                "{host} did not answer calls for several credentials; the operator has paused calls to it and retries."
+            ),
+        ),
+    }
 }
 
 /// A validation that waits for its turn.
@@ -151,14 +164,19 @@ pub fn queued(facts: &Facts) -> String {
 /// An outage of which nothing but the kind is recorded.
 pub fn not_asked(facts: &Facts) -> String {
     format!(
-        "The credential could not be validated at {}. {} The operator retries.",
+        "The credential could not be validated at {}. The operator retries. {}",
         host(facts),
         still(facts)
     )
 }
 
-/// Why a site was not called.
+/// Why a site was not called, and what pods have meanwhile.
 pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
+    format!("{} {}", address(facts, forbidden), still(facts))
+}
+
+/// Why a site was not called.
+pub fn address(facts: &Facts, forbidden: Forbidden) -> String {
     let kind = match forbidden {
         Forbidden::Loopback => "a loopback address",
         Forbidden::LinkLocal => "a link-local address",
@@ -166,9 +184,8 @@ pub fn not_allowed(facts: &Facts, forbidden: Forbidden) -> String {
         Forbidden::Reserved => "a reserved address",
     };
     format!(
-        "The name {} resolves to {kind}, to which the operator sends no credential. Correct spec.site; the administrator can allow addresses with --allowed-addresses. {}",
-        host(facts),
-        still(facts)
+        "The name {} resolves to {kind}, to which the operator sends no credential. Correct spec.site; the administrator can allow addresses with --allowed-addresses.",
+        host(facts)
     )
 }
 

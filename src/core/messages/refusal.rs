@@ -3,7 +3,7 @@
 use crate::api::{Method, MethodName, Permission};
 use crate::core::facts::Facts;
 use crate::core::messages::hint::with_hint;
-use crate::core::messages::{host, source_names, still};
+use crate::core::messages::{host, source_names, still, still_refused};
 use crate::core::probe::{Cause, Refusal};
 
 /// What is missing, as a message.
@@ -53,7 +53,14 @@ pub fn refused(facts: &Facts, cause: Cause) -> String {
         ),
         Cause::Jira(refusal) => with_hint(facts, refusal, refusal_text(facts, refusal, &host)),
     };
-    format!("{what} {}", still(facts))
+    let meanwhile = match cause {
+        Cause::Jira(_) => still_refused(facts),
+        // Jira accepts the credential itself.
+        Cause::AccountChanged | Cause::PermissionMissing | Cause::PermissionsUnreadable => {
+            still(facts)
+        }
+    };
+    format!("{what} {meanwhile}")
 }
 
 fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {

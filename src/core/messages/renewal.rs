@@ -14,6 +14,7 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
         Some(RenewalKind::Successor) => return replacement::successor(facts, reason, still),
         Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
     }
+    let still = messages::still_unrenewed(facts);
     let grant = facts
         .renewal_plan()
         .map(|plan| plan.grant.as_str())
@@ -74,7 +75,8 @@ pub(crate) fn provider(facts: &Facts) -> String {
     }
 }
 
-fn consent_remedy(facts: &Facts) -> String {
+/// What ends the trouble with a refresh token that is dead.
+pub(crate) fn consent_remedy(facts: &Facts) -> String {
     let seed = source_key(facts);
     if is_own(facts) {
         format!("Consent again and store the new refresh token in {seed}.")

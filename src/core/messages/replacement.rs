@@ -46,7 +46,8 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
             "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the personal access token in {seed}."
         ),
         Reason::Expired => format!(
-            "The personal access token has expired and was not replaced. {still} Create a new one in the Jira profile and store it in {seed}."
+            "The personal access token has expired and was not replaced. {} Create a new one in the Jira profile and store it in {seed}.",
+            messages::still_unrenewed(facts)
         ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator stored the tokens, is gone. The personal access token in {seed} was already replaced. {still} Create a new token in the Jira profile and store it in {seed}; revoke those whose names begin with jco-."

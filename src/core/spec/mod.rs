@@ -16,7 +16,7 @@ pub use authorities::authorities;
 pub use endpoints::Endpoints;
 pub use error::{InvalidValue, SourceError, SpecError, check_metadata};
 pub use grant_name::{grant_name, place};
-pub use periods::Periods;
+pub use periods::{Periods, USUAL_INTERVAL};
 pub use plan::{Plan, expiry, is_at_gateway, is_site_of};
 pub use renewal_plan::{Client, RenewalKind, RenewalPlan, Stated};
 pub use rsa_key::RsaKey;

@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 
 use crate::conclude::{DAY, HOUR, expires, ready, valid};
 use crate::simulator::{World, accepted, at};
-use jira_credential_operator::api::{ConditionType, Date, Period};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Date, Period, Reason};
+use jira_credential_operator::core::conclude::conclude;
+use jira_credential_operator::core::facts::Facts;
 use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
 
 fn outages() -> Vec<Outage> {
@@ -62,11 +64,23 @@ fn an_outage_is_no_verdict() {
             let events = validated.pass().conclusion.events;
             assert_eq!(validated.effects.calls.len(), 1);
             assert_eq!(valid(&validated), "True Accepted", "{outage:?}");
-            assert_eq!(
-                (ready(&validated).as_str(), events),
-                ("True Validated", vec![]),
-                "{outage:?}"
+            assert_eq!(ready(&validated), "True Validated", "{outage:?}");
+            let told = validated.condition(ConditionType::Reconciling).unwrap();
+            assert!(
+                told.message.contains("two validation intervals"),
+                "{told:?}"
             );
+            let cause = told
+                .message
+                .split(" Ready stays")
+                .next()
+                .unwrap()
+                .to_owned();
+            let events: Vec<_> = events
+                .iter()
+                .map(|told| (told.warning, &told.note))
+                .collect();
+            assert_eq!(events, [(true, &told.message)], "{outage:?}");
             let wait = validated.pass().conclusion.wake;
             assert_eq!(wait, TimeDelta::seconds(1), "the validation grows stale");
             validated.wait(1);
@@ -81,12 +95,131 @@ fn an_outage_is_no_verdict() {
                 "{outage:?}: {}",
                 ready(&validated)
             );
-            assert_eq!(events.len(), 1);
+            assert_eq!(events, [], "it was told: {outage:?}");
             let message = &validated.condition(ConditionType::Ready).unwrap().message;
-            assert!(message.contains("The operator retries."), "{message}");
+            assert!(message.starts_with(&cause), "{message}: {cause}");
             assert_eq!(validated.secrets, published, "pods keep what they have");
         }
     }
+}
+
+#[test]
+fn the_end_of_an_outage_is_told_once() {
+    let mut world = World::token().at_rest();
+    world.outage = Some(Verdict::NoVerdict(Outage::Dns));
+    world.wait(HOUR);
+    assert_eq!(world.pass().conclusion.events.len(), 1);
+    world.wait(60);
+    assert_eq!(world.pass().conclusion.events, [], "it still lasts");
+    world.outage = None;
+    world.wait(60);
+    let events = world.pass().conclusion.events;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(!events[0].warning);
+    assert_eq!(world.status_of(ConditionType::Reconciling), "absent");
+    assert_eq!(
+        world.condition(ConditionType::Ready).unwrap().message,
+        "The published credential is current and validated."
+    );
+}
+
+#[test]
+fn a_requested_validation_is_pending_until_jira_answers() {
+    let mut world = World::token().at_rest();
+    world.outage = Some(Verdict::NoVerdict(Outage::Timeout));
+    world.object.renew = Some("now".into());
+    let told = |world: &World| {
+        let found = world.condition(ConditionType::Reconciling).cloned();
+        found.map(|found| found.message.contains("is pending until Jira answers"))
+    };
+    let calls = |world: &World| world.effects.calls.len();
+    let before = calls(&world);
+    world.pass();
+    assert_eq!(world.status.pending_renew.as_deref(), Some("now"));
+    assert_eq!(world.status.last_handled_renew, None);
+    assert_eq!(told(&world), Some(true));
+    world.pass();
+    assert_eq!(calls(&world), before + 1, "the backoff is kept");
+
+    // Another value is another request, and is tried at once.
+    world.object.renew = Some("again".into());
+    world.pass();
+    assert_eq!(calls(&world), before + 2);
+    assert_eq!(world.status.pending_renew.as_deref(), Some("again"));
+
+    world.outage = None;
+    world.wait(60);
+    world.pass();
+    assert_eq!(world.status.pending_renew, None);
+    assert_eq!(world.status.last_handled_renew.as_deref(), Some("again"));
+    assert_eq!(told(&world), None);
+}
+
+#[test]
+fn an_acceptance_alone_is_written_once_an_hour() {
+    let mut world = World::token().at_rest();
+    world.spec.validation.interval = None;
+    world.object.generation += 1;
+    world.pass();
+    let recorded = world.status.clone();
+    let mut writes = 0;
+    for _ in 0..8 {
+        let facts = world.observe();
+        let before = facts.status.clone();
+        let wake = conclude(&facts, &before).wake;
+        world.wait(wake.num_seconds());
+        let passed = world.pass();
+        assert_eq!(world.status.last_validated_time, Some(world.now));
+        writes += i32::from(passed.conclusion.differs_from(&passed.facts, &recorded));
+    }
+    assert!(
+        (4..=5).contains(&writes),
+        "{writes} of 8 lie an hour or more after the record"
+    );
+}
+
+#[test]
+fn a_record_that_is_behind_counts_until_the_new_process_has_validated() {
+    let mut world = World::token().at_rest();
+    world.spec.validation.interval = None;
+    // An hour and a quarter after the record: the acceptances in between were not written.
+    world.wait(HOUR + 900);
+    let facts = |world: &World, since: Option<i64>| {
+        let mut facts = world.clone().observe();
+        facts.watched_since = since.map(|ago| world.now - TimeDelta::seconds(ago));
+        // There is no turn for a call yet.
+        facts.progress.queued_until = Some(world.now + TimeDelta::seconds(5));
+        facts
+    };
+    let ready = |facts: &Facts| {
+        let status = conclude(facts, &facts.status).status;
+        status.condition(ConditionType::Ready).unwrap().status
+    };
+    for (name, since, expected) in [
+        (
+            "a process that has just started",
+            Some(1),
+            ConditionStatus::True,
+        ),
+        (
+            "one that had an interval for it",
+            Some(901),
+            ConditionStatus::Unknown,
+        ),
+        (
+            "one that wrote the record itself",
+            None,
+            ConditionStatus::Unknown,
+        ),
+    ] {
+        assert_eq!(ready(&facts(&world, since)), expected, "{name}");
+    }
+    world.wait(HOUR);
+    assert_eq!(
+        ready(&facts(&world, Some(1))),
+        ConditionStatus::Unknown,
+        "too old anyway"
+    );
 }
 
 #[test]
@@ -96,12 +229,16 @@ fn a_validation_outlives_a_site_that_must_not_be_called() {
     world.object.renew = Some("now".into());
     world.pass();
     assert_eq!(ready(&world), "True Validated");
+    assert_eq!(
+        world.status_of(ConditionType::Stalled),
+        "True HostNotAllowed"
+    );
 }
 
 #[test]
 fn what_has_expired_is_unknown_until_jira_says_so_and_then_it_is_expired() {
     let mut world = World::token().at_rest();
-    world.edit(|spec| spec.validation.interval = Period::new("1d"));
+    world.edit(|spec| spec.validation.interval = Some(Period::new("1d")));
     expires(&mut world, HOUR);
     let wake = world.pass().conclusion.wake;
     assert_eq!(wake, TimeDelta::seconds(HOUR));
@@ -147,8 +284,8 @@ fn a_refusal_before_the_stated_end_becomes_an_expiry_at_it() {
     let events = world.pass().conclusion.events;
     assert_eq!(
         (valid(&world).as_str(), events.len()),
-        ("False Expired", 2),
-        "Ready, RotationDue"
+        ("False Expired", 1),
+        "RotationDue says the same as Ready"
     );
     assert_eq!(world.condition(ConditionType::Valid).unwrap().message, told);
     assert_eq!(world.effects.calls.len(), 1);
@@ -231,4 +368,71 @@ fn the_first_sight_of_a_credential_is_that_of_its_first_acceptance() {
     world.store("next");
     world.pass();
     assert_eq!(world.status.first_seen_time, Some(at(DAY)));
+}
+
+#[test]
+fn the_date_of_the_credential_before_is_told_as_such() {
+    let rotate = |world: &mut World| {
+        world.jira.insert("next", accepted("anna"));
+        world.store("next");
+        world.pass();
+        let told = world.condition(ConditionType::RotationDue).unwrap();
+        (told.reason, told.message.clone())
+    };
+    let mut world = World::token().at_rest();
+    expires(&mut world, 10 * DAY);
+    world.pass();
+    let asked = &world.condition(ConditionType::RotationDue).unwrap().message;
+    assert!(asked.contains("Store a new one"), "{asked}");
+    let (reason, text) = rotate(&mut world);
+    assert_eq!(reason, Reason::ExpiresSoon);
+    assert!(text.contains("that of the credential before"), "{text}");
+
+    let mut world = World::token().at_rest();
+    expires(&mut world, HOUR);
+    world.wait(2 * HOUR);
+    world.pass();
+    let (reason, text) = rotate(&mut world);
+    assert_eq!(reason, Reason::Expired);
+    assert!(
+        !text.contains("Store a new one"),
+        "it was just done: {text}"
+    );
+    assert!(
+        text.contains("Set expiresAt to the end of the new credential"),
+        "{text}"
+    );
+
+    // Long before the end the date may well be that of the new one.
+    let mut world = World::token().at_rest();
+    expires(&mut world, 100 * DAY);
+    let (reason, _) = rotate(&mut world);
+    assert_eq!(reason, Reason::NotDue);
+}
+
+#[test]
+fn a_refused_credential_is_said_to_be_the_one_that_pods_have() {
+    let mut world = World::token().at_rest();
+    world.jira.clear();
+    for _ in 0..2 {
+        world.wait(HOUR);
+        world.pass();
+    }
+    assert_eq!(valid(&world), "False Rejected");
+    let text = &world.condition(ConditionType::Ready).unwrap().message;
+    assert!(
+        text.contains("pods that use it are probably refused, too"),
+        "{text}"
+    );
+    assert_eq!(world.status_of(ConditionType::RotationDue), "True Rejected");
+
+    // A new value that Jira refuses does not touch what pods have.
+    let mut world = World::token().at_rest();
+    world.store("wrong");
+    world.pass();
+    let text = &world.condition(ConditionType::Ready).unwrap().message;
+    assert!(
+        text.contains("still hold the last validated credential"),
+        "{text}"
+    );
 }

@@ -37,7 +37,7 @@ fn events_tell_transitions_and_nothing_else() {
                 world.jira.insert("next", accepted("anna"));
                 world.store("next");
             },
-            &[],
+            &["Rotated"],
         ),
         (
             "an end in sight",
@@ -102,7 +102,7 @@ fn events_tell_transitions_and_nothing_else() {
             .map(|event| format!("{:?}", event.reason))
             .collect();
         assert_eq!(told, expected, "{name}: {}", ready(&world));
-        let healthy = ["Validated", "NotDue"];
+        let healthy = ["Validated", "NotDue", "Rotated"];
         for event in events
             .iter()
             .filter(|event| event.reason != Reason::Suspended)

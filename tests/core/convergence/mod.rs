@@ -49,7 +49,8 @@ fn check(world: &World, before: &Effects, passed: &Passed) {
         world.status.conditions
     );
     let fine = is(ConditionType::Ready, ConditionStatus::True);
-    assert_eq!(fine, !(waiting || stuck), "{:?}", world.status.conditions);
+    // Something may fail beside a credential that is still ready.
+    assert!(fine || waiting || stuck, "{:?}", world.status.conditions);
     if fine {
         assert!(is(ConditionType::Valid, ConditionStatus::True));
         assert!(is(ConditionType::Published, ConditionStatus::True));

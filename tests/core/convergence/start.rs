@@ -258,7 +258,7 @@ impl Start {
 
     fn shape(&self, world: &mut World) {
         let spec = &mut world.spec;
-        spec.validation.interval = Period::new(self.spec.interval);
+        spec.validation.interval = Some(Period::new(self.spec.interval));
         spec.validation.account_id = self.spec.pinned.map(str::to_owned);
         spec.suspend = self.spec.suspend;
         if let (Some(token), Some(seconds)) = (&mut spec.auth.api_token, self.spec.expires_in) {

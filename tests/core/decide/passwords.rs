@@ -114,7 +114,7 @@ fn a_validated_password_whose_answer_was_lost_is_validated_before_its_validation
         world.try_pass().expect_err("it is cut");
         world.restart();
         assert_eq!(steps(&mut world), "");
-        world.now = at(2 * 3600 - 1);
+        world.now = at(2 * interval(&world) - 1);
         assert_eq!(steps(&mut world), "");
         assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
         world.wait(1);

@@ -98,7 +98,7 @@ fn an_outage_takes_no_refusal_back() {
         (World::token(), "validate"),
         (World::password(), "record, validate"),
     ] {
-        world.spec.validation.interval = Period::new("1d");
+        world.spec.validation.interval = Some(Period::new("1d"));
         let mut world = world.at_rest();
         world
             .jira

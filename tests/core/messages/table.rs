@@ -489,6 +489,11 @@ fn table() -> (String, BTreeSet<String>) {
         ("Unclear answers", details::unclear()),
         ("Renewals in detail", details::renewals()),
         ("What is waited for", details::waiting()),
+        (
+            "Ready is True and something fails",
+            validation::beside_ready(),
+        ),
+        ("Events without a condition", details::events()),
     ] {
         section.print(title, &mut text);
         reasons.extend(section.rows.iter().map(|row| format!("{:?}", row.reason)));

@@ -234,6 +234,7 @@ impl World {
             }],
             surplus: Vec::new(),
             peer: Peer::Silent,
+            watched_since: None,
             site_wait: None,
             renewal_wait: None,
             api_key: ApiKey::Unmoved,

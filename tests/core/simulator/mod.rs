@@ -170,7 +170,10 @@ impl World {
                 deleting: false,
                 renew: None,
             },
-            spec: serde_json::from_value(json!({"site": site, "auth": auth})).unwrap(),
+            spec: serde_json::from_value(json!({
+                "site": site, "auth": auth, "validation": {"interval": "1h"}
+            }))
+            .unwrap(),
             host_allowed: true,
             status: JiraCredentialStatus::default(),
             source: Held::Secret("good"),
@@ -383,6 +386,7 @@ impl World {
                 })
                 .collect(),
             peer: Peer::Silent,
+            watched_since: None,
             site_wait: self.site_wait(),
             renewal_wait: self.site_wait(),
             api_key: ApiKey::Unmoved,

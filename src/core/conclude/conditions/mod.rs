@@ -2,6 +2,7 @@
 
 pub mod expiry_known;
 pub mod over_privileged;
+pub mod progressing;
 pub mod published;
 pub mod ready;
 pub mod rotation_due;

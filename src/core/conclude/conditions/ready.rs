@@ -1,12 +1,13 @@
 //! The condition `Ready`: whether what pods mount is current and validated, and what is waited for.
 
 use crate::api::{AttemptOutcome, ConditionStatus, Reason};
+use crate::core::conclude::conditions::progressing::failing_validation;
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::facts::{Facts, Peer, Source};
 use crate::core::messages;
-use crate::core::messages::renewal;
+use crate::core::messages::{meanwhile, renewal};
 
 /// Whether a credential needs a person before anything can change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +51,11 @@ pub fn ready(
     }
     let (draft, waits) = match (valid.status, published.status) {
         (True, True) => {
-            let text = "The published credential is current and validated.";
+            let text = if failing_validation(facts).is_some() {
+                meanwhile::READY_WITHOUT_ANSWER
+            } else {
+                "The published credential is current and validated."
+            };
             (draft(True, Reason::Validated, text), BlockedOn::Nothing)
         }
         (True, False | Unknown) => {

@@ -6,12 +6,16 @@ use crate::api::{ConditionStatus, ConditionType, Method, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker::replacement_blocker;
 use crate::core::facts::{Facts, SeedState};
-use crate::core::messages::{renewal, replacement};
+use crate::core::messages::{renewal, replacement, source_names};
 use crate::core::spec::Plan;
 use crate::core::time::{earlier, later};
 
 /// Whether a person must rotate the credential, and the times at which that changes.
-pub fn rotation_due(facts: &Facts) -> (ConditionDraft, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
+/// `ready` is what `Ready` says: a credential that is dead is to be rotated, whatever its dates are.
+pub fn rotation_due(
+    facts: &Facts,
+    ready: &ConditionDraft,
+) -> (ConditionDraft, Option<DateTime<Utc>>, Vec<DateTime<Utc>>) {
     let not_due = || {
         draft(
             ConditionStatus::False,
@@ -29,7 +33,9 @@ pub fn rotation_due(facts: &Facts) -> (ConditionDraft, Option<DateTime<Utc>>, Ve
     let due = all.iter().min().map(|end| earlier(*end, warn));
     let warnings = all.iter().map(|end| earlier(*end, warn));
     let changes = warnings.chain(all.iter().copied()).collect();
-    let told = troubled(facts).or_else(|| ends.told(facts, warn));
+    let told = troubled(facts)
+        .or_else(|| dead(facts, ready))
+        .or_else(|| ends.told(facts, warn));
     let found = told.map_or_else(not_due, |(reason, message)| {
         draft(ConditionStatus::True, reason, message)
     });
@@ -43,6 +49,28 @@ fn troubled(facts: &Facts) -> Option<(Reason, String)> {
     }
     let reason = rotation_blocker(facts)?;
     Some((reason.told(), rotation_message(facts, &reason)))
+}
+
+/// Whether only a new credential can help.
+fn dead(facts: &Facts, ready: &ConditionDraft) -> Option<(Reason, String)> {
+    if ready.status == ConditionStatus::True {
+        return None;
+    }
+    let spent = matches!(facts.spec.auth.method(), Some(Method::OAuth2(_)));
+    let text = match ready.reason {
+        Reason::ReconsentRequired | Reason::GrantLost if spent => {
+            let remedy = renewal::consent_remedy(facts);
+            format!("The consent can no longer be used. {remedy}")
+        }
+        Reason::ReconsentRequired | Reason::GrantLost | Reason::Expired | Reason::Rejected => {
+            format!(
+                "The credential can no longer be used. Store a new one in {}.",
+                source_names(facts)
+            )
+        }
+        _ => return None,
+    };
+    Some((ready.reason, text))
 }
 
 /// When a credential has to be replaced, each for its own reason.
@@ -141,7 +169,27 @@ fn expiry_message(facts: &Facts, date: &str, passed: bool) -> String {
             "The access token {reached} the age of five years on {date}, which is as long as Jira lets it live. Authorise again{before} and store the new token in the source."
         );
     }
+    if let Some(text) = date_of_another(facts, date, verb) {
+        return text;
+    }
     format!("The credential {verb} on {date}. Store a new one in the source{before}.")
+}
+
+/// What to say of a stated end when the credential has replaced another since the warning of that end
+/// began: the date may be that of the one before.
+fn date_of_another(facts: &Facts, date: &str, verb: &str) -> Option<String> {
+    let plan = facts.plan.as_ref().ok()?;
+    let (end, rotated) = plan.expires_at.zip(facts.status.rotated_time)?;
+    if rotated >= end {
+        return Some(format!(
+            "By spec.auth the credential expired on {date}, but Jira accepted it for the first time after that. Set expiresAt to the end of the new credential, or leave it out."
+        ));
+    }
+    (rotated >= earlier(end, plan.periods.warn_before)).then(|| {
+        format!(
+            "By spec.auth the credential {verb} on {date}; it was replaced when that date was already near. If the date is that of the credential before, set expiresAt to the end of the new one; otherwise store a new one in the source."
+        )
+    })
 }
 
 /// Why what a person stored has not replaced the credential in use.

@@ -1,14 +1,15 @@
 //! The condition `Valid`: whether Jira accepts the credential.
 
 use crate::api::{AttemptOutcome, ConditionStatus, ConditionType, Reason};
+use crate::core::conclude::conditions::progressing::failing_validation;
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
-use crate::core::messages::{outage, refusal, renewal};
-use crate::core::probe::{Cause, Judgement, WaitCause};
+use crate::core::messages::{meanwhile, outage, refusal, renewal};
+use crate::core::probe::{Cause, Judgement};
 
 /// Whether Jira accepts the credential.
 pub fn valid(facts: &Facts) -> ConditionDraft {
@@ -111,11 +112,15 @@ fn told_refusal(facts: &Facts, reason: Reason) -> String {
 
 fn no_verdict(facts: &Facts, reason: Option<Reason>) -> ConditionDraft {
     use ConditionStatus::Unknown;
+    let recorded = reason;
     let reason = reason
         .filter(|reason| {
             matches!(
                 reason,
-                Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
+                Reason::RateLimited
+                    | Reason::SiteUnavailable
+                    | Reason::ClockSkew
+                    | Reason::SourceMalformed
             )
         })
         .unwrap_or(Reason::NotValidated);
@@ -126,7 +131,12 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> ConditionDraft {
             .status
             .condition(ConditionType::Valid)
             .filter(|old| old.status == Unknown && old.reason == reason)
-            .map_or_else(|| outage::not_asked(facts), |old| old.message.clone()),
+            .map(|old| old.message.clone())
+            .or_else(|| {
+                let cause = meanwhile::told_cause(facts, recorded?)?;
+                Some(format!("{cause} {}", messages::still(facts)))
+            })
+            .unwrap_or_else(|| outage::not_asked(facts)),
     };
     draft(Unknown, reason, message)
 }
@@ -155,12 +165,9 @@ fn without_attempt(facts: &Facts) -> ConditionDraft {
         return draft(Unknown, Reason::NotValidated, outage::interrupted(facts));
     }
     if matches!(validation(facts), ValidationDue::At(_)) {
-        if let Some(wait) = facts.site_wait {
-            let reason = match wait.cause {
-                WaitCause::RateLimited => Reason::RateLimited,
-                WaitCause::Unresponsive => Reason::SiteUnavailable,
-            };
-            return draft(Unknown, reason, outage::waiting(facts, wait.cause));
+        if let Some((reason, why)) = outage::pause(facts) {
+            let text = format!("{why} {}", messages::still(facts));
+            return draft(Unknown, reason, text);
         }
         if facts.progress.queued_until.is_some() {
             return draft(Unknown, Reason::NotValidated, outage::queued(facts));
@@ -183,10 +190,12 @@ fn accepted(facts: &Facts) -> ConditionDraft {
         .account()
         .map(|account| account.id.as_str())
         .unwrap_or_default();
-    let text = format!(
-        "Jira at {} accepts the credential as {account}.",
-        messages::host(facts)
-    );
+    let host = messages::host(facts);
+    let text = if failing_validation(facts).is_some() {
+        format!("Jira at {host} accepted the credential as {account}, and has not answered since.")
+    } else {
+        format!("Jira at {host} accepts the credential as {account}.")
+    };
     draft(ConditionStatus::True, Reason::Accepted, text)
 }
 

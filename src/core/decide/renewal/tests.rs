@@ -162,6 +162,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
         targets: Vec::new(),
         surplus: Vec::new(),
         peer: Peer::Silent,
+        watched_since: None,
         site_wait: None,
         renewal_wait: None,
         api_key: ApiKey::Unmoved,

@@ -7,7 +7,9 @@ use jira_credential_operator::api::{ConditionType, GrantStatus, Reason};
 use jira_credential_operator::core::facts::{
     GrantState, Peer, Process, Renewal, SeedState, TargetState, TimeScale, Twin,
 };
-use jira_credential_operator::core::messages::{outage, refusal, renewal};
+use jira_credential_operator::core::messages::{
+    CLOCK_WAS_AHEAD, ROTATED, meanwhile, outage, refusal, renewal,
+};
 use jira_credential_operator::core::probe::{Cause, Judgement, Outage, Refusal};
 use jira_credential_operator::core::spec::{RenewalKind, TokenFormat, TokenKind};
 
@@ -134,5 +136,17 @@ pub(super) fn waiting() -> Section {
     old.progress.judgement = None;
     old.now += TimeDelta::days(2);
     add(ConditionType::Valid, &old);
+    section
+}
+
+pub(super) fn events() -> Section {
+    let mut section = Section::default();
+    for (reason, text) in [
+        (Reason::ClockSkew, CLOCK_WAS_AHEAD),
+        (Reason::Rotated, ROTATED),
+        (Reason::Validated, meanwhile::RECOVERED),
+    ] {
+        section.add(reason, "apiToken", text.to_owned());
+    }
     section
 }

@@ -3,9 +3,9 @@
 use super::{Sample, Section, samples};
 use crate::simulator::at;
 use jira_credential_operator::api::{Hosting, PermissionStatus, Reason};
-use jira_credential_operator::core::messages::{outage, refusal};
+use jira_credential_operator::core::messages::{meanwhile, outage, refusal, still};
 use jira_credential_operator::core::probe::{
-    Cause, Forbidden, Outage, Refusal, WaitCause, outage_reason,
+    Cause, Forbidden, Judgement, Outage, Refusal, WaitCause, outage_reason,
 };
 use serde_json::json;
 
@@ -137,11 +137,10 @@ pub(super) fn valid_unknown() -> Section {
             sample.method,
             outage::not_asked(facts),
         );
-        for (reason, cause) in [
-            (Reason::RateLimited, WaitCause::RateLimited),
-            (Reason::SiteUnavailable, WaitCause::Unresponsive),
-        ] {
-            section.add(reason, sample.method, outage::waiting(facts, cause));
+        for cause in [WaitCause::RateLimited, WaitCause::Unresponsive] {
+            let (reason, why) = outage::paused_by(facts, cause);
+            let text = format!("{why} {}", still(facts));
+            section.add(reason, sample.method, text);
         }
         section.add(Reason::NotValidated, sample.method, outage::queued(facts));
         section.add(
@@ -161,5 +160,41 @@ pub(super) fn valid_unknown() -> Section {
             section.add(Reason::PublishedUnvalidated, sample.method, text);
         }
     }
+    section
+}
+
+pub(super) fn beside_ready() -> Section {
+    let mut section = Section::default();
+    for sample in samples() {
+        let mut facts = sample.facts.clone();
+        for outage in [Outage::Timeout, Outage::Dns] {
+            facts.progress.judgement = Some(Judgement::NoVerdict(outage));
+            let reason = outage_reason(outage);
+            let text = meanwhile::validation(&facts, reason);
+            section.add(reason, sample.method, text);
+        }
+        facts.progress.judgement = Some(Judgement::NotAllowed(Forbidden::Private));
+        let text = meanwhile::validation(&facts, Reason::HostNotAllowed);
+        section.add(Reason::HostNotAllowed, sample.method, text);
+        facts.progress.judgement = None;
+        let text = meanwhile::validation(&facts, Reason::SiteUnavailable);
+        section.add(Reason::SiteUnavailable, sample.method, text);
+        if facts.renews() {
+            for reason in [Reason::SiteUnavailable, Reason::RateLimited] {
+                let text = meanwhile::renewal(&facts, reason);
+                section.add(reason, sample.method, text);
+            }
+        }
+    }
+    section.add(
+        Reason::Validated,
+        "apiToken",
+        meanwhile::READY_WITHOUT_ANSWER.to_owned(),
+    );
+    section.add(
+        Reason::SiteUnavailable,
+        "apiToken",
+        format!("(added) {}", meanwhile::PENDING),
+    );
     section
 }

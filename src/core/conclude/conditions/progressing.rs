@@ -1,0 +1,84 @@
+//! The conditions `Reconciling` and `Stalled`: what is waited for, and whether a person must act. Both
+//! can be true while `Ready` still is: something fails, and what pods mount still counts.
+
+use crate::api::{AttemptOutcome, ConditionStatus, Reason};
+use crate::core::conclude::conditions::ConditionDraft;
+use crate::core::conclude::conditions::ready::BlockedOn;
+use crate::core::decide::renewal::blocker::renewal_blocker;
+use crate::core::facts::Facts;
+use crate::core::messages::{meanwhile, outage};
+
+/// `Reconciling` and `Stalled`. `pending`: a person's request has no answer yet.
+pub fn progressing(
+    facts: &Facts,
+    ready: &ConditionDraft,
+    waits: BlockedOn,
+    pending: bool,
+) -> (Option<ConditionDraft>, Option<ConditionDraft>) {
+    let told = ConditionDraft {
+        status: ConditionStatus::True,
+        ..ready.clone()
+    };
+    let (found, waits) = match waits {
+        BlockedOn::Nothing => match beside(facts) {
+            Some(found) if ready.reason == Reason::Validated => found,
+            _ => return (None, None),
+        },
+        waits => (told, waits),
+    };
+    match waits {
+        BlockedOn::Person => (None, Some(found)),
+        BlockedOn::Nothing | BlockedOn::Time => {
+            let message = if pending {
+                format!("{} {}", found.message, meanwhile::PENDING)
+            } else {
+                found.message
+            };
+            (Some(ConditionDraft { message, ..found }), None)
+        }
+    }
+}
+
+/// What fails while what pods mount is still current and validated.
+fn beside(facts: &Facts) -> Option<(ConditionDraft, BlockedOn)> {
+    let (reason, message) = if let Some(reason) = failing_validation(facts) {
+        let paused = meanwhile::paused(facts).filter(|_| facts.attempt().is_none());
+        paused.unwrap_or_else(|| (reason, meanwhile::validation(facts, reason)))
+    } else {
+        let reason = failing_renewal(facts)?;
+        (reason, meanwhile::renewal(facts, reason))
+    };
+    let waits = if reason == Reason::HostNotAllowed {
+        BlockedOn::Person
+    } else {
+        BlockedOn::Time
+    };
+    let status = ConditionStatus::True;
+    let draft = ConditionDraft {
+        status,
+        reason,
+        message,
+    };
+    Some((draft, waits))
+}
+
+/// Why the last validation got no answer, or a validation that is due cannot be made.
+pub(crate) fn failing_validation(facts: &Facts) -> Option<Reason> {
+    let Some(attempt) = facts.attempt() else {
+        let overdue = facts.next_validation().is_some_and(|due| due <= facts.now);
+        let made = facts.progress.judgement.is_some();
+        return outage::pause(facts)
+            .filter(|_| overdue && !made)
+            .map(|(reason, _)| reason);
+    };
+    match attempt.outcome {
+        AttemptOutcome::NoVerdict => Some(attempt.reason.unwrap_or(Reason::NotValidated)),
+        AttemptOutcome::Started | AttemptOutcome::Interrupted => Some(Reason::NotValidated),
+        AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => None,
+    }
+}
+
+/// Why the renewal that is due does not succeed.
+fn failing_renewal(facts: &Facts) -> Option<Reason> {
+    renewal_blocker(facts).or_else(|| facts.retried_renewal())
+}

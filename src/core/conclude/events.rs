@@ -1,0 +1,126 @@
+//! What is told of a reconcile in events: what has changed, once.
+
+use crate::api::{Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason};
+use crate::core::conclude::Notice;
+use crate::core::messages::{CLOCK_WAS_AHEAD, ROTATED, meanwhile};
+
+/// Said once: the status that is written with it holds no such time any more.
+pub(super) fn clock_was_ahead() -> Notice {
+    Notice {
+        warning: true,
+        reason: Reason::ClockSkew,
+        note: CLOCK_WAS_AHEAD.to_owned(),
+    }
+}
+
+/// One event when what `Ready` says changes, or something begins to fail or works again beside it; one when a rotation falls due or another cause for it
+/// appears, one when the account has administrator permissions that the spec does not require, and
+/// one when a look-up starts to fail or succeeds again.
+pub(super) fn notices(
+    recorded: &JiraCredentialStatus,
+    status: &JiraCredentialStatus,
+) -> Vec<Notice> {
+    let changed = |kind| {
+        let new = status.condition(kind)?;
+        let old = recorded.condition(kind);
+        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        (!same).then_some((old, new))
+    };
+    let ready = changed(ConditionType::Ready)
+        .filter(|(_, new)| !was_told(recorded, new))
+        .map(|(_, new)| Notice {
+            warning: new.status != ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    let beside = ready
+        .is_none()
+        .then(|| beside_ready(recorded, status))
+        .flatten();
+    let is_new = status.rotated_time.is_some() && status.rotated_time != recorded.rotated_time;
+    let rotated = is_new.then(|| Notice {
+        warning: false,
+        reason: Reason::Rotated,
+        note: ROTATED.to_owned(),
+    });
+    let rotation = changed(ConditionType::RotationDue)
+        .filter(|(old, new)| new.status == ConditionStatus::True || old.is_some())
+        .filter(|(old, new)| {
+            let old = old.filter(|_| new.status != ConditionStatus::True);
+            !is_said_by_ready(status, new)
+                && !old.is_some_and(|old| is_said_by_ready(recorded, old))
+        })
+        .map(|(_, new)| Notice {
+            warning: new.status == ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    // That it is known is not news, unless it was reported that it is not.
+    let expiry = changed(ConditionType::ExpiryKnown)
+        .filter(|(old, new)| {
+            let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
+            new.status == ConditionStatus::False || was_false
+        })
+        .map(|(_, new)| Notice {
+            warning: new.status != ConditionStatus::True,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
+    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
+        warning: true,
+        reason: new.reason,
+        note: new.message.clone(),
+    });
+    let told = ready
+        .into_iter()
+        .chain(beside)
+        .chain(rotated)
+        .chain(rotation);
+    told.chain(rights).chain(expiry).collect()
+}
+
+/// Whether `Ready` says the same: only a new credential can help.
+fn is_said_by_ready(status: &JiraCredentialStatus, rotation: &Condition) -> bool {
+    let ready = status.condition(ConditionType::Ready);
+    ready.is_some_and(|ready| {
+        ready.status != ConditionStatus::True && ready.reason == rotation.reason
+    })
+}
+
+/// Whether an event has told already what took `Ready` away: the cause began while it was True.
+fn was_told(recorded: &JiraCredentialStatus, ready: &Condition) -> bool {
+    let told = recorded.condition(ConditionType::Reconciling);
+    ready.status == ConditionStatus::Unknown
+        && is_ready(recorded)
+        && told.is_some_and(|told| told.reason == ready.reason)
+}
+
+/// What began to fail, or works again, while `Ready` stays True.
+fn beside_ready(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Option<Notice> {
+    if !is_ready(recorded) || !is_ready(status) {
+        return None;
+    }
+    match (failing(recorded), failing(status)) {
+        (Some(_), None) => Some(Notice {
+            warning: false,
+            reason: Reason::Validated,
+            note: meanwhile::RECOVERED.to_owned(),
+        }),
+        (old, Some(new)) if old.is_none_or(|old| old.reason != new.reason) => Some(Notice {
+            warning: true,
+            reason: new.reason,
+            note: new.message.clone(),
+        }),
+        _ => None,
+    }
+}
+
+fn is_ready(status: &JiraCredentialStatus) -> bool {
+    let ready = status.condition(ConditionType::Ready);
+    ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
+fn failing(status: &JiraCredentialStatus) -> Option<&Condition> {
+    let found = status.condition(ConditionType::Reconciling);
+    found.or_else(|| status.condition(ConditionType::Stalled))
+}
