@@ -13,36 +13,42 @@ pub(super) fn clock_was_ahead() -> Notice {
     }
 }
 
-/// One event when what `Ready` says changes, or something begins to fail or works again beside it; one when a rotation falls due or another cause for it
-/// appears, one when the account has administrator permissions that the spec does not require, and
-/// one when a look-up starts to fail or succeeds again.
+/// The condition of a kind before and now, if its status or its reason has changed.
+fn changed<'a>(
+    recorded: &'a JiraCredentialStatus,
+    status: &'a JiraCredentialStatus,
+    kind: ConditionType,
+) -> Option<(Option<&'a Condition>, &'a Condition)> {
+    let new = status.condition(kind)?;
+    let old = recorded.condition(kind);
+    let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+    (!same).then_some((old, new))
+}
+
+fn notice(condition: &Condition, warning: bool) -> Notice {
+    Notice {
+        warning,
+        reason: condition.reason,
+        note: condition.message.clone(),
+    }
+}
+
+/// What is told of a reconcile, each once: what `Ready` says, or what fails beside it; that a new
+/// credential was accepted; that a rotation is due, or no longer; administrator permissions that the
+/// spec does not require; that a look-up fails, or succeeds again.
 pub(super) fn notices(
     recorded: &JiraCredentialStatus,
     status: &JiraCredentialStatus,
 ) -> Vec<Notice> {
-    let changed = |kind| {
-        let new = status.condition(kind)?;
-        let old = recorded.condition(kind);
-        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
-        (!same).then_some((old, new))
-    };
+    let changed = |kind| changed(recorded, status, kind);
     let ready = changed(ConditionType::Ready)
         .filter(|(_, new)| !was_told(recorded, new))
-        .map(|(_, new)| Notice {
-            warning: new.status != ConditionStatus::True,
-            reason: new.reason,
-            note: new.message.clone(),
-        });
-    let beside = ready
-        .is_none()
-        .then(|| beside_ready(recorded, status))
-        .flatten();
-    let is_new = status.rotated_time.is_some() && status.rotated_time != recorded.rotated_time;
-    let rotated = is_new.then(|| Notice {
-        warning: false,
-        reason: Reason::Rotated,
-        note: ROTATED.to_owned(),
-    });
+        .map(|(_, new)| notice(new, new.status != ConditionStatus::True));
+    let beside = || [beside_ready(recorded, status), rotated(recorded, status)];
+    let first = match ready {
+        Some(ready) => [Some(ready), None],
+        None => beside(),
+    };
     let rotation = changed(ConditionType::RotationDue)
         .filter(|(old, new)| new.status == ConditionStatus::True || old.is_some())
         .filter(|(old, new)| {
@@ -50,33 +56,27 @@ pub(super) fn notices(
             !is_said_by_ready(status, new)
                 && !old.is_some_and(|old| is_said_by_ready(recorded, old))
         })
-        .map(|(_, new)| Notice {
-            warning: new.status == ConditionStatus::True,
-            reason: new.reason,
-            note: new.message.clone(),
-        });
+        .map(|(_, new)| notice(new, new.status == ConditionStatus::True));
     // That it is known is not news, unless it was reported that it is not.
     let expiry = changed(ConditionType::ExpiryKnown)
         .filter(|(old, new)| {
             let was_false = old.is_some_and(|old| old.status == ConditionStatus::False);
             new.status == ConditionStatus::False || was_false
         })
-        .map(|(_, new)| Notice {
-            warning: new.status != ConditionStatus::True,
-            reason: new.reason,
-            note: new.message.clone(),
-        });
-    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
-        warning: true,
-        reason: new.reason,
-        note: new.message.clone(),
-    });
-    let told = ready
-        .into_iter()
-        .chain(beside)
-        .chain(rotated)
-        .chain(rotation);
-    told.chain(rights).chain(expiry).collect()
+        .map(|(_, new)| notice(new, new.status != ConditionStatus::True));
+    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| notice(new, true));
+    let others = [rotation, rights, expiry];
+    first.into_iter().chain(others).flatten().collect()
+}
+
+/// Jira has accepted a new credential in place of the one before.
+fn rotated(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Option<Notice> {
+    let is_new = status.rotated_time.is_some() && status.rotated_time != recorded.rotated_time;
+    is_new.then(|| Notice {
+        warning: false,
+        reason: Reason::Rotated,
+        note: ROTATED.to_owned(),
+    })
 }
 
 /// Whether `Ready` says the same: only a new credential can help.
@@ -106,11 +106,9 @@ fn beside_ready(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) 
             reason: Reason::Validated,
             note: meanwhile::RECOVERED.to_owned(),
         }),
-        (old, Some(new)) if old.is_none_or(|old| old.reason != new.reason) => Some(Notice {
-            warning: true,
-            reason: new.reason,
-            note: new.message.clone(),
-        }),
+        (old, Some(new)) if old.is_none_or(|old| old.reason != new.reason) => {
+            Some(notice(new, true))
+        }
         _ => None,
     }
 }
