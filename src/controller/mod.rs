@@ -12,6 +12,7 @@ mod reconcile;
 mod refusals;
 mod renewal_registry;
 mod renewal_task;
+mod report;
 mod retries;
 mod shared_verdicts;
 mod shutdown;
@@ -218,8 +219,11 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     let result = match &object.0 {
         Ok(object) => Box::pin(operator.attend(object, started)).await,
         Err(invalid) => {
-            let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
-            tracing::error!(?namespace, ?name, error = %invalid.error, "the stored object cannot be read; correct its spec");
+            let (name, namespace) = (
+                invalid.metadata.name.as_deref(),
+                invalid.metadata.namespace.as_deref(),
+            );
+            tracing::error!(namespace, name, error = %invalid.error, "the stored object cannot be read; correct its spec");
             Ok(Attended::Done(Duration::from_secs(3600)))
         }
     };

@@ -10,12 +10,12 @@ use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::controller::password_guard::Password;
+use crate::controller::report::log_change;
 use crate::controller::turns::Turns;
 use crate::core::conclude::{Conclusion, conclude};
 use crate::core::decide::decide;
 use crate::core::facts::Facts;
 use crate::core::facts::attempt::without_unsent;
-use crate::core::probe::Judgement;
 use crate::core::spec::{Endpoints, Plan, SpecError, check_metadata};
 use crate::jira::site_key;
 
@@ -253,56 +253,11 @@ impl Operator {
             }
         }
         for notice in &conclusion.events {
+            log_change(&current, notice);
             if let Err(error) = self.cluster.tell(&current, notice, facts.now).await {
                 tracing::warn!(%error, reason = ?notice.reason, "an event could not be published");
             }
         }
         Ok(wake)
-    }
-
-    /// One line of log and one metric per probe.
-    fn report(&self, facts: &Facts) {
-        let Some(judgement) = &facts.progress.judgement else {
-            return;
-        };
-        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-        let method = facts.plan.as_ref().ok().map(|plan| plan.method);
-        match judgement {
-            Judgement::Accepted(_) => tracing::debug!(namespace, name, ?method, "accepted"),
-            Judgement::Refused(cause) => {
-                let reason = cause.reason();
-                self.metrics.authentication_failed(reason);
-                tracing::warn!(namespace, name, ?method, ?reason, "authentication failed");
-            }
-            Judgement::Unconfirmed(refusal) => {
-                self.metrics
-                    .authentication_failed(crate::api::Reason::Confirming);
-                tracing::warn!(
-                    namespace,
-                    name,
-                    ?method,
-                    ?refusal,
-                    "authentication failed; validating again to confirm"
-                );
-            }
-            Judgement::NoVerdict(outage) => {
-                tracing::warn!(
-                    namespace,
-                    name,
-                    ?method,
-                    ?outage,
-                    "no usable answer from Jira"
-                );
-            }
-            Judgement::NotAllowed(forbidden) => {
-                tracing::warn!(
-                    namespace,
-                    name,
-                    ?method,
-                    ?forbidden,
-                    "the site's address is not allowed"
-                );
-            }
-        }
     }
 }

@@ -5,8 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
@@ -17,10 +15,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::api::{
-    ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, MethodName, Reason,
-};
+use crate::api::{MethodName, Reason};
 use crate::cluster::{PolicyState, Watched};
+
+use credentials::{Credentials, Shown};
+
+pub use credentials::LastValidated;
+
+mod credentials;
 
 type Outcome = [(&'static str, &'static str); 1];
 
@@ -40,7 +42,7 @@ pub struct Metrics {
     calls: Seconds,
     passes: Family<Outcome, Counter>,
     pass_seconds: Histogram,
-    failures: Family<[(&'static str, String); 1], Counter>,
+    failures: Family<[(&'static str, String); 2], Counter>,
     store: Arc<OnceLock<Shown>>,
     policy: Arc<Mutex<Option<PolicyState>>>,
 }
@@ -86,10 +88,10 @@ impl Default for Metrics {
         );
         registry.register(
             "auth_failures",
-            "Refusals by reason",
+            "Refusals by method and reason",
             metrics.failures.clone(),
         );
-        registry.register_collector(Box::new(Credentials(store)));
+        registry.register_collector(Box::new(Credentials::new(store)));
         registry.register_collector(Box::new(Policy(policy)));
         Self {
             registry,
@@ -146,10 +148,13 @@ impl Metrics {
     }
 
     /// Jira refused a credential.
-    pub fn authentication_failed(&self, reason: Reason) {
-        self.failures
-            .get_or_create(&[("reason", format!("{reason:?}"))])
-            .inc();
+    pub fn authentication_failed(&self, method: Option<MethodName>, reason: Reason) {
+        let method = method.map(|method| format!("{method:?}"));
+        let labels = [
+            ("method", method.unwrap_or_default()),
+            ("reason", format!("{reason:?}")),
+        ];
+        self.failures.get_or_create(&labels).inc();
     }
 }
 
@@ -166,118 +171,6 @@ impl crate::jira::Observer for Metrics {
 
 fn call_seconds() -> Histogram {
     Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0])
-}
-
-/// Tells when Jira last accepted a credential.
-pub type LastValidated = Box<dyn Fn(&JiraCredential) -> Option<DateTime<Utc>> + Send + Sync>;
-
-/// What is shown of the credentials.
-struct Shown {
-    store: Store<Watched>,
-    last_validated: LastValidated,
-}
-
-/// The series of the credentials, made when they are asked for.
-struct Credentials(Arc<OnceLock<Shown>>);
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Credentials")
-    }
-}
-
-/// The value of one credential, by its status and the exact time of its last acceptance; `None` leaves
-/// the series out.
-type Read = fn(&JiraCredentialStatus, Option<DateTime<Utc>>) -> Option<i64>;
-
-const SERIES: [(&str, &str, Read); 8] = [
-    (
-        "ready",
-        "1 when what pods mount is current and validated",
-        |status, _| Some(holds(status, ConditionType::Ready)),
-    ),
-    (
-        "valid",
-        "1 when Jira accepts the credential",
-        |status, _| Some(holds(status, ConditionType::Valid)),
-    ),
-    (
-        "rotation_due",
-        "1 when a person must rotate the credential",
-        |status, _| Some(holds(status, ConditionType::RotationDue)),
-    ),
-    (
-        "expiration_timestamp_seconds",
-        "End of life, where known",
-        |status, _| seconds(status.expires_at),
-    ),
-    (
-        "renewal_timestamp_seconds",
-        "When the operator renews the token, or a person should rotate the credential",
-        |status, _| seconds(status.next_renewal_time.or(status.rotation_due_time)),
-    ),
-    (
-        "consent_expiration_timestamp_seconds",
-        "When the consent behind the token ends",
-        |status, _| {
-            seconds(
-                status
-                    .grant
-                    .as_ref()
-                    .and_then(|grant| grant.consent_expires_at),
-            )
-        },
-    ),
-    (
-        "idle_expiration_timestamp_seconds",
-        "When the refresh token dies if it is not used before",
-        |status, _| {
-            seconds(
-                status
-                    .grant
-                    .as_ref()
-                    .and_then(|grant| grant.idle_expires_at),
-            )
-        },
-    ),
-    (
-        "last_validated_timestamp_seconds",
-        "Last acceptance by Jira",
-        |_, last_validated| seconds(last_validated),
-    ),
-];
-
-fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
-    let found = status.condition(kind);
-    i64::from(found.is_some_and(|condition| condition.status == ConditionStatus::True))
-}
-
-fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
-    time.map(|time| time.timestamp())
-}
-
-impl Collector for Credentials {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(shown) = self.0.get() else {
-            return Ok(());
-        };
-        let objects = shown.store.state();
-        for (name, help, read) in SERIES {
-            let gauge = ConstGauge::<i64>::new(0);
-            let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-            for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
-                let last_validated = (shown.last_validated)(object);
-                let status = object.status.as_ref();
-                let Some(value) = status.and_then(|status| read(status, last_validated)) else {
-                    continue;
-                };
-                let labels = labels(object);
-                let series = family.encode_family(&labels)?;
-                ConstGauge::new(value).encode(series)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether the admission policy is in force; no series as long as that is not known.
@@ -303,11 +196,4 @@ impl Collector for Policy {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn labels(object: &JiraCredential) -> [(&'static str, String); 2] {
-    [
-        ("namespace", object.namespace().unwrap_or_default()),
-        ("name", object.name_any()),
-    ]
 }

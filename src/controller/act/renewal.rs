@@ -182,14 +182,19 @@ impl Operator {
 
     /// A refusal by the token endpoint is a failed authentication like one by Jira.
     fn report_miss(&self, facts: &Facts, miss: Option<RenewalFailure>) {
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
         let reason = match miss {
             Some(RenewalFailure::Dead) => Reason::ReconsentRequired,
             Some(RenewalFailure::Refused(reason)) => reason,
             Some(RenewalFailure::NotSpent(Reason::ClientRejected)) => Reason::ClientRejected,
-            Some(RenewalFailure::NotSpent(_) | RenewalFailure::Unknown(_)) | None => return,
+            Some(RenewalFailure::NotSpent(reason) | RenewalFailure::Unknown(reason)) => {
+                tracing::warn!(namespace, name, ?reason, "a renewal brought no token");
+                return;
+            }
+            None => return,
         };
-        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-        self.metrics.authentication_failed(reason);
+        let method = facts.plan.as_ref().ok().map(|plan| plan.method);
+        self.metrics.authentication_failed(method, reason);
         tracing::warn!(namespace, name, ?reason, "a renewal was refused");
     }
 }

@@ -126,6 +126,7 @@ impl Facts {
     fn absorb_renewal(&mut self, miss: Option<RenewalFailure>, written: Option<Written>) {
         self.progress.intended = None;
         self.progress.renewed = true;
+        self.progress.renewal_failure = miss;
         // What was said of the token before says nothing of its successor.
         if miss.is_none() {
             self.progress.judgement = None;

@@ -220,6 +220,8 @@ impl Facts {
             return None;
         }
         match self.chain().filter(|_| plan.spends()) {
+            // A dead consent has no end ahead.
+            Some(chain) if chain.dead.is_some() => None,
             Some(chain) => Some(later(chain.consented, CONSENT_LIVES)),
             None => self.status.grant.as_ref()?.consent_expires_at,
         }
@@ -230,6 +232,9 @@ impl Facts {
         let plan = self.renewal_plan()?;
         let spends = plan.spends();
         if !spends && plan.kind != RenewalKind::ClientCredentials {
+            return None;
+        }
+        if self.chain().is_some_and(|chain| chain.dead.is_some()) {
             return None;
         }
         let access = self.chain().and_then(|chain| chain.access.as_ref());

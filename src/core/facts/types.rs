@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
 use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
-use crate::core::grant::{Grant, RefreshRequest};
+use crate::core::grant::{Grant, RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Judgement, Refusal};
 use crate::core::spec::SourceError;
@@ -132,6 +132,8 @@ pub struct Progress {
     pub intended: Option<RefreshRequest>,
     /// A renewal was made, whatever became of it.
     pub renewed: bool,
+    /// What the renewal did not bring.
+    pub renewal_failure: Option<RenewalFailure>,
     /// The id of the site, as the site reported it.
     pub cloud_id: Option<String>,
     /// What the token covers was asked.

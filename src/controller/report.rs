@@ -1,0 +1,87 @@
+//! The log lines of a reconcile: what Jira said, what was renewed and published, and what has changed.
+
+use kube::ResourceExt;
+
+use crate::api::{JiraCredential, Reason};
+use crate::controller::Operator;
+use crate::core::conclude::Notice;
+use crate::core::facts::{Facts, TargetState};
+use crate::core::messages::outage;
+use crate::core::probe::{Cause, Judgement, outage_reason};
+
+impl Operator {
+    /// Logs and counts what was done in a reconcile.
+    pub(super) fn report(&self, facts: &Facts) {
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        if let Some(judgement) = &facts.progress.judgement {
+            self.report_judgement(facts, judgement);
+        }
+        if facts.progress.renewed && facts.progress.renewal_failure.is_none() {
+            tracing::info!(namespace, name, "renewed the token");
+        }
+        for target in &facts.targets {
+            if matches!(target.state, TargetState::Written(_)) {
+                let secret = &target.target.name;
+                tracing::info!(namespace, name, secret, "published the credential");
+            }
+        }
+    }
+
+    fn report_judgement(&self, facts: &Facts, judgement: &Judgement) {
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        let plan = facts.plan.as_ref().ok();
+        let kind = plan.map(|plan| plan.method);
+        let method = kind.map(tracing::field::debug);
+        match judgement {
+            Judgement::Accepted(_) => tracing::debug!(namespace, name, method, "accepted"),
+            Judgement::Refused(cause) => {
+                let reason = cause.reason();
+                self.metrics.authentication_failed(kind, reason);
+                tracing::warn!(namespace, name, method, ?reason, "authentication failed");
+            }
+            Judgement::Unconfirmed(refusal) => {
+                self.metrics.authentication_failed(kind, Reason::Confirming);
+                let reason = Cause::Jira(*refusal).reason();
+                tracing::warn!(
+                    namespace,
+                    name,
+                    method,
+                    ?reason,
+                    "authentication failed; validating again to confirm"
+                );
+            }
+            Judgement::NoVerdict(outage) => {
+                let (reason, cause) = (outage_reason(*outage), outage::cause(facts, *outage));
+                tracing::warn!(
+                    namespace,
+                    name,
+                    method,
+                    ?reason,
+                    cause,
+                    "no usable answer from Jira"
+                );
+            }
+            Judgement::NotAllowed(forbidden) => {
+                let cause = outage::address(facts, *forbidden);
+                tracing::warn!(
+                    namespace,
+                    name,
+                    method,
+                    cause,
+                    "the site's address is not allowed"
+                );
+            }
+        }
+    }
+}
+
+/// Logs what has changed: the same as the event, which may be gone after an hour.
+pub(super) fn log_change(object: &JiraCredential, notice: &Notice) {
+    let (namespace, name) = (object.namespace(), object.name_any());
+    let (reason, note) = (notice.reason, &notice.note);
+    if notice.warning {
+        tracing::warn!(namespace, name, ?reason, note, "status changed");
+    } else {
+        tracing::info!(namespace, name, ?reason, note, "status changed");
+    }
+}

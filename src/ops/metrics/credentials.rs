@@ -1,0 +1,209 @@
+//! The series of the credentials: read from the store when they are asked for.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use kube::ResourceExt;
+use kube::runtime::reflector::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus};
+use crate::cluster::Watched;
+
+/// Tells when Jira last accepted a credential.
+pub type LastValidated = Box<dyn Fn(&JiraCredential) -> Option<DateTime<Utc>> + Send + Sync>;
+
+/// What is shown of the credentials.
+pub(super) struct Shown {
+    pub(super) store: Store<Watched>,
+    pub(super) last_validated: LastValidated,
+}
+
+/// The series of the credentials, made when they are asked for.
+pub(super) struct Credentials(Arc<OnceLock<Shown>>);
+
+impl Credentials {
+    pub(super) fn new(shown: Arc<OnceLock<Shown>>) -> Self {
+        Self(shown)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credentials")
+    }
+}
+
+/// The value of one credential, by its status and the exact time of its last acceptance; `None` leaves
+/// the series out.
+type Read = fn(&JiraCredentialStatus, Option<DateTime<Utc>>) -> Option<i64>;
+
+const SERIES: [(&str, &str, Read); 10] = [
+    (
+        "ready",
+        "1 when what pods mount is current and validated",
+        |status, _| Some(holds(status, ConditionType::Ready)),
+    ),
+    (
+        "valid",
+        "1 when Jira accepts the credential",
+        |status, _| Some(holds(status, ConditionType::Valid)),
+    ),
+    (
+        "rotation_due",
+        "1 when a person must rotate the credential",
+        |status, _| Some(holds(status, ConditionType::RotationDue)),
+    ),
+    (
+        "expiration_timestamp_seconds",
+        "End of life of a credential that a person rotates, where known",
+        |status, _| seconds(status.expires_at.filter(|_| status.grant.is_none())),
+    ),
+    (
+        "token_expiration_timestamp_seconds",
+        "End of life of a token that the operator renews, where known",
+        |status, _| seconds(status.expires_at.filter(|_| status.grant.is_some())),
+    ),
+    (
+        "renewal_timestamp_seconds",
+        "When the operator renews the token",
+        |status, _| seconds(status.next_renewal_time),
+    ),
+    (
+        "rotation_timestamp_seconds",
+        "When a person should rotate the credential or consent again",
+        |status, _| seconds(status.rotation_due_time),
+    ),
+    (
+        "consent_expiration_timestamp_seconds",
+        "When the consent behind the token ends",
+        |status, _| {
+            seconds(
+                status
+                    .grant
+                    .as_ref()
+                    .and_then(|grant| grant.consent_expires_at),
+            )
+        },
+    ),
+    (
+        "idle_expiration_timestamp_seconds",
+        "When the refresh token dies if it is not used before",
+        |status, _| {
+            seconds(
+                status
+                    .grant
+                    .as_ref()
+                    .and_then(|grant| grant.idle_expires_at),
+            )
+        },
+    ),
+    (
+        "last_validated_timestamp_seconds",
+        "Last acceptance by Jira",
+        |_, last_validated| seconds(last_validated),
+    ),
+];
+
+fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
+    let found = status.condition(kind);
+    i64::from(found.is_some_and(|condition| condition.status == ConditionStatus::True))
+}
+
+fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
+    time.map(|time| time.timestamp())
+}
+
+impl Collector for Credentials {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(shown) = self.0.get() else {
+            return Ok(());
+        };
+        let objects = shown.store.state();
+        for (name, help, read) in SERIES {
+            let gauge = ConstGauge::<i64>::new(0);
+            let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
+                let last_validated = (shown.last_validated)(object);
+                let status = object.status.as_ref();
+                let Some(value) = status.and_then(|status| read(status, last_validated)) else {
+                    continue;
+                };
+                let labels = labels(object);
+                let series = family.encode_family(&labels)?;
+                ConstGauge::new(value).encode(series)?;
+            }
+        }
+        let readable = || objects.iter().filter_map(|object| object.0.as_ref().ok());
+        encode_info(&mut encoder, readable())?;
+        encode_conditions(&mut encoder, readable())
+    }
+}
+
+/// What each credential is: to be joined with its other series.
+fn encode_info<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    objects: impl Iterator<Item = &'a JiraCredential>,
+) -> fmt::Result {
+    let one = ConstGauge::<i64>::new(1);
+    let help = "Always 1; method and site of the credential";
+    let mut family = encoder.encode_descriptor("info", help, None, one.metric_type())?;
+    for object in objects {
+        let method = object.status.as_ref().and_then(|status| status.method);
+        let method = method.map(|method| format!("{method:?}"));
+        let [namespace, name] = labels(object);
+        let labels = [
+            namespace,
+            name,
+            ("method", method.unwrap_or_default()),
+            ("site", host(&object.spec.site)),
+        ];
+        one.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// One series for each condition that a status holds.
+fn encode_conditions<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    objects: impl Iterator<Item = &'a JiraCredential>,
+) -> fmt::Result {
+    let one = ConstGauge::<i64>::new(1);
+    let help = "Always 1; the conditions in the status of the credential";
+    let mut family =
+        encoder.encode_descriptor("status_condition", help, None, one.metric_type())?;
+    for object in objects {
+        let status = object.status.as_ref();
+        for condition in status.iter().flat_map(|status| &status.conditions) {
+            let [namespace, name] = labels(object);
+            let labels = [
+                namespace,
+                name,
+                ("type", format!("{:?}", condition.kind)),
+                ("status", format!("{:?}", condition.status)),
+                ("reason", format!("{:?}", condition.reason)),
+            ];
+            one.encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The host of an address: its path may hold anything.
+fn host(site: &str) -> String {
+    let rest = site.split_once("://").map_or(site, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // What stands before an `@` may be a password; admission refuses it.
+    let host = host.rsplit('@').next().unwrap_or_default();
+    host.to_ascii_lowercase()
+}
+
+fn labels(object: &JiraCredential) -> [(&'static str, String); 2] {
+    [
+        ("namespace", object.namespace().unwrap_or_default()),
+        ("name", object.name_any()),
+    ]
+}
