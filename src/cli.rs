@@ -181,6 +181,7 @@ impl RunArgs {
         let health = move || match watched.get() {
             Some(operator) => Health {
                 listed: operator.is_ready(),
+                broken_watch: operator.broken_watch(),
                 policy: operator.policy_state(),
             },
             None => Health::default(),

@@ -23,6 +23,11 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(cli.execute()) {
         Ok(()) => ExitCode::SUCCESS,
+        // In the format of the other lines, once there are any.
+        Err(failure) if tracing::dispatcher::has_been_set() => {
+            tracing::error!(error = %failure, "stopped by an error");
+            ExitCode::FAILURE
+        }
         Err(failure) => {
             eprintln!("jira-credential-operator: {failure}");
             ExitCode::FAILURE

@@ -20,6 +20,7 @@ mod status_versions;
 mod turns;
 mod unreadable;
 mod wake;
+mod watch_health;
 mod watches;
 
 use std::collections::{BTreeMap, HashSet};
@@ -54,6 +55,7 @@ use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
 use unreadable::Unreadable;
 use wake::Wake;
+use watch_health::WatchHealth;
 
 /// How long a reconcile waits for the watch to show our own last write.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -88,6 +90,8 @@ pub struct Operator {
     watched_since: DateTime<Utc>,
     retries: Retries,
     unreadable: Unreadable,
+    credentials_watch: WatchHealth,
+    secrets_watch: WatchHealth,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -136,6 +140,8 @@ impl Operator {
             watched_since,
             retries: Retries::default(),
             unreadable: Unreadable::default(),
+            credentials_watch: WatchHealth::default(),
+            secrets_watch: WatchHealth::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))
@@ -190,6 +196,17 @@ impl Operator {
     /// Whether everything that exists has been listed.
     pub fn is_ready(&self) -> bool {
         self.index.is_listed()
+    }
+
+    /// What cannot be watched: the API server has refused it, or broken it off, for more than a minute.
+    pub fn broken_watch(&self) -> Option<&'static str> {
+        let now = self.clock.elapsed();
+        let watches = [
+            ("JiraCredentials", &self.credentials_watch),
+            ("Secrets", &self.secrets_watch),
+        ];
+        let mut broken = watches.iter().filter(|(_, watch)| watch.is_broken(now));
+        broken.next().map(|(what, _)| *what)
     }
 
     /// Says that a reconcile has ended, if anything listens.

@@ -41,11 +41,18 @@ impl Operator {
         let (reader, writer) = reflector::store();
         let api: Api<Watched> = self.watched();
         let mut listed: HashMap<Key, String> = HashMap::new();
+        let failing = self.clone();
         let stream = watcher(api, config())
             .default_backoff()
             .modify(|object| slim(object.meta_mut()))
-            .inspect_err(|error| tracing::warn!(%error, "the watch on JiraCredentials failed"))
-            .inspect_ok(move |event| self.hear_of_credential(event, &mut listed))
+            .inspect_err(move |error| {
+                tracing::warn!(%error, "the watch on JiraCredentials failed");
+                failing.credentials_watch.failed(failing.clock.elapsed());
+            })
+            .inspect_ok(move |event| {
+                self.credentials_watch.works();
+                self.hear_of_credential(event, &mut listed);
+            })
             .reflect(writer)
             .applied_objects();
         (reader, stream)
@@ -111,8 +118,14 @@ impl Operator {
         let mut events = watcher(api, config()).default_backoff().boxed();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => self.hear_of_secrets(event),
-                Err(error) => tracing::warn!(%error, "the watch on Secrets failed"),
+                Ok(event) => {
+                    self.secrets_watch.works();
+                    self.hear_of_secrets(event);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the watch on Secrets failed");
+                    self.secrets_watch.failed(self.clock.elapsed());
+                }
             }
         }
     }

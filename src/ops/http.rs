@@ -29,6 +29,8 @@ pub type Readiness = Arc<dyn Fn() -> Health + Send + Sync>;
 pub struct Health {
     /// Whether everything that exists has been listed: the process can serve.
     pub listed: bool,
+    /// What the API server does not let the process watch, for more than a minute.
+    pub broken_watch: Option<&'static str>,
     /// What became of the admission policy, if the operator has looked. It does not make the process
     /// unready: without it, credentials are still kept alive.
     pub policy: Option<PolicyState>,
@@ -85,22 +87,33 @@ fn is_verbose(parameter: &str) -> bool {
 }
 
 fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
-    let (status, word) = if health.listed {
-        (StatusCode::OK, "ok")
+    let lists = if health.listed {
+        "ok".to_owned()
     } else {
-        let waiting = "the first lists have not arrived";
-        (StatusCode::SERVICE_UNAVAILABLE, waiting)
+        "the first lists have not arrived".to_owned()
+    };
+    let watches = health.broken_watch.map_or_else(
+        || "ok".to_owned(),
+        |what| format!("the watch on {what} has failed for more than a minute, see the log"),
+    );
+    let (status, word) = if !health.listed {
+        (StatusCode::SERVICE_UNAVAILABLE, &lists)
+    } else if health.broken_watch.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, &watches)
+    } else {
+        (StatusCode::OK, &lists)
     };
     if !verbose {
-        return (status, word.to_owned());
+        return (status, word.clone());
     }
     let sign = |well: bool| if well { '+' } else { '-' };
     let policy = health.policy;
     let in_force = policy.and_then(PolicyState::in_force) == Some(true);
     let policy = policy.map_or_else(|| "not looked at yet".to_owned(), |state| state.to_string());
-    let (lists, force) = (sign(health.listed), sign(in_force));
+    let (listed, force) = (sign(health.listed), sign(in_force));
+    let watched = sign(health.broken_watch.is_none());
     let text = format!(
-        "[{lists}] lists: {word}\n[{force}] admission policy (does not affect readiness): {policy}\n"
+        "[{listed}] lists: {lists}\n[{watched}] watches: {watches}\n[{force}] admission policy (does not affect readiness): {policy}\n"
     );
     (status, text)
 }
@@ -194,6 +207,7 @@ mod tests {
     fn readyz_tells_of_the_policy_when_asked_and_stays_ready_without_it() {
         let health = Health {
             listed: true,
+            broken_watch: None,
             policy: Some(PolicyState::NoPolicy),
         };
         assert_eq!(readiness(health, false), (StatusCode::OK, "ok".to_owned()));
@@ -205,6 +219,13 @@ mod tests {
         let (status, text) = readiness(Health::default(), true);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("[-] lists: the first lists"), "{text}");
+        let broken = Health {
+            broken_watch: Some("Secrets"),
+            ..health
+        };
+        let (status, text) = readiness(broken, false);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("the watch on Secrets has failed"), "{text}");
         assert!(is_verbose("verbose") && is_verbose("verbose=true") && !is_verbose("verb"));
     }
 

@@ -14,6 +14,7 @@ mod detection;
 mod every_method;
 mod expiry_lookup;
 mod faults;
+mod freshness;
 mod installation;
 mod key_loss;
 mod kstatus;

@@ -212,8 +212,12 @@ impl World {
             .unwrap()
     }
 
-    /// Creates a `JiraCredential`.
-    pub(crate) async fn create(&self, name: &str, spec: Value) -> JiraCredential {
+    /// Creates a credential, by default with validations an hour apart, so that a test that moves the
+    /// clock by that knows how many there are.
+    pub(crate) async fn create(&self, name: &str, mut spec: Value) -> JiraCredential {
+        if spec["validation"]["interval"].is_null() {
+            spec["validation"]["interval"] = json!("1h");
+        }
         let object: JiraCredential = serde_json::from_value(json!({
             "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
             "metadata": ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() },

@@ -60,6 +60,7 @@ pub(in crate::cluster) async fn observe_grant(
         others: around.others.clone(),
         login: Peer::Silent,
         clients_changed: false,
+        missing: None,
         clients_read: false,
         process: Process {
             stopping: around.stopping,
@@ -78,6 +79,7 @@ pub(in crate::cluster) async fn observe_grant(
         ca_pem: None,
         read: Vec::new(),
     };
+    reading.look_for_inputs();
     let names = reading.names();
     let changed = names.iter().any(|name| reading.has_changed(name));
     if !changed && !needs_source(&reading.facts) {

@@ -174,6 +174,8 @@ pub struct Renewal {
     pub login: Peer,
     /// Whether a Secret with a client secret has changed since it was seen last.
     pub clients_changed: bool,
+    /// A Secret without which the next renewal cannot be made, and that does not exist.
+    pub missing: Option<SourceError>,
     /// Whether the client secrets were read: without them nothing is renewed in this reconcile.
     pub clients_read: bool,
     /// This process, and what it knows of the renewal under way.

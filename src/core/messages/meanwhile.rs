@@ -5,6 +5,7 @@ use crate::api::{ConditionType, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages::{host, outage, renewal, replacement};
 use crate::core::probe::Judgement;
+use crate::core::spec::SourceError;
 
 /// Added while a person's request has no answer.
 pub const PENDING: &str = "The validation requested with the annotation jira-operator.dev/renew is \
@@ -55,6 +56,11 @@ pub fn told_cause(facts: &Facts, reason: Reason) -> Option<String> {
         .find(|told| told.reason == reason)?;
     let (cause, _) = told.message.split_once(STILL_READY)?;
     Some(cause.trim_end().to_owned())
+}
+
+/// A Secret is gone that the next renewal needs.
+pub fn missing(problem: &SourceError) -> String {
+    format!("Cannot renew the token: {problem}. {UNTIL_IT_ENDS}")
 }
 
 /// A renewal that is due and does not succeed.

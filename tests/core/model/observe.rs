@@ -245,6 +245,7 @@ impl World {
                 others: Vec::new(),
                 login: Peer::Silent,
                 clients_changed: false,
+                missing: None,
                 clients_read: false,
                 process: Process {
                     holder: holder(who, self.replicas[who].life),

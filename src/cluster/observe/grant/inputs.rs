@@ -13,6 +13,28 @@ use crate::core::facts::SeedState;
 use crate::core::spec::{SourceError, TokenFormat};
 
 impl Reading<'_> {
+    /// Notes a Secret that the next renewal needs and that is gone: known from the watch, long before the
+    /// renewal is due.
+    pub(super) fn look_for_inputs(&mut self) {
+        let needed: Vec<&str> = match self.facts.spec.auth.method() {
+            Some(Method::OAuth2(oauth2)) => names(&oauth2.client_secret_refs),
+            Some(Method::ClientCredentials(client)) => names(&client.client_secret_refs),
+            Some(Method::Session(session)) => vec![&session.secret_ref.name],
+            _ => return,
+        };
+        let is_gone = |name: &&&str| self.index.look(self.namespace(), name) == Known::Absent;
+        let missing = needed
+            .iter()
+            .find(is_gone)
+            .map(|name| SourceError::Missing {
+                kind: "Secret",
+                name: (*name).to_owned(),
+            });
+        if let Some(renewal) = &mut self.facts.renewal {
+            renewal.missing = missing;
+        }
+    }
+
     /// Reads the refresh token in the user's Secret.
     pub(super) async fn read_seed(
         &mut self,
@@ -98,4 +120,9 @@ impl Reading<'_> {
         }
         Ok(None)
     }
+}
+
+fn names(references: &[SecretKeyRef]) -> Vec<&str> {
+    let names = references.iter().map(|reference| reference.name.as_str());
+    names.collect()
 }

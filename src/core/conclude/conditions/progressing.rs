@@ -7,6 +7,7 @@ use crate::core::conclude::conditions::ready::BlockedOn;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::facts::Facts;
 use crate::core::messages::{meanwhile, outage};
+use crate::core::spec::SourceError;
 
 /// `Reconciling` and `Stalled`. `pending`: a person's request has no answer yet.
 pub fn progressing(
@@ -44,6 +45,8 @@ fn beside(facts: &Facts) -> Option<(ConditionDraft, BlockedOn)> {
     let (reason, message) = if let Some(reason) = failing_validation(facts) {
         let paused = meanwhile::paused(facts).filter(|_| facts.attempt().is_none());
         paused.unwrap_or_else(|| (reason, meanwhile::validation(facts, reason)))
+    } else if let Some(problem) = missing_input(facts) {
+        (problem.reason(), meanwhile::missing(problem))
     } else {
         let reason = failing_renewal(facts)?;
         (reason, meanwhile::renewal(facts, reason))
@@ -76,6 +79,11 @@ pub(crate) fn failing_validation(facts: &Facts) -> Option<Reason> {
         AttemptOutcome::Started | AttemptOutcome::Interrupted => Some(Reason::NotValidated),
         AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => None,
     }
+}
+
+/// What the next renewal needs, and is gone.
+fn missing_input(facts: &Facts) -> Option<&SourceError> {
+    facts.renewal.as_ref()?.missing.as_ref()
 }
 
 /// Why the renewal that is due does not succeed.

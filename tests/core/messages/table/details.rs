@@ -88,6 +88,7 @@ pub(super) fn renewals() -> Section {
             others: Vec::new(),
             login: Peer::Silent,
             clients_changed: false,
+            missing: None,
             clients_read: false,
             process: Process::default(),
             time_scale: TimeScale::default(),
