@@ -218,7 +218,7 @@ pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
         return Err(Verdict::NoVerdict(Outage::TooLarge));
     }
     let entries: Vec<Entry> =
-        serde_json::from_slice(answer.body).map_err(|_| Verdict::NoVerdict(Outage::NotJson))?;
+        serde_json::from_slice(answer.body).map_err(|_| Verdict::NoVerdict(response::not_parsed(answer)))?;
     let listed = entries.into_iter().take(MOST_LISTED).filter_map(|entry| {
         Some(Listed {
             id: id(&entry.id)?,
@@ -235,7 +235,7 @@ pub fn read_made(answer: &Answer<'_>, days: i64) -> MintAnswer {
     match answer.status {
         200 | 201 if answer.complete => match made(answer, days) {
             Some(made) => MintAnswer::Made(made),
-            None => MintAnswer::Silent(Verdict::NoVerdict(Outage::NotJson)),
+            None => MintAnswer::Silent(Verdict::NoVerdict(response::not_parsed(answer))),
         },
         400 | 403 | 409 if says(answer, "limit") => MintAnswer::LimitReached,
         400 if says(answer, "expir") || says(answer, "duration") || says(answer, "days") => {
