@@ -176,7 +176,10 @@ mod tests {
                 "https://jira.example.com/jira/rest/api/2/myself",
                 ContextPath,
             ),
-            ("https://jira.example.com/a/b/rest/api/2/myself", ContextPath),
+            (
+                "https://jira.example.com/a/b/rest/api/2/myself",
+                ContextPath,
+            ),
             ("/rest/api/2/myself", Redirect),
             ("https://new.example.com/rest/api/2/myself", Moved),
             ("https://new.example.com/jira/rest/api/2/myself", Moved),
@@ -193,14 +196,20 @@ mod tests {
             ("/login?to=/jira/rest/api/2/myself", SingleSignOn),
             ("/plugins/servlet/samlsso", SingleSignOn),
             ("/plugins/servlet/saml/auth", SingleSignOn),
-            ("https://sso.example.com/jira/rest/api/2/myself", SingleSignOn),
+            (
+                "https://sso.example.com/jira/rest/api/2/myself",
+                SingleSignOn,
+            ),
             ("https://login.example.com/rest/api/2/myself", SingleSignOn),
             ("https://acme.okta.com/app/1/start", SingleSignOn),
             (
                 "https://login.microsoftonline.com/1/oauth2/v2.0/authorize",
                 SingleSignOn,
             ),
-            ("https://keys.example.com/realms/a/protocol/openid-connect", SingleSignOn),
+            (
+                "https://keys.example.com/realms/a/protocol/openid-connect",
+                SingleSignOn,
+            ),
         ] {
             let location = HeaderValue::from_str(location).unwrap();
             let headers = [(header::LOCATION, location.clone())].into_iter().collect();

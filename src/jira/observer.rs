@@ -61,6 +61,7 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::NotAUser => "not_a_user",
         Outage::Internal => "internal",
         Outage::NotFound => "not_found",
+        Outage::CrossSiteCheck => "cross_site_check",
         Outage::NoCloudSite => "no_cloud_site",
         Outage::PermissionsUntold => "permissions_untold",
         Outage::RateLimited { .. } => "rate_limited",

@@ -19,11 +19,12 @@ use crate::api::{Account, Hosting};
 use crate::core::probe::{Outage, Refusal, Verdict};
 use crate::jira::response::headers::{challenge_texts, media_type};
 use crate::jira::response::origin::{
-    has_foreign_challenge, is_from_cloud, is_from_data_center, is_from_jira, is_missing_site,
+    has_foreign_challenge, is_from_cloud, is_from_data_center, is_missing_site,
 };
 use crate::jira::response::stated::{LoginReason, login_reason};
 
 pub(in crate::jira) use headers::is_json;
+pub(in crate::jira) use origin::is_from_jira;
 pub(in crate::jira) use stated::is_anonymous;
 
 /// The longest wait that a server can impose. A token of OAuth 2.0 is renewed this long before its
@@ -66,6 +67,9 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
         && let Some(verdict) = oauth_problem::read(challenge_texts(answer.headers), answer.body)
     {
         return verdict;
+    }
+    if stated::is_cross_site(answer.status, answer.body) {
+        return Verdict::NoVerdict(Outage::CrossSiteCheck);
     }
     if let Some(refusal) = other_hosting(answer) {
         return Verdict::Refused(refusal);
@@ -153,9 +157,12 @@ fn ok(answer: &Answer<'_>) -> Verdict {
     Verdict::Accepted(account)
 }
 
-/// What a body is that claims to be JSON and cannot be read: a web page, or data that was cut off.
+/// What a body is that was expected to be JSON of some form: JSON that was cut off, or something else,
+/// such as a web page.
 pub(super) fn not_parsed(answer: &Answer<'_>) -> Outage {
-    if is_json(answer.headers) && !answer.body.trim_ascii_start().starts_with(b"<") {
+    let is_page = answer.body.trim_ascii_start().starts_with(b"<");
+    let is_broken = || serde_json::from_slice::<serde::de::IgnoredAny>(answer.body).is_err();
+    if is_json(answer.headers) && !is_page && is_broken() {
         Outage::BrokenJson
     } else {
         Outage::NotJson

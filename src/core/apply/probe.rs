@@ -251,7 +251,9 @@ impl Facts {
                 false
             }
         };
-        let before = self.attempt().map(|attempt| (attempt.outcome, attempt.reason));
+        let before = self
+            .attempt()
+            .map(|attempt| (attempt.outcome, attempt.reason));
         let pending_account = self.progress.pending_account.is_some();
         // What Jira itself has just taken back is none any more.
         let lasts = |refusal: &Reason| !pending_account || *refusal == Reason::PermissionMissing;

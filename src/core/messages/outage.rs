@@ -89,6 +89,9 @@ fn message(facts: &Facts, outage: Outage) -> String {
         Outage::NoCloudSite => format!(
             "{host} is an address of Atlassian's cloud, and Atlassian has no Jira there: the site was renamed or deleted, or Jira was removed from it. Check the name in spec.site, and whether the site still has Jira."
         ),
+        Outage::CrossSiteCheck => format!(
+            "Jira at {host} took the call for one of a browser (XSRF check). Have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
+        ),
         Outage::RateLimited { .. } => format!("{host} limits the rate of calls."),
         Outage::Unavailable { .. } => format!("{host} is unavailable."),
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),

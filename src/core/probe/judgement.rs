@@ -68,6 +68,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         Outage::RateLimited { .. } => Reason::RateLimited,
         Outage::BadCaBundle => Reason::SourceMalformed,
         Outage::ClockSkew => Reason::ClockSkew,
+        Outage::CrossSiteCheck => Reason::CrossSiteCheck,
         Outage::Dns
         | Outage::Connect
         | Outage::Tls

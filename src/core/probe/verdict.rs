@@ -99,6 +99,8 @@ pub enum Outage {
     NotFound,
     /// 404 of Atlassian's edge: no site of this name, or Jira was removed from it.
     NoCloudSite,
+    /// Jira takes the request for one that a browser was tricked into (XSRF).
+    CrossSiteCheck,
     /// Jira accepts the credential and will not say what its account may do.
     PermissionsUntold,
     /// 429.
@@ -176,6 +178,7 @@ impl Outage {
             | Outage::NotAUser
             | Outage::NotFound
             | Outage::NoCloudSite
+            | Outage::CrossSiteCheck
             | Outage::PermissionsUntold
             | Outage::Unavailable { .. }
             | Outage::ServerError(_)

@@ -26,7 +26,7 @@ pub(super) fn is_missing_site(headers: &HeaderMap) -> bool {
 
 /// Whether Jira, or the edge of Atlassian's cloud, wrote the answer: by headers that were recorded
 /// on answers of each.
-pub(super) fn is_from_jira(headers: &HeaderMap) -> bool {
+pub(in crate::jira) fn is_from_jira(headers: &HeaderMap) -> bool {
     is_from_cloud(headers)
         || is_from_data_center(headers)
         || ["x-seraph-loginreason", "x-arequestid"]
