@@ -80,16 +80,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             listed(&needed_scopes(facts)),
             scope_remedy(facts)
         ),
-        Refusal::NoConsent => format!(
-            "Atlassian's gateway reports that the token has no consent for {host}, or that its app is not installed there: the consent does not include this site, or has no scope of Jira such as {}. {}",
-            listed(&needed_scopes(facts)),
-            remedy(
-                facts,
-                "Consent again, choose this site and include these scopes",
-                "Give the service account access to Jira on this site, or create another OAuth 2.0 credential of it with these scopes",
-                "Create one for an account with access to this site, with these scopes",
-            )
-        ),
+        Refusal::NoConsent => no_consent(facts, host),
         Refusal::WrongHost => format!(
             "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
         ),
@@ -108,7 +99,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "The account of the credential is deactivated at {host}. Reactivate it, or store the credential of another account in {source}."
         ),
         Refusal::Forbidden if facts.is_password() => format!(
-            "Jira at {host} answered with the status 403 and does not say why. {DENIED_PASSWORD} Otherwise check the account's access to Jira. Then set the annotation jira-operator.dev/renew to a new value; the operator does not retry by itself, because each failed login counts towards a CAPTCHA."
+            "Jira at {host} answered with the status 403 and does not say why. {DENIED_PASSWORD} Otherwise check the account's access to Jira. Then set the annotation jira-operator.dev/renew to a new value; the operator does not retry before that, because each failed login counts towards a CAPTCHA."
         ),
         Refusal::Forbidden => format!(
             "Jira at {host} does not let the credential read its own user. Check the account's access to Jira."
@@ -140,6 +131,20 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "cloudId in spec.auth is not the id of {host}. Correct it, or remove it: the operator then asks the site for it."
         ),
     }
+}
+
+/// The token is good for another site, or for another product on this one.
+fn no_consent(facts: &Facts, host: &str) -> String {
+    let scopes = listed(&needed_scopes(facts));
+    let remedy = remedy(
+        facts,
+        "Consent again, choose this site and include what is missing",
+        "Give the service account access to Jira on this site, or create another OAuth 2.0 credential of it with what is missing",
+        "Create one with what is missing, for an account with access to this site",
+    );
+    format!(
+        "Atlassian's gateway accepts the token but not for Jira at {host}: either the token does not cover this site, or it lacks scopes of Jira; the operator needs {scopes}. {remedy}"
+    )
 }
 
 fn rejected(facts: &Facts, host: &str, source: &str) -> String {

@@ -115,7 +115,10 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> ConditionDraft {
         .filter(|reason| {
             matches!(
                 reason,
-                Reason::RateLimited | Reason::SiteUnavailable | Reason::ClockSkew
+                Reason::RateLimited
+                    | Reason::SiteUnavailable
+                    | Reason::ClockSkew
+                    | Reason::CrossSiteCheck
             )
         })
         .unwrap_or(Reason::NotValidated);
