@@ -82,9 +82,6 @@ fn message(facts: &Facts, outage: Outage) -> String {
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
         ),
-        Outage::NotFound if facts.gateway().is_some() => format!(
-            "Atlassian has no Jira Cloud site at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
-        ),
         Outage::NotFound => not_found(facts, &host),
         Outage::NoCloudSite => format!(
             "{host} is an address of Atlassian's cloud, and Atlassian has no Jira there: the site was renamed or deleted, or Jira was removed from it. Check the name in spec.site, and whether the site still has Jira."
@@ -147,6 +144,9 @@ fn not_found(facts: &Facts, host: &str) -> String {
     match (site.hosting, has_path) {
         (Hosting::Cloud, true) => format!(
             "No Jira was found at {host}. spec.site has a path, which Jira Cloud never has: remove it, so that spec.site is https://HOST. Use hosting: DataCenter if Jira is a Data Center with a context path."
+        ),
+        (Hosting::Cloud, false) if facts.gateway().is_some() => format!(
+            "Atlassian has no Jira Cloud site at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
         ),
         (Hosting::Cloud, false) => format!("{found}."),
         (Hosting::DataCenter, true) => format!(

@@ -93,7 +93,7 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             }
         ),
         Refusal::IsCloud => format!(
-            "{host} looks like Jira Cloud: its answer carries headers of Atlassian's edge or a user of Cloud, but the spec expects a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
+            "{host} looks like Jira Cloud: it answers as Atlassian's cloud does, but the spec expects a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
         ),
         Refusal::AccountInactive => format!(
             "The account of the credential is deactivated at {host}. Reactivate it, or store the credential of another account in {source}."

@@ -27,7 +27,7 @@ pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
             source_key(facts)
         ),
         Reason::MintingUnsupported => format!(
-            "Jira at {host} has no resource for personal access tokens (/rest/pat/latest/tokens), so the operator cannot create a replacement; the current token works until it expires. It needs Jira 8.14 or later, and a proxy in front of Jira must pass this path; or set rotation to Manual and store a new token in {} before then.",
+            "Jira at {host} has no resource for personal access tokens (/rest/pat/latest/tokens), so the operator cannot create a replacement; the current token works until it expires. The resource needs Jira 8.14 or later, and a proxy that passes this path; otherwise set rotation to Manual and store a new token in {} before then.",
             source_key(facts)
         ),
         Reason::CrossSiteCheck => format!(
