@@ -13,7 +13,6 @@ mod request;
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use http::header;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -21,7 +20,7 @@ use serde_json::Value;
 
 pub use request::{Provider, Sent, TokenRequest};
 
-use crate::api::{Account, Hosting};
+use crate::api::Account;
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use crate::jira::client::{Jira, Raw};
 use crate::jira::gateway::{endpoint, named};

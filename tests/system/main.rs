@@ -35,3 +35,4 @@ mod support;
 mod targets;
 mod tenants;
 mod upgrade;
+mod verdicts;

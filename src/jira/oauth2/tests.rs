@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use chrono::DateTime;
 use http::{HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::api::Hosting;
 
 fn read_as(
     hosting: Hosting,
