@@ -156,6 +156,10 @@ pub enum Reason {
     TokenLimitReached,
     /// Jira does not let the token make another one.
     MintingForbidden,
+    /// This Jira has no personal access tokens, or does not serve them.
+    MintingUnsupported,
+    /// Jira takes a request of the operator for one that a browser was tricked into.
+    CrossSiteCheck,
     /// No one knows when the token expires.
     ExpiryUnknown,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.

@@ -172,7 +172,7 @@ mod tests {
                 MintAnswer::Silent(verdict) => silent(verdict),
                 other => panic!("{other:?}"),
             }
-            silent(jira.list_tokens(&owner).await.unwrap_err());
+            silent(jira.list_tokens(&owner).await.unwrap_err().verdict());
             silent(jira.revoke(&owner, "1").await.unwrap_err());
             silent(jira.log_out(&place, &token).await.unwrap_err());
             clock.advance(TimeDelta::seconds(61));

@@ -37,7 +37,7 @@ pub use oauth1::Signer;
 pub use oauth2::{Granted, Provider, TokenAnswer, TokenRequest};
 pub use observer::Observer;
 pub use org_tokens::TokenList;
-pub use pat::{Made, MintAnswer, Owner};
+pub use pat::{Denied, Made, MintAnswer, Owner, TokensError};
 pub use permissions::Question;
 pub use session::{Login, LoginAnswer, Refused};
 pub use site_limiter::{Caller, Urgency, site_key};

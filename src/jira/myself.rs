@@ -76,8 +76,11 @@ fn myself(site: &Site) -> Result<Url, Verdict> {
     }
 }
 
-/// A redirect to the same call under another path of the same host is how a proxy tells that Jira
-/// has a context path. It is not followed either.
+/// Where a redirect points to, as far as that tells what stands in front of Jira. None is followed.
+///
+/// The same call under another path of the same host is how a proxy tells that Jira has a context
+/// path; at another address it is how a Jira tells that moved. Every other destination is a page for
+/// people, and its address is none of Jira's.
 fn with_destination(verdict: Verdict, asked: &Url, headers: &HeaderMap) -> Verdict {
     let is_redirect = verdict == Verdict::NoVerdict(Outage::Redirect);
     let location = || {
@@ -91,12 +94,58 @@ fn with_destination(verdict: Verdict, asked: &Url, headers: &HeaderMap) -> Verdi
         .path()
         .find("/rest/")
         .map(|at| asked.path().split_at(at));
-    let elsewhere = call.is_some_and(|(_, call)| to.path().ends_with(call));
-    if to.origin() == asked.origin() && to.path() != asked.path() && elsewhere {
-        Verdict::NoVerdict(Outage::ContextPath)
+    let same_call = call.is_some_and(|(_, call)| to.path().ends_with(call));
+    let is_here = to.origin() == asked.origin();
+    Verdict::NoVerdict(if is_login_page(&to, asked) {
+        Outage::SingleSignOn
+    } else if same_call && is_here && to.path() != asked.path() {
+        Outage::ContextPath
+    } else if same_call && !is_here && to.scheme() == "https" {
+        Outage::Moved
     } else {
-        verdict
-    }
+        Outage::Redirect
+    })
+}
+
+/// Parts of names and paths of login pages: of Jira, of common providers of single sign-on, and of
+/// the proxies that send browsers to them.
+const LOGIN_WORDS: [&str; 21] = [
+    "account",
+    "accounts",
+    "adfs",
+    "auth",
+    "authorize",
+    "authn",
+    "cas",
+    "idp",
+    "login",
+    "microsoftonline",
+    "oauth",
+    "oauth2",
+    "oidc",
+    "okta",
+    "openid",
+    "saml",
+    "saml2",
+    "samlsso",
+    "signin",
+    "sso",
+    "wayf",
+];
+
+/// Whether a destination looks like a login page. What the asked address has as well says nothing:
+/// a Jira may be called `sso.example.com`.
+fn is_login_page(to: &Url, asked: &Url) -> bool {
+    let host = |url: &Url| url.host_str().unwrap_or_default().to_ascii_lowercase();
+    let words = |url: &Url| {
+        let text = format!("{}/{}", host(url), url.path().to_ascii_lowercase());
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let known = words(asked);
+    words(to)
+        .iter()
+        .any(|word| LOGIN_WORDS.contains(&word.as_str()) && !known.contains(word))
 }
 
 /// A site that answers with the secret as the id of the account would have us write it into a
@@ -117,34 +166,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_into_a_context_path_is_told_from_others() {
-        let context = Verdict::NoVerdict(Outage::ContextPath);
-        let other = Verdict::NoVerdict(Outage::Redirect);
+    fn a_redirect_tells_what_stands_in_front_of_jira() {
+        use Outage::{ContextPath, Moved, Redirect, SingleSignOn};
         let asked = Url::parse("https://jira.example.com/rest/api/2/myself").unwrap();
+        let other = Verdict::NoVerdict(Redirect);
         for (location, expected) in [
-            ("/jira/rest/api/2/myself", &context),
-            ("https://jira.example.com/jira/rest/api/2/myself", &context),
-            ("https://jira.example.com/a/b/rest/api/2/myself", &context),
-            ("/rest/api/2/myself", &other),
-            ("https://other.example.com/jira/rest/api/2/myself", &other),
-            ("http://jira.example.com/jira/rest/api/2/myself", &other),
-            ("https://jira.example.com:8443/rest/api/2/myself", &other),
+            ("/jira/rest/api/2/myself", ContextPath),
+            (
+                "https://jira.example.com/jira/rest/api/2/myself",
+                ContextPath,
+            ),
+            (
+                "https://jira.example.com/a/b/rest/api/2/myself",
+                ContextPath,
+            ),
+            ("/rest/api/2/myself", Redirect),
+            ("https://new.example.com/rest/api/2/myself", Moved),
+            ("https://new.example.com/jira/rest/api/2/myself", Moved),
+            ("https://jira.example.com:8443/rest/api/2/myself", Moved),
+            ("http://jira.example.com/jira/rest/api/2/myself", Redirect),
+            ("http://new.example.com/rest/api/2/myself", Redirect),
+            ("https://new.example.com/", Redirect),
+            ("/secure/Dashboard.jspa", Redirect),
+            ("", Redirect),
             (
                 "/login.jsp?os_destination=%2Frest%2Fapi%2F2%2Fmyself",
-                &other,
+                SingleSignOn,
             ),
-            ("/login?to=/jira/rest/api/2/myself", &other),
-            ("", &other),
+            ("/login?to=/jira/rest/api/2/myself", SingleSignOn),
+            ("/plugins/servlet/samlsso", SingleSignOn),
+            ("/plugins/servlet/saml/auth", SingleSignOn),
+            (
+                "https://sso.example.com/jira/rest/api/2/myself",
+                SingleSignOn,
+            ),
+            ("https://login.example.com/rest/api/2/myself", SingleSignOn),
+            ("https://acme.okta.com/app/1/start", SingleSignOn),
+            (
+                "https://login.microsoftonline.com/1/oauth2/v2.0/authorize",
+                SingleSignOn,
+            ),
+            (
+                "https://keys.example.com/realms/a/protocol/openid-connect",
+                SingleSignOn,
+            ),
         ] {
             let location = HeaderValue::from_str(location).unwrap();
             let headers = [(header::LOCATION, location.clone())].into_iter().collect();
             let verdict = with_destination(other.clone(), &asked, &headers);
-            assert_eq!(&verdict, expected, "{location:?}");
+            assert_eq!(verdict, Verdict::NoVerdict(expected), "{location:?}");
             let refused = Verdict::Refused(Refusal::Rejected);
             let verdict = with_destination(refused.clone(), &asked, &headers);
             assert_eq!(verdict, refused);
         }
         let verdict = with_destination(other.clone(), &asked, &HeaderMap::new());
         assert_eq!(verdict, other);
+        // A Jira whose own name has such a word.
+        let asked = Url::parse("https://sso.example.com/rest/api/2/myself").unwrap();
+        for (location, expected) in [
+            ("/jira/rest/api/2/myself", ContextPath),
+            ("/login.jsp", SingleSignOn),
+        ] {
+            let location = HeaderValue::from_str(location).unwrap();
+            let headers = [(header::LOCATION, location)].into_iter().collect();
+            let verdict = with_destination(other.clone(), &asked, &headers);
+            assert_eq!(verdict, Verdict::NoVerdict(expected));
+        }
     }
 }

@@ -13,15 +13,14 @@ mod request;
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
-use http::{HeaderMap, header};
+use http::header;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
 pub use request::{Provider, Sent, TokenRequest};
 
-use crate::api::{Account, Hosting};
+use crate::api::Account;
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
 use crate::jira::client::{Jira, Raw};
 use crate::jira::gateway::{endpoint, named};
@@ -199,12 +198,8 @@ impl Jira {
         };
         match raw {
             Ok(raw) => read(
-                raw.status,
-                &raw.headers,
-                &raw.body.bytes,
-                raw.body.complete,
+                &raw.answer(provider.hosting(), self.clock.now()),
                 &request.sent(),
-                self.clock.now(),
             ),
             Err(verdict) => TokenAnswer::of(&verdict),
         }
@@ -212,18 +207,12 @@ impl Jira {
 }
 
 /// Reads an answer of a token endpoint.
-pub fn read(
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-    complete: bool,
-    sent: &Sent,
-    now: DateTime<Utc>,
-) -> TokenAnswer {
-    if status == 200 && complete {
+pub fn read(answer: &Answer<'_>, sent: &Sent) -> TokenAnswer {
+    let Answer { status, body, .. } = *answer;
+    if status == 200 && answer.complete {
         return match serde_json::from_slice::<Given>(body).ok().and_then(granted) {
             Some(granted) => TokenAnswer::Granted(granted),
-            None => TokenAnswer::NoVerdict(Outage::NotJson),
+            None => TokenAnswer::NoVerdict(response::not_parsed(answer)),
         };
     }
     // A limit applies before the request is processed, whatever the body says.
@@ -245,30 +234,16 @@ pub fn read(
             TokenAnswer::NoVerdict(Outage::ServerError(status))
         }
         (Some(_), _) => TokenAnswer::NotTaken,
-        (None, _) => TokenAnswer::NoVerdict(outage(status, headers, body, complete, now)),
+        (None, _) => TokenAnswer::NoVerdict(outage(answer)),
     }
 }
 
-fn outage(
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-    complete: bool,
-    now: DateTime<Utc>,
-) -> Outage {
-    let read = response::read(&Answer {
-        hosting: Hosting::Cloud,
-        status,
-        headers,
-        body,
-        complete,
-        now,
-    });
-    match read {
+fn outage(answer: &Answer<'_>) -> Outage {
+    match response::read(answer) {
         Verdict::NoVerdict(outage) => outage,
         // A 401 or 403 without an error code comes from a proxy in between.
         Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
-            Outage::Unexpected(status)
+            Outage::Unexpected(answer.status)
         }
     }
 }

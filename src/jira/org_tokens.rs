@@ -160,7 +160,7 @@ impl Jira {
                     .map_err(|_| LookupError::NoVerdict(Outage::NotJson)),
                 200 => Err(LookupError::NoVerdict(Outage::TooLarge)),
                 401 => Err(LookupError::KeyRejected),
-                403 if self.is_blocked(&raw) => Err(LookupError::IpBlocked),
+                400 | 403 if self.is_blocked(&raw) => Err(LookupError::IpBlocked),
                 403 => Err(LookupError::Forbidden),
                 404 => Err(LookupError::UnknownOrganization),
                 _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
@@ -203,7 +203,7 @@ impl Jira {
         })
     }
 
-    /// Whether a 403 is about the address that we call from.
+    /// Whether a refusal is about the address that we call from.
     fn is_blocked(&self, raw: &Raw) -> bool {
         let read = response::read(&Answer {
             hosting: Hosting::Cloud,

@@ -15,7 +15,6 @@ use crate::core::time::later;
 use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::data_center::{Place, silence};
-use crate::jira::gateway::verdict_of;
 use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::Urgency;
 
@@ -24,6 +23,12 @@ const TOKENS: &str = "/rest/pat/latest/tokens";
 
 /// An account has ten by default; an administrator may allow more.
 const MOST_LISTED: usize = 1000;
+
+/// The outcome of a call that is no question about an account.
+const ANSWERED: Verdict = Verdict::Accepted(Account {
+    id: String::new(),
+    kind: None,
+});
 
 /// No token comes near this length: it has 44 characters.
 const LONGEST_TOKEN: usize = 1024;
@@ -50,18 +55,78 @@ pub struct Made {
 pub enum MintAnswer {
     /// It was made.
     Made(Made),
+    /// Jira does not take the wish as it is: it may have asked for too many days.
+    NotTaken,
+    /// Jira makes none.
+    Denied(Denied),
+    /// Nothing was learnt.
+    Silent(Verdict),
+}
+
+/// Why Jira makes or lists no tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Denied {
     /// The account has as many as Jira allows.
     LimitReached,
-    /// Not for so many days.
-    TooLong,
-    /// Jira lets no account create one, or not with a token.
+    /// Jira lets no account create one, or not with a token, or lacks the license for it.
     Forbidden,
     /// Jira has no such resource.
     Absent,
-    /// The token that asked is refused.
-    Refused,
+    /// The token that asked, or the caller, is refused.
+    As(Refusal),
+}
+
+/// Why there is no list of tokens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TokensError {
+    /// Jira lists none.
+    Denied(Denied),
     /// Nothing was learnt.
     Silent(Verdict),
+}
+
+impl TokensError {
+    /// The same as the result of a call.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Denied(denied) => denied.verdict(),
+            Self::Silent(verdict) => verdict.clone(),
+        }
+    }
+}
+
+impl From<Verdict> for TokensError {
+    fn from(verdict: Verdict) -> Self {
+        Self::Silent(verdict)
+    }
+}
+
+impl Denied {
+    /// The word for metrics and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LimitReached => "limit_reached",
+            Self::Forbidden => "forbidden",
+            Self::Absent => "absent",
+            Self::As(_) => "refused",
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::LimitReached | Self::Forbidden => Verdict::Refused(Refusal::Forbidden),
+            Self::Absent => Verdict::NoVerdict(Outage::NotFound),
+            Self::As(refusal) => Verdict::Refused(refusal),
+        }
+    }
+}
+
+/// An error of this resource: the class of the exception and a text, which Jira translates (read in
+/// the plug-in by others).
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(default)]
+    exception: String,
 }
 
 impl fmt::Debug for MintAnswer {
@@ -96,25 +161,17 @@ impl MintAnswer {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Made(_) => "granted",
-            Self::LimitReached => "limit_reached",
-            Self::TooLong => "too_long",
-            Self::Forbidden => "forbidden",
-            Self::Absent => "absent",
-            Self::Refused => "refused",
+            Self::NotTaken => "not_taken",
+            Self::Denied(denied) => denied.word(),
             Self::Silent(verdict) => silence(verdict),
         }
     }
 
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Made(_) => Verdict::Accepted(Account {
-                id: String::new(),
-                kind: None,
-            }),
-            Self::LimitReached | Self::TooLong | Self::Forbidden | Self::Absent => {
-                Verdict::Refused(Refusal::Forbidden)
-            }
-            Self::Refused => Verdict::Refused(Refusal::Rejected),
+            Self::Made(_) => ANSWERED,
+            Self::NotTaken => Verdict::Refused(Refusal::Forbidden),
+            Self::Denied(denied) => denied.verdict(),
             Self::Silent(verdict) => verdict.clone(),
         }
     }
@@ -125,7 +182,7 @@ impl Jira {
     ///
     /// # Errors
     /// When there is no such list, or it could not be read.
-    pub async fn list_tokens(&self, owner: &Owner<'_>) -> Result<Vec<Listed>, Verdict> {
+    pub async fn list_tokens(&self, owner: &Owner<'_>) -> Result<Vec<Listed>, TokensError> {
         let call = async {
             let raw = owner.call(self, Method::GET, None).await?;
             read_list(&raw.answer(owner.place.site.hosting, self.clock.now()))
@@ -134,7 +191,10 @@ impl Jira {
             owner.place.site,
             ("tokens", Urgency::Renewal),
             call,
-            verdict_of,
+            |listed| match listed {
+                Ok(_) => ANSWERED,
+                Err(error) => error.verdict(),
+            },
         )
         .await?
     }
@@ -210,15 +270,15 @@ impl Owner<'_> {
 ///
 /// # Errors
 /// When the body is not a list of tokens.
-pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, Verdict> {
+pub fn read_list(answer: &Answer<'_>) -> Result<Vec<Listed>, TokensError> {
     if answer.status != 200 {
-        return Err(refusal_of(answer));
+        return Err(denied(answer));
     }
     if !answer.complete {
-        return Err(Verdict::NoVerdict(Outage::TooLarge));
+        return Err(Verdict::NoVerdict(Outage::TooLarge).into());
     }
-    let entries: Vec<Entry> =
-        serde_json::from_slice(answer.body).map_err(|_| Verdict::NoVerdict(Outage::NotJson))?;
+    let entries: Vec<Entry> = serde_json::from_slice(answer.body)
+        .map_err(|_| TokensError::Silent(Verdict::NoVerdict(response::not_parsed(answer))))?;
     let listed = entries.into_iter().take(MOST_LISTED).filter_map(|entry| {
         Some(Listed {
             id: id(&entry.id)?,
@@ -235,29 +295,50 @@ pub fn read_made(answer: &Answer<'_>, days: i64) -> MintAnswer {
     match answer.status {
         200 | 201 if answer.complete => match made(answer, days) {
             Some(made) => MintAnswer::Made(made),
-            None => MintAnswer::Silent(Verdict::NoVerdict(Outage::NotJson)),
+            None => MintAnswer::Silent(Verdict::NoVerdict(response::not_parsed(answer))),
         },
-        400 | 403 | 409 if says(answer, "limit") => MintAnswer::LimitReached,
-        400 if says(answer, "expir") || says(answer, "duration") || says(answer, "days") => {
-            MintAnswer::TooLong
+        // Of a wish that is not valid Jira says no more than a translated text: the most days that
+        // it allows are found by asking for fewer.
+        400 if response::is_json(answer.headers) && !is_limit(answer) => {
+            match response::read(answer) {
+                Verdict::Refused(refusal) => MintAnswer::Denied(Denied::As(refusal)),
+                Verdict::Accepted(_) | Verdict::NoVerdict(_) | Verdict::NotAllowed(_) => {
+                    MintAnswer::NotTaken
+                }
+            }
         }
-        403 if response::is_json(answer.headers) => MintAnswer::Forbidden,
-        404 | 405 => MintAnswer::Absent,
-        401 => match response::read(answer) {
-            Verdict::Refused(_) => MintAnswer::Refused,
-            other => MintAnswer::Silent(other),
+        _ => match denied(answer) {
+            TokensError::Denied(denied) => MintAnswer::Denied(denied),
+            TokensError::Silent(verdict) => MintAnswer::Silent(verdict),
         },
-        400 => MintAnswer::Forbidden,
-        _ => MintAnswer::Silent(refusal_of(answer)),
     }
 }
 
-/// Errors of this resource are `{exception, error}` (reported), and are read for a word only.
-fn says(answer: &Answer<'_>, word: &str) -> bool {
-    response::is_json(answer.headers)
-        && String::from_utf8_lossy(answer.body)
-            .to_ascii_lowercase()
-            .contains(word)
+/// Why Jira neither made nor listed a token. A 404 counts only as Jira's own word: a proxy without
+/// Jira behind it answers so as well.
+fn denied(answer: &Answer<'_>) -> TokensError {
+    if is_limit(answer) {
+        return TokensError::Denied(Denied::LimitReached);
+    }
+    match (answer.status, refusal_of(answer)) {
+        (404 | 405, Verdict::NoVerdict(Outage::NotFound | Outage::Unexpected(_)))
+            if response::is_json(answer.headers) || response::is_from_jira(answer.headers) =>
+        {
+            TokensError::Denied(Denied::Absent)
+        }
+        (_, Verdict::Refused(Refusal::Forbidden)) => TokensError::Denied(Denied::Forbidden),
+        (_, Verdict::Refused(refusal)) => TokensError::Denied(Denied::As(refusal)),
+        (_, verdict) => TokensError::Silent(verdict),
+    }
+}
+
+/// Whether the account has as many tokens as Jira allows: 403 with an exception of this name (read
+/// in the plug-in by others), 400 on some versions (reported).
+fn is_limit(answer: &Answer<'_>) -> bool {
+    let problem = || serde_json::from_slice::<Problem>(answer.body).ok();
+    matches!(answer.status, 400 | 403 | 409)
+        && response::is_json(answer.headers)
+        && problem().is_some_and(|problem| problem.exception.ends_with("LimitExceededException"))
 }
 
 fn refusal_of(answer: &Answer<'_>) -> Verdict {

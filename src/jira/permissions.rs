@@ -97,7 +97,9 @@ pub(super) fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Ve
         // Not served here, or not for this credential.
         404 => Err(untold),
         _ => Err(match response::read(answer) {
-            scope @ Verdict::Refused(Refusal::InsufficientScope) => scope,
+            Verdict::Refused(Refusal::InsufficientScope | Refusal::NoConsent) => {
+                Verdict::Refused(Refusal::InsufficientScope)
+            }
             outage @ Verdict::NoVerdict(_) => outage,
             // What is a word on a credential elsewhere is none here.
             Verdict::Refused(_) | Verdict::Accepted(_) | Verdict::NotAllowed(_) => untold,
@@ -110,7 +112,7 @@ fn told(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
     if !answer.complete {
         return Err(Verdict::NoVerdict(Outage::TooLarge));
     }
-    let body = object(answer).ok_or(Verdict::NoVerdict(Outage::NotJson))?;
+    let body = object(answer).ok_or(Verdict::NoVerdict(response::not_parsed(answer)))?;
     let Some(Value::Object(entries)) = body.get("permissions") else {
         return Err(Verdict::Refused(Refusal::Forbidden));
     };

@@ -4,7 +4,10 @@
 //! (Atlassian documentation). Everything else is read with one question in mind: did Jira look at
 //! the credential and say no, or did a proxy in between answer?
 
+mod headers;
 mod oauth_problem;
+mod origin;
+mod stated;
 
 use std::time::Duration;
 
@@ -14,6 +17,15 @@ use serde::Deserialize;
 
 use crate::api::{Account, Hosting};
 use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::jira::response::headers::{challenge_texts, media_type};
+use crate::jira::response::origin::{
+    has_foreign_challenge, is_from_cloud, is_from_data_center, is_missing_site,
+};
+use crate::jira::response::stated::{LoginReason, login_reason};
+
+pub(in crate::jira) use headers::is_json;
+pub(in crate::jira) use origin::is_from_jira;
+pub(in crate::jira) use stated::is_anonymous;
 
 /// The longest wait that a server can impose. A token of OAuth 2.0 is renewed this long before its
 /// end.
@@ -56,17 +68,21 @@ pub fn read(answer: &Answer<'_>) -> Verdict {
     {
         return verdict;
     }
+    if stated::is_cross_site(answer.status, answer.body) {
+        return Verdict::NoVerdict(Outage::CrossSiteCheck);
+    }
     if let Some(refusal) = other_hosting(answer) {
         return Verdict::Refused(refusal);
     }
     match answer.status {
         200 => ok(answer),
+        400 if stated::is_ip_blocked(&stated::text_of(answer.body)) => {
+            Verdict::Refused(Refusal::IpBlocked)
+        }
         300..=399 => Verdict::NoVerdict(Outage::Redirect),
         401 => unauthorized(answer),
         403 => forbidden(answer),
-        // No site of that name, or no Jira on it; answered before a credential is checked
-        // (recorded on Cloud).
-        404 => Verdict::NoVerdict(Outage::NotFound),
+        404 => Verdict::NoVerdict(not_found(answer)),
         429 => Verdict::NoVerdict(Outage::RateLimited {
             retry_after: retry_after(answer),
         }),
@@ -93,7 +109,7 @@ fn other_hosting(answer: &Answer<'_>) -> Option<Refusal> {
         Hosting::Cloud => (is_from_data_center(answer.headers) || has_other_id(answer))
             .then_some(Refusal::IsDataCenter),
         // No site of this name, on whatever host (recorded).
-        Hosting::DataCenter if answer.headers.contains_key("atl-missing-tcs") => None,
+        Hosting::DataCenter if is_missing_site(answer.headers) => None,
         Hosting::DataCenter => (is_cloud || has_other_id(answer)).then_some(Refusal::IsCloud),
     }
 }
@@ -113,21 +129,6 @@ fn has_other_id(answer: &Answer<'_>) -> bool {
     }
 }
 
-/// Headers of the nodes of Data Center (recorded on 8.5); Cloud has none of them.
-fn is_from_data_center(headers: &HeaderMap) -> bool {
-    ["x-anodeid", "x-ausername", "x-asessionid"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
-}
-
-/// Headers of Atlassian's edge, and of Jira behind it (recorded).
-fn is_from_cloud(headers: &HeaderMap) -> bool {
-    all(headers, "server").contains("AtlassianEdge")
-        || ["x-aaccountid", "atl-traceid", "atl-request-id"]
-            .iter()
-            .any(|name| headers.contains_key(*name))
-}
-
 fn ok(answer: &Answer<'_>) -> Verdict {
     if !is_json(answer.headers) {
         // The login page of single sign-on or of a proxy.
@@ -137,20 +138,46 @@ fn ok(answer: &Answer<'_>) -> Verdict {
         return Verdict::NoVerdict(Outage::TooLarge);
     }
     let user = match serde_json::from_slice::<serde_json::Value>(answer.body) {
-        Err(_) => return Verdict::NoVerdict(Outage::NotJson),
+        Err(_) => return Verdict::NoVerdict(not_parsed(answer)),
         Ok(value) => serde_json::from_value::<User>(value).ok(),
     };
     let Some((user, account)) = user.and_then(|user| account(answer.hosting, user)) else {
         return Verdict::NoVerdict(Outage::NotAUser);
     };
-    if login_reason(answer.headers) == Some(LoginReason::Failed) {
-        // A user, but not by this credential: a proxy logged in with its own.
-        return Verdict::Refused(Refusal::Rejected);
+    // A user, but not by this credential: a proxy logged in with its own, or answers from a cache.
+    match login_reason(answer.headers) {
+        Some(LoginReason::Failed) => return Verdict::Refused(Refusal::Rejected),
+        Some(LoginReason::Denied) => return Verdict::Refused(Refusal::CaptchaRequired),
+        None if is_anonymous(answer.headers) => return Verdict::NoVerdict(Outage::Anonymous),
+        Some(LoginReason::Good) | None => {}
     }
     if user.active == Some(false) || user.deleted == Some(true) {
         return Verdict::Refused(Refusal::AccountInactive);
     }
     Verdict::Accepted(account)
+}
+
+/// What a body is that was expected to be JSON of some form: JSON that was cut off, or something else,
+/// such as a web page.
+pub(super) fn not_parsed(answer: &Answer<'_>) -> Outage {
+    let is_page = answer.body.trim_ascii_start().starts_with(b"<");
+    let is_broken = || serde_json::from_slice::<serde::de::IgnoredAny>(answer.body).is_err();
+    if is_json(answer.headers) && !is_page && is_broken() {
+        Outage::BrokenJson
+    } else {
+        Outage::NotJson
+    }
+}
+
+/// Atlassian's edge says before a credential is checked that it has no site of this name, or no
+/// Jira on it: by a header, or in JSON (recorded). Any other 404 may be that of a wrong path.
+fn not_found(answer: &Answer<'_>) -> Outage {
+    let removed = || stated::text_of(answer.body).contains("site temporarily unavailable");
+    if is_missing_site(answer.headers) || (is_from_cloud(answer.headers) && removed()) {
+        Outage::NoCloudSite
+    } else {
+        Outage::NotFound
+    }
 }
 
 /// Cloud identifies a user by `accountId`, Data Center by `key`; each lacks the other's (recorded
@@ -172,7 +199,7 @@ fn is_account_id(id: &str) -> bool {
 }
 
 fn unauthorized(answer: &Answer<'_>) -> Verdict {
-    match stated_refusal(answer) {
+    match stated::refusal(answer.hosting, answer.headers, answer.body) {
         Some(refusal) => Verdict::Refused(refusal),
         None if is_from_jira(answer.headers) => Verdict::Refused(Refusal::Rejected),
         // Jira sends no challenge, because anonymous access is its default (Atlassian
@@ -186,9 +213,14 @@ fn unauthorized(answer: &Answer<'_>) -> Verdict {
 }
 
 fn forbidden(answer: &Answer<'_>) -> Verdict {
-    match stated_refusal(answer) {
+    match stated::refusal(answer.hosting, answer.headers, answer.body) {
         Some(refusal) => Verdict::Refused(refusal),
         None if is_from_jira(answer.headers) || is_json(answer.headers) => {
+            Verdict::Refused(Refusal::Forbidden)
+        }
+        // The page of a Data Center whose headers a proxy removed: in every language it links to
+        // the start page.
+        None if stated::text_of(answer.body).contains("/secure/myjirahome.jspa") => {
             Verdict::Refused(Refusal::Forbidden)
         }
         // A firewall or a proxy.
@@ -196,146 +228,9 @@ fn forbidden(answer: &Answer<'_>) -> Verdict {
     }
 }
 
-/// The refusal that a 401 or 403 states in so many words.
-fn stated_refusal(answer: &Answer<'_>) -> Option<Refusal> {
-    let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
-    // Before the login reason, which said AUTHENTICATED_FAILED beside the challenge (reported for
-    // Data Center 8.20).
-    if is_captcha(answer.headers, &text) {
-        return Some(Refusal::CaptchaRequired);
-    }
-    // Each text is Jira's own (Atlassian documentation and knowledge base; the first recorded on
-    // Data Center 11.3).
-    let stated = [
-        (
-            "basic authentication has been disabled on this instance",
-            Refusal::BasicAuthDisabled,
-        ),
-        (
-            "basic auth with password is not allowed",
-            Refusal::PasswordNotAllowed,
-        ),
-        ("ip address has been rejected", Refusal::IpBlocked),
-        ("scope does not match", Refusal::InsufficientScope),
-        (
-            "failed to parse connect session auth token",
-            Refusal::WrongHost,
-        ),
-    ];
-    if let Some((_, refusal)) = stated.into_iter().find(|(words, _)| text.contains(words)) {
-        return Some(refusal);
-    }
-    let failed = login_reason(answer.headers) == Some(LoginReason::Failed);
-    let failed = failed || text.contains("reason : authenticated_failed");
-    failed.then_some(Refusal::Rejected)
-}
-
-/// The word "captcha" alone proves nothing: firewalls show pages with captchas of their own.
-fn is_captcha(headers: &HeaderMap, text: &str) -> bool {
-    let denied = all(headers, "x-authentication-denied-reason");
-    denied.to_ascii_uppercase().contains("CAPTCHA")
-        || login_reason(headers) == Some(LoginReason::Denied)
-        || text.contains("captcha_challenge")
-        || text.contains("reason : authentication_denied")
-        || (is_json(headers) && text.contains("captcha"))
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum LoginReason {
-    Good,
-    /// The credential was checked and is wrong.
-    Failed,
-    /// The credential was not checked.
-    Denied,
-}
-
-/// `X-Seraph-LoginReason`: one word, or several separated by commas.
-fn login_reason(headers: &HeaderMap) -> Option<LoginReason> {
-    let reasons = all(headers, "x-seraph-loginreason").to_ascii_uppercase();
-    let has = |word| reasons.split(',').any(|reason| reason.trim() == word);
-    if has("AUTHENTICATION_DENIED") {
-        Some(LoginReason::Denied)
-    } else if has("OK") {
-        Some(LoginReason::Good)
-    } else if has("AUTHENTICATED_FAILED") {
-        Some(LoginReason::Failed)
-    } else {
-        None
-    }
-}
-
-/// Whether Jira treated the caller as anonymous, by its own headers.
-pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
-    let denied = match login_reason(headers) {
-        Some(LoginReason::Failed | LoginReason::Denied) => true,
-        Some(LoginReason::Good) | None => false,
-    };
-    denied || all(headers, "x-ausername") == "anonymous"
-}
-
-/// Whether Jira, or the edge of Atlassian's cloud, wrote the answer: by headers that were recorded
-/// on answers of each.
-fn is_from_jira(headers: &HeaderMap) -> bool {
-    const JIRA: [&str; 8] = [
-        "x-seraph-loginreason",
-        "x-ausername",
-        "x-aaccountid",
-        "x-arequestid",
-        "x-asessionid",
-        "x-anodeid",
-        "atl-traceid",
-        "atl-request-id",
-    ];
-    JIRA.iter().any(|name| headers.contains_key(*name))
-        || all(headers, "server").contains("AtlassianEdge")
-        || challenges(headers).any(|scheme| scheme == "oauth")
-}
-
-fn has_foreign_challenge(headers: &HeaderMap) -> bool {
-    challenges(headers).any(|scheme| scheme != "oauth" && scheme != "jira")
-}
-
-/// The first scheme of each `WWW-Authenticate`, in lower case.
-fn challenges(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    challenge_texts(headers).filter_map(|text| text.split([' ', ',']).next().map(str::to_owned))
-}
-
-/// Each `WWW-Authenticate`, in lower case.
-fn challenge_texts(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers
-        .get_all(header::WWW_AUTHENTICATE)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
-}
-
 pub(super) fn is_html(answer: &Answer<'_>) -> bool {
     let kind = media_type(answer.headers);
     kind.as_deref() == Some("text/html") || answer.body.trim_ascii_start().starts_with(b"<")
-}
-
-/// `application/json`, or a format built on it.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|kind| {
-        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-    })
-}
-
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    value
-        .split(';')
-        .next()
-        .map(|kind| kind.trim().to_ascii_lowercase())
-}
-
-/// All values of a header, joined as HTTP allows.
-fn all(headers: &HeaderMap, name: &str) -> String {
-    let values: Vec<_> = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .collect();
-    values.join(",")
 }
 
 /// `Retry-After` in seconds or as a date. Zero says nothing: Data Center sends it with healthy

@@ -161,7 +161,7 @@ async fn every_way_to_get_no_answer_is_an_outage() {
         (slow, Outage::Timeout),
         (Fault::EndlessBody, Outage::TooLarge),
         (Fault::HtmlPage, Outage::NotJson),
-        (Fault::GarbageJson, Outage::NotJson),
+        (Fault::GarbageJson, Outage::BrokenJson),
         (text, Outage::NotJson),
         (Fault::Canned(no_user), Outage::NotAUser),
         (redirect, Outage::Redirect),

@@ -52,7 +52,7 @@ async fn a_site_that_is_not_there_is_told_with_what_to_check() {
         (
             "other-path",
             format!("{without_path}/wiki"),
-            "whether Jira has a context path there",
+            "whether the path in it is the context path of Jira",
         ),
         (
             "closed-port",

@@ -36,3 +36,4 @@ mod support;
 mod targets;
 mod tenants;
 mod upgrade;
+mod verdicts;

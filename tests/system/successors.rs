@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Running, World, keys, says, value};
 
+mod denials;
 mod strays;
 
 pub(crate) const TOKENS: &str = "/jira/rest/pat/latest/tokens";
@@ -268,47 +269,6 @@ async fn no_death_of_the_process_loses_a_token_or_leaves_a_stray() {
             world.pats()
         );
         world.wait_ready("bot").await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_the_way_of_a_successor_is_told_and_the_token_goes_on() {
-    for (reason, word) in [
-        (Reason::TokenLimitReached, "as many personal access tokens"),
-        (Reason::MintingForbidden, "does not let"),
-        (Reason::RotationFailed, "/rest/pat/latest/tokens"),
-    ] {
-        let (world, operator, token) = adopted().await;
-        world.data_center().configure(|settings| match reason {
-            Reason::TokenLimitReached => settings.most_tokens = 1,
-            Reason::MintingForbidden => settings.minting_forbidden = true,
-            _ => settings.tokens_absent = true,
-        });
-        world.advance(TimeDelta::days(76));
-        operator.look_again(1).await;
-        if reason == Reason::RotationFailed {
-            // An outage like any other, until the end is near.
-            world.advance(TimeDelta::days(12));
-            operator.look_again(1).await;
-        }
-        let object = world.rotation("bot", reason).await;
-        let message = says(&object, ConditionType::RotationDue).message;
-        assert!(message.contains(word), "{message}");
-        world.wait_ready("bot").await;
-        assert_eq!(world.pat_of("bot").await, token.secret());
-        let mints = world.mints();
-        operator.look_again(1).await;
-        assert_eq!(world.mints(), mints, "not in a hurry");
-        // What was in the way goes, and a person asks.
-        world.data_center().configure(|settings| {
-            settings.most_tokens = 10;
-            settings.minting_forbidden = false;
-            settings.tokens_absent = false;
-        });
-        world.annotate("bot", "jira-operator.dev/renew", "1").await;
-        world.until_other("bot", "token", token.secret()).await;
-        let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
-        world.wait("bot", kind, status, Reason::NotDue).await;
     }
 }
 

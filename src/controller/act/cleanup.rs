@@ -160,7 +160,8 @@ async fn end_strays(
     grant: &Grant<Kept>,
     ours: &str,
 ) -> Result<(), Verdict> {
-    let listed = match jira.list_tokens(owner).await {
+    let listed = jira.list_tokens(owner).await;
+    let listed = match listed.map_err(|error| error.verdict()) {
         Ok(listed) => listed,
         // It has already expired, as its own end shows, and no call can use it.
         Err(Verdict::Refused(Refusal::Rejected)) => return Ok(()),

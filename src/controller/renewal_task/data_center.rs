@@ -11,7 +11,9 @@ use crate::core::decide::renewal::pat::USUAL_LIFE;
 use crate::core::grant::{Access, Chain, ENDLESS, Grant, Listed, RenewalFailure};
 use crate::core::probe::{Cause, Outage, Refusal, Verdict, outage_reason};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
-use crate::jira::{Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused, silence};
+use crate::jira::{
+    Denied, Login, LoginAnswer, Made, MintAnswer, Owner, Place, Refused, TokensError, silence,
+};
 
 /// A session ends after so long without a call, as Jira comes (reported); an administrator may have
 /// set another time.
@@ -64,7 +66,9 @@ impl Renewing {
         let (miss, wait) = match verdict {
             Verdict::NoVerdict(outage) => {
                 let reason = outage_reason(*outage);
-                let miss = if outage.may_have_arrived() {
+                // What Jira takes for a forgery it does not process.
+                let processed = *outage != Outage::CrossSiteCheck;
+                let miss = if processed && outage.may_have_arrived() {
                     RenewalFailure::Unknown(reason)
                 } else {
                     RenewalFailure::NotSpent(reason)
@@ -81,6 +85,20 @@ impl Renewing {
             ),
         };
         Nothing { miss, wait, word }
+    }
+
+    fn denied(&self, denied: Denied) -> Nothing {
+        let reason = match denied {
+            Denied::LimitReached => Reason::TokenLimitReached,
+            Denied::Forbidden => Reason::MintingForbidden,
+            Denied::Absent => Reason::MintingUnsupported,
+            Denied::As(refusal) => Cause::Jira(refusal).reason(),
+        };
+        Nothing {
+            miss: RenewalFailure::NotSpent(reason),
+            wait: self.time_scale.of(REFUSED_HEARTBEAT),
+            word: denied.word(),
+        }
     }
 
     async fn write_nothing(&self, nothing: Nothing) -> Renewed {
@@ -174,7 +192,10 @@ impl Renewing {
         };
         let listed = match self.jira.list_tokens(&owner).await {
             Ok(listed) => listed,
-            Err(verdict) => {
+            Err(TokensError::Denied(denied)) => {
+                return self.write_nothing(self.denied(denied)).await;
+            }
+            Err(TokensError::Silent(verdict)) => {
                 // Nothing was made.
                 let mut nothing = self.missed(&verdict, silence(&verdict));
                 if let RenewalFailure::Unknown(reason) = nothing.miss {
@@ -214,28 +235,20 @@ impl Renewing {
         let wish = self.wished_days(access);
         let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
         let refused = self.time_scale.of(REFUSED_HEARTBEAT);
-        let mut last = (
+        let last = (
             Err((RenewalFailure::NotSpent(Reason::MintingForbidden), refused)),
-            "too_long",
+            "not_taken",
         );
         for days in std::iter::once(wish).chain(shorter) {
             let answer = self.jira.mint(owner, &name, days).await;
             let word = answer.word();
-            let reason = match answer {
+            let nothing = match answer {
                 MintAnswer::Made(made) => return (Ok(made), word),
-                MintAnswer::TooLong => {
-                    last.1 = word;
-                    continue;
-                }
-                MintAnswer::LimitReached => Reason::TokenLimitReached,
-                MintAnswer::Forbidden => Reason::MintingForbidden,
-                MintAnswer::Absent | MintAnswer::Refused => Reason::RotationFailed,
-                MintAnswer::Silent(verdict) => {
-                    let nothing = self.missed(&verdict, word);
-                    return (Err((nothing.miss, nothing.wait)), word);
-                }
+                MintAnswer::NotTaken => continue,
+                MintAnswer::Denied(denied) => self.denied(denied),
+                MintAnswer::Silent(verdict) => self.missed(&verdict, word),
             };
-            return (Err((RenewalFailure::NotSpent(reason), refused)), word);
+            return (Err((nothing.miss, nothing.wait)), word);
         }
         last
     }

@@ -43,7 +43,13 @@ impl Facts {
         match (self.progress.refused_at_site, verdict) {
             (
                 Some(refusal),
-                Verdict::NoVerdict(Outage::NotFound | Outage::Redirect | Outage::NotJson),
+                Verdict::NoVerdict(
+                    Outage::NotFound
+                    | Outage::NoCloudSite
+                    | Outage::Redirect
+                    | Outage::NotJson
+                    | Outage::BrokenJson,
+                ),
             ) if !own => Verdict::Refused(refusal),
             _ => verdict.clone(),
         }

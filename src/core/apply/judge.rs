@@ -18,7 +18,9 @@ impl Facts {
                     Judgement::Accepted(account.clone())
                 }
             }
-            Verdict::Refused(refusal) if self.is_surprising() || self.is_early_death(*refusal) => {
+            Verdict::Refused(refusal)
+                if self.is_surprising(*refusal) || self.is_early_death(*refusal) =>
+            {
                 Judgement::Unconfirmed(*refusal)
             }
             Verdict::Refused(refusal) => Judgement::Refused(Cause::Jira(*refusal)),
@@ -29,7 +31,10 @@ impl Facts {
 
     /// One refusal of what Jira accepted before is confirmed first. A password never is: Jira
     /// counts every refusal.
-    fn is_surprising(&self) -> bool {
+    ///
+    /// A token that a renewal can replace gets that instead, where a renewal can help; its
+    /// successor counts as accepted before, because one consent or account has both.
+    fn is_surprising(&self, refusal: Refusal) -> bool {
         let refused_before = self.attempt().is_some_and(|attempt| match attempt.outcome {
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
             AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
@@ -37,20 +42,26 @@ impl Facts {
             }
         });
         let ended = self.source_has_ended();
-        self.is_validated()
-            && !self.replaces_the_refused()
+        let renews = self.replaces_the_refused();
+        let accepted_before = self.is_validated() || (renews && self.is_of_validated_chain());
+        accepted_before
+            && !(renews && earns_renewal(refusal))
             && !self.is_password()
             && !refused_before
             && !ended
     }
 
-    /// A token that should still live earns one renewal before it counts as refused: a gateway
-    /// says 403 and 404, too, where it means that the token has ended (reported).
+    /// A token that should still live earns one renewal before it counts as refused.
     fn is_early_death(&self, refusal: Refusal) -> bool {
-        let may_be = matches!(
-            refusal,
-            Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
-        );
-        may_be && self.may_renew_early()
+        earns_renewal(refusal) && self.may_renew_early()
     }
+}
+
+/// Whether a refusal may mean that the token has ended: a gateway says 403 and 404, too, where it
+/// means that (reported). Scopes and consent stay as they are when a token is renewed.
+pub(crate) fn earns_renewal(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Rejected | Refusal::Forbidden | Refusal::WrongHost
+    )
 }

@@ -4,6 +4,7 @@ use crate::core::facts::Facts;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{Account, Attempt, AttemptOutcome, Reason, SiteStatus};
+use crate::core::apply::judge::earns_renewal;
 use crate::core::facts::Peer;
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::probe::{Cause, Judgement, Outage, Verdict, outage_reason};
@@ -216,9 +217,14 @@ impl Facts {
                 };
                 (AttemptOutcome::Refused, cause.reason(), next)
             }
-            Judgement::Unconfirmed(_) => (
+            // The reason tells the next reconcile whether a renewal may help.
+            Judgement::Unconfirmed(refusal) => (
                 AttemptOutcome::Unconfirmed,
-                Reason::Confirming,
+                if earns_renewal(*refusal) {
+                    Reason::Confirming
+                } else {
+                    Cause::Jira(*refusal).reason()
+                },
                 Some(later(self.now, CONFIRM_AFTER)),
             ),
             Judgement::NotAllowed(_) => (
@@ -248,17 +254,20 @@ impl Facts {
                 false
             }
         };
-        let before = self.attempt().map(|attempt| attempt.outcome);
+        let before = self
+            .attempt()
+            .map(|attempt| (attempt.outcome, attempt.reason));
         let pending_account = self.progress.pending_account.is_some();
         // What Jira itself has just taken back is none any more.
         let lasts = |refusal: &Reason| !pending_account || *refusal == Reason::PermissionMissing;
-        match self.refusal().filter(lasts) {
-            Some(refusal) if silent => {
+        match (self.refusal().filter(lasts), before) {
+            (Some(refusal), _) if silent => {
                 let next = next.filter(|_| !self.is_password() || pending_account);
                 (AttemptOutcome::Refused, refusal, next)
             }
-            None if silent && before == Some(AttemptOutcome::Unconfirmed) => {
-                (AttemptOutcome::Unconfirmed, Reason::Confirming, next)
+            (None, Some((AttemptOutcome::Unconfirmed, doubt))) if silent => {
+                let doubt = doubt.unwrap_or(Reason::Confirming);
+                (AttemptOutcome::Unconfirmed, doubt, next)
             }
             _ => (outcome, reason, next),
         }

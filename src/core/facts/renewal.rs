@@ -133,7 +133,13 @@ impl Facts {
 
     /// Whether Jira refused a token that should still live, and a renewal will tell more.
     pub fn died_early(&self) -> bool {
-        let unconfirmed = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Unconfirmed;
+        // Another reason is one that no renewal changes.
+        let unconfirmed = |attempt: &Attempt| {
+            attempt.outcome == AttemptOutcome::Unconfirmed
+                && attempt
+                    .reason
+                    .is_none_or(|reason| reason == Reason::Confirming)
+        };
         self.replaces_the_refused() && self.attempt().is_some_and(unconfirmed)
     }
 

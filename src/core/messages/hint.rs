@@ -25,6 +25,7 @@ fn hint(facts: &Facts, refusal: Refusal) -> Option<&'static str> {
         | Refusal::BasicAuthDisabled
         | Refusal::IpBlocked
         | Refusal::InsufficientScope
+        | Refusal::NoConsent
         | Refusal::AccountInactive
         | Refusal::SignatureRejected
         | Refusal::ConsumerUnknown

@@ -10,6 +10,7 @@ pub mod outage;
 pub mod refusal;
 pub mod renewal;
 pub mod replacement;
+pub mod scopes;
 
 use crate::api::Method;
 use crate::core::facts::{Facts, TargetState};

@@ -11,6 +11,9 @@ const INTERRUPTED: &str = "Validation interrupted.";
 /// How earlier versions of the operator began it.
 const EARLIER_INTERRUPTED: &str = "NotYetProven: interrupted.";
 
+/// What a 403 of a Data Center for a password may mean where it does not say so.
+pub(crate) const DENIED_PASSWORD: &str = "For a user name and password it may mean a CAPTCHA after failed logins (log in as this user in a browser), that Basic authentication is disabled, or that the stored password is a token (use auth.personalAccessToken).";
+
 /// What an outage means, and what pods have meanwhile.
 pub fn outage(facts: &Facts, outage: Outage) -> String {
     format!("{} {}", cause(facts, outage), still(facts))
@@ -58,10 +61,22 @@ fn message(facts: &Facts, outage: Outage) -> String {
             "{host} answered with more data than a Jira user has. Check that spec.site is the base address of Jira."
         ),
         Outage::Redirect => format!(
-            "{host} answered with a redirect; the operator never follows a redirect with a credential. Set spec.site to the address that it points to, or check for single sign-on in front of Jira."
+            "{host} answered with a redirect to another page; the operator never follows a redirect with a credential. Check that spec.site is the base address of Jira, and that no proxy or single sign-on in front of Jira redirects the REST API."
+        ),
+        Outage::SingleSignOn => format!(
+            "{host} redirects the call to what looks like the login page of single sign-on; the operator never follows a redirect with a credential. Have the administrator of Jira exempt the REST API (/rest/) from single sign-on in front of Jira; leave spec.site as it is."
+        ),
+        Outage::Moved => format!(
+            "{host} redirects the call to the same path at another address; the operator never follows a redirect with a credential. If Jira has moved, set spec.site to its new address."
         ),
         Outage::NotJson => format!(
             "{host} answered with a web page instead of data, as login pages of single sign-on and proxies do. Check that spec.site is the base address of Jira and that the REST API is reachable without a login page."
+        ),
+        Outage::BrokenJson => format!(
+            "{host} answered with JSON that is cut off or damaged. Check for a proxy in front of Jira that changes or shortens responses."
+        ),
+        Outage::Anonymous => format!(
+            "{host} answered with a user, but by its headers Jira treated the call as anonymous: a proxy in front of Jira removes the credential, or answers from a cache. Check that it passes the Authorization header to Jira and caches nothing under /rest/."
         ),
         Outage::ContextPath => format!(
             "{host} redirects the call to another path, which means that Jira has a context path; the operator never follows a redirect with a credential. Add the path to spec.site, such as https://HOST/jira."
@@ -72,16 +87,19 @@ fn message(facts: &Facts, outage: Outage) -> String {
         Outage::NotAUser => format!(
             "{host} answered with something that is not a Jira user. Check that spec.site is the base address of Jira."
         ),
-        Outage::NotFound if facts.gateway().is_some() => format!(
-            "Atlassian has no Jira Cloud site at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
+        Outage::NotFound => not_found(facts, &host),
+        Outage::NoCloudSite => format!(
+            "{host} is an address of Atlassian's cloud, and Atlassian has no Jira there: the site was renamed or deleted, or Jira was removed from it. Check the name in spec.site, and whether the site still has Jira."
         ),
-        Outage::NotFound => format!(
-            "No Jira was found at {host}. Check the name in spec.site{}.",
-            context_hint(facts)
+        Outage::CrossSiteCheck => format!(
+            "Jira at {host} took the call for one of a browser (XSRF check). Have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
         ),
         Outage::RateLimited { .. } => format!("{host} limits the rate of calls."),
         Outage::Unavailable { .. } => format!("{host} is unavailable."),
         Outage::ServerError(status) => format!("{host} answered with the server error {status}."),
+        Outage::Unexpected(403) if facts.is_password() => format!(
+            "{host} answered with a page and the status 403, which is from a firewall or proxy in front of Jira, or from an older Data Center. {DENIED_PASSWORD}"
+        ),
         Outage::Unexpected(status) => {
             format!("{host} answered with the unexpected status {status}.")
         }
@@ -121,12 +139,27 @@ fn asked_host(facts: &Facts) -> String {
     }
 }
 
-fn context_hint(facts: &Facts) -> &'static str {
-    match &facts.plan {
-        Ok(plan) if plan.site.hosting == Hosting::DataCenter => {
-            ", and whether Jira has a context path there, such as https://HOST/jira"
-        }
-        Ok(_) | Err(_) => "",
+/// A 404 of Jira, or of whatever else is at the address.
+fn not_found(facts: &Facts, host: &str) -> String {
+    let found = format!("No Jira was found at {host}. Check the name in spec.site");
+    let Ok(site) = facts.plan.as_ref().map(|plan| &plan.site) else {
+        return format!("{found}.");
+    };
+    let has_path = site.base.trim_start_matches("https://").contains('/');
+    match (site.hosting, has_path) {
+        (Hosting::Cloud, true) => format!(
+            "No Jira was found at {host}. spec.site has a path, which Jira Cloud never has: remove it, so that spec.site is https://HOST. Use hosting: DataCenter if Jira is a Data Center with a context path."
+        ),
+        (Hosting::Cloud, false) if facts.gateway().is_some() => format!(
+            "Atlassian has no Jira Cloud site at {host}. Check the name in spec.site, and cloudId in spec.auth if it is set."
+        ),
+        (Hosting::Cloud, false) => format!("{found}."),
+        (Hosting::DataCenter, true) => format!(
+            "{found}, and whether the path in it is the context path of Jira; without one, spec.site is https://HOST."
+        ),
+        (Hosting::DataCenter, false) => format!(
+            "{found}, and whether Jira has a context path there, such as https://HOST/jira."
+        ),
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::api::{Method, MethodName, Permission};
 use crate::core::facts::Facts;
 use crate::core::messages::hint::with_hint;
+use crate::core::messages::outage::DENIED_PASSWORD;
+use crate::core::messages::scopes::{listed, needed_scopes, permission_scope};
 use crate::core::messages::{host, source_names, still, still_refused};
 use crate::core::probe::{Cause, Refusal};
 
@@ -48,7 +50,8 @@ pub fn refused(facts: &Facts, cause: Cause) -> String {
         }
         Cause::PermissionMissing => missing_permissions(facts, &host),
         Cause::PermissionsUnreadable => format!(
-            "The token works at {host} but lacks the scope read:jira-work, needed to read the permissions of its account, which spec.validation.requiredPermissions needs. {}",
+            "The token works at {host} but lacks the scope {}, needed to read the permissions of its account, which spec.validation.requiredPermissions needs. {}",
+            permission_scope(facts),
             scope_remedy(facts)
         ),
         Cause::Jira(refusal) => with_hint(facts, refusal, refusal_text(facts, refusal, &host)),
@@ -80,9 +83,11 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "Jira at {host} does not accept calls from this cluster's address. Add the address to the site's IP allow-list; the credential itself may be fine."
         ),
         Refusal::InsufficientScope => format!(
-            "The token works at {host} but lacks the scope read:jira-user, needed to read its own user. {}",
+            "The token works at {host} but lacks a scope: to read its own user it needs {}. {}",
+            listed(&needed_scopes(facts)),
             scope_remedy(facts)
         ),
+        Refusal::NoConsent => no_consent(facts, host),
         Refusal::WrongHost => format!(
             "Jira at {host} does not serve this kind of credential. Check spec.site and the method."
         ),
@@ -95,10 +100,13 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             }
         ),
         Refusal::IsCloud => format!(
-            "Jira at {host} is a Jira Cloud site, but the spec expects a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
+            "{host} looks like Jira Cloud: it answers as Atlassian's cloud does, but the spec expects a Data Center. Set spec.hosting to Cloud and use auth.apiToken or an OAuth 2.0 method, or correct spec.site."
         ),
         Refusal::AccountInactive => format!(
             "The account of the credential is deactivated at {host}. Reactivate it, or store the credential of another account in {source}."
+        ),
+        Refusal::Forbidden if facts.is_password() => format!(
+            "Jira at {host} answered with the status 403 and does not say why. {DENIED_PASSWORD} Otherwise check the account's access to Jira. Then set the annotation jira-operator.dev/renew to a new value; the operator does not retry before that, because each failed login counts towards a CAPTCHA."
         ),
         Refusal::Forbidden => format!(
             "Jira at {host} does not let the credential read its own user. Check the account's access to Jira."
@@ -130,6 +138,20 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
             "cloudId in spec.auth is not the id of {host}. Correct it, or remove it: the operator then asks the site for it."
         ),
     }
+}
+
+/// The token is good for another site, or for another product on this one.
+fn no_consent(facts: &Facts, host: &str) -> String {
+    let scopes = listed(&needed_scopes(facts));
+    let remedy = remedy(
+        facts,
+        "Consent again, choose this site and include what is missing",
+        "Give the service account access to Jira on this site, or create another OAuth 2.0 credential of it with what is missing",
+        "Create one with what is missing, for an account with access to this site",
+    );
+    format!(
+        "Atlassian's gateway accepts the token but not for Jira at {host}: either the token does not cover this site, or it lacks scopes of Jira; the operator needs {scopes}. {remedy}"
+    )
 }
 
 fn rejected(facts: &Facts, host: &str, source: &str) -> String {
@@ -175,7 +197,7 @@ fn rejected(facts: &Facts, host: &str, source: &str) -> String {
 
 /// Why a first refusal is not yet believed.
 pub fn confirming(facts: &Facts) -> String {
-    if facts.replaces_the_refused() {
+    if facts.died_early() {
         return format!(
             "Jira at {} refused the token before it expired; the operator renews it and validates it again. {}",
             host(facts),
@@ -212,9 +234,9 @@ pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
 fn scope_remedy(facts: &Facts) -> String {
     remedy(
         facts,
-        "Add it to the app and consent again",
-        "Create another OAuth 2.0 credential of the service account with it",
-        "Create one with this scope",
+        "Add what is missing to the app and consent again",
+        "Create another OAuth 2.0 credential of the service account with what is missing",
+        "Create one with what is missing",
     )
 }
 

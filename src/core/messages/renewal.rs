@@ -4,6 +4,7 @@ use crate::api::{Hosting, Method, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages;
 use crate::core::messages::replacement;
+use crate::core::messages::scopes::{listed, needed_scopes};
 use crate::core::spec::{RenewalKind, RenewalPlan};
 
 /// What happened, what still works, and what to do.
@@ -25,8 +26,12 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
     match reason {
         Reason::ReconsentRequired => format!("{} {still} {consent}", dead_token_message(facts)),
         Reason::ClientRejected => client_rejected(facts, still),
-        Reason::InsufficientScope => format!(
+        Reason::InsufficientScope if is_own(facts) => format!(
             "{who} does not grant the client the scopes of spec.auth. {still} Request scopes that the credential of the service account has: READ, or WRITE, which includes it."
+        ),
+        Reason::InsufficientScope => format!(
+            "{who} does not grant the client the scopes of spec.auth. {still} Request scopes that the app or the credential of the service account has; the operator itself needs {}.",
+            listed(&needed_scopes(facts))
         ),
         Reason::GrantForeign if !spends(facts) => format!(
             "The Secret {grant}, which the operator needs to store the token, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator requests a token."

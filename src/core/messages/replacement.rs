@@ -26,6 +26,25 @@ pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
             "Jira at {host} does not let the personal access token create another one; the current token works until it expires. Have an administrator allow it, or set rotation to Manual and store a new token in {} before then.",
             source_key(facts)
         ),
+        Reason::MintingUnsupported => format!(
+            "Jira at {host} has no resource for personal access tokens (/rest/pat/latest/tokens), so the operator cannot create a replacement; the current token works until it expires. The resource needs Jira 8.14 or later, and a proxy that passes this path; otherwise set rotation to Manual and store a new token in {} before then.",
+            source_key(facts)
+        ),
+        Reason::CrossSiteCheck => format!(
+            "Jira at {host} took the request for a replacement of the personal access token for one of a browser (XSRF check) and refused it; the current token works until it expires. The operator retries: have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
+        ),
+        Reason::RateLimited => format!(
+            "Jira at {host} limits the rate of calls, so the operator could not yet create a replacement for the personal access token, which expires soon. The operator retries after the requested wait; have an administrator raise the limit for this account, or store a new token in {}.",
+            source_key(facts)
+        ),
+        Reason::SiteUnavailable => format!(
+            "Jira at {host} answered with an error, or not at all, when the operator asked for a replacement of the personal access token, which expires soon. The operator retries: check whether Jira is up and serves /rest/pat/latest/tokens, or store a new token in {}.",
+            source_key(facts)
+        ),
+        Reason::Rejected => format!(
+            "Jira at {host} refused the personal access token when the operator asked for its replacement: it is wrong, expired or revoked. The operator tries again every few hours; create a new token in the Jira profile and store it in {}.",
+            source_key(facts)
+        ),
         Reason::ExpiryUnknown => format!(
             "The expiry of the personal access token in {} is unknown: the account lists no token, or several, that match it. Set spec.auth.personalAccessToken.expiresAt; until then the operator replaces the token 30 days after it was first seen.",
             source_key(facts)
@@ -115,6 +134,9 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
         }
         Reason::RateLimited => format!(
             "Jira at {host} limits the rate of calls. {still} The operator logs in after the requested wait."
+        ),
+        Reason::CrossSiteCheck => format!(
+            "Jira at {host} took the login for one of a browser (XSRF check) and refused it. {still} The operator retries: have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
         ),
         Reason::WrongHost => format!(
             "Cannot log in at {host}: it is not a Data Center, or does not support sessions. {still} Check spec.site; for a Jira Cloud site use auth.apiToken."

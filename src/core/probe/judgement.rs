@@ -45,7 +45,9 @@ impl Cause {
                 Refusal::CaptchaRequired => Reason::CaptchaRequired,
                 Refusal::BasicAuthDisabled => Reason::BasicAuthDisabled,
                 Refusal::IpBlocked => Reason::IpBlocked,
-                Refusal::InsufficientScope | Refusal::AnotherProduct => Reason::InsufficientScope,
+                Refusal::InsufficientScope | Refusal::NoConsent | Refusal::AnotherProduct => {
+                    Reason::InsufficientScope
+                }
                 Refusal::WrongHost
                 | Refusal::IsDataCenter
                 | Refusal::IsCloud
@@ -66,6 +68,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         Outage::RateLimited { .. } => Reason::RateLimited,
         Outage::BadCaBundle => Reason::SourceMalformed,
         Outage::ClockSkew => Reason::ClockSkew,
+        Outage::CrossSiteCheck => Reason::CrossSiteCheck,
         Outage::Dns
         | Outage::Connect
         | Outage::Tls
@@ -74,10 +77,15 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::ConnectionLost
         | Outage::TooLarge
         | Outage::Redirect
+        | Outage::SingleSignOn
+        | Outage::Moved
         | Outage::ContextPath
         | Outage::NotJson
+        | Outage::BrokenJson
+        | Outage::Anonymous
         | Outage::NotAUser
         | Outage::NotFound
+        | Outage::NoCloudSite
         | Outage::PermissionsUntold
         | Outage::Unavailable { .. }
         | Outage::ServerError(_)

@@ -35,6 +35,9 @@ pub enum Refusal {
     IpBlocked,
     /// The token is good but lacks a scope.
     InsufficientScope,
+    /// Atlassian's gateway says that the app is not installed on the site, or has no consent for it:
+    /// the consent does not cover the site, or no scope of Jira there.
+    NoConsent,
     /// This host does not serve this kind of credential.
     WrongHost,
     /// A Data Center answered where Cloud is expected.
@@ -78,14 +81,26 @@ pub enum Outage {
     TooLarge,
     /// A redirect, which is never followed with a credential.
     Redirect,
+    /// A redirect to what looks like the login page of single sign-on.
+    SingleSignOn,
+    /// A redirect to the same call at another address.
+    Moved,
     /// A redirect to the same call under another path of the same host.
     ContextPath,
     /// 200 with something that is not JSON, such as a login page of single sign-on.
     NotJson,
+    /// 200 with JSON that is cut off or damaged.
+    BrokenJson,
+    /// 200 with a user, and a header by which Jira treated the caller as anonymous.
+    Anonymous,
     /// JSON that does not describe a user.
     NotAUser,
     /// 404: no Jira at this address.
     NotFound,
+    /// 404 of Atlassian's edge: no site of this name, or Jira was removed from it.
+    NoCloudSite,
+    /// Jira takes the request for one that a browser was tricked into (XSRF).
+    CrossSiteCheck,
     /// Jira accepts the credential and will not say what its account may do.
     PermissionsUntold,
     /// 429.
@@ -154,10 +169,16 @@ impl Outage {
             | Outage::ConnectionLost
             | Outage::TooLarge
             | Outage::Redirect
+            | Outage::SingleSignOn
+            | Outage::Moved
             | Outage::ContextPath
             | Outage::NotJson
+            | Outage::BrokenJson
+            | Outage::Anonymous
             | Outage::NotAUser
             | Outage::NotFound
+            | Outage::NoCloudSite
+            | Outage::CrossSiteCheck
             | Outage::PermissionsUntold
             | Outage::Unavailable { .. }
             | Outage::ServerError(_)

@@ -1,12 +1,32 @@
 use std::time::Duration;
 
+use chrono::DateTime;
+use http::{HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::api::Hosting;
+
+fn read_as(
+    hosting: Hosting,
+    status: u16,
+    headers: &HeaderMap,
+    body: &str,
+    sent: Sent,
+) -> TokenAnswer {
+    let answer = Answer {
+        hosting,
+        status,
+        headers,
+        body: body.as_bytes(),
+        complete: true,
+        now: DateTime::UNIX_EPOCH,
+    };
+    read(&answer, &sent)
+}
 
 fn answer(status: u16, body: &str, sent: Sent) -> String {
-    let now = DateTime::UNIX_EPOCH;
-    let read = read(status, &HeaderMap::new(), body.as_bytes(), true, &sent, now);
+    let read = read_as(Hosting::Cloud, status, &HeaderMap::new(), body, sent);
     format!("{} {}", read.word(), read.may_have_spent())
 }
 
@@ -210,9 +230,8 @@ fn each_endpoint_gets_the_body_that_it_reads() {
 #[test]
 fn tokens_are_taken_as_they_are_told() {
     let read = |body: &str| {
-        let now = DateTime::UNIX_EPOCH;
-        let body = body.as_bytes();
-        match super::read(200, &HeaderMap::new(), body, true, &Sent::RefreshToken, now) {
+        let headers = HeaderMap::new();
+        match read_as(Hosting::Cloud, 200, &headers, body, Sent::RefreshToken) {
             TokenAnswer::Granted(granted) => granted,
             other => panic!("{other:?}"),
         }
@@ -245,15 +264,8 @@ fn a_refresh_token_is_not_lost_for_what_stands_beside_it() {
         (r#""scope":["x","y"]"#, 3600),
     ] {
         let body = format!(r#"{{"access_token":"a","refresh_token":"{long}",{rest}}}"#);
-        let now = DateTime::UNIX_EPOCH;
-        let read = read(
-            200,
-            &HeaderMap::new(),
-            body.as_bytes(),
-            true,
-            &Sent::RefreshToken,
-            now,
-        );
+        let headers = HeaderMap::new();
+        let read = read_as(Hosting::Cloud, 200, &headers, &body, Sent::RefreshToken);
         let TokenAnswer::Granted(granted) = read else {
             panic!("{rest}: {read:?}");
         };
@@ -303,4 +315,28 @@ async fn what_another_process_may_have_taken_over_is_not_sent() {
         "{late:?}"
     );
     assert!(!late.may_have_spent());
+}
+
+/// The headers of a node of Data Center are those of the provider that was asked, not of another
+/// hosting.
+#[test]
+fn a_data_center_s_own_endpoint_is_read_as_one() {
+    let headers: HeaderMap = [("x-anodeid", "node1"), ("content-type", "application/json")]
+        .into_iter()
+        .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+        .collect();
+    for (status, body, expected) in [
+        (404, "{}", Outage::NotFound),
+        (302, "", Outage::Redirect),
+        (200, "{", Outage::BrokenJson),
+        (200, "{}", Outage::NotJson),
+        (401, "{}", Outage::Unexpected(401)),
+    ] {
+        let sent = Sent::RefreshTokenAndUrl;
+        let read = read_as(Hosting::DataCenter, status, &headers, body, sent);
+        let TokenAnswer::NoVerdict(outage) = read else {
+            panic!("{status}: {read:?}");
+        };
+        assert_eq!(outage, expected, "{status}");
+    }
 }

@@ -55,21 +55,37 @@ fn every_answer_to_the_wish_for_a_token_has_one_meaning() {
         ),
         (
             400,
-            error("UserTokenLimitExceededException", "Too many."),
+            error("UserTokenLimitExceededException", "Zu viele."),
             "limit_reached",
+        ),
+        // A translated text tells nothing, nor does a word of an English one.
+        (
+            403,
+            error("AuthorisationException", "No limit."),
+            "forbidden",
+        ),
+        (
+            403,
+            error("InvalidLicenseException", "Keine Lizenz."),
+            "forbidden",
         ),
         (
             400,
-            error(
-                "InvalidExpirationException",
-                "Expiration must be below 90 days.",
-            ),
-            "too_long",
+            r#"{"exception":"java.lang.IllegalArgumentException","error":"Zu lang."}"#.to_owned(),
+            "not_taken",
         ),
-        (400, error("BadRequestException", "What?"), "forbidden"),
-        (403, error("NotAuthorizedException", "No."), "forbidden"),
+        (
+            400,
+            error("CreateTokenFailedException", "Limit."),
+            "not_taken",
+        ),
+        (400, "<html>".to_owned(), "not_taken"),
+        (403, "{}".to_owned(), "forbidden"),
+        (403, "XSRF check failed".to_owned(), "no_verdict"),
+        (404, "XSRF check failed".to_owned(), "no_verdict"),
         (404, "{}".to_owned(), "absent"),
         (405, "{}".to_owned(), "absent"),
+        (401, error("AuthorisationException", "Non."), "refused"),
         (
             401,
             r#"{"message":"Client must be authenticated to access this resource."}"#.to_owned(),
@@ -82,9 +98,62 @@ fn every_answer_to_the_wish_for_a_token_has_one_meaning() {
         let word = asked(status, JSON, &body, wish).word();
         assert_eq!(word, expected, "{status} {body}");
     }
-    let firewall = asked(403, "text/html", "<h1>Limit</h1>", wish);
-    // Data Center wrote a header of its own: without one it would be somebody in between.
-    assert_eq!(firewall.word(), "no_verdict");
+    // The page of a Data Center, by a header of its own.
+    let page = asked(403, "text/html", "<h1>Limit</h1>", wish);
+    assert_eq!(page.word(), "forbidden");
+}
+
+#[test]
+fn who_stands_before_jira_denies_nothing() {
+    let proxy = |status, kind: &str, body: &str| {
+        let headers = [(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap())];
+        read_made(
+            &Answer {
+                hosting: Hosting::DataCenter,
+                status,
+                headers: &headers.into_iter().collect(),
+                body: body.as_bytes(),
+                complete: true,
+                now: DateTime::UNIX_EPOCH,
+            },
+            30,
+        )
+    };
+    for (status, body) in [
+        (400, "<html>"),
+        (401, "<html>"),
+        (403, "<html>limit"),
+        (404, "<html>"),
+        (405, "<html>"),
+        (503, "<html>"),
+    ] {
+        let answer = proxy(status, "text/html", body);
+        assert_eq!(answer.word(), "no_verdict", "{status}");
+    }
+}
+
+#[test]
+fn a_list_that_is_denied_says_why() {
+    let denied = |denied| TokensError::Denied(denied);
+    for (status, body, expected) in [
+        (401, "{}", denied(Denied::As(Refusal::Rejected))),
+        (403, "{}", denied(Denied::Forbidden)),
+        (404, "{}", denied(Denied::Absent)),
+        (
+            429,
+            "{}",
+            Verdict::NoVerdict(Outage::RateLimited { retry_after: None }).into(),
+        ),
+        (
+            500,
+            "{}",
+            Verdict::NoVerdict(Outage::ServerError(500)).into(),
+        ),
+        (200, "[{", Verdict::NoVerdict(Outage::BrokenJson).into()),
+    ] {
+        let error = asked(status, JSON, body, read_list).unwrap_err();
+        assert_eq!(error, expected, "{status}");
+    }
 }
 
 #[test]

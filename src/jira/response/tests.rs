@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod causes;
 mod signed;
 
 const CLOUD_USER: &str = r#"{"self":"https://acme.atlassian.net/rest/api/3/user?accountId=557058:0f5e","accountId":"557058:0f5e","accountType":"atlassian","displayName":"Bot","active":true,"timeZone":"Etc/UTC"}"#;
@@ -123,7 +124,7 @@ fn a_200_without_a_validated_user_accepts_nothing() {
         (DataCenter, 200, &[HTML], DC_USER, none(Outage::NotJson)),
         (DataCenter, 200, &[], DC_USER, none(Outage::NotJson)),
         (DataCenter, 200, &[JSON], LOGIN_PAGE, none(Outage::NotJson)),
-        (DataCenter, 200, &[JSON], "", none(Outage::NotJson)),
+        (DataCenter, 200, &[JSON], "", none(Outage::BrokenJson)),
         (DataCenter, 200, &[("content-type", "text/json")], DC_USER, none(Outage::NotJson)),
         (Cloud, 200, &[JSON], "{}", none(Outage::NotAUser)),
         (Cloud, 200, &[JSON], "[]", none(Outage::NotAUser)),
@@ -173,7 +174,7 @@ fn data_center_passed_off_as_cloud_is_told_and_the_other_way_round() {
         (Cloud, 503, &[HTML, node], "", none(Outage::ServerError(503))),
         (Cloud, 429, &[JSON, node], "", none(Outage::RateLimited { retry_after: None })),
         (DataCenter, 503, &[HTML, EDGE], "", none(Outage::ServerError(503))),
-        (DataCenter, 404, &[HTML, EDGE, ("atl-missing-tcs", "true")], "", none(Outage::NotFound)),
+        (DataCenter, 404, &[HTML, EDGE, ("atl-missing-tcs", "true")], "", none(Outage::NoCloudSite)),
         // Who tells both is believed in what was asked for.
         (Cloud, 200, &[JSON], half, accepted("5b10:a1", None)),
         (DataCenter, 200, &[JSON], half, accepted("JIRAUSER10107", None)),
@@ -302,8 +303,8 @@ fn outages_are_no_verdicts() {
     let gone: &Headers = &[HTML, EDGE, ("atl-missing-tcs", "true")];
     let suspended = r#"{"errorMessage":"Site temporarily unavailable"}"#;
     check(&[
-        (Cloud, 404, gone, "<html><h1>Page unavailable</h1>", none(Outage::NotFound)),
-        (Cloud, 404, &[JSON, EDGE], suspended, none(Outage::NotFound)),
+        (Cloud, 404, gone, "<html><h1>Page unavailable</h1>", none(Outage::NoCloudSite)),
+        (Cloud, 404, &[JSON, EDGE], suspended, none(Outage::NoCloudSite)),
         (DataCenter, 404, &[HTML], "<html>nginx", none(Outage::NotFound)),
         (DataCenter, 302, &[("location", "/login.jsp")], "", none(Outage::Redirect)),
         (Cloud, 301, &[("location", "https://elsewhere.example/")], "", none(Outage::Redirect)),

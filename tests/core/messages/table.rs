@@ -237,6 +237,7 @@ fn blockers(kind: RenewalKind) -> Vec<Reason> {
             Reason::WrongHost,
             Reason::HostNotAllowed,
             Reason::SiteUnavailable,
+            Reason::CrossSiteCheck,
         ],
     });
     all
@@ -306,6 +307,11 @@ fn rotation() -> Section {
             RenewalKind::Successor => &[
                 Reason::TokenLimitReached,
                 Reason::MintingForbidden,
+                Reason::MintingUnsupported,
+                Reason::CrossSiteCheck,
+                Reason::RateLimited,
+                Reason::SiteUnavailable,
+                Reason::Rejected,
                 Reason::ExpiryUnknown,
                 Reason::RotationFailed,
             ],

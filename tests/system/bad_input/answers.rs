@@ -64,7 +64,7 @@ pub(super) fn answers() -> Vec<Answer> {
             "redirect",
             redirect,
             SiteUnavailable,
-            "Set spec.site to the address that it points to",
+            "leave spec.site as it is",
         ),
         (
             "endless",
@@ -83,7 +83,7 @@ pub(super) fn answers() -> Vec<Answer> {
             "garbage",
             Fault::GarbageJson,
             SiteUnavailable,
-            "Check that spec.site",
+            "cut off or damaged",
         ),
         (
             "truncated",
@@ -113,7 +113,7 @@ pub(super) fn answers() -> Vec<Answer> {
             "deep",
             canned(200, json, &"[".repeat(60_000)),
             SiteUnavailable,
-            "Check that spec.site",
+            "cut off or damaged",
         ),
         (
             "not-found",

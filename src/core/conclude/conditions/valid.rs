@@ -121,6 +121,7 @@ fn no_verdict(facts: &Facts, reason: Option<Reason>) -> ConditionDraft {
                     | Reason::SiteUnavailable
                     | Reason::ClockSkew
                     | Reason::SourceMalformed
+                    | Reason::CrossSiteCheck
             )
         })
         .unwrap_or(Reason::NotValidated);

@@ -52,20 +52,29 @@ pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
     let live = grant.live.as_ref()?;
     let access = live.access.as_ref()?;
     match grant.failure {
-        Some(
-            reason
-            @ (Reason::TokenLimitReached | Reason::MintingForbidden | Reason::RotationFailed),
-        ) => return Some(reason),
         // An outage is waited out, unless the end is near.
-        Some(_) => {
+        Some(reason) if passes_by_itself(reason) => {
             let half = plan.renewed_before(access.life()) / 2;
-            return (later(facts.now, half) > access.expires).then_some(Reason::RotationFailed);
+            return (later(facts.now, half) > access.expires).then_some(reason);
         }
+        Some(reason) => return Some(reason),
         None => {}
     }
     let unknown = access.id.is_none() && plan.stated.end.is_none() && live.root.is_none();
     let told = live.search.as_ref().is_some_and(Search::has_failed);
     (unknown && told).then_some(Reason::ExpiryUnknown)
+}
+
+/// Whether a failure says nothing that a person has to act on at once.
+fn passes_by_itself(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SiteUnavailable
+            | Reason::RateLimited
+            | Reason::ClockSkew
+            | Reason::SourceMalformed
+            | Reason::HostNotAllowed
+    )
 }
 
 /// Whether the operator does not log in with a new password, beside a session that continues.

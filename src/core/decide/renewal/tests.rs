@@ -1,5 +1,6 @@
 mod cases;
 mod data_center;
+mod verdicts;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -173,6 +174,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             others: Vec::new(),
             login: Peer::Silent,
             clients_changed: false,
+            missing: None,
             clients_read: true,
             process: Process {
                 holder: me(),

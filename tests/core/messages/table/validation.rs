@@ -2,7 +2,7 @@
 
 use super::{Sample, Section, samples};
 use crate::simulator::at;
-use jira_credential_operator::api::{Hosting, PermissionStatus, Reason};
+use jira_credential_operator::api::{Attempt, AttemptOutcome, Hosting, PermissionStatus, Reason};
 use jira_credential_operator::core::messages::{meanwhile, outage, refusal, still};
 use jira_credential_operator::core::probe::{
     Cause, Forbidden, Judgement, Outage, Refusal, WaitCause, outage_reason,
@@ -28,12 +28,14 @@ fn refusals(sample: &Sample) -> Vec<Refusal> {
         "oauth1" => all.extend([Refusal::SignatureRejected, Refusal::ConsumerUnknown]),
         "oauth2 (Cloud)" | "clientCredentials (Cloud)" => all.extend([
             Refusal::InsufficientScope,
+            Refusal::NoConsent,
             Refusal::NoSite,
             Refusal::AnotherSite,
             Refusal::AnotherProduct,
             Refusal::CloudIdOfAnotherSite,
         ]),
-        "apiToken" => all.push(Refusal::InsufficientScope),
+        "apiToken" => all.extend([Refusal::InsufficientScope, Refusal::NoConsent]),
+        method if method.contains("(Data Center)") => all.push(Refusal::InsufficientScope),
         _ => {}
     }
     all
@@ -92,10 +94,16 @@ fn outages() -> Vec<Outage> {
         Outage::ConnectionLost,
         Outage::TooLarge,
         Outage::Redirect,
+        Outage::SingleSignOn,
+        Outage::Moved,
         Outage::ContextPath,
         Outage::NotJson,
+        Outage::BrokenJson,
+        Outage::Anonymous,
         Outage::NotAUser,
         Outage::NotFound,
+        Outage::NoCloudSite,
+        Outage::CrossSiteCheck,
         Outage::PermissionsUntold,
         Outage::RateLimited { retry_after: None },
         Outage::Unavailable { retry_after: None },
@@ -123,6 +131,10 @@ pub(super) fn valid_unknown() -> Section {
             let text = outage::outage(facts, *outage);
             section.add(outage_reason(*outage), sample.method, text);
         }
+        let mut with_path = facts.clone();
+        with_path.plan.as_mut().unwrap().site.base.push_str("/jira");
+        let text = outage::outage(&with_path, Outage::NotFound);
+        section.add(Reason::SiteUnavailable, sample.method, text);
         for forbidden in [
             Forbidden::Loopback,
             Forbidden::LinkLocal,
@@ -148,7 +160,20 @@ pub(super) fn valid_unknown() -> Section {
             sample.method,
             refusal::confirming(facts),
         );
+        let mut early = facts.clone();
+        early.status.attempt = early.fingerprint().map(|print| Attempt {
+            failures: 1,
+            last_failure_time: at(0),
+            next_attempt_time: None,
+            fingerprint: print.as_str().to_owned(),
+            outcome: AttemptOutcome::Unconfirmed,
+            reason: Some(Reason::Confirming),
+        });
+        let text = refusal::confirming(&early);
+        section.add(Reason::Confirming, sample.method, text);
         if sample.method == "basic" {
+            let text = outage::outage(facts, Outage::Unexpected(403));
+            section.add(Reason::SiteUnavailable, sample.method, text);
             section.add(
                 Reason::NotValidated,
                 sample.method,
