@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use serde_json::json;
 
+use crate::oauth::RENEWAL_IS_DUE;
 use crate::support::{Running, World, says};
 
 /// The interval of a token when the spec does not say.
@@ -215,5 +216,56 @@ async fn a_deleted_client_secret_is_noticed_when_it_happens() {
         .await;
     world
         .until_told("bot", "Validated SourceMissing Validated")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cause_of_a_failing_renewal_is_told_while_the_token_lives() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    for (fault, words) in [
+        (Fault::ServerError { status: 503 }, "has the status 503"),
+        (Fault::DropBefore, "the connection broke"),
+    ] {
+        let rule = Rule::new(fault).host(world.sim.auth_host());
+        let outage = world.sim.fault(rule);
+        world.advance(RENEWAL_IS_DUE);
+        operator.look_again(1).await;
+        let object = world
+            .wait(
+                "bot",
+                ConditionType::Reconciling,
+                ConditionStatus::True,
+                Reason::SiteUnavailable,
+            )
+            .await;
+        let ready = says(&object, ConditionType::Ready);
+        assert_eq!(ready.status, ConditionStatus::True, "{}", ready.message);
+        let text = says(&object, ConditionType::Reconciling).message;
+        assert!(text.contains(words), "{text}");
+        assert!(text.contains("until the current token expires"), "{text}");
+
+        // A reconcile that asks nobody says the same.
+        operator.look_again(1).await;
+        let object = world.credential("bot").await;
+        assert_eq!(says(&object, ConditionType::Reconciling).message, text);
+
+        outage.remove();
+        world.advance(TimeDelta::minutes(2));
+        operator.look_again(1).await;
+        world
+            .until_status("bot", "it is renewed", |status| {
+                status.condition(ConditionType::Reconciling).is_none()
+            })
+            .await;
+    }
+    world
+        .until_told(
+            "bot",
+            "Validated SiteUnavailable Validated SiteUnavailable Validated",
+        )
         .await;
 }

@@ -117,13 +117,18 @@ impl Operator {
             ClusterError::Unavailable("the renewal task panicked or was cancelled".into())
         })?;
         self.tell_others(facts, plan, &renewed, attempt.as_deref());
-        let Renewed { miss, stored, .. } = renewed;
+        let Renewed {
+            miss,
+            outage,
+            stored,
+            ..
+        } = renewed;
         if stored.is_none() && !plan.is_announced() {
             return Err(ClusterError::Refused(UNSTORED.to_owned()).into());
         }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);
-        Ok(Answer::Renewed(miss, written))
+        Ok(Answer::Renewed(miss, outage, written))
     }
 
     /// Counts and logs what came of a renewal, and lets other credentials know of a login.

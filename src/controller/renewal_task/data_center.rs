@@ -32,6 +32,7 @@ pub(in crate::controller) fn name_prefix(grant_uid: &str) -> String {
 /// What a renewal did not bring, and how long to wait.
 struct Nothing {
     miss: RenewalFailure,
+    outage: Option<Outage>,
     wait: TimeDelta,
     word: &'static str,
 }
@@ -84,7 +85,16 @@ impl Renewing {
                 self.time_scale.of(REFUSED_HEARTBEAT),
             ),
         };
-        Nothing { miss, wait, word }
+        let outage = match verdict {
+            Verdict::NoVerdict(outage) => Some(*outage),
+            _ => None,
+        };
+        Nothing {
+            miss,
+            outage,
+            wait,
+            word,
+        }
     }
 
     fn denied(&self, denied: Denied) -> Nothing {
@@ -96,13 +106,19 @@ impl Renewing {
         };
         Nothing {
             miss: RenewalFailure::NotSpent(reason),
+            outage: None,
             wait: self.time_scale.of(REFUSED_HEARTBEAT),
             word: denied.word(),
         }
     }
 
     async fn write_nothing(&self, nothing: Nothing) -> Renewed {
-        let Nothing { miss, wait, word } = nothing;
+        let Nothing {
+            miss,
+            outage,
+            wait,
+            word,
+        } = nothing;
         let now = self.clock.now();
         let change = |grant: &mut Grant<Kept>| {
             grant.miss(&self.origin, miss, now, later(now, wait));
@@ -113,6 +129,7 @@ impl Renewing {
         let stored = self.write(true, change, Some(STORE_TRIES)).await;
         Renewed {
             miss: Some(miss),
+            outage,
             stored,
             word,
         }
@@ -138,7 +155,13 @@ impl Renewing {
             LoginAnswer::Refused(refused) => {
                 let miss = RenewalFailure::Refused(refusal_reason(refused));
                 let wait = TimeDelta::zero();
-                self.write_nothing(Nothing { miss, wait, word }).await
+                self.write_nothing(Nothing {
+                    miss,
+                    outage: None,
+                    wait,
+                    word,
+                })
+                .await
             }
             LoginAnswer::Silent(verdict) => self.write_nothing(self.missed(&verdict, word)).await,
         }
@@ -172,6 +195,7 @@ impl Renewing {
         }
         Renewed {
             miss: None,
+            outage: None,
             stored,
             word,
         }
@@ -208,7 +232,15 @@ impl Renewing {
         let (answer, word) = self.mint_within(&owner, &access).await;
         match answer {
             Ok(made) => self.keep_successor(made, &listed, word).await,
-            Err((miss, wait)) => self.write_nothing(Nothing { miss, wait, word }).await,
+            Err((miss, wait)) => {
+                self.write_nothing(Nothing {
+                    miss,
+                    outage: None,
+                    wait,
+                    word,
+                })
+                .await
+            }
         }
     }
 
@@ -289,6 +321,7 @@ impl Renewing {
         }
         Renewed {
             miss: None,
+            outage: None,
             stored,
             word,
         }

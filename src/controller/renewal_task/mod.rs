@@ -15,7 +15,7 @@ use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword
 use crate::core::decide::renewal::timing::SHORTEST_LIFE;
 use crate::core::facts::TimeScale;
 use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
-use crate::core::probe::outage_reason;
+use crate::core::probe::{Outage, outage_reason};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
 use crate::jira::{Granted, Jira, Provider, TokenAnswer, TokenRequest};
@@ -75,6 +75,8 @@ pub(super) struct Renewing {
 pub(super) struct Renewed {
     /// What it did not bring.
     pub(super) miss: Option<RenewalFailure>,
+    /// Why there was no usable answer.
+    pub(super) outage: Option<Outage>,
     /// The grant as it is stored now; `None` when another process has taken over.
     pub(super) stored: Option<Stored>,
     /// The word for metrics.
@@ -105,6 +107,7 @@ impl Renewing {
                 let stored = self.keep(refresh.is_some(), &tokens).await;
                 Renewed {
                     miss: None,
+                    outage: None,
                     stored,
                     word,
                 }
@@ -114,6 +117,7 @@ impl Renewing {
                 let stored = self.write_miss(refresh.is_some(), miss, &other).await;
                 Renewed {
                     miss: Some(miss),
+                    outage: outage(&other),
                     stored,
                     word,
                 }
@@ -350,6 +354,13 @@ enum Looked {
     Taken,
     /// Nothing: it was deleted.
     Gone,
+}
+
+fn outage(answer: &TokenAnswer) -> Option<Outage> {
+    match answer {
+        TokenAnswer::NoVerdict(outage) => Some(*outage),
+        _ => None,
+    }
 }
 
 fn miss(answer: &TokenAnswer) -> RenewalFailure {

@@ -12,7 +12,7 @@ use crate::core::facts::Facts;
 use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState, Twin};
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
-use crate::core::probe::{Permissions, Resource, Verdict};
+use crate::core::probe::{Outage, Permissions, Resource, Verdict};
 
 /// What became of a step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,7 +39,7 @@ pub enum Answer {
     Intended(RefreshRequest, Written),
     /// The renewal was made. What it brought stands in the grant; `None`: another party has
     /// taken it over meanwhile.
-    Renewed(Option<RenewalFailure>, Option<Written>),
+    Renewed(Option<RenewalFailure>, Option<Outage>, Option<Written>),
     /// The candidate has taken its place.
     Promoted(Written),
     /// The site reported its id, or did not.
@@ -110,7 +110,10 @@ impl Facts {
                 self.set_grant(written);
                 self.progress.intended = Some(spend);
             }
-            Answer::Renewed(miss, written) => self.absorb_renewal(miss, written),
+            Answer::Renewed(miss, outage, written) => {
+                self.progress.renewal_outage = outage;
+                self.absorb_renewal(miss, written);
+            }
             Answer::CloudIdResolved(Ok(id)) => self.progress.cloud_id = Some(id),
             Answer::SitesListed(answer) => self.absorb_survey(answer),
             Answer::LookedUp(answer) => self.record_lookup(answer),

@@ -7,7 +7,7 @@ use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Grant, RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
-use crate::core::probe::{Judgement, Refusal};
+use crate::core::probe::{Judgement, Outage, Refusal};
 use crate::core::spec::SourceError;
 
 /// The identity of a `JiraCredential`.
@@ -134,6 +134,8 @@ pub struct Progress {
     pub renewed: bool,
     /// What the renewal did not bring.
     pub renewal_failure: Option<RenewalFailure>,
+    /// Why the renewal got no usable answer.
+    pub renewal_outage: Option<Outage>,
     /// The id of the site, as the site reported it.
     pub cloud_id: Option<String>,
     /// What the token covers was asked.

@@ -4,6 +4,7 @@
 //! Built from the user's own spec and from fixed texts. Nothing volatile (a changing message is
 //! a write), and nothing that came out of an answer or a Secret.
 
+pub(crate) mod endpoint;
 pub mod hint;
 pub mod meanwhile;
 pub mod outage;

@@ -3,9 +3,12 @@
 use crate::api::{Hosting, Method, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages;
-use crate::core::messages::replacement;
 use crate::core::messages::scopes::{listed, needed_scopes};
+use crate::core::messages::{endpoint, replacement};
 use crate::core::spec::{RenewalKind, RenewalPlan};
+
+/// How the message of a renewal without an answer begins.
+const NO_TOKEN: &str = "Could not get a token: ";
 
 /// What happened, what still works, and what to do.
 pub fn message(facts: &Facts, reason: Reason) -> String {
@@ -56,13 +59,22 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
         Reason::HostNotAllowed => format!(
             "Atlassian's token endpoint has an address to which the operator sends no credential. {still} The administrator can correct --auth-url, or allow addresses with --allowed-addresses."
         ),
-        _ if is_own(facts) => format!(
-            "Could not get a token: the token endpoint of {who} was unreachable or returned an invalid response. {still} The operator retries. OAuth 2.0 needs Jira 8.22, service accounts need Jira 11."
-        ),
-        _ => format!(
-            "Could not get a token: Atlassian's token endpoint was unreachable or returned an invalid response. {still} The operator retries."
-        ),
+        _ => no_answer(facts, reason, still),
     }
+}
+
+fn no_answer(facts: &Facts, reason: Reason, still: &str) -> String {
+    let (who, version) = if is_own(facts) {
+        (
+            format!("the token endpoint of {}", provider(facts)),
+            " OAuth 2.0 needs Jira 8.22, service accounts need Jira 11.",
+        )
+    } else {
+        ("Atlassian's token endpoint".to_owned(), "")
+    };
+    let usual = format!("{NO_TOKEN}{who} was unreachable or returned an invalid response.");
+    let cause = endpoint::cause(facts, reason, NO_TOKEN, &who, usual);
+    format!("{cause} {still} The operator retries.{version}")
 }
 
 /// Whether Jira itself gives the tokens.

@@ -4,6 +4,7 @@
 use crate::api::{Method, Reason};
 use crate::core::facts::{Facts, Twin};
 use crate::core::messages;
+use crate::core::messages::endpoint;
 use crate::core::messages::hint::with_hint;
 use crate::core::probe::Refusal;
 use crate::core::spec::RenewalKind;
@@ -86,6 +87,9 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
     }
 }
 
+/// How the message of a login without an answer begins.
+const NO_LOGIN: &str = "Could not log in: ";
+
 /// What stands in the way of a session.
 pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
     let host = messages::host(facts);
@@ -144,9 +148,12 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
         Reason::HostNotAllowed => format!(
             "The name of Jira at {host} resolves to an address to which the operator sends no credential. {still} Correct spec.site; the administrator can allow addresses with --allowed-addresses."
         ),
-        _ => format!(
-            "Could not log in: Jira at {host} was unreachable or returned an invalid response. {still} The operator retries."
-        ),
+        _ => {
+            let who = format!("Jira at {host}");
+            let usual = format!("{NO_LOGIN}{who} was unreachable or returned an invalid response.");
+            let cause = endpoint::cause(facts, reason, NO_LOGIN, &who, usual);
+            format!("{cause} {still} The operator retries.")
+        }
     }
 }
 

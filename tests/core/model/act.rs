@@ -388,7 +388,7 @@ fn gist(answer: &Answer) -> String {
         Answer::TokenImported(_) => "adopted".to_owned(),
         Answer::Promoted(_) => "promoted".to_owned(),
         Answer::Intended(spend, _) => format!("{spend:?}"),
-        Answer::Renewed(miss, written) => format!("{miss:?} {}", written.is_some()),
+        Answer::Renewed(miss, _, written) => format!("{miss:?} {}", written.is_some()),
         other => format!("{other:?}"),
     }
 }

@@ -273,7 +273,7 @@ impl World {
             stored: stored.or_else(|| pass.stored.clone()),
             ..pass.clone()
         };
-        self.apply(who, &pass, &Answer::Renewed(miss, written));
+        self.apply(who, &pass, &Answer::Renewed(miss, None, written));
     }
 }
 

@@ -7,6 +7,7 @@ use jira_credential_operator::core::messages::{meanwhile, outage, refusal, still
 use jira_credential_operator::core::probe::{
     Cause, Forbidden, Judgement, Outage, Refusal, WaitCause, outage_reason,
 };
+use jira_credential_operator::core::spec::SourceError;
 use serde_json::json;
 
 /// What can refuse a credential of this method.
@@ -208,6 +209,28 @@ pub(super) fn beside_ready() -> Section {
             for reason in [Reason::SiteUnavailable, Reason::RateLimited] {
                 let text = meanwhile::renewal(&facts, reason);
                 section.add(reason, sample.method, text);
+            }
+            for outage in outages() {
+                facts.progress.renewal_outage = Some(outage);
+                let text = meanwhile::renewal(&facts, Reason::SiteUnavailable);
+                section.add(Reason::SiteUnavailable, sample.method, text);
+            }
+            if let Some(renewal) = &mut facts.renewal {
+                renewal.missing = Some(SourceError::Missing {
+                    kind: "Secret",
+                    name: "client".into(),
+                });
+            }
+            let missing = facts
+                .renewal
+                .as_ref()
+                .and_then(|renewal| renewal.missing.as_ref());
+            if let Some(missing) = missing {
+                section.add(
+                    Reason::SourceMissing,
+                    sample.method,
+                    meanwhile::missing(missing),
+                );
             }
         }
     }
