@@ -69,6 +69,9 @@ struct RunArgs {
     /// PEM file with certificate authorities to trust beside those of the system.
     #[arg(long, env = "JCO_EXTRA_CA_FILE")]
     extra_ca_file: Option<PathBuf>,
+    /// Keep names and e-mail addresses of accounts out of the status and of messages.
+    #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
+    hide_account_names: bool,
     /// Prefixes of labels and annotations that targets may have.
     #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/"])]
     allowed_metadata_keys: Vec<String>,
@@ -229,6 +232,7 @@ impl RunArgs {
                 extra_ca_pem,
                 ..JiraConfig::default()
             },
+            hide_account_names: self.hide_account_names,
             allowed_metadata_keys: self
                 .allowed_metadata_keys
                 .iter()

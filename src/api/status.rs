@@ -197,6 +197,35 @@ pub struct Account {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub kind: Option<String>,
+    /// The name that Jira shows to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub display_name: Option<String>,
+    /// The user name on Data Center, the e-mail address on Cloud where the profile shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub user_name: Option<String>,
+}
+
+impl Account {
+    /// The same account without what identifies a person beyond its id.
+    #[must_use]
+    pub fn without_names(self) -> Self {
+        Self {
+            display_name: None,
+            user_name: None,
+            ..self
+        }
+    }
+
+    /// How people know the account: its names, else its id.
+    pub fn known_as(&self) -> String {
+        match (&self.display_name, &self.user_name) {
+            (Some(shown), Some(user)) => format!("{shown} ({user})"),
+            (Some(name), None) | (None, Some(name)) => name.clone(),
+            (None, None) => self.id.clone(),
+        }
+    }
 }
 
 /// The site as the operator uses it.

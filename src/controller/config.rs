@@ -19,6 +19,8 @@ pub struct OperatorConfig {
     pub hosts: HostPolicy,
     /// How Jira is called.
     pub jira: JiraConfig,
+    /// Whether names and e-mail addresses of accounts are kept out of the status.
+    pub hide_account_names: bool,
     /// Prefixes of labels and annotations that a target may have.
     pub allowed_metadata_keys: Vec<String>,
     /// Name of the `ValidatingAdmissionPolicy` that is looked for, and of its binding.

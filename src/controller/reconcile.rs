@@ -85,6 +85,9 @@ impl Operator {
             let answer = self.act(step, &facts, &mut material, &mut current).await;
             turns.resume().await;
             match answer {
+                Ok(answer) if self.config.hide_account_names => {
+                    facts = facts.apply(answer.without_names());
+                }
                 Ok(answer) => facts = facts.apply(answer),
                 // What has happened is written to the status before a new start: a password must
                 // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.

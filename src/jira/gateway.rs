@@ -104,6 +104,8 @@ pub(super) fn verdict_of<T>(answer: &Result<T, Verdict>) -> Verdict {
         Ok(_) => Verdict::Accepted(crate::api::Account {
             id: String::new(),
             kind: None,
+            display_name: None,
+            user_name: None,
         }),
         Err(verdict) => verdict.clone(),
     }

@@ -128,6 +128,8 @@ impl TokenAnswer {
             TokenAnswer::Granted(_) => Verdict::Accepted(Account {
                 id: String::new(),
                 kind: None,
+                display_name: None,
+                user_name: None,
             }),
             TokenAnswer::Dead
             | TokenAnswer::ClientRejected

@@ -275,6 +275,8 @@ fn verdict_of(answer: &Result<Page, LookupError>) -> Verdict {
         Ok(_) => Verdict::Accepted(Account {
             id: String::new(),
             kind: None,
+            display_name: None,
+            user_name: None,
         }),
         Err(LookupError::NoVerdict(outage)) => Verdict::NoVerdict(*outage),
         Err(LookupError::NotAllowed(forbidden)) => Verdict::NotAllowed(*forbidden),

@@ -28,6 +28,8 @@ const MOST_LISTED: usize = 1000;
 const ANSWERED: Verdict = Verdict::Accepted(Account {
     id: String::new(),
     kind: None,
+    display_name: None,
+    user_name: None,
 });
 
 /// No token comes near this length: it has 44 characters.

@@ -55,6 +55,9 @@ struct User {
     account_id: Option<String>,
     account_type: Option<String>,
     key: Option<String>,
+    name: Option<String>,
+    display_name: Option<String>,
+    email_address: Option<String>,
     active: Option<bool>,
     deleted: Option<bool>,
 }
@@ -188,7 +191,30 @@ fn account(hosting: Hosting, mut user: User) -> Option<(User, Account)> {
         Hosting::DataCenter => (user.key.take()?, None),
     };
     let kind = kind.filter(|kind| matches!(kind.as_str(), "atlassian" | "app" | "customer"));
-    is_account_id(&id).then_some((user, Account { id, kind }))
+    let user_name = match hosting {
+        Hosting::Cloud => user.email_address.take(),
+        Hosting::DataCenter => user.name.take(),
+    };
+    let account = Account {
+        kind,
+        display_name: user.display_name.take().and_then(name),
+        user_name: user_name.and_then(name),
+        id,
+    };
+    is_account_id(&account.id).then_some((user, account))
+}
+
+/// A name as it can go into a status and a message: a person chose it, and it may hold anything.
+fn name(text: String) -> Option<String> {
+    let visible = |c: char| !c.is_control() && !is_direction_mark(c);
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= 255 && text.chars().all(visible);
+    fits.then(|| text.to_owned())
+}
+
+/// Marks that turn the direction of a text around could make a message read as another.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether a text can go into a status as the id of an account. Keys from before Jira 8.4 are user

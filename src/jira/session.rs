@@ -92,6 +92,8 @@ impl LoginAnswer {
             Self::Begun(_) => Verdict::Accepted(Account {
                 id: String::new(),
                 kind: None,
+                display_name: None,
+                user_name: None,
             }),
             Self::Refused(Refused::As(refusal)) => Verdict::Refused(*refusal),
             Self::Refused(Refused::MoreWanted) => Verdict::Refused(Refusal::Forbidden),

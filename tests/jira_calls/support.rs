@@ -90,6 +90,8 @@ impl Server {
         Verdict::Accepted(Account {
             id: self.dc.user_key("bot"),
             kind: None,
+            display_name: None,
+            user_name: None,
         })
     }
 }

@@ -193,7 +193,7 @@ async fn two_targets_survive_every_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_token_survives_every_crash() {
-    converges(Scenario::NewToken, &[PATCH, STATUS], 1).await;
+    converges(Scenario::NewToken, &[PATCH, STATUS, EVENT], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +258,7 @@ async fn a_wrong_password_counts_once_whenever_the_operator_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_waits_for_a_person_as_a_new_one_does() {
-    let writes = [STATUS, PATCH, STATUS];
+    let writes = [STATUS, PATCH, STATUS, EVENT];
     let asked = at_every_effect(Scenario::NewPassword, &writes, 1).await;
     assert_eq!(asked, between_attempt_and_answer(3));
 }

@@ -267,7 +267,7 @@ async fn every_state_reads_as_what_it_is() {
             &world,
             "steady",
             "outage, published and lately validated",
-            "Current",
+            "InProgress",
         )
         .await;
     world.advance(TimeDelta::minutes(120));

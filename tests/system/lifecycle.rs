@@ -169,7 +169,7 @@ async fn the_source_may_be_edited_deleted_and_made_again() {
     operator.quiet().await;
     assert_eq!(world.calls(), 3);
     assert_eq!(world.secrets().get("bot").await.unwrap(), published);
-    let told = "Validated SourceMissing Validated SourceMissing Validated";
+    let told = "Validated Rotated SourceMissing Validated SourceMissing Validated";
     world.until_told("bot", told).await;
 }
 
@@ -481,7 +481,7 @@ async fn a_watch_that_ends_costs_no_call_and_nothing_is_missed() {
         assert_eq!(world.calls(), calls, "{cut:?}");
     }
     world
-        .until_told("bot", "Validated Rotated Rotated Rotated")
+        .until_told("bot", "Validated Rotated")
         .await;
 }
 

@@ -176,6 +176,7 @@ impl World {
                 },
                 ..JiraConfig::default()
             },
+            hide_account_names: false,
             allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
             admission_policy: OPERATOR.to_owned(),
             max_concurrent_reconciles: 4,

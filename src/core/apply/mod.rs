@@ -67,6 +67,22 @@ pub struct Written {
     pub version: SourceVersion,
 }
 
+impl Answer {
+    /// The same answer without what identifies a person beyond the id of the account.
+    #[must_use]
+    pub fn without_names(self) -> Self {
+        match self {
+            Answer::Validated(Verdict::Accepted(account)) => {
+                Answer::Validated(Verdict::Accepted(account.without_names()))
+            }
+            Answer::CandidateValidated(Verdict::Accepted(account)) => {
+                Answer::CandidateValidated(Verdict::Accepted(account.without_names()))
+            }
+            other => other,
+        }
+    }
+}
+
 impl Facts {
     /// Records what became of a step.
     #[must_use]

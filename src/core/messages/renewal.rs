@@ -95,11 +95,13 @@ pub(crate) fn provider(facts: &Facts) -> String {
 /// What ends the trouble with a refresh token that is dead.
 pub(crate) fn consent_remedy(facts: &Facts) -> String {
     let seed = source_key(facts);
+    let account = facts.account();
+    let who = account.map_or_else(String::new, |account| format!(" as {}", account.known_as()));
     if is_own(facts) {
-        format!("Consent again and store the new refresh token in {seed}.")
+        format!("Consent again{who} and store the new refresh token in {seed}.")
     } else {
         format!(
-            "Consent again with the scope offline_access and store the new refresh token in {seed}."
+            "Consent again{who} with the scope offline_access and store the new refresh token in {seed}."
         )
     }
 }

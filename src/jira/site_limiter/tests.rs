@@ -32,6 +32,8 @@ fn accepted() -> Verdict {
     Verdict::Accepted(Account {
         id: "JIRAUSER10000".to_owned(),
         kind: None,
+        display_name: None,
+        user_name: None,
     })
 }
 

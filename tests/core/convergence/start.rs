@@ -363,6 +363,8 @@ impl Recorded {
             status.account = Some(Account {
                 id: account.into(),
                 kind: None,
+                display_name: None,
+                user_name: None,
             });
             let validated = now - TimeDelta::seconds(self.validated_ago);
             status.last_validated_time = Some(validated);

@@ -254,6 +254,8 @@ impl World {
             Verdict::Accepted(Account {
                 id: "anna".into(),
                 kind: None,
+                display_name: None,
+                user_name: None,
             })
         } else {
             Verdict::Refused(Refusal::Rejected)

@@ -32,6 +32,8 @@ pub(super) fn accepted(account: &str) -> Verdict {
     Verdict::Accepted(Account {
         id: account.to_owned(),
         kind: None,
+        display_name: None,
+        user_name: None,
     })
 }
 

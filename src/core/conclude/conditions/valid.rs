@@ -189,7 +189,10 @@ fn without_attempt(facts: &Facts) -> ConditionDraft {
 fn accepted(facts: &Facts) -> ConditionDraft {
     let account = facts
         .account()
-        .map(|account| account.id.as_str())
+        .map(|account| match account.known_as() {
+            name if name == account.id => name,
+            name => format!("{name}, account {}", account.id),
+        })
         .unwrap_or_default();
     let host = messages::host(facts);
     let text = if failing_validation(facts).is_some() {

@@ -13,6 +13,8 @@ fn accepted() -> Facts {
     facts.record(&Verdict::Accepted(Account {
         id: "5b10".into(),
         kind: None,
+        display_name: None,
+        user_name: None,
     }));
     facts
 }
