@@ -166,7 +166,7 @@ async fn every_way_to_get_no_answer_is_an_outage() {
         (Fault::GarbageJson, Outage::BrokenJson),
         (text, Outage::NotJson),
         (Fault::Canned(no_user), Outage::NotAUser),
-        (redirect, Outage::Redirect),
+        (redirect, Outage::SingleSignOn),
         (Fault::ServerError { status: 502 }, Outage::ServerError(502)),
         (
             Fault::Unavailable { retry_after: None },

@@ -186,7 +186,7 @@ async fn a_service_account_is_asked_about_at_the_gateway_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_in_place_of_a_token_is_told_and_not_shown_to_the_gateway() {
     let world = World::new().await;
-    let _operator = world.operator().await;
+    let operator = world.operator().await;
     let password = world.cloud().new_password(EMAIL);
     world.cloud_token(EMAIL, &password).await;
     let text = world
@@ -194,6 +194,12 @@ async fn a_password_in_place_of_a_token_is_told_and_not_shown_to_the_gateway() {
         .await;
     assert!(text.contains("does not accept passwords"), "{text}");
     assert_eq!(world.doors(), ["site"]);
+    // Nor when a person asks.
+    world.annotate("bot", "jira-operator.dev/renew", "1").await;
+    let again = || async { (world.doors().len() > 1).then_some(()) };
+    world.until("the site is asked again", again).await;
+    operator.quiet().await;
+    assert_eq!(world.doors(), ["site", "site"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
