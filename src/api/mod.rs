@@ -28,8 +28,8 @@ pub use spec::{
     TargetTemplate, Tls, Validation,
 };
 pub use status::{
-    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
-    PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
+    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, LineEnd,
+    MethodName, PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.

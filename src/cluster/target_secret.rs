@@ -68,7 +68,10 @@ impl Cluster {
             Ok(secret) => self.finish(publication, secret).await,
             // It exists though we hold none, or it is not as we left it: look who holds it.
             Err(
-                ClusterError::AlreadyExists | ClusterError::Refused(_) | ClusterError::NotFound,
+                ClusterError::AlreadyExists
+                | ClusterError::Refused(_)
+                | ClusterError::Forbidden(_)
+                | ClusterError::NotFound,
             ) => self.publish_with_care(publication).await,
             Err(error) => Err(error),
         }
@@ -104,7 +107,9 @@ impl Cluster {
         match self.patch_secret(&namespace, name, patch).await {
             Ok(secret) => self.finish(publication, secret).await,
             // Type and immutability cannot be patched; the Secret is ours, so it is created again.
-            Err(ClusterError::Refused(_)) => self.replace(publication, &found.metadata).await,
+            Err(ClusterError::Refused(_) | ClusterError::Forbidden(_)) => {
+                self.replace(publication, &found.metadata).await
+            }
             Err(error) => Err(error),
         }
     }

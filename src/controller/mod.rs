@@ -17,8 +17,10 @@ mod shutdown;
 mod status_versions;
 mod turns;
 mod unreadable;
+mod untold;
 mod wake;
 mod watches;
+mod write_down;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +51,7 @@ use shared_verdicts::SharedVerdicts;
 use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
 use unreadable::Unreadable;
+use untold::Untold;
 use wake::Wake;
 
 /// How long a reconcile waits for the watch to show our own last write.
@@ -82,6 +85,7 @@ pub struct Operator {
     written: StatusVersions,
     retries: Retries,
     unreadable: Unreadable,
+    untold: Untold,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -127,6 +131,7 @@ impl Operator {
             written: StatusVersions::default(),
             retries: Retries::default(),
             unreadable: Unreadable::default(),
+            untold: Untold::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))

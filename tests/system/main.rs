@@ -18,6 +18,7 @@ mod installation;
 mod key_loss;
 mod kstatus;
 mod lifecycle;
+mod line_ends;
 mod matrix;
 mod numbers;
 mod oauth;

@@ -2,6 +2,7 @@
 
 pub mod conditions;
 pub mod grant;
+pub mod line_ends;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,6 +10,7 @@ use crate::api::{
     Binding, Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason, TargetVersion,
 };
 use crate::core::conclude::conditions::ConditionDraft;
+use crate::core::conclude::conditions::denied::{blocks_ready, denied};
 use crate::core::conclude::conditions::expiry_known::expiry_known;
 use crate::core::conclude::conditions::over_privileged::over_privileged;
 use crate::core::conclude::conditions::published::published;
@@ -16,6 +18,7 @@ use crate::core::conclude::conditions::ready::{BlockedOn, ready};
 use crate::core::conclude::conditions::rotation_due::rotation_due;
 use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::grant::record_grant;
+use crate::core::conclude::line_ends::{line_end_notices, record_line_ends};
 use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
@@ -64,11 +67,16 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     let valid = valid(facts);
     let published = published(facts);
     let (ready, waits) = ready(facts, &valid, &published);
+    let (ready, waits) = match blocks_ready(facts, &ready) {
+        Some(blocked) => (blocked, BlockedOn::Person),
+        None => (ready, waits),
+    };
     let (rotation, due, changes) = rotation_due(facts);
     let mut status = facts.without_old_attempt();
     status.observed_generation = facts.object.generation;
     record_plan(facts, &mut status);
     record_source(facts, &mut status);
+    record_line_ends(facts, &mut status);
     record_versions(facts, &mut status);
     record_grant(facts, &mut status);
     record_api_key(facts, &mut status);
@@ -88,6 +96,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::RotationDue, Some(rotation)),
         (ConditionType::ExpiryKnown, expiry_known(facts)),
         (ConditionType::OverPrivileged, over_privileged(facts)),
+        (ConditionType::Denied, denied(facts)),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -292,13 +301,18 @@ fn notices(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) -> Ve
             reason: new.reason,
             note: new.message.clone(),
         });
-    let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| Notice {
-        warning: true,
-        reason: new.reason,
-        note: new.message.clone(),
-    });
+    let abnormal = [ConditionType::OverPrivileged, ConditionType::Denied];
+    let rights = abnormal
+        .into_iter()
+        .filter_map(changed)
+        .map(|(_, new)| Notice {
+            warning: true,
+            reason: new.reason,
+            note: new.message.clone(),
+        });
     let told = ready.into_iter().chain(rotation);
-    told.chain(rights).chain(expiry).collect()
+    let line_ends = line_end_notices(recorded, status);
+    told.chain(rights).chain(expiry).chain(line_ends).collect()
 }
 
 /// The earliest time at which something can be due, as a wait from now, at most 12 h.

@@ -251,6 +251,7 @@ impl World {
                 },
                 time_scale: TimeScale::default(),
             }),
+            texts: Vec::new(),
             progress: Progress::default(),
         }
     }

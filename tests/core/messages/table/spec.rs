@@ -87,7 +87,9 @@ fn source_errors() -> Vec<SourceError> {
     let flaws = [
         InvalidValue::Empty,
         InvalidValue::NotUtf8,
-        InvalidValue::TrailingNewline,
+        InvalidValue::SeveralLineEnds,
+        InvalidValue::ByteOrderMark,
+        InvalidValue::Quotes,
         InvalidValue::Blank,
         InvalidValue::ControlCharacter,
         InvalidValue::NotAscii,
