@@ -10,6 +10,7 @@
 mod attacks;
 mod bad_input;
 mod crash;
+mod denied;
 mod detection;
 mod every_method;
 mod expiry_lookup;
@@ -28,6 +29,8 @@ mod passwords;
 mod permissions;
 mod rbac;
 mod redaction;
+mod restored;
+mod retained;
 mod rotation;
 mod sessions;
 mod shared_secret;

@@ -346,7 +346,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             times.push(later(facts.now, REFUSED_WRITE));
         }
         match facts.peer {
-            Peer::Silent => {}
+            Peer::Silent | Peer::Accepted => {}
             Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),
             // The refusal is our own.
             Peer::Refused(_) if facts.refusal().is_some() => {}

@@ -108,6 +108,9 @@ pub enum Peer {
     Interrupted,
     /// Jira refused it.
     Refused(Reason),
+    /// Jira accepted it from one of them in this namespace, after everything else that is known of it: it
+    /// needs no person any more.
+    Accepted,
 }
 
 /// Where an older grant holds the same initial token.

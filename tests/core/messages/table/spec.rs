@@ -4,7 +4,7 @@ use super::{Section, add_concluded};
 use crate::simulator::World;
 use jira_credential_operator::api::{ConditionType, Reason};
 use jira_credential_operator::core::facts::{Peer, Source};
-use jira_credential_operator::core::spec::{InvalidValue, Site, SourceError, SpecError};
+use jira_credential_operator::core::spec::{InvalidValue, MissingRight, Site, SourceError, SpecError};
 
 pub(super) fn ready() -> Section {
     let mut section = Section::default();
@@ -79,6 +79,12 @@ fn source_errors() -> Vec<SourceError> {
             key: key(),
         },
         SourceError::IsTarget { name: name() },
+        SourceError::NotReadable(MissingRight {
+            account: Some("jira-credential-operator/jira-credential-operator".into()),
+            verb: "get".into(),
+            resource: "secrets".into(),
+            namespace: Some("team".into()),
+        }),
         SourceError::ForbiddenType {
             name: name(),
             kind: "kubernetes.io/service-account-token".into(),
