@@ -1,7 +1,7 @@
 //! Line ends that were left out: recorded, so that each is told of once.
 
 use crate::api::{JiraCredentialStatus, LineEnd, Reason};
-use crate::core::conclude::Notice;
+use crate::core::conclude::notice::Notice;
 use crate::core::facts::{Facts, TextValue};
 use crate::core::spec::text_values;
 

@@ -3,6 +3,9 @@
 pub mod conditions;
 pub mod grant;
 pub mod line_ends;
+pub mod notice;
+
+pub use notice::Notice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -36,17 +39,6 @@ pub struct Conclusion {
     pub events: Vec<Notice>,
     /// When to look again.
     pub wake: TimeDelta,
-}
-
-/// An event to publish.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Notice {
-    /// Whether a person should look at it.
-    pub warning: bool,
-    /// The reason.
-    pub reason: Reason,
-    /// In words.
-    pub note: String,
 }
 
 /// A write that the API server refused is tried again after this time.

@@ -486,7 +486,10 @@ fn table() -> (String, BTreeSet<String>) {
         ("RotationDue", rotation()),
         ("ExpiryKnown", expiry_known()),
         ("OverPrivileged", over_privileged()),
-        ("Denied: the API server refuses a request", cluster::denied()),
+        (
+            "Denied: the API server refuses a request",
+            cluster::denied(),
+        ),
         ("Events without a condition", cluster::events()),
         ("Refusals with a hint", details::hints()),
         ("Unclear answers", details::unclear()),

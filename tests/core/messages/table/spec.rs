@@ -4,7 +4,9 @@ use super::{Section, add_concluded};
 use crate::simulator::World;
 use jira_credential_operator::api::{ConditionType, Reason};
 use jira_credential_operator::core::facts::{Peer, Source};
-use jira_credential_operator::core::spec::{InvalidValue, MissingRight, Site, SourceError, SpecError};
+use jira_credential_operator::core::spec::{
+    InvalidValue, MissingRight, Site, SourceError, SpecError,
+};
 
 pub(super) fn ready() -> Section {
     let mut section = Section::default();
