@@ -167,5 +167,5 @@ async fn events_that_are_denied_are_a_condition_and_told_later() {
     operator.look_again(1).await;
     world.until_nothing_is_denied("bot").await;
     operator.quiet().await;
-    assert_eq!(world.reasons("bot").await, ["EventsDenied", "Validated"]);
+    assert_eq!(world.reasons("bot").await, ["Validated"]);
 }

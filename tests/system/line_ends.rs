@@ -95,6 +95,7 @@ async fn the_values_of_a_login_may_end_in_a_line_end() {
         "site": jira.url(),
         "auth": {"session": {"secretRef": {"name": "plain-source"}}},
     });
+    world.wait_ready("plain").await;
     world.create("kept", spec).await;
     for name in ["plain", "kept"] {
         world.wait_ready(name).await;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PostParams};
 use serde_json::json;
 
 use crate::support::{World, value};
@@ -70,6 +72,24 @@ async fn what_changes_after_a_restoration_of_etcd_is_handled_within_a_minute() {
     world
         .until_status("bot", "it is validated again", |status| {
             status.last_handled_renew.as_deref() == Some("again")
+        })
+        .await;
+    // Nor does a cluster in which the operator has seen nothing meanwhile go unheard.
+    operator.quiet().await;
+    world.plane.save_data().await.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), "default");
+    for number in 0..50 {
+        let map = json!({"metadata": {"name": format!("map-{number}")}});
+        let map = serde_json::from_value(map).unwrap();
+        maps.create(&PostParams::default(), &map).await.unwrap();
+    }
+    world.plane.restore_data().await.unwrap();
+    world
+        .annotate("bot", "jira-operator.dev/renew", "quiet")
+        .await;
+    world
+        .until_status("bot", "it is validated again", |status| {
+            status.last_handled_renew.as_deref() == Some("quiet")
         })
         .await;
     drop(operator);

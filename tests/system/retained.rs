@@ -66,6 +66,7 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
     world
         .wait("other", kind, status, Reason::TargetConflict)
         .await;
+    world.delete("other").await;
     world.create("bot", spec).await;
     world.wait_ready("bot").await;
     let taken = world.secrets().get("stays").await.unwrap();
