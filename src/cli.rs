@@ -96,7 +96,8 @@ struct RunArgs {
     #[arg(long, env = "JCO_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = bind_address)]
     health_probe_bind_address: SocketAddr,
     /// Divides the waits of the renewal protocol, for tests against a simulator whose lifetimes
-    /// are divided alike.
+    /// are divided alike. Not in a program that ships.
+    #[cfg(feature = "test-pace")]
     #[arg(long, hide = true, env = "JCO_TEST_PACE", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
     test_pace: i32,
     /// The one namespace to watch, for tests that share an API server.
@@ -246,9 +247,20 @@ impl RunArgs {
             api_url: self.api_url.clone(),
             // In a pod the name of the host is the name of the pod.
             pod: std::env::var("HOSTNAME").unwrap_or_default(),
-            time_scale: TimeScale(self.test_pace),
+            time_scale: self.time_scale(),
             reconciles: None,
         })
+    }
+
+    #[cfg(feature = "test-pace")]
+    fn time_scale(&self) -> TimeScale {
+        TimeScale(self.test_pace)
+    }
+
+    #[cfg(not(feature = "test-pace"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn time_scale(&self) -> TimeScale {
+        TimeScale::default()
     }
 }
 

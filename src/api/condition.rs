@@ -44,6 +44,9 @@ pub enum ConditionType {
     /// The organisation reported when the API token expires; absent without `spec.expiryLookup` and
     /// before the first answer.
     ExpiryKnown,
+    /// The API server denies the operator a request that the credential needs (abnormal-true, absent
+    /// otherwise).
+    Denied,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
     Reconciling,
     /// Nothing will change until a person acts (abnormal-true, absent otherwise).
@@ -182,12 +185,20 @@ pub enum Reason {
     TokenUnused,
     /// The organisation has blocked the API token.
     TokenBlocked,
+    /// The operator's own identity lacks a right on the cluster.
+    OperatorRightMissing,
+    /// The API server refuses to store the tokens that the operator renews.
+    GrantWriteRefused,
+    /// The API server takes no events from the operator.
+    EventsDenied,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.
     SourceMissing,
     /// A source holds something that cannot be a credential.
     SourceMalformed,
+    /// A value ends in a line end, which is left out.
+    LineEndIgnored,
     /// A source is a Secret that the operator itself publishes.
     SourceIsTarget,
     /// The site, or the address it resolves to, is not allowed by the administrator.

@@ -24,12 +24,12 @@ pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
 pub use spec::{
-    DEFAULT_WARN_BEFORE, Hosting, JiraCredential, JiraCredentialSpec, Permission, Rotation, Target,
-    TargetTemplate, Tls, Validation,
+    DEFAULT_WARN_BEFORE, DeletionPolicy, Hosting, JiraCredential, JiraCredentialSpec, Permission,
+    Rotation, Target, TargetTemplate, Tls, Validation,
 };
 pub use status::{
-    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, MethodName,
-    PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
+    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, LineEnd,
+    MethodName, PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.
@@ -37,6 +37,9 @@ pub const GROUP: &str = "jira-operator.dev";
 
 /// Annotation whose every new value asks for a validation of the credential now.
 pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
+
+/// Annotation on a published Secret that stays when its `JiraCredential` is deleted; the value is `Retain`.
+pub const DELETION_POLICY_ANNOTATION: &str = "jira-operator.dev/deletion-policy";
 
 /// Label on a published Secret: the name of the `JiraCredential` that holds it.
 pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";

@@ -201,6 +201,7 @@ fn default_warn_before() -> Period {
 
 /// A Secret to write.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -209,6 +210,27 @@ pub struct Target {
     /// Type, labels and annotations of the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
+    /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
+    /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
+    #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of a published Secret that nothing publishes any more.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// It goes with its `JiraCredential`.
+    #[default]
+    Delete,
+    /// It stays as it was published last; nobody renews what it holds.
+    Retain,
+}
+
+impl DeletionPolicy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde prescribes it")]
+    fn is_delete(&self) -> bool {
+        *self == Self::Delete
+    }
 }
 
 /// Type, labels and annotations of a target.

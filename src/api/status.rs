@@ -88,6 +88,10 @@ pub struct JiraCredentialStatus {
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceVersion>,
+    /// The values that are used without the line end that stands behind them.
+    #[schemars(length(max = 8))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub line_ends: Vec<LineEnd>,
     /// The targets as they were last written or seen.
     #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -134,6 +138,7 @@ impl Default for JiraCredentialStatus {
             last_validated_time: None,
             attempt: None,
             sources: Vec::new(),
+            line_ends: Vec::new(),
             targets: Vec::new(),
             grant: None,
             binding: None,
@@ -370,6 +375,21 @@ pub struct SourceVersion {
     /// Its resourceVersion; empty when it did not exist.
     #[schemars(length(max = 64))]
     pub resource_version: String,
+}
+
+/// A value that is used without the line end that stands behind it.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LineEnd {
+    /// Name of the Secret.
+    #[schemars(length(max = 253))]
+    pub secret: String,
+    /// Its key.
+    #[schemars(length(max = 253))]
+    pub key: String,
+    /// Keyed fingerprint of the value; comparable with no other.
+    #[schemars(length(max = 64))]
+    pub fingerprint: String,
 }
 
 /// A target as it was last written or seen.

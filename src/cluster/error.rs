@@ -2,6 +2,10 @@
 
 use kube::core::Status;
 
+use crate::cluster::right::missing_right;
+use crate::core::facts::Denial;
+use crate::core::spec::MissingRight;
+
 /// What is said of a namespace that is being deleted.
 const TERMINATING: &str = "; the namespace is being deleted";
 
@@ -20,6 +24,9 @@ pub enum ClusterError {
     /// The request is refused and will be as long as nothing changes.
     #[error("{0}")]
     Refused(String),
+    /// The operator has no right to make the request, and will not have as long as nothing changes.
+    #[error("{0}.")]
+    Forbidden(MissingRight),
     /// The API server did not answer in time.
     #[error("the API server did not answer in time")]
     TimedOut,
@@ -39,19 +46,40 @@ impl ClusterError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::TimedOut | Self::Unavailable(_) => true,
-            Self::NotFound | Self::Conflict | Self::AlreadyExists | Self::Refused(_) => false,
+            Self::NotFound
+            | Self::Conflict
+            | Self::AlreadyExists
+            | Self::Refused(_)
+            | Self::Forbidden(_) => false,
         }
     }
 
     /// Whether the request is refused for as long as nothing changes.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused(_) => true,
+            Self::Refused(_) | Self::Forbidden(_) => true,
             Self::NotFound
             | Self::Conflict
             | Self::AlreadyExists
             | Self::TimedOut
             | Self::Unavailable(_) => false,
+        }
+    }
+}
+
+impl ClusterError {
+    /// Why the request is denied for as long as nothing changes; `None` where it is not, and where there
+    /// is nobody left to tell.
+    pub fn denial(&self) -> Option<Denial> {
+        match self {
+            _ if self.is_end_of_namespace() => None,
+            Self::Refused(cause) => Some(Denial::Refused(cause.clone())),
+            Self::Forbidden(right) => Some(Denial::Right(right.clone())),
+            Self::NotFound
+            | Self::Conflict
+            | Self::AlreadyExists
+            | Self::TimedOut
+            | Self::Unavailable(_) => None,
         }
     }
 }
@@ -65,7 +93,11 @@ impl From<kube::Error> for ClusterError {
             (404 | 410, _) => Self::NotFound,
             (409, "AlreadyExists") => Self::AlreadyExists,
             (409, _) => Self::Conflict,
-            (400 | 403 | 405 | 413 | 415 | 422, _) => Self::Refused(describe(status)),
+            (403, _) => match missing_right(&status.message) {
+                Some(right) => Self::Forbidden(right),
+                None => Self::Refused(describe(status)),
+            },
+            (400 | 405 | 413 | 415 | 422, _) => Self::Refused(describe(status)),
             (code, _) => Self::Unavailable(format!("it answers {code}")),
         }
     }

@@ -1,5 +1,9 @@
 //! Events, through `events.k8s.io`. Only transitions are reported, so nothing is aggregated.
+//!
+//! The name of an event follows from the status that stood before and from what is told: told again after
+//! a crash, by the next process or by another replica, it is the same event.
 
+use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -10,44 +14,74 @@ use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::time::to_micro;
 use crate::core::conclude::Notice;
+use crate::core::fingerprint::hex;
 
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
 
+/// The name of a credential is followed by a digest in the name of its events.
+const LONGEST_PREFIX: usize = 200;
+
+/// The event about a credential that stands on the cluster as `object` before its status is written.
+pub fn event(object: &JiraCredential, notice: &Notice, now: DateTime<Utc>) -> Event {
+    let mut note = notice.note.clone();
+    if note.len() > LONGEST_NOTE {
+        let end = (0..=LONGEST_NOTE)
+            .rev()
+            .find(|end| note.is_char_boundary(*end));
+        note.truncate(end.unwrap_or_default());
+    }
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name(object, notice)),
+            namespace: object.namespace(),
+            ..ObjectMeta::default()
+        },
+        action: Some("Reconcile".into()),
+        event_time: Some(to_micro(now)),
+        note: Some(note),
+        reason: Some(format!("{:?}", notice.reason)),
+        regarding: Some(object.object_ref(&())),
+        reporting_controller: Some(format!("{}/{OPERATOR_NAME}", crate::api::GROUP)),
+        reporting_instance: Some(OPERATOR_NAME.into()),
+        type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),
+        ..Event::default()
+    }
+}
+
+/// Conditions with their times tell one transition from the same at another time.
+fn name(object: &JiraCredential, notice: &Notice) -> String {
+    let status = object.status.as_ref();
+    let conditions = status.map(|status| &status.conditions);
+    let before = serde_json::to_vec(&conditions).unwrap_or_default();
+    let uid = object.uid().unwrap_or_default();
+    let reason = format!("{:?}", notice.reason);
+    let mut all = digest::Context::new(&digest::SHA256);
+    for part in [
+        uid.as_bytes(),
+        &before,
+        reason.as_bytes(),
+        notice.note.as_bytes(),
+    ] {
+        all.update(&part.len().to_be_bytes());
+        all.update(part);
+    }
+    let prefix: String = object.name_any().chars().take(LONGEST_PREFIX).collect();
+    let prefix = prefix.trim_end_matches(['.', '-']);
+    format!("{prefix}.{}", hex(all.finish().as_ref(), 32))
+}
+
 impl Cluster {
-    /// Publishes one event about a credential.
-    pub async fn tell(
-        &self,
-        object: &JiraCredential,
-        notice: &Notice,
-        now: DateTime<Utc>,
-    ) -> Result<(), ClusterError> {
-        let namespace = object.namespace().unwrap_or_default();
-        let mut note = notice.note.clone();
-        if note.len() > LONGEST_NOTE {
-            let end = (0..=LONGEST_NOTE)
-                .rev()
-                .find(|end| note.is_char_boundary(*end));
-            note.truncate(end.unwrap_or_default());
+    /// Publishes an event. One that exists was told before.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn tell(&self, event: &Event) -> Result<(), ClusterError> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client(), namespace);
+        match self.within(api.create(&PostParams::default(), event)).await {
+            Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
+            Err(error) => Err(error),
         }
-        let event = Event {
-            metadata: ObjectMeta {
-                generate_name: Some(format!("{}-", object.name_any())),
-                ..ObjectMeta::default()
-            },
-            action: Some("Reconcile".into()),
-            event_time: Some(to_micro(now)),
-            note: Some(note),
-            reason: Some(format!("{:?}", notice.reason)),
-            regarding: Some(object.object_ref(&())),
-            reporting_controller: Some(format!("{}/{OPERATOR_NAME}", crate::api::GROUP)),
-            reporting_instance: Some(OPERATOR_NAME.into()),
-            type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),
-            ..Event::default()
-        };
-        let api: Api<Event> = Api::namespaced(self.client(), &namespace);
-        self.within(api.create(&PostParams::default(), &event))
-            .await
-            .map(|_| ())
     }
 }

@@ -12,7 +12,8 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::{
-    CREDENTIAL_LABEL, JiraCredential, MANAGED_BY_LABEL, OPERATOR_NAME, Target, TargetVersion,
+    CREDENTIAL_LABEL, DELETION_POLICY_ANNOTATION, DeletionPolicy, JiraCredential, MANAGED_BY_LABEL,
+    OPERATOR_NAME, Target, TargetVersion,
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
@@ -68,7 +69,10 @@ impl Cluster {
             Ok(secret) => self.finish(publication, secret).await,
             // It exists though we hold none, or it is not as we left it: look who holds it.
             Err(
-                ClusterError::AlreadyExists | ClusterError::Refused(_) | ClusterError::NotFound,
+                ClusterError::AlreadyExists
+                | ClusterError::Refused(_)
+                | ClusterError::Forbidden(_)
+                | ClusterError::NotFound,
             ) => self.publish_with_care(publication).await,
             Err(error) => Err(error),
         }
@@ -104,7 +108,9 @@ impl Cluster {
         match self.patch_secret(&namespace, name, patch).await {
             Ok(secret) => self.finish(publication, secret).await,
             // Type and immutability cannot be patched; the Secret is ours, so it is created again.
-            Err(ClusterError::Refused(_)) => self.replace(publication, &found.metadata).await,
+            Err(ClusterError::Refused(_) | ClusterError::Forbidden(_)) => {
+                self.replace(publication, &found.metadata).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -154,7 +160,7 @@ impl Cluster {
     }
 
     /// Deletes a target that the spec no longer names, if it is still the Secret that we wrote
-    /// and still ours.
+    /// and still ours. One that is to be retained stays.
     pub async fn retract(
         &self,
         owner: &JiraCredential,
@@ -164,7 +170,8 @@ impl Cluster {
         let namespace = owner.namespace().unwrap_or_default();
         let found = self.secret_metadata(&namespace, &old.name).await?;
         let ours = found.is_some_and(|found| {
-            found.metadata.uid.as_deref() == Some(&old.uid)
+            !is_retained(&found.metadata)
+                && found.metadata.uid.as_deref() == Some(&old.uid)
                 && ownership(&found.metadata, owner, mark) == Ownership::Ours
         });
         if !ours {
@@ -180,6 +187,10 @@ impl Cluster {
 impl Publication<'_> {
     fn namespace(&self) -> String {
         self.owner.namespace().unwrap_or_default()
+    }
+
+    fn is_retained(&self) -> bool {
+        self.target.deletion_policy == DeletionPolicy::Retain
     }
 
     fn kind(&self) -> &str {
@@ -205,15 +216,20 @@ impl Publication<'_> {
             .map(|template| template.annotations.clone())
             .unwrap_or_default();
         annotations.insert(MARK_ANNOTATION.into(), self.mark.to_owned());
+        if self.is_retained() {
+            annotations.insert(DELETION_POLICY_ANNOTATION.into(), "Retain".to_owned());
+        }
         annotations
     }
 
-    fn owner_reference(&self) -> OwnerReference {
-        OwnerReference {
+    /// None for a Secret that is to outlive its credential.
+    fn owner_reference(&self) -> Option<OwnerReference> {
+        let reference = OwnerReference {
             // Nothing waits for the Secret when the credential goes, so nothing has to block.
             block_owner_deletion: None,
             ..self.owner.controller_owner_ref(&()).unwrap_or_default()
-        }
+        };
+        Some(reference).filter(|_| !self.is_retained())
     }
 
     fn data(&self) -> BTreeMap<String, ByteString> {
@@ -229,7 +245,7 @@ impl Publication<'_> {
                 name: Some(self.target.name.clone()),
                 labels: Some(self.labels()),
                 annotations: Some(self.annotations()),
-                owner_references: Some(vec![self.owner_reference()]),
+                owner_references: self.owner_reference().map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
             data: Some(self.data()),
@@ -251,11 +267,22 @@ impl Publication<'_> {
     /// Sets contents and labels of the Secret that we hold; refused when it is not as we left
     /// it in what says whose it is.
     fn repair(&self, uid: &str) -> Result<json_patch::Patch, ClusterError> {
-        let mut operations = vec![
-            json!({"op": "test", "path": "/metadata/uid", "value": uid}),
-            json!({"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": self.owner.uid()}),
-            json!({"op": "add", "path": "/data", "value": self.data()}),
-        ];
+        let mut operations = vec![json!({"op": "test", "path": "/metadata/uid", "value": uid})];
+        if self.is_retained() {
+            let policy = pointer("annotations", DELETION_POLICY_ANNOTATION);
+            operations.extend([
+                json!({"op": "test", "path": policy, "value": "Retain"}),
+                json!({"op": "test", "path": pointer("annotations", MARK_ANNOTATION), "value": self.mark}),
+                // Nobody else has taken hold of it. Absent is the same as null here.
+                json!({"op": "test", "path": "/metadata/ownerReferences", "value": null}),
+            ]);
+        } else {
+            let owner = self.owner.uid();
+            operations.push(
+                json!({"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": owner}),
+            );
+        }
+        operations.push(json!({"op": "add", "path": "/data", "value": self.data()}));
         let labels = self.labels().into_iter().map(|pair| ("labels", pair));
         let annotations = self
             .annotations()
@@ -274,7 +301,9 @@ impl Publication<'_> {
         let others = others.filter(|other| {
             other.controller != Some(true) && Some(&other.uid) != self.owner.meta().uid.as_ref()
         });
-        let owners: Vec<OwnerReference> = std::iter::once(self.owner_reference())
+        let owners: Vec<OwnerReference> = self
+            .owner_reference()
+            .into_iter()
             .chain(others.cloned())
             .collect();
         json_patch(json!([
@@ -307,6 +336,15 @@ impl Publication<'_> {
         }
         operations
     }
+}
+
+/// Whether the operator wrote a Secret as one that stays.
+fn is_retained(metadata: &ObjectMeta) -> bool {
+    let policy = metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(DELETION_POLICY_ANNOTATION));
+    policy.is_some_and(|policy| policy == "Retain")
 }
 
 /// The JSON Pointer of a label or annotation (RFC 6901: `~` and `/` are escaped).

@@ -74,7 +74,7 @@ impl StartError {
                 | ClusterError::Conflict
                 | ClusterError::NotFound
                 | ClusterError::AlreadyExists => true,
-                ClusterError::Refused(_) => false,
+                ClusterError::Refused(_) | ClusterError::Forbidden(_) => false,
             },
         }
     }

@@ -19,9 +19,11 @@ mod shutdown;
 mod status_versions;
 mod turns;
 mod unreadable;
+mod untold;
 mod wake;
 mod watch_health;
 mod watches;
+mod write_down;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +56,7 @@ use shared_verdicts::SharedVerdicts;
 use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
 use unreadable::Unreadable;
+use untold::Untold;
 use wake::Wake;
 use watch_health::WatchHealth;
 
@@ -92,6 +95,7 @@ pub struct Operator {
     unreadable: Unreadable,
     credentials_watch: WatchHealth,
     secrets_watch: WatchHealth,
+    untold: Untold,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -142,6 +146,7 @@ impl Operator {
             unreadable: Unreadable::default(),
             credentials_watch: WatchHealth::default(),
             secrets_watch: WatchHealth::default(),
+            untold: Untold::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))

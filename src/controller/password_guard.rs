@@ -58,6 +58,12 @@ enum Scope {
     Everywhere(Fingerprint),
 }
 
+impl Scope {
+    fn is_namespace(&self) -> bool {
+        matches!(self, Self::Namespace(_))
+    }
+}
+
 #[derive(Debug)]
 struct Sent {
     uid: String,
@@ -110,6 +116,11 @@ impl Register {
                 what: What::Refused(reason),
                 ..
             }) => Peer::Refused(*reason),
+            Some(Sent {
+                uid,
+                what: What::Accepted,
+                ..
+            }) if uid != me && scope.is_namespace() => Peer::Accepted,
             Some(Sent { uid, what, .. }) if uid != me => what.as_peer(),
             Some(_) | None => Peer::Silent,
         }
@@ -202,9 +213,12 @@ impl Passwords {
         }
     }
 
-    /// Tells what became of a password that was sent.
-    pub(super) fn settle(&self, password: &Password, me: &str, outcome: Settled) {
+    /// Tells what became of a password that was sent. Returns whether an acceptance has ended what stood
+    /// against sending it, here or elsewhere in its namespace.
+    pub(super) fn settle(&self, password: &Password, me: &str, outcome: Settled) -> bool {
         let mut all = self.lock();
+        let here = all.sent.get(&Scope::Namespace(password.clone()));
+        let in_doubt = here.is_some_and(|sent| matches!(sent.what, What::InFlight(Some(_))));
         for scope in all.scopes(password) {
             let what = match outcome {
                 Settled::Free => What::Answered,
@@ -215,6 +229,7 @@ impl Passwords {
             all.sent.insert(scope, Sent::new(me, what));
         }
         self.changed.notify_one();
+        in_doubt && matches!(outcome, Settled::Accepted)
     }
 
     /// Whether this process knows that an attempt which stands in the status without an answer

@@ -10,12 +10,10 @@ use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::controller::password_guard::Password;
-use crate::controller::report::log_change;
 use crate::controller::turns::Turns;
-use crate::core::conclude::{Conclusion, conclude};
-use crate::core::decide::decide;
-use crate::core::facts::Facts;
+use crate::core::decide::{Step, decide};
 use crate::core::facts::attempt::without_unsent;
+use crate::core::facts::{Denied, DeniedWork, Facts};
 use crate::core::spec::{Endpoints, Plan, SpecError, check_metadata};
 use crate::jira::site_key;
 
@@ -24,14 +22,10 @@ use crate::jira::site_key;
 const MOST_STEPS: usize = 64;
 
 /// How often a reconcile may start again because the object was changed.
-const MOST_ROUNDS: usize = 5;
-
-/// How often a status that reports a validation is tried against an unavailable API server: the
-/// next reconcile would have to probe again.
-const STATUS_TRIES: u32 = 6;
+pub(super) const MOST_ROUNDS: usize = 5;
 
 /// How a round ended.
-enum Round {
+pub(super) enum Round {
     /// With this wait until the next reconcile.
     Done(Duration),
     /// The object has changed: look at it afresh.
@@ -82,6 +76,7 @@ impl Operator {
             if !turns.prepare(&step, &mut facts).await {
                 continue;
             }
+            let work = work(&step, &facts);
             let answer = self.act(step, &facts, &mut material, &mut current).await;
             turns.resume().await;
             match answer {
@@ -92,6 +87,9 @@ impl Operator {
                 // What has happened is written to the status before a new start: a password must
                 // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.
                 Err(error) if facts.has_effects() || error.is_refusal() => {
+                    let cause = error.denial();
+                    facts.progress.denied = cause.map(|cause| Denied { work, cause });
+                    report_denied(&facts);
                     failure = Some(error);
                     break;
                 }
@@ -105,8 +103,7 @@ impl Operator {
         }
         turns.end_calls();
         self.report(&facts);
-        let conclusion = conclude(&facts, &recorded);
-        let round = self.write_down(current, &facts, conclusion).await?;
+        let round = self.write_down(&mut current, &mut facts, &recorded).await?;
         match failure {
             Some(ActError::Stale) => Ok(Round::Outdated),
             Some(ActError::Cluster(error)) => Err(error),
@@ -191,76 +188,34 @@ impl Operator {
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         Ok(plan)
     }
+}
 
-    /// Writes the status if it differs, then reports what changed.
-    async fn write_down(
-        &self,
-        mut current: JiraCredential,
-        facts: &Facts,
-        conclusion: Conclusion,
-    ) -> Result<Round, ClusterError> {
-        let wake = Round::Done(conclusion.wake.to_std().unwrap_or(Duration::from_secs(1)));
-        let stored = current.status.clone().unwrap_or_default();
-        self.acceptances.remember(&current, &conclusion.status);
-        if !conclusion.differs_from(facts, &stored) || facts.object.deleting {
-            return Ok(wake);
+/// One line of log for a request that the API server denies for good.
+pub(super) fn report_denied(facts: &Facts) {
+    if let Some(denied) = &facts.progress.denied {
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        let (reason, work) = (denied.reason(), &denied.work);
+        tracing::warn!(namespace, name, ?reason, ?work, cause = %denied.cause, "the API server denies a request");
+    }
+}
+
+/// What a step does on the cluster, to be named if it is denied.
+fn work(step: &Step, facts: &Facts) -> DeniedWork {
+    match step {
+        Step::ImportToken | Step::Intend(_) | Step::Renew(_) | Step::Promote | Step::Cleanup(_) => {
+            facts.renewal_plan().map_or(DeniedWork::Other, |plan| {
+                DeniedWork::Grant(plan.grant.clone())
+            })
         }
-        let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {
-            STATUS_TRIES
-        } else {
-            1
-        };
-        let (mut failures, mut conflicts) = (0, 0);
-        loop {
-            match self
-                .cluster
-                .write_status(&current, &conclusion.status)
-                .await
-            {
-                Ok(written) => {
-                    self.written.remember(&written);
-                    break;
-                }
-                Err(ClusterError::NotFound) => return Ok(wake),
-                // Somebody touched the object. If it was not the status, what we found still
-                // holds, and a probe need not be repeated.
-                Err(ClusterError::Conflict) => {
-                    let (namespace, name) = (&facts.object.namespace, &facts.object.name);
-                    match self.cluster.credential(namespace, name).await? {
-                        // Our own write, whose answer was lost.
-                        Some(fresh) if fresh.status.as_ref() == Some(&conclusion.status) => {
-                            self.written.remember(&fresh);
-                            break;
-                        }
-                        Some(fresh)
-                            if fresh.uid() == current.uid()
-                                && fresh.status.clone().unwrap_or_default() == stored =>
-                        {
-                            current = fresh;
-                            conflicts += 1;
-                            if conflicts >= MOST_ROUNDS {
-                                return Err(ClusterError::Conflict);
-                            }
-                        }
-                        Some(_) => return Ok(Round::Outdated),
-                        None => return Ok(wake),
-                    }
-                }
-                Err(error) => {
-                    failures += 1;
-                    if failures >= tries {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(Duration::from_millis(100 << failures)).await;
-                }
-            }
-        }
-        for notice in &conclusion.events {
-            log_change(&current, notice);
-            if let Err(error) = self.cluster.tell(&current, notice, facts.now).await {
-                tracing::warn!(%error, reason = ?notice.reason, "an event could not be published");
-            }
-        }
-        Ok(wake)
+        Step::DeleteTarget(old) => DeniedWork::Deletion(old.name.clone()),
+        Step::RecordAttempt(_)
+        | Step::Validate
+        | Step::Publish(_)
+        | Step::ResolveCloudId
+        | Step::LookUp
+        | Step::Permissions
+        | Step::CheckDuplicate
+        | Step::ListSites
+        | Step::ValidateCandidate => DeniedWork::Other,
     }
 }

@@ -1,15 +1,17 @@
 //! What the operator watches: credentials, and the metadata of Secrets.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use crate::cluster::{
     Key, OwnedSecret, Watched, controller_of, key_of, references, seen_grant, slim,
@@ -30,6 +32,32 @@ fn config() -> watcher::Config {
         .page_size(PAGE)
 }
 
+/// What changes, from a list of everything on. After the API server was away, everything is listed again:
+/// etcd may have been restored from a backup, and a watch from a version that does not exist yet hears
+/// nothing of what happens before that version is reached again.
+fn changes<K>(api: Api<K>) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let start = move || watcher(api.clone(), config()).default_backoff().boxed();
+    stream::unfold((start(), start), async |(mut events, start)| {
+        let event = events.next().await?;
+        if event.as_ref().is_err_and(was_away) {
+            events = start();
+        }
+        Some((event, (events, start)))
+    })
+}
+
+/// Whether the API server could not be reached when a watch was to go on.
+fn was_away(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code >= 500,
+        watcher::Error::WatchStartFailed(_) => true,
+        _ => false,
+    }
+}
+
 impl Operator {
     /// The credentials as they change, and a store of all of them.
     pub(super) fn watch_credentials(
@@ -42,8 +70,7 @@ impl Operator {
         let api: Api<Watched> = self.watched();
         let mut listed: HashMap<Key, String> = HashMap::new();
         let failing = self.clone();
-        let stream = watcher(api, config())
-            .default_backoff()
+        let stream = changes(api)
             .modify(|object| slim(object.meta_mut()))
             .inspect_err(move |error| {
                 tracing::warn!(%error, "the watch on JiraCredentials failed");
@@ -115,7 +142,7 @@ impl Operator {
         // Before the credentials are known, no reference is known either.
         self.index.references().await;
         let api: Api<PartialObjectMeta<Secret>> = self.watched();
-        let mut events = watcher(api, config()).default_backoff().boxed();
+        let mut events = changes(api).boxed();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {

@@ -104,6 +104,7 @@ fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Fact
         targets,
         api_key: ApiKey::Unmoved,
         source: Source::Unchanged,
+        texts: Vec::new(),
         progress: Progress::default(),
         ..facts.clone()
     }

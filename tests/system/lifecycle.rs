@@ -480,9 +480,7 @@ async fn a_watch_that_ends_costs_no_call_and_nothing_is_missed() {
         calls += 1;
         assert_eq!(world.calls(), calls, "{cut:?}");
     }
-    world
-        .until_told("bot", "Validated Rotated")
-        .await;
+    world.until_told("bot", "Validated Rotated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -335,3 +335,35 @@ async fn a_password_that_is_answered_by_something_else_is_sent_once_and_says_wha
     world.asks("bot", "now").await;
     world.wait_ready("bot").await;
 }
+
+/// Two have had it refused themselves, one has heard of it, and one logs in for a session: Jira's
+/// acceptance is enough for all of them, and in this namespace only.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_word_of_a_person_releases_all_with_the_same_password() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let jira = world.data_center();
+    jira.new_password("robot");
+    for name in ["bot", "second", "third"] {
+        world.password(name, "robot", "late").await;
+        world.refused(name, Reason::Rejected).await;
+    }
+    let spec = json!({
+        "site": jira.url(),
+        "auth": {"session": {"secretRef": {"name": "third-source"}}},
+    });
+    world.create("session", spec).await;
+    world.refused("session", Reason::Rejected).await;
+    world.asks("second", "1").await;
+    world.handled("second", "1").await;
+    operator.quiet().await;
+    assert_eq!(jira.failed_logins("robot"), 2);
+    jira.set_password("robot", "late");
+    world.advance(TimeDelta::minutes(11));
+    operator.look_again(4).await;
+    assert_eq!(jira.failed_logins("robot"), 2, "nobody sends it unasked");
+    world.asks("bot", "1").await;
+    for name in ["bot", "second", "third", "session"] {
+        world.wait_ready(name).await;
+    }
+}

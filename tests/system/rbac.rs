@@ -9,7 +9,7 @@ use jira_credential_operator::controller::Operator;
 use jira_credential_operator::ops::metrics::Metrics;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -195,12 +195,13 @@ async fn identity(world: &World, rules: Vec<PolicyRule>) -> (kube::Config, Strin
         .unwrap();
     let config = world.plane.service_account_config(&home, OPERATOR).await;
     let config = config.unwrap();
-    // New rules take a moment: the one that all these identities have is there when it is
-    // allowed.
+    // New rules take a moment: the one that these identities have is there when it is allowed.
     let client = kube::Client::try_from(config.clone()).unwrap();
+    let group = "jira-operator.dev";
     world
-        .until("the rules are in force", || {
-            may(&client, "create", "events.k8s.io", "events", &home)
+        .until("the rules are in force", || async {
+            let watch = may(&client, "watch", group, "jiracredentials", &home).await;
+            watch.or(may(&client, "create", "events.k8s.io", "events", &home).await)
         })
         .await;
     (config, home)
@@ -221,6 +222,26 @@ async fn may(
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let answer = reviews.create(&PostParams::default(), &review).await;
     answer.unwrap().status?.allowed.then_some(())
+}
+
+/// How a message names a missing right.
+fn right_text(right: &str, namespace: &str) -> String {
+    format!("has no right to {right} in the namespace {namespace}; apply the RBAC rules of deploy/")
+}
+
+impl World {
+    /// Waits until the condition `Ready` names a missing right.
+    async fn lacks(&self, name: &str, right: &str) {
+        let reason = Reason::OperatorRightMissing;
+        let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+        let object = self.wait(name, kind, status, reason).await;
+        let said = says(&object, kind).message;
+        let right = right_text(right, &self.namespace);
+        assert!(
+            said.contains("ServiceAccount home-") && said.contains(&right),
+            "{said}"
+        );
+    }
 }
 
 fn failed_passes(metrics: &Metrics) -> bool {
@@ -249,7 +270,8 @@ async fn without_the_right_to_create_secrets_the_condition_says_so() {
         .await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(
-        said.contains("Secret bot") && said.contains("Forbidden (403)") && said.contains("RBAC"),
+        said.contains("Secret bot")
+            && said.contains(&right_text("create secrets", &world.namespace)),
         "{said}"
     );
     assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
@@ -276,7 +298,7 @@ async fn without_the_right_to_write_the_status_passes_count_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_to_read_config_maps_passes_count_as_failed() {
+async fn without_the_right_to_read_config_maps_the_condition_says_so() {
     let world = World::new().await;
     let (identity, home) = identity(&world, without("get /configmaps")).await;
     let operator = world
@@ -291,17 +313,13 @@ async fn without_the_right_to_read_config_maps_passes_count_as_failed() {
         "auth": {"personalAccessToken": {"tokenSecretRef": {"name": "source", "key": "token"}}},
     });
     world.create("bot", spec).await;
-    world
-        .until("a pass failed", || async {
-            failed_passes(&operator.metrics).then_some(())
-        })
-        .await;
+    world.lacks("bot", "get configmaps").await;
     assert!(world.sim.calls().is_empty());
     operator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_delete_permission_reconciles_fail_and_name_the_old_target() {
+async fn without_the_right_to_delete_the_condition_names_the_old_target() {
     let world = World::new().await;
     let (identity, home) = identity(&world, without("delete /secrets")).await;
     let operator = world
@@ -312,13 +330,104 @@ async fn without_delete_permission_reconciles_fail_and_name_the_old_target() {
     world
         .change("bot", json!({"targets": [{"name": "other"}]}))
         .await;
-    world
-        .until("a pass failed", || async {
-            failed_passes(&operator.metrics).then_some(())
-        })
+    let object = world
+        .wait(
+            "bot",
+            ConditionType::Denied,
+            ConditionStatus::True,
+            Reason::OperatorRightMissing,
+        )
         .await;
+    let said = says(&object, ConditionType::Denied).message;
+    assert!(
+        said.contains("delete the Secret bot")
+            && said.contains(&right_text("delete secrets", &world.namespace)),
+        "{said}"
+    );
+    assert_eq!(
+        says(&object, ConditionType::Ready).status,
+        ConditionStatus::True
+    );
+    assert!(failed_passes(&operator.metrics));
     // Pods find the new one all the same.
     assert!(world.secrets().get_opt("other").await.unwrap().is_some());
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_create_events_the_condition_says_so_until_one_gets_through() {
+    let world = World::new().await;
+    let right = "create events.k8s.io/events";
+    let (identity, home) = identity(&world, without(right)).await;
+    let told = right_text("create events", &world.namespace);
+    for _ in 0..2 {
+        let operator = world
+            .operator_as(identity.clone(), |config| {
+                config.namespace.clone_from(&home)
+            })
+            .await;
+        if world.credentials().get_opt("bot").await.unwrap().is_none() {
+            world.api_token("bot").await;
+        }
+        // The next process does not forget what its predecessor could not tell.
+        operator.quiet().await;
+        let (kind, status) = (ConditionType::Denied, ConditionStatus::True);
+        let object = world.wait("bot", kind, status, Reason::EventsDenied).await;
+        let said = says(&object, kind).message;
+        assert!(said.contains(&told), "{said}");
+        world.wait_ready("bot").await;
+        operator.stop().await;
+    }
+    let _operator = world
+        .operator_with(|config| config.namespace.clone_from(&home))
+        .await;
+    world
+        .until_status("bot", "nothing is denied", |status| {
+            status.condition(ConditionType::Denied).is_none()
+        })
+        .await;
+}
+
+/// Rights on Secrets of the operator's own namespace, and none to read those of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_read_a_source_the_condition_says_so() {
+    let world = World::new().await;
+    let (identity, home) = identity(&world, without("get /secrets")).await;
+    let params = PostParams::default();
+    let role: Role = serde_json::from_value(json!({
+        "metadata": {"name": "key"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}],
+    }))
+    .unwrap();
+    Api::<Role>::namespaced(world.client.clone(), &home)
+        .create(&params, &role)
+        .await
+        .unwrap();
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": "key"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "key"},
+        "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": home}],
+    }))
+    .unwrap();
+    Api::<RoleBinding>::namespaced(world.client.clone(), &home)
+        .create(&params, &binding)
+        .await
+        .unwrap();
+    let client = kube::Client::try_from(identity.clone()).unwrap();
+    world
+        .until("the key can be read", || {
+            may(&client, "get", "", "secrets", &home)
+        })
+        .await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    world.api_token("bot").await;
+    world.oauth("consent").await;
+    for name in ["bot", "consent"] {
+        world.lacks(name, "get secrets").await;
+    }
+    assert!(world.sim.calls().is_empty());
     operator.stop().await;
 }
 
@@ -367,7 +476,7 @@ async fn without_the_right_to_get_secrets_the_operator_does_not_start() {
         .unwrap()
         .to_string();
     assert!(
-        error.contains("key of the fingerprints") && error.contains("Forbidden (403)"),
+        error.contains("key of the fingerprints") && error.contains("no right to get secrets"),
         "{error}"
     );
 }

@@ -170,3 +170,61 @@ async fn a_status_with_the_names_of_an_earlier_version_is_read_and_replaced() {
         })
         .await;
 }
+
+/// What a later version adds to a definition that knows it.
+fn keep_unknown_fields(definition: &mut Value) {
+    let versions = definition["spec"]["versions"].as_array_mut().unwrap();
+    let schema = &mut versions[0]["schema"]["openAPIV3Schema"]["properties"];
+    for path in ["spec", "status"] {
+        schema[path]["x-kubernetes-preserve-unknown-fields"] = json!(true);
+    }
+}
+
+/// A step back to this program, under the definition of a later one: what it does not know stays as it is,
+/// and does not disturb the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_of_a_later_version_are_left_alone_and_disturb_nothing() {
+    let world = World::alone().await;
+    let mut definition = serde_json::to_value(jira_credential_operator::crd::crd()).unwrap();
+    keep_unknown_fields(&mut definition);
+    let definition = serde_json::from_value(definition).unwrap();
+    world.plane.install_crd(&definition).await.unwrap();
+    let operator = world.operator().await;
+    let token = world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    operator.stop().await;
+    let resource = ApiResource::erase::<JiraCredential>(&());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let patch = json!({"spec": {"ahead": {"mode": "Fast"}}, "metadata": {"annotations": {
+        "jira-operator.dev/ahead": "x",
+    }}});
+    let params = PatchParams::default();
+    let patch = Patch::Merge(patch);
+    world
+        .until("the definition of the later version is in use", || async {
+            let stored = api.patch("bot", &params, &patch).await.ok()?;
+            (stored.data["spec"]["ahead"]["mode"] == "Fast").then_some(())
+        })
+        .await;
+    let status = json!({"status": {"ahead": {"since": "now"}}});
+    api.patch_status("bot", &params, &Patch::Merge(status))
+        .await
+        .unwrap();
+    let calls = world.calls();
+    let operator = world.operator().await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    assert!(
+        world.calls() <= calls + 1,
+        "a change of the spec is validated once at most"
+    );
+    world.delete_secret("bot").await;
+    world.until_value("bot", "token", token.secret()).await;
+    world.wait_ready("bot").await;
+    let stored = api.get("bot").await.unwrap();
+    assert_eq!(stored.data["spec"]["ahead"]["mode"], "Fast");
+    drop(operator);
+    world.plane.stop_api_server().await.unwrap();
+}

@@ -232,6 +232,43 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Copies everything that is stored, for [`ControlPlane::restore_data`]. The API server is away meanwhile.
+    pub async fn save_data(&self) -> Result<(), Error> {
+        self.with_data_at_rest(|data, saved| copy(data, saved))
+            .await
+    }
+
+    /// Brings back what was stored at the time of [`ControlPlane::save_data`], as from a backup of etcd: all
+    /// versions are lower than those that clients have seen. The API server is away meanwhile.
+    pub async fn restore_data(&self) -> Result<(), Error> {
+        self.with_data_at_rest(|data, saved| {
+            std::fs::remove_dir_all(data)?;
+            copy(saved, data)
+        })
+        .await
+    }
+
+    async fn with_data_at_rest(
+        &self,
+        work: impl FnOnce(&Path, &Path) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), Error> {
+        self.stop_api_server().await?;
+        let mut running = self.running.clone().lock_owned().await;
+        let etcd = running.etcd.take();
+        let (data, saved) = (
+            self.directory.join("etcd"),
+            self.directory.join("etcd-saved"),
+        );
+        blocking(move || {
+            etcd.map_or(Ok(()), Process::terminate)?;
+            work(&data, &saved).context("copying the data of etcd")
+        })
+        .await??;
+        running.etcd = Some(launch::etcd(&running.guard, &self.binaries).await?);
+        drop(running);
+        self.start_api_server().await
+    }
+
     /// Starts the controller manager anew. It looks for new kinds of objects
     /// to collect twice a minute, and at its start.
     pub async fn restart_controller_manager(&self) -> Result<(), Error> {
@@ -245,6 +282,21 @@ impl ControlPlane {
         .await??;
         self.start_api_server().await
     }
+}
+
+/// Copies a directory with everything in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            std::fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Another server was quicker to take the port.

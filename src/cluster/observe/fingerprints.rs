@@ -2,9 +2,10 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::api::SecretKeyRef;
 use crate::cluster::observe::types::PasswordPrints;
-use crate::cluster::source::Material;
-use crate::core::facts::Facts;
+use crate::cluster::source::{Material, ReadValue};
+use crate::core::facts::{Facts, TextValue};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 
 /// The fingerprints of a user name and password: the same for every method that sends them.
@@ -55,6 +56,33 @@ pub(in crate::cluster) fn fingerprint(
         ]);
     }
     key.fingerprint_in(&facts.object.namespace, &parts)
+}
+
+/// What is known of the line ends of values that were read. The fingerprints are comparable with no
+/// other fingerprint, and with those of no other key of a Secret.
+pub(in crate::cluster) fn line_ends(
+    key: &FingerprintKey,
+    namespace: &str,
+    values: Vec<ReadValue>,
+) -> Vec<TextValue> {
+    let known = |value: ReadValue| {
+        let SecretKeyRef { name, key: place } = value.reference;
+        let line_end = value.trimmed.map(|trimmed| {
+            let parts = [
+                b"line end".as_slice(),
+                name.as_bytes(),
+                place.as_bytes(),
+                trimmed.expose_secret(),
+            ];
+            key.fingerprint_in(namespace, &parts)
+        });
+        TextValue {
+            secret: name,
+            key: place,
+            line_end,
+        }
+    };
+    values.into_iter().map(known).collect()
 }
 
 /// The keyed fingerprint of an access token on a site.

@@ -88,7 +88,11 @@ pub(in crate::cluster) async fn observe_grant(
             material: None,
         });
     }
-    if let Some(problem) = reading.gather(&grant_name).await? {
+    let gathered = match reading.gather(&grant_name).await {
+        Err(ClusterError::Forbidden(right)) => Some(SourceError::NotReadable(right)),
+        other => other?,
+    };
+    if let Some(problem) = gathered {
         reading.facts.source = Source::Unusable(problem);
         return Ok(Observed {
             facts: reading.facts,

@@ -11,12 +11,12 @@ use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion}
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::key::Key;
-use crate::cluster::observe::fingerprints::{fingerprint, password_prints};
+use crate::cluster::observe::fingerprints::{fingerprint, line_ends, password_prints};
 use crate::cluster::observe::grant::{observe_grant, place_of};
 use crate::cluster::observe::types::{ObserveContext, Observed, PasswordPrints};
 use crate::cluster::secret_index::{Known, VersionIndex};
 use crate::cluster::slim::short;
-use crate::cluster::source::{self, Material, OneToken};
+use crate::cluster::source::{self, Everything, Material, OneToken};
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::needs_source;
 use crate::core::facts::{
@@ -78,8 +78,17 @@ pub async fn observe(
             material: None,
         });
     }
-    match source::read(cluster, index, &namespace, spec).await? {
-        Ok((mut material, versions)) => {
+    let read = match source::read(cluster, index, &namespace, spec).await {
+        Err(ClusterError::Forbidden(right)) => Err(SourceError::NotReadable(right)),
+        other => other?,
+    };
+    match read {
+        Ok(Everything {
+            mut material,
+            versions,
+            values,
+        }) => {
+            facts.texts = line_ends(key, &namespace, values);
             index.learn_versions(&namespace, &versions);
             let print = fingerprint(key, &facts, &material);
             let user = material.user.as_deref().unwrap_or_default();
@@ -128,8 +137,22 @@ async fn read_api_key(
     };
     let namespace = facts.object.namespace.clone();
     let reference = &lookup.api_key_secret_ref;
-    let OneToken { token, version } =
-        source::read_token(cluster, index, &namespace, reference).await?;
+    let OneToken {
+        token,
+        values,
+        version,
+    } = match source::read_token(cluster, index, &namespace, reference).await {
+        Err(ClusterError::Forbidden(right)) => OneToken {
+            token: Err(SourceError::NotReadable(right)),
+            values: Vec::new(),
+            version: None,
+        },
+        other => other?,
+    };
+    facts
+        .texts
+        .retain(|text| (&text.secret, &text.key) != (&reference.name, &reference.key));
+    facts.texts.extend(line_ends(key, &namespace, values));
     let version = version.unwrap_or_else(|| absent(&reference.name));
     index.learn_versions(&namespace, std::slice::from_ref(&version));
     let print = |token: &SecretString| {
@@ -249,6 +272,7 @@ fn without_source(
         renewal_wait: around.renewal_wait,
         api_key: api_key_shown(index, object),
         renewal: None,
+        texts: Vec::new(),
         progress: Progress::default(),
         status,
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
+use crate::api::SecretKeyRef;
 use crate::cluster::grant_secret::Stored;
 use crate::core::spec::RsaKey;
 use crate::core::spec::SourceError;
@@ -56,6 +57,20 @@ impl fmt::Debug for UserAndPassword {
 impl fmt::Debug for Material {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Material").finish_non_exhaustive()
+    }
+}
+
+/// A value as it was read, for what is told of the line end behind it.
+pub(in crate::cluster) struct ReadValue {
+    /// Where it is.
+    pub reference: SecretKeyRef,
+    /// The value without the line end behind it; `None`: it has none.
+    pub trimmed: Option<SecretSlice<u8>>,
+}
+
+impl fmt::Debug for ReadValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ReadValue").finish_non_exhaustive()
     }
 }
 

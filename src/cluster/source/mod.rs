@@ -8,7 +8,7 @@ use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::key::Key;
 use crate::cluster::secret_index::VersionIndex;
-use crate::core::spec::SourceError;
+use crate::core::spec::{LOGIN_KEYS, SourceError, text_values};
 
 mod material;
 mod oauth1;
@@ -16,6 +16,7 @@ mod secrets;
 
 use secrets::{Secrets, certificates, check_secret, value_of};
 
+pub(in crate::cluster) use material::ReadValue;
 pub use material::{Material, Signing, Tokens, UserAndPassword};
 
 /// The Secrets that a spec reads from, each once.
@@ -76,6 +77,8 @@ async fn secret(
 pub(super) struct OneToken {
     /// The token, or why it is none.
     pub token: Result<SecretString, SourceError>,
+    /// The value, as far as it exists.
+    pub values: Vec<ReadValue>,
     /// The version of the Secret that was read, where there is one.
     pub version: Option<SourceVersion>,
 }
@@ -94,6 +97,7 @@ pub(super) async fn read_token(
     let secrets = Secrets(found.into_iter().collect());
     Ok(OneToken {
         token: secrets.one_token(reference),
+        values: secrets.values(std::slice::from_ref(reference)),
         version: secrets.versions().into_iter().next(),
     })
 }
@@ -102,6 +106,8 @@ pub(super) async fn read_token(
 pub(super) struct OneLogin {
     /// Both, or why they are none.
     pub login: Result<UserAndPassword, SourceError>,
+    /// The values, as far as they exist.
+    pub values: Vec<ReadValue>,
     /// The version of the Secret that was read, where there is one.
     pub version: Option<SourceVersion>,
 }
@@ -118,10 +124,25 @@ pub(super) async fn read_login(
 ) -> Result<OneLogin, ClusterError> {
     let found = secret(cluster, index, namespace, name).await?;
     let secrets = Secrets(found.into_iter().collect());
+    let references = LOGIN_KEYS.map(|key| SecretKeyRef {
+        name: name.to_owned(),
+        key: key.to_owned(),
+    });
     Ok(OneLogin {
         login: secrets.one_login(name),
+        values: secrets.values(&references),
         version: secrets.versions().into_iter().next(),
     })
+}
+
+/// Everything that a spec refers to.
+pub(super) struct Everything {
+    /// The secret values.
+    pub material: Material,
+    /// The versions of the Secrets.
+    pub versions: Vec<SourceVersion>,
+    /// The values that are text.
+    pub values: Vec<ReadValue>,
 }
 
 /// Reads everything that a spec refers to.
@@ -133,7 +154,7 @@ pub(super) async fn read(
     index: &VersionIndex,
     namespace: &str,
     spec: &JiraCredentialSpec,
-) -> Result<Result<(Material, Vec<SourceVersion>), SourceError>, ClusterError> {
+) -> Result<Result<Everything, SourceError>, ClusterError> {
     let mut secrets = Secrets(Vec::new());
     for name in names(spec) {
         match secret(cluster, index, namespace, name).await? {
@@ -152,7 +173,11 @@ pub(super) async fn read(
     };
     Ok(secrets.material(spec).map(|mut material| {
         material.ca_pem = material.ca_pem.or(ca_pem);
-        (material, secrets.versions())
+        Everything {
+            material,
+            versions: secrets.versions(),
+            values: secrets.values(&text_values(spec)),
+        }
     }))
 }
 

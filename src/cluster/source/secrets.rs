@@ -8,11 +8,14 @@ use crate::api::{
     CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
     SourceVersion,
 };
-use crate::cluster::source::material::{Material, UserAndPassword};
+use crate::cluster::source::material::{Material, ReadValue, UserAndPassword};
 use crate::core::spec::{InvalidValue, SourceError, authorities};
 
 /// No token or password of Jira comes near this length.
 const LONGEST_SECRET: usize = 4096;
+
+/// UTF-8, and both orders of UTF-16.
+const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
 
 /// The length of the longest e-mail address (RFC 5321), ample for a user name.
 const LONGEST_USER: usize = 254;
@@ -127,6 +130,18 @@ impl Secrets {
         self.token(reference)
     }
 
+    /// Values of the Secrets that were read, for what is told of line ends.
+    pub(super) fn values(&self, references: &[SecretKeyRef]) -> Vec<ReadValue> {
+        let value = |reference: &SecretKeyRef| {
+            let bytes = self.bytes(&reference.name, &reference.key).ok()?;
+            Some(ReadValue {
+                reference: reference.clone(),
+                trimmed: without_line_end(bytes).map(|line| line.to_vec().into()),
+            })
+        };
+        references.iter().filter_map(value).collect()
+    }
+
     pub(super) fn versions(&self) -> Vec<SourceVersion> {
         let version = |secret: &Secret| SourceVersion {
             name: secret.name_any(),
@@ -139,6 +154,13 @@ impl Secrets {
     /// A token: printable ASCII, since it travels in a header.
     pub(super) fn token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceError> {
         let text = self.text(&reference.name, &reference.key, LONGEST_SECRET)?;
+        if is_quoted(text) {
+            return Err(malformed(
+                &reference.name,
+                &reference.key,
+                InvalidValue::Quotes,
+            ));
+        }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(malformed(
                 &reference.name,
@@ -151,15 +173,24 @@ impl Secrets {
 
     fn user(&self, name: &str, key: &str) -> Result<String, SourceError> {
         let text = self.text(name, key, LONGEST_USER)?;
+        if is_quoted(text) {
+            return Err(malformed(name, key, InvalidValue::Quotes));
+        }
         if text.contains(':') {
             return Err(malformed(name, key, InvalidValue::Colon));
         }
         Ok(text.to_owned())
     }
 
+    /// The text of a value, without the one line end that `echo`, editors and `--from-file` leave at its
+    /// end. The value with and without it is the same credential.
     fn text(&self, name: &str, key: &str, longest: usize) -> Result<&str, SourceError> {
         let bytes = self.bytes(name, key)?;
         let flaw = |flaw| malformed(name, key, flaw);
+        let bytes = without_line_end(bytes).unwrap_or(bytes);
+        if BYTE_ORDER_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+            return Err(flaw(InvalidValue::ByteOrderMark));
+        }
         let text = std::str::from_utf8(bytes).map_err(|_| flaw(InvalidValue::NotUtf8))?;
         if text.trim().is_empty() {
             return Err(flaw(InvalidValue::Empty));
@@ -168,7 +199,7 @@ impl Secrets {
             return Err(flaw(InvalidValue::TooLong));
         }
         if text.ends_with('\n') {
-            return Err(flaw(InvalidValue::TrailingNewline));
+            return Err(flaw(InvalidValue::SeveralLineEnds));
         }
         if text.chars().any(char::is_control) {
             return Err(flaw(InvalidValue::ControlCharacter));
@@ -194,6 +225,18 @@ impl Secrets {
             None => value_of::<Vec<u8>>("Secret", name, key, None).map(|_| [].as_slice()),
         }
     }
+}
+
+/// A value without the line end behind it, LF or CRLF; `None` where there is none.
+fn without_line_end(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes.strip_suffix(b"\n")?;
+    Some(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Whether the text stands in quotes. A password may; a token, an e-mail or a user name never does.
+fn is_quoted(text: &str) -> bool {
+    let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    ['"', '\''].into_iter().any(|quote| inside(quote).is_some())
 }
 
 /// What the operator publishes, and what the cluster itself uses, is never a source.

@@ -1,6 +1,7 @@
 //! Why a step ended without a result.
 
 use crate::cluster::ClusterError;
+use crate::core::facts::Denial;
 
 /// Why a step ended without a result.
 #[derive(Debug)]
@@ -18,6 +19,16 @@ impl ActError {
         match self {
             Self::Stale => false,
             Self::Cluster(error) => error.is_refusal(),
+        }
+    }
+}
+
+impl ActError {
+    /// Why the request is denied, if it is.
+    pub(in crate::controller) fn denial(&self) -> Option<Denial> {
+        match self {
+            Self::Stale => None,
+            Self::Cluster(error) => error.denial(),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
-use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
+use crate::cluster::{Known, Material, Publication, Published, target_mark};
 use crate::controller::Operator;
 use crate::controller::act::grant::{asked_token, chain_token, of_chain};
 use crate::controller::password_guard::{Password, Settled};
@@ -211,7 +211,9 @@ impl Operator {
                     self.learn(&facts.object.namespace, &version);
                     Answer::TargetOwnedByOther(publish.index, holder, version)
                 }
-                Err(ClusterError::Refused(cause)) => Answer::TargetRefused(publish.index, cause),
+                Err(error) if error.is_refusal() => {
+                    Answer::TargetRefused(publish.index, error.to_string())
+                }
                 Err(error) => return Err(error.into()),
             },
         )

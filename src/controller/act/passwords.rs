@@ -1,6 +1,7 @@
 //! Who may send a password: the claims of a reconcile on the passwords that all of them share.
 
-use crate::cluster::PasswordPrints;
+use crate::api::Method;
+use crate::cluster::{PasswordPrints, key_of};
 use crate::controller::Operator;
 use crate::controller::password_guard::{Password, Settled};
 use crate::core::facts::{Facts, Peer, SeedState};
@@ -64,7 +65,30 @@ impl Operator {
         settled: Settled,
     ) {
         let password = Password::of(facts, print);
-        self.passwords.settle(&password, &facts.object.uid, settled);
+        let (uid, namespace) = (&facts.object.uid, &facts.object.namespace);
+        if self.passwords.settle(&password, uid, settled) {
+            self.wake_password_users(namespace, uid);
+        }
+    }
+
+    /// The others in the namespace that send passwords look again: one may have been released.
+    fn wake_password_users(&self, namespace: &str, me: &str) {
+        let Some(store) = self.store.get() else {
+            return;
+        };
+        for other in store.state() {
+            let Ok(other) = other.0.as_ref() else {
+                continue;
+            };
+            let sends = matches!(
+                other.spec.auth.method(),
+                Some(Method::Basic(_) | Method::Session(_))
+            );
+            let is_here = other.metadata.namespace.as_deref() == Some(namespace);
+            if sends && is_here && other.metadata.uid.as_deref() != Some(me) {
+                self.wake.wake(&key_of(other));
+            }
+        }
     }
 
     /// The result of this credential's password at other credentials.

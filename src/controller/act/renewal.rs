@@ -9,7 +9,7 @@ use crate::controller::act::grant::{outdated, parts};
 use crate::controller::renewal_task::{Renewed, Renewing};
 use crate::core::apply::Answer;
 use crate::core::decide::renewal::takeover::is_outdated;
-use crate::core::facts::{Facts, Held};
+use crate::core::facts::{Denied, DeniedWork, Facts, Held};
 use crate::core::grant::{Intent, RefreshRequest, RenewalFailure};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 
@@ -76,7 +76,7 @@ impl Operator {
         spend: &RefreshRequest,
         facts: &Facts,
         material: &mut Material,
-        current: &JiraCredential,
+        current: &mut JiraCredential,
     ) -> Result<Answer, ActError> {
         let ca_pem = material.ca_pem.clone();
         let (plan, tokens) = parts(facts, material)?;
@@ -96,6 +96,7 @@ impl Operator {
         if spend.early && !plan.is_announced() {
             stored.grant.early = Some(facts.now);
         }
+        let (denied, mut denials) = tokio::sync::mpsc::channel(1);
         let renewing = Renewing {
             cluster: self.cluster.clone(),
             jira: self.jira_for(facts),
@@ -111,9 +112,20 @@ impl Operator {
             early: spend.early,
             uid: facts.object.uid.clone(),
             stored,
+            denied,
         };
-        let task = self.renewals.tasks.spawn(renewing.run());
-        let renewed = task.await.map_err(|_| {
+        let mut task = self.renewals.tasks.spawn(renewing.run());
+        let ended = tokio::select! {
+            ended = &mut task => ended,
+            Some(cause) = denials.recv() => {
+                let work = DeniedWork::Keep(plan.grant.clone());
+                let mut told = facts.clone();
+                told.progress.denied = Some(Denied { work, cause });
+                self.tell_meanwhile(current, told).await;
+                task.await
+            }
+        };
+        let renewed = ended.map_err(|_| {
             ClusterError::Unavailable("the renewal task panicked or was cancelled".into())
         })?;
         self.tell_others(facts, plan, &renewed, attempt.as_deref());

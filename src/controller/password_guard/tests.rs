@@ -19,6 +19,32 @@ fn one_credential_sends_and_the_others_learn_from_it() {
     assert_eq!(passwords.look(&print, "a"), Peer::Silent);
 }
 
+#[test]
+fn an_acceptance_after_a_refusal_releases_the_others_in_its_namespace() {
+    let passwords = Passwords::default();
+    let (here, there) = (
+        Password::new("here", "k0000:0"),
+        Password::new("there", "k0000:1"),
+    );
+    let everywhere = Fingerprint::recorded("k0000:2");
+    passwords.learn(&here, &everywhere, "a");
+    passwords.learn(&there, &everywhere, "c");
+    assert_eq!(passwords.claim(&here, "a", false), Ok(()));
+    assert!(!passwords.settle(&here, "a", Settled::Refused(Reason::Rejected)));
+    assert_eq!(passwords.claim(&here, "a", true), Ok(()));
+    assert!(passwords.settle(&here, "a", Settled::Accepted));
+    assert_eq!(passwords.look(&here, "a"), Peer::Silent);
+    assert_eq!(passwords.look(&here, "b"), Peer::Accepted);
+    assert_eq!(passwords.look(&there, "c"), Peer::Silent);
+    // One that is accepted again and again releases nobody anew.
+    assert_eq!(passwords.claim(&here, "a", false), Ok(()));
+    assert!(!passwords.settle(&here, "a", Settled::Accepted));
+    // And a refusal after that holds for all.
+    assert_eq!(passwords.claim(&here, "b", false), Ok(()));
+    assert!(!passwords.settle(&here, "b", Settled::Refused(Reason::Rejected)));
+    assert_eq!(passwords.look(&here, "a"), Peer::Refused(Reason::Rejected));
+}
+
 /// Also when the credential for which a person wanted it set aside is gone by then.
 #[test]
 fn what_was_set_aside_for_a_password_that_was_not_sent_holds_again() {

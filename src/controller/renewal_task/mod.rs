@@ -13,7 +13,7 @@ use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
 use crate::core::decide::renewal::timing::SHORTEST_LIFE;
-use crate::core::facts::TimeScale;
+use crate::core::facts::{Denial, TimeScale};
 use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
 use crate::core::probe::{Outage, outage_reason};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
@@ -69,6 +69,8 @@ pub(super) struct Renewing {
     pub(super) uid: String,
     /// The grant with the intent in it; for client credentials as it was read, or a new one.
     pub(super) stored: Stored,
+    /// Takes why an answer cannot be stored, for as long as nobody changes anything.
+    pub(super) denied: tokio::sync::mpsc::Sender<Denial>,
 }
 
 /// What a renewal brought.
@@ -304,6 +306,10 @@ impl Renewing {
             if tries.is_some_and(|tries| failures >= tries) {
                 tracing::warn!(attempt, %error, "a failed renewal could not be recorded");
                 return None;
+            }
+            if let (Some(denial), None) = (error.denial(), tries) {
+                // One is enough, and whoever started this may be gone.
+                let _ = self.denied.try_send(denial);
             }
             if !matches!(error, ClusterError::Conflict) {
                 tracing::warn!(attempt, %error, "a renewal is not stored yet");

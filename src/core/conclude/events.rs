@@ -2,6 +2,7 @@
 
 use crate::api::{Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason};
 use crate::core::conclude::Notice;
+use crate::core::conclude::line_ends::line_end_notices;
 use crate::core::messages::{CLOCK_WAS_AHEAD, ROTATED, meanwhile};
 
 /// Said once: the status that is written with it holds no such time any more.
@@ -65,8 +66,10 @@ pub(super) fn notices(
         })
         .map(|(_, new)| notice(new, new.status != ConditionStatus::True));
     let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| notice(new, true));
-    let others = [rotation, rights, expiry];
-    first.into_iter().chain(others).flatten().collect()
+    let denied = changed(ConditionType::Denied).map(|(_, new)| notice(new, true));
+    let others = [rotation, rights, denied, expiry];
+    let told = first.into_iter().chain(others).flatten();
+    told.chain(line_end_notices(recorded, status)).collect()
 }
 
 /// Jira has accepted a new credential in place of the one before.

@@ -3,21 +3,27 @@
 pub mod conditions;
 mod events;
 pub mod grant;
+pub mod line_ends;
+pub mod notice;
 mod request;
+
+pub use notice::Notice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
 use crate::core::conclude::conditions::ConditionDraft;
+use crate::core::conclude::conditions::denied::{blocks_ready, denied};
 use crate::core::conclude::conditions::expiry_known::expiry_known;
 use crate::core::conclude::conditions::over_privileged::over_privileged;
 use crate::core::conclude::conditions::progressing::progressing;
 use crate::core::conclude::conditions::published::published;
-use crate::core::conclude::conditions::ready::ready;
+use crate::core::conclude::conditions::ready::{BlockedOn, ready};
 use crate::core::conclude::conditions::rotation_due::rotation_due;
 use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::events::{clock_was_ahead, notices};
 use crate::core::conclude::grant::record_grant;
+use crate::core::conclude::line_ends::record_line_ends;
 use crate::core::conclude::request::record_request;
 use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
@@ -35,17 +41,6 @@ pub struct Conclusion {
     pub events: Vec<Notice>,
     /// When to look again.
     pub wake: TimeDelta,
-}
-
-/// An event to publish.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Notice {
-    /// Whether a person should look at it.
-    pub warning: bool,
-    /// The reason.
-    pub reason: Reason,
-    /// In words.
-    pub note: String,
 }
 
 /// A write that the API server refused is tried again after this time.
@@ -66,11 +61,16 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     let valid = valid(facts);
     let published = published(facts);
     let (ready, waits) = ready(facts, &valid, &published);
+    let (ready, waits) = match blocks_ready(facts, &ready) {
+        Some(blocked) => (blocked, BlockedOn::Person),
+        None => (ready, waits),
+    };
     let (rotation, due, changes) = rotation_due(facts, &ready);
     let mut status = facts.without_old_attempt();
     status.observed_generation = facts.object.generation;
     record_plan(facts, &mut status);
     record_source(facts, &mut status);
+    record_line_ends(facts, &mut status);
     record_versions(facts, &mut status);
     record_grant(facts, &mut status);
     record_api_key(facts, &mut status);
@@ -85,6 +85,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::RotationDue, Some(rotation)),
         (ConditionType::ExpiryKnown, expiry_known(facts)),
         (ConditionType::OverPrivileged, over_privileged(facts)),
+        (ConditionType::Denied, denied(facts)),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -280,7 +281,7 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             times.push(later(facts.now, REFUSED_WRITE));
         }
         match facts.peer {
-            Peer::Silent => {}
+            Peer::Silent | Peer::Accepted => {}
             Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),
             // The refusal is our own.
             Peer::Refused(_) if facts.refusal().is_some() => {}

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{Attempt, AttemptOutcome, Reason};
+use crate::core::decide::renewal::blocker::refuses_login;
 use crate::core::decide::step::Step;
 use crate::core::facts::{Facts, Peer};
 use crate::core::probe::Judgement;
@@ -40,6 +41,18 @@ pub fn validation(facts: &Facts) -> ValidationDue {
     }
 }
 
+/// Whether what stands against sending a password is out of date once Jira has accepted it elsewhere. Whose
+/// it is, and what that account may do, is not.
+fn is_released(facts: &Facts) -> bool {
+    facts
+        .attempt()
+        .is_some_and(|attempt| match attempt.outcome {
+            AttemptOutcome::Refused => attempt.reason.is_none_or(refuses_login),
+            AttemptOutcome::Started | AttemptOutcome::Interrupted => true,
+            AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => false,
+        })
+}
+
 fn due_by_record(facts: &Facts) -> ValidationDue {
     let at = |time: DateTime<Utc>| {
         if time <= facts.now {
@@ -56,7 +69,8 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
         _ if asked => return ValidationDue::Now,
         Peer::Refused(_) => return ValidationDue::OnChange,
         Peer::Interrupted if !facts.is_validated() => return ValidationDue::OnChange,
-        Peer::Interrupted | Peer::Silent => {}
+        Peer::Accepted if is_released(facts) => return ValidationDue::Now,
+        Peer::Interrupted | Peer::Silent | Peer::Accepted => {}
     }
     let regular = |last| facts.validation_after(last).map_or(ValidationDue::Now, at);
     match facts.attempt() {

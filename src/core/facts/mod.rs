@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod chain;
 pub mod clock;
+pub mod denied;
 pub mod desired;
 pub mod freshness;
 pub mod identity;
@@ -13,10 +14,11 @@ pub mod renewal;
 pub mod targets;
 pub mod types;
 
+pub use denied::{Denial, Denied, DeniedWork};
 pub use process::{Process, TimeScale, Watched};
 pub use types::{
     ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, SeedState, Source,
-    TargetFacts, TargetState, Twin,
+    TargetFacts, TargetState, TextValue, Twin,
 };
 
 use chrono::{DateTime, Utc};
@@ -47,6 +49,8 @@ pub struct Facts {
     pub source: Source,
     /// What the secret value in it looks like, as far as it was read.
     pub form: TokenFormat,
+    /// The values that were read as text in this reconcile.
+    pub texts: Vec<TextValue>,
     /// The targets of the spec, in its order.
     pub targets: Vec<TargetFacts>,
     /// Targets that were written earlier and that the spec no longer names.

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 
-use crate::api::{Account, JiraCredentialSpec, MethodName, Target, TargetVersion};
+use crate::api::{Account, DeletionPolicy, JiraCredentialSpec, MethodName, Target, TargetVersion};
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
 use crate::core::fingerprint::hex;
@@ -38,6 +38,11 @@ impl Publication<'_> {
         let template = serde_json::to_string(&self.target.template).unwrap_or_default();
         // Where both are the same, only one is published.
         let site = Some(self.site.base.as_str()).filter(|site| *site != self.url);
+        // The default adds nothing, so that what earlier versions wrote is as it should be.
+        let policy = match self.target.deletion_policy {
+            DeletionPolicy::Delete => None,
+            DeletionPolicy::Retain => Some("Retain"),
+        };
         let parts = [
             RENDERING,
             self.fingerprint,
@@ -48,7 +53,7 @@ impl Publication<'_> {
             &template,
         ];
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts.into_iter().chain(site) {
+        for part in parts.into_iter().chain(site).chain(policy) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
@@ -62,6 +67,7 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
         vec![Target {
             name: name.to_owned(),
             template: None,
+            deletion_policy: DeletionPolicy::Delete,
         }]
     } else {
         spec.targets.clone()

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
+use crate::core::facts::denied::{Denial, Denied};
 use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Grant, RefreshRequest, RenewalFailure};
@@ -41,6 +42,17 @@ pub enum Source {
     },
     /// It is missing, or no credential.
     Unusable(SourceError),
+}
+
+/// What is known of a value that was read as text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextValue {
+    /// Name of the Secret.
+    pub secret: String,
+    /// Its key.
+    pub key: String,
+    /// Keyed fingerprint of the value, if one line end behind it was left out.
+    pub line_end: Option<Fingerprint>,
 }
 
 /// What is known of one target.
@@ -96,6 +108,9 @@ pub enum Peer {
     Interrupted,
     /// Jira refused it.
     Refused(Reason),
+    /// Jira accepted it from one of them in this namespace, after everything else that is known of it: it
+    /// needs no person any more.
+    Accepted,
 }
 
 /// Where an older grant holds the same initial token.
@@ -156,6 +171,10 @@ pub struct Progress {
     /// There is no turn for a call: none is made in this reconcile. The operator wakes the credential when
     /// it is its turn; without that the next reconcile is at this time.
     pub queued_until: Option<DateTime<Utc>>,
+    /// What the API server denied, so that this reconcile ended early.
+    pub denied: Option<Denied>,
+    /// Why events cannot be published.
+    pub events_denied: Option<Denial>,
     /// Recorded times lay ahead and were corrected.
     pub clock_was_ahead: bool,
 }

@@ -194,7 +194,7 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
             "An older refresh token is in {seed} again; the operator ignores it and keeps using the current consent. Remove the key, or store the latest refresh token there."
         ),
         Reason::SourceMalformed => format!(
-            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the operator keeps using the earlier consent. Store the new refresh token with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+            "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the operator keeps using the earlier consent. Store the new refresh token alone, without quotes or further lines."
         ),
         Reason::SourceIsTarget => "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator keeps using the earlier consent. Name the Secret that holds the original credential.".to_owned(),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(

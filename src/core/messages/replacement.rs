@@ -179,7 +179,7 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
             "An older {what} is in {seed} again; the operator ignores it and {keeps}. Remove the key, or store the latest value there."
         ),
         Reason::SourceMalformed => format!(
-            "What was stored in {seed} cannot be a {what}; the operator {keeps}. Store it with kubectl create secret --from-literal, or with printf in place of echo, which adds a line end."
+            "What was stored in {seed} cannot be a {what}; the operator {keeps}. Store the value alone, without blanks, quotes or further lines."
         ),
         Reason::SourceIsTarget => format!(
             "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator {keeps}. Name the Secret that holds the original credential."

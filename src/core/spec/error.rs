@@ -1,6 +1,7 @@
 //! What only a person can correct: a spec that contradicts itself, a source that is no credential.
 
 use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Reason};
+use crate::core::spec::missing_right::MissingRight;
 use crate::core::spec::site::SiteError;
 
 /// Why a spec cannot be acted on.
@@ -114,6 +115,9 @@ pub enum SourceError {
         /// Its name.
         name: String,
     },
+    /// The operator may not read it.
+    #[error("{0}")]
+    NotReadable(MissingRight),
     /// The Secret is a credential of the cluster itself.
     #[error(
         "the Secret {name} has the type {kind}, which is never sent to a site; use an Opaque Secret"
@@ -135,11 +139,19 @@ pub enum InvalidValue {
     /// Not text.
     #[error("is not UTF-8 text; store the value itself as plain text")]
     NotUtf8,
-    /// The most frequent slip: `echo` adds a newline.
+    /// One line end is left out, since `echo` and editors add one; several are no slip of theirs.
     #[error(
-        "ends in a newline; create it with kubectl create secret --from-literal, or with printf in place of echo"
+        "ends in more than one line end; one would be left out, so store the value with one or none: kubectl create secret --from-literal adds none"
     )]
-    TrailingNewline,
+    SeveralLineEnds,
+    /// What editors of Windows put before a text.
+    #[error(
+        "begins with a byte order mark, which some editors and PowerShell put before a text; store the value without it, as UTF-8"
+    )]
+    ByteOrderMark,
+    /// Quotes that a shell or YAML was meant to take away.
+    #[error("stands in quotes, which are part of what is stored; store the value without them")]
+    Quotes,
     /// Blanks at an end.
     #[error("begins or ends with whitespace; store the value without it")]
     Blank,
@@ -199,6 +211,7 @@ impl SourceError {
             SourceError::Missing { kind, .. }
             | SourceError::KeyMissing { kind, .. }
             | SourceError::Malformed { kind, .. } => *kind == "ConfigMap",
+            SourceError::NotReadable(_) => true,
             SourceError::IsTarget { .. } | SourceError::ForbiddenType { .. } => false,
         }
     }
@@ -211,6 +224,7 @@ impl SourceError {
                 Reason::SourceMalformed
             }
             SourceError::IsTarget { .. } => Reason::SourceIsTarget,
+            SourceError::NotReadable(_) => Reason::OperatorRightMissing,
         }
     }
 }

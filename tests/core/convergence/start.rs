@@ -9,8 +9,8 @@ use proptest::sample::select;
 use crate::simulator::act::held_by;
 use crate::simulator::{Effects, Held, Sent, Standing, Told, World, accepted};
 use jira_credential_operator::api::{
-    Account, Attempt, AttemptOutcome, MethodName, Period, Reason, SiteStatus, Target,
-    TargetTemplate, TargetVersion,
+    Account, Attempt, AttemptOutcome, DeletionPolicy, MethodName, Period, Reason, SiteStatus,
+    Target, TargetTemplate, TargetVersion,
 };
 use jira_credential_operator::core::facts::{Holder, Peer};
 use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
@@ -273,6 +273,7 @@ impl Start {
             .map(|name| Target {
                 name: (*name).into(),
                 template: template.clone(),
+                deletion_policy: DeletionPolicy::Delete,
             })
             .collect();
     }
@@ -289,6 +290,7 @@ impl Start {
             let wanted = Target {
                 name: (*name).into(),
                 template: None,
+                deletion_policy: DeletionPolicy::Delete,
             };
             let digest = world.observe().wanted_digest(&wanted);
             let print = world.status.validated_fingerprint.clone().zip(digest);

@@ -195,3 +195,44 @@ fn what_other_credentials_know_of_a_password_counts() {
         );
     }
 }
+
+#[test]
+fn a_password_that_was_accepted_elsewhere_since_is_sent_without_a_person() {
+    let mut world = World::password();
+    let jira = std::mem::take(&mut world.jira);
+    world.pass();
+    assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
+    world.jira = jira;
+    world.secrets.clear();
+    world.wait(86_400);
+    assert_eq!(steps(&mut world), "");
+    let print = world.print("good").as_str().to_owned();
+    let sent = Sent {
+        uid: "other",
+        what: Peer::Accepted,
+    };
+    world.passwords.insert(print, sent);
+    assert_eq!(steps(&mut world), "record, validate, publish bot");
+    assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
+}
+
+/// Whose password it is matters to one credential alone: that another was accepted changes nothing.
+#[test]
+fn an_acceptance_elsewhere_releases_no_password_of_another_account() {
+    let mut world = World::password().with(|world| {
+        world.spec.validation.account_id = Some("berta".into());
+    });
+    world.pass();
+    assert_eq!(
+        world.status_of(ConditionType::Valid),
+        "False AccountChanged"
+    );
+    let print = world.print("good").as_str().to_owned();
+    let sent = Sent {
+        uid: "other",
+        what: Peer::Accepted,
+    };
+    world.passwords.insert(print, sent);
+    world.wait(86_400);
+    assert_eq!(steps(&mut world), "");
+}

@@ -4,6 +4,7 @@
 
 mod validation;
 
+mod cluster;
 mod details;
 mod spec;
 
@@ -491,6 +492,11 @@ fn table() -> (String, BTreeSet<String>) {
         ("RotationDue", rotation()),
         ("ExpiryKnown", expiry_known()),
         ("OverPrivileged", over_privileged()),
+        (
+            "Denied: the API server refuses a request",
+            cluster::denied(),
+        ),
+        ("Events without a condition", cluster::events()),
         ("Refusals with a hint", details::hints()),
         ("Unclear answers", details::unclear()),
         ("Renewals in detail", details::renewals()),

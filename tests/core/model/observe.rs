@@ -253,6 +253,7 @@ impl World {
                 },
                 time_scale: TimeScale::default(),
             }),
+            texts: Vec::new(),
             progress: Progress::default(),
         }
     }

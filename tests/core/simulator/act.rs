@@ -36,6 +36,10 @@ impl World {
     fn record_attempt(&mut self, attempt: Attempt, facts: &Facts) -> Result<Answer, Cut> {
         let asked = facts.renew_requested();
         match self.passwords.get(&attempt.fingerprint) {
+            Some(Sent {
+                what: Peer::Accepted,
+                ..
+            }) => {}
             Some(sent) if sent.uid != ME && (sent.what == Peer::InFlight || !asked) => {
                 return Ok(Answer::AttemptNotOurs(sent.what));
             }

@@ -393,6 +393,7 @@ impl World {
             renewal_wait: self.site_wait(),
             api_key: ApiKey::Unmoved,
             renewal: None,
+            texts: Vec::new(),
             progress: Progress::default(),
         }
     }

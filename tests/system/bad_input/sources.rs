@@ -119,23 +119,44 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
         (
             "not-utf8",
             Use::Token,
-            token(with(b"\xff\xfe", b"\x80")),
+            token(with(b"\xc3", b"\x80")),
             SourceMalformed,
             "is not UTF-8 text; store the value itself",
         ),
         (
             "newline",
             Use::Token,
-            token(with(b"", b"\n")),
+            token(with(b"", b"\n\n")),
             SourceMalformed,
-            "ends in a newline; create it with kubectl create secret --from-literal",
+            "ends in more than one line end; one would be left out",
         ),
         (
             "windows-newline",
             Use::Token,
-            token(with(b"", b"\r\n")),
+            token(with(b"", b"\r\n\r\n")),
             SourceMalformed,
-            "ends in a newline",
+            "ends in more than one line end",
+        ),
+        (
+            "mark",
+            Use::Token,
+            token(with(b"\xef\xbb\xbf", b"\n")),
+            SourceMalformed,
+            "begins with a byte order mark",
+        ),
+        (
+            "mark-utf16",
+            Use::Token,
+            token(with(b"\xff\xfe", b"\x80")),
+            SourceMalformed,
+            "begins with a byte order mark",
+        ),
+        (
+            "quotes",
+            Use::Token,
+            token(with(b"\"", b"\"\n")),
+            SourceMalformed,
+            "stands in quotes, which are part of what is stored",
         ),
         (
             "control",
@@ -182,9 +203,9 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
         (
             "pat-newline",
             Use::Pat,
-            token(with(b"", b"\n")),
+            token(with(b"", b"\n\n")),
             SourceMalformed,
-            "ends in a newline",
+            "ends in more than one line end",
         ),
         (
             "pat-absurd",
@@ -217,9 +238,9 @@ fn sources() -> Vec<(&'static str, Use, Option<Data>, Reason, &'static str)> {
         (
             "user-newline",
             Use::Basic,
-            login(with(b"", b"\n"), canary()),
+            login(with(b"", b"\n\n"), canary()),
             SourceMalformed,
-            "key username of the Secret user-newline-source ends in a newline",
+            "key username of the Secret user-newline-source ends in more than one line end",
         ),
         (
             "user-absurd",

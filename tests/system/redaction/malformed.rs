@@ -14,8 +14,9 @@ impl Stage<'_> {
         let (cloud, jira) = (self.world.cloud().url(), self.world.data_center().url());
         let malformed = Some(Reason::SourceMalformed);
         for (name, before, after) in [
-            ("newline", &b""[..], &b"\n"[..]),
-            ("windows", b"", b"\r\n"),
+            ("newlines", &b""[..], &b"\n\n"[..]),
+            ("windows", b"", b"\r\n\r\n"),
+            ("mark", b"\xef\xbb\xbf", b""),
             ("not-utf8", b"\xff\xfe", b"\xc3\x28"),
             ("blank", b" ", b" "),
             ("control", b"\x1b[31m", b"\0"),

@@ -220,7 +220,7 @@ impl<'a> Stage<'a> {
                 self.world.sim.fault(rule);
             }
             let stored = match name.as_str() {
-                "lookup-newline" => format!("{key}\n"),
+                "lookup-newline" => format!("{key}\n\n"),
                 _ => key,
             };
             let data: [(&str, &[u8]); 2] = [

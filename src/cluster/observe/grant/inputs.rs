@@ -5,10 +5,10 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::api::{Method, SecretKeyRef};
 use crate::cluster::error::ClusterError;
 use crate::cluster::grant_secret::{seed_digest, seed_print};
-use crate::cluster::observe::fingerprints::password_prints;
+use crate::cluster::observe::fingerprints::{line_ends, password_prints};
 use crate::cluster::observe::grant::Reading;
 use crate::cluster::secret_index::Known;
-use crate::cluster::source::{self, UserAndPassword};
+use crate::cluster::source::{self, ReadValue, UserAndPassword};
 use crate::core::facts::SeedState;
 use crate::core::spec::{SourceError, TokenFormat};
 
@@ -43,10 +43,12 @@ impl Reading<'_> {
         let (version, read) = if let Some(Method::Session(_)) = self.facts.spec.auth.method() {
             let name = &reference.name;
             let read = source::read_login(self.cluster, self.index, self.namespace(), name).await?;
+            self.see_values(read.values);
             (read.version, read.login.map(|login| self.see_login(login)))
         } else {
             let read =
                 source::read_token(self.cluster, self.index, self.namespace(), reference).await?;
+            self.see_values(read.values);
             (read.version, read.token.map(|token| self.see_seed(token)))
         };
         self.read.extend(version);
@@ -65,6 +67,11 @@ impl Reading<'_> {
             renewal.seed = state;
         }
         Ok(problem)
+    }
+
+    fn see_values(&mut self, values: Vec<ReadValue>) {
+        let seen = line_ends(self.key, self.namespace(), values);
+        self.facts.texts.extend(seen);
     }
 
     fn see_seed(&mut self, token: SecretString) -> SeedState {
@@ -109,6 +116,7 @@ impl Reading<'_> {
                 let read =
                     source::read_token(self.cluster, self.index, self.namespace(), client).await?;
                 self.read.extend(read.version);
+                self.see_values(read.values);
                 match read.token {
                     Ok(token) => self.tokens.clients.push(token),
                     Err(problem) => return Ok(Some(problem)),

@@ -91,9 +91,9 @@ fn what_is_wrong_is_told_by_secret_and_key_with_the_remedy() {
             "is longer than",
         ),
         (
-            vec![good, ("token", "canary\n")],
+            vec![good, ("token", "canary\n\n")],
             "token",
-            "ends in a newline",
+            "ends in more than one line end",
         ),
         (vec![good, ("token", "")], "token", "is empty"),
         (

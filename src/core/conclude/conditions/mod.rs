@@ -1,5 +1,6 @@
 //! The conditions that follow from the facts, one file each.
 
+pub mod denied;
 pub mod expiry_known;
 pub mod over_privileged;
 pub mod progressing;

@@ -43,7 +43,7 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         return Move::Idle;
     };
     let Some(chain) = grant.chain(digest) else {
-        return without_chain(facts, grant, digest);
+        return without_chain(facts, renewal, grant, digest);
     };
     if chain.client != plan.client {
         return Move::Blocked(Reason::GrantConflict);
@@ -57,11 +57,12 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
         if let Some(time) = runs_until(facts, plan, renewal, intent) {
             return Move::At(time);
         }
-        if !accepted && !wants_now(facts) {
+        if !accepted && !wants_now(facts) && !is_released(renewal) {
             return stuck(facts, chain, Reason::NotValidated);
         }
     }
-    if let Some(dead) = chain.dead.as_ref().filter(|_| !wants_now(facts)) {
+    let released = wants_now(facts) || is_released(renewal);
+    if let Some(dead) = chain.dead.as_ref().filter(|_| !released) {
         return stuck(facts, chain, dead.reason.unwrap_or(Reason::Rejected));
     }
     let Some((time, early)) = wanted(facts, plan, renewal, chain) else {
@@ -85,13 +86,27 @@ pub(crate) fn next(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal, held: &
 }
 
 /// A password that came back: Jira has accepted it before, or refused it.
-fn without_chain(facts: &Facts, grant: &Grant<Fingerprint>, digest: &str) -> Move {
+fn without_chain(
+    facts: &Facts,
+    renewal: &Renewal,
+    grant: &Grant<Fingerprint>,
+    digest: &str,
+) -> Move {
     match grant.seed(digest).map(|seed| seed.outcome) {
         None | Some(SeedOutcome::Seen | SeedOutcome::Accepted) => Move::ImportToken,
-        Some(SeedOutcome::Spent | SeedOutcome::Refused) if wants_now(facts) => Move::ImportToken,
+        Some(SeedOutcome::Spent | SeedOutcome::Refused)
+            if wants_now(facts) || is_released(renewal) =>
+        {
+            Move::ImportToken
+        }
         Some(SeedOutcome::Spent | SeedOutcome::Refused) if goes_on(facts) => Move::Idle,
         Some(SeedOutcome::Spent | SeedOutcome::Refused) => Move::Blocked(Reason::Rejected),
     }
+}
+
+/// Whether Jira has accepted the password elsewhere after all that stands against a login.
+fn is_released(renewal: &Renewal) -> bool {
+    renewal.login == Peer::Accepted
 }
 
 /// Whether there is a session that has not ended, as far as is known.
@@ -147,7 +162,7 @@ pub(crate) fn denied(
         _ if wants_now(facts) && !denied => None,
         Peer::Refused(reason) => Some(stuck(facts, chain, reason)),
         Peer::Interrupted if !accepted => Some(stuck(facts, chain, Reason::NotValidated)),
-        Peer::Interrupted | Peer::Silent => {
+        Peer::Interrupted | Peer::Silent | Peer::Accepted => {
             denied.then(|| Move::At(later(facts.now, PEER_SETTLES)))
         }
     }

@@ -182,6 +182,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             },
             time_scale: TimeScale::default(),
         }),
+        texts: Vec::new(),
         progress: Progress::default(),
         spec,
     }

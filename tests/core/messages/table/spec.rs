@@ -4,7 +4,9 @@ use super::{Section, add_concluded};
 use crate::simulator::World;
 use jira_credential_operator::api::{ConditionType, Reason};
 use jira_credential_operator::core::facts::{Peer, Source};
-use jira_credential_operator::core::spec::{InvalidValue, Site, SourceError, SpecError};
+use jira_credential_operator::core::spec::{
+    InvalidValue, MissingRight, Site, SourceError, SpecError,
+};
 
 pub(super) fn ready() -> Section {
     let mut section = Section::default();
@@ -79,6 +81,12 @@ fn source_errors() -> Vec<SourceError> {
             key: key(),
         },
         SourceError::IsTarget { name: name() },
+        SourceError::NotReadable(MissingRight {
+            account: Some("jira-credential-operator/jira-credential-operator".into()),
+            verb: "get".into(),
+            resource: "secrets".into(),
+            namespace: Some("team".into()),
+        }),
         SourceError::ForbiddenType {
             name: name(),
             kind: "kubernetes.io/service-account-token".into(),
@@ -87,7 +95,9 @@ fn source_errors() -> Vec<SourceError> {
     let flaws = [
         InvalidValue::Empty,
         InvalidValue::NotUtf8,
-        InvalidValue::TrailingNewline,
+        InvalidValue::SeveralLineEnds,
+        InvalidValue::ByteOrderMark,
+        InvalidValue::Quotes,
         InvalidValue::Blank,
         InvalidValue::ControlCharacter,
         InvalidValue::NotAscii,
