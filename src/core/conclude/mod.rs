@@ -11,7 +11,7 @@ pub use notice::Notice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, Reason, TargetVersion};
+use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, TargetVersion};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::denied::{blocks_ready, denied};
 use crate::core::conclude::conditions::expiry_known::expiry_known;
