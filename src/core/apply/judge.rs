@@ -35,6 +35,10 @@ impl Facts {
     /// A token that a renewal can replace gets that instead, where a renewal can help; its
     /// successor counts as accepted before, because one consent or account has both.
     fn is_surprising(&self, refusal: Refusal) -> bool {
+        let renews = self.replaces_the_refused();
+        if self.is_password() || (renews && earns_renewal(refusal)) {
+            return false;
+        }
         let refused_before = self.attempt().is_some_and(|attempt| match attempt.outcome {
             AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => true,
             AttemptOutcome::Started | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
@@ -42,13 +46,8 @@ impl Facts {
             }
         });
         let ended = self.source_has_ended();
-        let renews = self.replaces_the_refused();
         let accepted_before = self.is_validated() || (renews && self.is_of_validated_chain());
-        accepted_before
-            && !(renews && earns_renewal(refusal))
-            && !self.is_password()
-            && !refused_before
-            && !ended
+        accepted_before && !refused_before && !ended
     }
 
     /// A token that should still live earns one renewal before it counts as refused.

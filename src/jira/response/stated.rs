@@ -73,10 +73,9 @@ pub(super) fn is_cross_site(status: u16, body: &[u8]) -> bool {
 /// `Bearer` challenge says `insufficient_scope` (RFC 6750); without a header of Jira's own it is that
 /// of a proxy.
 fn names_scopes(hosting: Hosting, headers: &HeaderMap, text: &str) -> bool {
-    let mut challenges = challenge_texts(headers);
-    let challenged = challenges
+    let asked_for_scopes = challenge_texts(headers)
         .any(|text| text.starts_with("bearer") && text.contains("\"insufficient_scope\""));
-    (challenged && is_from_jira(headers))
+    (asked_for_scopes && is_from_jira(headers))
         || (is_cloud_json(hosting, headers) && has_word(text, &["scope", "scopes"]))
 }
 

@@ -273,6 +273,25 @@ fn add_age_of_oauth1(section: &mut Section) {
     }
 }
 
+/// What can stand in the way of a replacement.
+fn no_replacement(kind: RenewalKind) -> &'static [Reason] {
+    match kind {
+        RenewalKind::Successor => &[
+            Reason::TokenLimitReached,
+            Reason::MintingForbidden,
+            Reason::MintingUnsupported,
+            Reason::CrossSiteCheck,
+            Reason::RateLimited,
+            Reason::SiteUnavailable,
+            Reason::Rejected,
+            Reason::ExpiryUnknown,
+            Reason::RotationFailed,
+        ],
+        RenewalKind::Login => &[Reason::RotationFailed],
+        RenewalKind::Refresh | RenewalKind::ClientCredentials => &[],
+    }
+}
+
 fn rotation() -> Section {
     let mut section = Section::default();
     for sample in samples() {
@@ -304,22 +323,7 @@ fn rotation() -> Section {
             let text = renewal::stored_token_message(&sample.facts, *reason);
             section.add(*reason, sample.method, text);
         }
-        let replaced: &[Reason] = match plan.kind {
-            RenewalKind::Successor => &[
-                Reason::TokenLimitReached,
-                Reason::MintingForbidden,
-                Reason::MintingUnsupported,
-                Reason::CrossSiteCheck,
-                Reason::RateLimited,
-                Reason::SiteUnavailable,
-                Reason::Rejected,
-                Reason::ExpiryUnknown,
-                Reason::RotationFailed,
-            ],
-            RenewalKind::Login => &[Reason::RotationFailed],
-            RenewalKind::Refresh | RenewalKind::ClientCredentials => &[],
-        };
-        for reason in replaced {
+        for reason in no_replacement(plan.kind) {
             let text = replacement::replacement_message(&sample.facts, *reason);
             section.add(*reason, sample.method, text);
         }
