@@ -334,7 +334,7 @@ async fn a_key_that_does_not_open_the_list_is_told_until_it_is_replaced() {
     }
     let good = scene.organization.reading_key();
     for (text, reason) in [
-        (format!("{}\n", good.secret()), Reason::SourceMalformed),
+        (format!("{}\n\n", good.secret()), Reason::SourceMalformed),
         (String::new(), Reason::SourceMalformed),
     ] {
         world.secret("organisation", &[("key", &text)]).await;

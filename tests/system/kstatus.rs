@@ -127,7 +127,7 @@ async fn every_state_reads_as_what_it_is() {
         .await;
 
     world
-        .secret("malformed-source", &[("token", "token\n")])
+        .secret("malformed-source", &[("token", "token\n\n")])
         .await;
     world
         .create("malformed", pat(&down.url(), "malformed-source"))

@@ -15,6 +15,7 @@ use crate::cluster::observe::fingerprints::token_print;
 use crate::cluster::observe::types::{Observed, PasswordPrints, RenewalContext};
 use crate::cluster::secret_index::{Known, VersionIndex};
 use crate::cluster::source::{self, Material, Tokens};
+use crate::core::decide::renewal::blocker::refuses_login;
 use crate::core::decide::{Move, needs_source, renewal};
 use crate::core::facts::{Facts, GrantState, Held, Peer, Process, Renewal, SeedState, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
@@ -82,7 +83,8 @@ pub(in crate::cluster) async fn observe_grant(
     reading.look_for_inputs();
     let names = reading.names();
     let changed = names.iter().any(|name| reading.has_changed(name));
-    if !changed && !needs_source(&reading.facts) {
+    let released = is_released(&reading.facts, peer);
+    if !changed && !released && !needs_source(&reading.facts) {
         return Ok(Observed {
             facts: reading.facts,
             material: None,
@@ -333,6 +335,27 @@ impl Reading<'_> {
             }),
         }
     }
+}
+
+/// Whether Jira has accepted elsewhere a password that stands refused or in doubt in the status.
+fn is_released(facts: &Facts, peer: &(dyn Fn(&PasswordPrints) -> Peer + Sync)) -> bool {
+    let Some(grant) = facts.status.grant.as_ref().filter(|_| logs_in(facts)) else {
+        return false;
+    };
+    let blocked = grant.seed.as_ref().filter(|_| {
+        let by = grant.blocked_by;
+        by.is_some_and(|reason| refuses_login(reason) || reason == Reason::NotValidated)
+    });
+    let beside = grant.candidate.as_ref().map(|beside| &beside.fingerprint);
+    blocked.into_iter().chain(beside).any(|print| {
+        let here = Fingerprint::recorded(print);
+        let everywhere = None;
+        peer(&PasswordPrints { here, everywhere }) == Peer::Accepted
+    })
+}
+
+fn logs_in(facts: &Facts) -> bool {
+    matches!(facts.spec.auth.method(), Some(Method::Session(_)))
 }
 
 /// The place of the seed of a spec.

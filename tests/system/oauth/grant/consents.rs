@@ -95,7 +95,7 @@ async fn a_mistyped_new_seed_leaves_the_old_consent_in_use_until_it_is_mended() 
     let (world, operator, app, consent) = renewing().await;
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
     world
-        .seed("bot", &format!("{}\n", fresh.refresh_token()))
+        .seed("bot", &format!("{}\n\n", fresh.refresh_token()))
         .await;
     let told = world.wait(
         "bot",
