@@ -86,7 +86,7 @@ fn outages() -> Vec<(&'static str, Fault, Reason, &'static str)> {
             "garbage",
             Fault::GarbageJson,
             site,
-            "a web page instead of data",
+            "JSON that is cut off or damaged",
         ),
         ("redirect", redirect, site, "a redirect"),
         (
