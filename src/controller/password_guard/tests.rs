@@ -99,7 +99,9 @@ fn only_what_this_process_knows_to_be_harmless_may_be_sent_again_unasked() {
         assert_eq!(passwords.claim(print, "a", false), Ok(()));
         assert!(!passwords.did_no_harm(print, "a"), "while it is under way");
         match settled {
-            Some(settled) => passwords.settle(print, "a", settled),
+            Some(settled) => {
+                passwords.settle(print, "a", settled);
+            }
             None => passwords.unclaim(print, "a"),
         }
         assert_eq!(passwords.did_no_harm(print, "a"), harmless, "{settled:?}");
