@@ -183,12 +183,12 @@ const DELETE: &str = "delete secrets";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_api_token_survives_every_crash() {
-    converges(Scenario::ApiToken, &[CREATE, STATUS, EVENT], 1).await;
+    converges(Scenario::ApiToken, &[CREATE, EVENT, STATUS], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_targets_survive_every_crash() {
-    converges(Scenario::TwoTargets, &[CREATE, CREATE, STATUS, EVENT], 1).await;
+    converges(Scenario::TwoTargets, &[CREATE, CREATE, EVENT, STATUS], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +203,7 @@ async fn a_due_validation_survives_every_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_is_rejected_after_every_crash() {
-    converges(Scenario::RevokedToken, &[STATUS, EVENT, STATUS, EVENT], 2).await;
+    converges(Scenario::RevokedToken, &[EVENT, STATUS, EVENT, STATUS], 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,8 +118,8 @@ async fn the_end_is_found_published_and_warned_of() {
         [
             "get secrets",
             "create secrets",
-            "patch jiracredentials/status",
             "create events",
+            "patch jiracredentials/status",
             // Ready stands; then comes what nobody waits for.
             "get secrets",
             "get secrets",

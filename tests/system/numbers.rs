@@ -19,8 +19,8 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
         [
             "get secrets",
             "create secrets",
-            "patch jiracredentials/status",
-            "create events"
+            "create events",
+            "patch jiracredentials/status"
         ]
     );
     // Once for each new credential it is asked what the account may do.

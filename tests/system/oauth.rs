@@ -146,8 +146,8 @@ async fn a_consent_becomes_a_validated_secret() {
         "update secrets",
         "update secrets",
         "create secrets",
-        "patch jiracredentials/status",
         "create events",
+        "patch jiracredentials/status",
     ];
     assert_eq!(operator.requests_since(mark), expected);
     let secret = world.secrets().get("bot").await.unwrap();

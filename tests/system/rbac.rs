@@ -363,7 +363,7 @@ async fn without_the_right_to_create_events_the_condition_says_so_until_one_gets
     for _ in 0..2 {
         let operator = world
             .operator_as(identity.clone(), |config| {
-                config.namespace.clone_from(&home)
+                config.namespace.clone_from(&home);
             })
             .await;
         if world.credentials().get_opt("bot").await.unwrap().is_none() {

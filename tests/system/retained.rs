@@ -1,4 +1,4 @@
-//! Published Secrets that stay when their JiraCredential goes.
+//! Published Secrets that stay when their `JiraCredential` goes.
 
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use k8s_openapi::api::core::v1::Secret;
@@ -69,8 +69,8 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
     world.delete("other").await;
     world.create("bot", spec).await;
     world.wait_ready("bot").await;
-    let taken = world.secrets().get("stays").await.unwrap();
-    assert_eq!(taken.metadata.uid, kept.metadata.uid);
+    let adopted = world.secrets().get("stays").await.unwrap();
+    assert_eq!(adopted.metadata.uid, kept.metadata.uid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

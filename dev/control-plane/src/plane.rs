@@ -234,8 +234,7 @@ impl ControlPlane {
 
     /// Copies everything that is stored, for [`ControlPlane::restore_data`]. The API server is away meanwhile.
     pub async fn save_data(&self) -> Result<(), Error> {
-        self.with_data_at_rest(|data, saved| copy(data, saved))
-            .await
+        self.with_data_at_rest(copy).await
     }
 
     /// Brings back what was stored at the time of [`ControlPlane::save_data`], as from a backup of etcd: all

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Demo(options) => demo::run(&options).await,
+            Command::Demo(options) => Box::pin(demo::run(&options)).await,
             Command::Bench(options) => bench::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
             Command::Mutants(options) => mutants::run(&options).await,

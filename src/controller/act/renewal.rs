@@ -121,7 +121,7 @@ impl Operator {
                 let work = DeniedWork::Keep(plan.grant.clone());
                 let mut told = facts.clone();
                 told.progress.denied = Some(Denied { work, cause });
-                self.tell_meanwhile(current, told).await;
+                Box::pin(self.tell_meanwhile(current, told)).await;
                 task.await
             }
         };
