@@ -193,7 +193,7 @@ async fn two_targets_survive_every_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_token_survives_every_crash() {
-    converges(Scenario::NewToken, &[PATCH, STATUS, EVENT], 1).await;
+    converges(Scenario::NewToken, &[PATCH, EVENT, STATUS], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

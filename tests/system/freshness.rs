@@ -269,3 +269,46 @@ async fn the_cause_of_a_failing_renewal_is_told_while_the_token_lives() {
         )
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_outage_is_told_once_for_each_of_many_credentials() {
+    const MANY: u64 = 60;
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let names: Vec<String> = (0..MANY).map(|n| format!("bot-{n}")).collect();
+    let mut published = Vec::new();
+    for name in &names {
+        world.usual(name).await;
+        published.push(world.secrets().get(name).await.unwrap());
+    }
+    let reconciling = async |status: Option<ConditionStatus>| {
+        for name in &names {
+            world
+                .until_status(name, "what it waits for is said", |found| {
+                    let found = found.condition(ConditionType::Reconciling);
+                    found.map(|found| found.status) == status
+                })
+                .await;
+        }
+    };
+    let site = world.cloud();
+    let rule = Rule::new(Fault::ServerError { status: 500 }).host(site.host());
+    let outage = world.sim.fault(rule);
+    world.advance(INTERVAL);
+    operator.look_again(MANY).await;
+    reconciling(Some(ConditionStatus::True)).await;
+    for _ in 0..3 {
+        world.advance(TimeDelta::minutes(10));
+        operator.look_again(MANY).await;
+    }
+    outage.remove();
+    world.advance(INTERVAL);
+    operator.look_again(MANY).await;
+    reconciling(None).await;
+    for (name, before) in names.iter().zip(published) {
+        world
+            .until_told(name, "Validated SiteUnavailable Validated")
+            .await;
+        assert_eq!(world.secrets().get(name).await.unwrap(), before, "{name}");
+    }
+}
