@@ -197,15 +197,15 @@ fn account(hosting: Hosting, mut user: User) -> Option<(User, Account)> {
     };
     let account = Account {
         kind,
-        display_name: user.display_name.take().and_then(name),
-        user_name: user_name.and_then(name),
+        display_name: user.display_name.as_deref().and_then(name),
+        user_name: user_name.as_deref().and_then(name),
         id,
     };
     is_account_id(&account.id).then_some((user, account))
 }
 
 /// A name as it can go into a status and a message: a person chose it, and it may hold anything.
-fn name(text: String) -> Option<String> {
+fn name(text: &str) -> Option<String> {
     let visible = |c: char| !c.is_control() && !is_direction_mark(c);
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= 255 && text.chars().all(visible);

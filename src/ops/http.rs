@@ -110,10 +110,10 @@ fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
     let policy = health.policy;
     let in_force = policy.and_then(PolicyState::in_force) == Some(true);
     let policy = policy.map_or_else(|| "not looked at yet".to_owned(), |state| state.to_string());
-    let (listed, force) = (sign(health.listed), sign(in_force));
-    let watched = sign(health.broken_watch.is_none());
+    let signs = [health.listed, health.broken_watch.is_none(), in_force].map(sign);
+    let [first, second, third] = signs;
     let text = format!(
-        "[{listed}] lists: {lists}\n[{watched}] watches: {watches}\n[{force}] admission policy (does not affect readiness): {policy}\n"
+        "[{first}] lists: {lists}\n[{second}] watches: {watches}\n[{third}] admission policy (does not affect readiness): {policy}\n"
     );
     (status, text)
 }
