@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use crate::api::{JiraCredential, Reason};
 use crate::controller::Operator;
-use crate::core::conclude::Notice;
+use crate::core::conclude::notice::Notice;
 use crate::core::facts::{Facts, TargetState};
 use crate::core::messages::outage;
 use crate::core::probe::{Cause, Judgement, outage_reason};

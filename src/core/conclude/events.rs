@@ -1,8 +1,8 @@
 //! What is told of a reconcile in events: what has changed, once.
 
 use crate::api::{Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason};
-use crate::core::conclude::Notice;
 use crate::core::conclude::line_ends::line_end_notices;
+use crate::core::conclude::notice::Notice;
 use crate::core::messages::{CLOCK_WAS_AHEAD, ROTATED, meanwhile};
 
 /// Said once: the status that is written with it holds no such time any more.

@@ -7,6 +7,7 @@ pub mod progressing;
 pub mod published;
 pub mod ready;
 pub mod rotation_due;
+pub(crate) mod unanswered;
 pub mod valid;
 
 use crate::api::{ConditionStatus, Reason};

@@ -1,12 +1,13 @@
 //! The conditions `Reconciling` and `Stalled`: what is waited for, and whether a person must act. Both
 //! can be true while `Ready` still is: something fails, and what pods mount still counts.
 
-use crate::api::{AttemptOutcome, ConditionStatus, Reason};
+use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::ready::BlockedOn;
+use crate::core::conclude::conditions::unanswered::failing_validation;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::facts::Facts;
-use crate::core::messages::{meanwhile, outage};
+use crate::core::messages::meanwhile;
 use crate::core::spec::SourceError;
 
 /// `Reconciling` and `Stalled`. `pending`: a person's request has no answer yet.
@@ -63,22 +64,6 @@ fn beside(facts: &Facts) -> Option<(ConditionDraft, BlockedOn)> {
         message,
     };
     Some((draft, waits))
-}
-
-/// Why the last validation got no answer, or a validation that is due cannot be made.
-pub(crate) fn failing_validation(facts: &Facts) -> Option<Reason> {
-    let Some(attempt) = facts.attempt() else {
-        let overdue = facts.next_validation().is_some_and(|due| due <= facts.now);
-        let made = facts.progress.judgement.is_some();
-        return outage::pause(facts)
-            .filter(|_| overdue && !made)
-            .map(|(reason, _)| reason);
-    };
-    match attempt.outcome {
-        AttemptOutcome::NoVerdict => Some(attempt.reason.unwrap_or(Reason::NotValidated)),
-        AttemptOutcome::Started | AttemptOutcome::Interrupted => Some(Reason::NotValidated),
-        AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => None,
-    }
 }
 
 /// What the next renewal needs, and is gone.

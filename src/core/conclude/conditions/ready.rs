@@ -1,7 +1,7 @@
 //! The condition `Ready`: whether what pods mount is current and validated, and what is waited for.
 
 use crate::api::{AttemptOutcome, ConditionStatus, Reason};
-use crate::core::conclude::conditions::progressing::failing_validation;
+use crate::core::conclude::conditions::unanswered::failing_validation;
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;

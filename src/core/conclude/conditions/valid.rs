@@ -1,7 +1,7 @@
 //! The condition `Valid`: whether Jira accepts the credential.
 
 use crate::api::{AttemptOutcome, ConditionStatus, ConditionType, Reason};
-use crate::core::conclude::conditions::progressing::failing_validation;
+use crate::core::conclude::conditions::unanswered::failing_validation;
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;
