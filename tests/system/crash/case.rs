@@ -369,7 +369,12 @@ pub(super) fn status(object: &JiraCredential) -> Value {
     };
     let mut value = json!(status);
     let fields = value.as_object_mut().unwrap();
-    for passing in ["lastValidatedTime", "firstSeenTime", "lastHandledRenew"] {
+    for passing in [
+        "lastValidatedTime",
+        "firstSeenTime",
+        "rotatedTime",
+        "lastHandledRenew",
+    ] {
         fields.remove(passing);
     }
     if let Some(permissions) = fields.get_mut("permissions") {
