@@ -3,6 +3,7 @@
 mod acceptances;
 mod act;
 mod config;
+mod denials;
 mod fair_share;
 mod grant_gc;
 mod password_guard;
@@ -49,6 +50,7 @@ use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
 use acceptances::Acceptances;
 pub use config::{OperatorConfig, Reconciled, StartError};
+use denials::Denials;
 use password_guard::Passwords;
 use renewal_registry::Renewals;
 use retries::Retries;
@@ -92,6 +94,7 @@ pub struct Operator {
     acceptances: Arc<Acceptances>,
     watched_since: DateTime<Utc>,
     retries: Retries,
+    denials: Denials,
     unreadable: Unreadable,
     credentials_watch: WatchHealth,
     secrets_watch: WatchHealth,
@@ -143,6 +146,7 @@ impl Operator {
             acceptances: Arc::default(),
             watched_since,
             retries: Retries::default(),
+            denials: Denials::default(),
             unreadable: Unreadable::default(),
             credentials_watch: WatchHealth::default(),
             secrets_watch: WatchHealth::default(),

@@ -6,15 +6,17 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, JiraCredential};
-use crate::cluster::{ClusterError, Key, ObserveContext, Observed, RenewalContext, observe};
+use crate::cluster::{
+    ClusterError, Key, ObserveContext, Observed, RenewalContext, key_of, observe,
+};
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::controller::password_guard::Password;
 use crate::controller::turns::Turns;
 use crate::core::decide::{Step, decide};
 use crate::core::facts::attempt::without_unsent;
-use crate::core::facts::{Denied, DeniedWork, Facts};
-use crate::core::spec::{Endpoints, Plan, SpecError, check_metadata};
+use crate::core::facts::{Denied, DeniedWork, Facts, Source};
+use crate::core::spec::{Endpoints, Plan, SourceError, SpecError, check_metadata};
 use crate::jira::site_key;
 
 /// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
@@ -67,6 +69,12 @@ impl Operator {
             mut facts,
             mut material,
         } = Box::pin(self.look(object)).await?;
+        let key = key_of(object);
+        if let Source::Unusable(SourceError::NotReadable(right)) = &facts.source
+            && !self.denials.met(&key)
+        {
+            return Err(ClusterError::Forbidden(right.clone()));
+        }
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this reconcile included.
         let mut current = object.clone();
@@ -84,6 +92,11 @@ impl Operator {
                     facts = facts.apply(answer.without_names());
                 }
                 Ok(answer) => facts = facts.apply(answer),
+                Err(ActError::Cluster(error @ ClusterError::Forbidden(_)))
+                    if !facts.has_effects() && !self.denials.met(&key) =>
+                {
+                    return Err(error);
+                }
                 // What has happened is written to the status before a new start: a password must
                 // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.
                 Err(error) if facts.has_effects() || error.is_refusal() => {
@@ -102,6 +115,10 @@ impl Operator {
             }
         }
         turns.end_calls();
+        let unreadable = matches!(facts.source, Source::Unusable(SourceError::NotReadable(_)));
+        if facts.progress.denied.is_none() && !unreadable {
+            self.denials.forget(&key);
+        }
         self.report(&facts);
         let round = self.write_down(&mut current, &mut facts, &recorded).await?;
         match failure {

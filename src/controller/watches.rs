@@ -133,6 +133,7 @@ impl Operator {
         self.written.forget(key);
         self.acceptances.forget(key);
         self.retries.forget(key);
+        self.denials.forget(key);
         self.unreadable.forget(key);
         self.capacity.forget(key);
     }

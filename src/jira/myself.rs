@@ -148,12 +148,21 @@ fn is_login_page(to: &Url, asked: &Url) -> bool {
         .any(|word| LOGIN_WORDS.contains(&word.as_str()) && !known.contains(word))
 }
 
-/// A site that answers with the secret as the id of the account would have us write it into a
+/// A site that answers with the secret as the id or a name of the account would have us write it into a
 /// status for all to read.
 fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
     match verdict {
         Verdict::Accepted(account) if credential.is_repeated_in(&account.id) => {
             Verdict::NoVerdict(Outage::NotAUser)
+        }
+        Verdict::Accepted(account) => {
+            let names = [&account.display_name, &account.user_name];
+            let mut names = names.into_iter().flatten();
+            Verdict::Accepted(if names.any(|name| credential.is_repeated_in(name)) {
+                account.without_names()
+            } else {
+                account
+            })
         }
         verdict => verdict,
     }

@@ -227,7 +227,7 @@ async fn the_cause_of_a_failing_renewal_is_told_while_the_token_lives() {
     world.wait_ready("bot").await;
     operator.quiet().await;
     for (fault, words) in [
-        (Fault::ServerError { status: 503 }, "has the status 503"),
+        (Fault::ServerError { status: 503 }, "it has the status 503"),
         (Fault::DropBefore, "the connection broke"),
     ] {
         let rule = Rule::new(fault).host(world.sim.auth_host());

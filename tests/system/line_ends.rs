@@ -99,12 +99,12 @@ async fn the_values_of_a_login_may_end_in_a_line_end() {
     world.create("kept", spec).await;
     for name in ["plain", "kept"] {
         world.wait_ready(name).await;
-        let notes: Vec<String> = told(&world, name)
-            .await
-            .into_iter()
-            .map(|(_, note)| note)
-            .collect();
-        assert_eq!(notes.len(), 2, "{notes:?}");
+        // After the answer about a password the events follow the status.
+        world
+            .until(&format!("{name}: both line ends are told"), || async {
+                (told(&world, name).await.len() == 2).then_some(())
+            })
+            .await;
     }
     let published = world.secrets().get("plain").await.unwrap();
     assert_eq!(value(&published, "username"), "robot");

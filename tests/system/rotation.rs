@@ -181,7 +181,7 @@ async fn a_new_credential_ends_the_rotation() {
     assert_eq!(json!(status.expires_at), day(&world, 300));
     assert_eq!(json!(status.rotation_due_time), day(&world, 286));
     world
-        .until_told("dated", "Validated ExpiresSoon NotDue")
+        .until_told("dated", "Validated ExpiresSoon Rotated NotDue")
         .await;
     // By the age that the operator counts itself.
     let token = world.cloud().api_token("aged@acme.example");
@@ -209,7 +209,7 @@ async fn a_new_credential_ends_the_rotation() {
     });
     assert!(line.unwrap().ends_with(" 0"), "{line:?}");
     world
-        .until_told("aged", "Validated MaxAgeReached NotDue")
+        .until_told("aged", "Validated MaxAgeReached Rotated NotDue")
         .await;
 }
 
@@ -238,6 +238,6 @@ async fn what_ended_as_announced_needs_no_confirmation() {
     assert_eq!(world.calls(), 2);
     operator.look_again(1).await;
     world
-        .until_told("bot", "Validated ExpiresSoon Expired Expired")
+        .until_told("bot", "Validated ExpiresSoon Expired")
         .await;
 }

@@ -53,16 +53,18 @@ fn words(outage: Outage, who: &str) -> String {
         Outage::Paused { .. } => {
             "calls are paused, because those of other credentials get no answer"
         }
-        Outage::BadCaBundle => "the CA certificates of spec.tls cannot be used",
+        Outage::BadCaBundle => {
+            "the CA certificates of spec.tls cannot be used (store valid PEM certificates)"
+        }
         Outage::TooLate => "the call was not made in time",
         Outage::ServerError(status) | Outage::Unexpected(status) => {
-            return format!("{who} cannot be used: the answer has the status {status}.");
+            return format!("{who} gave no usable answer: it has the status {status}.");
         }
         Outage::Redirect | Outage::SingleSignOn | Outage::Moved | Outage::ContextPath => {
             "the answer is a redirect, which is not followed"
         }
         Outage::BrokenJson => "the answer breaks off or is no valid JSON",
-        _ => "the answer is not one of a token endpoint",
+        _ => "it is of another kind",
     };
-    format!("{who} cannot be used: {what}.")
+    format!("{who} gave no usable answer: {what}.")
 }

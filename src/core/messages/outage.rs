@@ -48,7 +48,9 @@ fn message(facts: &Facts, outage: Outage) -> String {
         Outage::Connect => format!(
             "No connection to {host}. Check spec.site, network policies and whether Jira is up."
         ),
-        Outage::Tls => format!("The TLS handshake with {host} failed."),
+        Outage::Tls => format!(
+            "The TLS handshake with {host} failed. Check for a proxy that does not pass TLS, and which versions of TLS Jira takes."
+        ),
         Outage::Certificate => format!(
             "The certificate of {host} is not trusted, expired, or made for another name.{}",
             ca_hint(facts)
@@ -78,8 +80,11 @@ fn message(facts: &Facts, outage: Outage) -> String {
         Outage::Anonymous => format!(
             "{host} answered with a user, but by its headers Jira treated the call as anonymous: a proxy in front of Jira removes the credential, or answers from a cache. Check that it passes the Authorization header to Jira and caches nothing under /rest/."
         ),
+        Outage::ContextPath if is_cloud(facts) => format!(
+            "{host} redirects the call to another path, which Jira Cloud does not do; the operator never follows a redirect with a credential. Check spec.site and the proxies of the cluster."
+        ),
         Outage::ContextPath => format!(
-            "{host} redirects the call to another path, which means that Jira has a context path; the operator never follows a redirect with a credential. Add the path to spec.site, such as https://HOST/jira."
+            "{host} redirects the call to another path, so Jira probably has a context path; the operator never follows a redirect with a credential. Add the path to spec.site, such as https://HOST/jira."
         ),
         Outage::PermissionsUntold => format!(
             "Jira at {host} accepts the credential but does not answer what its account may do (mypermissions), which spec.validation.requiredPermissions needs."
@@ -249,6 +254,11 @@ pub fn unanswered(facts: &Facts) -> String {
             rest.or_else(|| old.message.strip_prefix(EARLIER_INTERRUPTED))
         });
     told.map_or_else(|| interrupted(facts), |rest| format!("{INTERRUPTED}{rest}"))
+}
+
+fn is_cloud(facts: &Facts) -> bool {
+    let plan = facts.plan.as_ref();
+    plan.is_ok_and(|plan| plan.site.hosting == Hosting::Cloud)
 }
 
 fn ca_hint(facts: &Facts) -> &'static str {

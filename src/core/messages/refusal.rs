@@ -76,6 +76,9 @@ fn refusal_text(facts: &Facts, refusal: Refusal, host: &str) -> String {
         Refusal::BasicAuthDisabled => format!(
             "Basic authentication is disabled at {host}. Use auth.personalAccessToken, or have an administrator allow it (System, Authentication methods)."
         ),
+        Refusal::PasswordNotAllowed if facts.is_password() => format!(
+            "{host} answers as Jira Cloud does, which does not accept passwords. Use auth.apiToken with an API token in {source}, or correct spec.site."
+        ),
         Refusal::PasswordNotAllowed => {
             format!("Jira at {host} does not accept passwords. Store an API token in {source}.")
         }
@@ -147,7 +150,7 @@ fn no_consent(facts: &Facts, host: &str) -> String {
         facts,
         "Consent again, choose this site and include what is missing",
         "Give the service account access to Jira on this site, or create another OAuth 2.0 credential of it with what is missing",
-        "Create one with what is missing, for an account with access to this site",
+        "Create a token that has it, too, for an account with access to this site,",
     );
     format!(
         "Atlassian's gateway accepts the token but not for Jira at {host}: either the token does not cover this site, or it lacks scopes of Jira; the operator needs {scopes}. {remedy}"
@@ -219,7 +222,7 @@ pub fn missing_scopes(facts: &Facts, missing: &[&str]) -> String {
         "scopes"
     };
     format!(
-        "The token lacks the {noun} {}. {} {} If they are not needed, remove them from spec.auth.",
+        "The token lacks the {noun} {}. {} {} Or remove from spec.auth what is not needed.",
         missing.join(", "),
         still(facts),
         remedy(
@@ -236,7 +239,7 @@ fn scope_remedy(facts: &Facts) -> String {
         facts,
         "Add what is missing to the app and consent again",
         "Create another OAuth 2.0 credential of the service account with what is missing",
-        "Create one with what is missing",
+        "Create a token that has all scopes of this one and what is missing,",
     )
 }
 

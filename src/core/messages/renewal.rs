@@ -5,6 +5,7 @@ use crate::core::facts::Facts;
 use crate::core::messages;
 use crate::core::messages::scopes::{listed, needed_scopes};
 use crate::core::messages::{endpoint, replacement};
+use crate::core::probe::Outage;
 use crate::core::spec::{RenewalKind, RenewalPlan};
 
 /// How the message of a renewal without an answer begins.
@@ -37,10 +38,10 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
             listed(&needed_scopes(facts))
         ),
         Reason::GrantForeign if !spends(facts) => format!(
-            "The Secret {grant}, which the operator needs to store the token, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator requests a token."
+            "The Secret {grant}, which the operator needs to store the token, was not created by this operator, or was created with another key of the operator; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator requests a token."
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the refresh token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or was created with another key of the operator; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the refresh token in {seed}."
         ),
         Reason::GrantLost => format!(
             "The Secret {grant}, in which the operator stored the tokens, is gone. The refresh token in {seed} was already used, and the operator does not use it again. {still} {consent}"
@@ -64,13 +65,17 @@ pub fn message(facts: &Facts, reason: Reason) -> String {
 }
 
 fn no_answer(facts: &Facts, reason: Reason, still: &str) -> String {
-    let (who, version) = if is_own(facts) {
-        (
-            format!("the token endpoint of {}", provider(facts)),
-            " OAuth 2.0 needs Jira 8.22, service accounts need Jira 11.",
-        )
+    let who = if is_own(facts) {
+        format!("the token endpoint of {}", provider(facts))
     } else {
-        ("Atlassian's token endpoint".to_owned(), "")
+        "Atlassian's token endpoint".to_owned()
+    };
+    // Nothing else points to the version: an old Jira has no such endpoint.
+    let outage = facts.progress.renewal_outage;
+    let version = if is_own(facts) && outage.is_none_or(|outage| outage == Outage::NotFound) {
+        " OAuth 2.0 needs Jira 8.22, service accounts need Jira 11."
+    } else {
+        ""
     };
     let usual = format!("{NO_TOKEN}{who} was unreachable or returned an invalid response.");
     let cause = endpoint::cause(facts, reason, NO_TOKEN, &who, usual);
@@ -109,7 +114,7 @@ pub(crate) fn consent_remedy(facts: &Facts) -> String {
 pub(crate) fn interrupted(facts: &Facts, still: &str) -> String {
     if is_own(facts) {
         format!(
-            "A renewal started, but its result is unknown. The operator retries once no other process can still hold the result. {still} If Jira completed the first attempt, the refresh token is no longer valid and a new consent is needed."
+            "A renewal started, but its result is unknown. The operator retries as soon as no other process can hold the result. {still} If Jira completed the first attempt, the refresh token is no longer valid and a new consent is needed."
         )
     } else {
         format!(
@@ -126,7 +131,7 @@ fn client_rejected(facts: &Facts, still: &str) -> String {
         ""
     };
     let ended = if is_own(facts) && !spends(facts) {
-        " It is wrong, was revoked or has expired."
+        " The client secret is wrong, was revoked or has expired."
     } else {
         ""
     };

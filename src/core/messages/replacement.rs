@@ -63,7 +63,7 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
     let grant = grant_name(facts);
     match reason {
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the personal access token in {seed}."
+            "The Secret {grant}, which the operator needs to store the tokens, was not created by this operator, or was created with another key of the operator; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator uses the personal access token in {seed}."
         ),
         Reason::Expired => format!(
             "The personal access token has expired and was not replaced. {} Create a new one in the Jira profile and store it in {seed}.",
@@ -125,7 +125,7 @@ pub(crate) fn login(facts: &Facts, reason: Reason, still: &str) -> String {
             "A login started, but its result is unknown. The operator logs in again after some minutes. {still}"
         ),
         Reason::GrantForeign => format!(
-            "The Secret {grant}, which the operator needs to store the session, was not created by this operator, or with another key; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator logs in."
+            "The Secret {grant}, which the operator needs to store the session, was not created by this operator, or was created with another key of the operator; the operator did not use or change it. {still} If the operator's key was lost, have the administrator restore the Secret jira-credential-operator-key. Otherwise delete {grant}, and the operator logs in."
         ),
         Reason::GrantConflict => {
             let holder = rival(facts).map_or_else(
@@ -168,7 +168,7 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
             "Create one in the Jira profile and store it there",
         ),
         RenewalKind::Login => (
-            "user name and password",
+            "pair of user name and password",
             "keeps using the earlier session as long as Jira accepts it",
             "Correct the Secret",
         ),

@@ -34,7 +34,7 @@ fn text(facts: &Facts, denied: &Denied) -> String {
             "The API server refuses to write the Secret {name}, in which the operator stores the tokens of this credential: {cause} Nothing is lost: no token is used before it can be stored. The operator retries. {still}"
         ),
         DeniedWork::Keep(name) => format!(
-            "The API server refuses to write the Secret {name}, in which the operator stores the tokens of this credential: {cause} The running operator holds tokens that were issued meanwhile and retries until they are stored: do not restart it before. {still}"
+            "Do not restart the operator: new tokens of this credential are in its memory only, and a restart loses them. The API server refuses to write the Secret {name}, in which they are to be stored: {cause} The operator retries; when this condition is gone, they are stored. {still}"
         ),
         DeniedWork::Deletion(name) => format!(
             "The API server refuses to delete the Secret {name}, which spec.targets no longer names: {cause} Pods can still mount it. The operator retries; you may delete the Secret yourself."

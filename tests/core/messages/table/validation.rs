@@ -2,7 +2,10 @@
 
 use super::{Sample, Section, samples};
 use crate::simulator::at;
-use jira_credential_operator::api::{Attempt, AttemptOutcome, Hosting, PermissionStatus, Reason};
+use jira_credential_operator::api::{
+    Attempt, AttemptOutcome, Hosting, PermissionStatus, Reason, TargetVersion,
+};
+use jira_credential_operator::core::facts::TargetState;
 use jira_credential_operator::core::messages::{meanwhile, outage, refusal, still};
 use jira_credential_operator::core::probe::{
     Cause, Forbidden, Judgement, Outage, Refusal, WaitCause, outage_reason,
@@ -193,6 +196,16 @@ pub(super) fn beside_ready() -> Section {
     let mut section = Section::default();
     for sample in samples() {
         let mut facts = sample.facts.clone();
+        // A credential that is ready has been published.
+        for target in &mut facts.targets {
+            target.state = TargetState::Written(TargetVersion {
+                name: target.target.name.clone(),
+                uid: "uid".into(),
+                resource_version: "1".into(),
+                hash: Some("hash".into()),
+                held_by: None,
+            });
+        }
         for outage in [Outage::Timeout, Outage::Dns] {
             facts.progress.judgement = Some(Judgement::NoVerdict(outage));
             let reason = outage_reason(outage);
