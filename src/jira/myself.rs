@@ -158,11 +158,13 @@ fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
         Verdict::Accepted(account) => {
             let names = [&account.display_name, &account.user_name];
             let mut names = names.into_iter().flatten();
-            Verdict::Accepted(if names.any(|name| credential.is_repeated_in(name)) {
+            let echoes = names.any(|name| credential.is_repeated_in(name));
+            let account = if echoes {
                 account.without_names()
             } else {
                 account
-            })
+            };
+            Verdict::Accepted(account)
         }
         verdict => verdict,
     }
