@@ -156,9 +156,10 @@ fn without_echo(verdict: Verdict, credential: &Credential) -> Verdict {
             Verdict::NoVerdict(Outage::NotAUser)
         }
         Verdict::Accepted(account) => {
-            let names = [&account.display_name, &account.user_name];
-            let mut names = names.into_iter().flatten();
-            let echoes = names.any(|name| credential.is_repeated_in(name));
+            let echoes = [&account.display_name, &account.user_name]
+                .into_iter()
+                .flatten()
+                .any(|name| credential.is_repeated_in(name));
             let account = if echoes {
                 account.without_names()
             } else {
