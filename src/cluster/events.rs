@@ -49,11 +49,15 @@ pub fn event(object: &JiraCredential, notice: &Notice, now: DateTime<Utc>) -> Ev
     }
 }
 
-/// Conditions with their times tell one transition from the same at another time.
+/// The status before tells one transition from the same at another time: its conditions have times, and
+/// where they stay the same, something else in it has moved since the last event with these words.
 fn name(object: &JiraCredential, notice: &Notice) -> String {
     let status = object.status.as_ref();
-    let conditions = status.map(|status| &status.conditions);
-    let before = serde_json::to_vec(&conditions).unwrap_or_default();
+    let before = status.map(|status| {
+        let times = (status.last_validated_time, status.rotated_time);
+        (&status.conditions, times, &status.line_ends)
+    });
+    let before = serde_json::to_vec(&before).unwrap_or_default();
     let uid = object.uid().unwrap_or_default();
     let reason = format!("{:?}", notice.reason);
     let mut all = digest::Context::new(&digest::SHA256);

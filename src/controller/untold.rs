@@ -24,8 +24,10 @@ impl Untold {
             return;
         }
         let mut all = self.lock();
-        if all.len() >= MOST_CREDENTIALS {
-            all.clear();
+        if all.len() >= MOST_CREDENTIALS && !all.contains_key(uid) {
+            // Any: none is worth more than another.
+            let other = all.keys().next().cloned();
+            other.and_then(|other| all.remove(&other));
         }
         let waiting = all.entry(uid.to_owned()).or_default();
         for event in events {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -40,13 +41,48 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let start = move || watcher(api.clone(), config()).default_backoff().boxed();
-    stream::unfold((start(), start), async |(mut events, start)| {
+    let first = (start(), start, Relist::default());
+    stream::unfold(first, async |(mut events, start, mut relist)| {
         let event = events.next().await?;
         if event.as_ref().is_err_and(was_away) {
+            tokio::time::sleep(relist.wait()).await;
             events = start();
         }
-        Some((event, (events, start)))
+        Some((event, (events, start, relist)))
     })
+}
+
+/// How long to wait before everything is listed again: lists may work where watches do not, and one list
+/// after the other would be all that the API server does.
+#[derive(Default)]
+struct Relist {
+    last: Option<Instant>,
+    wait: Duration,
+}
+
+impl Relist {
+    /// 1 s, doubling to a minute while one failure follows the other.
+    fn wait(&mut self) -> Duration {
+        let follows = self.last.is_some_and(|last| last.elapsed() < QUIET_FOR);
+        self.wait = if follows {
+            (self.wait * 2).min(Duration::from_secs(60))
+        } else {
+            Duration::from_secs(1)
+        };
+        self.last = Some(Instant::now());
+        self.wait
+    }
+}
+
+/// A watch that has held for this long works.
+const QUIET_FOR: Duration = Duration::from_secs(300);
+
+/// Whether a watch has shown something. The begin and the end of a list tell nothing of the watch.
+fn is_change<K>(event: &Event<K>) -> bool {
+    match event {
+        Event::Apply(_) | Event::Delete(_) => true,
+        Event::Init | Event::InitApply(_) | Event::InitDone => false,
+    }
 }
 
 /// Whether the API server could not be reached when a watch was to go on.
@@ -77,7 +113,9 @@ impl Operator {
                 failing.credentials_watch.failed(failing.clock.elapsed());
             })
             .inspect_ok(move |event| {
-                self.credentials_watch.works();
+                if is_change(event) {
+                    self.credentials_watch.works();
+                }
                 self.hear_of_credential(event, &mut listed);
             })
             .reflect(writer)
@@ -124,6 +162,7 @@ impl Operator {
                 self.forget(&key_of(object));
                 let uid = object.uid().unwrap_or_default();
                 self.passwords.forget(&uid, self.clock.now());
+                self.untold.take(&uid);
             }
         }
     }
@@ -147,7 +186,9 @@ impl Operator {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
-                    self.secrets_watch.works();
+                    if is_change(&event) {
+                        self.secrets_watch.works();
+                    }
                     self.hear_of_secrets(event);
                 }
                 Err(error) => {

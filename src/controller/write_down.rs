@@ -65,7 +65,7 @@ impl Operator {
             return Ok(Round::Outdated);
         }
         if let (true, Wrote::Status) = (is_answer, wrote) {
-            self.tell_pending(facts).await;
+            facts.progress.events_denied = self.tell_pending(facts).await;
         }
         Ok(self.until_told(facts, &conclusion))
     }

@@ -324,7 +324,7 @@ fn denied(answer: &Answer<'_>) -> TokensError {
     }
     match (answer.status, refusal_of(answer)) {
         (404 | 405, Verdict::NoVerdict(Outage::NotFound | Outage::Unexpected(_)))
-            if response::is_json(answer.headers) || response::is_from_jira(answer.headers) =>
+            if response::is_from_jira(answer.headers) =>
         {
             TokensError::Denied(Denied::Absent)
         }

@@ -14,8 +14,7 @@ use crate::core::grant::{Intent, RefreshRequest, RenewalFailure};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 
 /// Nothing is lost with a token that is just asked for again, but not at once.
-const UNSTORED: &str =
-    "the token could not be stored; check quotas, admission policies and the operator's RBAC rules";
+const UNSTORED: &str = "the token could not be stored; check quotas, admission policies and the operator's RBAC rules.";
 
 impl Operator {
     /// Writes down that a refresh token is about to be spent.
@@ -115,14 +114,15 @@ impl Operator {
             denied,
         };
         let mut task = self.renewals.tasks.spawn(renewing.run());
-        let ended = tokio::select! {
-            ended = &mut task => ended,
-            Some(cause) = denials.recv() => {
-                let work = DeniedWork::Keep(plan.grant.clone());
-                let mut told = facts.clone();
-                told.progress.denied = Some(Denied { work, cause });
-                Box::pin(self.tell_meanwhile(current, told)).await;
-                task.await
+        let ended = loop {
+            tokio::select! {
+                ended = &mut task => break ended,
+                Some(cause) = denials.recv() => {
+                    let work = DeniedWork::Keep(plan.grant.clone());
+                    let mut told = facts.clone();
+                    told.progress.denied = Some(Denied { work, cause });
+                    Box::pin(self.tell_meanwhile(current, told)).await;
+                }
             }
         };
         let renewed = ended.map_err(|_| {

@@ -104,10 +104,14 @@ fn beside_ready(recorded: &JiraCredentialStatus, status: &JiraCredentialStatus) 
         return None;
     }
     match (failing(recorded), failing(status)) {
-        (Some(_), None) => Some(Notice {
+        (Some(old), None) => Some(Notice {
             warning: false,
             reason: Reason::Validated,
-            note: meanwhile::RECOVERED.to_owned(),
+            note: if old.reason == Reason::SourceMissing {
+                meanwhile::INPUT_IS_BACK.to_owned()
+            } else {
+                meanwhile::RECOVERED.to_owned()
+            },
         }),
         (old, Some(new)) if old.is_none_or(|old| old.reason != new.reason) => {
             Some(notice(new, true))

@@ -7,6 +7,9 @@ use crate::core::messages::{host, outage, renewal, replacement};
 use crate::core::probe::Judgement;
 use crate::core::spec::SourceError;
 
+/// The words of the event when a Secret that the next renewal needs is there again.
+pub const INPUT_IS_BACK: &str = "What the next renewal needs is there again.";
+
 /// Added while a person's request has no answer.
 pub const PENDING: &str = "The validation requested with the annotation jira-operator.dev/renew is \
     pending until Jira answers.";
@@ -16,15 +19,15 @@ pub const RECOVERED: &str =
     "The operator gets answers again; the published credential is current and validated.";
 
 /// How long `Ready` stays True without an answer.
-const STILL_READY: &str =
-    "Ready stays True until the last acceptance is two validation intervals old.";
+const STILL_READY: &str = "Ready stays True until the last acceptance is two validation intervals old, or the credential ends.";
 
 /// How long `Ready` stays True without a renewal.
 const UNTIL_IT_ENDS: &str = "Ready stays True until the current token expires.";
 
 /// What `Ready` says while validations get no answer.
-pub const READY_WITHOUT_ANSWER: &str = "The published credential is current, but validations get no \
-    answer (see Reconciling). Ready stays True until the last acceptance is two validation intervals old.";
+pub const READY_WITHOUT_ANSWER: &str = "The published credential is current, but Jira has not confirmed \
+    it at the last validation (see Reconciling). Ready stays True until the last acceptance is two \
+    validation intervals old, or the credential ends.";
 
 /// A validation that got no answer.
 pub fn validation(facts: &Facts, reason: Reason) -> String {
@@ -35,7 +38,7 @@ pub fn validation(facts: &Facts, reason: Reason) -> String {
     };
     let cause = cause.unwrap_or_else(|| {
         format!(
-            "The last validation at {} got no answer. The operator retries.",
+            "The last validation at {} told nothing about the credential. The operator retries.",
             host(facts)
         )
     });
@@ -46,6 +49,12 @@ pub fn validation(facts: &Facts, reason: Reason) -> String {
 pub fn paused(facts: &Facts) -> Option<(Reason, String)> {
     let (reason, cause) = outage::pause(facts)?;
     Some((reason, format!("{cause} {STILL_READY}")))
+}
+
+/// The reason that an earlier reconcile told while `Ready` was still True.
+pub fn told_reason(facts: &Facts) -> Option<Reason> {
+    let told = facts.status.condition(ConditionType::Reconciling)?;
+    told.message.contains(STILL_READY).then_some(told.reason)
 }
 
 /// The cause that an earlier reconcile told while `Ready` was still True.

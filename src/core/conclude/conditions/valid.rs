@@ -196,7 +196,9 @@ fn accepted(facts: &Facts) -> ConditionDraft {
         .unwrap_or_default();
     let host = messages::host(facts);
     let text = if failing_validation(facts).is_some() {
-        format!("Jira at {host} accepted the credential as {account}, and has not answered since.")
+        format!(
+            "Jira at {host} accepted the credential as {account}, and has not confirmed it since."
+        )
     } else {
         format!("Jira at {host} accepts the credential as {account}.")
     };

@@ -146,6 +146,7 @@ pub(super) fn events() -> Section {
         (Reason::ClockSkew, CLOCK_WAS_AHEAD),
         (Reason::Rotated, ROTATED),
         (Reason::Validated, meanwhile::RECOVERED),
+        (Reason::Validated, meanwhile::INPUT_IS_BACK),
     ] {
         section.add(reason, "apiToken", text.to_owned());
     }
