@@ -94,7 +94,7 @@ async fn tokens_that_cannot_be_stored_are_told_of_and_kept_until_they_can() {
             .wait("bot", Denied, True, Reason::GrantWriteRefused)
             .await;
         let said = says(&object, Denied).message;
-        assert!(said.contains("do not restart"), "{said}");
+        assert!(said.contains("Do not restart the operator"), "{said}");
         world.until_reason("bot", "GrantWriteRefused").await;
         assert_eq!(world.kept("bot").await, before);
         operator.faults.heal();
