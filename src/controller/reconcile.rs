@@ -70,10 +70,9 @@ impl Operator {
             mut material,
         } = Box::pin(self.look(object)).await?;
         let key = key_of(object);
-        if let Source::Unusable(SourceError::NotReadable(right)) = &facts.source
-            && !self.denials.met(&key)
-        {
-            return Err(ClusterError::Forbidden(right.clone()));
+        let unreadable = matches!(facts.source, Source::Unusable(SourceError::NotReadable(_)));
+        if unreadable && !self.denials.met(&key) {
+            return Err(not_believed());
         }
         let recorded = facts.status.clone();
         // The object as it stands on the cluster, our own writes of this reconcile included.
@@ -92,10 +91,10 @@ impl Operator {
                     facts = facts.apply(answer.without_names());
                 }
                 Ok(answer) => facts = facts.apply(answer),
-                Err(ActError::Cluster(error @ ClusterError::Forbidden(_)))
+                Err(ActError::Cluster(ClusterError::Forbidden(_)))
                     if !facts.has_effects() && !self.denials.met(&key) =>
                 {
-                    return Err(error);
+                    return Err(not_believed());
                 }
                 // What has happened is written to the status before a new start: a password must
                 // not be sent twice, and neither a refusal nor a Secret that we made be forgotten.
