@@ -114,7 +114,6 @@ impl Operator {
             }
         }
         turns.end_calls();
-        let unreadable = matches!(facts.source, Source::Unusable(SourceError::NotReadable(_)));
         if facts.progress.denied.is_none() && !unreadable {
             self.denials.forget(&key);
         }
@@ -204,6 +203,12 @@ impl Operator {
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         Ok(plan)
     }
+}
+
+/// A missing right that is looked for again soon.
+fn not_believed() -> ClusterError {
+    let why = "it denies a right, as it does until it knows the RBAC rules";
+    ClusterError::Unavailable(why.to_owned())
 }
 
 /// One line of log for a request that the API server denies for good.

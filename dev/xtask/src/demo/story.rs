@@ -181,7 +181,7 @@ impl Demo<'_> {
             "The token of {REVOKED} is revoked at Atlassian. The operator would notice within"
         ));
         self.ui
-            .say("validation.interval (1h); the annotation asks for a validation now.");
+            .say("validation.interval (15m); the annotation asks for a validation now.");
         let jc = format!("jc/{REVOKED}");
         self.cluster
             .kubectl(&["annotate", &jc, "jira-operator.dev/renew=now"])
