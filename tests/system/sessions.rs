@@ -319,7 +319,10 @@ async fn a_new_password_takes_over_once_it_is_validated() {
         )
         .await;
     let message = says(&object, ConditionType::RotationDue).message;
-    assert!(message.contains("new user name and password"), "{message}");
+    assert!(
+        message.contains("new pair of user name and password"),
+        "{message}"
+    );
     world.wait_ready("bot").await;
     operator.quiet().await;
     assert_eq!(world.cookie("bot").await, first);
