@@ -36,8 +36,11 @@ async fn it_validates_publishes_and_tells_about_it() {
     for label in labels {
         // Neither a path nor an address of any kind.
         assert!(!label.contains(['/', '@']), "{label}");
+        // One series per credential names the host of its site, and nothing else of it.
+        let host = label.starts_with("jira_credential_info{");
         for word in places.iter().copied().chain(secrets) {
-            assert!(!label.contains(word), "{word}: {label}");
+            let is_host = host && word == ".localhost";
+            assert!(is_host || !label.contains(word), "{word}: {label}");
         }
     }
 
