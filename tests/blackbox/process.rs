@@ -33,7 +33,7 @@ pub(crate) fn binary() -> Command {
 
 /// A running operator. It ends with this value.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     watchdog: Child,
     log: PathBuf,
     metrics: SocketAddr,

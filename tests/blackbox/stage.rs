@@ -307,7 +307,9 @@ impl Stage {
         let all = credentials.list(&ListParams::default()).await.unwrap();
         let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
         for name in &names {
-            let churn = json!({"metadata": {"labels": {"looked-at": format!("after-{passes}")}}});
+            // Another value for each process, or nothing would change.
+            let value = format!("after-{passes}-of-{}", operator.child.id());
+            let churn = json!({"metadata": {"labels": {"looked-at": value}}});
             self.merge(name, churn).await;
         }
         let versions = self.versions().await;
