@@ -386,7 +386,7 @@ fn the_date_of_the_credential_before_is_told_as_such() {
     assert!(asked.contains("Store a new one"), "{asked}");
     let (reason, text) = rotate(&mut world);
     assert_eq!(reason, Reason::ExpiresSoon);
-    assert!(text.contains("that of the credential before"), "{text}");
+    assert!(text.contains("the date of the credential before"), "{text}");
 
     let mut world = World::token().at_rest();
     expires(&mut world, HOUR);
@@ -399,7 +399,7 @@ fn the_date_of_the_credential_before_is_told_as_such() {
         "it was just done: {text}"
     );
     assert!(
-        text.contains("Set expiresAt to the end of the new credential"),
+        text.contains("set expiresAt to the end of the new one"),
         "{text}"
     );
 

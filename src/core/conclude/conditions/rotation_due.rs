@@ -180,14 +180,9 @@ fn expiry_message(facts: &Facts, date: &str, passed: bool) -> String {
 fn date_of_another(facts: &Facts, date: &str, verb: &str) -> Option<String> {
     let plan = facts.plan.as_ref().ok()?;
     let (end, rotated) = plan.expires_at.zip(facts.status.rotated_time)?;
-    if rotated >= end {
-        return Some(format!(
-            "By spec.auth the credential expired on {date}, but Jira accepted it for the first time after that. Set expiresAt to the end of the new credential, or leave it out."
-        ));
-    }
     (rotated >= earlier(end, plan.periods.warn_before)).then(|| {
         format!(
-            "By spec.auth the credential {verb} on {date}; it was replaced when that date was already near. If the date is that of the credential before, set expiresAt to the end of the new one; otherwise store a new one in the source."
+            "By spec.auth the credential {verb} on {date}, but it was replaced when that date was near or had passed. If it is the date of the credential before, set expiresAt to the end of the new one; otherwise store a new one in the source."
         )
     })
 }
