@@ -45,8 +45,8 @@ async fn good_credentials_of_both_hostings_are_accepted() {
     let account = Account {
         id: acme.account_id("bot@acme.example"),
         kind: Some("atlassian".to_owned()),
-        display_name: None,
-        user_name: None,
+        display_name: Some("Bot".to_owned()),
+        user_name: Some("bot@acme.example".to_owned()),
     };
     assert_eq!(
         jira.whoami(&cloud, None, &credential).await,

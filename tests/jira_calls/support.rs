@@ -90,8 +90,8 @@ impl Server {
         Verdict::Accepted(Account {
             id: self.dc.user_key("bot"),
             kind: None,
-            display_name: None,
-            user_name: None,
+            display_name: Some("Bot".to_owned()),
+            user_name: Some("bot".to_owned()),
         })
     }
 }
