@@ -1,7 +1,7 @@
 //! Events, through `events.k8s.io`. Only transitions are reported, so nothing is aggregated.
 //!
-//! The name of an event follows from the status that stood before and from what is told: told again after
-//! a crash, by the next process or by another replica, it is the same event.
+//! The name of an event is a digest of the status before it, its reason and its note. A process that
+//! publishes it again after a crash, or another replica, uses the same name, so there is one event.
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};

@@ -86,7 +86,7 @@ async fn anothers_secret_cannot_be_a_target() {
     user.is_refused(&by_default, &["Secret neighbours"]).await;
 }
 
-/// Whoever could name another's grant would get its access tokens by way of his own target.
+/// A user who could name another's grant would get its access tokens through their own target.
 #[tokio::test]
 async fn anothers_consent_cannot_be_used() {
     let (_, user) = tenant("attack").await;

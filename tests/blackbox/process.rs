@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Ends the operator when we end, however we end: the kernel then closes our end of the pipe.
 const WATCHDOG: &str = r#"while read -r _; do :; done; kill -KILL "$0""#;
 
-/// The binary, undisturbed by the environment of whoever runs the tests.
+/// The binary, undisturbed by the environment of the tests.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jira-credential-operator"));
     for (name, _) in std::env::vars_os() {

@@ -344,7 +344,7 @@ async fn one_credential_of_every_method_works_beside_the_others() {
         world.create(&name, person.spec(&world, way, &secret)).await;
     }
     operator.quiet().await;
-    // Whoever finds the same password on its way waits for the answer, by the clock of the world.
+    // A credential whose password another is sending waits for the answer, by the clock of the world.
     world.advance(TimeDelta::seconds(5));
     operator.look_again(EVERY.len() as u64).await;
     for way in EVERY {

@@ -3,7 +3,7 @@
 
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
-use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
 use serde_json::json;
 
 use crate::oauth::RENEWAL_IS_DUE;
@@ -24,6 +24,15 @@ impl World {
         self.wait_ready(name).await;
         token
     }
+
+    /// Waits until `bot` is Ready and something fails for this reason.
+    async fn fails_beside_ready(&self, reason: Reason) -> JiraCredential {
+        let (kind, status) = (ConditionType::Reconciling, ConditionStatus::True);
+        let object = self.wait("bot", kind, status, reason).await;
+        let ready = says(&object, ConditionType::Ready);
+        assert_eq!(ready.status, ConditionStatus::True, "{}", ready.message);
+        object
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,14 +45,7 @@ async fn a_failure_beside_ready_is_told_at_once_and_so_is_its_end() {
     let outage = world.sim.fault(rule);
     world.advance(INTERVAL);
     operator.look_again(1).await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Reconciling,
-            ConditionStatus::True,
-            Reason::SiteUnavailable,
-        )
-        .await;
+    let object = world.fails_beside_ready(Reason::SiteUnavailable).await;
     let ready = says(&object, ConditionType::Ready);
     assert_eq!(
         (ready.status, ready.reason),
@@ -190,14 +192,7 @@ async fn a_deleted_client_secret_is_noticed_when_it_happens() {
     operator.quiet().await;
     let calls = world.calls();
     world.delete_secret("bot-client").await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Reconciling,
-            ConditionStatus::True,
-            Reason::SourceMissing,
-        )
-        .await;
+    let object = world.fails_beside_ready(Reason::SourceMissing).await;
     assert_eq!(
         says(&object, ConditionType::Ready).status,
         ConditionStatus::True
@@ -234,14 +229,7 @@ async fn the_cause_of_a_failing_renewal_is_told_while_the_token_lives() {
         let outage = world.sim.fault(rule);
         world.advance(RENEWAL_IS_DUE);
         operator.look_again(1).await;
-        let object = world
-            .wait(
-                "bot",
-                ConditionType::Reconciling,
-                ConditionStatus::True,
-                Reason::SiteUnavailable,
-            )
-            .await;
+        let object = world.fails_beside_ready(Reason::SiteUnavailable).await;
         let ready = says(&object, ConditionType::Ready);
         assert_eq!(ready.status, ConditionStatus::True, "{}", ready.message);
         let text = says(&object, ConditionType::Reconciling).message;

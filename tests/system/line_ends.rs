@@ -37,7 +37,7 @@ async fn a_token_is_used_without_its_line_end_and_that_is_told_once() {
     };
     assert_eq!(kind, "Normal");
     assert!(note.contains("key token of the Secret ci-source"), "{note}");
-    // Whoever looks again, and a new process, has nothing to add.
+    // Another reconcile, or a new process, publishes no second event.
     world.annotate("ci", "jira-operator.dev/renew", "1").await;
     let renewed = world
         .until_status("ci", "it has been validated again", |status| {

@@ -28,17 +28,8 @@ async fn a_consent_moves_to_another_namespace_by_the_documented_steps() {
         .replace("CONSENT", "bot-seed");
     let place = world.plane.directory().join("moving");
     std::fs::create_dir_all(&place).unwrap();
-    let kubectl = world.plane.kubectl();
-    let programs = std::path::Path::new(kubectl.get_program())
-        .parent()
-        .unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-euc", &steps])
-        .current_dir(&place)
-        .env("PATH", format!("{}:{path}", programs.display()))
-        .env("KUBECONFIG", world.plane.admin_kubeconfig());
+    let mut command = world.shell();
+    command.args(["-euc", &steps]).current_dir(&place);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap())
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! Passwords: Jira counts every refusal, so each is sent once, whoever names it.
+//! Passwords: Jira counts every refusal, so each is sent once, however many credentials name it.
 
 use std::time::Duration;
 

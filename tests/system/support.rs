@@ -189,6 +189,19 @@ impl World {
         }
     }
 
+    /// A shell in which `kubectl` is that of an administrator.
+    pub(crate) fn shell(&self) -> std::process::Command {
+        let kubectl = self.plane.kubectl();
+        let program = std::path::Path::new(kubectl.get_program());
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", program.parent().unwrap().display());
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .env("PATH", path)
+            .env("KUBECONFIG", self.plane.admin_kubeconfig());
+        shell
+    }
+
     pub(crate) fn credentials(&self) -> Api<JiraCredential> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

@@ -188,7 +188,7 @@ async fn a_refusal_counts_in_every_namespace_and_a_forged_one_in_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_limited_waits_and_the_neighbour_does_not() {
+async fn a_limited_account_waits_and_the_neighbour_does_not() {
     let (victim, attacker, operator) = tenants().await;
     let jira = victim.data_center();
     let limited = Rule::new(Fault::RateLimit {

@@ -12,20 +12,13 @@ impl World {
     async fn revoke(&self) -> Output {
         let ca = self.plane.directory().join("jira-ca.pem");
         std::fs::write(&ca, self.sim.ca_pem()).unwrap();
-        let kubectl = self.plane.kubectl();
-        let programs = std::path::Path::new(kubectl.get_program())
-            .parent()
-            .unwrap();
-        let path = std::env::var("PATH").unwrap();
-        let mut command = std::process::Command::new("sh");
+        let mut command = self.shell();
         command
             .args([
                 concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/revoke.sh"),
                 "--cacert",
             ])
-            .arg(&ca)
-            .env("PATH", format!("{}:{path}", programs.display()))
-            .env("KUBECONFIG", self.plane.admin_kubeconfig());
+            .arg(&ca);
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap()

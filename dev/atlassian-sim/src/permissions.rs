@@ -1,5 +1,5 @@
 //! Permissions of accounts, and `mypermissions`, which tells them. Everybody gets an answer:
-//! whoever is not logged in is told what anonymous callers may do (Atlassian documentation).
+//! a caller who is not logged in is told what anonymous callers may do (Atlassian documentation).
 
 use std::collections::BTreeSet;
 

@@ -277,7 +277,7 @@ async fn an_answer_that_is_lost_has_done_its_work() {
     assert!(matches!(spend.outcome, SpendOutcome::Exchanged { .. }));
     assert!(!spend.answered);
     assert_eq!(refusal(&w.refresh(&seed).await), invalid_grant());
-    assert!(w.consent.is_alive(), "whoever had the answer could go on");
+    assert!(w.consent.is_alive(), "the one with the answer could go on");
 }
 
 #[tokio::test]

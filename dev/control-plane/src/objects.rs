@@ -89,7 +89,7 @@ impl ControlPlane {
         self.collect_garbage_of(new).await
     }
 
-    /// The garbage collector looks for new kinds only twice a minute. Whoever
+    /// The garbage collector looks for new kinds only twice a minute. A test that
     /// installs the same definitions meanwhile waits for this to be done.
     async fn collect_garbage_of(&self, new_kinds: bool) -> Result<(), Error> {
         if new_kinds {

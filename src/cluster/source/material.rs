@@ -60,7 +60,7 @@ impl fmt::Debug for Material {
     }
 }
 
-/// A value as it was read, for what is told of the line end behind it.
+/// A value as it was read, with what an event says about its line end.
 pub(in crate::cluster) struct ReadValue {
     /// Where it is.
     pub reference: SecretKeyRef,

@@ -130,7 +130,7 @@ impl Secrets {
         self.token(reference)
     }
 
-    /// Values of the Secrets that were read, for what is told of line ends.
+    /// Values of the Secrets that were read, with what events say about their line ends.
     pub(super) fn values(&self, references: &[SecretKeyRef]) -> Vec<ReadValue> {
         let value = |reference: &SecretKeyRef| {
             let bytes = self.bytes(&reference.name, &reference.key).ok()?;

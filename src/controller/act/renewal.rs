@@ -117,7 +117,7 @@ impl Operator {
         let ended = loop {
             tokio::select! {
                 ended = &mut task => break ended,
-                Some(cause) = denials.recv() => {
+                Some(cause) = denials.recv(), if plan.is_announced() => {
                     let work = DeniedWork::Keep(plan.grant.clone());
                     let mut told = facts.clone();
                     told.progress.denied = Some(Denied { work, cause });
@@ -136,7 +136,11 @@ impl Operator {
             ..
         } = renewed;
         if stored.is_none() && !plan.is_announced() {
-            return Err(ClusterError::Refused(UNSTORED.to_owned()).into());
+            return Err(match denials.try_recv() {
+                Ok(_) => ClusterError::Refused(UNSTORED.to_owned()),
+                Err(_) => ClusterError::Unavailable("the token could not be stored".to_owned()),
+            }
+            .into());
         }
         let written = stored.map(|stored| self.take(facts, tokens, stored));
         self.wake_others(facts, current);

@@ -36,7 +36,7 @@ fn an_acceptance_after_a_refusal_releases_the_others_in_its_namespace() {
     assert_eq!(passwords.look(&here, "a"), Peer::Silent);
     assert_eq!(passwords.look(&here, "b"), Peer::Accepted);
     assert_eq!(passwords.look(&there, "c"), Peer::Silent);
-    // One that is accepted again and again releases nobody anew.
+    // Another acceptance of the same password wakes no other credential.
     assert_eq!(passwords.claim(&here, "a", false), Ok(()));
     assert!(!passwords.settle(&here, "a", Settled::Accepted));
     // And a refusal after that holds for all.

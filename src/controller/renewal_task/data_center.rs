@@ -229,18 +229,9 @@ impl Renewing {
             }
         };
         self.revoke_strays(&owner, &listed).await;
-        let (answer, word) = self.mint_within(&owner, &access).await;
-        match answer {
-            Ok(made) => self.keep_successor(made, &listed, word).await,
-            Err((miss, wait)) => {
-                self.write_nothing(Nothing {
-                    miss,
-                    outage: None,
-                    wait,
-                    word,
-                })
-                .await
-            }
+        match self.mint_within(&owner, &access).await {
+            Ok((made, word)) => self.keep_successor(made, &listed, word).await,
+            Err(nothing) => self.write_nothing(nothing).await,
         }
     }
 
@@ -261,28 +252,25 @@ impl Renewing {
         &self,
         owner: &Owner<'_>,
         access: &Access<Kept>,
-    ) -> (Result<Made, (RenewalFailure, TimeDelta)>, &'static str) {
+    ) -> Result<(Made, &'static str), Nothing> {
         let prefix = name_prefix(self.stored.metadata.uid.as_deref().unwrap_or_default());
         let name = format!("{prefix}{}", self.running.attempt());
         let wish = self.wished_days(access);
         let shorter = SHORTER_LIVES.into_iter().filter(|days| *days < wish);
-        let refused = self.time_scale.of(REFUSED_HEARTBEAT);
-        let last = (
-            Err((RenewalFailure::NotSpent(Reason::MintingForbidden), refused)),
-            "not_taken",
-        );
         for days in std::iter::once(wish).chain(shorter) {
             let answer = self.jira.mint(owner, &name, days).await;
             let word = answer.word();
-            let nothing = match answer {
-                MintAnswer::Made(made) => return (Ok(made), word),
+            return match answer {
+                MintAnswer::Made(made) => Ok((made, word)),
                 MintAnswer::NotTaken => continue,
-                MintAnswer::Denied(denied) => self.denied(denied),
-                MintAnswer::Silent(verdict) => self.missed(&verdict, word),
+                MintAnswer::Denied(denied) => Err(self.denied(denied)),
+                MintAnswer::Silent(verdict) => Err(self.missed(&verdict, word)),
             };
-            return (Err((nothing.miss, nothing.wait)), word);
         }
-        last
+        Err(Nothing {
+            word: "not_taken",
+            ..self.denied(Denied::Forbidden)
+        })
     }
 
     fn wished_days(&self, access: &Access<Kept>) -> i64 {

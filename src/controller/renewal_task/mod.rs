@@ -303,13 +303,14 @@ impl Renewing {
                 Err(lost) => tracing::warn!(attempt, error = %lost, "a renewal is not stored yet"),
             }
             failures = failures.saturating_add(1);
-            if tries.is_some_and(|tries| failures >= tries) {
-                tracing::warn!(attempt, %error, "a failed renewal could not be recorded");
-                return None;
-            }
-            if let (Some(denial), None) = (error.denial(), tries) {
-                // One is enough, and whoever started this may be gone.
+            let is_last = tries.is_some_and(|tries| failures >= tries);
+            if let Some(denial) = error.denial().filter(|_| is_last || tries.is_none()) {
+                // One that waits to be read is enough, and the reconcile that reads may be gone.
                 let _ = self.denied.try_send(denial);
+            }
+            if is_last {
+                tracing::warn!(attempt, %error, "the result of a renewal could not be stored");
+                return None;
             }
             if !matches!(error, ClusterError::Conflict) {
                 tracing::warn!(attempt, %error, "a renewal is not stored yet");

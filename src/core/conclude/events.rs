@@ -1,4 +1,4 @@
-//! What is told of a reconcile in events: what has changed, once.
+//! The events of a reconcile: one for each change of the status.
 
 use crate::api::{Condition, ConditionStatus, ConditionType, JiraCredentialStatus, Reason};
 use crate::core::conclude::line_ends::line_end_notices;
@@ -34,9 +34,9 @@ fn notice(condition: &Condition, warning: bool) -> Notice {
     }
 }
 
-/// What is told of a reconcile, each once: what `Ready` says, or what fails beside it; that a new
-/// credential was accepted; that a rotation is due, or no longer; administrator permissions that the
-/// spec does not require; that a look-up fails, or succeeds again.
+/// The events of a reconcile. Each of these changes has one: `Ready`, or a failure beside it; a new
+/// credential that Jira accepts; `RotationDue`; administrator permissions that the spec does not require;
+/// denied requests; a look-up that fails or succeeds again; a line end that is left out.
 pub(super) fn notices(
     recorded: &JiraCredentialStatus,
     status: &JiraCredentialStatus,

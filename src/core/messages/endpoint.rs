@@ -22,6 +22,7 @@ pub(crate) fn cause(
 
 fn told(facts: &Facts, reason: Reason, prefix: &str) -> Option<String> {
     let kinds = [
+        ConditionType::RotationDue,
         ConditionType::Reconciling,
         ConditionType::Valid,
         ConditionType::Ready,

@@ -48,6 +48,15 @@ pub fn still_refused(facts: &Facts) -> &'static str {
     }
 }
 
+/// What pods have until it is known whether Jira refuses the credential.
+pub fn still_confirming(facts: &Facts) -> &'static str {
+    if is_published(facts) {
+        "The published Secrets hold the same credential, so calls of pods may fail, too."
+    } else {
+        NOTHING
+    }
+}
+
 /// What pods have when a token that ends soon is not renewed.
 pub fn still_unrenewed(facts: &Facts) -> &'static str {
     let ended = facts.published_end().is_some_and(|end| end <= facts.now);

@@ -5,7 +5,7 @@ use crate::core::facts::Facts;
 use crate::core::messages::hint::with_hint;
 use crate::core::messages::outage::DENIED_PASSWORD;
 use crate::core::messages::scopes::{listed, needed_scopes, permission_scope};
-use crate::core::messages::{host, source_names, still, still_refused};
+use crate::core::messages::{host, source_names, still, still_confirming, still_refused};
 use crate::core::probe::{Cause, Refusal};
 
 /// What is missing, as a message.
@@ -204,13 +204,13 @@ pub fn confirming(facts: &Facts) -> String {
         return format!(
             "Jira at {} refused the token before it expired; the operator renews it and validates it again. {}",
             host(facts),
-            still(facts)
+            still_confirming(facts)
         );
     }
     format!(
         "Jira at {} refused the credential that it accepted before; the operator validates it again within about a minute. {}",
         host(facts),
-        still(facts)
+        still_confirming(facts)
     )
 }
 

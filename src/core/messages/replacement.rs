@@ -35,13 +35,18 @@ pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
             "Jira at {host} took the request for a replacement of the personal access token for one of a browser (XSRF check) and refused it; the current token works until it expires. The operator retries: have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
         ),
         Reason::RateLimited => format!(
-            "Jira at {host} limits the rate of calls, so the operator could not yet create a replacement for the personal access token, which expires soon. The operator retries after the requested wait; have an administrator raise the limit for this account, or store a new token in {}.",
+            "Jira at {host} limits the rate of calls, so the operator could not yet create a replacement for the personal access token; the current token works until it expires. The operator retries after the requested wait; if that does not help, store a new token in {}.",
             source_key(facts)
         ),
-        Reason::SiteUnavailable => format!(
-            "Jira at {host} answered with an error, or not at all, when the operator asked for a replacement of the personal access token, which expires soon. The operator retries: check whether Jira is up and serves /rest/pat/latest/tokens, or store a new token in {}.",
-            source_key(facts)
-        ),
+        Reason::SiteUnavailable => {
+            let who = format!("Jira at {host}");
+            let usual = format!("{NO_REPLACEMENT}{who} answered with an error, or not at all.");
+            let cause = endpoint::cause(facts, reason, NO_REPLACEMENT, &who, usual);
+            format!(
+                "{cause} The current token works until it expires. The operator retries; if that does not help, store a new token in {}.",
+                source_key(facts)
+            )
+        }
         Reason::Rejected => format!(
             "Jira at {host} refused the personal access token when the operator asked for its replacement: it is wrong, expired or revoked. The operator tries again every few hours; create a new token in the Jira profile and store it in {}.",
             source_key(facts)
@@ -86,6 +91,9 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
         },
     }
 }
+
+/// How the message of a replacement without an answer begins.
+const NO_REPLACEMENT: &str = "Could not replace the personal access token: ";
 
 /// How the message of a login without an answer begins.
 const NO_LOGIN: &str = "Could not log in: ";

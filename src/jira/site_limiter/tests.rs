@@ -174,7 +174,7 @@ fn an_organisation_that_asks_for_rest_has_nobody_else_wait() {
 
 /// Who waits after calls of some accounts were turned away, one after the other.
 #[test]
-fn whoever_was_told_waits_and_the_others_when_several_were_told() {
+fn an_account_that_was_told_waits_and_all_wait_when_several_were_told() {
     let (one, sibling) = (caller("a", "one"), caller("a", "sibling"));
     let (cousin, stranger) = (caller("a", "cousin"), caller("b", "stranger"));
     let all = [&one, &sibling, &cousin, &stranger];

@@ -12,7 +12,7 @@ use super::ledger::Lives;
 use crate::process::{PATIENCE, Process};
 use crate::stage::email;
 
-/// Whoever kills the operator, and keeps account of it.
+/// Kills the operator, and counts what that costs.
 pub(crate) struct Killer {
     cast: Arc<Cast>,
     dice: Dice,

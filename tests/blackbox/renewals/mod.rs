@@ -31,7 +31,7 @@ use readers::Seen;
 use report::{Report, number};
 
 /// The life of an access token while the operator is killed. Half of it is left when it is
-/// renewed, for whoever takes up what was begun.
+/// renewed, for the process that takes up what was begun.
 const LIFE: TimeDelta = TimeDelta::seconds(16);
 
 /// Runs the operator into all kills, and returns what came of it.

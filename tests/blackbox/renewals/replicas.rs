@@ -29,7 +29,7 @@ pub(crate) fn renewals(process: &Process) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_without_a_leader_spend_each_token_once() {
     let stage = Stage::new().await;
-    // No leeway: whoever spends a token twice has lost it.
+    // No leeway: a token that is spent twice is lost.
     let tempo = Tempo {
         leeway: TimeDelta::zero(),
         ..Tempo::divided_by(20, TimeDelta::seconds(6))

@@ -112,7 +112,7 @@ impl Report {
         assert!(self.wrong.is_empty(), "{self:#?}");
     }
 
-    /// Prints it, and leaves it to whoever wants to put it beside others.
+    /// Prints it, so that a person can compare it with others.
     pub(crate) fn tell(&self) {
         eprintln!("{}, {}: {}", self.who, self.setting, self.tally);
         if let Some(path) = std::env::var_os("JCO_KILL_REPORT") {

@@ -37,7 +37,7 @@ async fn the_api_server_refuses_what_the_tenant_may_not_do_himself() {
     assert_eq!(world.secrets().get("neighbour").await.unwrap(), before);
 }
 
-/// Whoever may create Secrets prepares one with the owner, the labels and a made-up mark of a credential
+/// A user who may create Secrets prepares one with the owner, the labels and a made-up mark of a credential
 /// that will publish there, and with an annotation that has a replicator copy it elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_prepared_as_a_target_is_not_written() {

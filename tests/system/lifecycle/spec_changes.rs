@@ -209,7 +209,7 @@ async fn a_private_authority_is_trusted_by_the_credential_that_names_it() {
     world.wait_ready("absent").await;
 }
 
-/// Whoever names an authority says that no other may vouch for the site, those included that the
+/// A spec that names an authority says that no other may vouch for the site, those included that the
 /// operator trusts for all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_authority_replaces_the_others_for_its_site() {

@@ -233,7 +233,7 @@ impl<W: Way> Cell<W> {
         vec![operator]
     }
 
-    /// From this step on Jira is in trouble for three minutes, and whoever gives tokens.
+    /// From this step on Jira is in trouble for three minutes, and the token endpoint with it.
     fn trouble_jira(&self) -> FaultHandle {
         let fault = match self.event {
             Event::JiraDown => Outage::DropBefore,

@@ -15,7 +15,7 @@ use super::answers;
 
 pub(super) const PATH: &str = "/oauth/token/accessible-resources";
 
-/// The list (recorded), or a 401 for whoever brings no living access token. A service account's
+/// The list (recorded), or a 401 for a caller without a living access token. A service account's
 /// API token is refused as well, though it is good elsewhere on the gateway.
 pub(super) fn answer(world: &World, call: &Incoming, cx: &Context, entry: &mut Call) -> Reply {
     if !matches!(call.method, Method::GET | Method::HEAD) {

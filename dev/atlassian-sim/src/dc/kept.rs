@@ -130,7 +130,7 @@ pub(super) fn resource(
     let user = match login {
         Login::Known(user) => Some(user),
         Login::Nobody => None,
-        // Whoever wants to know whether a session lives, or to end it, is not turned away for
+        // A client that asks whether a session lives, or ends it, is not turned away for
         // want of one (reported).
         Login::Refused(_) if call.uses_cookie() && visit.path == SESSION => None,
         Login::Refused(_) | Login::Captcha | Login::Problem(_) => return None,

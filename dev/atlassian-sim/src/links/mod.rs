@@ -1,6 +1,6 @@
 //! Application links of a Data Center instance: OAuth 1.0a as its server sees it.
 //!
-//! Written from RFC 5849, and sharing nothing with whoever signs: another way to the base string,
+//! Written from RFC 5849, and sharing nothing with the signer: another way to the base string,
 //! another library for RSA.
 
 mod base_string;

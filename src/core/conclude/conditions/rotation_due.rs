@@ -62,7 +62,12 @@ fn dead(facts: &Facts, ready: &ConditionDraft) -> Option<(Reason, String)> {
             let remedy = renewal::consent_remedy(facts);
             format!("The consent can no longer be used. {remedy}")
         }
-        Reason::ReconsentRequired | Reason::GrantLost | Reason::Expired | Reason::Rejected => {
+        // It may be blocked for a time only.
+        Reason::Rejected => format!(
+            "Jira refuses the credential. Store a valid one in {}.",
+            source_names(facts)
+        ),
+        Reason::ReconsentRequired | Reason::GrantLost | Reason::Expired => {
             format!(
                 "The credential can no longer be used. Store a new one in {}.",
                 source_names(facts)
