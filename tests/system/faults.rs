@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atlassian_sim::{Fault as Outage, Rule};
 use chrono::TimeDelta;
-use control_plane::faults::{Fault, Requests, Verb};
+use control_plane::faults::{Cut, Fault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -309,4 +309,46 @@ async fn a_label_that_changes_under_a_probe_costs_no_second_call() {
     assert_eq!(world.calls(), 3);
     assert_eq!(last.validated_fingerprint, first.validated_fingerprint);
     world.until_told("bot", "Validated").await;
+}
+
+/// Lists fail, too: a list that begins is no sign of a watch that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_fails_for_a_minute_makes_the_operator_unready_until_it_shows_something() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let token = world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    assert_eq!(operator.operator.broken_watch(), None);
+    let secrets = Requests::verb(Verb::Watch)
+        .or_verb(Verb::List)
+        .resource("secrets");
+    operator.faults.add(secrets.clone(), .., Fault::Status(503));
+    operator.faults.cut_watches(&secrets, Cut::Gone);
+    for failures in 1..=4 {
+        world
+            .until("another attempt has failed", || async {
+                (operator.faults.struck() >= failures).then_some(())
+            })
+            .await;
+        world.advance(TimeDelta::seconds(30));
+    }
+    world
+        .until("the watch counts as broken", || async {
+            operator.operator.broken_watch()
+        })
+        .await;
+    assert_eq!(operator.operator.broken_watch(), Some("Secrets"));
+    operator.faults.heal();
+    // What changes before the watch is open again is in its list.
+    let touches = std::sync::atomic::AtomicUsize::new(0);
+    world
+        .until("the watch shows a change", || async {
+            let n = touches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let touched = json!({"metadata": {"labels": {"touched": n.to_string()}}});
+            world.edit_secret("bot-source", touched).await;
+            operator.operator.broken_watch().is_none().then_some(())
+        })
+        .await;
+    world.until_value("bot", "token", token.secret()).await;
 }
