@@ -169,3 +169,43 @@ async fn events_that_are_denied_are_a_condition_and_told_later() {
     operator.quiet().await;
     assert_eq!(world.reasons("bot").await, ["Validated"]);
 }
+
+/// A token that is just asked for again is given up after some tries: for what reason decides what is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_write_without_an_answer_is_no_denial() {
+    for (code, denied) in [(503, false), (403, true)] {
+        let world = World::new().await;
+        let operator = world.operator().await;
+        let creations = Requests::verb(Verb::Create).resource("secrets");
+        operator.faults.add(creations, 1.., Fault::Status(code));
+        let scopes = ["read:jira-work", "read:jira-user"];
+        let app = world.cloud().service_client("robot", &scopes);
+        world.client_secret("bot", &app.secret()).await;
+        let spec = serde_json::json!({
+            "site": world.cloud().url(),
+            "hosting": "Cloud",
+            "auth": {"clientCredentials": {
+                "clientId": app.client_id(),
+                "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
+                "scopes": scopes,
+            }},
+        });
+        world.create("bot", spec).await;
+        world
+            .until("all tries have failed", || async {
+                (operator.faults.struck() >= 5).then_some(())
+            })
+            .await;
+        if denied {
+            world
+                .wait("bot", Denied, True, Reason::GrantWriteRefused)
+                .await;
+        }
+        operator.faults.heal();
+        operator.look_again(1).await;
+        world.wait_ready("bot").await;
+        let told = world.reasons("bot").await;
+        let said = told.iter().any(|reason| reason == "GrantWriteRefused");
+        assert_eq!(said, denied, "{code}: {told:?}");
+    }
+}
