@@ -173,7 +173,7 @@ async fn events_that_are_denied_are_a_condition_and_told_later() {
 /// A token that is just asked for again is given up after some tries: for what reason decides what is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_write_without_an_answer_is_no_denial() {
-    for (code, denied) in [(503, false), (403, true)] {
+    for (code, is_denied) in [(503, false), (403, true)] {
         let world = World::new().await;
         let operator = world.operator().await;
         let creations = Requests::verb(Verb::Create).resource("secrets");
@@ -196,7 +196,7 @@ async fn a_grant_write_without_an_answer_is_no_denial() {
                 (operator.faults.struck() >= 5).then_some(())
             })
             .await;
-        if denied {
+        if is_denied {
             world
                 .wait("bot", Denied, True, Reason::GrantWriteRefused)
                 .await;
@@ -204,8 +204,8 @@ async fn a_grant_write_without_an_answer_is_no_denial() {
         operator.faults.heal();
         operator.look_again(1).await;
         world.wait_ready("bot").await;
-        let told = world.reasons("bot").await;
-        let said = told.iter().any(|reason| reason == "GrantWriteRefused");
-        assert_eq!(said, denied, "{code}: {told:?}");
+        let reasons = world.reasons("bot").await;
+        let reported = reasons.iter().any(|reason| reason == "GrantWriteRefused");
+        assert_eq!(reported, is_denied, "{code}: {reasons:?}");
     }
 }

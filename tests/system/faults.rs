@@ -341,10 +341,10 @@ async fn a_watch_that_fails_for_a_minute_makes_the_operator_unready_until_it_sho
     assert_eq!(operator.operator.broken_watch(), Some("Secrets"));
     operator.faults.heal();
     // What changes before the watch is open again is in its list.
-    let touches = std::sync::atomic::AtomicUsize::new(0);
+    let count = std::sync::atomic::AtomicUsize::new(0);
     world
         .until("the watch shows a change", || async {
-            let n = touches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let touched = json!({"metadata": {"labels": {"touched": n.to_string()}}});
             world.edit_secret("bot-source", touched).await;
             operator.operator.broken_watch().is_none().then_some(())
