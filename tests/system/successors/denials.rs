@@ -85,13 +85,13 @@ fn causes() -> Vec<(Cause, Reason, &'static str, bool)> {
         (
             Answer("POST", error()),
             Reason::SiteUnavailable,
-            "answered with an error",
+            "it has the status 500",
             true,
         ),
         (
             Answer("GET", error()),
             Reason::SiteUnavailable,
-            "answered with an error",
+            "it has the status 500",
             true,
         ),
     ]
