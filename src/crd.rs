@@ -40,6 +40,7 @@ pub fn crd() -> CustomResourceDefinition {
         complete(root);
         if let Some(spec) = root.properties.as_mut().and_then(|all| all.get_mut("spec")) {
             default_keys(spec);
+            keep_small(spec);
         }
         // Without it an object that the operator has not seen yet would read as up to date.
         if let Some(status) = root
@@ -49,9 +50,25 @@ pub fn crd() -> CustomResourceDefinition {
         {
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
             keep_earlier_names(status);
+            status.x_kubernetes_map_type = Some(ATOMIC.into());
         }
     }
     crd
+}
+
+/// An object that the API server tracks as one field, with one owner: it stores no entry for each member.
+/// Only the operator writes the status, and a method of authentication makes sense as a whole.
+const ATOMIC: &str = "atomic";
+
+/// Leaves out of stored objects what the operator knows by itself: the defaults of members that are left
+/// out as a whole. Each costs space and time at every write of the object.
+fn keep_small(spec: &mut JSONSchemaProps) {
+    for (name, field) in spec.properties.iter_mut().flatten() {
+        field.default = None;
+        if name == "auth" {
+            field.x_kubernetes_map_type = Some(ATOMIC.into());
+        }
+    }
 }
 
 /// The definition as a YAML document.

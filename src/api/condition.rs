@@ -19,9 +19,6 @@ pub struct Condition {
     /// What happened, what still works and what to do next.
     #[schemars(length(max = 32768))]
     pub message: String,
-    /// The generation of the spec that this condition speaks of.
-    #[serde(default)]
-    pub observed_generation: i64,
     /// When `status` last changed.
     pub last_transition_time: DateTime<Utc>,
 }
@@ -69,9 +66,7 @@ pub enum ConditionStatus {
 pub(super) fn reason_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "minLength": 1,
-        "maxLength": 128,
-        "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+        "maxLength": 128
     })
 }
 

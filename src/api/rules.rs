@@ -2,6 +2,11 @@
 //!
 //! Every message names the field and the remedy. Regular expressions hold no backslash, since it
 //! would have to survive Rust, CEL and YAML; a dot is `[.]`.
+//!
+//! The API server evaluates every rule at each write, those of the status and of labels included, and for
+//! each `self.member` it builds the schemas of all members of that object anew. So a rule asks first for
+//! what most objects lack, visits an object once (`[self.auth].all(auth, …)` binds a name, CEL has no other
+//! way), and stops at the first method that it finds: there is only one.
 
 use kube::core::{Message, Rule};
 
@@ -51,39 +56,40 @@ pub(super) fn cloud_site() -> Rule {
 /// A host of Atlassian's cloud is not a Data Center.
 pub(super) fn hosting_fits_site() -> Rule {
     Rule::new(format!(
-        "!(has(self.hosting) && self.hosting == 'DataCenter') || !{}",
+        "!has(self.hosting) || self.hosting != 'DataCenter' || !{}",
         cloud_host()
     ))
     .message("hosting must be Cloud for a site of Atlassian's own cloud: leave spec.hosting out")
     .field_path(".hosting")
 }
 
-/// Cloud knows neither personal access tokens nor passwords, sessions and OAuth 1.0a.
-pub(super) fn method_fits_cloud() -> Rule {
-    let members = ["personalAccessToken", "basic", "session", "oauth1"];
-    let any = members.map(|member| format!("has(self.auth.{member})"));
-    Rule::new(format!("!({}) || !{}", any.join(" || "), cloud()))
-        .message("auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials")
-        .field_path(".auth")
-}
-
 /// OAuth 2.0 exists on both, so that another host than Atlassian's own says nothing.
 pub(super) fn hosting_is_required() -> Rule {
     Rule::new(format!(
-        "!(has(self.auth.oauth2) || has(self.auth.clientCredentials)) || has(self.hosting) || {}",
+        "{} || has(self.hosting) || [self.auth].all(auth, !has(auth.oauth2) && !has(auth.clientCredentials))",
         cloud_host()
     ))
     .message("hosting is required for auth.oauth2 and auth.clientCredentials on a host that is not Atlassian's own: add hosting: DataCenter or hosting: Cloud")
     .field_path(".hosting")
 }
 
-/// Data Center knows no API tokens.
-pub(super) fn method_fits_data_center() -> Rule {
-    Rule::new("!has(self.auth.apiToken) || !(has(self.hosting) && self.hosting == 'DataCenter')")
-        .message(
-            "auth.apiToken is for Jira Cloud only: for Data Center use auth.personalAccessToken",
-        )
-        .field_path(".auth")
+/// Data Center knows no API tokens and has no gateway; Cloud knows neither personal access tokens nor
+/// passwords, sessions and OAuth 1.0a.
+///
+/// One rule, since a credential has one method.
+pub(super) fn method_fits() -> Rule {
+    let cloud = cloud();
+    let gateway = ["oauth2", "clientCredentials"]
+        .map(|member| format!("has(auth.{member}) ? !has(auth.{member}.cloudId) || {cloud} : "))
+        .concat();
+    let answer = "has(self.auth.apiToken) ? 'auth.apiToken is for Jira Cloud only: for Data Center use auth.personalAccessToken' : \
+        has(self.auth.oauth2) || has(self.auth.clientCredentials) ? 'cloudId is for Jira Cloud only: remove it for a Data Center' : \
+        'auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials'";
+    Rule::new(format!(
+        "[self.auth].all(auth, has(auth.apiToken) ? !has(self.hosting) || self.hosting != 'DataCenter' : {gateway}!{cloud})"
+    ))
+    .message(Message::Expression(answer.into()))
+    .field_path(".auth")
 }
 
 /// Data Center takes a refresh token only along with the redirect URL of its consent; Cloud knows
@@ -95,15 +101,6 @@ pub(super) fn redirect_fits() -> Rule {
     ))
     .message("auth.oauth2.redirectUri is needed on Jira Data Center and unknown on Cloud: give the redirect URL of the application link there, leave it out here")
     .field_path(".auth.oauth2")
-}
-
-/// Data Center has no gateway.
-pub(super) fn cloud_id_fits() -> Rule {
-    let said = ["oauth2", "clientCredentials"]
-        .map(|member| format!("(has(self.auth.{member}) && has(self.auth.{member}.cloudId))"));
-    Rule::new(format!("!({}) || {}", said.join(" || "), cloud()))
-        .message("cloudId is for Jira Cloud only: remove it for a Data Center")
-        .field_path(".auth")
 }
 
 /// Data Center requires to know what a token of a service account is for.
@@ -264,64 +261,58 @@ pub(super) fn object_name() -> Rule {
     )))
 }
 
-/// No target has the name of a Secret that the credential is read from; left out, the target has
-/// the name of the object.
-pub(super) fn no_source_is_target() -> Rule {
-    let sources = [
-        (
-            "has(self.spec.auth.apiToken)",
-            "auth.apiToken.tokenSecretRef",
-        ),
-        (
-            "has(self.spec.auth.apiToken) && has(self.spec.auth.apiToken.emailSecretRef)",
-            "auth.apiToken.emailSecretRef",
-        ),
-        (
-            "has(self.spec.auth.personalAccessToken)",
-            "auth.personalAccessToken.tokenSecretRef",
-        ),
-        ("has(self.spec.auth.basic)", "auth.basic.secretRef"),
-        ("has(self.spec.auth.session)", "auth.session.secretRef"),
-        ("has(self.spec.auth.oauth1)", "auth.oauth1.secretRef"),
-        (
-            "has(self.spec.expiryLookup)",
-            "expiryLookup.apiKeySecretRef",
-        ),
-        (
-            "has(self.spec.auth.oauth2)",
-            "auth.oauth2.refreshTokenSecretRef",
-        ),
-        (
-            "has(self.spec.tls) && has(self.spec.tls.caSecretRef)",
-            "tls.caSecretRef",
-        ),
-    ]
-    .map(|(present, path)| format!("{present} ? self.spec.{path}.name : ''"))
-    .join(", ");
-    let clients = ["oauth2", "clientCredentials"]
-        .map(|member| {
-            let refs = format!("self.spec.auth.{member}.clientSecretRefs");
-            format!("(has(self.spec.auth.{member}) ? {refs}.map(ref, ref.name) : [])")
-        })
-        .join(" + ");
-    Rule::new(format!(
-        "([{sources}] + {clients}).all(source, source == '' || (has(self.spec.targets) && self.spec.targets.size() > 0 ? \
-         self.spec.targets.all(target, target.name != source) : self.metadata.name != source))"
-    ))
-    .message("targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the JiraCredential)")
-    .field_path(".spec.targets")
+/// No target has the name of a Secret that the credential is read from, nor one under which the operator
+/// keeps tokens; left out, the target has the name of the object.
+///
+/// One rule, since both compare the same names.
+pub(super) fn targets_are_free() -> Rule {
+    let each = |named: &str, default: &str| {
+        format!("(has(self.spec.targets) && self.spec.targets.size() > 0 ? {named} : {default})")
+    };
+    let kept = |name: &str| format!("{name}.startsWith('{GRANT_PREFIX}')");
+    let free = |name: &str| format!("!{} && {}", kept(name), is_no_source(name));
+    let rule = each(
+        &format!("self.spec.targets.all(target, {})", free("target.name")),
+        &format!("({})", free("self.metadata.name")),
+    );
+    let any_kept = each(
+        &format!("self.spec.targets.exists(target, {})", kept("target.name")),
+        &kept("self.metadata.name"),
+    );
+    let answer = format!(
+        "{any_kept} ? \
+         'targets must not have names that begin with {GRANT_PREFIX}: the operator keeps its own Secrets under them, choose another name' : \
+         'targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the JiraCredential)'"
+    );
+    Rule::new(rule)
+        .message(Message::Expression(answer))
+        .field_path(".spec.targets")
 }
 
-/// Names of the Secrets in which the operator keeps tokens are its own.
-pub(super) fn no_grant_is_target() -> Rule {
-    Rule::new(format!(
-        "has(self.spec.targets) && self.spec.targets.size() > 0 ? \
-         self.spec.targets.all(target, !target.name.startsWith('{GRANT_PREFIX}')) : !self.metadata.name.startsWith('{GRANT_PREFIX}')"
-    ))
-    .message(Message::Message(format!(
-        "targets must not have names that begin with {GRANT_PREFIX}: the operator keeps its own Secrets under them, choose another name"
-    )))
-    .field_path(".spec.targets")
+/// CEL: no Secret of this name is read.
+///
+/// Lists have their whole path, since the API server estimates the cost by their bounds and loses them
+/// behind a bound name.
+fn is_no_source(name: &str) -> String {
+    let clients = |member: &str| {
+        format!("self.spec.auth.{member}.clientSecretRefs.all(ref, ref.name != {name})")
+    };
+    let oauth2 = clients("oauth2");
+    let methods = [
+        ("apiToken", format!("auth.apiToken.tokenSecretRef.name != {name} && (!has(auth.apiToken.emailSecretRef) || auth.apiToken.emailSecretRef.name != {name})")),
+        ("oauth2", format!("auth.oauth2.refreshTokenSecretRef.name != {name} && {oauth2}")),
+        ("personalAccessToken", format!("auth.personalAccessToken.tokenSecretRef.name != {name}")),
+        ("clientCredentials", clients("clientCredentials")),
+        ("basic", format!("auth.basic.secretRef.name != {name}")),
+        ("session", format!("auth.session.secretRef.name != {name}")),
+    ]
+    .map(|(member, free)| format!("has(auth.{member}) ? {free} : "))
+    .concat();
+    format!(
+        "[self.spec.auth].all(auth, {methods}!has(auth.oauth1) || auth.oauth1.secretRef.name != {name}) && \
+         (!has(self.spec.expiryLookup) || self.spec.expiryLookup.apiKeySecretRef.name != {name}) && \
+         (!has(self.spec.tls) || !has(self.spec.tls.caSecretRef) || self.spec.tls.caSecretRef.name != {name})"
+    )
 }
 
 /// CEL: the host is one of Atlassian's own cloud.

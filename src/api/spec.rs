@@ -40,16 +40,13 @@ use super::{
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = rules::object_name(),
-    validation = rules::no_source_is_target(),
-    validation = rules::no_grant_is_target()
+    validation = rules::targets_are_free()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::hosting_is_required())]
 #[x_kube(validation = rules::hosting_fits_site())]
-#[x_kube(validation = rules::method_fits_cloud())]
-#[x_kube(validation = rules::method_fits_data_center())]
+#[x_kube(validation = rules::method_fits())]
 #[x_kube(validation = rules::redirect_fits())]
-#[x_kube(validation = rules::cloud_id_fits())]
 #[x_kube(validation = rules::scopes_are_told())]
 #[x_kube(validation = rules::lookup_fits())]
 #[x_kube(validation = rules::tls_fits())]

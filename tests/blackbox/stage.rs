@@ -242,10 +242,11 @@ impl Stage {
         let what = format!("{name}: {kind:?} {status:?} {reason:?}");
         self.until(&what, async || {
             let object = self.credentials().get(name).await.unwrap();
-            let found = object.status.as_ref()?.condition(kind)?;
+            let state = object.status.as_ref()?;
+            let found = state.condition(kind)?;
             let is_so = found.status == status
                 && found.reason == reason
-                && Some(found.observed_generation) == object.metadata.generation;
+                && Some(state.observed_generation) == object.metadata.generation;
             is_so.then(|| found.clone())
         })
         .await

@@ -174,7 +174,7 @@ async fn converges(scenario: Scenario, writes: &[&str], calls: usize) {
     assert_eq!(at_every_effect(scenario, writes, calls).await, []);
 }
 
-const STATUS: &str = "patch jiracredentials/status";
+const STATUS: &str = "update jiracredentials/status";
 const EVENT: &str = "create events";
 const CREATE: &str = "create secrets";
 const REHEARSAL: &str = "create secrets, dry run";

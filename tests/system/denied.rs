@@ -125,8 +125,8 @@ async fn a_crash_beside_an_event_neither_loses_nor_repeats_it() {
     for (verb, resource, side) in [
         (Verb::Create, "events", Side::Before),
         (Verb::Create, "events", Side::After),
-        (Verb::Patch, "jiracredentials/status", Side::Before),
-        (Verb::Patch, "jiracredentials/status", Side::After),
+        (Verb::Update, "jiracredentials/status", Side::Before),
+        (Verb::Update, "jiracredentials/status", Side::After),
     ] {
         let world = World::new().await;
         let operator = world.operator().await;

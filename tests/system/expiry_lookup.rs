@@ -119,12 +119,12 @@ async fn the_end_is_found_published_and_warned_of() {
             "get secrets",
             "create secrets",
             "create events",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
             // Ready stands; then comes what nobody waits for.
             "get secrets",
             "get secrets",
             "patch secrets",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
         ]
     );
     let secret = world.secrets().get("bot").await.unwrap();

@@ -61,7 +61,7 @@ impl Case {
         let requests = match self.write {
             Write::Create => Requests::verb(Verb::Create).resource("secrets"),
             Write::Patch => Requests::verb(Verb::Patch).resource("secrets"),
-            Write::Status => Requests::verb(Verb::Patch).resource("jiracredentials/status"),
+            Write::Status => Requests::verb(Verb::Update).resource("jiracredentials/status"),
         };
         let requests = requests.name(&self.name);
         operator
@@ -74,7 +74,7 @@ impl Case {
         let (verb, resource) = match self.write {
             Write::Create => (Verb::Create, "secrets"),
             Write::Patch => (Verb::Patch, "secrets"),
-            Write::Status => (Verb::Patch, "jiracredentials/status"),
+            Write::Status => (Verb::Update, "jiracredentials/status"),
         };
         let requests = Requests::verb(verb).resource(resource).name(&self.name);
         operator.faults.count(&requests)
@@ -298,9 +298,9 @@ async fn a_label_that_changes_under_a_probe_costs_no_second_call() {
         if what == "label" {
             let expected = [
                 "get secrets",
-                "patch jiracredentials/status",
+                "update jiracredentials/status",
                 "get jiracredentials",
-                "patch jiracredentials/status",
+                "update jiracredentials/status",
             ];
             assert_eq!(operator.requests_since(mark), expected);
         }

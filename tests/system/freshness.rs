@@ -162,7 +162,7 @@ async fn an_acceptance_that_changes_nothing_is_written_once_an_hour() {
     operator.look_again(1).await;
     assert_eq!(
         operator.writes_since(mark),
-        ["patch jiracredentials/status"]
+        ["update jiracredentials/status"]
     );
 
     // A new process knows the record only, and looks for itself before it says that it is too old.

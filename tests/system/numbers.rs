@@ -20,7 +20,7 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
             "get secrets",
             "create secrets",
             "create events",
-            "patch jiracredentials/status"
+            "update jiracredentials/status"
         ]
     );
     // Once for each new credential it is asked what the account may do.
@@ -30,7 +30,7 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
     operator.look_again(1).await;
     assert_eq!(
         operator.requests_since(mark),
-        ["get secrets", "patch jiracredentials/status"]
+        ["get secrets", "update jiracredentials/status"]
     );
     assert_eq!((world.calls(), world.questions()), (2, 1));
     let mark = operator.mark();
@@ -38,7 +38,7 @@ async fn a_static_credential_takes_four_requests_to_ready_and_two_per_probe() {
     operator.look_again(1).await;
     assert_eq!(
         operator.requests_since(mark),
-        ["get secrets", "patch jiracredentials/status"]
+        ["get secrets", "update jiracredentials/status"]
     );
     assert_eq!((world.calls(), world.questions()), (3, 2), "once a day");
 }
@@ -65,9 +65,9 @@ async fn a_password_takes_one_request_more() {
         operator.requests_since(mark),
         [
             "get secrets",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
             "create secrets",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
             "create events"
         ]
     );
@@ -105,7 +105,7 @@ async fn a_damaged_target_is_repaired_by_three_requests_and_no_call() {
             })
             .await;
         operator.quiet().await;
-        let expected = ["get secrets", repair, "patch jiracredentials/status"];
+        let expected = ["get secrets", repair, "update jiracredentials/status"];
         assert_eq!(operator.requests_since(mark), expected, "{damage}");
     }
     assert_eq!(world.calls(), calls);

@@ -147,7 +147,7 @@ async fn a_consent_becomes_a_validated_secret() {
         "update secrets",
         "create secrets",
         "create events",
-        "patch jiracredentials/status",
+        "update jiracredentials/status",
     ];
     assert_eq!(operator.requests_since(mark), expected);
     let secret = world.secrets().get("bot").await.unwrap();
@@ -186,7 +186,7 @@ async fn a_renewal_takes_six_requests_two_calls_and_no_event() {
             "update secrets",
             "update secrets",
             "patch secrets",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
         ];
         assert_eq!(operator.requests_since(mark), expected);
         assert_eq!(world.calls() - calls, 2);
@@ -237,7 +237,7 @@ async fn client_credentials_are_asked_again_without_an_intent() {
         "get secrets",
         "update secrets",
         "patch secrets",
-        "patch jiracredentials/status",
+        "update jiracredentials/status",
     ];
     assert_eq!(operator.requests_since(mark), expected);
     assert_ne!(world.published("bot").await, first);

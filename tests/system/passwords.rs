@@ -308,7 +308,7 @@ async fn an_acceptance_that_could_not_be_written_down_needs_no_person() {
     let operator = world.operator().await;
     let password = world.data_center().new_password("robot");
     // The attempt is recorded; the answer finds no API server, however often it is tried.
-    let status = Requests::verb(Verb::Patch).resource("jiracredentials/status");
+    let status = Requests::verb(Verb::Update).resource("jiracredentials/status");
     operator.faults.add(status, 2..=7, Fault::Status(503));
     world.password("bot", "robot", &password).await;
     world.wait_ready("bot").await;

@@ -79,7 +79,7 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
     let password = jira.new_password("robot");
     let login = [("username", "robot"), ("password", password.as_str())];
     world.secret("login", &login).await;
-    let status = Requests::verb(Verb::Patch).resource("jiracredentials/status");
+    let status = Requests::verb(Verb::Update).resource("jiracredentials/status");
     operator
         .faults
         .add(status.name("robot"), 2..=2, Fault::LostAnswer);
@@ -281,7 +281,7 @@ async fn without_the_right_to_create_secrets_the_condition_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_write_the_status_passes_count_as_failed() {
     let world = World::new().await;
-    let right = "patch jira-operator.dev/jiracredentials/status";
+    let right = "update jira-operator.dev/jiracredentials/status";
     let (identity, home) = identity(&world, without(right)).await;
     let operator = world
         .operator_as(identity, |config| config.namespace = home)

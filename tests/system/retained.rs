@@ -52,7 +52,7 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
     operator.quiet().await;
     assert_eq!(
         operator.writes_since(mark),
-        ["patch secrets", "patch jiracredentials/status"]
+        ["patch secrets", "update jiracredentials/status"]
     );
     world.delete("bot").await;
     world.is_gone("goes").await;

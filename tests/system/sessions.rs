@@ -119,7 +119,7 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
         "update secrets",
         "patch secrets",
         "update secrets",
-        "patch jiracredentials/status",
+        "update jiracredentials/status",
     ];
     assert_eq!(operator.requests_since(mark), expected);
     assert_eq!(world.calls() - calls, 2);

@@ -145,7 +145,7 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
         "update secrets",
         "patch secrets",
         "update secrets",
-        "patch jiracredentials/status",
+        "update jiracredentials/status",
     ];
     assert_eq!(operator.requests_since(mark), expected);
     assert_eq!(world.calls() - calls, 3);

@@ -281,7 +281,7 @@ impl World {
                 && let Some(found) = state.condition(kind)
                 && found.status == status
                 && found.reason == reason
-                && found.observed_generation == object.metadata.generation.unwrap()
+                && Some(state.observed_generation) == object.metadata.generation
             {
                 return object;
             }

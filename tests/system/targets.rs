@@ -99,7 +99,7 @@ async fn several_targets_are_written_renamed_and_dropped() {
             "create secrets",
             "delete secrets",
             "delete secrets",
-            "patch jiracredentials/status"
+            "update jiracredentials/status"
         ]
     );
     assert!(world.target("b").await.is_none() && world.target("c").await.is_none());
@@ -514,7 +514,7 @@ async fn a_refused_write_is_told_and_heals() {
     assert!(
         !operator
             .writes_since(mark)
-            .contains(&"patch jiracredentials/status".into())
+            .contains(&"update jiracredentials/status".into())
     );
     world
         .change("pat", json!({"targets": target("Opaque")}))

@@ -91,7 +91,6 @@ pub(crate) async fn api_server(
         // linger at shutdown to take the announcement back.
         .set("--endpoint-reconciler-type", "none")
         .set("--allow-privileged", "true")
-        .set("--profiling", "false")
         .set("--max-requests-inflight", "4000")
         .set("--max-mutating-requests-inflight", "2000");
     let mut process = guard.spawn("kube-apiserver", &binaries.kube_apiserver, arguments.0)?;

@@ -233,7 +233,6 @@ pub(crate) fn settle(
         status: draft.status,
         reason: draft.reason,
         message: truncate(draft.message, 1024),
-        observed_generation: facts.object.generation,
         last_transition_time: same_status.map_or(facts.now, |old| old.last_transition_time),
     }
 }

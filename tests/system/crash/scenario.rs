@@ -55,7 +55,8 @@ impl Scenario {
             condition["type"] == json!(ConditionType::Ready)
                 && condition["status"] == json!(status)
                 && condition["reason"] == json!(reason)
-                && condition["observedGeneration"] == state["credential"]["generation"]
+                && state["credential"]["status"]["observedGeneration"]
+                    == state["credential"]["generation"]
         });
         let target = |name: &str, key: &str| state["secrets"][name]["data"][key].clone();
         settled

@@ -98,7 +98,7 @@ impl Way for Successor {
         write("Promote", Verb::Update, SECRETS, 3),
         write("Publish", Verb::Patch, SECRETS, 1),
         write("Show", Verb::Update, SECRETS, 4),
-        write("Status", Verb::Patch, STATUS, 1),
+        write("Status", Verb::Update, STATUS, 1),
         late(call("Retire", revoke, (Verb::Update, SECRETS, 1))),
         late(write("Forget", Verb::Update, SECRETS, 1)),
     ];
@@ -206,7 +206,7 @@ impl Way for Session {
         call("Validate", validate, (Verb::Patch, SECRETS, 1)),
         write("Publish", Verb::Patch, SECRETS, 1),
         write("Show", Verb::Update, SECRETS, 3),
-        write("Status", Verb::Patch, STATUS, 1),
+        write("Status", Verb::Update, STATUS, 1),
         late(call("Retire", log_out, (Verb::Update, SECRETS, 1))),
         late(write("Forget", Verb::Update, SECRETS, 1)),
     ];

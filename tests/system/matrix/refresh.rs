@@ -38,7 +38,7 @@ impl Way for Refresh {
         write("Keep", Verb::Update, SECRETS, 2),
         call("Validate", validate, (Verb::Patch, SECRETS, 1)),
         write("Publish", Verb::Patch, SECRETS, 1),
-        write("Status", Verb::Patch, "jiracredentials/status", 1),
+        write("Status", Verb::Update, "jiracredentials/status", 1),
     ];
     const DUE: TimeDelta = TimeDelta::minutes(50);
     const AWAY: (TimeDelta, &'static str) = (TimeDelta::minutes(25), "25 minutes");

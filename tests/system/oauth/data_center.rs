@@ -92,7 +92,7 @@ async fn a_consent_is_published_for_the_site_itself_and_renewed() {
             "update secrets",
             "update secrets",
             "patch secrets",
-            "patch jiracredentials/status",
+            "update jiracredentials/status",
         ];
         assert_eq!(operator.requests_since(mark), expected);
         assert_eq!(world.calls() - calls, 2);

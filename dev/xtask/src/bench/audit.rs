@@ -22,7 +22,7 @@ rules:
 ";
 
 /// The request that makes a credential Ready.
-const STATUS: &str = "patch jiracredentials/status";
+const STATUS: &str = "update jiracredentials/status";
 
 const FILE: &str = "audit.log";
 

@@ -15,6 +15,7 @@ mod renewals;
 mod report;
 mod run;
 mod staging;
+mod writes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +25,10 @@ use crate::ui::Ui;
 
 /// What to measure.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Numbers of credentials, each on a control plane of its own.
     #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
     sizes: Vec<usize>,
@@ -56,8 +60,23 @@ pub(crate) struct Options {
     staged: bool,
 }
 
+/// What to measure instead of an operator at work.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum What {
+    /// Measures what one write costs the API server, as a ratio to the same write of a Secret.
+    Writes(writes::Options),
+}
+
 /// Measures, prints a table and JSON.
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
+    if let Some(What::Writes(options)) = &options.what {
+        let ui = Ui::new();
+        tokio::select! {
+            measured = writes::measure(&ui, options) => measured?,
+            _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let (true, Some(binary)) = (options.staged, options.operator.clone()) else {
         return staging::run(options).await;
     };

@@ -1,0 +1,193 @@
+//! The writes that are compared, as users and the operator make them.
+
+use jira_credential_operator::api::{JiraCredential, JiraCredentialStatus};
+use kube::api::ListParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::failure::Outcome;
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON: &str = "application/json";
+
+/// A kind of write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Write {
+    CreateSecret,
+    CreateCredential,
+    WriteStatus,
+    LabelSecret,
+    LabelCredential,
+}
+
+/// One write.
+pub(super) enum Order {
+    /// Method, path, content type and body.
+    Send(&'static str, String, &'static str, Value),
+    /// What the operator itself would send.
+    Status(Box<JiraCredential>, Box<JiraCredentialStatus>),
+}
+
+impl Write {
+    /// In the order in which they can be made.
+    pub(super) const ALL: [Self; 5] = [
+        Self::CreateSecret,
+        Self::CreateCredential,
+        Self::WriteStatus,
+        Self::LabelSecret,
+        Self::LabelCredential,
+    ];
+
+    pub(super) fn creates(self) -> bool {
+        matches!(self, Self::CreateSecret | Self::CreateCredential)
+    }
+
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::CreateSecret => "create a Secret",
+            Self::CreateCredential => "create a JiraCredential",
+            Self::WriteStatus => "write the status of one",
+            Self::LabelSecret => "label a Secret",
+            Self::LabelCredential => "label a JiraCredential",
+        }
+    }
+
+    /// For the name of a file.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::CreateSecret => "create-secret",
+            Self::CreateCredential => "create-credential",
+            Self::WriteStatus => "write-status",
+            Self::LabelSecret => "label-secret",
+            Self::LabelCredential => "label-credential",
+        }
+    }
+
+    /// What its cost is compared with.
+    pub(super) fn yardstick(self) -> Self {
+        match self {
+            Self::CreateSecret | Self::CreateCredential | Self::WriteStatus => Self::CreateSecret,
+            Self::LabelSecret | Self::LabelCredential => Self::LabelSecret,
+        }
+    }
+
+    /// The highest ratio that is accepted.
+    pub(super) fn most(self) -> Option<f64> {
+        match self {
+            Self::CreateSecret | Self::LabelSecret => None,
+            Self::CreateCredential => Some(2.0),
+            Self::WriteStatus => Some(3.0),
+            Self::LabelCredential => Some(2.5),
+        }
+    }
+
+    /// The write of one object; `held` is the object as it is, for a status.
+    pub(super) fn order(
+        self,
+        namespace: &str,
+        number: usize,
+        variant: usize,
+        held: Option<&JiraCredential>,
+    ) -> Outcome<Order> {
+        let secrets = format!("/api/v1/namespaces/{namespace}/secrets");
+        let credentials =
+            format!("/apis/jira-operator.dev/v1alpha1/namespaces/{namespace}/jiracredentials");
+        let label = json!({ "metadata": { "labels": { "team": format!("team-{variant}") } } });
+        let name = format!("object-{number}");
+        Ok(match self {
+            Self::CreateSecret => Order::Send("POST", secrets, JSON, secret(&name)),
+            Self::CreateCredential => Order::Send("POST", credentials, JSON, credential(&name)),
+            Self::WriteStatus => {
+                let Some(object) = held else {
+                    return crate::failure::fail("the JiraCredentials were not created");
+                };
+                let status = serde_json::from_value(status(&name, variant))?;
+                Order::Status(Box::new(object.clone()), Box::new(status))
+            }
+            Self::LabelSecret => {
+                Order::Send("PATCH", format!("{secrets}/{name}"), MERGE_PATCH, label)
+            }
+            Self::LabelCredential => {
+                Order::Send("PATCH", format!("{credentials}/{name}"), MERGE_PATCH, label)
+            }
+        })
+    }
+}
+
+/// The objects with their versions.
+pub(super) async fn credentials(client: &Client, namespace: &str) -> Outcome<Vec<JiraCredential>> {
+    let api = Api::<JiraCredential>::namespaced(client.clone(), namespace);
+    Ok(api.list(&ListParams::default()).await?.items)
+}
+
+/// As large as the Secret of a token.
+fn secret(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": { "name": name },
+        "stringData": { "token": "x".repeat(200) },
+    })
+}
+
+/// What most users write.
+fn credential(name: &str) -> Value {
+    json!({
+        "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+        "metadata": { "name": name },
+        "spec": {
+            "site": "https://acme.atlassian.net",
+            "auth": { "apiToken": {
+                "email": format!("{name}@acme.example"),
+                "tokenSecretRef": { "name": format!("source-{name}"), "key": "token" },
+            } },
+        },
+    })
+}
+
+/// The status of such a credential when it is Ready.
+fn status(name: &str, variant: usize) -> Value {
+    let time = format!(
+        "2026-01-01T{:02}:{:02}:00Z",
+        variant / 60 % 24,
+        variant % 60
+    );
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        })
+    };
+    json!({
+        "observedGeneration": 1,
+        "conditions": [
+            condition("Ready", "True", "Validated", "The published credential is current and validated."),
+            condition("Valid", "True", "Accepted", "Jira accepts the credential."),
+            condition("Published", "True", "Written", "All targets are up to date."),
+            condition("RotationDue", "False", "NotDue", "No rotation is due."),
+            condition("OverPrivileged", "False", "NotDue", "The account is no administrator."),
+            condition("ExpiryKnown", "False", "ExpiryUnknown", "Nobody said when the token expires: write it into spec.auth.apiToken.expiresAt."),
+        ],
+        "method": "ApiToken",
+        "account": {
+            "id": format!("712020:{name}"), "type": "atlassian",
+            "displayName": name, "userName": format!("{name}@acme.example"),
+        },
+        "site": { "hosting": "Cloud", "apiUrl": "https://acme.atlassian.net" },
+        "validatedFingerprint": "0123456789abcdef0123456789abcdef",
+        "firstSeenTime": "2026-01-01T00:00:00Z",
+        "permissions": { "checkedTime": "2026-01-01T00:00:00Z" },
+        "lastValidatedTime": time,
+        "sources": [{
+            "name": format!("source-{name}"),
+            "uid": "00000000-0000-0000-0000-000000000000",
+            "resourceVersion": "1000",
+        }],
+        "targets": [{
+            "name": name,
+            "uid": "00000000-0000-0000-0000-000000000000",
+            "resourceVersion": "1001",
+            "hash": "0123456789abcdef0123456789abcdef",
+        }],
+        "binding": { "name": name },
+    })
+}
