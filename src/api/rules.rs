@@ -266,40 +266,39 @@ pub(super) fn object_name() -> Rule {
 ///
 /// One rule, since both compare the same names.
 pub(super) fn targets_are_free() -> Rule {
+    // Lists have their whole path, since the API server estimates the cost by their bounds and loses them
+    // behind a bound name.
     let each = |named: &str, default: &str| {
-        format!("(has(self.spec.targets) && self.spec.targets.size() > 0 ? {named} : {default})")
+        format!("has(spec.targets) && spec.targets.size() > 0 ? {named} : {default}")
     };
     let kept = |name: &str| format!("{name}.startsWith('{GRANT_PREFIX}')");
     let free = |name: &str| format!("!{} && {}", kept(name), is_no_source(name));
     let rule = each(
         &format!("self.spec.targets.all(target, {})", free("target.name")),
-        &format!("({})", free("self.metadata.name")),
+        &format!("[self.metadata.name].all(name, {})", free("name")),
     );
     let any_kept = each(
         &format!("self.spec.targets.exists(target, {})", kept("target.name")),
         &kept("self.metadata.name"),
     );
     let answer = format!(
-        "{any_kept} ? \
+        "[self.spec].exists(spec, {any_kept}) ? \
          'targets must not have names that begin with {GRANT_PREFIX}: the operator keeps its own Secrets under them, choose another name' : \
          'targets must not name a Secret that the credential is read from: give the target another name (left out, it has the name of the JiraCredential)'"
     );
-    Rule::new(rule)
+    Rule::new(format!("[self.spec].all(spec, {rule})"))
         .message(Message::Expression(answer))
         .field_path(".spec.targets")
 }
 
-/// CEL: no Secret of this name is read.
-///
-/// Lists have their whole path, since the API server estimates the cost by their bounds and loses them
-/// behind a bound name.
+/// CEL: no Secret of this name is read, where `spec` is bound.
 fn is_no_source(name: &str) -> String {
     let clients = |member: &str| {
         format!("self.spec.auth.{member}.clientSecretRefs.all(ref, ref.name != {name})")
     };
     let oauth2 = clients("oauth2");
     let methods = [
-        ("apiToken", format!("auth.apiToken.tokenSecretRef.name != {name} && (!has(auth.apiToken.emailSecretRef) || auth.apiToken.emailSecretRef.name != {name})")),
+        ("apiToken", format!("[auth.apiToken].all(token, token.tokenSecretRef.name != {name} && (!has(token.emailSecretRef) || token.emailSecretRef.name != {name}))")),
         ("oauth2", format!("auth.oauth2.refreshTokenSecretRef.name != {name} && {oauth2}")),
         ("personalAccessToken", format!("auth.personalAccessToken.tokenSecretRef.name != {name}")),
         ("clientCredentials", clients("clientCredentials")),
@@ -309,9 +308,9 @@ fn is_no_source(name: &str) -> String {
     .map(|(member, free)| format!("has(auth.{member}) ? {free} : "))
     .concat();
     format!(
-        "[self.spec.auth].all(auth, {methods}!has(auth.oauth1) || auth.oauth1.secretRef.name != {name}) && \
-         (!has(self.spec.expiryLookup) || self.spec.expiryLookup.apiKeySecretRef.name != {name}) && \
-         (!has(self.spec.tls) || !has(self.spec.tls.caSecretRef) || self.spec.tls.caSecretRef.name != {name})"
+        "[spec.auth].all(auth, {methods}!has(auth.oauth1) || auth.oauth1.secretRef.name != {name}) && \
+         (!has(spec.expiryLookup) || spec.expiryLookup.apiKeySecretRef.name != {name}) && \
+         (!has(spec.tls) || !has(spec.tls.caSecretRef) || spec.tls.caSecretRef.name != {name})"
     )
 }
 

@@ -78,6 +78,11 @@ pub(super) fn table(ui: &Ui, measured: &Measured) {
             phase.memory.peak,
         );
     }
+    let _ = writeln!(
+        text,
+        "CPU of the control plane for each credential: {}",
+        control_plane(measured)
+    );
     for phase in &measured.phases {
         let requests: Vec<String> = phase
             .requests
@@ -92,6 +97,23 @@ pub(super) fn table(ui: &Ui, measured: &Measured) {
         }
     }
     ui.line(text.trim_end());
+}
+
+/// What each phase costs the API server and etcd. The bench's own requests are part of it: those of
+/// users, and the lists by which it looks.
+fn control_plane(measured: &Measured) -> String {
+    let milliseconds =
+        |seconds: f64| seconds * 1000.0 / number(measured.credentials as u64).max(1.0);
+    let phases = measured.phases.iter().map(|phase| {
+        format!(
+            "{} {:.2} + {:.2} ms",
+            phase.name,
+            milliseconds(phase.cpu.api_server),
+            milliseconds(phase.cpu.etcd)
+        )
+    });
+    let phases: Vec<String> = phases.collect();
+    format!("{} (API server + etcd)", phases.join(", "))
 }
 
 /// What was aimed at, and what was reached.

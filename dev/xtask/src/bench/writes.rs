@@ -204,7 +204,9 @@ impl Bench {
                 .await;
         }
         let held = match write {
-            Write::WriteStatus => orders::credentials(&self.client, namespace).await?,
+            Write::WriteStatus | Write::ReportEvent => {
+                orders::credentials(&self.client, namespace).await?
+            }
             _ => Vec::new(),
         };
         stream::iter(0..objects)
@@ -219,6 +221,7 @@ impl Bench {
                             self.cluster.write_status(&object, &status).await?;
                             Ok(())
                         }
+                        Order::Event(event) => Ok(self.cluster.tell(&event).await?),
                     }
                 }
             })

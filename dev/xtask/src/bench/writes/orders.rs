@@ -1,11 +1,14 @@
 //! The writes that are compared, as users and the operator make them.
 
-use jira_credential_operator::api::{JiraCredential, JiraCredentialStatus};
+use jira_credential_operator::api::{JiraCredential, JiraCredentialStatus, Reason};
+use jira_credential_operator::cluster::event;
+use jira_credential_operator::core::conclude::Notice;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::failure::Outcome;
+use crate::failure::{Outcome, fail};
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON: &str = "application/json";
@@ -16,6 +19,7 @@ pub(super) enum Write {
     CreateSecret,
     CreateCredential,
     WriteStatus,
+    ReportEvent,
     LabelSecret,
     LabelCredential,
 }
@@ -26,14 +30,17 @@ pub(super) enum Order {
     Send(&'static str, String, &'static str, Value),
     /// What the operator itself would send.
     Status(Box<JiraCredential>, Box<JiraCredentialStatus>),
+    /// What the operator itself would report.
+    Event(Box<Event>),
 }
 
 impl Write {
     /// In the order in which they can be made.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::CreateSecret,
         Self::CreateCredential,
         Self::WriteStatus,
+        Self::ReportEvent,
         Self::LabelSecret,
         Self::LabelCredential,
     ];
@@ -47,6 +54,7 @@ impl Write {
             Self::CreateSecret => "create a Secret",
             Self::CreateCredential => "create a JiraCredential",
             Self::WriteStatus => "write the status of one",
+            Self::ReportEvent => "report an event about one",
             Self::LabelSecret => "label a Secret",
             Self::LabelCredential => "label a JiraCredential",
         }
@@ -58,6 +66,7 @@ impl Write {
             Self::CreateSecret => "create-secret",
             Self::CreateCredential => "create-credential",
             Self::WriteStatus => "write-status",
+            Self::ReportEvent => "report-event",
             Self::LabelSecret => "label-secret",
             Self::LabelCredential => "label-credential",
         }
@@ -66,22 +75,22 @@ impl Write {
     /// What its cost is compared with.
     pub(super) fn yardstick(self) -> Self {
         match self {
-            Self::CreateSecret | Self::CreateCredential | Self::WriteStatus => Self::CreateSecret,
             Self::LabelSecret | Self::LabelCredential => Self::LabelSecret,
+            _ => Self::CreateSecret,
         }
     }
 
     /// The highest ratio that is accepted.
     pub(super) fn most(self) -> Option<f64> {
         match self {
-            Self::CreateSecret | Self::LabelSecret => None,
+            Self::CreateSecret | Self::LabelSecret | Self::ReportEvent => None,
             Self::CreateCredential => Some(2.0),
             Self::WriteStatus => Some(3.0),
             Self::LabelCredential => Some(2.5),
         }
     }
 
-    /// The write of one object; `held` is the object as it is, for a status.
+    /// The write of one object; `held` is the object as it is, for what the operator writes.
     pub(super) fn order(
         self,
         namespace: &str,
@@ -98,11 +107,17 @@ impl Write {
             Self::CreateSecret => Order::Send("POST", secrets, JSON, secret(&name)),
             Self::CreateCredential => Order::Send("POST", credentials, JSON, credential(&name)),
             Self::WriteStatus => {
-                let Some(object) = held else {
-                    return crate::failure::fail("the JiraCredentials were not created");
-                };
                 let status = serde_json::from_value(status(&name, variant))?;
-                Order::Status(Box::new(object.clone()), Box::new(status))
+                Order::Status(Box::new(created(held)?.clone()), Box::new(status))
+            }
+            Self::ReportEvent => {
+                let notice = Notice {
+                    reason: Reason::Validated,
+                    note: format!("The published credential is current and validated. {variant}"),
+                    warning: false,
+                };
+                let now = chrono::DateTime::UNIX_EPOCH;
+                Order::Event(Box::new(event(created(held)?, &notice, now)))
             }
             Self::LabelSecret => {
                 Order::Send("PATCH", format!("{secrets}/{name}"), MERGE_PATCH, label)
@@ -112,6 +127,10 @@ impl Write {
             }
         })
     }
+}
+
+fn created(held: Option<&JiraCredential>) -> Outcome<&JiraCredential> {
+    held.map_or_else(|| fail("the JiraCredentials were not created"), Ok)
 }
 
 /// The objects with their versions.
