@@ -1,6 +1,6 @@
 //! What demo and bench have in common: a control plane with `deploy/` applied, and Jira.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atlassian_sim::{CloudSite, Config, DataCenter, Sim};
 use control_plane::{ControlPlane, binaries};
@@ -8,7 +8,6 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::failure::{Outcome, While as _, fail};
-use crate::root;
 
 /// Namespace and name of the operator's account.
 pub(crate) const OPERATOR: &str = "jira-credential-operator";
@@ -81,11 +80,15 @@ impl Jira {
     }
 }
 
-/// Applies `deploy/` as a person would, and returns what kubectl says. The kubeconfig of the
-/// operator's account is written to `kubeconfig`.
-pub(crate) async fn install(plane: &ControlPlane, kubeconfig: &std::path::Path) -> Outcome<String> {
+/// Applies `crds/` and `deploy/` of a work tree as a person would, and returns what kubectl says. The
+/// kubeconfig of the operator's account is written to `kubeconfig`.
+pub(crate) async fn install(
+    plane: &ControlPlane,
+    kubeconfig: &Path,
+    tree: &Path,
+) -> Outcome<String> {
     // First and apart: this waits until the resource is served and garbage collected.
-    let crd = std::fs::read_to_string(root().join("crds/jiracredentials.yaml"))?;
+    let crd = std::fs::read_to_string(tree.join("crds/jiracredentials.yaml"))?;
     plane.install_crds(&crd).await?;
     let mut kubectl = Command::from(plane.kubectl());
     kubectl
@@ -96,7 +99,7 @@ pub(crate) async fn install(plane: &ControlPlane, kubeconfig: &std::path::Path) 
             "-k",
             "deploy",
         ])
-        .current_dir(root());
+        .current_dir(tree);
     let output = kubectl
         .kill_on_drop(true)
         .output()

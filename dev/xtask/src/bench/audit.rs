@@ -21,8 +21,8 @@ rules:
 - level: None
 ";
 
-/// The request that makes a credential Ready.
-const STATUS: &str = "update jiracredentials/status";
+/// The end of the request that makes a credential Ready; releases differ in its verb.
+const STATUS: &str = " jiracredentials/status";
 
 const FILE: &str = "audit.log";
 
@@ -157,7 +157,7 @@ impl AuditLog {
             if !(200..300).contains(&code) {
                 *seen.failures.entry(format!("{code} {name}")).or_default() += 1;
             }
-            if name == STATUS {
+            if name.ends_with(STATUS) {
                 seen.last_status = seen.last_status.max(Some(event.stage_timestamp));
             }
             *seen.requests.entry(name).or_default() += 1;

@@ -48,7 +48,7 @@ pub(super) async fn measure(ui: &Ui, binary: &Path, options: &Options) -> Outcom
 }
 
 async fn round(ui: &Ui, binary: &Path, options: &Options, length: usize) -> Outcome<Memory> {
-    let mut bench = Bench::start(ui, binary, &options.operator_flags).await?;
+    let mut bench = Bench::start(ui, binary, options).await?;
     let load = Load::new(bench.plane.client()?, "bulky", SIZE).await?;
     let begin = bench.begin("create")?;
     let site = bench.jira.data_center.url();

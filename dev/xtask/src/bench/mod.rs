@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// Another binary of the operator than the release build of this work tree.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
+    /// The work tree whose crds/ and deploy/ go with that binary, instead of this one's.
+    #[arg(long, value_name = "DIRECTORY")]
+    manifests: Option<PathBuf>,
     /// Set by the bench itself once everything is built.
     #[arg(long, hide = true)]
     staged: bool,

@@ -75,7 +75,7 @@ pub(super) async fn measure(ui: &Ui, binary: &Path, options: &Options) -> Outcom
 }
 
 async fn round(ui: &Ui, binary: &Path, options: &Options, noise: Noise) -> Outcome<Met> {
-    let mut bench = Bench::start(ui, binary, &options.operator_flags).await?;
+    let mut bench = Bench::start(ui, binary, options).await?;
     bench
         .jira
         .sim

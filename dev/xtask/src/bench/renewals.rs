@@ -35,7 +35,7 @@ struct Renewed {
 
 /// Measures, and prints what came of it.
 pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Options) -> Outcome {
-    let mut bench = Bench::start(ui, binary, &options.operator_flags).await?;
+    let mut bench = Bench::start(ui, binary, options).await?;
     bench
         .jira
         .sim

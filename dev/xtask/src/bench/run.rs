@@ -80,7 +80,7 @@ pub(super) async fn measure(
     binary: &Path,
     options: &Options,
 ) -> Outcome<Measured> {
-    let mut bench = Bench::start(ui, binary, &options.operator_flags).await?;
+    let mut bench = Bench::start(ui, binary, options).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     bench.settle().await?;
     let idle = process::memory(bench.operator.id())?;
@@ -135,14 +135,15 @@ async fn check(load: &Load, size: usize) -> Outcome {
 }
 
 impl<'a> Bench<'a> {
-    pub(super) async fn start(ui: &'a Ui, binary: &'a Path, flags: &[String]) -> Outcome<Self> {
+    pub(super) async fn start(ui: &'a Ui, binary: &'a Path, options: &Options) -> Outcome<Self> {
         ui.say("starting a control plane");
         let plane = ControlPlane::start().await?;
         let jira = Jira::start().await?;
         let kubeconfig = jira.file("operator.kubeconfig");
-        stage::install(&plane, &kubeconfig).await?;
+        let tree = options.manifests.clone().unwrap_or_else(crate::root);
+        stage::install(&plane, &kubeconfig, &tree).await?;
         let mut all = jira.flags();
-        all.extend_from_slice(flags);
+        all.extend_from_slice(&options.operator_flags);
         let operator = start_operator(binary, &kubeconfig, &jira, &all).await?;
         let audit = AuditLog::of(plane.directory());
         let Ok(processes) = plane.process_ids().await.try_into() else {

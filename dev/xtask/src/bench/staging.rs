@@ -53,6 +53,9 @@ pub(super) async fn run(options: &Options) -> Outcome<ExitCode> {
     if let Some(path) = &options.json {
         command.arg("--json").arg(std::path::absolute(path)?);
     }
+    if let Some(path) = &options.manifests {
+        command.arg("--manifests").arg(std::path::absolute(path)?);
+    }
     for flag in &options.operator_flags {
         command.arg(format!("--operator-flag={flag}"));
     }

@@ -76,7 +76,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
     ui.step("Install the operator's manifests", async {
         ui.command("kubectl apply -f crds/");
         ui.command("kubectl apply -k deploy");
-        let said = stage::install(&plane, &kubeconfig).await?;
+        let said = stage::install(&plane, &kubeconfig, &crate::root()).await?;
         ui.output(&said);
         Ok(((), format!("{} objects", said.lines().count())))
     })
