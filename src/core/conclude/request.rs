@@ -24,6 +24,10 @@ pub(super) fn record_request(
         }
     } else if tried {
         status.pending_renew.clone_from(asked);
+        // A password is recorded as handled before it is sent, in case the process dies with it.
+        status
+            .last_handled_renew
+            .clone_from(&recorded.last_handled_renew);
     }
 }
 
@@ -33,7 +37,7 @@ fn is_answered(facts: &Facts) -> bool {
         Some(Judgement::Accepted(_) | Judgement::Refused(_) | Judgement::Unconfirmed(_)) => {
             return true;
         }
-        // It is not sent again: Jira may have counted it.
+        // A password that Jira may have counted is not sent again.
         Some(Judgement::NoVerdict(_) | Judgement::NotAllowed(_)) => {
             return facts
                 .attempt()
