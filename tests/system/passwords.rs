@@ -323,8 +323,7 @@ async fn a_request_for_a_refused_password_waits_for_a_connection_that_works() {
     world.sim.refuse_connections(true);
     world.asks("bot", "1").await;
     world.pending("bot", "1").await;
-    let object = world.refused("bot", Reason::Rejected).await;
-    assert_eq!(object.status.unwrap().last_handled_renew, None);
+    world.refused("bot", Reason::Rejected).await;
     operator.quiet().await;
     operator.crash();
     let operator = world.operator().await;
@@ -334,7 +333,11 @@ async fn a_request_for_a_refused_password_waits_for_a_connection_that_works() {
     // It is sent once, and another request makes it accepted.
     world.advance(TimeDelta::minutes(1));
     operator.look_again(1).await;
-    world.handled("bot", "1").await;
+    world
+        .until_status("bot", "the request is handled", |status| {
+            status.pending_renew.is_none()
+        })
+        .await;
     let operator = world.two_days(operator, 1).await;
     assert_eq!(jira.failed_logins("robot"), 2);
     assert_eq!(world.calls(), 2);

@@ -24,10 +24,6 @@ pub(super) fn record_request(
         }
     } else if tried {
         status.pending_renew.clone_from(asked);
-        // A password is recorded as handled before it is sent, in case the process dies with it.
-        status
-            .last_handled_renew
-            .clone_from(&recorded.last_handled_renew);
     }
 }
 

@@ -171,10 +171,11 @@ fn a_request_for_a_refused_password_is_open_until_the_password_was_sent() {
         world.pass();
         let name = format!("{outage:?}, restarted: {restarted}");
         assert_eq!(valid(&world), "False Rejected", "{name}");
-        let handled = || world.status.last_handled_renew.as_deref();
         let (calls, waits) = (world.effects.calls.len(), !outage.may_have_arrived());
         assert_eq!(pending(&world).is_some(), waits, "{name}");
-        assert_eq!(handled().is_none(), waits, "{name}");
+        let stalled = world.condition(ConditionType::Stalled).unwrap();
+        let told = stalled.message.contains("is pending until Jira answers");
+        assert_eq!(told, waits, "{name}: {}", stalled.message);
         assert_eq!(calls, 2, "{name}");
         if restarted {
             world.restart();
