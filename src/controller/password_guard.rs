@@ -72,7 +72,8 @@ struct Sent {
     gone: Option<DateTime<Utc>>,
 }
 
-/// The earlier result of a password that a person asked to ignore.
+/// The earlier result of a password: a refusal that a person asked to ignore, or an acceptance that
+/// releases others.
 type Before = Option<Box<Sent>>;
 
 #[derive(Debug)]
@@ -116,11 +117,9 @@ impl Register {
                 what: What::Refused(reason),
                 ..
             }) => Peer::Refused(*reason),
-            Some(Sent {
-                uid,
-                what: What::Accepted,
-                ..
-            }) if uid != me && scope.is_namespace() => Peer::Accepted,
+            Some(sent) if scope.is_namespace() && sent.was_accepted_for_another(me) => {
+                Peer::Accepted
+            }
             Some(Sent { uid, what, .. }) if uid != me => what.as_peer(),
             Some(_) | None => Peer::Silent,
         }
@@ -192,7 +191,7 @@ impl Passwords {
             all.may_claim(scope, me, asked)?;
         }
         for scope in scopes {
-            let before = all.sent.remove(&scope).and_then(Sent::doubt);
+            let before = all.sent.remove(&scope).and_then(Sent::before);
             all.sent
                 .insert(scope, Sent::new(me, What::InFlight(before)));
         }
@@ -218,7 +217,10 @@ impl Passwords {
     pub(super) fn settle(&self, password: &Password, me: &str, outcome: Settled) -> bool {
         let mut all = self.lock();
         let here = all.sent.get(&Scope::Namespace(password.clone()));
-        let in_doubt = here.is_some_and(|sent| matches!(sent.what, What::InFlight(Some(_))));
+        let in_doubt = here.is_some_and(|sent| match &sent.what {
+            What::InFlight(Some(before)) => before.what.is_doubt(),
+            _ => false,
+        });
         for scope in all.scopes(password) {
             let what = match outcome {
                 Settled::Free => What::Answered,
@@ -289,17 +291,36 @@ impl Sent {
         }
     }
 
-    /// What stands against sending the password again.
-    fn doubt(self) -> Before {
+    /// What holds again if the next attempt is not sent.
+    fn before(self) -> Before {
         match self.what {
-            What::Refused(_) | What::Interrupted => Some(Box::new(self)),
+            What::Refused(_) | What::Interrupted | What::Accepted => Some(Box::new(self)),
             What::InFlight(before) | What::NotSent(before) => before,
-            What::Answered | What::Accepted => None,
+            What::Answered => None,
+        }
+    }
+
+    /// Whether the last answer of Jira was an acceptance for another credential. It releases all others
+    /// until one of them has sent the password, not only claimed it.
+    fn was_accepted_for_another(&self, me: &str) -> bool {
+        match &self.what {
+            What::Accepted => self.uid != me,
+            What::NotSent(Some(before)) => before.was_accepted_for_another(me),
+            What::NotSent(None)
+            | What::Answered
+            | What::InFlight(_)
+            | What::Interrupted
+            | What::Refused(_) => false,
         }
     }
 }
 
 impl What {
+    /// Whether it stands against sending the password again.
+    fn is_doubt(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Interrupted)
+    }
+
     /// Why Jira refused the password, also while a person has it tried once more.
     fn refusal(&self) -> Option<Reason> {
         match self {

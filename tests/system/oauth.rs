@@ -2,6 +2,7 @@
 
 mod consent;
 mod data_center;
+mod endpoint_errors;
 mod grant;
 pub(crate) mod redaction;
 mod renewal;

@@ -36,6 +36,13 @@ impl World {
         .await;
     }
 
+    async fn pending(&self, name: &str, value: &str) {
+        self.until_status(name, "the request is pending", |status| {
+            status.pending_renew.as_deref() == Some(value)
+        })
+        .await;
+    }
+
     /// Has everything looked at for two days, over a restart as well.
     async fn two_days(&self, operator: Running, credentials: u64) -> Running {
         for hours in [0, 1, 23] {
@@ -289,7 +296,7 @@ async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else(
     operator.quiet().await;
     world.sim.refuse_connections(true);
     world.asks("twin", "1").await;
-    world.handled("twin", "1").await;
+    world.pending("twin", "1").await;
     operator.quiet().await;
     world.sim.refuse_connections(false);
     world.password("third", "robot", "wrong").await;
@@ -299,6 +306,90 @@ async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else(
     world.advance(TimeDelta::seconds(20));
     operator.look_again(3).await;
     assert_eq!(world.calls(), 2, "and then the one that was asked for");
+}
+
+/// Also by a process that came later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_a_refused_password_waits_for_a_connection_that_works() {
+    let world = World::new().await;
+    let operator = world
+        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
+        .await;
+    let jira = world.data_center();
+    jira.new_password("robot");
+    world.password("bot", "robot", "late").await;
+    world.refused("bot", Reason::Rejected).await;
+    operator.quiet().await;
+    world.sim.refuse_connections(true);
+    world.asks("bot", "1").await;
+    world.pending("bot", "1").await;
+    world.refused("bot", Reason::Rejected).await;
+    operator.quiet().await;
+    operator.crash();
+    let operator = world.operator().await;
+    operator.look_again(1).await;
+    world.sim.refuse_connections(false);
+    assert_eq!(jira.failed_logins("robot"), 1);
+    // It is sent once, and another request makes it accepted.
+    world.advance(TimeDelta::minutes(1));
+    operator.look_again(1).await;
+    world
+        .until_status("bot", "the request is handled", |status| {
+            status.pending_renew.is_none()
+        })
+        .await;
+    let operator = world.two_days(operator, 1).await;
+    assert_eq!(jira.failed_logins("robot"), 2);
+    assert_eq!(world.calls(), 2);
+    jira.set_password("robot", "late");
+    world.asks("bot", "2").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_elsewhere_demands_no_person_when_the_released_find_no_connection() {
+    let world = World::new().await;
+    let operator = world
+        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
+        .await;
+    let jira = world.data_center();
+    jira.new_password("robot");
+    // Jira has refused it of two, and the third has heard of that.
+    let names = ["second", "third", "bot"];
+    for name in names {
+        world.password(name, "robot", "late").await;
+        world.refused(name, Reason::Rejected).await;
+    }
+    world.asks("third", "1").await;
+    world.handled("third", "1").await;
+    operator.quiet().await;
+    assert_eq!(jira.failed_logins("robot"), 2);
+    jira.set_password("robot", "late");
+    let outage = Rule::new(Fault::TlsAbort).host(jira.host()).skip(1);
+    let outage = world.sim.fault(outage);
+    world.asks("bot", "1").await;
+    world.wait_ready("bot").await;
+    // One may find another in flight, or the calls to the site paused, and waits for that.
+    for _ in 0..6 {
+        operator.quiet().await;
+        world.advance(TimeDelta::seconds(40));
+        operator.look_again(3).await;
+    }
+    for name in ["second", "third"] {
+        let object = world.refused(name, Reason::Rejected).await;
+        let attempt = object.status.unwrap().attempt.unwrap();
+        assert!(attempt.next_attempt_time.is_some(), "{name} tries again");
+    }
+    world.sim.remove_fault(outage.id());
+    for minutes in [61, 1, 1] {
+        world.advance(TimeDelta::minutes(minutes));
+        operator.look_again(3).await;
+    }
+    for name in names {
+        world.wait_ready(name).await;
+    }
+    assert_eq!(jira.failed_logins("robot"), 0, "as a login resets it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,12 @@ pub enum Fault {
         #[serde(default)]
         retry_after: Option<u64>,
     },
+    /// The request is processed (a token is rotated), and then the answer is a 5xx with an HTML page, as
+    /// a proxy sends it that has lost the answer behind it.
+    ErrorAfter {
+        /// The status.
+        status: u16,
+    },
     /// A redirect.
     Redirect {
         /// 301, 302, 307, …
@@ -98,6 +104,7 @@ impl Fault {
             Self::RateLimit { .. } => "rate-limit",
             Self::ServerError { .. } => "server-error",
             Self::Unavailable { .. } => "unavailable",
+            Self::ErrorAfter { .. } => "error-after",
             Self::Redirect { .. } => "redirect",
             Self::HtmlPage => "html-page",
             Self::SlowBody { .. } => "slow-body",

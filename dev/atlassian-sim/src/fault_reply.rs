@@ -152,6 +152,11 @@ pub(crate) fn bent(shared: &Shared, mut reply: Reply, fault: &Fault) -> Response
             let garbage = Bytes::from_static(b"{\"accountId\": \"55:\xff\xfe, ][");
             (reply, SimBody::full(garbage))
         }
+        Fault::ErrorAfter { status } => {
+            let error = Reply::html(*status, "Bad Gateway", "Please try again later.");
+            let body = SimBody::full(error.body.clone());
+            (error, body)
+        }
         _ => (reply, SimBody::full(whole)),
     };
     respond(shared, reply, body)

@@ -292,9 +292,10 @@ async fn struck(
                 whole(shared, reply, entry)
             } else {
                 let reply = process(shared, call, entry);
-                entry.status(reply.status.as_u16());
+                let response = fault_reply::bent(shared, reply, fault);
+                entry.status(response.status().as_u16());
                 entry.write();
-                fault_reply::bent(shared, reply, fault)
+                response
             };
 
             strike.signal.strike();

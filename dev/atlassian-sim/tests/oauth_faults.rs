@@ -96,6 +96,7 @@ async fn bent_answers() {
         (Fault::Latency { millis: 1 }, true),
         (Fault::TruncatedBody, false),
         (Fault::GarbageJson, false),
+        (Fault::ErrorAfter { status: 502 }, false),
     ];
     for (fault, answered) in cases {
         let w = world();

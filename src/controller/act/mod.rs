@@ -71,7 +71,7 @@ impl Operator {
         current: &mut JiraCredential,
     ) -> Result<Answer, ActError> {
         let password = Password::new(&facts.object.namespace, &attempt.fingerprint);
-        let (uid, asked) = (&facts.object.uid, facts.renew_requested());
+        let (uid, asked) = (&facts.object.uid, facts.password_is_asked_for());
         if let Err(peer) = self.passwords.claim(&password, uid, asked) {
             return Ok(Answer::AttemptNotOurs(peer));
         }

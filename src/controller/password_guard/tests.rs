@@ -45,6 +45,41 @@ fn an_acceptance_after_a_refusal_releases_the_others_in_its_namespace() {
     assert_eq!(passwords.look(&here, "a"), Peer::Refused(Reason::Rejected));
 }
 
+/// What the first of those released has claimed and not sent releases the others, and itself.
+#[test]
+fn an_acceptance_outlives_a_claim_that_was_not_sent() {
+    let everywhere = Fingerprint::recorded("k0000:2");
+    for shared in [false, true] {
+        let (passwords, print) = (Passwords::default(), Password::new("here", "k0000:0"));
+        if shared {
+            passwords.learn(&print, &everywhere, "a");
+        }
+        assert_eq!(passwords.claim(&print, "a", true), Ok(()));
+        passwords.settle(&print, "a", Settled::Accepted);
+        // Over and over, until one is sent; also the one whose acceptance it was.
+        for me in ["b", "b", "c", "a", "b"] {
+            assert_eq!(passwords.claim(&print, me, false), Ok(()));
+            let other = if me == "c" { "b" } else { "c" };
+            assert_eq!(passwords.look(&print, other), Peer::InFlight);
+            assert_eq!(passwords.claim(&print, other, false), Err(Peer::InFlight));
+            passwords.unclaim(&print, me);
+            assert_eq!(passwords.look(&print, "a"), Peer::Silent);
+            assert_eq!(passwords.look(&print, "b"), Peer::Accepted);
+            assert_eq!(passwords.look(&print, "c"), Peer::Accepted);
+        }
+        // It was no refusal that was set aside: none has to be woken.
+        assert_eq!(passwords.claim(&print, "b", false), Ok(()));
+        assert!(!passwords.settle(&print, "b", Settled::Accepted));
+        assert_eq!(passwords.look(&print, "c"), Peer::Accepted);
+        // A refusal ends it.
+        assert_eq!(passwords.claim(&print, "c", false), Ok(()));
+        passwords.settle(&print, "c", Settled::Refused(Reason::Rejected));
+        assert_eq!(passwords.claim(&print, "b", true), Ok(()));
+        passwords.unclaim(&print, "b");
+        assert_eq!(passwords.look(&print, "d"), Peer::Refused(Reason::Rejected));
+    }
+}
+
 /// Also when the credential for which a person wanted it set aside is gone by then.
 #[test]
 fn what_was_set_aside_for_a_password_that_was_not_sent_holds_again() {

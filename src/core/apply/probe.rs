@@ -234,7 +234,8 @@ impl Facts {
             ),
             Judgement::NoVerdict(outage) => self.after_outage(*outage, failures),
         };
-        let (outcome, reason, next_attempt_time) = self.after_silence(outcome, reason, next);
+        let learnt = (outcome, reason, next);
+        let (outcome, reason, next_attempt_time) = self.after_silence(learnt, judgement.was_sent());
         Some(Attempt {
             failures,
             last_failure_time: self.now,
@@ -246,8 +247,9 @@ impl Facts {
     }
 
     /// Silence takes nothing back: what Jira refused stays refused, and what awaits confirmation
-    /// goes on awaiting it.
-    fn after_silence(&self, outcome: AttemptOutcome, reason: Reason, next: Next) -> Learnt {
+    /// goes on awaiting it. `sent`: whether Jira may have seen the credential. A refused password
+    /// that it has not seen is still to be sent, for what allowed that still holds.
+    fn after_silence(&self, (outcome, reason, next): Learnt, sent: bool) -> Learnt {
         let silent = match outcome {
             AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => true,
             AttemptOutcome::Started | AttemptOutcome::Refused | AttemptOutcome::Unconfirmed => {
@@ -262,7 +264,7 @@ impl Facts {
         let lasts = |refusal: &Reason| !pending_account || *refusal == Reason::PermissionMissing;
         match (self.refusal().filter(lasts), before) {
             (Some(refusal), _) if silent => {
-                let next = next.filter(|_| !self.is_password() || pending_account);
+                let next = next.filter(|_| !self.is_password() || pending_account || !sent);
                 (AttemptOutcome::Refused, refusal, next)
             }
             (None, Some((AttemptOutcome::Unconfirmed, doubt))) if silent => {

@@ -33,7 +33,7 @@ fn is_answered(facts: &Facts) -> bool {
         Some(Judgement::Accepted(_) | Judgement::Refused(_) | Judgement::Unconfirmed(_)) => {
             return true;
         }
-        // It is not sent again: Jira may have counted it.
+        // A password that Jira may have counted is not sent again.
         Some(Judgement::NoVerdict(_) | Judgement::NotAllowed(_)) => {
             return facts
                 .attempt()

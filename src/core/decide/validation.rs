@@ -47,7 +47,13 @@ fn is_released(facts: &Facts) -> bool {
     facts
         .attempt()
         .is_some_and(|attempt| match attempt.outcome {
-            AttemptOutcome::Refused => attempt.reason.is_none_or(refuses_login),
+            // One that was to be sent, and was not, waits like any other.
+            AttemptOutcome::Refused => {
+                let waits = attempt
+                    .next_attempt_time
+                    .is_some_and(|time| time > facts.now);
+                !waits && attempt.reason.is_none_or(refuses_login)
+            }
             AttemptOutcome::Started | AttemptOutcome::Interrupted => true,
             AttemptOutcome::Unconfirmed | AttemptOutcome::NoVerdict => false,
         })
@@ -61,12 +67,13 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
             ValidationDue::At(time)
         }
     };
-    let asked = facts.renew_requested();
+    let (asked, unsent) = (facts.renew_requested(), facts.unsent_request());
     match facts.peer {
         _ if facts.progress.attempt_recorded => return ValidationDue::Now,
         _ if facts.progress.attempt_denied => return ValidationDue::OnChange,
         Peer::InFlight => return ValidationDue::OnChange,
         _ if asked => return ValidationDue::Now,
+        _ if unsent.is_some() => return unsent.map_or(ValidationDue::OnChange, at),
         Peer::Refused(_) => return ValidationDue::OnChange,
         Peer::Interrupted if !facts.is_validated() => return ValidationDue::OnChange,
         Peer::Accepted if is_released(facts) => return ValidationDue::Now,

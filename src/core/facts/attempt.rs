@@ -1,5 +1,7 @@
 //! What the status remembers of validations that were not accepted.
 
+use chrono::{DateTime, Utc};
+
 use crate::api::{Attempt, AttemptOutcome, JiraCredentialStatus, Reason};
 use crate::core::facts::Facts;
 use crate::core::facts::types::Source;
@@ -36,12 +38,32 @@ impl Facts {
         }
     }
 
+    /// When a password that Jira refused is sent again because a person asked for that, if nothing
+    /// was sent when it was tried.
+    pub fn unsent_request(&self) -> Option<DateTime<Utc>> {
+        let wanted = self.is_password() && self.renew_is_pending();
+        let attempt = self.attempt().filter(|_| wanted)?;
+        match attempt.outcome {
+            AttemptOutcome::Refused => attempt.next_attempt_time,
+            AttemptOutcome::Started
+            | AttemptOutcome::Unconfirmed
+            | AttemptOutcome::NoVerdict
+            | AttemptOutcome::Interrupted => None,
+        }
+    }
+
+    /// Whether a person wants the password sent, whatever is known of it.
+    pub fn password_is_asked_for(&self) -> bool {
+        self.renew_requested() || self.unsent_request().is_some()
+    }
+
     /// The status to write before a password is sent. The annotation that asked for it is
     /// handled with it: a crash must not make two attempts of one request.
     pub fn with_attempt(&self, attempt: Attempt) -> JiraCredentialStatus {
         JiraCredentialStatus {
             attempt: Some(attempt),
             last_handled_renew: self.object.renew.clone(),
+            pending_renew: None,
             ..self.without_old_attempt()
         }
     }

@@ -18,6 +18,17 @@ pub enum Judgement {
     NotAllowed(Forbidden),
 }
 
+impl Judgement {
+    /// Whether Jira may have seen the credential.
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::Accepted(_) | Self::Refused(_) | Self::Unconfirmed(_) => true,
+            Self::NoVerdict(outage) => outage.may_have_arrived(),
+            Self::NotAllowed(_) => false,
+        }
+    }
+}
+
 /// Why a credential is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {

@@ -155,6 +155,68 @@ fn a_requested_validation_is_pending_until_jira_answers() {
     assert_eq!(told(&world), None);
 }
 
+/// Each is a refused password that a person has sent again: once, also if the first connection failed
+/// before it was sent, and the process was replaced after that.
+#[test]
+fn a_request_for_a_refused_password_is_open_until_the_password_was_sent() {
+    let pending = |world: &World| world.status.pending_renew.clone();
+    for (outage, restarted) in outages()
+        .into_iter()
+        .flat_map(|one| [(one, false), (one, true)])
+    {
+        let mut world = World::password().with(|world| world.store("bad"));
+        world.pass();
+        world.object.renew = Some("now".into());
+        world.outage = Some(Verdict::NoVerdict(outage));
+        world.pass();
+        let name = format!("{outage:?}, restarted: {restarted}");
+        assert_eq!(valid(&world), "False Rejected", "{name}");
+        let (calls, waits) = (world.effects.calls.len(), !outage.may_have_arrived());
+        assert_eq!(pending(&world).is_some(), waits, "{name}");
+        let stalled = world.condition(ConditionType::Stalled).unwrap();
+        let told = stalled.message.contains("is pending until Jira answers");
+        assert_eq!(told, waits, "{name}: {}", stalled.message);
+        assert_eq!(calls, 2, "{name}");
+        if restarted {
+            world.restart();
+        }
+        world.pass();
+        assert_eq!(world.effects.calls.len(), calls, "{name}: no backoff");
+        world.outage = None;
+        for _ in 0..2 {
+            world.wait(86_400);
+            world.pass();
+            let expected = calls + usize::from(waits);
+            assert_eq!(world.effects.calls.len(), expected, "{name}");
+            assert_eq!(pending(&world), None, "{name}");
+            let handled = world.status.last_handled_renew.as_deref();
+            assert_eq!(handled, Some("now"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_password_that_may_have_been_sent_with_the_process_is_not_sent_again() {
+    let mut world = World::password().with(|world| world.store("bad"));
+    world.pass();
+    world.object.renew = Some("now".into());
+    world.outage = Some(Verdict::NoVerdict(Outage::Connect));
+    world.pass();
+    assert!(world.status.pending_renew.is_some());
+    world.wait(3_600);
+    world.cut_after = Some(1);
+    world.try_pass().expect_err("it is cut");
+    world.restart();
+    let calls = world.effects.calls.len();
+    for _ in 0..2 {
+        world.pass();
+        world.wait(86_400);
+    }
+    assert_eq!(world.effects.calls.len(), calls);
+    assert_eq!(world.status.pending_renew, None);
+    assert_eq!(world.status.last_handled_renew.as_deref(), Some("now"));
+}
+
 #[test]
 fn an_acceptance_alone_is_written_once_an_hour() {
     let mut world = World::token().at_rest();

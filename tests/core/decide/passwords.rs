@@ -4,6 +4,7 @@ use crate::decide::{interval, steps};
 use crate::simulator::{Sent, World, at};
 use jira_credential_operator::api::{ConditionType, Period, Reason};
 use jira_credential_operator::core::facts::Peer;
+use jira_credential_operator::core::probe::{Outage, Verdict};
 
 #[test]
 fn a_refused_password_waits_for_a_person() {
@@ -214,6 +215,41 @@ fn a_password_that_was_accepted_elsewhere_since_is_sent_without_a_person() {
     world.passwords.insert(print, sent);
     assert_eq!(steps(&mut world), "record, validate, publish bot");
     assert_eq!(world.status_of(ConditionType::Ready), "True Validated");
+}
+
+#[test]
+fn a_password_that_was_released_and_not_sent_keeps_its_backoff() {
+    let mut world = World::password();
+    let jira = std::mem::take(&mut world.jira);
+    world.pass();
+    world.jira = jira;
+    world.outage = Some(Verdict::NoVerdict(Outage::Connect));
+    let print = world.print("good").as_str().to_owned();
+    let accepted = |world: &mut World| {
+        let sent = Sent {
+            uid: "other",
+            what: Peer::Accepted,
+        };
+        world.passwords.insert(print.clone(), sent);
+    };
+    // The refusal before was the first failure.
+    for least in [10, 20, 40] {
+        accepted(&mut world);
+        assert_eq!(steps(&mut world), "record, validate", "{least}");
+        assert_eq!(world.status_of(ConditionType::Valid), "False Rejected");
+        let attempt = world.status.attempt.clone().unwrap();
+        let wait = (attempt.next_attempt_time.unwrap() - world.now).num_seconds();
+        assert!((least..=least + least / 5).contains(&wait), "{wait}");
+        for seconds in [0, wait - 1] {
+            world.wait(seconds);
+            accepted(&mut world);
+            assert_eq!(steps(&mut world), "", "{least}: no hot loop");
+        }
+        world.wait(1);
+    }
+    world.outage = None;
+    accepted(&mut world);
+    assert_eq!(steps(&mut world), "record, validate, publish bot");
 }
 
 /// Whose password it is matters to one credential alone: that another was accepted changes nothing.

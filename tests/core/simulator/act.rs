@@ -34,7 +34,7 @@ impl World {
     }
 
     fn record_attempt(&mut self, attempt: Attempt, facts: &Facts) -> Result<Answer, Cut> {
-        let asked = facts.renew_requested();
+        let asked = facts.password_is_asked_for();
         match self.passwords.get(&attempt.fingerprint) {
             Some(Sent {
                 what: Peer::Accepted,

@@ -10,7 +10,7 @@ use crate::redaction::{Canaries, Log};
 use crate::support::{PATIENCE, Running, World, keys, says, value};
 
 const REDIRECT: &str = "https://app.example/callback";
-const TOKEN_PATH: &str = "/jira/rest/oauth2/latest/token";
+pub(super) const TOKEN_PATH: &str = "/jira/rest/oauth2/latest/token";
 
 impl World {
     /// A consent on the Data Center, its refresh token and the client secret in Secrets.
@@ -36,19 +36,19 @@ impl World {
         })
     }
 
-    fn at_endpoint(&self, fault: Fault) -> Rule {
+    pub(super) fn at_endpoint(&self, fault: Fault) -> Rule {
         Rule {
             path_prefix: Some(TOKEN_PATH.into()),
             ..Rule::new(fault).host(self.data_center().host()).once()
         }
     }
 
-    async fn lost(&self, reason: Reason) -> JiraCredential {
+    pub(super) async fn lost(&self, reason: Reason) -> JiraCredential {
         let kind = ConditionType::Ready;
         self.wait("bot", kind, ConditionStatus::False, reason).await
     }
 
-    async fn times_told(&self, reason: &str) -> usize {
+    pub(super) async fn times_told(&self, reason: &str) -> usize {
         let events = self.events("bot").await;
         let of = |event: &&_| {
             let event: &k8s_openapi::api::events::v1::Event = event;
@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-async fn renewing() -> (World, Running, OAuthApp, Consent) {
+pub(super) async fn renewing() -> (World, Running, OAuthApp, Consent) {
     let world = World::new().await;
     let operator = world.operator().await;
     let (link, consent) = world.own_consent().await;

@@ -28,16 +28,15 @@ pub fn progressing(
         },
         waits => (told, waits),
     };
+    let message = if pending {
+        format!("{} {}", found.message, meanwhile::PENDING)
+    } else {
+        found.message
+    };
+    let found = Some(ConditionDraft { message, ..found });
     match waits {
-        BlockedOn::Person => (None, Some(found)),
-        BlockedOn::Nothing | BlockedOn::Time => {
-            let message = if pending {
-                format!("{} {}", found.message, meanwhile::PENDING)
-            } else {
-                found.message
-            };
-            (Some(ConditionDraft { message, ..found }), None)
-        }
+        BlockedOn::Person => (None, found),
+        BlockedOn::Nothing | BlockedOn::Time => (found, None),
     }
 }
 
