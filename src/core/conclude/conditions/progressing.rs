@@ -29,7 +29,13 @@ pub fn progressing(
         waits => (told, waits),
     };
     let message = if pending {
-        format!("{} {}", found.message, meanwhile::PENDING)
+        let unsent = facts.unsent_request().is_some();
+        let why = if unsent {
+            meanwhile::UNSENT
+        } else {
+            meanwhile::PENDING
+        };
+        format!("{} {why}", found.message)
     } else {
         found.message
     };

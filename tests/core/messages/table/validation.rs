@@ -257,5 +257,10 @@ pub(super) fn beside_ready() -> Section {
         "apiToken",
         format!("(added) {}", meanwhile::PENDING),
     );
+    section.add(
+        Reason::Rejected,
+        "basic",
+        format!("(added) {}", meanwhile::UNSENT),
+    );
     section
 }
