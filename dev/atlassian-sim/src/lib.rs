@@ -57,6 +57,7 @@ mod links;
 mod oauth;
 mod organization;
 mod permissions;
+mod person;
 mod reply;
 mod request;
 mod rules;
@@ -80,6 +81,7 @@ pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
 };
 pub use organization::{Organization, OrganizationKey, OrganizationSettings};
+pub use person::{ConsentCounts, Landing, Person};
 pub use rules::{FaultHandle, RuleStatus};
 pub use settings::{
     CloudSettings, DataCenterSettings, DateStyle, SiteState, Sso, TooLong, UserState,
