@@ -7,7 +7,7 @@ mod support;
 use atlassian_sim::{CloudSite, Config, ConsentCounts, Landing, OAuthApp, Sim, Verdict};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use support::authorize::{CALLBACK, encoded, post, with};
+use support::authorize::{CALLBACK, Pairs, encoded, post, with};
 use support::oauth::refusal;
 use support::{Answer, client, get};
 
@@ -222,7 +222,7 @@ async fn forms_that_are_not_in_order_show_the_page_again() {
     let w = world();
     let url = w.url(&w.asked());
     let (acme, bob) = (w.acme.host(), "bob@globex.example");
-    let cases: [(&[(&str, &str)], &str); 5] = [
+    let cases: [(Pairs<'_>, &str); 5] = [
         (&[("account", ANN), ("site", acme)], "buttons"),
         (&[("account", ANN), ("decision", "accept")], "Choose a site"),
         (
@@ -318,7 +318,7 @@ async fn codes_are_refused_to_others() {
     let (other_id, other_secret) = (other.client_id(), other.secret());
     let code = w.accepted();
     let slash = format!("{CALLBACK}/");
-    let cases: [(&[(&str, &str)], u16, &str); 6] = [
+    let cases: [(Pairs<'_>, u16, &str); 6] = [
         (&[("redirect_uri", &slash)], 403, "invalid_grant"),
         (&[("redirect_uri", "")], 403, "invalid_grant"),
         (&[("client_secret", "wrong")], 401, "access_denied"),

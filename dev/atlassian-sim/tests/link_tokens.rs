@@ -1,6 +1,6 @@
 //! How a consumer gets an access token of OAuth 1.0a.
 
-#![allow(clippy::unwrap_used, reason = "a test file")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test file")]
 
 mod support;
 

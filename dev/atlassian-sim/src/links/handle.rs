@@ -83,6 +83,7 @@ impl ApplicationLink {
         let mut world = self.instance.sim().shared.world();
         if let Some(instance) = world.instance_mut(self.instance.host()) {
             instance.links.keys.remove(&self.consumer_key);
+            instance.links.callbacks.remove(&self.consumer_key);
         }
     }
 

@@ -114,12 +114,11 @@ impl World {
     /// Issues a code. On Cloud it has the shape of a JSON web token (seen since 2022), on Data
     /// Center it is opaque.
     pub(super) fn issue_code(&mut self, code: Code) -> Arc<str> {
-        let value: Arc<str> = match self.oauth.instance_of(&code.order.client) {
-            Some(_) => self.rng.opaque(32).into(),
-            None => {
-                let claims = json!({ "jti": self.rng.uuid(), "iat": code.issued.timestamp() });
-                self.web_token(&claims.to_string())
-            }
+        let value: Arc<str> = if self.oauth.instance_of(&code.order.client).is_some() {
+            self.rng.opaque(32).into()
+        } else {
+            let claims = json!({ "jti": self.rng.uuid(), "iat": code.issued.timestamp() });
+            self.web_token(&claims.to_string())
         };
         self.consents.codes += 1;
         self.oauth.codes.insert(Arc::clone(&value), code);

@@ -13,6 +13,9 @@ use super::Answer;
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:8765/callback";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Names and values.
+pub(crate) type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// Pairs, encoded.
 pub(crate) fn encoded(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
