@@ -3,6 +3,11 @@
 //! instance of Data Center lets personal access tokens be made and revoked by REST, and sessions be
 //! begun and ended, and tells what was asked of either.
 //!
+//! People can log in: the authorize pages of Atlassian (`/authorize` on the auth host), of Data
+//! Center (`/rest/oauth2/latest/authorize`) and of application links
+//! (`/plugins/servlet/oauth/authorize`) show a form without scripts, which stands for the login and
+//! the consent. A [`Person`] answers it without a browser.
+//!
 //! It answers as the public documentation and recorded answers say Jira does; where neither says
 //! anything, the comment at the answer says so. It runs on a thread and a runtime of its own, so
 //! that it outlives the runtime of the program under test.
@@ -27,6 +32,13 @@
 //! // consent.refresh_token(), resolving sim.auth_host() to sim.addr(); then sim.spends() tells
 //! // what became of the token.
 //! assert!(consent.holds_newest(&consent.refresh_token()));
+//!
+//! // A login without a browser; `landing` holds the code. In a browser the same URL shows a page
+//! // with a form.
+//! let app = app.callback("http://127.0.0.1:8765/callback");
+//! let authorize_url = "https://…/authorize?audience=api.atlassian.com&…";
+//! let landing = sim.person("ann@acme.example").at(&[&site]).accept(authorize_url);
+//! let code = landing.parameter("code");
 //!
 //! let jira = sim.data_center("jira").session_idle(chrono::TimeDelta::hours(1));
 //! let pat = jira.pat("robot");
@@ -57,6 +69,7 @@ mod links;
 mod oauth;
 mod organization;
 mod permissions;
+mod person;
 mod reply;
 mod request;
 mod rules;
@@ -80,6 +93,7 @@ pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,
 };
 pub use organization::{Organization, OrganizationKey, OrganizationSettings};
+pub use person::{ConsentCounts, Landing, Person};
 pub use rules::{FaultHandle, RuleStatus};
 pub use settings::{
     CloudSettings, DataCenterSettings, DateStyle, SiteState, Sso, TooLong, UserState,

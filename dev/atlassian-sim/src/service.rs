@@ -148,6 +148,20 @@ pub(crate) async fn answer(
     struck(&shared, &call, &strike, &mut entry).await
 }
 
+/// Answers a request that is made inside the simulator: no fault strikes it.
+pub(crate) fn answer_inside(shared: &Shared, request: Request<String>) -> Reply {
+    let (parts, body) = request.into_parts();
+    let mut call = Incoming::new(&parts);
+    call.body = body.into();
+    let mut entry = Entry {
+        shared,
+        call: Some(Call::new(shared.clock.now(), &call)),
+    };
+    let reply = process(shared, &call, &mut entry);
+    entry.status(reply.status.as_u16());
+    reply
+}
+
 /// Reads the body where one is looked at. A body that breaks off closes the connection: a request
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
@@ -164,7 +178,12 @@ fn has_body(shared: &Shared, call: &Incoming) -> bool {
         shared.world().places.get(&call.host),
         Some(Place::DataCenter(_))
     );
-    asks_for_token(shared, call) || (instance && dc::reads_body(&call.path))
+    asks_for_token(shared, call) || (instance && reads_body(&call.path))
+}
+
+/// Whether a Data Center instance looks at the body of a POST to a path.
+fn reads_body(path: &str) -> bool {
+    dc::reads_body(path) || dc::is_link_path(path) || oauth::is_authorize_path(path)
 }
 
 fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {

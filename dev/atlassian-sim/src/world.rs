@@ -11,6 +11,7 @@ use crate::links::Links;
 use crate::oauth::{OAuth, Source};
 use crate::organization::Organizations;
 use crate::permissions::Permissions;
+use crate::person::ConsentCounts;
 use crate::settings::{CloudSettings, DataCenterSettings, UserState};
 use crate::token::{Token, TokenKind};
 
@@ -133,6 +134,7 @@ pub(crate) struct World {
     pub(crate) accounts: HashMap<String, Account>,
     pub(crate) oauth: OAuth,
     pub(crate) organizations: Organizations,
+    pub(crate) consents: ConsentCounts,
     tokens: HashMap<Arc<str>, TokenRecord>,
     by_secret: HashMap<Arc<str>, Arc<str>>,
     next_token: u64,
@@ -155,6 +157,7 @@ impl World {
             accounts: HashMap::new(),
             oauth: OAuth::default(),
             organizations: Organizations::default(),
+            consents: ConsentCounts::default(),
             tokens: HashMap::new(),
             by_secret: HashMap::new(),
             next_token: 0,

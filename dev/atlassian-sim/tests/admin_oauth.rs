@@ -263,3 +263,27 @@ async fn an_application_link_of_a_data_center() {
         .await;
     assert_eq!(status, 400, "an app belongs to no Cloud site");
 }
+
+#[tokio::test]
+async fn the_callback_of_an_app_is_registered() {
+    let a = admin();
+    let callback = "http://127.0.0.1:8765/callback";
+    let order = json!({ "callback": callback });
+    let app = a.done(Method::POST, "/oauth-apps", order).await;
+    let query = format!(
+        "audience=api.atlassian.com&client_id={}&scope=read:jira-user&redirect_uri={callback}&\
+         state=s&response_type=code&prompt=consent",
+        app["clientId"].as_str().unwrap()
+    );
+    let url = format!("{}/authorize?{query}", a.sim.auth_url());
+    let landing = a.sim.person("nobody@acme.example").decline(&url);
+    assert_eq!(landing.callback(), None, "no such account");
+    a.sim.cloud_site("acme").account_id("ann@acme.example");
+    let landing = a.sim.person("ann@acme.example").decline(&url);
+    assert!(landing.callback().unwrap().starts_with(callback));
+
+    a.sim.data_center("jira");
+    let host = a.sim.data_center("jira").host().to_owned();
+    let order = json!({ "host": host, "callback": callback });
+    assert_eq!(a.call(Method::POST, "/oauth-apps", order).await.0, 400);
+}

@@ -118,6 +118,8 @@ pub(super) struct AppOrder {
     secret: Option<String>,
     /// The Data Center instance for whose application link it is; none for an app on Cloud.
     host: Option<String>,
+    /// The callback of an app on Cloud.
+    callback: Option<String>,
     /// The redirect URLs of an application link.
     #[serde(default)]
     redirect_uris: Vec<String>,
@@ -133,7 +135,18 @@ impl AppOrder {
             .map(|host| kind(sim, host))
             .transpose()?
         {
-            None => OAuthApp::new(sim.clone(), id, secret, None, None),
+            None => {
+                let app = OAuthApp::new(sim.clone(), id, secret, None, None);
+                match &self.callback {
+                    Some(callback) => app.callback(callback),
+                    None => app,
+                }
+            }
+            Some(Kind::Instance(_)) if self.callback.is_some() => {
+                return Err(SimError::Invalid(
+                    "an application link has redirectUris, no callback".into(),
+                ));
+            }
             Some(Kind::Instance(instance)) => {
                 instance.oauth_link_with(self.redirect_uris, id, secret)
             }

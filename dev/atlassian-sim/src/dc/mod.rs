@@ -2,6 +2,7 @@
 
 mod answers;
 mod kept;
+mod link_pages;
 mod login;
 
 use http::Method;
@@ -19,6 +20,7 @@ use login::Login;
 
 pub(crate) use kept::{Kept, SESSION, TOKENS, caller, pat_number, reads_body, tokens_of};
 pub use kept::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
+pub(crate) use link_pages::is_link_path;
 
 /// A request to a Data Center host.
 pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context, entry: &mut Call) -> Reply {
@@ -69,6 +71,17 @@ fn answer(
             Some(reply) => (reply, None),
             None => (answers::not_found(visit.path), None),
         };
+    }
+    if crate::oauth::is_authorize_path(visit.path) {
+        let version = visit.settings.version_numbers();
+        let reply = crate::oauth::authorize(world, call, version, cx.now);
+        return (
+            reply.unwrap_or_else(|| answers::not_found(visit.path)),
+            None,
+        );
+    }
+    if let Some(reply) = link_pages::answer(world, call, cx, visit) {
+        return (reply, None);
     }
     if !visit.path.starts_with("/rest/") {
         let page = matches!(visit.path, "" | "/" | "/login.jsp");

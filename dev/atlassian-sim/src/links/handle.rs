@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::LinkKey;
+use super::dance::let_in;
 use crate::data_center::DataCenter;
-use crate::token::{Token, TokenKind};
-use crate::world::TokenOrder;
+use crate::token::Token;
 
 /// An application link of a Data Center instance: its incoming side.
 #[derive(Debug, Clone)]
@@ -65,11 +65,25 @@ impl ApplicationLink {
         }
     }
 
+    /// An administrator registers a callback: a request token may name this one, or `oob`. Without
+    /// a registered callback a request token may name any address of HTTP.
+    #[must_use]
+    pub fn callback(self, url: &str) -> Self {
+        let mut world = self.instance.sim().shared.world();
+        if let Some(instance) = world.instance_mut(self.instance.host()) {
+            let callbacks = &mut instance.links.callbacks;
+            callbacks.insert(self.consumer_key.clone(), url.to_owned());
+        }
+        drop(world);
+        self
+    }
+
     /// An administrator deletes the link; its tokens are of no use from then on.
     pub fn remove(&self) {
         let mut world = self.instance.sim().shared.world();
         if let Some(instance) = world.instance_mut(self.instance.host()) {
             instance.links.keys.remove(&self.consumer_key);
+            instance.links.callbacks.remove(&self.consumer_key);
         }
     }
 
@@ -80,19 +94,7 @@ impl ApplicationLink {
         let host = self.instance.host();
         let mut world = sim.shared.world();
         world.ensure_user(host, user);
-        let order = TokenOrder {
-            kind: TokenKind::Link,
-            owner: user,
-            host: Some(host),
-            scopes: &[],
-            secret: None,
-        };
-        let token = world.issue(&order, now);
-        let secret = world.rng.opaque(32).into();
-        if let Some(instance) = world.instance_mut(host) {
-            let consumers = &mut instance.links.consumers;
-            consumers.insert(token.id().into(), self.consumer_key.clone());
-        }
+        let (token, secret) = let_in(&mut world, host, &self.consumer_key, user, now);
         AccessToken { token, secret }
     }
 }

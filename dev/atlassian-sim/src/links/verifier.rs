@@ -35,7 +35,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(word: &'static str, verdict: Verdict) -> Self {
+    pub(super) fn new(word: &'static str, verdict: Verdict) -> Self {
         Self {
             word,
             beside: None,
@@ -43,7 +43,7 @@ impl Problem {
         }
     }
 
-    fn beside(mut self, name: &'static str, value: String) -> Self {
+    pub(super) fn beside(mut self, name: &'static str, value: String) -> Self {
         self.beside = Some((name, value));
         self
     }
@@ -76,8 +76,22 @@ pub(crate) fn verify(
     request: &Signed<'_>,
     now: DateTime<Utc>,
 ) -> Result<String, Problem> {
-    let consumer = required(request, "oauth_consumer_key")?;
+    required(request, "oauth_consumer_key")?;
     let secret = required(request, "oauth_token")?;
+    signed_by(world, request, now, |world, consumer| {
+        token(world, request.host, consumer, secret, now)
+    })
+}
+
+/// What the look at the token gives, if everything is right. The look must not change anything:
+/// the signature is checked after it.
+pub(super) fn signed_by<T>(
+    world: &mut World,
+    request: &Signed<'_>,
+    now: DateTime<Utc>,
+    look: impl FnOnce(&mut World, &str) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let consumer = required(request, "oauth_consumer_key")?;
     let method = required(request, "oauth_signature_method")?;
     let signature = required(request, "oauth_signature")?;
     let timestamp = required(request, "oauth_timestamp")?;
@@ -88,7 +102,7 @@ pub(crate) fn verify(
     let key = links(world, request.host)
         .and_then(|links| links.keys.get(consumer).cloned())
         .ok_or_else(|| Problem::new("consumer_key_unknown", Verdict::ConsumerUnknown))?;
-    let owner = token(world, request.host, consumer, secret, now)?;
+    let found = look(world, consumer)?;
     if method != "RSA-SHA1" {
         let problem = Problem::new("signature_method_rejected", Verdict::SignatureInvalid);
         return Err(problem);
@@ -110,7 +124,7 @@ pub(crate) fn verify(
             Problem::new("signature_invalid", Verdict::SignatureInvalid)
                 .beside("oauth_signature_base_string", text)
         })?;
-    Ok(owner)
+    Ok(found)
 }
 
 fn find<'a>(request: &Signed<'a>, name: &str) -> Option<&'a str> {
@@ -119,14 +133,14 @@ fn find<'a>(request: &Signed<'a>, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-fn required<'a>(request: &Signed<'a>, name: &'static str) -> Result<&'a str, Problem> {
+pub(super) fn required<'a>(request: &Signed<'a>, name: &'static str) -> Result<&'a str, Problem> {
     find(request, name).ok_or_else(|| {
         Problem::new("parameter_absent", Verdict::Malformed)
             .beside("oauth_parameters_absent", name.to_owned())
     })
 }
 
-fn links<'a>(world: &'a mut World, host: &str) -> Option<&'a mut Links> {
+pub(super) fn links<'a>(world: &'a mut World, host: &str) -> Option<&'a mut Links> {
     let instance = world.instance_mut(host)?;
     Some(&mut instance.links)
 }

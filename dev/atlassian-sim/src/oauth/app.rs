@@ -11,7 +11,7 @@ use super::consent::Consent;
 use super::families::{Client, Link, Order, Resource, Service};
 
 /// The scope that asks for a refresh token.
-const OFFLINE: &str = "offline_access";
+pub(super) const OFFLINE: &str = "offline_access";
 
 /// A client of the token endpoint: an app that people consent to, or a service account's
 /// credential. Clones mean the same client.
@@ -43,6 +43,7 @@ impl OAuthApp {
             secrets: vec![secret],
             service,
             link,
+            callback: None,
         };
         world.oauth.clients.insert(id.to_string(), client);
         drop(world);
@@ -82,6 +83,14 @@ impl OAuthApp {
     /// Revokes a secret. The tokens stay as they are.
     pub fn revoke_secret(&self, secret: &str) {
         self.with(|client| client.secrets.retain(|known| known != secret));
+    }
+
+    /// Registers the callback of an app on Cloud, in place of the one before. The authorize page
+    /// compares it letter by letter.
+    #[must_use]
+    pub fn callback(self, url: &str) -> Self {
+        self.with(|client| client.callback = Some(url.to_owned()));
+        self
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Client) -> T) -> Option<T> {
@@ -137,14 +146,14 @@ fn admit(world: &mut World, email: &str, hosts: &[&str]) {
 }
 
 /// One entry per site, without the scope that is no permission.
-pub(crate) fn resources(hosts: &[&str], scopes: &[String]) -> Vec<Resource> {
+pub(crate) fn resources<H: AsRef<str>>(hosts: &[H], scopes: &[String]) -> Vec<Resource> {
     let scopes: Vec<String> = scopes
         .iter()
         .filter(|scope| *scope != OFFLINE)
         .cloned()
         .collect();
-    let entry = |host: &&str| Resource {
-        host: (*host).to_owned(),
+    let entry = |host: &H| Resource {
+        host: host.as_ref().to_owned(),
         scopes: scopes.clone(),
     };
     hosts.iter().map(entry).collect()

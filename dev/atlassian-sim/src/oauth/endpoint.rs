@@ -12,6 +12,7 @@ use crate::request::Incoming;
 use crate::service::Context;
 use crate::world::World;
 
+use super::authorize;
 use super::exchange::Exchange;
 use super::families::Source;
 use super::form::Form;
@@ -27,6 +28,9 @@ pub(crate) fn caller(world: &World, call: &Incoming) -> (Option<String>, Option<
         let service = client.and_then(|client| client.service.as_ref());
         return (service.map(|service| service.owner.clone()), None);
     }
+    if let Some(code) = world.oauth.codes.get(form.code.as_str()) {
+        return (Some(code.order.owner.clone()), None);
+    }
     let Some(token) = world.oauth.token(&form.refresh_token) else {
         return (None, None);
     };
@@ -39,6 +43,7 @@ pub(crate) fn caller(world: &World, call: &Incoming) -> (Option<String>, Option<
 pub(crate) fn handle(world: &mut World, call: &Incoming, cx: &Context) -> Reply {
     let trace = world.rng.hex32();
     let reply = match (call.path.as_str(), &call.method) {
+        (authorize::PATH, _) if !call.query.is_empty() => authorize::answer(world, call, cx.now),
         ("/oauth/token", &Method::POST) => token(world, call, cx.now),
         ("/oauth/token", _) => {
             error(405, "invalid_request", "Only POST is answered here.").set(header::ALLOW, "POST")
@@ -73,21 +78,39 @@ fn token(world: &mut World, call: &Incoming, now: DateTime<Utc>) -> Reply {
         "authorization_code" if form.code.is_empty() => {
             malformed(world, call, now, "code is missing")
         }
-        // People consent elsewhere, so no code is known here.
-        "authorization_code"
-            if world
-                .oauth
-                .validates(None, &form.client_id, &form.client_secret) =>
-        {
-            error(403, "invalid_grant", "Invalid authorization code").verdict(Verdict::Rejected)
-        }
-        "authorization_code" => unauthorized(),
+        "authorization_code" => redeem(world, &form, now),
         _ => malformed(
             world,
             call,
             now,
             "grant_type must be authorization_code, refresh_token or client_credentials",
         ),
+    }
+}
+
+/// The grant `authorization_code`. Every refusal of the code has the same words, as that of a
+/// refresh token has.
+fn redeem(world: &mut World, form: &Form, now: DateTime<Utc>) -> Reply {
+    if !world
+        .oauth
+        .validates(None, &form.client_id, &form.client_secret)
+    {
+        return unauthorized();
+    }
+    match world.redeem(form, now) {
+        Ok((access, refresh)) => {
+            let mut body = granted(world, &access, now);
+            add_refresh(&mut body, refresh.as_deref());
+            answer(200, &body).verdict(Verdict::Accepted)
+        }
+        Err(verdict) => error(403, "invalid_grant", "Invalid authorization code").verdict(verdict),
+    }
+}
+
+/// Adds the refresh token to an answer, if there is one.
+pub(super) fn add_refresh(body: &mut Value, refresh: Option<&str>) {
+    if let (Some(fields), Some(refresh)) = (body.as_object_mut(), refresh) {
+        fields.insert("refresh_token".to_owned(), json!(refresh));
     }
 }
 
@@ -109,9 +132,7 @@ fn refresh(world: &mut World, call: &Incoming, form: &Form, now: DateTime<Utc>) 
         } => {
             let ticket = spend(world, call, value, outcome, now);
             let mut body = granted(world, &access, now);
-            if let (Some(fields), Some(refresh)) = (body.as_object_mut(), refresh) {
-                fields.insert("refresh_token".to_owned(), json!(*refresh));
-            }
+            add_refresh(&mut body, refresh.as_deref());
             answer(200, &body).verdict(Verdict::Accepted).ticket(ticket)
         }
         Exchange::Refused { outcome, verdict } => {

@@ -183,7 +183,7 @@ impl World {
     }
 
     /// The shape of a JSON web token. Its signature is noise: nobody may rely on the inside.
-    fn web_token(&mut self, claims: &str) -> Arc<str> {
+    pub(super) fn web_token(&mut self, claims: &str) -> Arc<str> {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.rng.uuid() });
         let head = URL_SAFE_NO_PAD.encode(header.to_string());
         let claims = URL_SAFE_NO_PAD.encode(claims);

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::calls::Verdict;
 
+use super::codes::Codes;
 use super::ledger::Ledger;
 use super::settings::{DataCenterOAuthSettings, OAuthSettings};
 
@@ -44,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) service: Option<Service>,
     /// Set for a client of a Data Center instance, which its token endpoint alone knows.
     pub(crate) link: Option<Link>,
+    /// The callback registered for an app on Cloud, which has one at most.
+    pub(crate) callback: Option<String>,
 }
 
 /// What a Data Center instance knows of a client.
@@ -118,6 +121,7 @@ pub(crate) struct OAuth {
     pub(crate) data_center: DataCenterOAuthSettings,
     pub(crate) ledger: Ledger,
     pub(crate) clients: HashMap<String, Client>,
+    pub(crate) codes: Codes,
     families: HashMap<u64, Family>,
     /// By value.
     refresh: HashMap<Arc<str>, RefreshToken>,

@@ -13,8 +13,10 @@ pub(super) struct Form {
     pub(super) client_secret: String,
     pub(super) refresh_token: String,
     pub(super) code: String,
-    /// Looked at on Data Center only.
+    /// With a code; on Data Center with a refresh token as well.
     pub(super) redirect_uri: String,
+    /// Looked at on Data Center only.
+    pub(super) code_verifier: String,
     pub(super) scope: String,
 }
 
@@ -33,6 +35,7 @@ impl Form {
             refresh_token: take("refresh_token"),
             code: take("code"),
             redirect_uri: take("redirect_uri"),
+            code_verifier: take("code_verifier"),
             scope: take("scope"),
         })
     }

@@ -1,5 +1,5 @@
 //! Atlassian's OAuth 2.0 token endpoint and those of Data Center instances: clients, consents,
-//! rotating refresh tokens.
+//! authorization codes, rotating refresh tokens.
 //!
 //! A consent founds a family of refresh tokens. Every exchange of one gives its successor:
 //!
@@ -13,6 +13,8 @@
 //! gives nothing and harms nothing.
 
 mod app;
+mod authorize;
+mod codes;
 mod consent;
 mod data_center;
 mod endpoint;
@@ -21,6 +23,7 @@ mod families;
 mod form;
 mod ledger;
 mod provider;
+mod provider_authorize;
 mod settings;
 mod sim;
 
@@ -29,6 +32,7 @@ pub(crate) use endpoint::{caller, handle};
 pub(crate) use families::{OAuth, Resource, Service, Source};
 pub(crate) use ledger::Ticket;
 pub(crate) use provider::{is_token_path, token};
+pub(crate) use provider_authorize::{authorize, is_authorize_path, users};
 
 pub use app::OAuthApp;
 pub use consent::Consent;

@@ -12,7 +12,7 @@ use crate::reply::Reply;
 use crate::request::Incoming;
 use crate::world::World;
 
-use super::endpoint::{granted, spend};
+use super::endpoint::{add_refresh, granted, spend};
 use super::exchange::Exchange;
 use super::families::Source;
 use super::form::Form;
@@ -72,11 +72,23 @@ pub(crate) fn token(
         "client_credentials" if version >= [11, 0, 0] => {
             client_credentials(world, &form, validates, now)
         }
-        // People consent elsewhere, so no code is known here.
-        "authorization_code" if validates => error(400, "invalid_grant").verdict(Verdict::Rejected),
+        "authorization_code" if form.code.is_empty() => error(400, "invalid_request"),
+        "authorization_code" if validates => redeem(world, &form, now),
         "authorization_code" => unvalidated(),
         _ => error(400, "unsupported_grant_type"),
     })
+}
+
+/// The grant `authorization_code`.
+fn redeem(world: &mut World, form: &Form, now: DateTime<Utc>) -> Reply {
+    match world.redeem(form, now) {
+        Ok((access, refresh)) => {
+            let mut body = told(world, &access, now);
+            add_refresh(&mut body, refresh.as_deref());
+            Reply::json(200, &body).verdict(Verdict::Accepted)
+        }
+        Err(verdict) => error(400, "invalid_grant").verdict(verdict),
+    }
 }
 
 fn refresh(
@@ -110,9 +122,7 @@ fn refresh(
         } => {
             let ticket = spend(world, call, value, outcome, now);
             let mut body = told(world, &access, now);
-            if let (Some(fields), Some(refresh)) = (body.as_object_mut(), refresh) {
-                fields.insert("refresh_token".to_owned(), json!(*refresh));
-            }
+            add_refresh(&mut body, refresh.as_deref());
             Reply::json(200, &body)
                 .verdict(Verdict::Accepted)
                 .ticket(ticket)
@@ -149,20 +159,24 @@ fn client_credentials(
         rank.is_some_and(|rank| rank <= MOST_OF_SERVICE && Some(rank) <= most)
     };
     if !wanted.iter().all(allowed) {
-        let standard = world.oauth.data_center.standard_scope_error;
-        let code = if standard {
-            "invalid_scope"
-        } else {
-            "invalid scope"
-        };
-        return error(400, code).verdict(Verdict::ScopeMissing);
+        return error(400, scope_error(world)).verdict(Verdict::ScopeMissing);
     }
     let source = Source::Client(form.client_id.clone());
     let (_, access) = world.issue_access(source, &service.owner, wanted, &form.client_id, now);
     Reply::json(200, &told(world, &access, now)).verdict(Verdict::Accepted)
 }
 
-fn rank(scope: &str) -> Option<usize> {
+/// How a refusal for the scope is spelled.
+pub(super) fn scope_error(world: &World) -> &'static str {
+    if world.oauth.data_center.standard_scope_error {
+        "invalid_scope"
+    } else {
+        "invalid scope"
+    }
+}
+
+/// The place of a scope among those that there are.
+pub(super) fn rank(scope: &str) -> Option<usize> {
     SCOPES.iter().position(|known| *known == scope)
 }
 

@@ -20,6 +20,8 @@ pub enum Replay {
 /// A life of length `d` that begins at `t` is over at `t + d`, not a moment later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthSettings {
+    /// The life of an authorization code. That it is ten minutes is an assumption.
+    pub code_life: TimeDelta,
     /// The life of an access token.
     pub access_life: TimeDelta,
     /// How long after its first exchange a refresh token may be exchanged again.
@@ -41,6 +43,7 @@ impl DataCenterOAuthSettings {
     /// The same in the terms of the Cloud endpoint.
     pub(crate) fn rules(&self) -> OAuthSettings {
         OAuthSettings {
+            code_life: self.code_life,
             access_life: self.access_life,
             leeway: TimeDelta::zero(),
             overlap: TimeDelta::zero(),
@@ -57,6 +60,8 @@ impl DataCenterOAuthSettings {
 /// There is no leeway: a refresh deletes the refresh token and the access token before it at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataCenterOAuthSettings {
+    /// The life of an authorization code; 600 s at most, whatever is set here.
+    pub code_life: TimeDelta,
     /// The life of an access token.
     pub access_life: TimeDelta,
     /// A refresh token unused for so long is dead.
@@ -70,6 +75,7 @@ pub struct DataCenterOAuthSettings {
 impl Default for DataCenterOAuthSettings {
     fn default() -> Self {
         Self {
+            code_life: TimeDelta::seconds(10),
             access_life: TimeDelta::minutes(60),
             idle: TimeDelta::days(90),
             omit_scope: false,
@@ -81,6 +87,7 @@ impl Default for DataCenterOAuthSettings {
 impl Default for OAuthSettings {
     fn default() -> Self {
         Self {
+            code_life: TimeDelta::minutes(10),
             access_life: TimeDelta::minutes(60),
             leeway: TimeDelta::minutes(10),
             overlap: TimeDelta::minutes(10),

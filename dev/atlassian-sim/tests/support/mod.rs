@@ -6,6 +6,7 @@
     reason = "each test file uses a part of this"
 )]
 
+pub(crate) mod authorize;
 pub(crate) mod kept;
 pub(crate) mod oauth;
 
