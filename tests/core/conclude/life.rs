@@ -174,7 +174,9 @@ fn a_request_for_a_refused_password_is_open_until_the_password_was_sent() {
         let (calls, waits) = (world.effects.calls.len(), !outage.may_have_arrived());
         assert_eq!(pending(&world).is_some(), waits, "{name}");
         let stalled = world.condition(ConditionType::Stalled).unwrap();
-        let told = stalled.message.contains("sends it once when it can connect");
+        let told = stalled
+            .message
+            .contains("sends it once when it can connect");
         assert_eq!(told, waits, "{name}: {}", stalled.message);
         assert_eq!(calls, 2, "{name}");
         if restarted {

@@ -1,7 +1,7 @@
 //! The conditions `Reconciling` and `Stalled`: what is waited for, and whether a person must act. Both
 //! can be true while `Ready` still is: something fails, and what pods mount still counts.
 
-use crate::api::{ConditionStatus, Reason};
+use crate::api::{Attempt, AttemptOutcome, ConditionStatus, Reason};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::ready::BlockedOn;
 use crate::core::conclude::conditions::unanswered::failing_validation;
@@ -29,8 +29,7 @@ pub fn progressing(
         waits => (told, waits),
     };
     let message = if pending {
-        let unsent = facts.unsent_request().is_some();
-        let why = if unsent {
+        let why = if is_unsent(facts) {
             meanwhile::UNSENT
         } else {
             meanwhile::PENDING
@@ -44,6 +43,14 @@ pub fn progressing(
         BlockedOn::Person => (None, found),
         BlockedOn::Nothing | BlockedOn::Time => (found, None),
     }
+}
+
+/// Whether a refused password waits to be sent, because nothing was sent when it was tried.
+fn is_unsent(facts: &Facts) -> bool {
+    let waits = |attempt: &Attempt| {
+        attempt.outcome == AttemptOutcome::Refused && attempt.next_attempt_time.is_some()
+    };
+    facts.is_password() && facts.attempt().is_some_and(waits)
 }
 
 /// What fails while what pods mount is still current and validated.
