@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::connect::ConnectArgs;
+use crate::doctor::DoctorArgs;
 use crate::failure::{Exit, Failure};
 use crate::generate::{CompletionArgs, ManArgs};
 use crate::renew::RenewArgs;
@@ -33,6 +34,8 @@ enum Command {
     Renew(RenewArgs),
     /// Report what is not ready or ends soon, for CI: exit code 3 when there is anything.
     Check(CheckArgs),
+    /// Look for what keeps credentials from working: rights, installation, Secrets, status.
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell.
     Completion(CompletionArgs),
     /// Print a man page.
@@ -49,6 +52,7 @@ impl Cli {
             Command::Status(args) => args.run(&self.connect.connect().await?).await,
             Command::Renew(args) => args.run(&self.connect.connect().await?).await,
             Command::Check(args) => args.run(&self.connect.connect().await?).await,
+            Command::Doctor(args) => args.run(&self.connect.connect().await?).await,
             Command::Completion(args) => args.run(),
             Command::Man(args) => args.run(),
         }

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod cli;
 pub mod connect;
+pub mod doctor;
 pub mod failure;
 pub mod generate;
 pub mod output;

@@ -115,7 +115,10 @@ fn open(object: &JiraCredential, value: &str) -> Option<String> {
 }
 
 /// Prints how a request ended. What Jira refused needs a person.
-fn show(object: &JiraCredential) -> Result<Exit, Failure> {
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn show(object: &JiraCredential) -> Result<Exit, Failure> {
     let report = Report::of(object);
     let style = Style::of_stdout();
     let ready = list::ready(&report);

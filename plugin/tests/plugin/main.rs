@@ -9,6 +9,7 @@
 
 mod check;
 mod conventions;
+mod doctor;
 mod renew;
 mod status;
 mod support;

@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Runtime;
 
@@ -298,4 +298,23 @@ async fn deploy(plane: &ControlPlane) {
         .unwrap();
     assert!(status.success(), "kubectl apply -k deploy failed");
     *done = true;
+}
+
+/// Reads standard error until a line begins like this.
+pub(crate) async fn until_line(child: &mut Child, begin: &str) {
+    let mut stderr = child.stderr.take().unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(begin) {
+        let byte = tokio::time::timeout(PATIENCE, stderr.read_u8());
+        seen.push(byte.await.unwrap().unwrap());
+    }
+    child.stderr = Some(stderr);
+}
+
+/// Writes to standard input, closes it, and waits for the end.
+pub(crate) async fn answer(mut child: Child, input: &str) -> Done {
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    finish(child).await
 }
