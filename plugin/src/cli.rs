@@ -8,6 +8,7 @@ use crate::doctor::DoctorArgs;
 use crate::failure::{Exit, Failure};
 use crate::generate::{CompletionArgs, ManArgs};
 use crate::renew::RenewArgs;
+use crate::rotate::RotateArgs;
 use crate::status::StatusArgs;
 
 /// Shows Jira credentials in a cluster, validates them, and helps to replace them.
@@ -36,6 +37,8 @@ enum Command {
     Check(CheckArgs),
     /// Look for what keeps credentials from working: rights, installation, Secrets, status.
     Doctor(DoctorArgs),
+    /// Replace an API token or personal access token: validate the new one, then store it.
+    Rotate(RotateArgs),
     /// Print a completion script for a shell.
     Completion(CompletionArgs),
     /// Print a man page.
@@ -53,6 +56,7 @@ impl Cli {
             Command::Renew(args) => args.run(&self.connect.connect().await?).await,
             Command::Check(args) => args.run(&self.connect.connect().await?).await,
             Command::Doctor(args) => args.run(&self.connect.connect().await?).await,
+            Command::Rotate(args) => args.run(&self.connect.connect().await?).await,
             Command::Completion(args) => args.run(),
             Command::Man(args) => args.run(),
         }

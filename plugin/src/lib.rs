@@ -10,6 +10,7 @@ pub mod failure;
 pub mod generate;
 pub mod output;
 pub mod renew;
+pub mod rotate;
 pub mod select;
 pub mod status;
 pub mod table;

@@ -11,5 +11,6 @@ mod check;
 mod conventions;
 mod doctor;
 mod renew;
+mod rotate;
 mod status;
 mod support;
