@@ -150,8 +150,9 @@ async fn a_personal_access_token_of_somebody_else_is_not_stored() {
     world.create("bot", spec).await;
     let others = jira.pat("somebody");
     // Before the operator has called the site, no token is sent there.
-    let early = world.plugin_reading(&flags.args("bot", &[]), others.secret());
-    let early = early.await;
+    let early = world
+        .plugin_reading(&flags.args("bot", &[]), others.secret())
+        .await;
     early.ended(1);
     assert!(early.err.contains("no token is sent to"), "{}", early.err);
     assert!(world.sim.calls_with(&others).is_empty());
