@@ -1,0 +1,172 @@
+//! The API server: which one, as whom, and how long a request may take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+use crate::failure::{Exit, Failure};
+use crate::words;
+
+/// The flags that kubectl has too.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of kubectl")]
+pub struct ConnectArgs {
+    /// Path to the kubeconfig file; otherwise KUBECONFIG, then ~/.kube/config, then the pod's own.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the kubeconfig context.
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// Namespace; otherwise that of the context.
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+    /// User to impersonate.
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub impersonate: Option<String>,
+    /// Group to impersonate; may be given several times.
+    #[arg(
+        long = "as-group",
+        global = true,
+        value_name = "GROUP",
+        requires = "impersonate"
+    )]
+    pub impersonate_groups: Vec<String>,
+    /// How long one request to the API server may take, such as 5s; 0 means no limit.
+    #[arg(long, global = true, default_value = "0", value_parser = words::limit, value_name = "TIME")]
+    pub request_timeout: Duration,
+}
+
+/// The API server, as one command uses it.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client, for what has a limit of its own.
+    pub client: Client,
+    /// The namespace that the command is about.
+    pub namespace: String,
+    limit: Duration,
+}
+
+impl ConnectArgs {
+    /// Connects as kubectl would with the same flags.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read or used.
+    pub async fn connect(&self) -> Result<Cluster, Failure> {
+        let mut config = self.config().await?;
+        if let Some(user) = &self.impersonate {
+            config.auth_info.impersonate = Some(user.clone());
+            config.auth_info.impersonate_groups =
+                (!self.impersonate_groups.is_empty()).then(|| self.impersonate_groups.clone());
+        }
+        let namespace = self.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| {
+            Failure::error(format!(
+                "the kubeconfig cannot be used: {error}; check it with kubectl cluster-info"
+            ))
+        })?;
+        Ok(Cluster {
+            client,
+            namespace,
+            limit: self.request_timeout,
+        })
+    }
+
+    async fn config(&self) -> Result<Config, Failure> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let read = match &self.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        match read {
+            Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(|error| unusable(&error)),
+            // Without any file, in a pod: as its ServiceAccount.
+            Err(error) if self.kubeconfig.is_none() && self.context.is_none() => {
+                Config::incluster().map_err(|_| unusable(&error))
+            }
+            Err(error) => Err(unusable(&error)),
+        }
+    }
+}
+
+fn unusable(error: &KubeconfigError) -> Failure {
+    Failure::error(format!(
+        "the kubeconfig cannot be used: {error}; give --kubeconfig or --context, or set KUBECONFIG"
+    ))
+}
+
+impl Cluster {
+    /// Makes one request. `what` says what it does: "list jiracredentials".
+    ///
+    /// # Errors
+    /// When the request fails or takes longer than `--request-timeout`.
+    pub async fn ask<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
+        let answer = self.within(request).await.ok_or_else(|| timed_out(what))?;
+        answer.map_err(|error| failed(what, &error))
+    }
+
+    /// Makes one request whose failure is an answer too; `None` when its time ran out.
+    pub async fn within<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        if self.limit.is_zero() {
+            return Some(request.await);
+        }
+        tokio::time::timeout(self.limit, request).await.ok()
+    }
+}
+
+/// What it means that the time of a request ran out.
+pub fn timed_out(what: &str) -> Failure {
+    Failure::new(
+        Exit::TimedOut,
+        format!(
+            "cannot {what}: the API server did not answer within --request-timeout; try a longer one"
+        ),
+    )
+}
+
+/// What a failed request means for a person.
+pub fn failed(what: &str, error: &kube::Error) -> Failure {
+    let remedy = match error {
+        kube::Error::Api(status) => match status.code {
+            401 => "log in to the cluster again",
+            403 => "ask an administrator for the right, or see kubectl jira-credential doctor",
+            404 => {
+                "check name and namespace; if no JiraCredential is found at all, see kubectl jira-credential doctor"
+            }
+            409 => "somebody changed it meanwhile; try again",
+            _ => "see kubectl jira-credential doctor",
+        },
+        _ => "check the connection with kubectl cluster-info",
+    };
+    let cause = match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => with_causes(other),
+    };
+    Failure::error(format!("cannot {what}: {cause}; {remedy}"))
+}
+
+/// An error with what caused it, as far as that is not in its text already.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
+}

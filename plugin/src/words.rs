@@ -1,0 +1,104 @@
+//! Times and lengths of time as people read and write them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jira_credential_operator::api::Period;
+
+/// A length of time in its two largest units at most, as kubectl prints ages: `45s`, `5m`, `3h`, `12d`.
+pub fn length(of: TimeDelta) -> String {
+    let seconds = of.num_seconds().abs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    if minutes < 2 {
+        format!("{seconds}s")
+    } else if hours < 2 {
+        format!("{minutes}m")
+    } else if days < 2 {
+        format!("{hours}h")
+    } else {
+        format!("{days}d")
+    }
+}
+
+/// When something is, from now: `in 12d`, `3h ago`, `now`.
+pub fn relative(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let away = time - now;
+    if away.num_seconds() == 0 {
+        "now".to_owned()
+    } else if away > TimeDelta::zero() {
+        format!("in {}", length(away))
+    } else {
+        format!("{} ago", length(away))
+    }
+}
+
+/// Reads a length of time such as `14d` or `1h30m`, as the fields of the spec have them.
+///
+/// # Errors
+/// When the text is none, in words for the command line.
+pub fn period(text: &str) -> Result<TimeDelta, String> {
+    Period::new(text)
+        .parse()
+        .ok_or_else(|| "write days, hours, minutes and seconds, such as 14d or 1h30m".to_owned())
+}
+
+/// Reads a limit of time as kubectl has them: `0` is none, a number alone means seconds.
+///
+/// # Errors
+/// When the text is none, in words for the command line.
+pub fn limit(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let period = period(text)?;
+    period
+        .to_std()
+        .map_err(|_| "a limit of time cannot be negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn lengths_are_short() {
+        for (seconds, word) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_199, "119m"),
+            (7_200, "2h"),
+            (172_799, "47h"),
+            (172_800, "2d"),
+            (31_536_000, "365d"),
+            (-300, "5m"),
+        ] {
+            assert_eq!(length(TimeDelta::seconds(seconds)), word, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for (seconds, words) in [(0, "now"), (864_000, "in 10d"), (-10_800, "3h ago")] {
+            assert_eq!(relative(now + TimeDelta::seconds(seconds), now), words);
+        }
+    }
+
+    #[test]
+    fn limits_are_read_as_kubectl_reads_them() {
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("30", Some(30)),
+            ("5s", Some(5)),
+            ("1h30m", Some(5_400)),
+            ("soon", None),
+            ("-5s", None),
+        ] {
+            let read = limit(text).ok().map(|limit| limit.as_secs());
+            assert_eq!(read, seconds, "{text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What every command has in common: kubectl's flags, exit codes, colours, completion and man page.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_wrong_command_line_ends_with_2_and_a_missing_cluster_with_1() {
+    let world = World::new().await;
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["status", "--as-group", "g"],
+        &["status", "x", "-A"],
+    ] {
+        let done = world.plugin(args).await;
+        assert_eq!(done.code, 2, "{args:?}: {}", done.err);
+        assert!(done.out.is_empty(), "{args:?}");
+    }
+    for (args, named) in [
+        (
+            ["status", "--kubeconfig", "/does/not/exist"],
+            "/does/not/exist",
+        ),
+        (["status", "--context", "nowhere"], "nowhere"),
+    ] {
+        let done = world.plugin(&args).await;
+        done.ended(1);
+        assert!(
+            done.err
+                .starts_with("error: the kubeconfig cannot be used: "),
+            "{}",
+            done.err
+        );
+        assert!(done.err.contains(named), "{}", done.err);
+        assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    }
+}
+
+#[tokio::test]
+async fn the_kubeconfig_is_the_flag_or_else_the_variable() {
+    let world = World::new().await;
+    let admin = world.plane.admin_kubeconfig().to_str().unwrap();
+    let by_flag = world
+        .command(&["status", "--kubeconfig", admin])
+        .env("KUBECONFIG", "/does/not/exist")
+        .output();
+    assert!(by_flag.await.unwrap().status.success());
+    world.plugin(&["status"]).await.ended(0);
+}
+
+#[tokio::test]
+async fn another_user_and_their_groups_are_taken() {
+    let world = World::new().await;
+    let refused = world.plugin(&["status", "--as", "nobody"]).await;
+    refused.ended(1);
+    assert!(
+        refused.err.contains("User \"nobody\" cannot list")
+            && refused.err.contains("ask an administrator"),
+        "{}",
+        refused.err
+    );
+    let group = ["status", "--as", "nobody", "--as-group", "system:masters"];
+    world.plugin(&group).await.ended(0);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_ends_with_4() {
+    let world = World::new().await;
+    // A server that takes connections and says nothing.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap();
+    let done = world
+        .plugin(&["status", "--kubeconfig", path, "--request-timeout", "1s"])
+        .await;
+    done.ended(4);
+    assert!(done.err.contains("--request-timeout"), "{}", done.err);
+}
+
+#[tokio::test]
+async fn kubectl_finds_the_plugin_under_its_name() {
+    let world = World::new().await;
+    let program = Path::new(env!("CARGO_BIN_EXE_kubectl-jira_credential"));
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", program.parent().unwrap().display());
+    let mut kubectl = world.plane.kubectl();
+    kubectl
+        .args(["jira-credential", "--version"])
+        .env("PATH", path)
+        .stderr(Stdio::inherit());
+    let output = kubectl.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text,
+        format!("kubectl jira-credential {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[tokio::test]
+async fn completion_scripts_and_man_pages_know_every_command() {
+    let world = World::new().await;
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let done = world.plugin(&["completion", shell]).await;
+        assert!(done.ended(0).contains("status"), "{shell}");
+    }
+    let page = world.plugin(&["man"]).await;
+    assert!(page.ended(0).contains(".TH"), "{}", page.out);
+    let page = world.plugin(&["man", "status"]).await;
+    assert!(
+        page.ended(0).contains("jira_credential\\-status"),
+        "{}",
+        page.out
+    );
+    world.plugin(&["man", "frobnicate"]).await.ended(2);
+}

@@ -1,0 +1,16 @@
+//! The built plugin against a real API server, the simulator of Jira and the operator.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test may panic"
+)]
+
+mod check;
+mod conventions;
+mod doctor;
+mod renew;
+mod rotate;
+mod status;
+mod support;

@@ -1,0 +1,235 @@
+//! `status`, on objects whose status the test writes and on one that the operator keeps.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use jira_credential_operator::clock::Clock;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+#[tokio::test]
+async fn one_credential_is_shown_with_everything() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    world.api_token("bot").await;
+    world.until_ready("bot").await;
+    let done = world.plugin(&["status", "bot"]).await;
+    let text = done.ended(0);
+    for part in [
+        "Name:       bot\n",
+        "Ready:      True (Validated)\n",
+        "Method:     ApiToken\n",
+        "Secrets:    bot\n",
+        "CONDITION",
+        "Published",
+        "Workloads: no pod of this namespace reads the Secrets.",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "no colour in a pipe: {text}");
+    let wide = world.plugin(&["status", "-o", "wide"]).await;
+    let mut lines = wide.ended(0).lines();
+    let head: Vec<&str> = lines
+        .next()
+        .unwrap()
+        .split("   ")
+        .filter(|word| !word.is_empty())
+        .collect();
+    let head: Vec<&str> = head.into_iter().map(str::trim).collect();
+    assert_eq!(
+        head,
+        [
+            "NAME",
+            "READY",
+            "REASON",
+            "METHOD",
+            "ACCOUNT",
+            "ENDS",
+            "VALIDATED",
+            "SITE",
+            "SECRETS",
+            "NEXT STEP"
+        ]
+    );
+    let row = lines.next().unwrap();
+    assert!(
+        row.starts_with("bot    True    Validated   ApiToken   "),
+        "{row}"
+    );
+    let json = world.plugin(&["status", "bot", "-o", "json"]).await.json();
+    let one = &json["items"][0];
+    assert_eq!(one["ready"], "True");
+    assert_eq!(one["upToDate"], true);
+    assert_eq!(one["readers"]["workloads"], json!([]));
+    let yaml = world.plugin(&["status", "-o", "yaml"]).await;
+    assert!(yaml.ended(0).contains("reason: Validated"), "{}", yaml.out);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let world = World::new().await;
+    let empty = world.plugin(&["status"]).await;
+    assert_eq!(empty.ended(0), "");
+    assert!(
+        empty.err.contains("no JiraCredential in the namespace"),
+        "{}",
+        empty.err
+    );
+    let one = world.plugin(&["status", "bot"]).await;
+    one.ended(1);
+    assert!(one.err.contains("\"bot\" not found"), "{}", one.err);
+    world.create("there", world.api_token_spec("there")).await;
+    let two = world.plugin(&["status", "there", "bot"]).await;
+    two.ended(1);
+    assert!(two.err.contains("no JiraCredential bot in"), "{}", two.err);
+    let unseen = world.plugin(&["status", "there"]).await;
+    assert!(
+        unseen
+            .ended(0)
+            .contains("The operator has not looked at it yet"),
+        "{}",
+        unseen.out
+    );
+}
+
+#[tokio::test]
+async fn workloads_are_told_with_how_they_read_the_secret() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    let container = |more: Value| {
+        let mut container = json!({"name": "c", "image": "none"});
+        container
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        container
+    };
+    let volume = json!([{"name": "v", "secret": {"secretName": "bot"}}]);
+    let projected = json!([{"name": "v", "projected": {"sources": [{"secret": {"name": "bot"}}]}}]);
+    let env = json!({"env": [{"name": "T", "valueFrom": {"secretKeyRef": {"name": "bot", "key": "token"}}}]});
+    let pods = [
+        ("by-env", json!({"containers": [container(env)]})),
+        (
+            "by-env-from",
+            json!({"containers": [container(json!({"envFrom": [{"secretRef": {"name": "bot"}}]}))]}),
+        ),
+        (
+            "by-file",
+            json!({"volumes": volume, "containers": [container(json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}))]}),
+        ),
+        (
+            "by-sub-path",
+            json!({"volumes": projected, "containers": [container(json!({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": "token"}]}))]}),
+        ),
+        (
+            "by-init",
+            json!({"volumes": volume, "containers": [container(json!({}))],
+                "initContainers": [{"name": "i", "image": "none", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}),
+        ),
+        (
+            "not-at-all",
+            json!({"containers": [container(json!({"envFrom": [{"secretRef": {"name": "other"}}]}))]}),
+        ),
+    ];
+    let api: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
+    for (name, spec) in pods {
+        let mut spec = spec;
+        spec["automountServiceAccountToken"] = json!(false);
+        let pod =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        api.create(&PostParams::default(), &pod).await.unwrap();
+    }
+    let done = world.plugin(&["status", "bot", "-o", "json"]).await;
+    let found = done.json()["items"][0]["readers"]["workloads"].clone();
+    let found: Vec<String> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{}/{} {}", one["kind"], one["name"], one["how"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "Pod/by-env env",
+            "Pod/by-env-from envFrom",
+            "Pod/by-file file",
+            "Pod/by-init file",
+            "Pod/by-sub-path subPath",
+        ]
+    );
+    let text = world.plugin(&["status", "bot"]).await;
+    let line = text
+        .ended(0)
+        .lines()
+        .find(|line| line.contains("by-sub-path"))
+        .unwrap();
+    assert!(line.ends_with("after a restart"), "{line}");
+}
+
+#[tokio::test]
+async fn who_may_not_list_pods_still_gets_the_rest() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "reader", "namespace": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "jira-credential-operator-view"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "anna"}],
+    });
+    world
+        .plane
+        .kubectl_apply(&binding.to_string())
+        .await
+        .unwrap();
+    let args = ["status", "bot", "--as", "anna"];
+    let started = Instant::now();
+    let done = loop {
+        // The authorizer of the API server learns of a binding a moment later.
+        let done = world.plugin(&args).await;
+        if done.code == 0 || started.elapsed() > Duration::from_secs(20) {
+            break done;
+        }
+    };
+    assert!(
+        done.ended(0).contains("Workloads: cannot list pods"),
+        "{}",
+        done.out
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_credentials_take_less_than_two_seconds() {
+    let world = World::new().await;
+    let spec = world.api_token_spec("bot");
+    let ends = Clock::system().now() + TimeDelta::days(12);
+    let create = async |index: usize| {
+        let name = format!("bot-{index:04}");
+        world.create(&name, spec.clone()).await;
+        let now = Clock::system().now();
+        let status = json!({
+            "observedGeneration": 1, "method": "ApiToken", "expiresAt": ends, "lastValidatedTime": now,
+            "account": {"id": format!("557058:{index}"), "displayName": "A Robot"},
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Validated",
+                "message": "The published credential is current and validated.", "lastTransitionTime": now}],
+        });
+        world.write_status(&name, status).await;
+    };
+    for chunk in 0..50 {
+        futures::future::join_all((0..20).map(|index| create(chunk * 20 + index))).await;
+    }
+    let started = Instant::now();
+    let done = world.plugin(&["status"]).await;
+    let took = started.elapsed();
+    let text = done.ended(0);
+    assert_eq!(text.lines().count(), 1_001);
+    assert!(
+        text.contains("credential in 11d"),
+        "{}",
+        text.lines().nth(1).unwrap()
+    );
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
