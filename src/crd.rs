@@ -40,7 +40,10 @@ pub fn crd() -> CustomResourceDefinition {
         complete(root);
         if let Some(spec) = root.properties.as_mut().and_then(|all| all.get_mut("spec")) {
             default_keys(spec);
-            keep_small(spec);
+            for field in spec.properties.iter_mut().flat_map(|all| all.values_mut()) {
+                // The operator knows it by itself; stored, it costs something at every write.
+                field.default = None;
+            }
         }
         // Without it an object that the operator has not seen yet would read as up to date.
         if let Some(status) = root
@@ -50,25 +53,13 @@ pub fn crd() -> CustomResourceDefinition {
         {
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
             keep_earlier_names(status);
-            status.x_kubernetes_map_type = Some(ATOMIC.into());
+            keep_earlier_generations(status);
+            // Only the operator writes it, so that one entry tells the API server whose it is; otherwise
+            // it would keep one for each member.
+            status.x_kubernetes_map_type = Some("atomic".into());
         }
     }
     crd
-}
-
-/// An object that the API server tracks as one field, with one owner: it stores no entry for each member.
-/// Only the operator writes the status, and a method of authentication makes sense as a whole.
-const ATOMIC: &str = "atomic";
-
-/// Leaves out of stored objects what the operator knows by itself: the defaults of members that are left
-/// out as a whole. Each costs space and time at every write of the object.
-fn keep_small(spec: &mut JSONSchemaProps) {
-    for (name, field) in spec.properties.iter_mut().flatten() {
-        field.default = None;
-        if name == "auth" {
-            field.x_kubernetes_map_type = Some(ATOMIC.into());
-        }
-    }
 }
 
 /// The definition as a YAML document.
@@ -122,6 +113,27 @@ fn keep_earlier_names(status: &mut JSONSchemaProps) {
         };
         field.description = Some(format!("Earlier name of `{now}`: read, never written."));
         fields.insert(earlier.to_owned(), field);
+    }
+}
+
+/// Lets an earlier version of the operator, which writes it, read what it wrote: otherwise it would write
+/// the status again and again after a return to it.
+fn keep_earlier_generations(status: &mut JSONSchemaProps) {
+    let conditions = status
+        .properties
+        .as_mut()
+        .and_then(|all| all.get_mut("conditions"));
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) =
+        conditions.and_then(|conditions| conditions.items.as_mut())
+    {
+        let generation = JSONSchemaProps {
+            type_: Some("integer".into()),
+            format: Some("int64".into()),
+            description: Some("Written by earlier releases; that of the status counts.".into()),
+            ..JSONSchemaProps::default()
+        };
+        let fields = item.properties.get_or_insert_default();
+        fields.insert("observedGeneration".into(), generation);
     }
 }
 

@@ -85,8 +85,11 @@ pub(super) fn method_fits() -> Rule {
     let answer = "has(self.auth.apiToken) ? 'auth.apiToken is for Jira Cloud only: for Data Center use auth.personalAccessToken' : \
         has(self.auth.oauth2) || has(self.auth.clientCredentials) ? 'cloudId is for Jira Cloud only: remove it for a Data Center' : \
         'auth.personalAccessToken, auth.basic, auth.session and auth.oauth1 exist on Jira Data Center only: for a Cloud site use auth.apiToken, auth.oauth2 or auth.clientCredentials'";
+    let elsewhere = ["personalAccessToken", "basic", "session", "oauth1"]
+        .map(|member| format!("has(auth.{member})"))
+        .join(" || ");
     Rule::new(format!(
-        "[self.auth].all(auth, has(auth.apiToken) ? !has(self.hosting) || self.hosting != 'DataCenter' : {gateway}!{cloud})"
+        "[self.auth].all(auth, has(auth.apiToken) ? !has(self.hosting) || self.hosting != 'DataCenter' : {gateway}!({elsewhere}) || !{cloud})"
     ))
     .message(Message::Expression(answer.into()))
     .field_path(".auth")

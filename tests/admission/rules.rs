@@ -149,6 +149,20 @@ async fn one_mistake_in_a_site_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_missing_method_is_told_once() {
+    let Context {
+        client, namespace, ..
+    } = support::context("method-once").await;
+    for site in ["https://acme.atlassian.net", "https://jira.corp.example"] {
+        let object = support::credential("credential", json!({ "site": site, "auth": {} }));
+        let answer = support::create(&client, &namespace, &object, true)
+            .await
+            .unwrap_err();
+        assert_eq!(answer.matches("Invalid value").count(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_object_is_not_yet_observed() {
     let Context {
         client, namespace, ..

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use super::{Password, Passwords, Scope, Sent, What};
 use crate::api::{AttemptOutcome, JiraCredential, JiraCredentialStatus, MethodName, Reason};
-use crate::core::decide::renewal::blocker::refuses_login;
+use crate::core::facts::attempt::refuses_login;
 
 impl Passwords {
     /// Learns the last attempt from a status, which survives a restart.

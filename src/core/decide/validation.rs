@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{Attempt, AttemptOutcome, Reason};
-use crate::core::decide::renewal::blocker::refuses_login;
 use crate::core::decide::step::Step;
+use crate::core::facts::attempt::refuses_login;
 use crate::core::facts::{Facts, Peer};
 use crate::core::probe::Judgement;
 
@@ -91,6 +91,7 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
                 next.map_or(ValidationDue::Now, at)
             }
             AttemptOutcome::Started | AttemptOutcome::Interrupted => ValidationDue::OnChange,
+            AttemptOutcome::Refused if facts.request_is_withdrawn() => ValidationDue::OnChange,
             AttemptOutcome::Refused if facts.spec_changed() && may_mend(facts, attempt) => {
                 ValidationDue::Now
             }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::api::{Attempt, AttemptOutcome, JiraCredentialStatus, Reason};
 use crate::core::facts::Facts;
-use crate::core::facts::types::Source;
+use crate::core::facts::types::{Peer, Source};
 
 impl Facts {
     /// Whether the status names the credential in the source: as validated, or as tried. Only then
@@ -44,12 +44,22 @@ impl Facts {
         let wanted = self.is_password() && self.renew_is_pending();
         let attempt = self.attempt().filter(|_| wanted)?;
         match attempt.outcome {
-            AttemptOutcome::Refused => attempt.next_attempt_time,
+            AttemptOutcome::Refused if refuses_password(attempt) => attempt.next_attempt_time,
+            AttemptOutcome::Refused => None,
             AttemptOutcome::Started
             | AttemptOutcome::Unconfirmed
             | AttemptOutcome::NoVerdict
             | AttemptOutcome::Interrupted => None,
         }
+    }
+
+    /// Whether a request of a person to send a refused password again was withdrawn before it was sent.
+    pub fn request_is_withdrawn(&self) -> bool {
+        let refused = |attempt: &Attempt| {
+            attempt.outcome == AttemptOutcome::Refused && refuses_password(attempt)
+        };
+        let asked = self.password_is_asked_for() || self.peer == Peer::Accepted;
+        self.is_password() && !asked && self.attempt().is_some_and(refused)
     }
 
     /// Whether a person wants the password sent, whatever is known of it.
@@ -100,4 +110,23 @@ pub fn without_unsent(status: &JiraCredentialStatus) -> JiraCredentialStatus {
         _ => before.attempt = None,
     }
     before
+}
+
+/// Whether Jira refused the password itself, and not what its account is or may do.
+fn refuses_password(attempt: &Attempt) -> bool {
+    attempt.reason.is_none_or(refuses_login)
+}
+
+/// Whether Jira refuses the user name and password of a login.
+pub fn refuses_login(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Rejected
+            | Reason::CaptchaRequired
+            | Reason::LoginDenied
+            | Reason::BasicAuthDisabled
+            | Reason::IpBlocked
+            | Reason::WrongHost
+            | Reason::AccountInactive
+    )
 }

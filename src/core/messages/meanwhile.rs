@@ -14,9 +14,9 @@ pub const INPUT_IS_BACK: &str = "What the next renewal needs is there again.";
 pub const PENDING: &str = "The validation requested with the annotation jira-operator.dev/renew is \
     pending until Jira answers.";
 
-/// Added while a password that a person asked to send again found no connection.
-pub const UNSENT: &str = "The validation requested with the annotation jira-operator.dev/renew found no \
-    connection, so the password was not sent: the operator sends it once when it can connect.";
+/// Added while a password that a person asked to send again could not be sent.
+pub const UNSENT: &str = "The validation requested with the annotation jira-operator.dev/renew could not \
+    be made: the password was not sent, and the operator sends it once when it can connect.";
 
 /// The words of the event when what failed beside a Ready credential works again.
 pub const RECOVERED: &str =

@@ -6,6 +6,7 @@ use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;
 use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
+use crate::core::facts::attempt::refuses_login;
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
 use crate::core::messages::{meanwhile, outage, refusal, renewal};
@@ -57,11 +58,11 @@ fn renewal_finding(facts: &Facts) -> Option<ConditionDraft> {
         matches!(
             reason,
             Reason::ReconsentRequired | Reason::ClientRejected | Reason::Expired
-        ) || blocker::refuses_login(*reason)
+        ) || refuses_login(*reason)
     };
     if let Some(reason) = renewal_blocker.filter(ends) {
         // What the password looks like is known only when it was read.
-        let told = facts.grant_unread() && blocker::refuses_login(reason);
+        let told = facts.grant_unread() && refuses_login(reason);
         let text = if told {
             told_refusal(facts, reason)
         } else {

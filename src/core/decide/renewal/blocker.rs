@@ -97,20 +97,6 @@ pub fn needs_person(reason: Reason) -> bool {
     )
 }
 
-/// Whether Jira refuses the user name and password of a login.
-pub fn refuses_login(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Rejected
-            | Reason::CaptchaRequired
-            | Reason::LoginDenied
-            | Reason::BasicAuthDisabled
-            | Reason::IpBlocked
-            | Reason::WrongHost
-            | Reason::AccountInactive
-    )
-}
-
 /// Whether the tokens of the grant are out of reach.
 pub fn leaves_no_token(reason: Reason) -> bool {
     needs_person(reason) && reason != Reason::GrantRestored
