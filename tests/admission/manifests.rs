@@ -89,8 +89,8 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
         ),
         (
             "jira-operator.dev/jiracredentials/status",
-            &["update", "patch"],
-            &["get"],
+            &["update"],
+            &["patch", "get"],
         ),
         (
             "/secrets",
