@@ -45,8 +45,8 @@ impl Facts {
         let attempt = self.attempt().filter(|_| wanted)?;
         match attempt.outcome {
             AttemptOutcome::Refused if refuses_password(attempt) => attempt.next_attempt_time,
-            AttemptOutcome::Refused => None,
-            AttemptOutcome::Started
+            AttemptOutcome::Refused
+            | AttemptOutcome::Started
             | AttemptOutcome::Unconfirmed
             | AttemptOutcome::NoVerdict
             | AttemptOutcome::Interrupted => None,

@@ -22,8 +22,10 @@ impl Judgement {
     /// Whether Jira may have seen the credential. What limits the rate may stand behind the login.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Accepted(_) | Self::Refused(_) | Self::Unconfirmed(_) => true,
-            Self::NoVerdict(Outage::RateLimited { .. }) => true,
+            Self::Accepted(_)
+            | Self::Refused(_)
+            | Self::Unconfirmed(_)
+            | Self::NoVerdict(Outage::RateLimited { .. }) => true,
             Self::NoVerdict(outage) => outage.may_have_arrived(),
             Self::NotAllowed(_) => false,
         }

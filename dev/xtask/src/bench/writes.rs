@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// Rounds; the table shows the median.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Another CustomResourceDefinition than the one of this work tree.
+    /// Another `CustomResourceDefinition` than the one of this work tree.
     #[arg(long, value_name = "FILE")]
     crd: Option<PathBuf>,
     /// Write the API server's own CPU profile of each kind of write into this directory, for
@@ -204,7 +204,7 @@ impl Bench {
                 .await;
         }
         let held = match write {
-            Write::WriteStatus | Write::ReportEvent => {
+            Write::UpdateStatus | Write::ReportEvent => {
                 orders::credentials(&self.client, namespace).await?
             }
             _ => Vec::new(),

@@ -18,7 +18,7 @@ const JSON: &str = "application/json";
 pub(super) enum Write {
     CreateSecret,
     CreateCredential,
-    WriteStatus,
+    UpdateStatus,
     ReportEvent,
     LabelSecret,
     LabelCredential,
@@ -39,7 +39,7 @@ impl Write {
     pub(super) const ALL: [Self; 6] = [
         Self::CreateSecret,
         Self::CreateCredential,
-        Self::WriteStatus,
+        Self::UpdateStatus,
         Self::ReportEvent,
         Self::LabelSecret,
         Self::LabelCredential,
@@ -53,7 +53,7 @@ impl Write {
         match self {
             Self::CreateSecret => "create a Secret",
             Self::CreateCredential => "create a JiraCredential",
-            Self::WriteStatus => "write the status of one",
+            Self::UpdateStatus => "write the status of one",
             Self::ReportEvent => "report an event about one",
             Self::LabelSecret => "label a Secret",
             Self::LabelCredential => "label a JiraCredential",
@@ -65,7 +65,7 @@ impl Write {
         match self {
             Self::CreateSecret => "create-secret",
             Self::CreateCredential => "create-credential",
-            Self::WriteStatus => "write-status",
+            Self::UpdateStatus => "write-status",
             Self::ReportEvent => "report-event",
             Self::LabelSecret => "label-secret",
             Self::LabelCredential => "label-credential",
@@ -85,7 +85,7 @@ impl Write {
         match self {
             Self::CreateSecret | Self::LabelSecret | Self::ReportEvent => None,
             Self::CreateCredential => Some(2.0),
-            Self::WriteStatus => Some(3.0),
+            Self::UpdateStatus => Some(3.0),
             Self::LabelCredential => Some(2.5),
         }
     }
@@ -106,7 +106,7 @@ impl Write {
         Ok(match self {
             Self::CreateSecret => Order::Send("POST", secrets, JSON, secret(&name)),
             Self::CreateCredential => Order::Send("POST", credentials, JSON, credential(&name)),
-            Self::WriteStatus => {
+            Self::UpdateStatus => {
                 let status = serde_json::from_value(status(&name, variant))?;
                 Order::Status(Box::new(created(held)?.clone()), Box::new(status))
             }
