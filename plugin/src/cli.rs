@@ -41,7 +41,7 @@ enum Command {
     /// Replace an API token or personal access token: validate the new one, then store it.
     Rotate(RotateArgs),
     /// Consent to an app of OAuth 2.0 in the browser: the first time, and again when a consent ended.
-    Login(LoginArgs),
+    Login(Box<LoginArgs>),
     /// Print a completion script for a shell.
     Completion(CompletionArgs),
     /// Print a man page.
@@ -60,7 +60,7 @@ impl Cli {
             Command::Check(args) => args.run(&self.connect.connect().await?).await,
             Command::Doctor(args) => args.run(&self.connect.connect().await?).await,
             Command::Rotate(args) => args.run(&self.connect.connect().await?).await,
-            Command::Login(args) => args.run(&self.connect.connect().await?).await,
+            Command::Login(args) => Box::pin(args.run(&self.connect.connect().await?)).await,
             Command::Completion(args) => args.run(),
             Command::Man(args) => args.run(),
         }

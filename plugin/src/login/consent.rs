@@ -77,7 +77,10 @@ pub fn state() -> Result<String, Failure> {
     let mut bytes = [0_u8; 32];
     rand::fill(&mut bytes)
         .map_err(|_| Failure::error("the system gives no random numbers; nothing was stored"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect())
 }
 
 /// The address of the authorize page (Atlassian documentation).

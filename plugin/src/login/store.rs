@@ -112,7 +112,7 @@ pub async fn write(
     }
 }
 
-/// Creates the JiraCredential; as a dry run it only asks whether that would work.
+/// Creates the `JiraCredential`; as a dry run it only asks whether that would work.
 ///
 /// # Errors
 /// When it would not.

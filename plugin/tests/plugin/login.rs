@@ -63,7 +63,7 @@ impl Desk {
     }
 
     /// Starts a login, and reads the authorize URL.
-    async fn login(&self, more: &[&str]) -> Login {
+    fn login(&self, more: &[&str]) -> Login {
         let authorities = self.folder.path().join("ca.pem");
         let (auth, gateway) = (self.world.sim.auth_url(), self.world.sim.gateway_url());
         let mut args = vec![
@@ -101,7 +101,7 @@ impl Desk {
         let site = self.site.url();
         let mut args = vec!["--site", &site, "--client-id", self.app.client_id()];
         args.extend(more);
-        let mut login = self.login(&args).await;
+        let mut login = self.login(&args);
         login.write(&self.app.secret()).await;
         login
     }
@@ -297,7 +297,7 @@ async fn a_dead_consent_is_healed_by_the_account_that_gave_it() {
         })
         .await;
     // Somebody else's consent changes nothing.
-    let mut login = desk.login(&["--no-browser"]).await;
+    let mut login = desk.login(&["--no-browser"]);
     let url = login.url().await;
     assert!(
         login.seen.contains("Log in at Atlassian as Ann ("),
@@ -320,7 +320,7 @@ async fn a_dead_consent_is_healed_by_the_account_that_gave_it() {
         .await;
     done.ended(2);
     assert!(done.err.contains("--site is not spec.site"), "{}", done.err);
-    let mut login = desk.login(&["--no-browser"]).await;
+    let mut login = desk.login(&["--no-browser"]);
     let url = login.url().await;
     visit(&desk.accepted(ANN, &url)).await;
     let done = login.end().await;
@@ -406,7 +406,7 @@ async fn a_consent_for_another_site_or_with_a_wrong_secret_stores_nothing() {
         "--client-id",
         desk.app.client_id(),
     ];
-    let mut login = desk.login(&flags).await;
+    let mut login = desk.login(&flags);
     login.write("wrong").await;
     let url = login.url().await;
     visit(&desk.accepted(ANN, &url)).await;
