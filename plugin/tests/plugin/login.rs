@@ -339,7 +339,12 @@ async fn a_declined_consent_stores_nothing() {
     let url = login.url().await;
     let ann = desk.world.sim.person(ANN).at(&[&desk.site]);
     let landing = ann.decline(&url);
-    let response = visit(landing.callback().unwrap()).await;
+    // A browser may take either address of localhost.
+    let mut callback = landing.callback().unwrap().to_owned();
+    if TcpListener::bind("[::1]:0").is_ok() {
+        callback = callback.replace("localhost", "[::1]");
+    }
+    let response = visit(&callback).await;
     assert!(response.contains("Consent declined"), "{response}");
     let done = login.end().await;
     done.ended(3);
@@ -419,4 +424,29 @@ async fn a_consent_for_another_site_or_with_a_wrong_secret_stores_nothing() {
         done.err
     );
     desk.nothing_is_stored().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_made_meanwhile_is_not_overwritten() {
+    let desk = Desk::new().await;
+    let kept = [("refresh-token", "theirs")];
+    // Neither one that is new, nor one that was read.
+    for before in [false, true] {
+        let mut login = desk.first(&["--no-browser"]).await;
+        let url = login.url().await;
+        let mut values = kept.to_vec();
+        if before {
+            values.push(("more", "theirs"));
+        }
+        desk.world.secret("bot-consent", &values).await;
+        visit(&desk.accepted(ANN, &url)).await;
+        let done = login.end().await;
+        done.ended(1);
+        let told = "somebody changed the Secret bot-consent meanwhile. Nothing was stored";
+        assert!(done.err.contains(told), "{}", done.err);
+        let value = desk.world.value("bot-consent", "refresh-token").await;
+        assert_eq!(value, "theirs");
+    }
+    let object = desk.world.credentials().get_opt("bot").await.unwrap();
+    assert!(object.is_none());
 }
