@@ -7,6 +7,7 @@ use crate::connect::ConnectArgs;
 use crate::doctor::DoctorArgs;
 use crate::failure::{Exit, Failure};
 use crate::generate::{CompletionArgs, ManArgs};
+use crate::login::LoginArgs;
 use crate::renew::RenewArgs;
 use crate::rotate::RotateArgs;
 use crate::status::StatusArgs;
@@ -39,6 +40,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Replace an API token or personal access token: validate the new one, then store it.
     Rotate(RotateArgs),
+    /// Consent to an app of OAuth 2.0 in the browser: the first time, and again when a consent ended.
+    Login(Box<LoginArgs>),
     /// Print a completion script for a shell.
     Completion(CompletionArgs),
     /// Print a man page.
@@ -57,6 +60,7 @@ impl Cli {
             Command::Check(args) => args.run(&self.connect.connect().await?).await,
             Command::Doctor(args) => args.run(&self.connect.connect().await?).await,
             Command::Rotate(args) => args.run(&self.connect.connect().await?).await,
+            Command::Login(args) => Box::pin(args.run(&self.connect.connect().await?)).await,
             Command::Completion(args) => args.run(),
             Command::Man(args) => args.run(),
         }

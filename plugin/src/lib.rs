@@ -8,6 +8,7 @@ pub mod connect;
 pub mod doctor;
 pub mod failure;
 pub mod generate;
+pub mod login;
 pub mod output;
 pub mod renew;
 pub mod rotate;

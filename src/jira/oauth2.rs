@@ -9,6 +9,7 @@
 //! | refresh | `refresh_token` | and `redirect_uri`, else `invalid_grant` (observed) |
 //! | client credentials | | and `scope` (Atlassian documentation) |
 
+mod code;
 mod request;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use code::CodeExchange;
 pub use request::{Provider, Sent, TokenRequest};
 
 use crate::api::Account;
@@ -224,7 +226,7 @@ pub fn read(answer: &Answer<'_>, sent: &Sent) -> TokenAnswer {
     match (told.as_ref().map(|problem| problem.error.as_str()), sent) {
         // Atlassian's endpoint was seen to say unauthorized_client in place of invalid_grant; Data
         // Center means the client by it.
-        (Some("invalid_grant"), Sent::RefreshToken | Sent::RefreshTokenAndUrl)
+        (Some("invalid_grant"), Sent::RefreshToken | Sent::RefreshTokenAndUrl | Sent::Code)
         | (Some("unauthorized_client"), Sent::RefreshToken) => TokenAnswer::Dead,
         (Some("invalid_grant"), Sent::Half) => TokenAnswer::NotTaken,
         (Some("access_denied" | "invalid_client" | "unauthorized_client" | "invalid_grant"), _) => {

@@ -142,7 +142,7 @@ impl RotateArgs {
 }
 
 /// Whether the operator has read the new token and come to an end with it.
-fn is_settled(object: &JiraCredential, stored: &Stored, generation: Option<i64>) -> bool {
+pub fn is_settled(object: &JiraCredential, stored: &Stored, generation: Option<i64>) -> bool {
     let Some(status) = &object.status else {
         return false;
     };

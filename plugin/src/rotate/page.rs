@@ -31,7 +31,8 @@ pub fn show(site: &Site, open: bool) {
     }
 }
 
-fn launch(address: &str) -> bool {
+/// Opens an address in the browser; says whether there is a program that does.
+pub fn launch(address: &str) -> bool {
     let (program, before): (&str, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {

@@ -34,6 +34,34 @@ pub struct ValidateArgs {
     api_url: String,
 }
 
+impl ValidateArgs {
+    /// The client of the operator, with these flags.
+    ///
+    /// # Errors
+    /// When a flag is wrong or a file cannot be read.
+    pub fn jira(&self) -> Result<Jira, Failure> {
+        let extra = match &self.extra_ca_file {
+            Some(path) => Some(std::fs::read(path).map_err(|error| {
+                Failure::error(format!("--extra-ca-file: {}: {error}", path.display()))
+            })?),
+            None => None,
+        };
+        let addresses = AddressPolicy::parse(&self.allowed_addresses)
+            .map_err(|error| Failure::new(Exit::Usage, format!("--allowed-addresses: {error}")))?;
+        let config = JiraConfig {
+            addresses,
+            extra_ca_pem: extra,
+            ..JiraConfig::default()
+        };
+        Jira::new(config, Clock::system()).map_err(|error| Failure::error(error.to_string()))
+    }
+
+    /// Base address of the gateway, without a slash at its end.
+    pub fn gateway(&self) -> &str {
+        self.api_url.trim_end_matches('/')
+    }
+}
+
 /// Whether a credential may be sent to the site: to Atlassian's own hosts, and to what the operator
 /// itself has called for the present spec, since its administrator allows that.
 ///
@@ -97,27 +125,13 @@ impl Sender {
         object: &JiraCredential,
         args: &ValidateArgs,
     ) -> Result<Self, Failure> {
-        let extra = match &args.extra_ca_file {
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                Failure::error(format!("--extra-ca-file: {}: {error}", path.display()))
-            })?),
-            None => None,
-        };
-        let addresses = AddressPolicy::parse(&args.allowed_addresses)
-            .map_err(|error| Failure::new(Exit::Usage, format!("--allowed-addresses: {error}")))?;
-        let config = JiraConfig {
-            addresses,
-            extra_ca_pem: extra,
-            ..JiraConfig::default()
-        };
-        let jira = Jira::new(config, Clock::system());
         let status = object.status.as_ref();
         let site = status.and_then(|status| status.site.as_ref());
         Ok(Self {
-            jira: jira.map_err(|error| Failure::error(error.to_string()))?,
+            jira: args.jira()?,
             user: user(cluster, &object.spec).await?,
             ca_pem: authorities(cluster, &object.spec).await?,
-            gateway: args.api_url.trim_end_matches('/').to_owned(),
+            gateway: args.gateway().to_owned(),
             cloud_id: site.and_then(|site| site.cloud_id.clone()),
         })
     }
@@ -163,14 +177,19 @@ impl Sender {
             Some(id) => id.clone(),
             None => self.jira.locate(site).await.ok()?,
         };
-        let rest = self.gateway.strip_prefix("https://")?;
-        let host = rest.split([':', '/']).next()?;
-        Some(Site {
-            hosting: Hosting::Cloud,
-            base: format!("{}/ex/jira/{id}", self.gateway),
-            host: host.to_owned(),
-        })
+        behind_gateway(&self.gateway, &id)
     }
+}
+
+/// A site as the gateway has it.
+pub fn behind_gateway(gateway: &str, id: &str) -> Option<Site> {
+    let rest = gateway.strip_prefix("https://")?;
+    let host = rest.split([':', '/']).next()?;
+    Some(Site {
+        hosting: Hosting::Cloud,
+        base: format!("{gateway}/ex/jira/{id}"),
+        host: host.to_owned(),
+    })
 }
 
 /// The e-mail address of an API token; none for a personal access token.
@@ -252,7 +271,8 @@ fn refusal(verdict: &Verdict, host: &str) -> String {
     format!("Jira at {host} {cause}")
 }
 
-fn unanswered(outage: &Outage) -> &'static str {
+/// What an outage means for a person.
+pub fn unanswered(outage: &Outage) -> &'static str {
     match outage {
         Outage::Dns => "is not found by this machine's name servers: check the network or VPN.",
         Outage::Connect | Outage::ConnectionLost | Outage::Timeout => {

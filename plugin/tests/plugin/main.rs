@@ -10,6 +10,7 @@
 mod check;
 mod conventions;
 mod doctor;
+mod login;
 mod renew;
 mod rotate;
 mod status;

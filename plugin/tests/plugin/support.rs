@@ -318,3 +318,15 @@ pub(crate) async fn answer(mut child: Child, input: &str) -> Done {
     drop(stdin);
     finish(child).await
 }
+
+/// Polls until a file is there, and reads it.
+pub(crate) async fn until_file(path: &std::path::Path) -> String {
+    let started = Instant::now();
+    loop {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            return text;
+        }
+        assert!(started.elapsed() < PATIENCE, "{}", path.display());
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}

@@ -132,6 +132,8 @@ pub enum Sent {
     RefreshToken,
     /// To a Data Center: a refresh token, and the redirect URL of its consent.
     RefreshTokenAndUrl,
+    /// The code of a consent.
+    Code,
     /// To a Data Center: a refresh token without that URL. Its refusal says nothing of the token.
     Half,
 }

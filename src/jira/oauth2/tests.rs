@@ -228,6 +228,19 @@ fn each_endpoint_gets_the_body_that_it_reads() {
 }
 
 #[test]
+fn a_refused_code_is_no_wrong_client() {
+    for (error, read) in [
+        ("invalid_grant", "dead false"),
+        ("unauthorized_client", "client_rejected false"),
+        ("access_denied", "client_rejected false"),
+        ("invalid_client", "client_rejected false"),
+    ] {
+        let body = format!(r#"{{"error":"{error}"}}"#);
+        assert_eq!(answer(403, &body, Sent::Code), read, "{error}");
+    }
+}
+
+#[test]
 fn tokens_are_taken_as_they_are_told() {
     let read = |body: &str| {
         let headers = HeaderMap::new();
