@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use kube::client::AuthError;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
@@ -64,8 +65,13 @@ impl ConnectArgs {
         let namespace = self.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| {
-            Failure::error(format!(
-                "the kubeconfig cannot be used: {error}; check it with kubectl cluster-info"
+            Failure::error(secretive(&error).map_or_else(
+                || {
+                    format!(
+                        "the kubeconfig cannot be used: {error}; check it with kubectl cluster-info"
+                    )
+                },
+                str::to_owned,
             ))
         })?;
         Ok(Cluster {
@@ -98,6 +104,12 @@ impl ConnectArgs {
 }
 
 fn unusable(error: &KubeconfigError) -> Failure {
+    // The error of the parser quotes lines of the file.
+    if matches!(error, KubeconfigError::Parse(_)) {
+        return Failure::error(
+            "the kubeconfig cannot be used: it is no valid YAML of a kubeconfig; run kubectl config view to see why",
+        );
+    }
     Failure::error(format!(
         "the kubeconfig cannot be used: {error}; give --kubeconfig or --context, or set KUBECONFIG"
     ))
@@ -150,11 +162,38 @@ pub fn failed(what: &str, error: &kube::Error) -> Failure {
         },
         _ => "check the connection with kubectl cluster-info",
     };
+    if let Some(cause) = secretive(error) {
+        return Failure::error(format!("cannot {what}: {cause}"));
+    }
     let cause = match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         other => with_causes(other),
     };
     Failure::error(format!("cannot {what}: {cause}; {remedy}"))
+}
+
+/// What is told instead of an error whose text may hold a secret: the environment and the output of a
+/// credential plugin, or the password in the URL of a proxy.
+pub fn secretive(error: &kube::Error) -> Option<&'static str> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<AuthError>() {
+            return Some(
+                "the credential plugin of the kubeconfig failed: run kubectl cluster-info to see why",
+            );
+        }
+        if let Some(
+            kube::Error::ProxyProtocolDisabled { .. }
+            | kube::Error::ProxyProtocolUnsupported { .. },
+        ) = cause.downcast_ref()
+        {
+            return Some(
+                "the kubeconfig or HTTPS_PROXY names a proxy, which this plugin does not support: unset it for this command",
+            );
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// An error with what caused it, as far as that is not in its text already.
