@@ -1,11 +1,14 @@
 //! The API server: which one, as whom, and how long a request may take.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use kube::client::AuthError;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{
+    ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError,
+};
 use kube::{Client, Config};
 
 use crate::failure::{Exit, Failure};
@@ -57,6 +60,11 @@ impl ConnectArgs {
     /// When the kubeconfig cannot be read or used.
     pub async fn connect(&self) -> Result<Cluster, Failure> {
         let mut config = self.config().await?;
+        if let Some(exec) = &mut config.auth_info.exec
+            && !std::io::stdin().is_terminal()
+        {
+            keep_input(exec)?;
+        }
         if let Some(user) = &self.impersonate {
             config.auth_info.impersonate = Some(user.clone());
             config.auth_info.impersonate_groups =
@@ -113,6 +121,18 @@ fn unusable(error: &KubeconfigError) -> Failure {
     Failure::error(format!(
         "the kubeconfig cannot be used: {error}; give --kubeconfig or --context, or set KUBECONFIG"
     ))
+}
+
+/// Keeps what is piped in, which may be a token, from the credential plugin of the kubeconfig: it would
+/// inherit standard input. kubectl refuses `Always` without a terminal, too.
+fn keep_input(exec: &mut ExecConfig) -> Result<(), Failure> {
+    if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
+        return Err(Failure::error(
+            "the credential plugin of the kubeconfig needs a terminal (interactiveMode Always), and standard input is none: log in to the cluster first, or run this command in a terminal",
+        ));
+    }
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    Ok(())
 }
 
 impl Cluster {

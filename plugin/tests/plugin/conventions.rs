@@ -175,3 +175,29 @@ async fn what_a_kubeconfig_keeps_secret_is_not_in_an_error() {
         assert!(!done.err.contains("example-hidden"), "{}", done.err);
     }
 }
+
+#[tokio::test]
+async fn a_credential_plugin_does_not_get_what_is_piped_in() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let got = folder.path().join("got");
+    let answer = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"example"}}"#;
+    let script = format!("cat >>{}; echo '{answer}'", got.display());
+    for (mode, told) in [
+        (json!({}), "cannot read the JiraCredential"),
+        (
+            json!({"interactiveMode": "IfAvailable"}),
+            "cannot read the JiraCredential",
+        ),
+        (json!({"interactiveMode": "Always"}), "needs a terminal"),
+    ] {
+        kubeconfig(&world, &path, &exec_user(&script, &mode), &json!({}));
+        let args = ["rotate", "bot", "--kubeconfig", path.to_str().unwrap()];
+        let done = world.plugin_reading(&args, "example-hidden").await;
+        done.ended(1);
+        assert!(done.err.contains(told), "{mode}: {}", done.err);
+        let read = std::fs::read_to_string(&got).unwrap_or_default();
+        assert_eq!(read, "", "{mode}");
+    }
+}
