@@ -129,6 +129,7 @@ pub fn show(object: &JiraCredential) -> Result<Exit, Failure> {
         Some((_, message)) if report.ready == ConditionStatus::True => message.clone(),
         _ => report.message.clone().unwrap_or_default(),
     };
+    let message = output::plain(&message);
     output::print(&format!(
         "{}: Ready {} ({}): {message}\n",
         object.name_any(),
