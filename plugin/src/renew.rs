@@ -78,7 +78,14 @@ impl RenewArgs {
             }
             is_handled(object, value)
         };
-        wait::until(cluster, &self.name, self.limit.timeout, seen).await
+        let ended = wait::until(cluster, &self.name, self.limit.timeout, seen).await;
+        ended.map_err(|failure| match failure.exit {
+            Exit::TimedOut => Failure::new(
+                Exit::TimedOut,
+                format!("{} The request stays open.", failure.message),
+            ),
+            _ => failure,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Args;
-use jira_credential_operator::api::{ConditionType, JiraCredential};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential};
 use kube::api::Api;
 use kube::runtime::wait::await_condition;
 
@@ -75,16 +75,63 @@ pub async fn until(
 fn timed_out(name: &str, last: Option<&JiraCredential>) -> Failure {
     let status = last.and_then(|object| object.status.as_ref());
     let said = status.and_then(|status| {
-        let valid = status.condition(ConditionType::Valid);
-        valid.or_else(|| status.condition(ConditionType::Ready))
+        let ready = status.condition(ConditionType::Ready);
+        let failing = ready.filter(|ready| ready.status != ConditionStatus::True);
+        failing
+            .or_else(|| status.condition(ConditionType::Valid))
+            .or(ready)
     });
-    let said = said.map_or("nothing yet; is it running? See doctor", |said| {
-        &said.message
-    });
+    let said = said.map_or(
+        "nothing yet; is it running? See kubectl jira-credential doctor.",
+        |said| &said.message,
+    );
     Failure::new(
         Exit::TimedOut,
-        format!(
-            "{name} is not done within --timeout; the request stays open. The operator says: {said}"
-        ),
+        format!("{name} is not done within --timeout. The operator says: {said}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(conditions: &[(&str, &str)]) -> JiraCredential {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(kind, status)| {
+                json!({"type": kind, "status": status, "reason": "Validated",
+                    "message": format!("{kind} is {status}."),
+                    "lastTransitionTime": "2027-01-01T00:00:00Z"})
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": {"name": "bot", "resourceVersion": "1"},
+            "spec": {"site": "https://acme.atlassian.net", "auth": {}},
+            "status": {"observedGeneration": 1, "conditions": conditions},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_keeps_it_from_being_ready_is_told() {
+        for (conditions, said) in [
+            (
+                &[("Valid", "True"), ("Ready", "False")][..],
+                "Ready is False.",
+            ),
+            (
+                &[("Valid", "Unknown"), ("Ready", "True")],
+                "Valid is Unknown.",
+            ),
+            (&[("Ready", "True")], "Ready is True."),
+        ] {
+            let told = timed_out("bot", Some(&object(conditions)));
+            assert!(told.message.ends_with(said), "{told}");
+        }
+    }
 }
