@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::connect::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Style};
+use crate::rotate::store::MANAGER;
 use crate::status::list;
 use crate::status::report::Report;
 use crate::wait::{self, WaitArgs};
@@ -54,7 +55,10 @@ impl RenewArgs {
         }
         let value = new_value();
         let patch = Patch::Merge(json!({"metadata": {"annotations": {RENEW_ANNOTATION: value}}}));
-        let params = PatchParams::default();
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let what = format!(
             "annotate the JiraCredential {}/{}",
             cluster.namespace, self.name

@@ -85,9 +85,7 @@ pub async fn until(
 
 /// Whether the API server refuses the watch, so that no attempt helps.
 fn is_refused(error: &Error) -> bool {
-    let Error::ProbeFailed(error) = error else {
-        return false;
-    };
+    let Error::ProbeFailed(error) = error;
     let status = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))

@@ -12,7 +12,7 @@ use crate::connect::Cluster;
 use crate::failure::{Exit, Failure};
 
 /// Who writes, in the managed fields.
-const MANAGER: &str = "kubectl-jira-credential";
+pub const MANAGER: &str = "kubectl-jira-credential";
 
 /// Which version of which Secret holds the new token.
 pub struct Stored {
