@@ -55,7 +55,7 @@ pub async fn until(
     };
     let wait = async {
         loop {
-            match await_condition(api.clone(), name, &seen).await {
+            match Box::pin(await_condition(api.clone(), name, &seen)).await {
                 Err(error) if !is_refused(&error) => tokio::time::sleep(PAUSE).await,
                 ended => return ended,
             }
@@ -86,12 +86,12 @@ pub async fn until(
 /// Whether the API server refuses the watch, so that no attempt helps.
 fn is_refused(error: &Error) -> bool {
     let Error::ProbeFailed(error) = error;
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        _ => return false,
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return false;
     };
     matches!(status.code, 401 | 403)
 }
