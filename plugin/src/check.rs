@@ -115,7 +115,7 @@ fn with_findings(findings: &[Finding]) -> usize {
 
 impl Finding {
     fn line(&self) -> String {
-        let message = self.message.replace(char::is_control, " ");
+        let message = output::plain(&self.message);
         format!("{}/{}: {message}\n", self.namespace, self.name)
     }
 }

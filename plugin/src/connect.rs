@@ -1,10 +1,14 @@
 //! The API server: which one, as whom, and how long a request may take.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::client::AuthError;
+use kube::config::{
+    ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError,
+};
 use kube::{Client, Config};
 
 use crate::failure::{Exit, Failure};
@@ -56,6 +60,11 @@ impl ConnectArgs {
     /// When the kubeconfig cannot be read or used.
     pub async fn connect(&self) -> Result<Cluster, Failure> {
         let mut config = self.config().await?;
+        if let Some(exec) = &mut config.auth_info.exec
+            && !std::io::stdin().is_terminal()
+        {
+            keep_input(exec)?;
+        }
         if let Some(user) = &self.impersonate {
             config.auth_info.impersonate = Some(user.clone());
             config.auth_info.impersonate_groups =
@@ -64,8 +73,13 @@ impl ConnectArgs {
         let namespace = self.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| {
-            Failure::error(format!(
-                "the kubeconfig cannot be used: {error}; check it with kubectl cluster-info"
+            Failure::error(secretive(&error).map_or_else(
+                || {
+                    format!(
+                        "the kubeconfig cannot be used: {error}; check it with kubectl cluster-info"
+                    )
+                },
+                str::to_owned,
             ))
         })?;
         Ok(Cluster {
@@ -98,9 +112,27 @@ impl ConnectArgs {
 }
 
 fn unusable(error: &KubeconfigError) -> Failure {
+    // The error of the parser quotes lines of the file.
+    if matches!(error, KubeconfigError::Parse(_)) {
+        return Failure::error(
+            "the kubeconfig cannot be used: it is no valid YAML of a kubeconfig; run kubectl config view to see why",
+        );
+    }
     Failure::error(format!(
         "the kubeconfig cannot be used: {error}; give --kubeconfig or --context, or set KUBECONFIG"
     ))
+}
+
+/// Keeps what is piped in, which may be a token, from the credential plugin of the kubeconfig: it would
+/// inherit standard input. kubectl refuses `Always` without a terminal, too.
+fn keep_input(exec: &mut ExecConfig) -> Result<(), Failure> {
+    if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
+        return Err(Failure::error(
+            "the credential plugin of the kubeconfig needs a terminal (interactiveMode Always), and standard input is none: log in to the cluster first, or run this command in a terminal",
+        ));
+    }
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    Ok(())
 }
 
 impl Cluster {
@@ -150,11 +182,38 @@ pub fn failed(what: &str, error: &kube::Error) -> Failure {
         },
         _ => "check the connection with kubectl cluster-info",
     };
+    if let Some(cause) = secretive(error) {
+        return Failure::error(format!("cannot {what}: {cause}"));
+    }
     let cause = match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         other => with_causes(other),
     };
     Failure::error(format!("cannot {what}: {cause}; {remedy}"))
+}
+
+/// What is told instead of an error whose text may hold a secret: the environment and the output of a
+/// credential plugin, or the password in the URL of a proxy.
+pub fn secretive(error: &kube::Error) -> Option<&'static str> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<AuthError>() {
+            return Some(
+                "the credential plugin of the kubeconfig failed: run kubectl cluster-info to see why",
+            );
+        }
+        if let Some(
+            kube::Error::ProxyProtocolDisabled { .. }
+            | kube::Error::ProxyProtocolUnsupported { .. },
+        ) = cause.downcast_ref()
+        {
+            return Some(
+                "the kubeconfig or HTTPS_PROXY names a proxy, which this plugin does not support: unset it for this command",
+            );
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// An error with what caused it, as far as that is not in its text already.

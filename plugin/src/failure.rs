@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// How a command ended. The numbers are in docs/plugin.md and do not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
@@ -55,7 +57,7 @@ impl Failure {
         let full: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         Self {
             exit,
-            message: full.join(" "),
+            message: output::plain(&full.join(" ")),
         }
     }
 

@@ -78,9 +78,16 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A text without what controls a terminal or turns the direction of writing around: each such character
+/// becomes a blank. What the cluster says may hold anything.
+pub fn plain(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.replace(|c: char| c.is_control() || turns(c), " ")
+}
+
 /// Tells a person what the command waits for: on standard error, so that pipes stay clean.
 pub fn progress(line: &str) {
-    eprintln!("{line}");
+    eprintln!("{}", plain(line));
 }
 
 /// A value as JSON, with a line end.
@@ -102,7 +109,7 @@ pub fn yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_saphyr::to_string(value).map_err(|error| Failure::error(format!("-o yaml: {error}")))
 }
 
-/// Lines of names and values, the values in one column.
+/// Lines of names and values, the values in one column. Values are plain already, and may have colours.
 pub fn fields(fields: &[(&str, String)]) -> String {
     let widest = fields.iter().map(|(name, _)| name.len()).max();
     let width = widest.unwrap_or_default() + 1;
@@ -123,6 +130,17 @@ mod tests {
     fn values_stand_in_one_column() {
         let text = fields(&[("Name", "bot".to_owned()), ("Account", "anna".to_owned())]);
         assert_eq!(text, "Name:     bot\nAccount:  anna\n");
+    }
+
+    #[test]
+    fn a_plain_text_has_no_control_character() {
+        for (text, shown) in [
+            ("Größe – 1", "Größe – 1"),
+            ("a\u{1b}[31m\nb\u{9b}c", "a [31m b c"),
+            ("a\u{202e}b\u{2066}c\u{200f}", "a b c "),
+        ] {
+            assert_eq!(plain(text), shown, "{text:?}");
+        }
     }
 
     #[test]

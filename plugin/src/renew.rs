@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::connect::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Style};
+use crate::rotate::store::MANAGER;
 use crate::status::list;
 use crate::status::report::Report;
 use crate::wait::{self, WaitArgs};
@@ -54,7 +55,10 @@ impl RenewArgs {
         }
         let value = new_value();
         let patch = Patch::Merge(json!({"metadata": {"annotations": {RENEW_ANNOTATION: value}}}));
-        let params = PatchParams::default();
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let what = format!(
             "annotate the JiraCredential {}/{}",
             cluster.namespace, self.name
@@ -78,7 +82,14 @@ impl RenewArgs {
             }
             is_handled(object, value)
         };
-        wait::until(cluster, &self.name, self.limit.timeout, seen).await
+        let ended = wait::until(cluster, &self.name, self.limit.timeout, seen).await;
+        ended.map_err(|failure| match failure.exit {
+            Exit::TimedOut => Failure::new(
+                Exit::TimedOut,
+                format!("{} The request stays open.", failure.message),
+            ),
+            _ => failure,
+        })
     }
 }
 
@@ -129,6 +140,7 @@ pub fn show(object: &JiraCredential) -> Result<Exit, Failure> {
         Some((_, message)) if report.ready == ConditionStatus::True => message.clone(),
         _ => report.message.clone().unwrap_or_default(),
     };
+    let message = output::plain(&message);
     output::print(&format!(
         "{}: Ready {} ({}): {message}\n",
         object.name_any(),

@@ -1,6 +1,6 @@
 //! Columns as kubectl prints them: three blanks apart, no lines, nothing cut.
 
-use crate::output::{Paint, Style};
+use crate::output::{self, Paint, Style};
 
 /// Blanks between two columns.
 const GAP: usize = 3;
@@ -18,7 +18,7 @@ impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         Self {
             // A value may hold anything; a line break or a control character would break the table.
-            text: text.into().replace(|c: char| c.is_control(), " "),
+            text: output::plain(&text.into()),
             paint: None,
         }
     }

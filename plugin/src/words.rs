@@ -50,10 +50,38 @@ pub fn limit(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(Duration::from_secs(seconds.into()));
     }
+    if let Some(limit) = go_duration(text) {
+        return Ok(limit);
+    }
     let period = period(text)?;
     period
         .to_std()
         .map_err(|_| "a limit of time cannot be negative".to_owned())
+}
+
+/// Reads a duration as Go writes them (<https://pkg.go.dev/time#ParseDuration>): `0s`, `500ms`, `1.5h`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at_checked(number)?;
+        let end = unit.find(|c: char| c.is_ascii_digit() || c == '.');
+        let (unit, next) = unit.split_at_checked(end.unwrap_or(unit.len()))?;
+        let seconds = match unit {
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part)?;
+        rest = next;
+    }
+    (!text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]
@@ -89,16 +117,24 @@ mod tests {
 
     #[test]
     fn limits_are_read_as_kubectl_reads_them() {
-        for (text, seconds) in [
+        for (text, millis) in [
             ("0", Some(0)),
-            ("30", Some(30)),
-            ("5s", Some(5)),
-            ("1h30m", Some(5_400)),
+            ("30", Some(30_000)),
+            ("5s", Some(5_000)),
+            ("1h30m", Some(5_400_000)),
+            ("1d", Some(86_400_000)),
+            ("0s", Some(0)),
+            ("500ms", Some(500)),
+            ("1.5h", Some(5_400_000)),
+            ("1m0.25s", Some(60_250)),
             ("soon", None),
+            ("", None),
+            ("1.5", None),
+            ("1..5s", None),
             ("-5s", None),
         ] {
-            let read = limit(text).ok().map(|limit| limit.as_secs());
-            assert_eq!(read, seconds, "{text}");
+            let read = limit(text).ok().map(|limit| limit.as_millis());
+            assert_eq!(read, millis, "{text}");
         }
     }
 }

@@ -99,7 +99,7 @@ fn judge(about: &str, source: &SecretKeyRef, read: &Read) -> Option<Finding> {
             Level::Unknown,
             about,
             format!("whether {source} has a value is not known: {cause}"),
-            "the operator's status tells it too: status NAME",
+            "the operator's status tells it too: kubectl jira-credential status NAME",
         )),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::output::{Paint, Style};
+use crate::output::{Paint, Style, plain};
 
 /// How bad it is. Words of the output for programs; they do not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -62,13 +62,12 @@ impl Finding {
             Level::Bad => ("bad    ", Paint::Bad),
             Level::Unknown => ("unknown", Paint::Soon),
         };
-        let clean = |text: &str| text.replace(char::is_control, " ");
         let word = style.paint(word, Some(paint));
-        let line = format!("{word}  {}: {}\n", clean(&self.about), clean(&self.message));
+        let line = format!("{word}  {}: {}\n", plain(&self.about), plain(&self.message));
         if self.next.is_empty() {
             line
         } else {
-            format!("{line}         next: {}\n", clean(&self.next))
+            format!("{line}         next: {}\n", plain(&self.next))
         }
     }
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use jira_credential_operator::api::{
-    Account, ConditionStatus, ConditionType, Date, Hosting, JiraCredential, Method, SecretKeyRef,
+    Account, ConditionStatus, ConditionType, Date, Hosting, JiraCredential, Method, Reason,
+    SecretKeyRef,
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::spec::Site;
@@ -158,9 +159,14 @@ pub fn is_settled(object: &JiraCredential, stored: &Stored, generation: Option<i
     };
     let is_accepted = is(ConditionType::Ready, ConditionStatus::True)
         && is(ConditionType::Valid, ConditionStatus::True);
+    // Jira accepted it, and its publication was refused: no waiting helps.
+    let is_unpublished = is(ConditionType::Valid, ConditionStatus::True)
+        && status.condition(ConditionType::Ready).is_some_and(|ready| {
+            ready.status == ConditionStatus::False && ready.reason != Reason::Waiting
+        });
     has_read
         && Some(status.observed_generation) >= generation
-        && (is_accepted || is(ConditionType::Valid, ConditionStatus::False))
+        && (is_accepted || is_unpublished || is(ConditionType::Valid, ConditionStatus::False))
 }
 
 /// A token of somebody else is not stored: the operator would stop at it.
@@ -192,5 +198,50 @@ fn token_name(hosting: Hosting) -> &'static str {
     match hosting {
         Hosting::Cloud => "API token",
         Hosting::DataCenter => "personal access token",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_settled_when_no_waiting_helps() {
+        let stored = Stored {
+            name: "s".to_owned(),
+            version: "2".to_owned(),
+        };
+        for (version, valid, ready, reason, expected) in [
+            ("2", "True", "True", "Validated", true),
+            ("1", "True", "True", "Validated", false),
+            ("2", "False", "True", "Confirming", true),
+            ("2", "True", "False", "Waiting", false),
+            ("2", "True", "False", "TargetForeign", true),
+            ("2", "True", "False", "WriteRefused", true),
+            ("1", "True", "False", "WriteRefused", false),
+            ("2", "Unknown", "False", "SiteUnavailable", false),
+        ] {
+            let condition = |kind: &str, status: &str| {
+                json!({"type": kind, "status": status, "reason": reason, "message": "m",
+                    "lastTransitionTime": "2027-01-01T00:00:00Z"})
+            };
+            let object: JiraCredential = serde_json::from_value(json!({
+                "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+                "metadata": {"name": "bot", "generation": 1},
+                "spec": {"site": "https://acme.atlassian.net", "auth": {}},
+                "status": {
+                    "observedGeneration": 1,
+                    "sources": [{"name": "s", "uid": "u", "resourceVersion": version}],
+                    "conditions": [condition("Valid", valid), condition("Ready", ready)],
+                },
+            }))
+            .unwrap();
+            let settled = is_settled(&object, &stored, Some(1));
+            assert_eq!(settled, expected, "{version} {valid} {ready} {reason}");
+        }
     }
 }

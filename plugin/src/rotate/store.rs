@@ -50,16 +50,44 @@ pub fn holds(secret: &Secret, key: &str, token: &SecretString) -> bool {
     value.is_some_and(|value| value.0.trim_ascii() == token.expose_secret().as_bytes())
 }
 
-/// Replaces the value in the version of the Secret that was read.
+/// Replaces the value in the version of the Secret that was read. When another part of the Secret was
+/// changed since, the change is kept and the value replaced in the new version, once.
 ///
 /// # Errors
-/// When the Secret was changed since, or may not be written.
+/// When the value was changed since, or may not be written.
 pub async fn replace(
+    cluster: &Cluster,
+    secret: Secret,
+    reference: &SecretKeyRef,
+    token: &SecretString,
+) -> Result<Stored, Failure> {
+    let written = write(cluster, secret.clone(), reference, token).await;
+    let is_conflict = matches!(&written, Some(Err(kube::Error::Api(status))) if status.code == 409);
+    if is_conflict
+        && let Ok(present) = read(cluster, reference).await
+        && has_same_value(&secret, &present, &reference.key)
+    {
+        let again = write(cluster, present, reference, token).await;
+        return outcome(&reference.name, again);
+    }
+    outcome(&reference.name, written)
+}
+
+fn has_same_value(old: &Secret, new: &Secret, key: &str) -> bool {
+    let value = |secret: &Secret| {
+        let data = secret.data.as_ref();
+        data.and_then(|data| data.get(key)).cloned()
+    };
+    old.metadata.uid == new.metadata.uid && value(old) == value(new)
+}
+
+/// One attempt; `None` when its time ran out.
+async fn write(
     cluster: &Cluster,
     mut secret: Secret,
     reference: &SecretKeyRef,
     token: &SecretString,
-) -> Result<Stored, Failure> {
+) -> Option<kube::Result<Secret>> {
     let value = ByteString(token.expose_secret().as_bytes().to_vec());
     let data = secret.data.get_or_insert_default();
     data.insert(reference.key.clone(), value);
@@ -68,30 +96,47 @@ pub async fn replace(
         ..PostParams::default()
     };
     let api = secrets(cluster);
-    let written = cluster
+    cluster
         .within(api.replace(&reference.name, &params, &secret))
-        .await;
-    let name = &reference.name;
-    match written {
-        Some(Ok(written)) => Ok(Stored {
-            name: name.clone(),
-            version: written.metadata.resource_version.unwrap_or_default(),
-        }),
-        Some(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failure::error(format!(
-            "somebody changed the Secret {name} meanwhile. Nothing was stored; run rotate again with the same token"
-        ))),
-        // What the API server says about a Secret may repeat what is in it.
-        Some(Err(kube::Error::Api(status))) => Err(Failure::error(format!(
-            "the API server refused to change the Secret {name} ({} {}). Nothing was stored; ask for the right to update it, and run rotate again with the same token",
-            status.code, status.reason
-        ))),
-        Some(Err(_)) | None => Err(Failure::new(
-            Exit::TimedOut,
+        .await
+}
+
+/// What an attempt means for a person.
+fn outcome(name: &str, written: Option<kube::Result<Secret>>) -> Result<Stored, Failure> {
+    let unknown = |exit| {
+        Err(Failure::new(
+            exit,
             format!(
-                "the API server did not say whether the Secret {name} was changed; see status, and run rotate again with the same token if it still shows the old one"
+                "it is not known whether the token was stored: compare the Secret {name}, and run rotate again with the same token if it still has the old one"
             ),
-        )),
+        ))
+    };
+    let status = match written {
+        Some(Ok(written)) => {
+            return Ok(Stored {
+                name: name.to_owned(),
+                version: written.metadata.resource_version.unwrap_or_default(),
+            });
+        }
+        Some(Err(kube::Error::Api(status))) if status.code < 500 => status,
+        Some(Err(_)) => return unknown(Exit::Error),
+        None => return unknown(Exit::TimedOut),
+    };
+    if status.code == 409 {
+        return Err(Failure::error(format!(
+            "somebody changed the Secret {name} meanwhile. Nothing was stored; run rotate again with the same token"
+        )));
     }
+    let remedy = if status.code == 403 {
+        "ask for the right to update it, and run rotate again"
+    } else {
+        "run rotate again"
+    };
+    // What the API server says about a Secret may repeat what is in it.
+    Err(Failure::error(format!(
+        "the API server refused to change the Secret {name} ({} {}). Nothing was stored; {remedy} with the same token",
+        status.code, status.reason
+    )))
 }
 
 /// What the spec is to say of the new token.
@@ -166,6 +211,44 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
     use super::*;
+
+    #[test]
+    fn what_is_not_known_to_be_stored_is_told_so() {
+        let answer = |code| {
+            let status = kube::core::Status {
+                code,
+                message: "example-hidden".to_owned(),
+                ..Default::default()
+            };
+            Some(Err(kube::Error::Api(Box::new(status))))
+        };
+        let right = "ask for the right";
+        for (written, exit, told, asks) in [
+            (answer(403), Exit::Error, "Nothing was stored", true),
+            (answer(422), Exit::Error, "Nothing was stored", false),
+            (
+                answer(409),
+                Exit::Error,
+                "meanwhile. Nothing was stored",
+                false,
+            ),
+            (answer(500), Exit::Error, "it is not known", false),
+            (answer(504), Exit::Error, "it is not known", false),
+            (
+                Some(Err(kube::Error::LinesCodecMaxLineLengthExceeded)),
+                Exit::Error,
+                "it is not known",
+                false,
+            ),
+            (None, Exit::TimedOut, "it is not known", false),
+        ] {
+            let failure = outcome("s", written).map(|_| ()).unwrap_err();
+            assert_eq!(failure.exit, exit, "{failure}");
+            assert!(failure.message.contains(told), "{failure}");
+            assert_eq!(failure.message.contains(right), asks, "{failure}");
+            assert!(!failure.message.contains("hidden"), "{failure}");
+        }
+    }
 
     #[test]
     fn only_dates_that_are_known_or_were_there_are_written() {

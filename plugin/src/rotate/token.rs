@@ -21,7 +21,10 @@ pub fn read() -> Result<SecretString, Failure> {
     } else {
         let mut text = Zeroizing::new(String::new());
         let input = std::io::stdin().lock();
-        input.take(LONGEST).read_to_string(&mut text).map(|_| text)
+        input
+            .take(LONGEST + 1)
+            .read_to_string(&mut text)
+            .map(|_| text)
     };
     // The error of the input may repeat what was read.
     let text = text.map_err(|_| {
@@ -32,6 +35,9 @@ pub fn read() -> Result<SecretString, Failure> {
 
 /// The token in an input.
 fn clean(text: &str) -> Result<SecretString, String> {
+    if text.len() as u64 > LONGEST {
+        return Err("this is no token: it has more than 4096 bytes. Nothing was stored".to_owned());
+    }
     // Copied from a page, blanks and a line end come with it.
     let token = text.trim();
     if token.is_empty() {
@@ -66,6 +72,12 @@ mod tests {
             let read = read.as_ref().ok().map(ExposeSecret::expose_secret);
             assert_eq!(read, token, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_and_not_cut() {
+        assert!(clean(&"a".repeat(4_096)).is_ok());
+        assert!(clean(&"a".repeat(4_097)).is_err());
     }
 
     #[test]

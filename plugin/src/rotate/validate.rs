@@ -165,7 +165,11 @@ impl Sender {
         match verdict {
             Verdict::Accepted(account) => Ok(account),
             other => Err(Failure::new(
-                Exit::NotReady,
+                // Without an answer nothing is known of the token.
+                match other {
+                    Verdict::NoVerdict(_) | Verdict::NotAllowed(_) => Exit::Error,
+                    _ => Exit::NotReady,
+                },
                 format!("{} Nothing was stored", refusal(&other, &site.host)),
             )),
         }

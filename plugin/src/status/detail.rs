@@ -43,7 +43,16 @@ pub fn text(report: &Report, now: DateTime<Utc>, style: Style) -> String {
     }
     let fields: Vec<(&str, String)> = fields
         .into_iter()
-        .map(|(name, value)| (name, value.unwrap_or_else(|| "<none>".to_owned())))
+        .map(|(name, value)| {
+            let value = value.unwrap_or_else(|| "<none>".to_owned());
+            // Ready has its colour already, and only words of this program.
+            let value = if name == "Ready" {
+                value
+            } else {
+                output::plain(&value)
+            };
+            (name, value)
+        })
         .collect();
     let mut text = output::fields(&fields);
     text.push_str(&clocks(report, now, style));
@@ -52,7 +61,7 @@ pub fn text(report: &Report, now: DateTime<Utc>, style: Style) -> String {
         text.push_str(&self::readers(readers, style));
     }
     if let Some(step) = &report.next_step {
-        let _ = writeln!(text, "\nNext step: {step}");
+        let _ = writeln!(text, "\nNext step: {}", output::plain(step));
     }
     text
 }
@@ -114,7 +123,7 @@ fn conditions(report: &Report, now: DateTime<Utc>, style: Style) -> String {
 
 fn readers(readers: &Readers, style: Style) -> String {
     match readers {
-        Readers::Unknown { cause } => format!("\nWorkloads: {cause}\n"),
+        Readers::Unknown { cause } => format!("\nWorkloads: {}\n", output::plain(cause)),
         Readers::Known { workloads } if workloads.is_empty() => {
             "\nWorkloads: no pod of this namespace reads the Secrets.\n".to_owned()
         }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use serde_json::{Value, json};
+
 use crate::support::World;
 
 #[tokio::test]
@@ -121,4 +123,81 @@ async fn completion_scripts_and_man_pages_know_every_command() {
         page.out
     );
     world.plugin(&["man", "frobnicate"]).await.ended(2);
+}
+
+/// A kubeconfig of the test cluster with another user, and with more in its cluster.
+fn kubeconfig(world: &World, path: &Path, user: &Value, cluster: &Value) {
+    let text = std::fs::read_to_string(world.plane.admin_kubeconfig()).unwrap();
+    let mut config: Value = serde_saphyr::from_str(&text).unwrap();
+    config["users"][0]["user"] = user.clone();
+    let more = cluster.as_object().unwrap().clone();
+    let old = config["clusters"][0]["cluster"].as_object_mut().unwrap();
+    old.extend(more);
+    std::fs::write(path, config.to_string()).unwrap();
+}
+
+/// A user whose token comes from this shell script.
+fn exec_user(script: &str, more: &Value) -> Value {
+    let mut exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],
+    });
+    let more = more.as_object().unwrap().clone();
+    exec.as_object_mut().unwrap().extend(more);
+    json!({"exec": exec})
+}
+
+#[tokio::test]
+async fn what_a_kubeconfig_keeps_secret_is_not_in_an_error() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let env = json!({"env": [{"name": "PASSWORD", "value": "example-hidden"}]});
+    let failing = exec_user("echo example-hidden; exit 1", &env);
+    let proxy = json!({"proxy-url": "http://user:example-hidden@127.0.0.1:1"});
+    for (user, cluster, told) in [
+        (
+            failing,
+            json!({}),
+            "the credential plugin of the kubeconfig failed",
+        ),
+        (
+            json!({}),
+            proxy,
+            "names a proxy, which this plugin does not support",
+        ),
+    ] {
+        kubeconfig(&world, &path, &user, &cluster);
+        let done = world
+            .plugin(&["status", "--kubeconfig", path.to_str().unwrap()])
+            .await;
+        done.ended(1);
+        assert!(done.err.contains(told), "{}", done.err);
+        assert!(!done.err.contains("example-hidden"), "{}", done.err);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_plugin_does_not_get_what_is_piped_in() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let got = folder.path().join("got");
+    let answer = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"example"}}"#;
+    let script = format!("cat >>{}; echo '{answer}'", got.display());
+    for (mode, told) in [
+        (json!({}), "cannot read the JiraCredential"),
+        (
+            json!({"interactiveMode": "IfAvailable"}),
+            "cannot read the JiraCredential",
+        ),
+        (json!({"interactiveMode": "Always"}), "needs a terminal"),
+    ] {
+        kubeconfig(&world, &path, &exec_user(&script, &mode), &json!({}));
+        let args = ["rotate", "bot", "--kubeconfig", path.to_str().unwrap()];
+        let done = world.plugin_reading(&args, "example-hidden").await;
+        done.ended(1);
+        assert!(done.err.contains(told), "{mode}: {}", done.err);
+        let read = std::fs::read_to_string(&got).unwrap_or_default();
+        assert_eq!(read, "", "{mode}");
+    }
 }

@@ -131,7 +131,7 @@ async fn a_site_that_does_not_answer_stores_nothing() {
     let done = world
         .plugin_reading(&flags.args("bot", &[]), new.secret())
         .await;
-    done.ended(3);
+    done.ended(1);
     assert!(done.err.contains("Nothing was stored"), "{}", done.err);
     assert_eq!(world.value("bot-source", "token").await, old.secret());
 }
@@ -204,30 +204,32 @@ async fn a_change_by_somebody_else_is_not_overwritten() {
     let (world, _operator, _) = ready_world().await;
     let flags = Flags::of(&world);
     let new = world.sim.cloud_site("acme").api_token("bot@acme.example");
-    // The plugin has read the Secret when it asks for the token.
-    let args = flags.args("bot", &[]);
-    let mut child = world
-        .command(&args)
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    crate::support::until_line(&mut child, "Create the new API token").await;
-    let patch = Patch::Merge(json!({"metadata": {"labels": {"touched": "yes"}}}));
-    let params = PatchParams::default();
-    world
-        .secrets()
-        .patch("bot-source", &params, &patch)
-        .await
-        .unwrap();
-    let done = crate::support::answer(child, new.secret()).await;
-    done.ended(1);
-    assert!(
-        done.err
-            .contains("somebody changed the Secret bot-source meanwhile. Nothing was stored"),
-        "{}",
-        done.err
-    );
-    assert_ne!(world.value("bot-source", "token").await, new.secret());
+    // Another value is kept, and so is another part of the Secret beside the new value.
+    for (change, code) in [
+        (json!({"stringData": {"token": "theirs"}}), 1),
+        (json!({"metadata": {"labels": {"touched": "yes"}}}), 0),
+    ] {
+        // The plugin has read the Secret when it asks for the token.
+        let args = flags.args("bot", &[]);
+        let mut child = world
+            .command(&args)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        crate::support::until_line(&mut child, "Create the new API token").await;
+        let params = PatchParams::default();
+        let patch = Patch::Merge(change);
+        let api = world.secrets();
+        api.patch("bot-source", &params, &patch).await.unwrap();
+        let done = crate::support::answer(child, new.secret()).await;
+        done.ended(code);
+        let told = "somebody changed the Secret bot-source meanwhile. Nothing was stored";
+        assert_eq!(done.err.contains(told), code == 1, "{}", done.err);
+        let value = world.value("bot-source", "token").await;
+        assert_eq!(value == new.secret(), code == 0, "{code}");
+    }
+    let secret = world.secrets().get("bot-source").await.unwrap();
+    assert_eq!(secret.metadata.labels.unwrap()["touched"], "yes");
 }
 
 #[tokio::test]

@@ -233,3 +233,36 @@ async fn a_thousand_credentials_take_less_than_two_seconds() {
     );
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[tokio::test]
+async fn what_a_status_says_does_not_control_the_terminal() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    let said = "Jira \u{1b}]0;title\u{7}says \u{202e}no";
+    let condition = |kind: &str| {
+        json!({"type": kind, "status": "False", "reason": "AccountInactive", "message": said,
+            "lastTransitionTime": "2027-01-01T00:00:00Z"})
+    };
+    let status = json!({
+        "observedGeneration": 1, "conditions": [condition("Ready"), condition("Valid")],
+        "account": {"id": "a", "displayName": said},
+    });
+    world.write_status("bot", status).await;
+    for (args, code) in [
+        (&["status", "bot"][..], 0),
+        (&["status", "-o", "wide"], 0),
+        (&["check", "bot"], 3),
+        (&["doctor", "bot"], 3),
+        (&["renew", "bot", "--timeout", "1s"], 4),
+    ] {
+        let done = world.plugin(args).await;
+        done.ended(code);
+        let shown = format!("{}{}", done.out, done.err);
+        assert!(
+            shown.contains("Jira  ]0;title says  no"),
+            "{args:?}: {shown}"
+        );
+        let control = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!shown.contains(control), "{args:?}: {shown:?}");
+    }
+}
