@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use chrono::SecondsFormat;
 use clap::{ArgAction, Args};
 use jira_credential_operator::api::{
-    ConditionStatus, ConditionType, JiraCredential, RENEW_ANNOTATION,
+    Attempt, AttemptOutcome, ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus,
+    RENEW_ANNOTATION,
 };
 use jira_credential_operator::clock::Clock;
 use kube::ResourceExt;
@@ -101,12 +102,22 @@ fn new_value() -> String {
     format!("{second}-{}", std::process::id())
 }
 
+/// Whether a request is recorded that was not sent, or has no answer yet.
+fn is_open(status: &JiraCredentialStatus) -> bool {
+    let started = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Started;
+    status.pending_renew.is_some() || status.attempt.as_ref().is_some_and(started)
+}
+
 /// Whether the operator is done with a request, or with a later one that took its place.
 fn is_handled(object: &JiraCredential, value: &str) -> bool {
     let status = object.status.as_ref();
     let Some(handled) = status.and_then(|status| status.last_handled_renew.as_deref()) else {
         return false;
     };
+    // That of a password is recorded before it is sent, and stays open until it was.
+    if status.is_some_and(is_open) {
+        return false;
+    }
     let asked = object.annotations().get(RENEW_ANNOTATION);
     handled == value || asked.is_some_and(|asked| asked != value && asked == handled)
 }
