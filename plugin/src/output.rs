@@ -86,8 +86,12 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Tells a person what the command waits for: on standard error, so that pipes stay clean.
-pub fn progress(line: &str) {
-    eprintln!("{}", plain(line));
+///
+/// Lines stay lines; they come from the plugin itself, since what others wrote is made plain before.
+pub fn progress(text: &str) {
+    for line in text.split('\n') {
+        eprintln!("{}", plain(line));
+    }
 }
 
 /// A value as JSON, with a line end.

@@ -29,7 +29,7 @@ pub struct WaitArgs {
 pub fn tell_once(told: &Mutex<Option<String>>, line: String) {
     let Ok(mut last) = told.lock() else { return };
     if last.as_ref() != Some(&line) {
-        output::progress(&line);
+        output::progress(&output::plain(&line));
         *last = Some(line);
     }
 }
