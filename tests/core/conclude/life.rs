@@ -155,6 +155,31 @@ fn a_requested_validation_is_pending_until_jira_answers() {
     assert_eq!(told(&world), None);
 }
 
+/// A password that Jira took, though its account lacks something, waits for its heartbeat: the request to
+/// send it was carried out.
+#[test]
+fn only_a_password_that_jira_refused_waits_to_be_sent_again() {
+    for (reason, waits) in [
+        (Reason::Rejected, true),
+        (Reason::CaptchaRequired, true),
+        (Reason::PermissionMissing, false),
+        (Reason::AccountChanged, false),
+    ] {
+        let mut world = World::password().with(|world| world.store("bad"));
+        world.pass();
+        let asked = Some("now".to_owned());
+        world.object.renew.clone_from(&asked);
+        world.status.pending_renew.clone_from(&asked);
+        world.status.last_handled_renew = asked;
+        let attempt = world.status.attempt.as_mut().unwrap();
+        attempt.reason = Some(reason);
+        attempt.next_attempt_time = Some(at(60));
+        let facts = world.observe();
+        assert_eq!(facts.unsent_request().is_some(), waits, "{reason:?}");
+        assert_eq!(facts.password_is_asked_for(), waits, "{reason:?}");
+    }
+}
+
 /// What a person no longer asks for is not sent when there is a connection again.
 #[test]
 fn a_withdrawn_request_for_a_refused_password_sends_nothing() {
