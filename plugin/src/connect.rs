@@ -192,8 +192,8 @@ pub fn failed(what: &str, error: &kube::Error) -> Failure {
     Failure::error(format!("cannot {what}: {cause}; {remedy}"))
 }
 
-/// What is told instead of an error whose text may hold a secret: the environment and the output of a
-/// credential plugin, or the password in the URL of a proxy.
+/// The message that replaces the text of an error that may hold a secret: the environment and the output
+/// of a credential plugin, or the password in the URL of a proxy.
 pub fn secretive(error: &kube::Error) -> Option<&'static str> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = next {

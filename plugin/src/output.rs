@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
+use jira_credential_operator::jira::response::is_plain;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -81,8 +82,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// A text without what controls a terminal or turns the direction of writing around: each such character
 /// becomes a blank. What the cluster says may hold anything.
 pub fn plain(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.replace(|c: char| c.is_control() || turns(c), " ")
+    text.replace(|c: char| !is_plain(c), " ")
 }
 
 /// Tells a person what the command waits for: on standard error, so that pipes stay clean.
@@ -141,7 +141,7 @@ mod tests {
         for (text, shown) in [
             ("Größe – 1", "Größe – 1"),
             ("a\u{1b}[31m\nb\u{9b}c", "a [31m b c"),
-            ("a\u{202e}b\u{2066}c\u{200f}", "a b c "),
+            ("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a b c d "),
         ] {
             assert_eq!(plain(text), shown, "{text:?}");
         }

@@ -4,7 +4,7 @@
 //! would have to survive Rust, CEL and YAML; a dot is `[.]`.
 //!
 //! The API server evaluates every rule at each write, those of the status and of labels included, and for
-//! each `self.member` it builds the schemas of all members of that object anew. So a rule asks first for
+//! each `self.member` it builds the schemas of all members of that object again. So a rule asks first for
 //! what most objects lack, visits an object once (`[self.auth].all(auth, …)` binds a name, CEL has no other
 //! way), and stops at the first method that it finds: there is only one.
 

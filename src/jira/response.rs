@@ -206,15 +206,16 @@ fn account(hosting: Hosting, mut user: User) -> Option<(User, Account)> {
 
 /// A name as it can go into a status and a message: a person chose it, and it may hold anything.
 fn name(text: &str) -> Option<String> {
-    let visible = |c: char| !c.is_control() && !is_direction_mark(c);
     let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= 255 && text.chars().all(visible);
+    let fits = !text.is_empty() && text.chars().count() <= 255 && text.chars().all(is_plain);
     fits.then(|| text.to_owned())
 }
 
-/// Marks that turn the direction of a text around could make a message read as another.
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character neither controls a terminal nor turns the direction of a text around, which could
+/// make a message read as another.
+pub fn is_plain(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !turns && !c.is_control()
 }
 
 /// Whether a text can go into a status as the id of an account. Keys from before Jira 8.4 are user

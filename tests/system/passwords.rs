@@ -11,6 +11,12 @@ use serde_json::json;
 use crate::support::{Running, World, says};
 
 impl World {
+    /// Each call opens a connection, so that connections can be refused.
+    async fn operator_without_idle_connections(&self) -> Running {
+        self.operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
+            .await
+    }
+
     async fn refused(&self, name: &str, reason: Reason) -> JiraCredential {
         let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
         self.wait(name, kind, status, reason).await
@@ -256,9 +262,7 @@ async fn a_validated_password_whose_process_died_is_asked_at_the_usual_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
     let world = World::new().await;
-    let operator = world
-        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
-        .await;
+    let operator = world.operator_without_idle_connections().await;
     let jira = world.data_center();
     let password = jira.new_password("robot");
     world.sim.refuse_connections(true);
@@ -285,9 +289,7 @@ async fn a_password_that_could_not_be_sent_is_tried_again_after_a_while() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else() {
     let world = World::new().await;
-    let operator = world
-        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
-        .await;
+    let operator = world.operator_without_idle_connections().await;
     world.data_center().new_password("robot");
     for name in ["bot", "twin"] {
         world.password(name, "robot", "wrong").await;
@@ -312,9 +314,7 @@ async fn a_refused_password_that_could_not_be_sent_again_is_sent_by_nobody_else(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_a_refused_password_waits_for_a_connection_that_works() {
     let world = World::new().await;
-    let operator = world
-        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
-        .await;
+    let operator = world.operator_without_idle_connections().await;
     let jira = world.data_center();
     jira.new_password("robot");
     world.password("bot", "robot", "late").await;
@@ -350,9 +350,7 @@ async fn a_request_for_a_refused_password_waits_for_a_connection_that_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acceptance_elsewhere_demands_no_person_when_the_released_find_no_connection() {
     let world = World::new().await;
-    let operator = world
-        .operator_with(|config| config.jira.timeouts.idle = Duration::from_millis(1))
-        .await;
+    let operator = world.operator_without_idle_connections().await;
     let jira = world.data_center();
     jira.new_password("robot");
     // Jira has refused it of two, and the third has heard of that.

@@ -1,5 +1,5 @@
-//! Permissions of accounts, and `mypermissions`, which tells them. Everybody gets an answer:
-//! a caller who is not logged in is told what anonymous callers may do (Atlassian documentation).
+//! Permissions of accounts, and the resource `mypermissions`, which returns those of the caller. For a
+//! caller without a login it returns the permissions of anonymous users (Atlassian documentation).
 
 use std::collections::BTreeSet;
 

@@ -417,3 +417,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_controls_or_turns_a_text_is_not_plain() {
+    for c in ['a', 'é', '–', 'あ', ' '] {
+        assert!(is_plain(c), "{c:?}");
+    }
+    for c in [
+        '\u{1b}', '\n', '\u{9b}', '\u{61c}', '\u{200f}', '\u{202e}', '\u{2066}',
+    ] {
+        assert!(!is_plain(c), "{c:?}");
+    }
+}

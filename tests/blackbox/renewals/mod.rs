@@ -31,7 +31,7 @@ use readers::Seen;
 use report::{Report, number};
 
 /// The life of an access token while the operator is killed. Half of it is left when it is
-/// renewed, for the process that takes up what was begun.
+/// renewed, so that the next process has time to complete a renewal that was interrupted.
 const LIFE: TimeDelta = TimeDelta::seconds(16);
 
 /// Runs the operator into all kills, and returns what came of it.

@@ -36,8 +36,8 @@ impl World {
         })
     }
 
-    /// Ready stays as it was while the published token lives; what holds up the renewal is told all
-    /// the time.
+    /// `Ready` does not change while the published token lives; `Reconciling` names the cause of the failing
+    /// renewal.
     async fn cause_is_told(&self, status: u16) {
         let object = self.credential("bot").await;
         let ready = says(&object, ConditionType::Ready);

@@ -183,8 +183,6 @@ fn status(name: &str, variant: usize) -> Value {
             condition("Valid", "True", "Accepted", "Jira accepts the credential."),
             condition("Published", "True", "Written", "All targets are up to date."),
             condition("RotationDue", "False", "NotDue", "No rotation is due."),
-            condition("OverPrivileged", "False", "NotDue", "The account is no administrator."),
-            condition("ExpiryKnown", "False", "ExpiryUnknown", "Nobody said when the token expires: write it into spec.auth.apiToken.expiresAt."),
         ],
         "method": "ApiToken",
         "account": {
