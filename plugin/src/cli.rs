@@ -76,4 +76,16 @@ mod tests {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn a_client_id_may_begin_with_a_hyphen() {
+        let given = [
+            "kubectl-jira_credential",
+            "login",
+            "bot",
+            "--client-id",
+            "-k4",
+        ];
+        assert!(Cli::try_parse_from(given).is_ok());
+    }
 }

@@ -89,6 +89,14 @@ impl Rng {
         self.text(length, BASE64URL)
     }
 
+    /// The client id of an app: 32 letters and digits, as the developer console makes them.
+    pub(crate) fn client_id(&mut self) -> String {
+        self.text(
+            32,
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        )
+    }
+
     /// A password.
     pub(crate) fn password(&mut self) -> String {
         self.text(
@@ -141,5 +149,8 @@ mod tests {
         assert!(pat.starts_with(['M', 'N', 'O']), "{pat}");
         assert_eq!(rng.hex32().len(), 32);
         assert_eq!(rng.uuid().len(), 36);
+        let client_id = rng.client_id();
+        assert_eq!(client_id.len(), 32);
+        assert!(client_id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     }
 }

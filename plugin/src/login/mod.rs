@@ -41,7 +41,8 @@ pub struct LoginArgs {
     #[arg(long, value_name = "URL")]
     site: Option<String>,
     /// Client id of the app in the developer console; for a new credential.
-    #[arg(long, value_name = "ID")]
+    // The server chooses it, so it may begin with a hyphen; kubectl takes such values too.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     client_id: Option<String>,
     /// Callback URL of the app, character by character as it is registered.
     #[arg(long, default_value = "http://localhost:8765/callback", value_parser = Redirect::parse, value_name = "URL")]

@@ -33,7 +33,7 @@ impl OAuthApp {
         let mut world = sim.shared.world();
         let id: Arc<str> = match id {
             Some(id) => id.into(),
-            None => world.rng.opaque(32).into(),
+            None => world.rng.client_id().into(),
         };
         let secret = match secret {
             Some(secret) => secret.to_owned(),
