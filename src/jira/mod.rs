@@ -33,7 +33,7 @@ pub use credential::Credential;
 pub use data_center::{Place, silence};
 pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
 pub use http::Timeouts;
-pub use oauth1::Signer;
+pub use oauth1::{AccessToken, Consumer, Signer};
 pub use oauth2::{CodeExchange, Granted, Provider, TokenAnswer, TokenRequest};
 pub use observer::Observer;
 pub use org_tokens::TokenList;

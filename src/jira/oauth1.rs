@@ -2,7 +2,11 @@
 //!
 //! Jira takes one method of signing, RSA-SHA1, in which the secret of the token plays no part. The
 //! signature covers the address, so that it must be the one that Jira believes to be asked at: its
-//! base URL with the context path, which is `spec.site`.
+//! base URL with the context path, which is `spec.site`. `dance` is how a person lets a consumer in
+//! for the first time, `key` the key pair of an application link.
+
+mod dance;
+mod key;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +24,9 @@ use sha1::{Digest, Sha1};
 use url::Url;
 
 use crate::core::spec::RsaKey;
+
+pub use dance::{AccessToken, Consumer};
+pub use key::{generate, public_pem};
 
 /// Bytes of a nonce: enough that none is drawn twice.
 const NONCE: usize = 16;
@@ -45,9 +52,8 @@ impl Signer {
     /// The value of the `Authorization` header for one GET. `None`: the machine gives no random
     /// numbers, without which nothing is signed.
     pub(super) fn authorization(&self, url: &Url, now: DateTime<Utc>) -> Option<Zeroizing<String>> {
-        let mut nonce = [0; NONCE];
-        rand::fill(&mut nonce).ok()?;
-        self.sign("GET", url, now.timestamp(), &HEXLOWER.encode(&nonce))
+        let nonce = nonce()?;
+        self.sign("GET", url, now.timestamp(), &nonce)
     }
 
     fn sign(
@@ -57,31 +63,63 @@ impl Signer {
         timestamp: i64,
         nonce: &str,
     ) -> Option<Zeroizing<String>> {
-        let timestamp = timestamp.to_string();
-        let mut parameters = vec![
-            ("oauth_consumer_key", self.consumer_key.as_str()),
-            ("oauth_nonce", nonce),
-            ("oauth_signature_method", "RSA-SHA1"),
-            ("oauth_timestamp", timestamp.as_str()),
-            ("oauth_token", self.token.expose_secret()),
-            ("oauth_version", "1.0"),
-        ];
-        let signature = rsa_sha1(&self.key, &base_string(method, url, &parameters))?;
-        parameters.push(("oauth_signature", signature.as_str()));
-        let parts: Vec<Zeroizing<String>> = parameters
-            .iter()
-            .map(|(name, value)| Zeroizing::new(format!("{name}=\"{}\"", *encode(value))))
-            .collect();
-        let mut header = Zeroizing::new(String::with_capacity(1024));
-        header.push_str("OAuth ");
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                header.push_str(", ");
-            }
-            header.push_str(part);
-        }
-        Some(header)
+        let own = [("oauth_token", self.token.expose_secret())];
+        let parameters = parameters(&self.consumer_key, timestamp, nonce);
+        header(&self.key, (method, url), &parameters, &own)
     }
+}
+
+/// A number that is drawn once.
+fn nonce() -> Option<String> {
+    let mut nonce = [0; NONCE];
+    rand::fill(&mut nonce).ok()?;
+    Some(HEXLOWER.encode(&nonce))
+}
+
+/// Names and values of parameters.
+type Parameters<'a> = Vec<(&'a str, Zeroizing<String>)>;
+
+/// The parameters that every request has.
+fn parameters<'a>(consumer_key: &str, timestamp: i64, nonce: &str) -> Parameters<'a> {
+    [
+        ("oauth_consumer_key", consumer_key.to_owned()),
+        ("oauth_nonce", nonce.to_owned()),
+        ("oauth_signature_method", "RSA-SHA1".to_owned()),
+        ("oauth_timestamp", timestamp.to_string()),
+        ("oauth_version", "1.0".to_owned()),
+    ]
+    .map(|(name, value)| (name, Zeroizing::new(value)))
+    .into()
+}
+
+/// The header of a request with these parameters and `own`, signed.
+fn header(
+    key: &RsaKey,
+    (method, url): (&str, &Url),
+    parameters: &[(&str, Zeroizing<String>)],
+    own: &[(&str, &str)],
+) -> Option<Zeroizing<String>> {
+    let mut all: Vec<(&str, &str)> = parameters
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .chain(own.iter().copied())
+        .collect();
+    all.sort_unstable();
+    let signature = rsa_sha1(key, &base_string(method, url, &all))?;
+    all.push(("oauth_signature", signature.as_str()));
+    let parts: Vec<Zeroizing<String>> = all
+        .iter()
+        .map(|(name, value)| Zeroizing::new(format!("{name}=\"{}\"", *encode(value))))
+        .collect();
+    let mut header = Zeroizing::new(String::with_capacity(1024));
+    header.push_str("OAuth ");
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            header.push_str(", ");
+        }
+        header.push_str(part);
+    }
+    Some(header)
 }
 
 /// What is signed (RFC 5849, section 3.4.1). `parameters` are those of the header beside `realm`

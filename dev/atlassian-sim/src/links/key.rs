@@ -37,6 +37,23 @@ impl LinkKey {
         })
     }
 
+    /// A key whose private half somebody else keeps: the public one, as an administrator pastes it.
+    pub fn pasted(public_pem: &str) -> Result<Self, SimError> {
+        let failed = || SimError::Invalid("no public key in PEM form".to_owned());
+        let (_, rest) = public_pem
+            .split_once("-----BEGIN PUBLIC KEY-----")
+            .ok_or_else(failed)?;
+        let (body, _) = rest
+            .split_once("-----END PUBLIC KEY-----")
+            .ok_or_else(failed)?;
+        let body: String = body.split_whitespace().collect();
+        let public = STANDARD.decode(body).map_err(|_| failed())?;
+        Ok(Self {
+            private: Arc::default(),
+            public: public.into(),
+        })
+    }
+
     /// The private key as `openssl genpkey` writes it: PKCS#8, a newline at the end.
     pub fn private_pem(&self) -> String {
         pem("PRIVATE KEY", &self.private)
