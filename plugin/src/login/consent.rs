@@ -3,15 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_lc_rs::{constant_time, rand};
+use data_encoding::HEXLOWER;
 use secrecy::SecretString;
 use url::{Host, Url, form_urlencoded};
 
 use crate::failure::Failure;
 
-/// What Atlassian's authorize page wants as the audience (Atlassian documentation).
-const AUDIENCE: &str = "api.atlassian.com";
-
-/// The scope that asks for a refresh token. No access token lists it.
+/// The scope that asks Cloud for a refresh token. No access token lists it.
 pub const OFFLINE: &str = "offline_access";
 
 /// The callback URL of the app.
@@ -37,6 +35,11 @@ impl Redirect {
             text: text.to_owned(),
             url,
         })
+    }
+
+    /// Whether it is an address of https.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     /// The path of the callback.
@@ -69,46 +72,38 @@ impl Redirect {
     }
 }
 
+/// 256 random bits.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes)
+        .map_err(|_| Failure::error("the system gives no random numbers; nothing was stored"))?;
+    Ok(bytes)
+}
+
 /// 256 random bits in hexadecimal digits, by which an answer is known to belong to this login.
 ///
 /// # Errors
 /// When the system gives no random numbers.
 pub fn state() -> Result<String, Failure> {
-    let mut bytes = [0_u8; 32];
-    rand::fill(&mut bytes)
-        .map_err(|_| Failure::error("the system gives no random numbers; nothing was stored"))?;
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Ok(digits
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect())
+    Ok(HEXLOWER.encode(&random()?))
 }
 
-/// The address of the authorize page (Atlassian documentation).
-pub fn authorize_url(
-    auth_url: &str,
-    client_id: &str,
-    scopes: &[String],
-    redirect: &Redirect,
-    state: &str,
-) -> String {
+/// The query of an authorize page.
+pub fn query(pairs: &[(&str, &str)]) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("audience", AUDIENCE)
-        .append_pair("client_id", client_id)
-        .append_pair("scope", &format!("{} {OFFLINE}", scopes.join(" ")))
-        .append_pair("redirect_uri", &redirect.text)
-        .append_pair("state", state)
-        .append_pair("response_type", "code")
-        .append_pair("prompt", "consent")
+        .extend_pairs(pairs)
         .finish();
     // A plus stands for a blank in forms alone; a plus itself is %2B here.
-    let query = query.replace('+', "%20");
-    format!("{}/authorize?{query}", auth_url.trim_end_matches('/'))
+    query.replace('+', "%20")
 }
 
 /// How a consent ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// With a code.
+    /// With a code, or the verifier of OAuth 1.0a.
     Code(SecretString),
     /// The person declined.
     Declined,
@@ -133,12 +128,47 @@ pub enum Judged {
 pub struct Expected {
     redirect: Redirect,
     state: String,
+    names: Names,
 }
+
+/// The names of the parameters of a callback.
+struct Names {
+    state: &'static str,
+    code: &'static str,
+}
+
+/// RFC 6749.
+const OAUTH2: Names = Names {
+    state: "state",
+    code: "code",
+};
+
+/// RFC 5849: the request token takes the place of a state.
+const OAUTH1: Names = Names {
+    state: "oauth_token",
+    code: "oauth_verifier",
+};
+
+/// What Jira sends in place of a verifier when the person has declined (observed).
+const DENIED: &str = "denied";
 
 impl Expected {
     /// Expects a state at a callback URL.
     pub fn new(redirect: Redirect, state: String) -> Self {
-        Self { redirect, state }
+        Self {
+            redirect,
+            state,
+            names: OAUTH2,
+        }
+    }
+
+    /// Expects a request token and a verifier at a callback URL.
+    pub fn verifier(redirect: Redirect, request_token: String) -> Self {
+        Self {
+            redirect,
+            state: request_token,
+            names: OAUTH1,
+        }
     }
 
     /// Judges the target of a request: a path, and maybe a query.
@@ -147,15 +177,17 @@ impl Expected {
         if path != self.redirect.path() {
             return Judged::Elsewhere;
         }
-        let state = only(query, "state").unwrap_or_default();
+        let state = only(query, self.names.state).unwrap_or_default();
         let is_ours =
             constant_time::verify_slices_are_equal(state.as_bytes(), self.state.as_bytes());
         if is_ours.is_err() {
             return Judged::Foreign;
         }
-        match (only(query, "error"), only(query, "code")) {
+        let is_declined = |code: &str| self.names.code == OAUTH1.code && code == DENIED;
+        match (only(query, "error"), only(query, self.names.code)) {
             (Some(error), _) if error == "access_denied" => Judged::Answer(Outcome::Declined),
             (Some(error), _) => Judged::Answer(Outcome::Failed(word(&error))),
+            (None, Some(code)) if is_declined(&code) => Judged::Answer(Outcome::Declined),
             (None, Some(code)) if !code.is_empty() => Judged::Answer(Outcome::Code(code.into())),
             _ => Judged::Malformed,
         }
@@ -203,24 +235,6 @@ mod tests {
 
     fn redirect(text: &str) -> Redirect {
         Redirect::parse(text).unwrap()
-    }
-
-    #[test]
-    fn the_authorize_url_has_every_parameter() {
-        let url = authorize_url(
-            "https://auth.atlassian.com/",
-            "id+1",
-            &["read:jira-work".to_owned(), "read:jira-user".to_owned()],
-            &redirect("http://localhost:8765/callback"),
-            "ab12",
-        );
-        assert_eq!(
-            url,
-            "https://auth.atlassian.com/authorize?audience=api.atlassian.com&client_id=id%2B1\
-             &scope=read%3Ajira-work%20read%3Ajira-user%20offline_access\
-             &redirect_uri=http%3A%2F%2Flocalhost%3A8765%2Fcallback&state=ab12\
-             &response_type=code&prompt=consent"
-        );
     }
 
     #[test]
@@ -296,6 +310,23 @@ mod tests {
             ("code", "elsewhere"),
         ] {
             assert_eq!(told(&expected.judge_pasted(pasted)), wanted, "{pasted}");
+        }
+    }
+
+    #[test]
+    fn a_verifier_counts_only_with_its_request_token() {
+        let redirect = redirect("http://localhost:8765/callback");
+        let expected = Expected::verifier(redirect, "ab12".into());
+        for (query, wanted) in [
+            ("oauth_token=ab12&oauth_verifier=v1", "code v1"),
+            ("oauth_token=ab12&oauth_verifier=denied", "declined"),
+            ("oauth_token=ab1&oauth_verifier=v1", "foreign"),
+            ("state=ab12&code=c", "foreign"),
+            ("oauth_token=ab12", "malformed"),
+            ("oauth_token=ab12&oauth_verifier=", "malformed"),
+        ] {
+            let judged = expected.judge(&format!("/callback?{query}"));
+            assert_eq!(told(&judged), wanted, "{query}");
         }
     }
 

@@ -1,19 +1,19 @@
-//! From the code to a refresh token that belongs to the right account and covers the site.
+//! From a code to a refresh token, and whose it is.
 
 use std::time::Duration;
 
-use jira_credential_operator::api::Account;
-use jira_credential_operator::core::probe::{Outage, Resource, Verdict};
+use jira_credential_operator::api::{Account, Hosting};
+use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::core::spec::Site;
 use jira_credential_operator::jira::{CodeExchange, Credential, Granted, Jira, TokenAnswer};
 use secrecy::SecretString;
 
 use crate::failure::{Exit, Failure};
-use crate::login::plan::Plan;
-use crate::rotate::validate::{behind_gateway, unanswered};
+use crate::login::app::App;
+use crate::rotate::validate::unanswered;
 
-/// How long the exchange may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long a call may take that spends something.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// What was consented to.
 pub struct Consented {
@@ -21,139 +21,144 @@ pub struct Consented {
     pub refresh: SecretString,
     /// As whom the app acts.
     pub account: Account,
+    /// Address of the site that was chosen, if one was.
+    pub chosen: Option<String>,
 }
 
-/// Exchanges the code, and checks what came.
+/// The exchange of a code.
+pub struct Exchange<'a> {
+    /// The client of the operator.
+    pub jira: &'a Jira,
+    /// Who asks.
+    pub app: &'a App,
+    /// Private authorities that are trusted.
+    pub ca_pem: Option<&'a [u8]>,
+    /// Client secrets of the app.
+    pub secrets: &'a [SecretString],
+    /// The code of the callback.
+    pub code: &'a SecretString,
+    /// What the challenge was made of.
+    pub verifier: Option<&'a SecretString>,
+}
+
+impl Exchange<'_> {
+    /// Exchanges the code: the access token, and the refresh token.
+    ///
+    /// # Errors
+    /// When the code is not accepted, or there is no refresh token.
+    pub async fn tokens(&self) -> Result<(SecretString, SecretString), Failure> {
+        let granted = self.granted().await?;
+        match granted.refresh {
+            Some(refresh) => Ok((granted.access, refresh)),
+            None => Err(stopped(&format!(
+                "the consent gave no refresh token. Check that {} is one of OAuth 2.0, and run login again",
+                client(self.app.hosting)
+            ))),
+        }
+    }
+
+    /// Tries the client secrets in order, as the operator does.
+    async fn granted(&self) -> Result<Granted, Failure> {
+        let mut answer = TokenAnswer::ClientRejected;
+        for client_secret in self.secrets {
+            let request = CodeExchange {
+                endpoint: &self.app.token_url(),
+                hosting: self.app.hosting,
+                ca_pem: self.ca_pem,
+                client_id: &self.app.method.client_id,
+                client_secret,
+                code: self.code,
+                verifier: self.verifier,
+                redirect_uri: &self.app.redirect.text,
+                limit: LIMIT,
+            };
+            answer = self.jira.exchange(&request).await;
+            if !matches!(answer, TokenAnswer::ClientRejected) {
+                break;
+            }
+        }
+        match answer {
+            TokenAnswer::Granted(granted) => Ok(granted),
+            other => Err(self.refused(&other)),
+        }
+    }
+
+    fn refused(&self, answer: &TokenAnswer) -> Failure {
+        let hosting = self.app.hosting;
+        let (server, client) = (server(hosting), client(hosting));
+        let cause = match answer {
+            TokenAnswer::Dead => format!(
+                "{server} does not accept the code: it is older than {} or was used before. Run login again",
+                life_of_code(hosting)
+            ),
+            TokenAnswer::ClientRejected => format!(
+                "{server} refuses the client id or the client secret. Compare both with the settings of {client}, and run login again"
+            ),
+            TokenAnswer::NoVerdict(outage) => return outage_of("The token endpoint", outage),
+            TokenAnswer::NotAllowed(_) => {
+                "the token endpoint has an address that no credential is sent to: see --allowed-addresses"
+                    .to_owned()
+            }
+            TokenAnswer::Granted(_) | TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => format!(
+                "{server} does not take the request. Check --scopes and --redirect-uri, and run login again"
+            ),
+        };
+        stopped(&cause)
+    }
+}
+
+/// Who answers.
+fn server(hosting: Hosting) -> &'static str {
+    match hosting {
+        Hosting::Cloud => "Atlassian",
+        Hosting::DataCenter => "Jira",
+    }
+}
+
+/// Where the client is registered.
+fn client(hosting: Hosting) -> &'static str {
+    match hosting {
+        Hosting::Cloud => "the app in the developer console",
+        Hosting::DataCenter => "the application link",
+    }
+}
+
+/// How long a code lives (Atlassian documentation).
+fn life_of_code(hosting: Hosting) -> &'static str {
+    match hosting {
+        Hosting::Cloud => "ten minutes",
+        Hosting::DataCenter => {
+            "ten seconds (the system property atlassian.oauth2.provider.max.client.delay.seconds of Jira allows up to 600)"
+        }
+    }
+}
+
+/// Whose a consent is. `remedy` says what to check when Jira does not tell.
 ///
 /// # Errors
-/// When the code is not accepted, the site is not covered, or another account consented.
-pub async fn exchange(
-    plan: &Plan,
+/// When Jira does not tell.
+pub async fn whoami(
     jira: &Jira,
-    gateway: &str,
-    secrets: &[SecretString],
-    code: &SecretString,
-) -> Result<Consented, Failure> {
-    let granted = tokens(plan, jira, secrets, code).await?;
-    let Some(refresh) = granted.refresh else {
-        return Err(stopped(
-            "the consent gave no refresh token. Check that the app in the developer console is an OAuth 2.0 integration, and run login again",
-        ));
-    };
-    let id = site_id(jira, gateway, &plan.site, &granted.access).await?;
-    let account = whoami(jira, gateway, &id, granted.access).await?;
-    plan.check_account(&account)?;
-    Ok(Consented { refresh, account })
-}
-
-/// Tries the client secrets in order, as the operator does.
-async fn tokens(
-    plan: &Plan,
-    jira: &Jira,
-    secrets: &[SecretString],
-    code: &SecretString,
-) -> Result<Granted, Failure> {
-    let endpoint = format!("{}/oauth/token", plan.auth_url);
-    let mut answer = TokenAnswer::ClientRejected;
-    for client_secret in secrets {
-        let request = CodeExchange {
-            endpoint: &endpoint,
-            client_id: &plan.method.client_id,
-            client_secret,
-            code,
-            redirect_uri: &plan.redirect.text,
-            limit: LIMIT,
-        };
-        answer = jira.exchange(&request).await;
-        if !matches!(answer, TokenAnswer::ClientRejected) {
-            break;
-        }
-    }
-    let cause = match answer {
-        TokenAnswer::Granted(granted) => return Ok(granted),
-        TokenAnswer::Dead => {
-            "Atlassian does not accept the code: it is older than ten minutes or was used before. Run login again"
-        }
-        TokenAnswer::ClientRejected => {
-            "Atlassian refuses the client id or the client secret. Compare both with the settings of the app in the developer console, and run login again"
-        }
-        TokenAnswer::NoVerdict(outage) => return Err(outage_of("The token endpoint", &outage)),
-        TokenAnswer::NotAllowed(_) => {
-            "the token endpoint has an address that no credential is sent to: see --allowed-addresses"
-        }
-        TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => {
-            "Atlassian does not take the request. Check --scopes and --redirect-uri, and run login again"
-        }
-    };
-    Err(stopped(cause))
-}
-
-/// The id of the site on the gateway, if the consent covers it.
-async fn site_id(
-    jira: &Jira,
-    gateway: &str,
     site: &Site,
-    access: &SecretString,
-) -> Result<String, Failure> {
-    let listed = jira.survey(gateway, access).await;
-    let resources = match listed {
-        Ok(Some(resources)) => resources,
-        Ok(None) => {
-            return Err(stopped(
-                "Atlassian does not tell which sites the consent covers. Run login again",
-            ));
-        }
-        Err(Verdict::NoVerdict(outage)) => return Err(outage_of("Atlassian's gateway", &outage)),
-        Err(_) => {
-            return Err(stopped(
-                "Atlassian's gateway has an address that no credential is sent to: see --allowed-addresses",
-            ));
-        }
-    };
-    let of_jira: Vec<&Resource> = resources.iter().filter(|found| found.is_jira()).collect();
-    let is_site = |found: &&&Resource| found.url.trim_end_matches('/') == site.base;
-    if let Some(found) = of_jira.iter().find(is_site) {
-        return Ok(found.id.clone());
-    }
-    // A site with a domain of its own may be listed under its other name.
-    if let Ok(id) = jira.locate(site).await
-        && of_jira.iter().any(|found| found.id == id)
-    {
-        return Ok(id);
-    }
-    let names: Vec<&str> = of_jira.iter().map(|found| found.url.as_str()).collect();
-    let names = match names.as_slice() {
-        [] => "no Jira site".to_owned(),
-        names => names.join(", "),
-    };
-    Err(stopped(&format!(
-        "the consent covers {names}, not {}. Run login again and choose {} on the consent page, as an account that may use it",
-        site.base, site.host
-    )))
-}
-
-async fn whoami(
-    jira: &Jira,
-    gateway: &str,
-    id: &str,
-    access: SecretString,
+    ca_pem: Option<&[u8]>,
+    credential: &Credential,
+    remedy: &str,
 ) -> Result<Account, Failure> {
-    let Some(site) = behind_gateway(gateway, id) else {
-        return Err(Failure::new(Exit::Usage, "--api-url: write https://HOST"));
-    };
-    match jira.whoami(&site, None, &Credential::Bearer(access)).await {
+    match jira.whoami(site, ca_pem, credential).await {
         Verdict::Accepted(account) => Ok(account),
         Verdict::NoVerdict(outage) => Err(outage_of("Jira", &outage)),
-        Verdict::Refused(_) | Verdict::NotAllowed(_) => Err(stopped(
-            "Jira does not tell whose the consent is. Check that --scopes has read:jira-user, that the app has it in the developer console, and that the account may use the site; run login again",
-        )),
+        Verdict::Refused(_) | Verdict::NotAllowed(_) => Err(stopped(&format!(
+            "Jira does not tell whose the consent is. {remedy}, and run login again"
+        ))),
     }
 }
 
-fn outage_of(who: &str, outage: &Outage) -> Failure {
+/// What an outage means for a login.
+pub fn outage_of(who: &str, outage: &Outage) -> Failure {
     stopped(&format!("{who} {} Run login again", unanswered(outage)))
 }
 
-fn stopped(cause: &str) -> Failure {
+/// The end of a login.
+pub fn stopped(cause: &str) -> Failure {
     Failure::new(Exit::NotReady, format!("{cause}. Nothing was stored"))
 }

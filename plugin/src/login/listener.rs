@@ -1,7 +1,7 @@
 //! Waiting for the browser, on loopback.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -59,6 +59,26 @@ impl Listener {
             ))),
             _ => Ok(Self { sockets }),
         }
+    }
+
+    /// Takes any free port of this machine, for the browser to be sent on from; the callback goes elsewhere.
+    /// Returns the address to open, too.
+    ///
+    /// # Errors
+    /// When no port can be used.
+    pub async fn anywhere() -> Result<(Self, String), Failure> {
+        let bound = async {
+            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+            let address = socket.local_addr()?;
+            Ok::<_, std::io::Error>((socket, address))
+        };
+        let (socket, address) = bound.await.map_err(|error| {
+            Failure::error(format!(
+                "cannot listen on 127.0.0.1: {error}; give --no-browser. Nothing was stored"
+            ))
+        })?;
+        let sockets = vec![socket];
+        Ok((Self { sockets }, format!("http://{address}{START}")))
     }
 
     /// Waits for the answer; then the port is free again.

@@ -1,17 +1,11 @@
 //! What a login is for: the spec of a new credential, or that of one which exists.
 
-use jira_credential_operator::api::{
-    Account, Hosting, JiraCredential, Method, OAuth2, SecretKeyRef,
-};
+use jira_credential_operator::api::{Account, Hosting, JiraCredential, Method};
 use jira_credential_operator::core::spec::Site;
-use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::login::LoginArgs;
-use crate::login::consent::{OFFLINE, Redirect};
-
-/// Scopes that are asked for when nothing else is said.
-const SCOPES: [&str; 2] = ["read:jira-work", "read:jira-user"];
+use crate::login::args::{LoginArgs, MethodArg};
+use crate::rotate::validate::check_host;
 
 /// The key of a refresh token.
 pub const REFRESH_TOKEN: &str = "refresh-token";
@@ -25,62 +19,30 @@ pub struct Plan {
     pub object: JiraCredential,
     /// Whether it exists.
     pub exists: bool,
-    /// Its member `spec.auth.oauth2`.
-    pub method: OAuth2,
-    /// Its site.
+    /// Its site, or any site of Atlassian's as long as it is to be chosen.
     pub site: Site,
-    /// What is asked for, without `offline_access`.
-    pub scopes: Vec<String>,
-    /// The callback URL.
-    pub redirect: Redirect,
-    /// Base address of the authorize page and the token endpoint.
-    pub auth_url: String,
+    /// Whether the site is chosen after the consent.
+    pub chooses_site: bool,
     account: Option<String>,
 }
 
 impl Plan {
-    /// Compares the command line with the credential, if there is one.
+    /// Compares the command line with the credential: one that exists, or a new one of the flags.
     ///
     /// # Errors
-    /// When they contradict each other, or something is missing.
-    pub fn of(args: &LoginArgs, existing: Option<JiraCredential>) -> Result<Self, Failure> {
-        let exists = existing.is_some();
-        let object = existing.map_or_else(|| new(args), Ok)?;
-        let Some(Method::OAuth2(method)) = object.spec.auth.method() else {
-            return Err(Failure::error(
-                "login is for credentials with spec.auth.oauth2; for another method see docs/methods",
-            ));
-        };
-        let method = method.clone();
-        let site = Site::of(&object.spec).map_err(|error| usage(&error.to_string()))?;
-        if site.hosting != Hosting::Cloud {
-            return Err(Failure::error(
-                "login is for Jira Cloud; for Data Center see docs/methods/oauth2.md",
-            ));
-        }
+    /// When they contradict each other.
+    pub fn of(args: &LoginArgs, object: JiraCredential, exists: bool) -> Result<Self, Failure> {
+        let site = Site::of(&object.spec).map_err(|error| usage(error.to_string()))?;
         if exists {
-            agrees(args, &object, &method)?;
+            agrees(args, &object, &site)?;
         }
-        let scopes = match (args.scopes.is_empty(), method.scopes.is_empty()) {
-            (false, _) => args.scopes.clone(),
-            (true, false) => method.scopes.iter().map(|scope| scope.0.clone()).collect(),
-            (true, true) => SCOPES.map(str::to_owned).to_vec(),
-        };
         Ok(Self {
+            chooses_site: !exists && args.site.is_none(),
             exists,
-            method,
             site,
-            scopes: without_offline(scopes),
-            redirect: args.redirect_uri.clone(),
-            auth_url: args.auth_url.trim_end_matches('/').to_owned(),
-            account: args.account.clone(),
             object,
+            account: args.account.clone(),
         })
-    }
-
-    /// Whether the client secret is typed, and stored beside the refresh token.
-    pub fn types_secret(&self, args: &LoginArgs) -> bool {
-        !self.exists && args.client_secret_from.is_none()
     }
 
     fn recorded(&self) -> Option<&Account> {
@@ -110,21 +72,16 @@ impl Plan {
     /// When another one did.
     pub fn check_account(&self, account: &Account) -> Result<(), Failure> {
         let is_other = self.wanted_id().is_some_and(|id| id != account.id);
+        let is_cloud = self.site.hosting == Hosting::Cloud;
         let hint = self.account.as_deref();
-        let contradicts = hint.is_some_and(|hint| match &account.user_name {
-            // Cloud tells the e-mail address only where the profile shows it.
-            Some(user) if hint.contains('@') && user.contains('@') => {
-                !user.eq_ignore_ascii_case(hint)
-            }
-            _ => !hint.contains('@') && hint != account.id,
-        });
-        if !is_other && !contradicts {
+        if !is_other && hint.is_none_or(|hint| may_be(account, hint, is_cloud)) {
             return Ok(());
         }
+        let place = if is_cloud { "at Atlassian" } else { "of Jira" };
         Err(Failure::new(
             Exit::NotReady,
             format!(
-                "{} ({}) consented, but {} must. Nothing was stored; log out at Atlassian, log in as that account, and run login again",
+                "{} ({}) consented, but {} must. Nothing was stored; log out {place}, log in as that account, and run login again",
                 account.known_as(),
                 account.id,
                 self.who()
@@ -133,79 +90,151 @@ impl Plan {
     }
 }
 
-fn usage(text: &str) -> Failure {
-    Failure::new(Exit::Usage, text.to_owned())
+/// Whether an account is the one that a person named, as far as Jira tells.
+fn may_be(account: &Account, hint: &str, is_cloud: bool) -> bool {
+    let user = account.user_name.as_deref();
+    let is_user = user.is_some_and(|user| user.eq_ignore_ascii_case(hint));
+    // Cloud tells the e-mail address only where the profile shows it.
+    let is_untold = is_cloud && hint.contains('@') && user.is_none_or(|user| !user.contains('@'));
+    hint == account.id || is_user || is_untold
 }
 
-fn without_offline(scopes: Vec<String>) -> Vec<String> {
-    let kept = scopes.into_iter().filter(|scope| scope != OFFLINE);
-    kept.collect()
+fn usage(text: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, text)
 }
 
-/// The credential that is created.
-fn new(args: &LoginArgs) -> Result<JiraCredential, Failure> {
-    let (Some(site), Some(client_id)) = (&args.site, &args.client_id) else {
-        return Err(usage(&format!(
-            "there is no JiraCredential {}; to create it, give --site and --client-id",
-            args.name
-        )));
+/// Whether no flag belongs to the other method.
+///
+/// # Errors
+/// When one does.
+pub fn fits_method(args: &LoginArgs, is_oauth1: bool) -> Result<(), Failure> {
+    let (method, foreign) = if is_oauth1 {
+        let foreign = [
+            ("--client-id", args.client_id.is_some()),
+            ("--scopes", !args.scopes.is_empty()),
+            ("--client-secret-from", args.client_secret_from.is_some()),
+        ];
+        ("oauth1", foreign.to_vec())
+    } else {
+        let foreign = [("--consumer-key", args.consumer_key.is_some())];
+        ("oauth2", foreign.to_vec())
     };
-    let seed = format!("{}-consent", args.name);
-    let typed = SecretKeyRef {
-        name: seed.clone(),
-        key: CLIENT_SECRET.to_owned(),
-    };
-    let client_secret = args.client_secret_from.clone().unwrap_or(typed);
-    let scopes = match args.scopes.as_slice() {
-        [] => SCOPES.map(str::to_owned).to_vec(),
-        scopes => without_offline(scopes.to_vec()),
-    };
-    let object = |hosting: Option<Hosting>| -> Result<JiraCredential, Failure> {
-        let mut spec = json!({
-            "site": site,
-            "auth": {"oauth2": {
-                "clientId": client_id,
-                "clientSecretRefs": [client_secret],
-                "refreshTokenSecretRef": {"name": seed, "key": REFRESH_TOKEN},
-                "scopes": scopes,
-            }},
-        });
-        if let (Some(hosting), Some(fields)) = (hosting, spec.as_object_mut()) {
-            fields.insert("hosting".to_owned(), json!(hosting));
-        }
-        let object = json!({
-            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
-            "metadata": {"name": args.name}, "spec": spec,
-        });
-        serde_json::from_value(object).map_err(|error| usage(&error.to_string()))
-    };
-    let plain = object(None)?;
-    // A name of the site's own does not say that it is on Cloud.
-    match Site::of(&plain.spec) {
-        Ok(_) => Ok(plain),
-        Err(_) => object(Some(Hosting::Cloud)),
+    match foreign.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(usage(format!(
+            "{flag} does not belong to the method {method}: leave it out, or give another --method"
+        ))),
+        None => Ok(()),
     }
 }
 
 /// Whether the command line says nothing else than the credential that exists.
-fn agrees(args: &LoginArgs, object: &JiraCredential, method: &OAuth2) -> Result<(), Failure> {
-    let differs = |flag: &str, said: &str| {
-        usage(&format!(
-            "{flag} is not {said} of the JiraCredential {}, which exists: leave it out to consent again, or change the spec",
-            args.name
-        ))
+fn agrees(args: &LoginArgs, object: &JiraCredential, site: &Site) -> Result<(), Failure> {
+    let spec = &object.spec;
+    let is_oauth1 = match spec.auth.method() {
+        Some(Method::OAuth2(_)) => false,
+        Some(Method::OAuth1(_)) => true,
+        _ => {
+            return Err(Failure::error(
+                "login is for credentials with spec.auth.oauth2 or spec.auth.oauth1; for another method see docs/methods",
+            ));
+        }
     };
-    let site = args.site.as_deref().map(|site| site.trim_end_matches('/'));
-    if site.is_some_and(|site| site != object.spec.site.trim_end_matches('/')) {
-        return Err(differs("--site", "spec.site"));
+    let method = if is_oauth1 {
+        MethodArg::OAuth1
+    } else {
+        MethodArg::OAuth2
+    };
+    let written = args.site.as_deref().map(|site| site.trim_end_matches('/'));
+    let tls = spec.tls.as_ref();
+    let in_secret = tls.and_then(|tls| tls.ca_secret_ref.as_ref());
+    let in_map = tls.and_then(|tls| tls.ca_config_map_ref.as_ref());
+    let differs = [
+        (
+            written.is_some_and(|site| site != spec.site.trim_end_matches('/')),
+            "--site is not spec.site",
+        ),
+        (
+            args.method.is_some_and(|given| given != method),
+            "--method is not that",
+        ),
+        (
+            args.hosting
+                .is_some_and(|given| Hosting::from(given) != site.hosting),
+            "--hosting is not that",
+        ),
+        (
+            args.ca_secret.is_some() && args.ca_secret.as_ref() != in_secret,
+            "--ca-secret is not spec.tls.caSecretRef",
+        ),
+        (
+            args.ca_config_map.is_some() && args.ca_config_map.as_ref() != in_map,
+            "--ca-config-map is not spec.tls.caConfigMapRef",
+        ),
+    ];
+    let found = differs.iter().find(|(differs, _)| *differs);
+    let of_auth = || differs_from_auth(args, object, site);
+    if let Some(what) = found.map(|(_, what)| *what).or_else(of_auth) {
+        return Err(usage(format!(
+            "{what} of the JiraCredential {}, which exists: leave it out to consent again, or change the spec",
+            args.name
+        )));
     }
-    let client_id = args.client_id.as_ref();
-    if client_id.is_some_and(|client_id| *client_id != method.client_id) {
-        return Err(differs("--client-id", "the clientId"));
+    fits_method(args, is_oauth1)?;
+    is_meant(args, object, site)
+}
+
+/// What the command line says otherwise than `spec.auth`.
+fn differs_from_auth(
+    args: &LoginArgs,
+    object: &JiraCredential,
+    site: &Site,
+) -> Option<&'static str> {
+    let differs = match object.spec.auth.method() {
+        Some(Method::OAuth2(method)) => {
+            let given = args.redirect_uri.as_ref().map(|redirect| &redirect.text);
+            let from = args.client_secret_from.as_ref();
+            let id = args.client_id.as_ref();
+            vec![
+                (
+                    id.is_some_and(|id| *id != method.client_id),
+                    "--client-id is not the clientId",
+                ),
+                (
+                    from.is_some_and(|from| !method.client_secret_refs.contains(from)),
+                    "--client-secret-from is not one of clientSecretRefs",
+                ),
+                (
+                    site.hosting == Hosting::DataCenter
+                        && given.is_some()
+                        && given != method.redirect_uri.as_ref(),
+                    "--redirect-uri is not the redirectUri",
+                ),
+            ]
+        }
+        Some(Method::OAuth1(method)) => {
+            let key = args.consumer_key.as_ref();
+            vec![(
+                key.is_some_and(|key| *key != method.consumer_key),
+                "--consumer-key is not the consumerKey",
+            )]
+        }
+        _ => Vec::new(),
+    };
+    let found = differs.into_iter().find(|(differs, _)| *differs);
+    found.map(|(_, what)| what)
+}
+
+/// Whether the site of a spec is one that the person means: a host that somebody else wrote there gets
+/// neither code nor client secret before the person or the operator's administrator has named it.
+fn is_meant(args: &LoginArgs, object: &JiraCredential, site: &Site) -> Result<(), Failure> {
+    // On Cloud, both go to addresses of the command line.
+    if site.hosting == Hosting::Cloud || args.site.is_some() {
+        return Ok(());
     }
-    let from = args.client_secret_from.as_ref();
-    if from.is_some_and(|from| !method.client_secret_refs.contains(from)) {
-        return Err(differs("--client-secret-from", "one of clientSecretRefs"));
-    }
-    Ok(())
+    check_host(object, site).map_err(|_| {
+        usage(format!(
+            "the operator has not called {} for this spec yet: give --site {} if that is the Jira where you want to log in. Nothing was stored",
+            site.host, object.spec.site
+        ))
+    })
 }

@@ -5,12 +5,23 @@ use std::collections::BTreeMap;
 use jira_credential_operator::api::{JiraCredential, SecretKeyRef};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 
 use crate::connect::{Cluster, failed};
 use crate::failure::{Exit, Failure};
+use crate::output;
 use crate::rotate::store::{MANAGER, Stored};
+use crate::rotate::validate;
+
+/// What was stored, for the operator to accept.
+pub struct Written {
+    /// The version of the Secret.
+    pub secret: Stored,
+    /// The credential.
+    pub object: JiraCredential,
+}
 
 fn secrets(cluster: &Cluster) -> Api<Secret> {
     Api::namespaced(cluster.client.clone(), &cluster.namespace)
@@ -68,7 +79,7 @@ pub async fn write(
     name: &str,
     read: Option<Secret>,
     values: &[(&str, &SecretString)],
-) -> Result<Stored, Failure> {
+) -> Result<Secret, Failure> {
     let is_new = read.is_none();
     let mut secret = read.unwrap_or_else(|| Secret {
         metadata: ObjectMeta {
@@ -91,10 +102,7 @@ pub async fn write(
             .await
     };
     match written {
-        Some(Ok(written)) => Ok(Stored {
-            name: name.to_owned(),
-            version: written.metadata.resource_version.unwrap_or_default(),
-        }),
+        Some(Ok(written)) => Ok(written),
         Some(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failure::error(format!(
             "somebody changed the Secret {name} meanwhile. Nothing was stored; run login again"
         ))),
@@ -109,6 +117,18 @@ pub async fn write(
                 "the API server did not say whether the Secret {name} was written; run login again"
             ),
         )),
+    }
+}
+
+/// Which version of which Secret was written.
+pub fn version(written: &Secret) -> Stored {
+    Stored {
+        name: written.metadata.name.clone().unwrap_or_default(),
+        version: written
+            .metadata
+            .resource_version
+            .clone()
+            .unwrap_or_default(),
     }
 }
 
@@ -137,4 +157,60 @@ pub async fn create(
         .await
         .ok_or_else(|| crate::connect::timed_out(&what))?;
     created.map_err(|error| failed(&what, &error))
+}
+
+/// Creates the `JiraCredential` if there is none.
+///
+/// # Errors
+/// When it cannot be created; the consent itself is stored then.
+pub async fn ensure(
+    cluster: &Cluster,
+    exists: bool,
+    object: JiraCredential,
+) -> Result<JiraCredential, Failure> {
+    if exists {
+        return Ok(object);
+    }
+    let created = create(cluster, &object, false).await?;
+    let name = created.metadata.name.as_deref().unwrap_or_default();
+    output::progress(&format!("Created the JiraCredential {name}."));
+    Ok(created)
+}
+
+/// The private authorities of `spec.tls`, in PEM form.
+///
+/// # Errors
+/// When they are not there, or may not be read.
+pub async fn authorities(
+    cluster: &Cluster,
+    object: &JiraCredential,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let found = validate::authorities(cluster, &object.spec).await?;
+    if object.spec.tls.is_some() && found.as_ref().is_none_or(Vec::is_empty) {
+        return Err(Failure::error(
+            "the key that spec.tls names holds no certificates; store them there first. Nothing was stored",
+        ));
+    }
+    Ok(found)
+}
+
+/// Writes the date of the consent into the spec.
+///
+/// # Errors
+/// When it may not be written; the consent itself is stored then.
+pub async fn date(cluster: &Cluster, object: &JiraCredential) -> Result<JiraCredential, Failure> {
+    let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let oauth1 = object.spec.auth.oauth1.as_ref();
+    let issued = oauth1.and_then(|oauth1| oauth1.issued_at);
+    let patch = Patch::Merge(json!({"spec": {"auth": {"oauth1": {"issuedAt": issued}}}}));
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let what = format!(
+        "write the date into spec.auth.oauth1 of the JiraCredential {}/{name} (the consent itself is stored)",
+        cluster.namespace
+    );
+    cluster.ask(&what, api.patch(name, &params, &patch)).await
 }

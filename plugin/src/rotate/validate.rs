@@ -223,8 +223,11 @@ async fn user(cluster: &Cluster, spec: &JiraCredentialSpec) -> Result<Option<Str
     ))
 }
 
-/// The certificates of `spec.tls`.
-async fn authorities(
+/// The certificates of `spec.tls`, in PEM form.
+///
+/// # Errors
+/// When they may not be read.
+pub async fn authorities(
     cluster: &Cluster,
     spec: &JiraCredentialSpec,
 ) -> Result<Option<Vec<u8>>, Failure> {

@@ -8,9 +8,9 @@ use std::process::Stdio;
 use atlassian_sim::{CloudSite, OAuthApp};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStderr, ChildStdin};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::support::{Done, PATIENCE, Running, World};
 
@@ -81,19 +81,8 @@ impl Desk {
             authorities.to_str().unwrap(),
         ];
         args.extend(more);
-        let mut child = self
-            .world
-            .command(&args)
-            .env("PATH", self.folder.path())
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Login {
-            stdin: child.stdin.take(),
-            stderr: BufReader::new(child.stderr.take().unwrap()),
-            child,
-            seen: String::new(),
-        }
+        let mut command = self.world.command(&args);
+        Login::start(command.env("PATH", self.folder.path()))
     }
 
     /// Starts the login of a new credential.
@@ -120,15 +109,52 @@ impl Desk {
 }
 
 /// A login that runs.
-struct Login {
+pub(crate) struct Login {
     child: Child,
     stdin: Option<ChildStdin>,
-    stderr: BufReader<ChildStderr>,
-    seen: String,
+    stderr: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    pub(crate) seen: String,
 }
 
 impl Login {
-    async fn write(&mut self, line: &str) {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        Self {
+            stdin: child.stdin.take(),
+            stderr: BufReader::new(Box::new(child.stderr.take().unwrap())),
+            child,
+            seen: String::new(),
+        }
+    }
+
+    /// The same command on a terminal of its own, which shows both outputs.
+    pub(crate) fn on_terminal(command: &Command) -> Self {
+        let command = command.as_std();
+        let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(quoted)
+            .collect();
+        let variables = command.get_envs();
+        let mut script = Command::new("script");
+        script
+            .args(["--quiet", "--return", "--echo", "never", "--command"])
+            .args([&words.join(" "), "/dev/null"])
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let mut child = script.spawn().unwrap();
+        Self {
+            stdin: child.stdin.take(),
+            stderr: BufReader::new(Box::new(child.stdout.take().unwrap())),
+            child,
+            seen: String::new(),
+        }
+    }
+
+    pub(crate) async fn write(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin
             .write_all(format!("{line}\n").as_bytes())
@@ -137,7 +163,7 @@ impl Login {
     }
 
     /// Reads standard error up to a line that begins like this.
-    async fn until(&mut self, begin: &str) -> String {
+    pub(crate) async fn until(&mut self, begin: &str) -> String {
         loop {
             let mut line = String::new();
             let read = self.stderr.read_line(&mut line);
@@ -150,12 +176,12 @@ impl Login {
         }
     }
 
-    async fn url(&mut self) -> String {
+    pub(crate) async fn url(&mut self) -> String {
         self.until("https://").await
     }
 
     /// The command line and the environment, as every program of the user can read them.
-    fn shown_to_others(&self) -> String {
+    pub(crate) fn shown_to_others(&self) -> String {
         let process = PathBuf::from(format!("/proc/{}", self.child.id().unwrap()));
         let read = |name| std::fs::read(process.join(name)).unwrap();
         let all = [read("cmdline"), read("environ")].concat();
@@ -163,7 +189,7 @@ impl Login {
         String::from_utf8_lossy(&all).into_owned()
     }
 
-    async fn end(mut self) -> Done {
+    pub(crate) async fn end(mut self) -> Done {
         drop(self.stdin.take());
         let ended = async {
             self.stderr.read_to_string(&mut self.seen).await.unwrap();
@@ -179,7 +205,7 @@ impl Login {
 }
 
 /// What the browser gets at an address on this machine.
-async fn visit(url: &str) -> String {
+pub(crate) async fn visit(url: &str) -> String {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
@@ -190,7 +216,7 @@ async fn visit(url: &str) -> String {
     response
 }
 
-fn parameter(url: &str, name: &str) -> String {
+pub(crate) fn parameter(url: &str, name: &str) -> String {
     let query = url.split_once('?').unwrap().1;
     let found = query.split('&').find_map(|pair| {
         let (known, value) = pair.split_once('=')?;

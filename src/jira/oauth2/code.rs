@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header;
+use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
+use url::form_urlencoded::Serializer;
 
+use super::request::FORM;
 use super::{Sent, TokenAnswer, read};
 use crate::api::Hosting;
 use crate::core::probe::Outage;
@@ -14,16 +17,23 @@ use crate::jira::gateway::{endpoint, named};
 use crate::jira::site_limiter::Urgency;
 use crate::jira::transport_error;
 
-/// The exchange of a code at Atlassian's token endpoint (Atlassian documentation).
+/// The exchange of a code at a token endpoint (Atlassian documentation).
 pub struct CodeExchange<'a> {
     /// Address of the token endpoint.
     pub endpoint: &'a str,
+    /// Whether it is Atlassian's, or that of a Data Center.
+    pub hosting: Hosting,
+    /// Private authorities that are trusted, in PEM form; Data Center only.
+    pub ca_pem: Option<&'a [u8]>,
     /// Client id.
     pub client_id: &'a str,
     /// Client secret.
     pub client_secret: &'a SecretString,
-    /// The code of the callback. It is spent once, and lives ten minutes.
+    /// The code of the callback. It is spent once, and lives ten minutes; on Data Center ten seconds,
+    /// unless the administrator allows more (Atlassian documentation).
     pub code: &'a SecretString,
+    /// What the challenge of the authorize request was made of (RFC 7636); none if it had none.
+    pub verifier: Option<&'a SecretString>,
     /// The callback URL of the authorize request, character by character.
     pub redirect_uri: &'a str,
     /// How long the call may take.
@@ -33,7 +43,7 @@ pub struct CodeExchange<'a> {
 impl Jira {
     /// Exchanges a code for tokens: one call. `Dead` means that the code is not accepted.
     pub async fn exchange(&self, request: &CodeExchange<'_>) -> TokenAnswer {
-        let site = match endpoint(request.endpoint, Hosting::Cloud) {
+        let site = match endpoint(request.endpoint, request.hosting) {
             Ok(site) => site,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
@@ -58,29 +68,43 @@ impl Jira {
             Ok(url) => url,
             Err(verdict) => return TokenAnswer::of(&verdict),
         };
-        let Ok(client) = self.clients.get(Hosting::Cloud, None) else {
+        let Ok(client) = self.clients.get(request.hosting, request.ca_pem) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
-        let body: BTreeMap<&str, &str> = [
-            ("grant_type", "authorization_code"),
-            ("client_id", request.client_id),
-            ("client_secret", request.client_secret.expose_secret()),
-            ("code", request.code.expose_secret()),
-            ("redirect_uri", request.redirect_uri),
-        ]
-        .into();
         let call = client
             .post(url)
             .header(header::ACCEPT, "application/json")
-            .header(header::CACHE_CONTROL, "no-store")
-            .json(&body);
-        let raw = match call.send().await {
+            .header(header::CACHE_CONTROL, "no-store");
+        let raw = match request.fill(call).send().await {
             Ok(response) => Raw::read(response).await,
             Err(error) => Err(transport_error::verdict(&error)),
         };
         match raw {
-            Ok(raw) => read(&raw.answer(Hosting::Cloud, self.clock.now()), &Sent::Code),
+            Ok(raw) => read(&raw.answer(request.hosting, self.clock.now()), &Sent::Code),
             Err(verdict) => TokenAnswer::of(&verdict),
+        }
+    }
+}
+
+impl CodeExchange<'_> {
+    /// Puts the fields into a request, in the form that the endpoint reads.
+    fn fill(&self, call: RequestBuilder) -> RequestBuilder {
+        let mut fields: BTreeMap<&str, &str> = [
+            ("grant_type", "authorization_code"),
+            ("client_id", self.client_id),
+            ("client_secret", self.client_secret.expose_secret()),
+            ("code", self.code.expose_secret()),
+            ("redirect_uri", self.redirect_uri),
+        ]
+        .into();
+        let verifier = self.verifier.map(ExposeSecret::expose_secret);
+        fields.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+        match self.hosting {
+            Hosting::Cloud => call.json(&fields),
+            Hosting::DataCenter => {
+                let body = Serializer::new(String::new()).extend_pairs(fields).finish();
+                call.header(header::CONTENT_TYPE, FORM).body(body)
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use url::form_urlencoded::Serializer;
 use crate::api::Hosting;
 
 /// The only kind of body that the endpoint of a Data Center reads.
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request for tokens.
 pub struct TokenRequest<'a> {

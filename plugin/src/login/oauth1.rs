@@ -1,0 +1,304 @@
+//! A login of OAuth 1.0a: a key pair for the application link, and the dance of request token, consent and
+//! access token (RFC 5849, section 2).
+
+use std::sync::Arc;
+
+use jira_credential_operator::api::{Account, Date, JiraCredential, OAuth1};
+use jira_credential_operator::clock::Clock;
+use jira_credential_operator::core::probe::{Refusal, Verdict};
+use jira_credential_operator::core::spec::RsaKey;
+use jira_credential_operator::jira::{AccessToken, Consumer, Credential, Place, Signer, oauth1};
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::failure::{Exit, Failure};
+use crate::login::browser::{Doors, Visit, Wanted};
+use crate::login::consent::{Expected, Redirect};
+use crate::login::exchange::{LIMIT, outage_of, stopped, whoami};
+use crate::login::plan::Plan;
+use crate::login::session::Session;
+use crate::login::store;
+use crate::output;
+
+/// The callback when nothing else is said.
+const REDIRECT: &str = "http://localhost:8765/callback";
+
+/// The callback of a consumer that cannot be called back (RFC 5849, section 2.1).
+const OUT_OF_BAND: &str = "oob";
+
+const PRIVATE_KEY: &str = "privateKey";
+const TOKEN: &str = "token";
+const TOKEN_SECRET: &str = "tokenSecret";
+
+/// What to check when nobody tells whose an access token is.
+const UNKNOWN: &str = "Check that the account may use Jira";
+
+/// The application link, as this login uses it.
+struct Link<'a> {
+    place: Place<'a>,
+    consumer: Consumer,
+    secret: &'a str,
+    /// Where the browser ends; none: Jira shows a verification code.
+    redirect: Option<Redirect>,
+}
+
+/// Has a person authorise the application link, stores the access token, and creates the credential if
+/// there is none. Returns what the operator is to accept.
+///
+/// # Errors
+/// When anything fails; the message says whether the access token was stored.
+pub async fn run(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    method: &OAuth1,
+) -> Result<store::Written, Failure> {
+    let cluster = session.cluster;
+    // Everything that can fail without the consent, before a person gives one.
+    let object = dated(plan, method);
+    if !plan.exists {
+        store::create(cluster, &object, true).await?;
+    }
+    let secret = method.secret_ref.name.as_str();
+    let read = store::read(cluster, secret).await?;
+    let ca_pem = store::authorities(cluster, &plan.object).await?;
+    let redirect = redirect(session)?;
+    let doors = match &redirect {
+        Some(redirect) => Doors::open(redirect, false).await?,
+        None => Doors::paste_only(),
+    };
+    let (key, version) = key(session, secret, read).await?;
+    let link = Link {
+        place: Place {
+            site: &plan.site,
+            ca_pem: ca_pem.as_deref(),
+            limit: LIMIT,
+            until: None,
+        },
+        consumer: Consumer {
+            consumer_key: method.consumer_key.clone(),
+            key: Arc::new(key.key),
+        },
+        secret,
+        redirect,
+    };
+    let request = request_token(session, &link, key.is_new).await?;
+    let access = authorise(session, plan, &link, (doors, &request)).await?;
+    let account = account(session, &link, &access).await?;
+    plan.check_account(&account)?;
+    output::progress(&format!("{} consented.", account.known_as()));
+    let mut values = vec![(TOKEN, &access.token)];
+    values.extend(
+        access
+            .token_secret
+            .iter()
+            .map(|value| (TOKEN_SECRET, value)),
+    );
+    let written = store::write(cluster, secret, Some(version), &values).await?;
+    output::progress(&format!("Stored in {secret}/{TOKEN}."));
+    let object = if plan.exists && object != plan.object {
+        store::date(cluster, &object).await?
+    } else {
+        store::ensure(cluster, plan.exists, object).await?
+    };
+    Ok(store::Written {
+        secret: store::version(&written),
+        object,
+    })
+}
+
+/// The credential with the day of this consent: the operator counts the life of the access token from it.
+/// An existing spec without a date stays without one.
+fn dated(plan: &Plan, method: &OAuth1) -> JiraCredential {
+    let mut object = plan.object.clone();
+    if let Some(oauth1) = &mut object.spec.auth.oauth1
+        && (!plan.exists || method.issued_at.is_some())
+    {
+        oauth1.issued_at = Some(Date::Day(Clock::system().now().date_naive()));
+    }
+    object
+}
+
+fn redirect(session: &Session<'_>) -> Result<Option<Redirect>, Failure> {
+    let args = session.args;
+    match &args.redirect_uri {
+        _ if args.no_browser => Ok(None),
+        Some(redirect) => Ok(Some(redirect.clone())),
+        None => Redirect::parse(REDIRECT).map(Some).map_err(Failure::error),
+    }
+}
+
+/// The private key, as it is stored.
+struct Key {
+    key: RsaKey,
+    is_new: bool,
+}
+
+/// The key in the Secret, or a new one, which is stored before its public half is shown.
+async fn key(
+    session: &Session<'_>,
+    name: &str,
+    read: Option<Secret>,
+) -> Result<(Key, Secret), Failure> {
+    let data = read.as_ref().and_then(|secret| secret.data.as_ref());
+    let stored = data.and_then(|data| data.get(PRIVATE_KEY));
+    let stored = stored.filter(|value| !value.0.trim_ascii().is_empty());
+    let unusable = |cause: &str| {
+        Failure::error(format!(
+            "{name}/{PRIVATE_KEY} {cause}. Nothing was stored; correct it, or remove the key from the Secret to have a new one made"
+        ))
+    };
+    if let (Some(value), Some(secret)) = (stored, &read) {
+        let text = std::str::from_utf8(&value.0).map_err(|_| unusable("is no text"))?;
+        let key = RsaKey::from_pem(text).map_err(|flaw| unusable(&flaw.to_string()))?;
+        let key = Key { key, is_new: false };
+        return Ok((key, secret.clone()));
+    }
+    let pem = oauth1::generate().ok_or_else(|| {
+        Failure::error("the system gives no random numbers for a key; nothing was stored")
+    })?;
+    let key = RsaKey::from_pem(pem.expose_secret()).map_err(|flaw| unusable(&flaw.to_string()))?;
+    let written = store::write(session.cluster, name, read, &[(PRIVATE_KEY, &pem)]).await?;
+    output::progress(&format!(
+        "Made a key pair; its private half is in {name}/{PRIVATE_KEY}."
+    ));
+    Ok((Key { key, is_new: true }, written))
+}
+
+/// A request token. As long as Jira does not know the consumer or its key, the person is told what to
+/// enter there, and asked again.
+async fn request_token(
+    session: &mut Session<'_>,
+    link: &Link<'_>,
+    is_new: bool,
+) -> Result<SecretString, Failure> {
+    let callback = link.redirect.as_ref();
+    let callback = callback.map_or(OUT_OF_BAND, |redirect| &redirect.text);
+    let mut cause = is_new.then(|| "Jira needs an application link with this key.".to_owned());
+    loop {
+        if let Some(cause) = cause {
+            show(link, &cause)?;
+            until_entered(session, link).await?;
+        }
+        let asked = session
+            .jira
+            .request_token(&link.place, &link.consumer, callback)
+            .await;
+        cause = Some(match asked {
+            Ok(token) => return Ok(token),
+            Err(Verdict::Refused(Refusal::ConsumerUnknown)) => format!(
+                "Jira knows no application link with the consumer key {}.",
+                link.consumer.consumer_key
+            ),
+            Err(Verdict::Refused(Refusal::SignatureRejected)) => format!(
+                "Jira does not accept the signature: the application link has another public key, or Jira has another base URL than {}.",
+                link.place.site.base
+            ),
+            Err(verdict) => return Err(failed(&verdict, link)),
+        });
+    }
+}
+
+/// What to enter in Jira.
+fn show(link: &Link<'_>, cause: &str) -> Result<(), Failure> {
+    let public = oauth1::public_pem(&link.consumer.key)
+        .ok_or_else(|| Failure::error("the public key cannot be written as PEM"))?;
+    output::progress(&format!(
+        "{cause} In Jira: Administration, Applications, Application links, Create link, to any address that is no \
+         Atlassian product, as Direct application link or Generic Application. Incoming authentication:\n\
+         Consumer key:  {}\nConsumer name: any\nCallback URL:  leave it empty\nPublic key:\n{}",
+        link.consumer.consumer_key,
+        public.trim_end()
+    ));
+    Ok(())
+}
+
+async fn until_entered(session: &mut Session<'_>, link: &Link<'_>) -> Result<(), Failure> {
+    output::progress("Press Enter when the application link has them:");
+    match session.input.line().await {
+        Some(_) => Ok(()),
+        None => Err(Failure::new(
+            Exit::NotReady,
+            format!(
+                "the application link is not ready. The private key stays in {}/{PRIVATE_KEY}, and no token was stored; enter the public key in Jira, and run login again",
+                link.secret
+            ),
+        )),
+    }
+}
+
+/// Sends the person to the consent page, and exchanges what comes back for an access token.
+async fn authorise(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    link: &Link<'_>,
+    (doors, request): (Doors, &SecretString),
+) -> Result<AccessToken, Failure> {
+    let (hint, wanted) = match &link.redirect {
+        Some(redirect) => (
+            format!(
+                "The browser ends at {}?…; paste that whole address here.",
+                redirect.text
+            ),
+            Wanted::Callback(Expected::verifier(
+                redirect.clone(),
+                request.expose_secret().to_owned(),
+            )),
+        ),
+        None => (
+            "Jira then shows a verification code; paste it here.".to_owned(),
+            Wanted::Verifier,
+        ),
+    };
+    let visit = Visit {
+        invitation: &format!(
+            "Log in at {} as {} and allow the access at",
+            plan.site.base,
+            plan.who()
+        ),
+        url: &link.consumer.authorize_url(&plan.site, request),
+        hint: &hint,
+        wanted,
+        remedy: "check the application link",
+    };
+    let limit = session.args.consent_timeout;
+    let verifier = visit.code(doors, limit, &mut session.input).await?;
+    let (place, consumer) = (&link.place, &link.consumer);
+    let answer = session
+        .jira
+        .access_token(place, consumer, request, &verifier)
+        .await;
+    answer.map_err(|verdict| match verdict {
+        Verdict::Refused(Refusal::Rejected | Refusal::Forbidden) => stopped(
+            "Jira does not accept the verification code: it is wrong, was used before, is older than ten minutes, or the access was denied. Run login again",
+        ),
+        other => failed(&other, link),
+    })
+}
+
+async fn account(
+    session: &Session<'_>,
+    link: &Link<'_>,
+    access: &AccessToken,
+) -> Result<Account, Failure> {
+    let credential = Credential::Signed(Signer {
+        consumer_key: link.consumer.consumer_key.clone(),
+        token: access.token.clone(),
+        key: Arc::clone(&link.consumer.key),
+    });
+    let (site, ca_pem) = (link.place.site, link.place.ca_pem);
+    whoami(&session.jira, site, ca_pem, &credential, UNKNOWN).await
+}
+
+/// Why Jira gave no token.
+fn failed(verdict: &Verdict, link: &Link<'_>) -> Failure {
+    match verdict {
+        Verdict::NoVerdict(outage) => outage_of("Jira", outage),
+        Verdict::NotAllowed(_) => stopped(&format!(
+            "{} has an address that no credential is sent to: see --allowed-addresses",
+            link.place.site.host
+        )),
+        Verdict::Accepted(_) | Verdict::Refused(_) => stopped(
+            "Jira refuses the request. Check the application link and --site, and run login again",
+        ),
+    }
+}
