@@ -40,7 +40,7 @@ enum Command {
     Doctor(DoctorArgs),
     /// Replace an API token or personal access token: validate the new one, then store it.
     Rotate(RotateArgs),
-    /// Consent to an app of OAuth 2.0 in the browser: the first time, and again when a consent ended.
+    /// Consent in the browser, to an app of OAuth 2.0 or an application link: the first time, and again.
     Login(Box<LoginArgs>),
     /// Print a completion script for a shell.
     Completion(CompletionArgs),

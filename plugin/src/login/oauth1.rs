@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jira_credential_operator::api::{Account, Date, JiraCredential, OAuth1};
 use jira_credential_operator::clock::Clock;
-use jira_credential_operator::core::probe::{Refusal, Verdict};
+use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
 use jira_credential_operator::core::spec::RsaKey;
 use jira_credential_operator::jira::{AccessToken, Consumer, Credential, Place, Signer, oauth1};
 use k8s_openapi::api::core::v1::Secret;
@@ -292,6 +292,12 @@ async fn account(
 /// Why Jira gave no token.
 fn failed(verdict: &Verdict, link: &Link<'_>) -> Failure {
     match verdict {
+        Verdict::NoVerdict(Outage::OAuthForm) => stopped(
+            "Jira does not take the request: its answer is none of OAuth 1.0a, or the application link has another callback URL. Check --site, leave the callback URL of the link empty or give the same with --redirect-uri, and run login again",
+        ),
+        Verdict::NoVerdict(Outage::ClockSkew) => stopped(
+            "the clocks of Jira and of this machine differ by more than five minutes. Correct the one that is wrong, and run login again",
+        ),
         Verdict::NoVerdict(outage) => outage_of("Jira", outage),
         Verdict::NotAllowed(_) => stopped(&format!(
             "{} has an address that no credential is sent to: see --allowed-addresses",

@@ -213,6 +213,13 @@ async fn what_is_declined_or_wrong_stores_no_token() {
         assert!(done.err.contains(told), "{}", done.err);
         desk.only_the_key_is_stored().await;
     }
+    // The link has another callback.
+    let link = link.callback("http://localhost:1/other");
+    let done = desk.first(&["--redirect-uri", &desk.callback]).end().await;
+    done.ended(3);
+    let told = "leave the callback URL of the link empty";
+    assert!(done.err.contains(told), "{}", done.err);
+    desk.only_the_key_is_stored().await;
     // The administrator has pasted another key.
     link.set_key(&LinkKey::generate().unwrap());
     let mut login = desk.first(&["--no-browser"]);
