@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jira_credential_operator::api::{Account, Date, JiraCredential, OAuth1};
+use jira_credential_operator::api::{Account, Date, JiraCredential, OAuth1, SecretKeyRef};
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
 use jira_credential_operator::core::spec::RsaKey;
@@ -57,6 +57,8 @@ pub async fn run(
     let object = dated(plan, method);
     if !plan.exists {
         store::create(cluster, &object, true).await?;
+    } else if object != plan.object {
+        store::date(cluster, &object, true).await?;
     }
     let secret = method.secret_ref.name.as_str();
     let read = store::read(cluster, secret).await?;
@@ -66,7 +68,7 @@ pub async fn run(
         Some(redirect) => Doors::open(redirect, false).await?,
         None => Doors::paste_only(),
     };
-    let (key, version) = key(session, secret, read).await?;
+    let key = key(session, secret, read).await?;
     let link = Link {
         place: Place {
             site: &plan.site,
@@ -76,27 +78,16 @@ pub async fn run(
         },
         consumer: Consumer {
             consumer_key: method.consumer_key.clone(),
-            key: Arc::new(key.key),
+            key: Arc::new(key.rsa),
         },
         secret,
         redirect,
     };
-    let request = request_token(session, &link, key.is_new).await?;
-    let access = authorise(session, plan, &link, (doors, &request)).await?;
-    let account = account(session, &link, &access).await?;
-    plan.check_account(&account)?;
-    output::progress(&format!("{} consented.", account.known_as()));
-    let mut values = vec![(TOKEN, &access.token)];
-    values.extend(
-        access
-            .token_secret
-            .iter()
-            .map(|value| (TOKEN_SECRET, value)),
-    );
-    let written = store::write(cluster, secret, Some(version), &values).await?;
-    output::progress(&format!("Stored in {secret}/{TOKEN}."));
+    let consented = consent(session, plan, &link, (doors, key.is_new)).await;
+    let access = consented.map_err(|failure| with_key(failure, &link, key.is_new))?;
+    let written = store_token(session, &link, key.stored, &access).await?;
     let object = if plan.exists && object != plan.object {
-        store::date(cluster, &object).await?
+        store::date(cluster, &object, false).await?
     } else {
         store::ensure(cluster, plan.exists, object).await?
     };
@@ -104,6 +95,61 @@ pub async fn run(
         secret: store::version(&written),
         object,
     })
+}
+
+/// Has a person allow the access, and checks who it was.
+async fn consent(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    link: &Link<'_>,
+    (doors, is_new): (Doors, bool),
+) -> Result<AccessToken, Failure> {
+    let request = request_token(session, link, is_new).await?;
+    let access = authorise(session, plan, link, (doors, &request)).await?;
+    let account = account(session, link, &access).await?;
+    plan.check_account(&account)?;
+    output::progress(&format!("{} consented.", account.known_as()));
+    Ok(access)
+}
+
+/// A failure, with what was stored all the same.
+fn with_key(failure: Failure, link: &Link<'_>, is_new: bool) -> Failure {
+    if !is_new {
+        return failure;
+    }
+    Failure::new(
+        failure.exit,
+        format!(
+            "{} (the new private key stays in {})",
+            failure.message,
+            key_of(link.secret, PRIVATE_KEY)
+        ),
+    )
+}
+
+/// Stores the access token beside the key, in the version of the Secret that was read before.
+async fn store_token(
+    session: &Session<'_>,
+    link: &Link<'_>,
+    stored: Secret,
+    access: &AccessToken,
+) -> Result<Secret, Failure> {
+    // An empty secret is none; that of an earlier token does not belong to this one.
+    let none = SecretString::from("");
+    let values = [
+        (TOKEN, &access.token),
+        (TOKEN_SECRET, access.token_secret.as_ref().unwrap_or(&none)),
+    ];
+    let written = store::write(session.cluster, link.secret, Some(stored), &values).await?;
+    output::progress(&format!("Stored in {}.", key_of(link.secret, TOKEN)));
+    Ok(written)
+}
+
+fn key_of(secret: &str, key: &str) -> SecretKeyRef {
+    SecretKeyRef {
+        name: secret.to_owned(),
+        key: key.to_owned(),
+    }
 }
 
 /// The credential with the day of this consent: the operator counts the life of the access token from it.
@@ -129,39 +175,46 @@ fn redirect(session: &Session<'_>) -> Result<Option<Redirect>, Failure> {
 
 /// The private key, as it is stored.
 struct Key {
-    key: RsaKey,
+    rsa: RsaKey,
     is_new: bool,
+    /// The Secret that holds it.
+    stored: Secret,
 }
 
 /// The key in the Secret, or a new one, which is stored before its public half is shown.
-async fn key(
-    session: &Session<'_>,
-    name: &str,
-    read: Option<Secret>,
-) -> Result<(Key, Secret), Failure> {
+async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<Key, Failure> {
     let data = read.as_ref().and_then(|secret| secret.data.as_ref());
     let stored = data.and_then(|data| data.get(PRIVATE_KEY));
     let stored = stored.filter(|value| !value.0.trim_ascii().is_empty());
     let unusable = |cause: &str| {
         Failure::error(format!(
-            "{name}/{PRIVATE_KEY} {cause}. Nothing was stored; correct it, or remove the key from the Secret to have a new one made"
+            "{} {cause}. Nothing was stored; correct it, or remove the key from the Secret to have a new one made",
+            key_of(name, PRIVATE_KEY)
         ))
     };
     if let (Some(value), Some(secret)) = (stored, &read) {
         let text = std::str::from_utf8(&value.0).map_err(|_| unusable("is no text"))?;
-        let key = RsaKey::from_pem(text).map_err(|flaw| unusable(&flaw.to_string()))?;
-        let key = Key { key, is_new: false };
-        return Ok((key, secret.clone()));
+        let rsa = RsaKey::from_pem(text).map_err(|flaw| unusable(&flaw.to_string()))?;
+        return Ok(Key {
+            rsa,
+            is_new: false,
+            stored: secret.clone(),
+        });
     }
     let pem = oauth1::generate().ok_or_else(|| {
         Failure::error("the system gives no random numbers for a key; nothing was stored")
     })?;
-    let key = RsaKey::from_pem(pem.expose_secret()).map_err(|flaw| unusable(&flaw.to_string()))?;
-    let written = store::write(session.cluster, name, read, &[(PRIVATE_KEY, &pem)]).await?;
+    let rsa = RsaKey::from_pem(pem.expose_secret()).map_err(|flaw| unusable(&flaw.to_string()))?;
+    let stored = store::write(session.cluster, name, read, &[(PRIVATE_KEY, &pem)]).await?;
     output::progress(&format!(
-        "Made a key pair; its private half is in {name}/{PRIVATE_KEY}."
+        "Made a key pair; its private half is {}.",
+        key_of(name, PRIVATE_KEY)
     ));
-    Ok((Key { key, is_new: true }, written))
+    Ok(Key {
+        rsa,
+        is_new: true,
+        stored,
+    })
 }
 
 /// A request token. As long as Jira does not know the consumer or its key, the person is told what to
@@ -177,7 +230,7 @@ async fn request_token(
     loop {
         if let Some(cause) = cause {
             show(link, &cause)?;
-            until_entered(session, link).await?;
+            until_entered(session).await?;
         }
         let asked = session
             .jira
@@ -212,16 +265,13 @@ fn show(link: &Link<'_>, cause: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn until_entered(session: &mut Session<'_>, link: &Link<'_>) -> Result<(), Failure> {
+async fn until_entered(session: &mut Session<'_>) -> Result<(), Failure> {
     output::progress("Press Enter when the application link has them:");
     match session.input.line().await {
         Some(_) => Ok(()),
         None => Err(Failure::new(
             Exit::NotReady,
-            format!(
-                "the application link is not ready. The private key stays in {}/{PRIVATE_KEY}, and no token was stored; enter the public key in Jira, and run login again",
-                link.secret
-            ),
+            "the application link is not ready. Nothing was stored; enter the public key in Jira, and run login again",
         )),
     }
 }

@@ -129,8 +129,7 @@ pub fn fits_method(args: &LoginArgs, is_oauth1: bool) -> Result<(), Failure> {
 
 /// Whether the command line says nothing else than the credential that exists.
 fn agrees(args: &LoginArgs, object: &JiraCredential, site: &Site) -> Result<(), Failure> {
-    let spec = &object.spec;
-    let is_oauth1 = match spec.auth.method() {
+    let is_oauth1 = match object.spec.auth.method() {
         Some(Method::OAuth2(_)) => false,
         Some(Method::OAuth1(_)) => true,
         _ => {
@@ -139,11 +138,30 @@ fn agrees(args: &LoginArgs, object: &JiraCredential, site: &Site) -> Result<(), 
             ));
         }
     };
+    let of_spec = differs_from_spec(args, object, site, is_oauth1);
+    if let Some(what) = of_spec.or_else(|| differs_from_auth(args, object, site)) {
+        return Err(usage(format!(
+            "{what} of the JiraCredential {}, which exists: leave it out to consent again, or change the spec",
+            args.name
+        )));
+    }
+    fits_method(args, is_oauth1)?;
+    is_meant(args, object, site)
+}
+
+/// What the command line says otherwise than the spec beside `spec.auth`.
+fn differs_from_spec(
+    args: &LoginArgs,
+    object: &JiraCredential,
+    site: &Site,
+    is_oauth1: bool,
+) -> Option<&'static str> {
     let method = if is_oauth1 {
         MethodArg::OAuth1
     } else {
         MethodArg::OAuth2
     };
+    let spec = &object.spec;
     let written = args.site.as_deref().map(|site| site.trim_end_matches('/'));
     let tls = spec.tls.as_ref();
     let in_secret = tls.and_then(|tls| tls.ca_secret_ref.as_ref());
@@ -171,16 +189,8 @@ fn agrees(args: &LoginArgs, object: &JiraCredential, site: &Site) -> Result<(), 
             "--ca-config-map is not spec.tls.caConfigMapRef",
         ),
     ];
-    let found = differs.iter().find(|(differs, _)| *differs);
-    let of_auth = || differs_from_auth(args, object, site);
-    if let Some(what) = found.map(|(_, what)| *what).or_else(of_auth) {
-        return Err(usage(format!(
-            "{what} of the JiraCredential {}, which exists: leave it out to consent again, or change the spec",
-            args.name
-        )));
-    }
-    fits_method(args, is_oauth1)?;
-    is_meant(args, object, site)
+    let found = differs.into_iter().find(|(differs, _)| *differs);
+    found.map(|(_, what)| what)
 }
 
 /// What the command line says otherwise than `spec.auth`.

@@ -143,14 +143,10 @@ pub async fn create(
 ) -> Result<JiraCredential, Failure> {
     let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let kept = if dry_run {
-        "nothing was stored"
-    } else {
-        "the consent itself is stored"
-    };
     let what = format!(
-        "create the JiraCredential {}/{name} ({kept})",
-        cluster.namespace
+        "create the JiraCredential {}/{name} ({})",
+        cluster.namespace,
+        kept(dry_run)
     );
     let created = cluster
         .within(api.create(&params(dry_run), object))
@@ -194,23 +190,38 @@ pub async fn authorities(
     Ok(found)
 }
 
-/// Writes the date of the consent into the spec.
+/// Writes the date of the consent into the spec; as a dry run it only asks whether that would work.
 ///
 /// # Errors
-/// When it may not be written; the consent itself is stored then.
-pub async fn date(cluster: &Cluster, object: &JiraCredential) -> Result<JiraCredential, Failure> {
+/// When it would not.
+pub async fn date(
+    cluster: &Cluster,
+    object: &JiraCredential,
+    dry_run: bool,
+) -> Result<JiraCredential, Failure> {
     let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let oauth1 = object.spec.auth.oauth1.as_ref();
     let issued = oauth1.and_then(|oauth1| oauth1.issued_at);
     let patch = Patch::Merge(json!({"spec": {"auth": {"oauth1": {"issuedAt": issued}}}}));
     let params = PatchParams {
+        dry_run,
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
     let what = format!(
-        "write the date into spec.auth.oauth1 of the JiraCredential {}/{name} (the consent itself is stored)",
-        cluster.namespace
+        "write the date into spec.auth.oauth1 of the JiraCredential {}/{name} ({})",
+        cluster.namespace,
+        kept(dry_run)
     );
     cluster.ask(&what, api.patch(name, &params, &patch)).await
+}
+
+/// What is stored when the credential cannot be written.
+fn kept(dry_run: bool) -> &'static str {
+    if dry_run {
+        "nothing was stored"
+    } else {
+        "the consent itself is stored"
+    }
 }

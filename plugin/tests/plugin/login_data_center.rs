@@ -260,6 +260,47 @@ async fn what_is_declined_or_wrong_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_private_authority_is_trusted_where_the_flags_say_it_is() {
+    let desk = Desk::new().await;
+    let world = &desk.world;
+    let ca = world.sim.ca_pem().to_owned();
+    world.secret("ca", &[("pem", &ca), ("none", "")]).await;
+    let site = desk.site.url();
+    let flags = |from| {
+        [
+            "--no-browser",
+            "--site",
+            &site,
+            "--hosting",
+            "DataCenter",
+            "--client-id",
+            desk.link.client_id(),
+            "--ca-secret",
+            from,
+        ]
+        .map(str::to_owned)
+    };
+    let login = |from| {
+        let flags = flags(from);
+        desk.login(&flags.each_ref().map(String::as_str))
+    };
+    let done = login("ca/none").end().await;
+    done.ended(1);
+    let told = "the key that spec.tls names holds no certificates";
+    assert!(done.err.contains(told), "{}", done.err);
+    desk.nothing_is_stored().await;
+    let mut login = login("ca/pem");
+    login.write(&desk.link.secret()).await;
+    let url = login.url().await;
+    login.write(&desk.accepted("ann", &url)).await;
+    let done = login.end().await;
+    assert!(done.ended(0).starts_with("bot: Ready True"), "{}", done.out);
+    let object = world.credentials().get("bot").await.unwrap();
+    let tls = object.spec.tls.unwrap().ca_secret_ref.unwrap();
+    assert_eq!(tls.to_string(), "the key pem of the Secret ca");
+}
+
+#[tokio::test]
 async fn a_site_that_the_person_has_not_named_gets_no_secret() {
     let desk = Desk::new().await;
     let world = &desk.world;

@@ -137,7 +137,7 @@ async fn a_second_run_goes_on_with_the_key_that_is_stored() {
     desk.link(&login);
     let done = login.end().await;
     done.ended(3);
-    let told = "The private key stays in bot-link/privateKey";
+    let told = "the new private key stays in the key privateKey of the Secret bot-link";
     assert!(done.err.contains(told), "{}", done.err);
     desk.only_the_key_is_stored().await;
     let private = world.value("bot-link", "privateKey").await;
@@ -197,7 +197,8 @@ async fn what_is_declined_or_wrong_stores_no_token() {
     assert!(response.contains("Consent declined"), "{response}");
     let done = login.end().await;
     done.ended(3);
-    assert!(done.err.contains("was declined"), "{}", done.err);
+    let told = "the consent was declined. Nothing was stored; run login again to consent (the new";
+    assert!(done.err.contains(told), "{}", done.err);
     desk.only_the_key_is_stored().await;
     for (who, told, wrong) in [
         ("ann", "does not accept the verification code", true),
@@ -232,4 +233,32 @@ async fn what_is_declined_or_wrong_stores_no_token() {
     login.write(&landing.verifier().unwrap()).await;
     let done = login.end().await;
     assert!(done.ended(0).starts_with("bot: Ready True"), "{}", done.out);
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_changed_meanwhile_is_not_overwritten() {
+    let desk = Desk::new().await;
+    let world = &desk.world;
+    let mut login = desk.first(&["--no-browser"]);
+    login.until(PROMPT).await;
+    desk.link(&login);
+    login.write("").await;
+    let url = login.url().await;
+    world.secret("bot-link", &[("token", "theirs")]).await;
+    let landing = world.sim.person("ann").accept(&url);
+    login.write(&landing.verifier().unwrap()).await;
+    let done = login.end().await;
+    done.ended(1);
+    let told = "somebody changed the Secret bot-link meanwhile. Nothing was stored";
+    assert!(done.err.contains(told), "{}", done.err);
+    assert_eq!(world.value("bot-link", "token").await, "theirs");
+    let object = world.credentials().get_opt("bot").await.unwrap();
+    assert!(object.is_none());
+    // A key that somebody stored is used or refused, never replaced.
+    world.secret("bot-link", &[("privateKey", "theirs")]).await;
+    let done = desk.first(&["--no-browser"]).end().await;
+    done.ended(1);
+    let told = "the key privateKey of the Secret bot-link holds no private key";
+    assert!(done.err.contains(told), "{}", done.err);
+    assert_eq!(world.value("bot-link", "privateKey").await, "theirs");
 }
