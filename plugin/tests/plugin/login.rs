@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use atlassian_sim::{CloudSite, OAuthApp};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
@@ -16,6 +17,9 @@ use crate::support::{Done, PATIENCE, Running, World};
 
 const ANN: &str = "ann@acme.example";
 const BOB: &str = "bob@acme.example";
+/// A whole first consent takes no longer, beside what the person takes.
+pub(crate) const MACHINE_TIME: Duration = Duration::from_secs(15);
+
 const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
 
 /// A world with an app, and a machine with a browser.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use atlassian_sim::{DataCenter, OAuthApp};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,7 +13,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
-use crate::login::{Login, parameter, visit};
+use crate::login::{Login, MACHINE_TIME, parameter, visit};
 use crate::support::{Running, World, until_file};
 
 const CALLBACK: &str = "https://localhost:8765/callback";
@@ -121,6 +122,7 @@ fn has_verifier(text: &str, challenge: &str) -> bool {
 async fn a_first_consent_ends_ready_and_shows_no_secret() {
     let desk = Desk::new().await;
     let opened = desk.browser();
+    let started = Instant::now();
     let mut login = desk.first(&["--account", "Ann"]).await;
     let url = login.url().await;
     let place = format!("Log in at {} as Ann and consent at", desk.site.url());
@@ -146,6 +148,8 @@ async fn a_first_consent_ends_ready_and_shows_no_secret() {
     let shown = login.shown_to_others();
     login.write(&callback).await;
     let done = login.end().await;
+    let took = started.elapsed();
+    assert!(took < MACHINE_TIME, "from nothing to Ready: {took:?}");
     let told = done.ended(0);
     assert!(told.starts_with("bot: Ready True (Validated)"), "{told}");
     assert!(done.err.contains("Ann (ann) consented."), "{}", done.err);

@@ -1,12 +1,13 @@
 //! `login --method oauth1`: a key pair, the application link that a person makes with it, and the dance.
 
 use std::net::TcpListener;
+use std::time::Instant;
 
 use atlassian_sim::{ApplicationLink, DataCenter, LinkKey};
 use jira_credential_operator::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::login::{Login, parameter, visit};
+use crate::login::{Login, MACHINE_TIME, parameter, visit};
 use crate::support::{Running, World};
 
 const PROMPT: &str = "Press Enter when";
@@ -78,6 +79,7 @@ impl Desk {
 async fn a_first_login_ends_ready_and_shows_no_secret() {
     let desk = Desk::new().await;
     let world = &desk.world;
+    let started = Instant::now();
     let mut login = desk.first(&["--redirect-uri", &desk.callback]);
     login.until(PROMPT).await;
     for line in ["Consumer key:  sync", "Made a key pair"] {
@@ -102,6 +104,8 @@ async fn a_first_login_ends_ready_and_shows_no_secret() {
     let response = visit(callback).await;
     assert!(response.contains("Consent received"), "{response}");
     let done = login.end().await;
+    let took = started.elapsed();
+    assert!(took < MACHINE_TIME, "from nothing to Ready: {took:?}");
     let told = done.ended(0);
     assert!(told.starts_with("bot: Ready True (Validated)"), "{told}");
     assert!(done.err.contains("Ann (ann) consented."), "{}", done.err);
