@@ -8,7 +8,7 @@ use crate::api::{
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
 use crate::core::fingerprint::hex;
-use crate::core::spec::{Site, preset_fault};
+use crate::core::spec::{Site, preset_fault, presets};
 
 /// Raised whenever the same facts are rendered to other contents, so that a new version of the
 /// operator rewrites what an older one wrote.
@@ -45,9 +45,9 @@ impl Publication<'_> {
             DeletionPolicy::Delete => None,
             DeletionPolicy::Retain => Some("Retain"),
         };
-        let presets: Vec<String> = self.target.presets.iter().map(Preset::to_string).collect();
-        let presets =
-            Some(presets.join(" ")).filter(|_| *self.target.presets != [Preset::Standard]);
+        let presets = presets(self.target);
+        let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
+        let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
         let hosting = format!("{:?}", self.site.hosting);
         let parts = [
             RENDERING,
