@@ -132,6 +132,8 @@ pub enum Reason {
     TargetForeign,
     /// Another `JiraCredential` holds the Secret of this name.
     TargetConflict,
+    /// A target cannot have the keys that the spec asks for.
+    TemplateInvalid,
     /// The API server refused to write a target.
     WriteRefused,
     /// Nothing validated is there to be published yet.

@@ -10,6 +10,7 @@ mod lenient;
 mod lookup;
 mod oauth;
 mod period;
+mod preset;
 mod reference;
 mod rules;
 mod spec;
@@ -22,6 +23,7 @@ pub use date::Date;
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
+pub use preset::Preset;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
 pub use spec::{
     DEFAULT_WARN_BEFORE, DeletionPolicy, Hosting, JiraCredential, JiraCredentialSpec, Permission,

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, SecretKeyRef, rules,
+    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, Preset, SecretKeyRef, rules,
 };
 
 /// A Jira credential that is validated against Jira and published as Secrets.
@@ -204,6 +204,12 @@ pub struct Target {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name())]
     pub name: String,
+    /// Which keys the Secret has: Standard (the default), Env, `BasicAuth`, Netrc, `JiraCli`,
+    /// Alertmanager, `McpAtlassian`, Jenkins. Several add their keys together.
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<Preset>,
     /// Type, labels and annotations of the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,

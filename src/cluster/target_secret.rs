@@ -197,24 +197,25 @@ impl Publication<'_> {
         let template = self.target.template.as_ref();
         template
             .and_then(|template| template.kind.as_deref())
+            .or(self.contents.kind())
             .unwrap_or("Opaque")
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
-        let template = self.target.template.as_ref();
-        let mut labels = template
-            .map(|template| template.labels.clone())
-            .unwrap_or_default();
+        let mut labels = owned(self.contents.labels());
+        if let Some(template) = &self.target.template {
+            labels.extend(template.labels.clone());
+        }
         labels.insert(MANAGED_BY_LABEL.into(), OPERATOR_NAME.into());
         labels.insert(CREDENTIAL_LABEL.into(), label_value(&self.owner.name_any()));
         labels
     }
 
     fn annotations(&self) -> BTreeMap<String, String> {
-        let template = self.target.template.as_ref();
-        let mut annotations = template
-            .map(|template| template.annotations.clone())
-            .unwrap_or_default();
+        let mut annotations = owned(self.contents.annotations());
+        if let Some(template) = &self.target.template {
+            annotations.extend(template.annotations.clone());
+        }
         annotations.insert(MARK_ANNOTATION.into(), self.mark.to_owned());
         if self.is_retained() {
             annotations.insert(DELETION_POLICY_ANNOTATION.into(), "Retain".to_owned());
@@ -336,6 +337,12 @@ impl Publication<'_> {
         }
         operations
     }
+}
+
+fn owned<'a>(pairs: impl Iterator<Item = (&'static str, &'a str)>) -> BTreeMap<String, String> {
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Whether the operator wrote a Secret as one that stays.

@@ -1,18 +1,27 @@
 //! What goes into a target Secret.
 
+mod consumers;
+mod jira_cli;
+mod netrc;
+mod standard;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, SecondsFormat, Utc};
-use secrecy::{ExposeSecret, SecretString};
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::api::MethodName;
+use crate::api::{Hosting, MethodName, Preset};
 
 /// A validated credential, ready to be rendered.
 #[derive(Clone, Copy, Debug)]
 pub struct Validated<'a> {
+    /// Namespace and name of its `JiraCredential`, with a slash between them.
+    pub name: &'a str,
+    /// Where the site runs.
+    pub hosting: Hosting,
     /// How it authenticates.
     pub method: MethodName,
     /// Base address of the API, without a trailing slash.
@@ -44,215 +53,83 @@ pub struct Parts<'a> {
     pub token_secret: Option<&'a SecretString>,
 }
 
-/// The keys and values of a Secret.
+impl Validated<'_> {
+    fn hosting_name(&self) -> &'static str {
+        match self.hosting {
+            Hosting::Cloud => "Cloud",
+            Hosting::DataCenter => "DataCenter",
+        }
+    }
+
+    /// The user name and what is sent with it as its password; none for methods that have no user.
+    fn login(&self) -> Option<(&str, &str)> {
+        Some((self.user?, self.secret.expose_secret()))
+    }
+}
+
+/// The keys and values of a Secret, and what a preset wants of its type, labels and annotations.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Contents(BTreeMap<&'static str, String>);
+pub struct Contents {
+    data: BTreeMap<&'static str, String>,
+    kind: Option<&'static str>,
+    labels: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<&'static str, String>,
+}
 
 impl Contents {
     /// Keys and values, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(key, value)| (*key, value.as_str()))
+        self.data.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// The type of the Secret that a preset prescribes, where the template names none.
+    pub fn kind(&self) -> Option<&'static str> {
+        self.kind
+    }
+
+    /// Labels that consumers select by.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.labels
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// Annotations that consumers read.
+    pub fn annotations(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let pairs = self.annotations.iter();
+        pairs.map(|(key, value)| (*key, value.as_str()))
+    }
+
+    fn set(&mut self, key: &'static str, value: impl Into<String>) {
+        self.data.insert(key, value.into());
     }
 }
 
 impl fmt::Debug for Contents {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.data.keys()).finish()
     }
 }
 
-/// Everything that a client can need to call Jira, one thing a key. A change here needs another
+/// What a Secret with these presets holds. A preset that does not fit the method adds less than it
+/// promises; `core::spec::preset_fault` says which do. A change of what is rendered needs another
 /// `RENDERING` (`core/facts/targets`), so that what an older version wrote is written again.
-/// Values end without a newline, because clients put them into headers as they are.
-pub fn standard(validated: &Validated<'_>) -> Contents {
-    let secret = validated.secret.expose_secret();
-    let user = validated.user.unwrap_or_default();
-    let (scheme, parameters) = match validated.method {
-        MethodName::ApiToken | MethodName::Basic => {
-            ("Basic", Some(STANDARD.encode(format!("{user}:{secret}"))))
-        }
-        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
-            ("Bearer", Some(secret.to_owned()))
-        }
-        // The header is another one, and has a key of its own.
-        MethodName::Session => ("Cookie", None),
-        // Each request has a signature of its own: there is no header that could be stored.
-        MethodName::OAuth1 => ("OAuth", None),
-    };
-    let mut keys = BTreeMap::from([
-        ("url", validated.url.to_owned()),
-        ("site", validated.site.to_owned()),
-        ("scheme", scheme.to_owned()),
-        ("accountId", validated.account.to_owned()),
-    ]);
-    if let Some(parameters) = parameters {
-        keys.insert("authorization", format!("{scheme} {parameters}"));
-    }
-    match validated.method {
-        MethodName::ApiToken => {
-            keys.insert("email", user.to_owned());
-            keys.insert("username", user.to_owned());
-            keys.insert("token", secret.to_owned());
-        }
-        MethodName::Basic => {
-            keys.insert("username", user.to_owned());
-            keys.insert("password", secret.to_owned());
-        }
-        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
-            keys.insert("token", secret.to_owned());
-        }
-        MethodName::Session => {
-            keys.insert("cookie", secret.to_owned());
-            if let Some(id) = session_id(secret) {
-                keys.insert("JSESSIONID", id.to_owned());
-            }
-        }
-        MethodName::OAuth1 => {
-            keys.insert("token", secret.to_owned());
-            keys.insert("signatureMethod", "RSA-SHA1".to_owned());
+///
+/// # Errors
+/// The message of the serializer, when a file cannot be written in its format. It holds no value.
+pub fn contents(validated: &Validated<'_>, presets: &[Preset]) -> Result<Contents, String> {
+    let mut contents = Contents::default();
+    for preset in presets {
+        match preset {
+            Preset::Standard => standard::standard(validated, &mut contents),
+            Preset::Env => consumers::env(validated, &mut contents),
+            Preset::BasicAuth => consumers::basic_auth(validated, &mut contents),
+            Preset::Netrc => netrc::netrc(validated, &mut contents),
+            Preset::JiraCli => jira_cli::jira_cli(validated, &mut contents)?,
+            Preset::Alertmanager => consumers::alertmanager(validated, &mut contents),
+            Preset::McpAtlassian => consumers::mcp_atlassian(validated, &mut contents),
+            Preset::Jenkins => consumers::jenkins(validated, &mut contents),
         }
     }
-    if let Some(parts) = validated.signing {
-        keys.insert("consumerKey", parts.consumer_key.to_owned());
-        keys.insert("privateKey", parts.private_key.expose_secret().to_owned());
-        if let Some(secret) = parts.token_secret {
-            keys.insert("tokenSecret", secret.expose_secret().to_owned());
-        }
-    }
-    if let Some(id) = validated.cloud_id {
-        keys.insert("cloudId", id.to_owned());
-    }
-    if let Some(end) = validated.expires_at {
-        keys.insert("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
-    }
-    Contents(keys)
-}
-
-/// The id of the session among its cookies.
-fn session_id(cookies: &str) -> Option<&str> {
-    cookies
-        .split("; ")
-        .find_map(|cookie| cookie.strip_prefix("JSESSIONID="))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_method_has_its_keys() {
-        for (method, user, keys) in [
-            (
-                MethodName::ApiToken,
-                Some("bot@acme.example"),
-                "accountId authorization email expiresAt scheme site token url username",
-            ),
-            (
-                MethodName::Basic,
-                Some("bot"),
-                "accountId authorization expiresAt password scheme site url username",
-            ),
-            (
-                MethodName::PersonalAccessToken,
-                None,
-                "accountId authorization expiresAt scheme site token url",
-            ),
-            (
-                MethodName::OAuth2,
-                None,
-                "accountId authorization cloudId expiresAt scheme site token url",
-            ),
-        ] {
-            let secret = SecretString::from("canary");
-            let contents = standard(&Validated {
-                method,
-                url: "https://jira.example",
-                site: "https://jira.example",
-                cloud_id: (method == MethodName::OAuth2).then_some("id"),
-                user,
-                secret: &secret,
-                signing: None,
-                account: "account",
-                expires_at: Some(DateTime::UNIX_EPOCH),
-            });
-            let found: Vec<&str> = contents.iter().map(|(key, _)| key).collect();
-            assert_eq!(found.join(" "), keys, "{method:?}");
-            assert!(contents.iter().all(|(_, value)| !value.ends_with('\n')));
-            assert!(!format!("{contents:?}").contains("canary"));
-        }
-    }
-
-    #[test]
-    fn the_header_is_whole() {
-        let secret = SecretString::from("secret");
-        let mut validated = Validated {
-            method: MethodName::Basic,
-            url: "https://jira.example",
-            site: "https://jira.example",
-            cloud_id: None,
-            user: Some("user"),
-            secret: &secret,
-            signing: None,
-            account: "account",
-            expires_at: None,
-        };
-        let header = |contents: Contents| {
-            contents
-                .iter()
-                .find(|(key, _)| *key == "authorization")
-                .map(|(_, value)| value.to_owned())
-        };
-        assert_eq!(
-            header(standard(&validated)).as_deref(),
-            Some("Basic dXNlcjpzZWNyZXQ=")
-        );
-        validated.method = MethodName::PersonalAccessToken;
-        assert_eq!(
-            header(standard(&validated)).as_deref(),
-            Some("Bearer secret")
-        );
-    }
-
-    #[test]
-    fn who_signs_gets_the_parts_and_no_header() {
-        let (token, key) = (
-            SecretString::from("canary-t"),
-            SecretString::from("canary-k"),
-        );
-        let token_secret = SecretString::from("canary-s");
-        let rendered = |token_secret| {
-            standard(&Validated {
-                method: MethodName::OAuth1,
-                url: "https://jira.example/jira",
-                site: "https://jira.example/jira",
-                cloud_id: None,
-                user: None,
-                secret: &token,
-                signing: Some(Parts {
-                    consumer_key: "ci",
-                    private_key: &key,
-                    token_secret,
-                }),
-                account: "JIRAUSER1",
-                expires_at: None,
-            })
-        };
-        let expected = [
-            ("accountId", "JIRAUSER1"),
-            ("consumerKey", "ci"),
-            ("privateKey", "canary-k"),
-            ("scheme", "OAuth"),
-            ("signatureMethod", "RSA-SHA1"),
-            ("site", "https://jira.example/jira"),
-            ("token", "canary-t"),
-            ("tokenSecret", "canary-s"),
-            ("url", "https://jira.example/jira"),
-        ];
-        let contents = rendered(Some(&token_secret));
-        assert!(contents.iter().eq(expected));
-        assert!(!format!("{contents:?}").contains("canary"));
-        let keys: Vec<&str> = rendered(None).iter().map(|(key, _)| key).collect();
-        assert_eq!(keys.len(), expected.len() - 1);
-        assert!(!keys.contains(&"tokenSecret"));
-    }
+    Ok(contents)
 }

@@ -76,7 +76,7 @@ impl Stage {
             "--api-url",
             &api,
             "--cloud-hosts",
-            "*.cloud.localhost",
+            "*.cloud.localhost,*.atlassian.net",
             "--allowed-hosts",
             "*.dc.localhost",
             "--allowed-addresses",

@@ -90,21 +90,23 @@ impl Way {
     /// What pods get, all of it.
     const fn published(self) -> &'static str {
         match self {
-            Self::ClassicToken => "accountId authorization email scheme site token url username",
+            Self::ClassicToken => {
+                "accountId authorization email hosting scheme site token url username"
+            }
             Self::ScopedToken => {
-                "accountId authorization cloudId email scheme site token url username"
+                "accountId authorization cloudId email hosting scheme site token url username"
             }
             Self::CloudConsent | Self::CloudClient => {
-                "accountId authorization cloudId expiresAt scheme site token url"
+                "accountId authorization cloudId expiresAt hosting scheme site token url"
             }
-            Self::Pat => "accountId authorization scheme site token url",
+            Self::Pat => "accountId authorization hosting scheme site token url",
             Self::PatThatReplacesItself | Self::Consent | Self::Client => {
-                "accountId authorization expiresAt scheme site token url"
+                "accountId authorization expiresAt hosting scheme site token url"
             }
-            Self::Password => "accountId authorization password scheme site url username",
-            Self::Session => "JSESSIONID accountId cookie expiresAt scheme site url",
+            Self::Password => "accountId authorization hosting password scheme site url username",
+            Self::Session => "JSESSIONID accountId cookie expiresAt hosting scheme site url",
             Self::Signed => {
-                "accountId consumerKey privateKey scheme signatureMethod site token tokenSecret url"
+                "accountId consumerKey hosting privateKey scheme signatureMethod site token tokenSecret url"
             }
         }
     }

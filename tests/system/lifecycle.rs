@@ -39,19 +39,19 @@ async fn every_method_reaches_ready_and_publishes_its_keys() {
             "cloud",
             token.secret(),
             "ApiToken",
-            "accountId authorization email scheme site token url username",
+            "accountId authorization email hosting scheme site token url username",
         ),
         (
             "pat",
             pat.secret(),
             "PersonalAccessToken",
-            "accountId authorization scheme site token url",
+            "accountId authorization hosting scheme site token url",
         ),
         (
             "basic",
             &password,
             "Basic",
-            "accountId authorization password scheme site url username",
+            "accountId authorization hosting password scheme site url username",
         ),
     ] {
         let object = world.wait_ready(name).await;

@@ -29,6 +29,7 @@ mod oauth1;
 mod outages;
 mod passwords;
 mod permissions;
+mod presets;
 mod rbac;
 mod redaction;
 mod restored;

@@ -126,8 +126,7 @@ async fn a_signed_request_validates_and_the_parts_are_published() {
         .keys()
         .map(String::as_str)
         .collect();
-    let expected =
-        "accountId consumerKey privateKey scheme signatureMethod site token tokenSecret url";
+    let expected = "accountId consumerKey hosting privateKey scheme signatureMethod site token tokenSecret url";
     assert_eq!(keys.join(" "), expected);
     assert_eq!(value(&secret, "url"), stage.jira.url());
     assert_eq!(value(&secret, "accountId"), key);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use control_plane::ControlPlane;
-use jira_credential_operator::api::{JiraCredential, MethodName};
+use jira_credential_operator::api::{Hosting, JiraCredential, MethodName, Preset};
 use jira_credential_operator::cluster::{
     Cluster, ClusterError, ObserveContext, RenewalContext, VersionIndex, observe,
 };
@@ -29,7 +29,7 @@ use jira_credential_operator::core::fingerprint::FingerprintKey;
 use jira_credential_operator::core::spec::{Periods, Plan, Site};
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::Credential;
-use jira_credential_operator::render::{Parts, Validated, standard};
+use jira_credential_operator::render::{Parts, Validated, contents};
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -351,6 +351,8 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
     let material = observed.material.as_ref().unwrap();
     assert_eq!(material.secret.expose_secret(), secret);
     let validated = Validated {
+        name: "team-a/bot",
+        hosting: Hosting::DataCenter,
         method: MethodName::Basic,
         url: &site.base,
         site: &site.base,
@@ -365,7 +367,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         account: "JIRAUSER10000",
         expires_at: None,
     };
-    let contents = standard(&validated);
+    let contents = contents(&validated, &Preset::ALL).unwrap();
     assert!(contents.iter().any(|(_, value)| value == secret));
     let conclusion = conclude(&observed.facts, &observed.facts.status);
     let basic = Credential::Basic {

@@ -38,7 +38,7 @@ impl World {
             let secret = self.target(name).await?;
             let whole = value(&secret, "token") == token
                 && keys(&secret).join(" ")
-                    == "accountId authorization email scheme site token url username"
+                    == "accountId authorization email hosting scheme site token url username"
                 && secret.labels().get(CREDENTIAL_LABEL) == Some(&owner.name_any())
                 && secret.labels().get(MANAGED_BY_LABEL).map(String::as_str) == Some(OPERATOR_NAME)
                 && secret.owner_references().len() == 1

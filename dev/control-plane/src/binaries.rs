@@ -5,7 +5,7 @@ use std::{env, ffi::OsStr, path::PathBuf};
 use crate::{
     Error,
     error::Context as _,
-    go_build::{Module, Target},
+    go_build::{Module, Target, cache_directory},
 };
 
 /// The Kubernetes version that is built.
@@ -84,7 +84,7 @@ pub struct Binaries {
 /// Several processes may call this at once: one builds, the others wait.
 /// This blocks, for minutes when something has to be built.
 pub fn ensure() -> Result<Binaries, Error> {
-    let cache = cache_directory()?;
+    let cache = cache_directory("control-plane")?;
     let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
     let directory = match assets {
         Some(directory) => complete(&directory)?,
@@ -115,23 +115,6 @@ fn complete(directory: &OsStr) -> Result<PathBuf, Error> {
         }),
         None => Ok(directory),
     }
-}
-
-fn cache_directory() -> Result<PathBuf, Error> {
-    let set = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_CACHE_HOME")
-        // The XDG specification has relative paths ignored.
-        .filter(|path| path.is_absolute())
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("jira-credential-operator").join("control-plane"))
-        .ok_or_else(|| Error::Malformed {
-            what: "finding the cache directory".to_owned(),
-            reason: "neither XDG_CACHE_HOME nor HOME is set".to_owned(),
-        })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Builds Go binaries into a cache directory, once.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, IsTerminal, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -13,24 +13,58 @@ use aws_lc_rs::digest;
 use crate::{Error, error::Context, hex, tail};
 
 /// A Go module with binaries to build.
-pub(crate) struct Module {
-    pub(crate) name: &'static str,
-    pub(crate) version: &'static str,
-    pub(crate) files: &'static [(&'static str, &'static str)],
-    pub(crate) linker_flags: &'static str,
-    pub(crate) targets: &'static [Target],
-    pub(crate) estimate: &'static str,
+#[derive(Debug)]
+pub struct Module {
+    /// The beginning of the name of its folder in the cache.
+    pub name: &'static str,
+    /// What its folder says of the version.
+    pub version: &'static str,
+    /// Names and contents of its files; `go.mod` is among them.
+    pub files: &'static [(&'static str, &'static str)],
+    /// For `-ldflags`.
+    pub linker_flags: &'static str,
+    /// What is built, in this order.
+    pub targets: &'static [Target],
+    /// How long it takes, in words.
+    pub estimate: &'static str,
 }
 
 /// One binary of a module.
-pub(crate) struct Target {
-    pub(crate) name: &'static str,
-    pub(crate) package: &'static str,
+#[derive(Debug)]
+pub struct Target {
+    /// The name of its file.
+    pub name: &'static str,
+    /// Its package.
+    pub package: &'static str,
+}
+
+/// A folder of the user's cache directory for what is built once per user.
+///
+/// # Errors
+/// When no variable says where the cache is.
+pub fn cache_directory(purpose: &str) -> Result<PathBuf, Error> {
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        // The XDG specification has relative paths ignored.
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("jira-credential-operator").join(purpose))
+        .ok_or_else(|| Error::Malformed {
+            what: "finding the cache directory".to_owned(),
+            reason: "neither XDG_CACHE_HOME nor HOME is set".to_owned(),
+        })
 }
 
 impl Module {
-    /// The directory with all binaries of this module. Builds what is missing.
-    pub(crate) fn ensure(&self, cache: &Path) -> Result<PathBuf, Error> {
+    /// The directory with all binaries of this module. Builds what is missing, and says so.
+    ///
+    /// # Errors
+    /// When Go is missing or too old, or the build fails.
+    pub fn ensure(&self, cache: &Path) -> Result<PathBuf, Error> {
         let key = self.key();
         let directory = cache.join(&key);
         // The directory is renamed into place when it is complete.

@@ -19,7 +19,7 @@ mod access;
 pub mod binaries;
 mod error;
 pub mod faults;
-mod go_build;
+pub mod go_build;
 mod identities;
 mod launch;
 mod objects;

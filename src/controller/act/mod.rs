@@ -21,9 +21,9 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
-use crate::core::spec::Site;
+use crate::core::spec::{Site, presets};
 use crate::jira::{Credential, Question, Signer};
-use crate::render::{Parts, Validated, standard};
+use crate::render::{Parts, Validated, contents};
 pub(super) use error::ActError;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
@@ -173,7 +173,10 @@ impl Operator {
             ));
         };
         let token = chain_token(facts, material);
-        let contents = standard(&Validated {
+        let name = format!("{}/{}", facts.object.namespace, facts.object.name);
+        let validated = Validated {
+            name: &name,
+            hosting: plan.site.hosting,
             method: plan.method,
             url: &facts.api_base().unwrap_or_default(),
             site: &plan.site.base,
@@ -187,7 +190,11 @@ impl Operator {
             }),
             account: &publish.account.id,
             expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
-        });
+        };
+        let contents = match contents(&validated, presets(&target.target)) {
+            Ok(contents) => contents,
+            Err(cause) => return Ok(Answer::TargetRefused(publish.index, cause)),
+        };
         let mark = self.target_mark(facts, &target.target.name);
         let publication = Publication {
             owner: current,

@@ -31,6 +31,7 @@ pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     );
     may_publish(facts)
         && !tried
+        && facts.target_fault(&target.target).is_none()
         && !facts.is_in_sync(target)
         && (target.older_claim.is_none() || holds(facts, target).is_some())
         && !facts.is_held_by_another(target)

@@ -2,15 +2,17 @@
 
 use aws_lc_rs::digest;
 
-use crate::api::{Account, DeletionPolicy, JiraCredentialSpec, MethodName, Target, TargetVersion};
+use crate::api::{
+    Account, DeletionPolicy, JiraCredentialSpec, MethodName, Preset, Target, TargetVersion,
+};
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
 use crate::core::fingerprint::hex;
-use crate::core::spec::Site;
+use crate::core::spec::{Site, preset_fault, presets};
 
 /// Raised whenever the same facts are rendered to other contents, so that a new version of the
 /// operator rewrites what an older one wrote.
-const RENDERING: &str = "1";
+const RENDERING: &str = "2";
 
 /// Everything that decides the contents of a target, the secret value standing in by its
 /// fingerprint.
@@ -43,8 +45,13 @@ impl Publication<'_> {
             DeletionPolicy::Delete => None,
             DeletionPolicy::Retain => Some("Retain"),
         };
+        let presets = presets(self.target);
+        let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
+        let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
+        let hosting = format!("{:?}", self.site.hosting);
         let parts = [
             RENDERING,
+            &hosting,
             self.fingerprint,
             &format!("{:?}", self.method),
             self.url,
@@ -53,7 +60,12 @@ impl Publication<'_> {
             &template,
         ];
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts.into_iter().chain(site).chain(policy) {
+        for part in parts
+            .into_iter()
+            .chain(site)
+            .chain(policy)
+            .chain(presets.as_deref())
+        {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
@@ -66,6 +78,7 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
         vec![Target {
             name: name.to_owned(),
+            presets: Vec::new(),
             template: None,
             deletion_policy: DeletionPolicy::Delete,
         }]
@@ -92,6 +105,12 @@ impl Facts {
             target,
         };
         Some(publication.digest())
+    }
+
+    /// Why a target cannot have the keys that the spec asks for, and what to do about it.
+    pub fn target_fault(&self, target: &Target) -> Option<String> {
+        let plan = self.plan.as_ref().ok()?;
+        preset_fault(target, plan.method, plan.site.hosting)
     }
 
     /// What is recorded of a target.

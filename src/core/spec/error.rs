@@ -1,6 +1,6 @@
 //! What only a person can correct: a spec that contradicts itself, a source that is no credential.
 
-use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Reason};
+use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Preset, Reason};
 use crate::core::spec::missing_right::MissingRight;
 use crate::core::spec::site::SiteError;
 
@@ -35,12 +35,12 @@ pub enum SpecError {
     },
     /// A label or annotation outside the prefixes that the administrator allows.
     #[error(
-        "spec.targets[{target}].template.{field}: the key {key} is not under an allowed prefix ({allowed}); the administrator can extend --allowed-metadata-keys"
+        "spec.targets[{target}].{field}: the key {key} is not under an allowed prefix ({allowed}); the administrator can extend --allowed-metadata-keys"
     )]
     KeyNotAllowed {
         /// Name of the target.
         target: String,
-        /// `labels` or `annotations`.
+        /// `template.labels`, `template.annotations`, or `presets` for what a preset implies.
         field: &'static str,
         /// The key.
         key: String,
@@ -229,6 +229,9 @@ impl SourceError {
     }
 }
 
+/// Where the keys of the labels and annotations of the preset `Jenkins` begin.
+const JENKINS_PREFIX: &str = "jenkins.io/";
+
 /// Checks labels and annotations of the targets against the allowed prefixes: replicators and
 /// token controllers act on annotations, so a tenant must not choose them freely.
 ///
@@ -236,12 +239,18 @@ impl SourceError {
 /// For the first key outside the allowed prefixes, and for the labels that are ours.
 pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(), SpecError> {
     for target in &spec.targets {
-        let Some(template) = &target.template else {
-            continue;
-        };
-        let labels = template.labels.keys().map(|key| ("labels", key));
-        let annotations = template.annotations.keys().map(|key| ("annotations", key));
-        for (field, key) in labels.chain(annotations) {
+        let template = target.template.iter();
+        let written = template.flat_map(|template| {
+            let labels = template
+                .labels
+                .keys()
+                .map(|key| ("template.labels", key.as_str()));
+            let annotations = template.annotations.keys();
+            labels.chain(annotations.map(|key| ("template.annotations", key.as_str())))
+        });
+        let jenkins = target.presets.contains(&Preset::Jenkins);
+        let implied = jenkins.then_some(("presets", JENKINS_PREFIX));
+        for (field, key) in written.chain(implied) {
             let ours = key == crate::api::MANAGED_BY_LABEL;
             if ours
                 || !allowed
@@ -251,7 +260,7 @@ pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(
                 return Err(SpecError::KeyNotAllowed {
                     target: target.name.clone(),
                     field,
-                    key: key.clone(),
+                    key: key.to_owned(),
                     allowed: allowed.join(", "),
                 });
             }

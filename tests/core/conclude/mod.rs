@@ -145,6 +145,7 @@ fn the_time_of_transition_moves_with_the_status_alone() {
 #[test]
 fn one_problem_is_told_at_a_time_and_by_the_right_name() {
     let target = |name: &str| Target {
+        presets: Vec::new(),
         name: name.into(),
         template: None,
         deletion_policy: DeletionPolicy::Delete,

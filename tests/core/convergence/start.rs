@@ -271,6 +271,7 @@ impl Start {
         let names = NAMES.iter().take(self.spec.targets);
         spec.targets = names
             .map(|name| Target {
+                presets: Vec::new(),
                 name: (*name).into(),
                 template: template.clone(),
                 deletion_policy: DeletionPolicy::Delete,
@@ -288,6 +289,7 @@ impl Start {
                 world.refuses.insert(name);
             }
             let wanted = Target {
+                presets: Vec::new(),
                 name: (*name).into(),
                 template: None,
                 deletion_policy: DeletionPolicy::Delete,

@@ -35,6 +35,7 @@ fn target(name: &str, kind: Option<&str>) -> jira_credential_operator::api::Targ
         ..Default::default()
     });
     jira_credential_operator::api::Target {
+        presets: Vec::new(),
         name: name.into(),
         template,
         deletion_policy: DeletionPolicy::Delete,

@@ -14,7 +14,9 @@ use std::fmt::Write as _;
 use validation::{valid_false, valid_unknown};
 
 use chrono::TimeDelta;
-use jira_credential_operator::api::{ConditionType, GrantStatus, Hosting, Reason};
+use jira_credential_operator::api::{
+    ConditionType, GrantStatus, Hosting, MethodName, Preset, Reason,
+};
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Facts, Holder, TargetState};
 use jira_credential_operator::core::messages::{renewal, replacement};
@@ -448,6 +450,18 @@ fn published() -> Section {
         facts.targets[0].state = state;
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
+    for presets in preset_faults() {
+        let (mut facts, oauth2) = (facts.clone(), presets.contains(&Preset::Env));
+        facts.targets[0].target.presets = presets;
+        let plan = facts.plan.as_mut().unwrap();
+        plan.method = if oauth2 {
+            MethodName::OAuth2
+        } else {
+            MethodName::OAuth1
+        };
+        let shown = if oauth2 { "oauth2 (Cloud)" } else { "oauth1" };
+        add_concluded(&mut section, ConditionType::Published, shown, &facts);
+    }
     let mut refused = World::token().with(|world| world.jira.clear());
     let facts = refused.pass().facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
@@ -463,6 +477,14 @@ fn published() -> Section {
     let facts = refused.pass().facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     section
+}
+
+fn preset_faults() -> [Vec<Preset>; 3] {
+    [
+        vec![Preset::Netrc],
+        vec![Preset::Alertmanager],
+        vec![Preset::Env, Preset::McpAtlassian],
+    ]
 }
 
 fn over_privileged() -> Section {

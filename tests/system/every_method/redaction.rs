@@ -12,7 +12,7 @@ use crate::support::{World, keys, value};
 
 /// Looks for every part of a Secret that is worth something.
 fn watch(canaries: &mut Canaries, name: &str, data: &[(&str, String)]) {
-    const WORTHLESS: [&str; 12] = [
+    const WORTHLESS: [&str; 13] = [
         "accountId",
         "cloudId",
         "consumerKey",
@@ -21,6 +21,7 @@ fn watch(canaries: &mut Canaries, name: &str, data: &[(&str, String)]) {
         "email",
         "expiresAt",
         "scheme",
+        "hosting",
         "signatureMethod",
         "site",
         "url",

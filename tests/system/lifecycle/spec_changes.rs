@@ -144,7 +144,7 @@ async fn another_method_is_published_when_it_is_validated_and_leaves_no_old_keys
     let method = object.status.unwrap().method;
     assert_eq!(method, Some(MethodName::PersonalAccessToken));
     let published = world.secrets().get("bot").await.unwrap();
-    let expected = "accountId authorization scheme site token url";
+    let expected = "accountId authorization hosting scheme site token url";
     assert_eq!(keys(&published).join(" "), expected);
     assert_eq!(value(&published, "token"), pat.secret());
     assert_eq!(world.calls(), 3);

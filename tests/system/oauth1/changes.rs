@@ -69,7 +69,7 @@ async fn another_method_leaves_nothing_to_sign_with_and_the_way_back_brings_it()
         .collect();
     assert_eq!(
         keys.join(" "),
-        "accountId authorization scheme site token url"
+        "accountId authorization hosting scheme site token url"
     );
     assert_eq!(value(&secret, "token"), pat.secret());
     let back = stage.spec(&json!({}))["auth"].clone();

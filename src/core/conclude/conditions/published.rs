@@ -54,6 +54,9 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
         );
         draft(False, Reason::TargetConflict, text)
     };
+    if let Some(text) = facts.target_fault(&target.target) {
+        return Some(draft(False, Reason::TemplateInvalid, text));
+    }
     match &target.state {
         TargetState::OwnedByOther(Holder::Credential(other), _) => Some(conflict(other)),
         TargetState::OwnedByOther(Holder::Stranger, _) => Some(foreign(name)),

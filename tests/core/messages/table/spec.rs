@@ -50,7 +50,7 @@ fn spec_errors() -> Vec<SpecError> {
         },
         SpecError::KeyNotAllowed {
             target: "bot".into(),
-            field: "labels",
+            field: "template.labels",
             key: "example.com/role".into(),
             allowed: "app.kubernetes.io/".into(),
         },

@@ -1,0 +1,143 @@
+//! Which presets a method can fill.
+
+use crate::api::{Hosting, MethodName, Preset, Target};
+
+/// The presets of a target: those of the spec, or `Standard`.
+pub fn presets(target: &Target) -> &[Preset] {
+    match target.presets.as_slice() {
+        [] => &[Preset::Standard],
+        named => named,
+    }
+}
+
+/// Why the presets of a target cannot be filled, and what to do; none when they can.
+pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Option<String> {
+    let presets = presets(target);
+    let name = &target.name;
+    let misfit = presets
+        .iter()
+        .find_map(|preset| misfit(*preset, method).map(|why| (preset, why)));
+    if let Some((preset, why)) = misfit {
+        return Some(format!(
+            "The Secret {name} is not written: the preset {preset} {why} Remove {preset} from presets of this target; Standard works with every method."
+        ));
+    }
+    let both = |preset| presets.contains(&preset);
+    let is_gateway_only = hosting == Hosting::Cloud && is_oauth2(method);
+    // mcp-atlassian finds the gateway by itself, other clients must be told.
+    (is_gateway_only && both(Preset::Env) && both(Preset::McpAtlassian)).then(|| {
+        format!(
+            "The Secret {name} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own."
+        )
+    })
+}
+
+/// What a preset lacks with a method, as the end of a sentence that begins with the preset.
+fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
+    use MethodName::{OAuth1, Session};
+    match preset {
+        Preset::Standard => None,
+        Preset::BasicAuth | Preset::Netrc if has_user(method) => None,
+        Preset::BasicAuth | Preset::Netrc => {
+            Some("holds a user name with a password or an API token, and this method has none.")
+        }
+        _ if method == OAuth1 => Some(
+            "holds something that is sent with each request, and OAuth 1.0a signs each request instead.",
+        ),
+        Preset::Alertmanager => None,
+        Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins
+            if method == Session =>
+        {
+            Some("has no place for the cookie of a session.")
+        }
+        Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins => None,
+    }
+}
+
+/// Whether requests carry a user name.
+pub fn has_user(method: MethodName) -> bool {
+    matches!(method, MethodName::ApiToken | MethodName::Basic)
+}
+
+/// Whether the token is the access token of OAuth 2.0.
+pub fn is_oauth2(method: MethodName) -> bool {
+    matches!(method, MethodName::OAuth2 | MethodName::ClientCredentials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::DeletionPolicy;
+
+    fn target(presets: &[Preset]) -> Target {
+        Target {
+            name: "bot".to_owned(),
+            presets: presets.to_vec(),
+            template: None,
+            deletion_policy: DeletionPolicy::Delete,
+        }
+    }
+
+    #[test]
+    fn every_preset_says_which_methods_it_fits() {
+        use MethodName::{
+            ApiToken, Basic, ClientCredentials, OAuth1, OAuth2, PersonalAccessToken, Session,
+        };
+        let methods = [
+            ApiToken,
+            OAuth2,
+            ClientCredentials,
+            PersonalAccessToken,
+            Basic,
+            Session,
+            OAuth1,
+        ];
+        for (preset, fits) in [
+            (Preset::Standard, "+++++++"),
+            (Preset::Env, "+++++--"),
+            (Preset::BasicAuth, "+---+--"),
+            (Preset::Netrc, "+---+--"),
+            (Preset::JiraCli, "+++++--"),
+            (Preset::Alertmanager, "++++++-"),
+            (Preset::McpAtlassian, "+++++--"),
+            (Preset::Jenkins, "+++++--"),
+        ] {
+            let found: String = methods
+                .into_iter()
+                .map(
+                    |method| match preset_fault(&target(&[preset]), method, Hosting::DataCenter) {
+                        None => '+',
+                        Some(_) => '-',
+                    },
+                )
+                .collect();
+            assert_eq!(found, fits, "{preset}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_the_target_the_preset_and_the_remedy() {
+        let netrc = target(&[Preset::Standard, Preset::Netrc]);
+        let text = preset_fault(&netrc, MethodName::OAuth1, Hosting::DataCenter);
+        assert_eq!(
+            text.as_deref(),
+            Some(
+                "The Secret bot is not written: the preset Netrc holds a user name with a password or an API token, and this method has none. Remove Netrc from presets of this target; Standard works with every method."
+            )
+        );
+    }
+
+    #[test]
+    fn two_presets_that_need_different_values_of_a_key_need_two_targets() {
+        let both = target(&[Preset::Env, Preset::McpAtlassian]);
+        for (method, hosting, fits) in [
+            (MethodName::OAuth2, Hosting::Cloud, false),
+            (MethodName::ClientCredentials, Hosting::Cloud, false),
+            (MethodName::OAuth2, Hosting::DataCenter, true),
+            (MethodName::ApiToken, Hosting::Cloud, true),
+        ] {
+            let fault = preset_fault(&both, method, hosting);
+            assert_eq!(fault.is_none(), fits, "{method:?} {hosting:?}: {fault:?}");
+        }
+    }
+}

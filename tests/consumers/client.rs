@@ -1,0 +1,260 @@
+//! The clients, and how a pod would run them.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::method::Method;
+use crate::tools::Tools;
+
+/// A client of Jira.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Client {
+    Curl,
+    CurlNetrc,
+    PypiJira,
+    AtlassianPythonApi,
+    McpAtlassian,
+    JiraJs,
+    JiraCli,
+    Amtool,
+}
+
+/// What a pod has: its published Secrets as folders, one for each preset, and where Jira is.
+pub(crate) struct Pod<'a> {
+    pub(crate) mounts: &'a Path,
+    pub(crate) authority: &'a Path,
+    pub(crate) proxy: &'a str,
+    pub(crate) tools: &'a Tools,
+}
+
+impl Pod<'_> {
+    fn mount(&self, preset: &str) -> PathBuf {
+        self.mounts.join(preset.to_lowercase())
+    }
+
+    fn file(&self, preset: &str, key: &str) -> String {
+        fs::read_to_string(self.mount(preset).join(key)).unwrap_or_default()
+    }
+
+    /// The id of the account that the credential belongs to.
+    fn account(&self) -> String {
+        self.file("Standard", "accountId")
+    }
+
+    /// A program with nothing of our environment but where programs are.
+    fn program(&self, program: &Path) -> Command {
+        let home = self.mounts.join("home");
+        fs::create_dir_all(&home).unwrap();
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("HTTPS_PROXY", self.proxy)
+            .env("https_proxy", self.proxy)
+            .env("REQUESTS_CA_BUNDLE", self.authority)
+            .env("SSL_CERT_FILE", self.authority)
+            .env("NODE_EXTRA_CA_CERTS", self.authority)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Every key of a Secret as a variable, as `envFrom` has it.
+    fn variables(&self, preset: &str, command: &mut Command) {
+        for entry in fs::read_dir(self.mount(preset)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            // The kubelet leaves out what is no name of a variable.
+            if name
+                .to_string_lossy()
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+            {
+                command.env(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+}
+
+impl Client {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Curl,
+        Self::CurlNetrc,
+        Self::PypiJira,
+        Self::AtlassianPythonApi,
+        Self::McpAtlassian,
+        Self::JiraJs,
+        Self::JiraCli,
+        Self::Amtool,
+    ];
+
+    /// The preset that it is run with, if it knows the method.
+    pub(crate) fn preset(self, method: Method) -> Option<&'static str> {
+        let (has_user, session) = (method.has_user(), method == Method::Session);
+        match self {
+            Self::Curl | Self::PypiJira | Self::AtlassianPythonApi | Self::JiraJs => {
+                Some("Standard")
+            }
+            Self::CurlNetrc => has_user.then_some("Netrc"),
+            Self::McpAtlassian => (!session).then_some("McpAtlassian"),
+            Self::JiraCli => (!session).then_some("JiraCli"),
+            Self::Amtool => Some("Alertmanager"),
+        }
+    }
+
+    /// Why it cannot be run here.
+    pub(crate) fn missing(self, tools: &Tools) -> Option<String> {
+        let tool = match self {
+            Self::Curl | Self::CurlNetrc => &tools.curl,
+            Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
+            Self::JiraJs => &tools.node,
+            Self::JiraCli | Self::Amtool => &tools.go,
+        };
+        tool.as_ref().err().cloned()
+    }
+
+    /// Logs in.
+    ///
+    /// # Errors
+    /// When the client fails, or finds another account.
+    pub(crate) fn log_in(self, pod: &Pod<'_>) -> Result<(), String> {
+        let tools = pod.tools;
+        match self {
+            Self::Curl => curl(pod, "Standard", &curl_headers(pod)),
+            Self::CurlNetrc => {
+                let file = pod.mount("Netrc").join(".netrc");
+                curl(pod, "Netrc", &format!("netrc-file = {file:?}\n"))
+            }
+            Self::PypiJira => python(pod, include_str!("clients/pypi_jira.py"), None),
+            Self::AtlassianPythonApi => {
+                python(pod, include_str!("clients/atlassian_python_api.py"), None)
+            }
+            Self::McpAtlassian => {
+                let script = include_str!("clients/mcp_atlassian.py");
+                python(pod, script, Some("McpAtlassian"))
+            }
+            Self::JiraJs => {
+                let folder = tools.node.as_ref()?;
+                let mut node = pod.program("node".as_ref());
+                node.arg("--require").arg(folder.join("localhost.cjs"));
+                node.arg(folder.join("jira_js.mjs"))
+                    .arg(pod.mount("Standard"));
+                is_account(pod, &run(&mut node, "")?)
+            }
+            Self::JiraCli => {
+                let mut jira = pod.program(&tools.go.as_ref()?.join("jira"));
+                pod.variables("JiraCli", &mut jira);
+                let file = pod.mount("JiraCli").join(".config.yml");
+                run(jira.arg("--config").arg(file).arg("serverinfo"), "").map(drop)
+            }
+            Self::Amtool => amtool(pod),
+        }
+    }
+}
+
+fn curl_headers(pod: &Pod<'_>) -> String {
+    let cookie = pod.file("Standard", "cookie");
+    let header = if cookie.is_empty() {
+        format!("Authorization: {}", pod.file("Standard", "authorization"))
+    } else {
+        format!("Cookie: {cookie}")
+    };
+    // What stands in arguments is seen by everybody.
+    format!("header = {header:?}\n")
+}
+
+fn curl(pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
+    let url = pod.file("Standard", "url");
+    let mut curl = pod.program(pod.tools.curl.as_ref()?);
+    curl.args(["--silent", "--show-error", "--fail", "--config", "-"]);
+    curl.arg("--cacert").arg(pod.authority);
+    curl.arg(format!("{url}/rest/api/2/myself"));
+    let answer = run(&mut curl, config).map_err(|error| format!("{preset}: {error}"))?;
+    let me: serde_json::Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+    let id = me["accountId"].as_str().or(me["key"].as_str());
+    is_account(pod, id.unwrap_or_default())
+}
+
+fn python(pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
+    let mut python = pod.program(pod.tools.python.as_ref()?);
+    python.args(["-I", "-c", script]).arg(pod.mount("Standard"));
+    if let Some(preset) = variables {
+        pod.variables(preset, &mut python);
+    }
+    is_account(pod, &run(&mut python, "")?)
+}
+
+/// Alertmanager reads the files at each notification; its own check reads the configuration.
+fn amtool(pod: &Pod<'_>) -> Result<(), String> {
+    let preset = "Alertmanager";
+    let file = |key: &str| format!("{:?}", pod.mount(preset).join(key));
+    let login = if !pod.file(preset, "username").is_empty() {
+        format!(
+            "basic_auth: {{username_file: {}, password_file: {}}}",
+            file("username"),
+            file("password")
+        )
+    } else if !pod.file(preset, "credentials").is_empty() {
+        format!(
+            "authorization: {{credentials_file: {}}}",
+            file("credentials")
+        )
+    } else {
+        format!("http_headers: {{Cookie: {{files: [{}]}}}}", file("cookie"))
+    };
+    let (url, kind) = (pod.file(preset, "api_url"), pod.file(preset, "api_type"));
+    let config = format!(
+        "route: {{receiver: jira}}\nreceivers:\n- name: jira\n  jira_configs:\n  - api_url: {url}\n    api_type: {kind}\n    project: OPS\n    issue_type: Task\n    http_config:\n      {login}\n"
+    );
+    let path = pod.mounts.join("alertmanager.yml");
+    fs::write(&path, config).unwrap();
+    let mut amtool = pod.program(&pod.tools.go.as_ref()?.join("amtool"));
+    run(amtool.arg("check-config").arg(path), "").map(drop)
+}
+
+fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
+    let account = pod.account();
+    let found = said.lines().last().unwrap_or_default();
+    if !account.is_empty() && found == account {
+        return Ok(());
+    }
+    Err(format!("the account {found:?}, expected {account:?}"))
+}
+
+fn run(command: &mut Command, input: &str) -> Result<String, String> {
+    use std::io::Write as _;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    // A client that does not read is not an error.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {text}{errors}", output.status))
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Curl => "curl, a header",
+            Self::CurlNetrc => "curl, --netrc-file",
+            Self::PypiJira => "jira (PyPI)",
+            Self::AtlassianPythonApi => "atlassian-python-api",
+            Self::McpAtlassian => "mcp-atlassian",
+            Self::JiraJs => "jira.js",
+            Self::JiraCli => "jira-cli",
+            Self::Amtool => "Alertmanager (amtool check-config)",
+        })
+    }
+}

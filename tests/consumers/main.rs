@@ -1,0 +1,81 @@
+//! Real consumers log in to the simulator with nothing but what a pod mounts, before and after a
+//! renewal. What cannot be installed is skipped, and the reason is printed.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test may panic"
+)]
+
+mod client;
+mod method;
+#[expect(dead_code, reason = "shared with another test, which needs more of it")]
+#[path = "../blackbox/process.rs"]
+mod process;
+mod proxy;
+#[expect(dead_code, reason = "shared with another test, which needs more of it")]
+#[path = "../blackbox/stage.rs"]
+mod stage;
+mod table;
+mod tools;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use client::Client;
+use method::Method;
+
+/// What became of one client with one method.
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+/// A row of the results.
+pub(crate) struct Row {
+    client: Client,
+    method: Method,
+    outcome: Outcome,
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let rows = if arguments.list { Vec::new() } else { run() };
+    print!("{}", table::of(&rows));
+    for row in &rows {
+        if let Outcome::Skipped(reason) = &row.outcome {
+            println!("skipped: {} with {}: {reason}", row.client, row.method);
+        }
+    }
+    let documented = Trial::test("the_table_of_the_docs_is_up_to_date", || {
+        table::compare_with_docs().map_err(Failed::from)
+    });
+    let trials = rows.into_iter().map(|row| {
+        let name = format!("{} with {}", row.client, row.method);
+        let skipped = matches!(row.outcome, Outcome::Skipped(_));
+        let trial = Trial::test(name, move || match row.outcome {
+            Outcome::Passed | Outcome::Skipped(_) => Ok(()),
+            Outcome::Failed(why) => Err(why.into()),
+        });
+        trial.with_ignored_flag(skipped)
+    });
+    let trials = trials.chain([documented]).collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn run() -> Vec<Row> {
+    let tools = tools::Tools::install();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut rows = Vec::new();
+        for method in Method::ALL {
+            rows.extend(method::run(method, &tools).await);
+        }
+        rows
+    })
+}

@@ -1,0 +1,285 @@
+//! A credential of each method, published under every preset that fits, and renewed.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use atlassian_sim::{CloudSite, Token};
+use serde_json::{Value, json};
+
+use crate::client::{Client, Pod};
+use crate::proxy::Proxy;
+use crate::stage::{Stage, texts};
+use crate::tools::Tools;
+use crate::{Outcome, Row};
+
+const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
+const USER: &str = "bot";
+const EMAIL: &str = "bot@acme.example";
+
+/// A way to log in to Jira that consumers know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Method {
+    ApiToken,
+    ScopedApiToken,
+    OAuth2,
+    PersonalAccessToken,
+    Basic,
+    Session,
+}
+
+/// What is renewed.
+enum Held {
+    Token(Token),
+    ByTheOperator,
+}
+
+impl Method {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::ApiToken,
+        Self::ScopedApiToken,
+        Self::OAuth2,
+        Self::PersonalAccessToken,
+        Self::Basic,
+        Self::Session,
+    ];
+
+    pub(crate) const fn has_user(self) -> bool {
+        matches!(self, Self::ApiToken | Self::ScopedApiToken | Self::Basic)
+    }
+
+    /// The names of its presets, in the spelling of the spec.
+    fn presets(self) -> Vec<&'static str> {
+        let mut presets: Vec<&str> = Client::ALL
+            .into_iter()
+            .filter_map(|client| client.preset(self))
+            .collect();
+        presets.sort_unstable();
+        presets.dedup();
+        presets
+    }
+
+    /// Makes the credential at Jira and its Secret, and says what `spec` has of it.
+    async fn make(self, stage: &Stage) -> (Value, Held) {
+        let cloud = stage.cloud();
+        let jira = stage.data_center().basic(true);
+        let at = |key: &str| json!({"name": "source", "key": key});
+        let (auth, data, held): (Value, Vec<(&str, String)>, Held) = match self {
+            Self::ApiToken | Self::ScopedApiToken => {
+                let token = if self == Self::ApiToken {
+                    cloud.api_token(EMAIL)
+                } else {
+                    cloud.scoped_token(EMAIL, &SCOPES[..2])
+                };
+                (
+                    json!({"apiToken": {"email": EMAIL, "tokenSecretRef": at("token")}}),
+                    vec![("token", token.secret().to_owned())],
+                    Held::Token(token),
+                )
+            }
+            Self::OAuth2 => {
+                let app = stage.sim.oauth_app();
+                let consent = app.consent(EMAIL, &[&atlassian_site(stage)], &SCOPES);
+                (
+                    json!({"oauth2": {
+                        "clientId": app.client_id(),
+                        "clientSecretRefs": [at("client-secret")],
+                        "refreshTokenSecretRef": at("refresh-token"),
+                        "scopes": &SCOPES[..2],
+                        "cloudId": atlassian_site(stage).cloud_id(),
+                    }}),
+                    vec![
+                        ("client-secret", app.secret()),
+                        ("refresh-token", consent.refresh_token()),
+                    ],
+                    Held::ByTheOperator,
+                )
+            }
+            Self::PersonalAccessToken => {
+                let token = jira.pat(USER);
+                (
+                    json!({"personalAccessToken": {"tokenSecretRef": at("token")}}),
+                    vec![("token", token.secret().to_owned())],
+                    Held::Token(token),
+                )
+            }
+            Self::Basic | Self::Session => {
+                let member = if self == Self::Basic {
+                    "basic"
+                } else {
+                    "session"
+                };
+                (
+                    json!({member: {"secretRef": {"name": "source"}}}),
+                    vec![
+                        ("username", USER.to_owned()),
+                        ("password", jira.new_password(USER)),
+                    ],
+                    Held::ByTheOperator,
+                )
+            }
+        };
+        let data: Vec<(&str, &str)> = data.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        stage.secret("source", &data).await;
+        (auth, held)
+    }
+
+    fn site(self, stage: &Stage) -> Value {
+        match self {
+            Self::OAuth2 => json!({"site": "https://acme.atlassian.net"}),
+            Self::ApiToken | Self::ScopedApiToken => {
+                json!({"site": stage.cloud().url(), "hosting": "Cloud"})
+            }
+            Self::PersonalAccessToken | Self::Basic | Self::Session => {
+                json!({"site": stage.data_center().url(), "hosting": "DataCenter"})
+            }
+        }
+    }
+
+    /// Puts another credential in the place of the one before.
+    async fn renew(self, stage: &Stage, held: Held) {
+        match (self, held) {
+            (Self::ApiToken, Held::Token(old)) => {
+                replace(stage, &old, &stage.cloud().api_token(EMAIL)).await;
+            }
+            (Self::ScopedApiToken, Held::Token(old)) => {
+                let new = stage.cloud().scoped_token(EMAIL, &SCOPES[..2]);
+                replace(stage, &old, &new).await;
+            }
+            (_, Held::Token(old)) => {
+                replace(stage, &old, &stage.data_center().pat(USER)).await;
+            }
+            (Self::Basic | Self::Session, Held::ByTheOperator) => {
+                let password = stage.data_center().new_password(USER);
+                let data = [("username", USER), ("password", password.as_str())];
+                stage.secret("source", &data).await;
+            }
+            (_, Held::ByTheOperator) => {
+                let asked = json!({"metadata": {"annotations": {
+                    "jira-operator.dev/renew": "now",
+                }}});
+                stage.merge("bot", asked).await;
+            }
+        }
+    }
+}
+
+/// mcp-atlassian looks at the name of the site before it takes an access token for one of Cloud. With
+/// OAuth 2.0 nobody calls the site itself, so that its name need not be resolved.
+fn atlassian_site(stage: &Stage) -> CloudSite {
+    stage.sim.cloud_site_at("acme.atlassian.net")
+}
+
+async fn replace(stage: &Stage, old: &Token, new: &Token) {
+    stage.sim.revoke(old);
+    stage.secret("source", &[("token", new.secret())]).await;
+}
+
+/// Runs every client that knows the method, before and after a renewal.
+pub(crate) async fn run(method: Method, tools: &Tools) -> Vec<Row> {
+    let mut stage = Stage::new().await;
+    // A renewal on request follows another one after five minutes at the earliest.
+    stage.set_pace(60);
+    let operator = stage.operator().await;
+    let (auth, held) = method.make(&stage).await;
+    let mut spec = method.site(&stage);
+    spec["auth"] = auth;
+    let presets = method.presets();
+    let targets = presets
+        .iter()
+        .map(|preset| json!({"name": preset.to_lowercase(), "presets": [preset]}));
+    spec["targets"] = targets.collect();
+    stage.create("bot", spec).await;
+    stage.wait_ready("bot").await;
+    let proxy = Proxy::to(stage.sim.addr());
+    let (mounts, authority) = (stage.file("mounts"), stage.file("ca.pem"));
+    let pod = Pod {
+        mounts: &mounts,
+        authority: &authority,
+        proxy: &proxy.url(),
+        tools,
+    };
+    let before = mount(&stage, &presets, &mounts).await;
+    let mut rows = log_in(method, &pod, "before the renewal");
+    method.renew(&stage, held).await;
+    let header = standard_value(&before);
+    let what = format!("{method}: the renewed credential is published everywhere");
+    stage
+        .until(&what, async || {
+            let now = mount(&stage, &presets, &mounts).await;
+            let renewed = presets
+                .iter()
+                .all(|preset| now.get(preset) != before.get(preset));
+            (renewed && standard_value(&now) != header).then_some(())
+        })
+        .await;
+    for row in &mut rows {
+        if let Outcome::Passed = row.outcome {
+            row.outcome = outcome(row.client, method, &pod, "after the renewal");
+        }
+    }
+    drop(operator);
+    rows
+}
+
+type Mounts = std::collections::BTreeMap<&'static str, std::collections::BTreeMap<String, String>>;
+
+fn standard_value(mounts: &Mounts) -> Option<String> {
+    let standard = mounts.get("Standard")?;
+    let value = standard
+        .get("authorization")
+        .or_else(|| standard.get("cookie"));
+    value.cloned()
+}
+
+/// Writes the published Secrets as the kubelet does: a folder each, a file for each key.
+async fn mount(stage: &Stage, presets: &[&'static str], mounts: &Path) -> Mounts {
+    let mut all = Mounts::new();
+    for preset in presets {
+        let name = preset.to_lowercase();
+        let secret = stage.secrets().get(&name).await.unwrap();
+        let data = texts(&secret);
+        let folder = mounts.join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        for (key, value) in &data {
+            fs::write(folder.join(key), value).unwrap();
+        }
+        all.insert(preset, data);
+    }
+    all
+}
+
+fn log_in(method: Method, pod: &Pod<'_>, when: &str) -> Vec<Row> {
+    Client::ALL
+        .into_iter()
+        .filter(|client| client.preset(method).is_some())
+        .map(|client| Row {
+            client,
+            method,
+            outcome: outcome(client, method, pod, when),
+        })
+        .collect()
+}
+
+fn outcome(client: Client, method: Method, pod: &Pod<'_>, when: &str) -> Outcome {
+    if let Some(reason) = client.missing(pod.tools) {
+        return Outcome::Skipped(reason);
+    }
+    match client.log_in(pod) {
+        Ok(()) => Outcome::Passed,
+        Err(why) => Outcome::Failed(format!("{client} with {method}, {when}: {why}")),
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ApiToken => "`apiToken`",
+            Self::ScopedApiToken => "`apiToken` with scopes",
+            Self::OAuth2 => "`oauth2` on Cloud",
+            Self::PersonalAccessToken => "`personalAccessToken`",
+            Self::Basic => "`basic`",
+            Self::Session => "`session`",
+        })
+    }
+}

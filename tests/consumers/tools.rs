@@ -1,0 +1,171 @@
+//! Installs the clients, pinned, into the user's cache directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use control_plane::go_build::{Module, Target, cache_directory};
+
+const REQUIREMENTS: &str = include_str!("clients/requirements.txt");
+const PACKAGE: &str = include_str!("clients/package.json");
+const PACKAGE_LOCK: &str = include_str!("clients/package-lock.json");
+
+static GO_CLIENTS: Module = Module {
+    name: "consumers",
+    version: "1",
+    files: &[
+        ("go.mod", include_str!("go/go.mod")),
+        ("go.sum", include_str!("go/go.sum")),
+        ("clients.go", include_str!("go/clients.go")),
+    ],
+    linker_flags: "-s -w",
+    targets: &[
+        Target {
+            name: "jira",
+            package: "github.com/ankitpokhrel/jira-cli/cmd/jira",
+        },
+        Target {
+            name: "amtool",
+            package: "github.com/prometheus/alertmanager/cmd/amtool",
+        },
+    ],
+    estimate: "about 2 minutes on 2 cores, once",
+};
+
+/// Where the clients are, or why they cannot be had.
+pub(crate) struct Tools {
+    /// The system's curl.
+    pub(crate) curl: Result<PathBuf, String>,
+    /// The interpreter that knows the packages.
+    pub(crate) python: Result<PathBuf, String>,
+    /// A folder with `node_modules` and the scripts.
+    pub(crate) node: Result<PathBuf, String>,
+    /// A folder with the programs written in Go.
+    pub(crate) go: Result<PathBuf, String>,
+}
+
+impl Tools {
+    pub(crate) fn install() -> Self {
+        let cache = cache_directory("consumers").map_err(|error| error.to_string());
+        let cache = cache.as_deref().map_err(String::clone);
+        Self {
+            curl: curl(),
+            python: cache.clone().and_then(python),
+            node: cache.clone().and_then(node),
+            go: cache.and_then(|cache| GO_CLIENTS.ensure(cache).map_err(|error| error.to_string())),
+        }
+    }
+}
+
+fn curl() -> Result<PathBuf, String> {
+    run(Command::new("curl").arg("--version"))?;
+    Ok("curl".into())
+}
+
+fn python(cache: &Path) -> Result<PathBuf, String> {
+    let version = run(Command::new("python3").arg("--version"))?;
+    let place = Place::of(cache, "python", &[REQUIREMENTS, &version]);
+    place.fill("the Python clients (about a minute, once)", |folder| {
+        fs::write(folder.join("requirements.txt"), REQUIREMENTS).map_err(text)?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+        pip.args(["--disable-pip-version-check", "--only-binary", ":all:"]);
+        run(pip.arg("-r").arg(folder.join("requirements.txt")))
+    })?;
+    Ok(place.folder.join("bin/python"))
+}
+
+fn node(cache: &Path) -> Result<PathBuf, String> {
+    run(Command::new("node").arg("--version"))?;
+    let place = Place::of(cache, "node", &[PACKAGE, PACKAGE_LOCK]);
+    place.fill("jira.js (some seconds, once)", |folder| {
+        fs::write(folder.join("package.json"), PACKAGE).map_err(text)?;
+        fs::write(folder.join("package-lock.json"), PACKAGE_LOCK).map_err(text)?;
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        run(npm.current_dir(folder))
+    })?;
+    // Modules are looked up from where the script stands.
+    for (name, script) in [
+        ("jira_js.mjs", include_str!("clients/jira_js.mjs")),
+        ("localhost.cjs", include_str!("clients/localhost.cjs")),
+    ] {
+        let path = place.folder.join(name);
+        if fs::read_to_string(&path).ok().as_deref() != Some(script) {
+            fs::write(path, script).map_err(text)?;
+        }
+    }
+    Ok(place.folder)
+}
+
+/// A folder of the cache that is filled once.
+struct Place {
+    folder: PathBuf,
+    complete: PathBuf,
+    lock: PathBuf,
+}
+
+impl Place {
+    /// Another folder for other contents.
+    fn of(cache: &Path, name: &str, contents: &[&str]) -> Self {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for content in contents {
+            context.update(content.as_bytes());
+            context.update(&[0]);
+        }
+        let digest = context.finish();
+        let hex: String = digest.as_ref()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            folder: cache.join(format!("{name}-{hex}")),
+            complete: cache.join(format!("{name}-{hex}.complete")),
+            lock: cache.join(format!("{name}-{hex}.lock")),
+        }
+    }
+
+    fn fill(
+        &self,
+        what: &str,
+        install: impl FnOnce(&Path) -> Result<String, String>,
+    ) -> Result<(), String> {
+        fs::create_dir_all(self.lock.parent().unwrap()).map_err(text)?;
+        let lock = fs::File::create(&self.lock).map_err(text)?;
+        lock.lock().map_err(text)?;
+        if self.complete.exists() {
+            return Ok(());
+        }
+        eprintln!("Installing {what}.");
+        let begun = Instant::now();
+        // What an installation that was broken off has left.
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(text)?;
+        }
+        fs::create_dir_all(&self.folder).map_err(text)?;
+        install(&self.folder)?;
+        fs::write(&self.complete, "").map_err(text)?;
+        eprintln!("Installed in {} s.", begun.elapsed().as_secs());
+        Ok(())
+    }
+}
+
+fn run(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<&str> = errors.lines().rev().take(3).collect();
+    Err(format!("{program}: {}", last.join("; ")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err has it")]
+fn text(error: std::io::Error) -> String {
+    error.to_string()
+}
