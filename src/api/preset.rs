@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Preset {
     /// One key for each thing that a client can need: url, token, authorization and others.
     Standard,
-    /// Variables that scripts and clients read, for envFrom: JIRA_URL, JIRA_API_TOKEN and others.
+    /// Variables that scripts and clients read, for envFrom: `JIRA_URL`, `JIRA_API_TOKEN` and others.
     Env,
     /// username and password, in a Secret of the type kubernetes.io/basic-auth.
     BasicAuth,

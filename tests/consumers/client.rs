@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use crate::method::Method;
 use crate::tools::Tools;
 
@@ -124,8 +126,8 @@ impl Client {
         match self {
             Self::Curl => curl(pod, "Standard", &curl_headers(pod)),
             Self::CurlNetrc => {
-                let file = pod.mount("Netrc").join(".netrc");
-                curl(pod, "Netrc", &format!("netrc-file = {file:?}\n"))
+                let file = json!(pod.mount("Netrc").join(".netrc"));
+                curl(pod, "Netrc", &format!("netrc-file = {file}\n"))
             }
             Self::PypiJira => python(pod, include_str!("clients/pypi_jira.py"), None),
             Self::AtlassianPythonApi => {
@@ -189,7 +191,7 @@ fn python(pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), St
 /// Alertmanager reads the files at each notification; its own check reads the configuration.
 fn amtool(pod: &Pod<'_>) -> Result<(), String> {
     let preset = "Alertmanager";
-    let file = |key: &str| format!("{:?}", pod.mount(preset).join(key));
+    let file = |key: &str| json!(pod.mount(preset).join(key)).to_string();
     let login = if !pod.file(preset, "username").is_empty() {
         format!(
             "basic_auth: {{username_file: {}, password_file: {}}}",

@@ -116,10 +116,8 @@ impl Place {
             context.update(&[0]);
         }
         let digest = context.finish();
-        let hex: String = digest.as_ref()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut hex = data_encoding::HEXLOWER.encode(digest.as_ref());
+        hex.truncate(16);
         Self {
             folder: cache.join(format!("{name}-{hex}")),
             complete: cache.join(format!("{name}-{hex}.complete")),

@@ -36,21 +36,23 @@ pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Op
 fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
     use MethodName::{OAuth1, Session};
     match preset {
-        Preset::Standard => None,
-        Preset::BasicAuth | Preset::Netrc if has_user(method) => None,
-        Preset::BasicAuth | Preset::Netrc => {
+        Preset::BasicAuth | Preset::Netrc if !has_user(method) => {
             Some("holds a user name with a password or an API token, and this method has none.")
         }
+        Preset::Standard | Preset::BasicAuth | Preset::Netrc => None,
         _ if method == OAuth1 => Some(
             "holds something that is sent with each request, and OAuth 1.0a signs each request instead.",
         ),
-        Preset::Alertmanager => None,
         Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins
             if method == Session =>
         {
             Some("has no place for the cookie of a session.")
         }
-        Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins => None,
+        Preset::Alertmanager
+        | Preset::Env
+        | Preset::JiraCli
+        | Preset::McpAtlassian
+        | Preset::Jenkins => None,
     }
 }
 
