@@ -164,6 +164,7 @@ fn lines(contents: &Contents) -> String {
     pairs.collect::<Vec<_>>().join("\n")
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn every_preset_has_the_keys_of_its_consumer() {
     let secret = SecretString::from("s3cret word");
