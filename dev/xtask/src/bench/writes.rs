@@ -1,6 +1,7 @@
 //! What one write of a `JiraCredential` costs the API server, beside the same write of a plain Secret in
 //! the same run: the validation of the schema, its rules and the management of fields are the price.
 
+mod heap;
 mod orders;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use super::process;
 use crate::failure::{Outcome, While as _};
 use crate::ui::Ui;
+use heap::Before;
 use orders::{Order, Write};
 
 /// Requests at a time.
@@ -43,11 +45,15 @@ pub(crate) struct Options {
     profiles: Option<PathBuf>,
 }
 
-/// CPU milliseconds per request.
+/// What one request costs.
 #[derive(Clone, Copy)]
 struct Cost {
+    /// CPU milliseconds.
     api_server: f64,
+    /// CPU milliseconds.
     etcd: f64,
+    /// Kilobytes that the API server allocates.
+    allocated: f64,
 }
 
 struct Bench {
@@ -90,27 +96,30 @@ pub(super) async fn measure(ui: &Ui, options: &Options) -> Outcome {
 fn table(costs: &[Vec<Cost>]) -> String {
     let medians: Vec<Cost> = costs.iter().map(|costs| median(costs)).collect();
     let mut lines = vec![format!(
-        "{:<32} {:>12} {:>10} {:>8} {:>10}",
-        "CPU per request", "API server", "etcd", "ratio", "wanted"
+        "{:<28} {:>10} {:>9} {:>7} {:>8} {:>11} {:>7}",
+        "per request", "API server", "etcd", "ratio", "wanted", "allocated", "ratio"
     )];
     for (write, cost) in Write::ALL.iter().zip(&medians) {
         let yardstick = Write::ALL
             .iter()
             .position(|other| *other == write.yardstick())
             .and_then(|index| medians.get(index));
-        let ratio = cost.api_server / yardstick.map_or(f64::NAN, |cost| cost.api_server);
+        let ratio = |field: fn(&Cost) -> f64| field(cost) / yardstick.map_or(f64::NAN, field);
         let wanted = write
             .most()
             .map_or_else(String::new, |most| format!("<= {most:.1}"));
         lines.push(format!(
-            "{:<32} {:>9.2} ms {:>7.2} ms {ratio:>8.2} {wanted:>10}",
+            "{:<28} {:>7.2} ms {:>6.2} ms {:>7.2} {wanted:>8} {:>8.0} kB {:>7.2}",
             write.words(),
             cost.api_server,
             cost.etcd,
+            ratio(|cost| cost.api_server),
+            cost.allocated,
+            ratio(|cost| cost.allocated),
         ));
     }
     lines
-        .push("ratio: to the same write of a Secret; of the status, to the creation of one".into());
+        .push("ratio: to the same write of a Secret; of the status, to the creation of one. CPU varies with what\nelse the machine does, the memory that the API server allocates does not".into());
     lines.join("\n")
 }
 
@@ -123,6 +132,7 @@ fn median(costs: &[Cost]) -> Cost {
     Cost {
         api_server: of(|cost| cost.api_server),
         etcd: of(|cost| cost.etcd),
+        allocated: of(|cost| cost.allocated),
     }
 }
 
@@ -148,15 +158,21 @@ impl Bench {
         let [etcd, api_server, ..] = self.plane.process_ids().await[..] else {
             return crate::failure::fail("the control plane has no processes");
         };
+        let heap = Before::read(&self.client).await?;
         let before = (
             process::cpu_seconds(api_server)?,
             process::cpu_seconds(etcd)?,
         );
         self.write(write, namespace, objects, 0).await?;
-        let per_request = 1000.0 / f64::from(u32::try_from(objects)?);
+        let after = (
+            process::cpu_seconds(api_server)?,
+            process::cpu_seconds(etcd)?,
+        );
+        let requests = f64::from(u32::try_from(objects)?);
         Ok(Cost {
-            api_server: (process::cpu_seconds(api_server)? - before.0) * per_request,
-            etcd: (process::cpu_seconds(etcd)? - before.1) * per_request,
+            api_server: (after.0 - before.0) * 1000.0 / requests,
+            etcd: (after.1 - before.1) * 1000.0 / requests,
+            allocated: heap.kilobytes_since(&self.client).await? / requests,
         })
     }
 
