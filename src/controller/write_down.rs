@@ -78,6 +78,12 @@ impl Operator {
         conclusion: &Conclusion,
     ) -> Result<Wrote, ClusterError> {
         let stored = current.status.clone().unwrap_or_default();
+        // The version announced that the password is sent, so that nothing newer is overwritten.
+        let cluster = if facts.is_password() && facts.progress.judgement.is_some() {
+            self.cluster.for_results()
+        } else {
+            self.cluster.clone()
+        };
         let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {
             STATUS_TRIES
         } else {
@@ -85,7 +91,7 @@ impl Operator {
         };
         let (mut failures, mut conflicts) = (0, 0);
         loop {
-            match self.cluster.write_status(current, &conclusion.status).await {
+            match cluster.write_status(current, &conclusion.status).await {
                 Ok(written) => {
                     self.written.remember(&written);
                     *current = written;
