@@ -130,7 +130,7 @@ impl Server {
             self.client(),
             "home",
             pod,
-            Clock::standing_at(chrono::DateTime::UNIX_EPOCH),
+            Clock::standing_at(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             Terms::default(),
         )
     }
