@@ -91,7 +91,7 @@ async fn after_sigkill_another_leads_within_twenty_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_ends() {
     let mut stage = Stage::new().await;
-    stage.elect(5).await;
+    stage.elect(2).await;
     let [mut first, mut second] = two(&stage).await;
     stage.api_token("bot").await;
     stage.wait_ready("bot").await;
@@ -113,7 +113,7 @@ async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_stops_at_once_and_the_leader_goes_on() {
     let mut stage = Stage::new().await;
-    stage.elect(5).await;
+    stage.elect(2).await;
     let [mut first, mut second] = two(&stage).await;
     let holder = stage.holder().await;
     second.terminate();

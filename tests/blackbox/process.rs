@@ -160,6 +160,11 @@ impl Process {
         self.end();
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// SIGKILL, while it is still of interest what it has left behind.
     pub(crate) fn terminate_by_force(&self) {
         self.signal("KILL");

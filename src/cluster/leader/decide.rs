@@ -119,20 +119,26 @@ mod tests {
     }
 
     /// What was seen at second 0.
-    fn seen(record: Option<Record>) -> Sighting {
-        Sighting::look(None, record.as_ref(), Duration::ZERO)
+    fn seen(holder: &str, lasts: u64, version: &str) -> Sighting {
+        let record = record(holder, lasts, version);
+        Sighting::look(None, Some(&record), Duration::ZERO)
     }
 
     #[test]
     fn a_standby_takes_what_nobody_holds_and_waits_for_the_end_of_a_lease_by_its_own_clock() {
-        let free = || seen(Some(record("", 1, "1")));
-        let other = |lasts| seen(Some(record("other", lasts, "1")));
+        let free = || seen("", 1, "1");
+        let other = |lasts| seen("other", lasts, "1");
         let table = [
-            ("no lease yet", seen(None), 0, Next::Take),
+            (
+                "no lease yet",
+                Sighting::look(None, None, Duration::ZERO),
+                0,
+                Next::Take,
+            ),
             ("released", free(), 0, Next::Take),
             (
                 "its own name, from a write whose answer was lost",
-                seen(Some(record("me", 15, "1"))),
+                seen("me", 15, "1"),
                 0,
                 Next::Take,
             ),
@@ -162,24 +168,14 @@ mod tests {
 
     #[test]
     fn a_leader_renews_what_is_its_own_until_its_deadline_and_stops_at_anything_else() {
-        let mine = || seen(Some(record("me", 15, "1")));
+        let mine = || seen("me", 15, "1");
         let gone = Sighting::look(Some(&mine()), None, seconds(1));
         let table = [
             ("its own", mine(), 9, Next::Renew),
             ("its own, at the deadline", mine(), 10, Next::Stop),
             ("its own, much later", mine(), 100, Next::Stop),
-            (
-                "another has it",
-                seen(Some(record("other", 15, "2"))),
-                1,
-                Next::Stop,
-            ),
-            (
-                "somebody released it",
-                seen(Some(record("", 1, "2"))),
-                1,
-                Next::Stop,
-            ),
+            ("another has it", seen("other", 15, "2"), 1, Next::Stop),
+            ("somebody released it", seen("", 1, "2"), 1, Next::Stop),
             ("somebody deleted it", gone, 2, Next::Renew),
         ];
         let until = seconds(10);
@@ -192,7 +188,7 @@ mod tests {
 
     #[test]
     fn only_a_change_that_was_seen_prolongs_the_wait() {
-        let first = seen(Some(record("other", 15, "1")));
+        let first = seen("other", 15, "1");
         let same = Sighting::look(Some(&first), Some(&record("other", 15, "1")), seconds(9));
         assert_eq!(same, first);
         let renewed = Sighting::look(Some(&first), Some(&record("other", 15, "2")), seconds(9));
