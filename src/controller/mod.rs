@@ -119,12 +119,7 @@ impl Operator {
     ) -> Result<Arc<Self>, StartError> {
         let cluster = Cluster::new(client, REQUEST_LIMIT).led_by(config.leadership.clone());
         let key = fingerprint_key(&cluster, &config.namespace).await?;
-        let leadership = config.leadership.clone();
-        let jira = JiraConfig {
-            observer: Some(metrics.clone()),
-            permit: Some(Arc::new(move || leadership.leads())),
-            ..config.jira.clone()
-        };
+        let jira = jira_config(&config, &metrics);
         let refused = cluster.refused_passwords(&config.namespace).await?;
         let passwords = Passwords::default();
         passwords.restore(&refused, clock.now());
@@ -250,6 +245,16 @@ impl Operator {
     /// The number of reconciles that have ended.
     pub fn passes(&self) -> u64 {
         self.passes.load(Ordering::Relaxed)
+    }
+}
+
+/// How Jira is called: only while this process leads.
+fn jira_config(config: &OperatorConfig, metrics: &Arc<Metrics>) -> JiraConfig {
+    let leadership = config.leadership.clone();
+    JiraConfig {
+        observer: Some(metrics.clone()),
+        permit: Some(Arc::new(move || leadership.leads())),
+        ..config.jira.clone()
     }
 }
 

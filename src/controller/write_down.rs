@@ -10,7 +10,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 
 use crate::api::{ConditionType, JiraCredential, JiraCredentialStatus, Reason};
-use crate::cluster::{ClusterError, event};
+use crate::cluster::{Cluster, ClusterError, event};
 use crate::controller::Operator;
 use crate::controller::reconcile::{MOST_ROUNDS, Round, report_denied};
 use crate::controller::report::log_change;
@@ -78,12 +78,7 @@ impl Operator {
         conclusion: &Conclusion,
     ) -> Result<Wrote, ClusterError> {
         let stored = current.status.clone().unwrap_or_default();
-        // The version announced that the password is sent, so that nothing newer is overwritten.
-        let cluster = if facts.is_password() && facts.progress.judgement.is_some() {
-            self.cluster.for_results()
-        } else {
-            self.cluster.clone()
-        };
+        let cluster = self.recorder(facts);
         let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {
             STATUS_TRIES
         } else {
@@ -131,6 +126,16 @@ impl Operator {
                     tokio::time::sleep(Duration::from_millis(100 << failures)).await;
                 }
             }
+        }
+    }
+
+    /// What the status is written with. An answer about a password is recorded by a process that does not
+    /// lead any more, too: the version announced that it is sent, so that nothing newer is overwritten.
+    fn recorder(&self, facts: &Facts) -> Cluster {
+        if facts.is_password() && facts.progress.judgement.is_some() {
+            self.cluster.for_results()
+        } else {
+            self.cluster.clone()
         }
     }
 
