@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::clock::Clock;
+use crate::cluster::{Election, Leadership, Standing, Terms};
 use crate::controller::{Operator, OperatorConfig, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
@@ -95,6 +96,16 @@ struct RunArgs {
     /// Address of /healthz and /readyz.
     #[arg(long, env = "JCO_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = bind_address)]
     health_probe_bind_address: SocketAddr,
+    /// Act only while holding a Lease, and stand by otherwise: for more than one replica.
+    #[arg(long, env = "JCO_LEADER_ELECT")]
+    leader_elect: bool,
+    /// Namespace of the Lease; that of --namespace when it is left out.
+    #[arg(long, env = "JCO_LEADER_ELECTION_NAMESPACE")]
+    leader_election_namespace: Option<String>,
+    /// Divides the times of the election, for tests. Not in a program that ships.
+    #[cfg(feature = "test-pace")]
+    #[arg(long, hide = true, env = "JCO_TEST_LEASE_PACE", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10))]
+    test_lease_pace: u64,
     /// Divides the waits of the renewal protocol, for tests against a simulator whose lifetimes
     /// are divided alike. Not in a program that ships.
     #[cfg(feature = "test-pace")]
@@ -174,7 +185,7 @@ impl Cli {
 impl RunArgs {
     async fn run(self) -> Result<(), Failure> {
         telemetry::start(self.log_format, self.log_level);
-        let config = self.config()?;
+        let mut config = self.config()?;
         let shutdown = shutdown_signal()?;
         let metrics = Arc::new(Metrics::default());
         serve_metrics(self.metrics_bind_address, metrics.clone())
@@ -187,18 +198,27 @@ impl RunArgs {
                 listed: operator.is_ready(),
                 broken_watch: operator.broken_watch(),
                 policy: operator.policy_state(),
+                leads: operator.leads(),
             },
             None => Health::default(),
         };
         serve_health(self.health_probe_bind_address, Arc::new(health))
             .await
             .map_err(failed("--health-probe-bind-address"))?;
-        let client = kube::Client::try_default()
-            .await
-            .map_err(failed("the Kubernetes client"))?;
+        let client = kube::Config::infer().await;
+        let access = client.map_err(failed("the Kubernetes client"))?;
+        let client = kube::Client::try_from(access.clone());
+        let client = client.map_err(failed("the Kubernetes client"))?;
+        let election = if self.leader_elect {
+            Some(self.stand_for_election(access, &mut config)?)
+        } else {
+            None
+        };
+        let leadership = config.leadership.clone();
         let operator = tokio::select! {
             operator = start(config, client, metrics) => operator,
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return end(election).await,
+            () = leadership.over() => return end(election).await,
         };
         let operator = operator.map_err(failed("the operator cannot start"))?;
         let _ = started.set(operator.clone());
@@ -211,8 +231,24 @@ impl RunArgs {
         if !lost.is_empty() {
             return Err(failed("RENEWAL NOT STORED")(lost.join(" ")));
         }
-        tracing::info!("stopped");
-        Ok(())
+        end(election).await
+    }
+
+    /// Stands for election from now on, with a connection of its own.
+    fn stand_for_election(
+        &self,
+        mut access: kube::Config,
+        config: &mut OperatorConfig,
+    ) -> Result<(Election, Leadership), Failure> {
+        access.default_retry = false;
+        let client = kube::Client::try_from(access).map_err(failed("the Kubernetes client"))?;
+        let namespace = &self.leader_election_namespace;
+        let namespace = namespace.as_ref().unwrap_or(&self.namespace);
+        let terms = self.terms();
+        let (election, leadership) =
+            Election::start(client, namespace, &config.pod, Clock::system(), terms);
+        config.leadership = leadership.clone();
+        Ok((election, leadership))
     }
 
     fn config(&self) -> Result<OperatorConfig, Failure> {
@@ -247,9 +283,21 @@ impl RunArgs {
             api_url: self.api_url.clone(),
             // In a pod the name of the host is the name of the pod.
             pod: std::env::var("HOSTNAME").unwrap_or_default(),
+            leadership: Leadership::default(),
             time_scale: self.time_scale(),
             reconciles: None,
         })
+    }
+
+    #[cfg(feature = "test-pace")]
+    fn terms(&self) -> Terms {
+        Terms::default().divided_by(self.test_lease_pace)
+    }
+
+    #[cfg(not(feature = "test-pace"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn terms(&self) -> Terms {
+        Terms::default()
     }
 
     #[cfg(feature = "test-pace")]
@@ -262,6 +310,22 @@ impl RunArgs {
     fn time_scale(&self) -> TimeScale {
         TimeScale::default()
     }
+}
+
+/// The end of a process that has finished its work: the lease is given back, so that another process need
+/// not wait. Who has lost the lease ends with an error: it is started anew, without what it knew.
+async fn end(election: Option<(Election, Leadership)>) -> Result<(), Failure> {
+    if let Some((election, leadership)) = election {
+        let is_lost = leadership.standing() == Some(Standing::Over);
+        election.resign().await;
+        if is_lost {
+            return Err(failed("the leadership is lost")(
+                "what was under way is stored; the process ends, to start again on standby",
+            ));
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// Starts the operator as soon as the API server can be asked.
@@ -280,8 +344,8 @@ async fn start(
         );
         match operator.await {
             Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "the API server is not reachable yet");
-                tokio::time::sleep(wait).await;
+                tracing::warn!(%error, "cannot start yet");
+                config.leadership.wait(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(30));
             }
             settled => return settled,

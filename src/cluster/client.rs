@@ -8,19 +8,43 @@ use kube::core::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 
 use crate::api::JiraCredential;
+use crate::cluster::Watched;
 use crate::cluster::error::ClusterError;
+use crate::cluster::leader::Leadership;
+
+/// Objects in one page of a list.
+const PAGE: u32 = 50;
 
 /// The API server, as the operator uses it.
 #[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
     limit: Duration,
+    leadership: Leadership,
 }
 
 impl Cluster {
     /// Every request of this value ends within `limit`, the client's own retries included.
     pub fn new(client: kube::Client, limit: Duration) -> Self {
-        Self { client, limit }
+        Self {
+            client,
+            limit,
+            leadership: Leadership::default(),
+        }
+    }
+
+    /// The same API server for a process that writes only as long as it leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
+    }
+
+    /// The same API server for what has to be recorded even when this process does not lead any more: the
+    /// result of a renewal, and Jira's answer about a password. Both are written on the version that
+    /// announced them, so that they overwrite nothing of the next leader.
+    #[must_use]
+    pub fn for_results(&self) -> Self {
+        self.clone().led_by(Leadership::default())
     }
 
     /// The client, for watches.
@@ -67,7 +91,7 @@ impl Cluster {
             field_manager: Some(super::SECRET_MANAGER.into()),
             ..PostParams::default()
         };
-        self.within(self.secrets(namespace).create(&params, secret))
+        self.write(self.secrets(namespace).create(&params, secret))
             .await
     }
 
@@ -82,7 +106,7 @@ impl Cluster {
             field_manager: Some(super::SECRET_MANAGER.into()),
         };
         match self
-            .within(self.secrets(namespace).create(&params, secret))
+            .write(self.secrets(namespace).create(&params, secret))
             .await
         {
             // Its contents are checked before its name.
@@ -102,7 +126,7 @@ impl Cluster {
             field_manager: Some(super::SECRET_MANAGER.into()),
             ..PostParams::default()
         };
-        self.within(self.secrets(namespace).replace(name, &params, secret))
+        self.write(self.secrets(namespace).replace(name, &params, secret))
             .await
     }
 
@@ -133,7 +157,7 @@ impl Cluster {
             ..PatchParams::default()
         };
         let patch = Patch::Merge(patch);
-        self.within(self.secrets(namespace).patch(name, &params, &patch))
+        self.write(self.secrets(namespace).patch(name, &params, &patch))
             .await
     }
 
@@ -149,7 +173,7 @@ impl Cluster {
             ..PatchParams::default()
         };
         let patch = Patch::Json::<Secret>(patch);
-        self.within(self.secrets(namespace).patch(name, &params, &patch))
+        self.write(self.secrets(namespace).patch(name, &params, &patch))
             .await
     }
 
@@ -179,7 +203,7 @@ impl Cluster {
             preconditions: Some(preconditions),
             ..DeleteParams::default()
         };
-        self.within(self.secrets(namespace).delete(name, &params))
+        self.write(self.secrets(namespace).delete(name, &params))
             .await
             .map(|_| ())
     }
@@ -193,12 +217,46 @@ impl Cluster {
         self.within(self.credentials(namespace).get_opt(name)).await
     }
 
+    /// Reads all `JiraCredentials` of a namespace afresh. What cannot be read is left out.
+    pub async fn credentials_in(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<JiraCredential>, ClusterError> {
+        let api: Api<Watched> = Api::namespaced(self.client.clone(), namespace);
+        let mut all = Vec::new();
+        let mut params = ListParams::default().limit(PAGE);
+        loop {
+            let page = self.within(api.list(&params)).await?;
+            all.extend(page.items.into_iter().filter_map(|object| object.0.ok()));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
+    }
+
     pub(super) fn credentials(&self, namespace: &str) -> Api<JiraCredential> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
     fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// A request that changes something: made only by a process that leads, and not waited for any longer
+    /// than it does.
+    pub(super) async fn write<T: Send>(
+        &self,
+        request: impl Future<Output = kube::Result<T>> + Send,
+    ) -> Result<T, ClusterError> {
+        if !self.leadership.leads() {
+            return Err(ClusterError::NotLeading);
+        }
+        tokio::select! {
+            biased;
+            answer = self.within(request) => answer,
+            () = self.leadership.over() => Err(ClusterError::NotLeading),
+        }
     }
 
     pub(super) async fn within<T: Send>(

@@ -34,6 +34,9 @@ pub enum ClusterError {
     /// holds the text of the answer, which may quote what was sent.
     #[error("the API server cannot serve the request now: {0}")]
     Unavailable(String),
+    /// Nothing was sent, or not waited for: this process does not lead.
+    #[error("this process does not lead")]
+    NotLeading,
 }
 
 impl ClusterError {
@@ -50,7 +53,8 @@ impl ClusterError {
             | Self::Conflict
             | Self::AlreadyExists
             | Self::Refused(_)
-            | Self::Forbidden(_) => false,
+            | Self::Forbidden(_)
+            | Self::NotLeading => false,
         }
     }
 
@@ -62,7 +66,8 @@ impl ClusterError {
             | Self::Conflict
             | Self::AlreadyExists
             | Self::TimedOut
-            | Self::Unavailable(_) => false,
+            | Self::Unavailable(_)
+            | Self::NotLeading => false,
         }
     }
 }
@@ -79,7 +84,8 @@ impl ClusterError {
             | Self::Conflict
             | Self::AlreadyExists
             | Self::TimedOut
-            | Self::Unavailable(_) => None,
+            | Self::Unavailable(_)
+            | Self::NotLeading => None,
         }
     }
 }

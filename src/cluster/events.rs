@@ -83,7 +83,7 @@ impl Cluster {
     pub async fn tell(&self, event: &Event) -> Result<(), ClusterError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let api: Api<Event> = Api::namespaced(self.client(), namespace);
-        match self.within(api.create(&PostParams::default(), event)).await {
+        match self.write(api.create(&PostParams::default(), event)).await {
             Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
             Err(error) => Err(error),
         }

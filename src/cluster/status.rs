@@ -42,7 +42,7 @@ impl Cluster {
         let request = Request::new(path)
             .replace_subresource("status", &name, &params, body)
             .map_err(|error| ClusterError::Refused(format!("invalid request: {error}")))?;
-        self.within(async { self.client().request(request).await })
+        self.write(async { self.client().request(request).await })
             .await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Leadership};
 use crate::core::facts::TimeScale;
 use crate::jira::{HostPolicy, JiraConfig, JiraError};
 
@@ -35,6 +35,8 @@ pub struct OperatorConfig {
     pub api_url: String,
     /// What distinguishes this replica for people.
     pub pod: String,
+    /// Whether this process may act: always, unless it stands for election.
+    pub leadership: Leadership,
     /// How fast the renewal protocol's own clocks run; 1 outside of tests.
     pub time_scale: TimeScale,
     /// Receives every reconcile that has looked at its object; for tests.
@@ -73,7 +75,9 @@ impl StartError {
                 | ClusterError::Unavailable(_)
                 | ClusterError::Conflict
                 | ClusterError::NotFound
-                | ClusterError::AlreadyExists => true,
+                | ClusterError::AlreadyExists
+                // The leader makes the key.
+                | ClusterError::NotLeading => true,
                 ClusterError::Refused(_) | ClusterError::Forbidden(_) => false,
             },
         }

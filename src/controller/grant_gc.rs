@@ -19,7 +19,7 @@ const USUAL_RETENTION: TimeDelta = TimeDelta::hours(24);
 impl Operator {
     pub(super) async fn collect_now_and_then(self: Arc<Self>) {
         let rounds = async {
-            self.index.listed().await;
+            self.serving().await;
             loop {
                 self.collect_grants().await;
                 tokio::time::sleep(INTERVAL).await;

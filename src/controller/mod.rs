@@ -18,6 +18,7 @@ mod retries;
 mod shared_verdicts;
 mod shutdown;
 mod status_versions;
+mod takeover;
 mod turns;
 mod unreadable;
 mod untold;
@@ -92,7 +93,9 @@ pub struct Operator {
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
     acceptances: Arc<Acceptances>,
-    watched_since: DateTime<Utc>,
+    watched_since: OnceLock<DateTime<Utc>>,
+    /// Cancelled when this process begins to act.
+    serving: CancellationToken,
     retries: Retries,
     denials: Denials,
     unreadable: Unreadable,
@@ -114,20 +117,18 @@ impl Operator {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, StartError> {
-        let cluster = Cluster::new(client, REQUEST_LIMIT);
+        let cluster = Cluster::new(client, REQUEST_LIMIT).led_by(config.leadership.clone());
         let key = fingerprint_key(&cluster, &config.namespace).await?;
-        let jira = JiraConfig {
-            observer: Some(metrics.clone()),
-            ..config.jira.clone()
-        };
+        let jira = jira_config(&config, &metrics);
         let refused = cluster.refused_passwords(&config.namespace).await?;
         let passwords = Passwords::default();
         passwords.restore(&refused, clock.now());
         let wake = Arc::default();
-        let watched_since = clock.now();
+        metrics.show_leadership(config.leadership.clone());
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
-            renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale),
+            renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale)
+                .led_by(config.leadership.clone()),
             look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
             capacity: Capacity::new(&config, &wake),
             verdicts: SharedVerdicts::default(),
@@ -144,7 +145,8 @@ impl Operator {
             store: OnceLock::new(),
             written: StatusVersions::default(),
             acceptances: Arc::default(),
-            watched_since,
+            watched_since: OnceLock::new(),
+            serving: CancellationToken::new(),
             retries: Retries::default(),
             denials: Denials::default(),
             unreadable: Unreadable::default(),
@@ -156,8 +158,10 @@ impl Operator {
         }))
     }
 
-    /// Runs until `shutdown` is cancelled and the reconciles under way have ended. Every item of
-    /// `pokes` starts a reconcile over every credential.
+    /// Runs until `shutdown` is cancelled, or this process has lost the leadership, and the reconciles
+    /// under way have ended. Every item of `pokes` starts a reconcile over every credential.
+    ///
+    /// A process that does not lead yet watches, and does nothing else.
     pub async fn run(
         self: Arc<Self>,
         shutdown: CancellationToken,
@@ -166,45 +170,53 @@ impl Operator {
         let woken = self.wake.woken();
         let (reader, credentials) = self.clone().watch_credentials();
         let _ = self.store.set(reader.clone());
-        let acceptances = self.acceptances.clone();
-        let last_validated = Box::new(move |object: &JiraCredential| acceptances.last(object));
-        self.metrics
-            .show_credentials(reader.clone(), last_validated);
+        let leads = tokio::spawn(self.clone().serve_when_elected());
         let secrets = tokio::spawn(self.clone().watch_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let refusals = tokio::spawn(self.clone().record_refusals_as_they_come());
         let stop = {
-            let stopping = self.stopping.clone();
+            let (stopping, shutdown) = (self.stopping.clone(), shutdown.clone());
+            let leadership = self.config.leadership.clone();
             async move {
-                shutdown.cancelled().await;
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = leadership.over() => {}
+                }
                 stopping.cancel();
             }
         };
         // How many reconciles work at a time, `turns` decides.
         let config = Config::default().concurrency(0);
-        let listed = {
+        let serving = {
             let operator = self.clone();
-            stream::once(async move { operator.index.listed().await })
+            stream::once(async move { operator.serving().await })
         };
         let passes = Controller::for_stream(credentials, reader)
             .with_config(config)
             .reconcile_on(woken)
-            .reconcile_all_on(stream::select(listed, pokes))
+            .reconcile_all_on(stream::select(serving, pokes))
             .graceful_shutdown_on(stop)
             .run(reconcile, on_error, self.clone())
             .for_each(|_| async {});
-        self.until_all_is_stored(passes).await;
-        secrets.abort();
-        collector.abort();
-        policy.abort();
-        refusals.abort();
-        self.record_refusals().await;
+        self.until_all_is_stored(passes, &shutdown).await;
+        for task in [leads, secrets, collector, policy, refusals] {
+            task.abort();
+        }
+        if self.is_serving() {
+            self.record_refusals().await;
+        }
     }
 
     /// Whether everything that exists has been listed.
     pub fn is_ready(&self) -> bool {
         self.index.is_listed()
+    }
+
+    /// Whether this process leads; `None` without an election.
+    pub fn leads(&self) -> Option<bool> {
+        let leadership = &self.config.leadership;
+        leadership.is_elected().then(|| leadership.leads())
     }
 
     /// What cannot be watched: the API server has refused it, or broken it off, for more than a minute.
@@ -236,9 +248,19 @@ impl Operator {
     }
 }
 
+/// How Jira is called: only while this process leads.
+fn jira_config(config: &OperatorConfig, metrics: &Arc<Metrics>) -> JiraConfig {
+    let leadership = config.leadership.clone();
+    JiraConfig {
+        observer: Some(metrics.clone()),
+        permit: Some(Arc::new(move || leadership.leads())),
+        ..config.jira.clone()
+    }
+}
+
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
-    // Everything is reconciled once all Secrets are listed.
-    if !operator.index.is_listed() {
+    // Everything is reconciled when this process begins to act.
+    if !operator.is_serving() {
         return Ok(Action::await_change());
     }
     let started = std::time::Instant::now();

@@ -13,6 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(600);
 impl Operator {
     pub(super) async fn check_policy_now_and_then(self: Arc<Self>) {
         let rounds = async {
+            self.serving().await;
             loop {
                 self.check_policy().await;
                 tokio::time::sleep(INTERVAL).await;

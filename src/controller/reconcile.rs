@@ -136,7 +136,7 @@ impl Operator {
         let stopping = self.stopping.is_cancelled();
         let around = ObserveContext {
             now: self.clock.now(),
-            watched_since: Some(self.watched_since),
+            watched_since: self.watched_since(),
             plan,
             site_wait,
             renewal_wait,

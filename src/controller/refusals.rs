@@ -12,6 +12,7 @@ const TOGETHER: Duration = Duration::from_secs(10);
 impl Operator {
     pub(super) async fn record_refusals_as_they_come(self: Arc<Self>) {
         let all = async {
+            self.serving().await;
             loop {
                 self.passwords.changed().await;
                 tokio::time::sleep(TOGETHER).await;

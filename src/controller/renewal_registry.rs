@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::cluster::Key;
+use crate::cluster::{Key, Leadership};
 use crate::core::facts::{Process, TimeScale, Watched};
 use crate::core::fingerprint::hex;
 use crate::core::grant::{Holder, Intent};
@@ -16,6 +16,7 @@ use crate::core::grant::{Holder, Intent};
 pub(super) struct Renewals {
     holder: Holder,
     clock: Clock,
+    leadership: Leadership,
     time_scale: TimeScale,
     /// The tasks that nothing may cancel.
     pub(super) tasks: TaskTracker,
@@ -57,6 +58,7 @@ impl Renewals {
                 nonce: random_name(),
             },
             clock,
+            leadership: Leadership::default(),
             time_scale,
             tasks: TaskTracker::new(),
             running: Arc::default(),
@@ -64,6 +66,11 @@ impl Renewals {
             unsent: Mutex::default(),
             seen: Mutex::default(),
         }
+    }
+
+    /// The renewals of a process that stands for election.
+    pub(super) fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
     }
 
     /// How this process signs an intent.
@@ -116,6 +123,10 @@ impl Renewals {
     pub(super) fn this(&self, stopping: bool) -> Process {
         Process {
             holder: self.holder(),
+            leads: self
+                .leadership
+                .is_elected()
+                .then(|| self.leadership.leads()),
             stopping,
             ..Process::default()
         }

@@ -1,6 +1,9 @@
 //! The end of the process: what was received is stored first.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
 
 use crate::controller::Operator;
 
@@ -10,22 +13,27 @@ const LONGEST_END: TimeDelta = TimeDelta::seconds(110);
 
 impl Operator {
     /// Runs the reconciles to their end. After the signal to stop, what was received is stored
-    /// before the process ends, if that can be done in the time that it has.
-    pub(super) async fn until_all_is_stored(&self, passes: impl Future<Output = ()>) {
+    /// before the process ends, if that can be done in the time that it has. After the loss of the leadership
+    /// nobody waits for the process to end: what was received is kept until it is stored, or until that
+    /// signal.
+    pub(super) async fn until_all_is_stored(
+        &self,
+        passes: impl Future<Output = ()>,
+        shutdown: &CancellationToken,
+    ) {
         let stored = async {
             passes.await;
             self.renewals.tasks.close();
             self.renewals.tasks.wait().await;
         };
+        let longest = self.config.time_scale.of(LONGEST_END).to_std();
+        let longest = longest.unwrap_or_default();
         let end = async {
             self.stopping.cancelled().await;
-            let longest = self
-                .config
-                .time_scale
-                .of(LONGEST_END)
-                .to_std()
-                .unwrap_or_default();
             tokio::time::sleep(longest).await;
+            if !shutdown.is_cancelled() {
+                self.until_renewals_are_stored(longest, shutdown).await;
+            }
         };
         tokio::select! {
             () = stored => {}
@@ -40,6 +48,19 @@ impl Operator {
                     );
                 }
             }
+        }
+    }
+
+    /// Waits for the renewals, without a limit until the signal to stop.
+    async fn until_renewals_are_stored(&self, longest: Duration, shutdown: &CancellationToken) {
+        self.renewals.tasks.close();
+        let signal = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(longest).await;
+        };
+        tokio::select! {
+            () = self.renewals.tasks.wait() => {}
+            () = signal => {}
         }
     }
 

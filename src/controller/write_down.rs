@@ -10,7 +10,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 
 use crate::api::{ConditionType, JiraCredential, JiraCredentialStatus, Reason};
-use crate::cluster::{ClusterError, event};
+use crate::cluster::{Cluster, ClusterError, event};
 use crate::controller::Operator;
 use crate::controller::reconcile::{MOST_ROUNDS, Round, report_denied};
 use crate::controller::report::log_change;
@@ -78,6 +78,7 @@ impl Operator {
         conclusion: &Conclusion,
     ) -> Result<Wrote, ClusterError> {
         let stored = current.status.clone().unwrap_or_default();
+        let cluster = self.recorder(facts);
         let tries = if facts.progress.judgement.is_some() || facts.progress.lookup.is_some() {
             STATUS_TRIES
         } else {
@@ -85,7 +86,7 @@ impl Operator {
         };
         let (mut failures, mut conflicts) = (0, 0);
         loop {
-            match self.cluster.write_status(current, &conclusion.status).await {
+            match cluster.write_status(current, &conclusion.status).await {
                 Ok(written) => {
                     self.written.remember(&written);
                     *current = written;
@@ -125,6 +126,16 @@ impl Operator {
                     tokio::time::sleep(Duration::from_millis(100 << failures)).await;
                 }
             }
+        }
+    }
+
+    /// What the status is written with. An answer about a password is recorded by a process that does not
+    /// lead any more, too: the version announced that it is sent, so that nothing newer is overwritten.
+    fn recorder(&self, facts: &Facts) -> Cluster {
+        if facts.is_password() && facts.progress.judgement.is_some() {
+            self.cluster.for_results()
+        } else {
+            self.cluster.clone()
         }
     }
 

@@ -34,7 +34,13 @@ pub struct JiraConfig {
     pub timeouts: Timeouts,
     /// Receives every call.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Asked immediately before a call whether it may be made; `None`: it always may. Not asked for what
+    /// only ends what an earlier call has made.
+    pub permit: Option<Permit>,
 }
+
+/// Tells whether a call may be made now.
+pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Why Jira cannot be called at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -51,6 +57,7 @@ pub struct Jira {
     gates: Arc<Gates>,
     pub(super) clock: Clock,
     observer: Option<Arc<dyn Observer>>,
+    permit: Option<Permit>,
     caller: Caller,
 }
 
@@ -72,6 +79,7 @@ impl Jira {
             extra_ca_pem,
             timeouts,
             observer,
+            permit,
         } = config;
         let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref())?;
         Ok(Self {
@@ -79,6 +87,7 @@ impl Jira {
             gates: Arc::new(Gates::new(clock.clone())),
             clock,
             observer,
+            permit,
             caller: Caller::default(),
         })
     }
@@ -95,6 +104,16 @@ impl Jira {
     /// Whether the caller has to wait at a site.
     pub fn site_wait(&self, site: &Site, urgency: Urgency) -> Option<SiteWait> {
         self.gates.wait(site, &self.caller, urgency)
+    }
+
+    /// Whether a call may still be made that must not be made twice: `until` is the time from which
+    /// another process may make it.
+    pub(super) fn is_in_time(&self, until: Option<DateTime<Utc>>) -> bool {
+        until.is_none_or(|until| self.clock.now() <= until && self.is_permitted())
+    }
+
+    fn is_permitted(&self) -> bool {
+        self.permit.as_ref().is_none_or(|permit| permit())
     }
 
     /// One GET.
@@ -117,6 +136,9 @@ impl Jira {
         if let Some((name, value)) = header {
             // At once: Jira never asks for it, because anonymous access is its default.
             request = request.header(name, value);
+        }
+        if !self.is_permitted() {
+            return Err(Verdict::NoVerdict(Outage::TooLate));
         }
         let response = request.send().await;
         Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await

@@ -62,7 +62,7 @@ impl Jira {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body);
         }
-        if place.until.is_some_and(|until| self.clock.now() > until) {
+        if !self.is_in_time(place.until) {
             return Err(Verdict::NoVerdict(Outage::TooLate));
         }
         let response = call.send().await;

@@ -28,7 +28,7 @@ mod tls;
 mod transport_error;
 
 pub use address_policy::{AddressPatternError, AddressPolicy, Nat64PrefixError};
-pub use client::{Jira, JiraConfig, JiraError};
+pub use client::{Jira, JiraConfig, JiraError, Permit};
 pub use credential::Credential;
 pub use data_center::{Place, silence};
 pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};

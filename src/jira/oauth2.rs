@@ -188,7 +188,7 @@ impl Jira {
         let Ok(client) = self.clients.get(provider.hosting(), provider.ca_pem()) else {
             return TokenAnswer::NoVerdict(Outage::BadCaBundle);
         };
-        if request.until.is_some_and(|until| self.clock.now() > until) {
+        if !self.is_in_time(request.until) {
             return TokenAnswer::NoVerdict(Outage::TooLate);
         }
         let call = client

@@ -34,6 +34,8 @@ pub struct Health {
     /// What became of the admission policy, if the operator has looked. It does not make the process
     /// unready: without it, credentials are still kept alive.
     pub policy: Option<PolicyState>,
+    /// Whether this process leads; `None` without an election. A standby is ready, too.
+    pub leads: Option<bool>,
 }
 
 /// What one listener grants its clients, so that nobody who holds connections open costs memory
@@ -115,7 +117,11 @@ fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
     let text = format!(
         "[{first}] lists: {lists}\n[{second}] watches: {watches}\n[{third}] admission policy (does not affect readiness): {policy}\n"
     );
-    (status, text)
+    let election = health.leads.map(|leads| {
+        let word = if leads { "leads" } else { "stands by" };
+        format!("[+] leader election (does not affect readiness): this process {word}\n")
+    });
+    (status, text + &election.unwrap_or_default())
 }
 
 async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> {
@@ -209,6 +215,7 @@ mod tests {
             listed: true,
             broken_watch: None,
             policy: Some(PolicyState::NoPolicy),
+            leads: None,
         };
         assert_eq!(readiness(health, false), (StatusCode::OK, "ok".to_owned()));
         let (status, text) = readiness(health, true);
@@ -216,6 +223,18 @@ mod tests {
         assert!(text.contains("[+] lists: ok"), "{text}");
         assert!(text.contains("[-] admission policy"), "{text}");
         assert!(text.contains("does not exist"), "{text}");
+        assert!(!text.contains("leader election"), "{text}");
+        for (leads, word) in [
+            (true, "this process leads"),
+            (false, "this process stands by"),
+        ] {
+            let elected = Health {
+                leads: Some(leads),
+                ..health
+            };
+            let (status, text) = readiness(elected, true);
+            assert!(status == StatusCode::OK && text.contains(word), "{text}");
+        }
         let (status, text) = readiness(Health::default(), true);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("[-] lists: the first lists"), "{text}");

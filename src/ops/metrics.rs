@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::api::{MethodName, Reason};
-use crate::cluster::{PolicyState, Watched};
+use crate::cluster::{Leadership, PolicyState, Watched};
 
 use credentials::{Credentials, Shown};
 
@@ -45,12 +45,14 @@ pub struct Metrics {
     failures: Family<[(&'static str, String); 2], Counter>,
     store: Arc<OnceLock<Shown>>,
     policy: Arc<Mutex<Option<PolicyState>>>,
+    leadership: Arc<OnceLock<Leadership>>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let store = Arc::new(OnceLock::new());
         let policy = Arc::default();
+        let leadership = Arc::default();
         let mut registry = Registry::with_prefix("jira_credential");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
@@ -63,6 +65,7 @@ impl Default for Metrics {
             failures: Family::default(),
             store: store.clone(),
             policy: Arc::clone(&policy),
+            leadership: Arc::clone(&leadership),
             registry: Registry::default(),
         };
         registry.register(
@@ -93,6 +96,7 @@ impl Default for Metrics {
         );
         registry.register_collector(Box::new(Credentials::new(store)));
         registry.register_collector(Box::new(Policy(policy)));
+        registry.register_collector(Box::new(Leader(leadership)));
         Self {
             registry,
             ..metrics
@@ -118,6 +122,11 @@ impl Metrics {
             store,
             last_validated,
         });
+    }
+
+    /// Shows from now on whether this process leads.
+    pub fn show_leadership(&self, leadership: Leadership) {
+        let _ = self.leadership.set(leadership);
     }
 
     /// Shows what became of the admission policy; returns what was shown before.
@@ -191,6 +200,25 @@ impl Collector for Policy {
         let help = "1 when the ValidatingAdmissionPolicy is in force, 0 when it is not";
         let metric_type = gauge.metric_type();
         gauge.encode(encoder.encode_descriptor("admission_policy", help, None, metric_type)?)
+    }
+}
+
+/// Whether this process leads. One that has not read the API server yet does nothing, and shows 0.
+struct Leader(Arc<OnceLock<Leadership>>);
+
+impl fmt::Debug for Leader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Leader")
+    }
+}
+
+impl Collector for Leader {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let leads = self.0.get().is_some_and(Leadership::leads);
+        let gauge = ConstGauge::new(i64::from(leads));
+        let help = "1 when this process leads or there is no election, 0 on standby";
+        let metric_type = gauge.metric_type();
+        gauge.encode(encoder.encode_descriptor("leader", help, None, metric_type)?)
     }
 }
 

@@ -3,15 +3,17 @@
 use jira_credential_operator::api::JiraCredential;
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingAdmissionPolicy,
+    apps::v1::Deployment,
     authorization::v1::SelfSubjectAccessReview,
     core::v1::{Event, Pod},
+    policy::v1::PodDisruptionBudget,
     rbac::v1::ClusterRole,
 };
 use kube::{
     Api,
     api::{ListParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{context, deployed, eventually};
 
@@ -231,5 +233,94 @@ async fn the_examples_apply() {
             "PersonalAccessToken",
             "Session"
         ]
+    );
+}
+
+/// What an overlay renders, and what the API server says of it.
+async fn overlay(name: &str) -> Vec<Value> {
+    let plane = context("overlay").await.plane;
+    let directory = format!("{}/overlays/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut check = plane.kubectl();
+    check.args([
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+    ]);
+    let checked = check.args(["--validate=strict", "-k", &directory]).output();
+    let checked = checked.unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    let mut render = plane.kubectl();
+    let rendered = render.args(["kustomize", &directory]).output().unwrap();
+    serde_saphyr::from_multiple(&String::from_utf8(rendered.stdout).unwrap()).unwrap()
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let mut found = objects.iter().filter(|object| object["kind"] == kind);
+    found.next().unwrap()
+}
+
+#[tokio::test]
+async fn the_replicas_survive_a_drain_and_one_of_them_leads() {
+    deployed().await;
+    let client = context("replicas").await.client;
+    let deployments = Api::<Deployment>::namespaced(client.clone(), OPERATOR);
+    let deployment = json!(deployments.get(OPERATOR).await.unwrap());
+    let spec = &deployment["spec"];
+    assert_eq!(spec["replicas"], 2);
+    assert_eq!(spec["strategy"]["type"], "RollingUpdate");
+    let pod = &spec["template"];
+    let args = &pod["spec"]["containers"][0]["args"];
+    assert_eq!(args, &json!(["run", "--leader-elect"]));
+    let budgets = Api::<PodDisruptionBudget>::namespaced(client, OPERATOR);
+    let budget = json!(budgets.get(OPERATOR).await.unwrap());
+    assert_eq!(budget["spec"]["minAvailable"], 1);
+    let selectors = pod["spec"]["topologySpreadConstraints"].as_array().unwrap();
+    let selectors = selectors.iter().map(|spread| &spread["labelSelector"]);
+    for selector in selectors.chain([&budget["spec"]["selector"]]) {
+        for (label, value) in selector["matchLabels"].as_object().unwrap() {
+            assert_eq!(&pod["metadata"]["labels"][label], value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_network_policy_lets_through_what_the_operator_needs_and_nothing_else() {
+    deployed().await;
+    let objects = overlay("network-policy").await;
+    let spec = &of_kind(&objects, "NetworkPolicy")["spec"];
+    let ports = |direction: &str| {
+        let rules = spec[direction].as_array().unwrap().iter();
+        let ports = rules.flat_map(|rule| rule["ports"].as_array().unwrap());
+        ports
+            .map(|port| port["port"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(spec["policyTypes"], json!(["Ingress", "Egress"]));
+    assert_eq!(ports("ingress"), [8080, 8081]);
+    assert_eq!(ports("egress"), [53, 53, 443, 6443]);
+    let pod = &of_kind(&objects, "Deployment")["spec"]["template"];
+    for (label, value) in spec["podSelector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&pod["metadata"]["labels"][label], value);
+    }
+    let declared = pod["spec"]["containers"][0]["ports"].as_array().unwrap();
+    let declared: Vec<_> = declared
+        .iter()
+        .map(|port| port["containerPort"].as_u64().unwrap())
+        .collect();
+    assert_eq!(declared, ports("ingress"));
+}
+
+#[tokio::test]
+async fn the_pod_has_no_user_id_of_its_own_where_the_platform_assigns_one() {
+    deployed().await;
+    let objects = overlay("openshift").await;
+    let pod = &of_kind(&objects, "Deployment")["spec"]["template"]["spec"];
+    let context = &pod["securityContext"];
+    assert_eq!(context["runAsNonRoot"], true);
+    assert!(context["runAsUser"].is_null() && context["runAsGroup"].is_null());
+    assert_eq!(
+        pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"],
+        true
     );
 }

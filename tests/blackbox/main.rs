@@ -10,6 +10,7 @@
 
 mod command_line;
 mod killed;
+mod leader;
 mod life;
 mod process;
 mod renewals;

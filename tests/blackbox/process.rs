@@ -116,6 +116,20 @@ impl Process {
         text
     }
 
+    /// Whether it says that it leads.
+    pub(crate) fn leads(&self) -> bool {
+        let metrics = self.metrics();
+        let mut lines = metrics.lines();
+        lines.any(|line| line == "jira_credential_leader 1")
+    }
+
+    /// Waits until it leads; returns how long that took.
+    pub(crate) async fn until_it_leads(&mut self) -> Duration {
+        let begun = Instant::now();
+        self.until("leading", Self::leads).await;
+        begun.elapsed()
+    }
+
     /// The number of reconciles that have ended.
     pub(crate) fn passes(&self) -> u64 {
         let metrics = self.metrics();
@@ -144,6 +158,16 @@ impl Process {
     /// SIGKILL: it has no say in this.
     pub(crate) fn kill(mut self) {
         self.end();
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGKILL, while it is still of interest what it has left behind.
+    pub(crate) fn terminate_by_force(&self) {
+        self.signal("KILL");
     }
 
     /// SIGTERM.

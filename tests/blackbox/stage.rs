@@ -12,7 +12,9 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::crd::crd;
 use k8s_openapi::ByteString;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -106,6 +108,42 @@ impl Stage {
     pub(crate) fn set_pace(&mut self, time_scale: i32) {
         self.flags
             .extend(["--test-pace".to_owned(), time_scale.to_string()]);
+    }
+
+    /// Has the operators started from now on stand for election, by a Lease in this namespace whose times
+    /// are divided.
+    pub(crate) async fn elect(&mut self, lease_pace: u32) {
+        let namespace = self.namespace.as_str();
+        let rbac = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml"));
+        for mut object in serde_saphyr::from_multiple::<Value>(rbac).unwrap() {
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            object["metadata"]["namespace"] = json!(namespace);
+            let (client, params) = (self.client(), PostParams::default());
+            if kind == "Role" {
+                let roles: Api<Role> = Api::namespaced(client, namespace);
+                let role = serde_json::from_value(object).unwrap();
+                roles.create(&params, &role).await.unwrap();
+            } else if kind == "RoleBinding" {
+                let bindings: Api<RoleBinding> = Api::namespaced(client, namespace);
+                let binding = serde_json::from_value(object).unwrap();
+                bindings.create(&params, &binding).await.unwrap();
+            }
+        }
+        let flags = ["--leader-elect", "--leader-election-namespace", namespace];
+        self.flags.extend(flags.map(str::to_owned));
+        self.flags
+            .extend(["--test-lease-pace".to_owned(), lease_pace.to_string()]);
+    }
+
+    /// Who holds the Lease of this namespace.
+    pub(crate) async fn holder(&self) -> Option<String> {
+        let leases: Api<Lease> = Api::namespaced(self.client(), &self.namespace);
+        leases
+            .get_opt(OPERATOR)
+            .await
+            .unwrap()?
+            .spec?
+            .holder_identity
     }
 
     /// A client of the administrator.
@@ -284,7 +322,7 @@ impl Stage {
     }
 
     /// The versions of everything that an operator could write in the namespace.
-    async fn versions(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) async fn versions(&self) -> Vec<(String, Option<String>)> {
         let all = ListParams::default();
         let secrets = self.secrets().list(&all).await.unwrap();
         let mut versions: Vec<_> = secrets

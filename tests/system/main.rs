@@ -19,6 +19,7 @@ mod freshness;
 mod installation;
 mod key_loss;
 mod kstatus;
+mod leader;
 mod lifecycle;
 mod line_ends;
 mod matrix;

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use control_plane::faults::{Fault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::cluster::{Election, Terms};
 use jira_credential_operator::controller::Operator;
 use jira_credential_operator::ops::metrics::Metrics;
 use k8s_openapi::ByteString;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{OPERATOR, PATIENCE, World, says, value};
+use crate::support::{OPERATOR, PATIENCE, Running, World, says, value};
 
 /// A right, as `verb group/resource`.
 type Rights = BTreeSet<String>;
@@ -120,6 +122,7 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
             (open >= 2).then_some(())
         })
         .await;
+    stand_for_election(&world, &operator).await;
     operator.quiet().await;
 
     let asked: Rights = operator
@@ -135,6 +138,27 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
         missing.is_empty() && unused.is_empty(),
         "asked for but not granted: {missing:?}; granted but never used: {unused:?}"
     );
+}
+
+/// Takes the lease, renews it and gives it back, as a replica under the rules of `deploy/` does.
+async fn stand_for_election(world: &World, operator: &Running) {
+    let leases: Api<Lease> = Api::namespaced(world.client.clone(), OPERATOR);
+    let _ = leases.delete(OPERATOR, &DeleteParams::default()).await;
+    let identity = world.plane.service_account_config(OPERATOR, OPERATOR).await;
+    let client = operator.faults.client(identity.unwrap()).unwrap();
+    let terms = Terms::default().divided_by(5);
+    let (election, leadership) =
+        Election::start(client, OPERATOR, "test", world.clock.clone(), terms);
+    world
+        .until("the lease is taken and renewed", || async {
+            let renewals = Requests::verb(Verb::Update).resource("leases");
+            let renewed = operator.faults.count(&renewals) > 0;
+            (renewed && leadership.leads()).then_some(())
+        })
+        .await;
+    election.resign().await;
+    let lease = leases.get(OPERATOR).await.unwrap();
+    assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
 }
 
 /// Rules without one right.

@@ -15,6 +15,7 @@ use jira_credential_operator::api::{
     Condition, ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Reason,
 };
 use jira_credential_operator::clock::Clock;
+use jira_credential_operator::cluster::Leadership;
 use jira_credential_operator::controller::OperatorConfig;
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
@@ -184,6 +185,7 @@ impl World {
             auth_url: self.sim.auth_url(),
             api_url: self.sim.gateway_url(),
             pod: "test".into(),
+            leadership: Leadership::default(),
             time_scale: TimeScale::default(),
             reconciles: None,
         }

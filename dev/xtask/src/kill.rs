@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Kills between the provider's commit and the store, in each setting.
     #[arg(long, default_value_t = 100)]
     commit: usize,
-    /// Refreshes for which two replicas compete.
+    /// Refreshes for which two replicas compete, and during which leaders are killed.
     #[arg(long, default_value_t = 500)]
     refreshes: usize,
     /// Credentials that are renewed at a time.
@@ -100,6 +100,7 @@ async fn test(options: &Options, report: &std::path::Path, more: &[&str]) -> Out
         .env("JCO_KILL_RANDOM", options.random.to_string())
         .env("JCO_KILL_COMMIT", options.commit.to_string())
         .env("JCO_KILL_REFRESHES", options.refreshes.to_string())
+        .env("JCO_LEADER_REFRESHES", options.refreshes.to_string())
         .env("JCO_KILL_GRANTS", options.grants.to_string())
         .env("JCO_KILL_REPORT", report)
         .stdin(Stdio::null())

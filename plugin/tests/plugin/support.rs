@@ -10,6 +10,7 @@ use atlassian_sim::{Config as SimConfig, Sim};
 use control_plane::ControlPlane;
 use jira_credential_operator::api::JiraCredential;
 use jira_credential_operator::clock::Clock;
+use jira_credential_operator::cluster::Leadership;
 use jira_credential_operator::controller::{Operator, OperatorConfig};
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
@@ -119,6 +120,7 @@ impl World {
             auth_url: self.sim.auth_url(),
             api_url: self.sim.gateway_url(),
             pod: "test".into(),
+            leadership: Leadership::default(),
             time_scale: TimeScale::default(),
             reconciles: None,
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
-use crate::cluster::{Known, Material, Publication, Published, target_mark};
+use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
 use crate::controller::Operator;
 use crate::controller::act::grant::{asked_token, chain_token, of_chain};
 use crate::controller::password_guard::{Password, Settled};
@@ -38,6 +38,10 @@ impl Operator {
         material: &mut Option<Material>,
         current: &mut JiraCredential,
     ) -> Result<Answer, ActError> {
+        // What a leader has decided is not for a process that has lost the leadership since.
+        if !self.config.leadership.leads() {
+            return Err(ClusterError::NotLeading.into());
+        }
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
             Step::Validate => Ok(self.validate(facts, material.as_ref()).await),

@@ -97,7 +97,7 @@ impl Operator {
         }
         let (denied, mut denials) = tokio::sync::mpsc::channel(1);
         let renewing = Renewing {
-            cluster: self.cluster.clone(),
+            cluster: self.cluster.for_results(),
             jira: self.jira_for(facts),
             clock: self.clock.clone(),
             time_scale: self.config.time_scale,

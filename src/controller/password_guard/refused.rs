@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Passwords, Scope, Sent, What};
+use super::{Passwords, Register, Scope, Sent, What};
 use crate::cluster::RefusedPassword;
 use crate::core::fingerprint::Fingerprint;
 
@@ -15,6 +15,16 @@ const LONGEST_RECORDED: TimeDelta = TimeDelta::days(30);
 const MOST_RECORDED: usize = 4_000;
 
 impl Passwords {
+    /// Forgets everything but what an earlier process recorded.
+    pub(in crate::controller) fn start_over(
+        &self,
+        recorded: &BTreeMap<Fingerprint, RefusedPassword>,
+        now: DateTime<Utc>,
+    ) {
+        *self.lock() = Register::default();
+        self.restore(recorded, now);
+    }
+
     /// Takes over what an earlier process recorded.
     pub(in crate::controller) fn restore(
         &self,

@@ -7,6 +7,7 @@ mod cast;
 mod dice;
 mod frozen;
 mod kills;
+mod leaders;
 mod ledger;
 mod outage;
 mod people;

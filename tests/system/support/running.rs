@@ -152,6 +152,16 @@ impl Running {
         requests
     }
 
+    /// Reconciles that have ended.
+    pub(crate) fn passes(&self) -> u64 {
+        self.operator.passes()
+    }
+
+    /// Ends when the operator has ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<tokio::task::JoinHandle<()>> {
+        self.ended.take()
+    }
+
     /// Ends the process, as far as one can inside another: nothing of it runs on.
     pub(crate) fn crash(mut self) {
         if let Some(runtime) = self.runtime.take() {

@@ -1,0 +1,255 @@
+//! The task that stands for election, leads, and gives the lease back.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use k8s_openapi::api::coordination::v1::Lease;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::cluster::error::ClusterError;
+use crate::cluster::leader::decide::{Next, Role, Sighting, decide};
+use crate::cluster::leader::leadership::{Leadership, Standing};
+use crate::cluster::leader::lease::{Leases, held, record, released};
+use crate::cluster::leader::terms::Terms;
+use crate::core::fingerprint::hex;
+
+/// An election that this process stands for, until this value is dropped or ends it.
+pub struct Election {
+    resigning: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Election {
+    /// Stands for election from now on. `pod` is what distinguishes this replica for people; the name in
+    /// the lease is another at every start. `client` must not repeat requests by itself: when they are
+    /// repeated follows from the times of the election.
+    pub fn start(
+        client: kube::Client,
+        namespace: &str,
+        pod: &str,
+        clock: Clock,
+        terms: Terms,
+    ) -> (Self, Leadership) {
+        let me = format!("{pod}_{}", nonce());
+        let (standing, leadership) = Leadership::elected();
+        let resigning = CancellationToken::new();
+        let candidate = Candidate {
+            leases: Leases::new(client, namespace),
+            me,
+            terms,
+            clock,
+            start: Instant::now(),
+            standing,
+            role: Role::Standby,
+            seen: None,
+            lease: None,
+            trouble: None,
+        };
+        let task = tokio::spawn(candidate.run(resigning.clone()));
+        (Self { resigning, task }, leadership)
+    }
+
+    /// Stops to act, and gives the lease back if this process has it, so that another need not wait.
+    pub async fn resign(mut self) {
+        self.resigning.cancel();
+        // A task that has panicked has given nothing back; the lease ends by itself.
+        let _ = (&mut self.task).await;
+    }
+}
+
+/// Different in every process.
+fn nonce() -> String {
+    let mut bytes = [0_u8; 8];
+    // Without randomness TLS would not have come up either.
+    let _ = rand::fill(&mut bytes);
+    hex(&bytes, 16)
+}
+
+impl Drop for Election {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Candidate {
+    leases: Leases,
+    me: String,
+    terms: Terms,
+    /// Tells the times that are written for people.
+    clock: Clock,
+    /// Times are measured from here, by the monotonic clock.
+    start: Instant,
+    standing: watch::Sender<Standing>,
+    role: Role,
+    seen: Option<Sighting>,
+    /// The lease as it was read or written last; `None`: it has to be read.
+    lease: Option<Lease>,
+    /// The last trouble with the API server, to be told once.
+    trouble: Option<String>,
+}
+
+impl Candidate {
+    async fn run(mut self, resigning: CancellationToken) {
+        // A round is never cut short: what was sent would be carried out all the same.
+        while !resigning.is_cancelled() {
+            let Some(pause) = self.round().await else {
+                self.standing.send_replace(Standing::Over);
+                return;
+            };
+            let rest = tokio::time::sleep(pause);
+            let _ = resigning.run_until_cancelled(rest).await;
+        }
+        // Nothing of this process happens under a lease that it has given back.
+        self.standing.send_replace(Standing::Over);
+        if let Role::Leader { .. } = self.role {
+            self.give_back().await;
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// One look at the lease, and what follows from it. Returns the time until the next; `None`: this
+    /// process has lost the lease.
+    async fn round(&mut self) -> Option<Duration> {
+        let begun = self.now();
+        if let Role::Leader { until } = self.role
+            && begun >= until
+        {
+            tracing::error!("lost the lease: it could not be renewed in time");
+            return None;
+        }
+        let result = self.attempt().await;
+        self.tell_trouble(result.as_ref().err());
+        match (result, self.role) {
+            (Ok(Next::Stop), _) => {
+                let holder = self.seen.as_ref().map(Sighting::holder);
+                tracing::error!(
+                    holder,
+                    "lost the lease: it is not in the name of this process"
+                );
+                None
+            }
+            // Somebody else has written: what it is has to be seen at once.
+            (
+                Err(ClusterError::Conflict | ClusterError::NotFound | ClusterError::AlreadyExists),
+                _,
+            ) => {
+                self.lease = None;
+                Some(self.terms.look_every() / 10)
+            }
+            (_, Role::Standby) => Some(self.terms.look_every()),
+            (_, Role::Leader { until }) => {
+                let next = begun + self.terms.renew_every();
+                Some(next.min(until).saturating_sub(self.now()))
+            }
+        }
+    }
+
+    /// Sees what stands in the lease, decides, and does it.
+    async fn attempt(&mut self) -> Result<Next, ClusterError> {
+        if self.lease.is_none() || self.role == Role::Standby {
+            let lease = self.within(self.leases.read()).await?;
+            self.see(lease);
+        }
+        let Some(seen) = &self.seen else {
+            return Ok(Next::Wait);
+        };
+        let next = decide(&self.me, self.role, seen, self.now(), self.terms);
+        if let Next::Take | Next::Renew = next {
+            self.write().await?;
+        }
+        Ok(next)
+    }
+
+    /// Writes this process into the lease. The time for which that holds begins before the request.
+    async fn write(&mut self) -> Result<(), ClusterError> {
+        let begun = self.now();
+        let wanted = held(
+            self.lease.as_ref(),
+            &self.me,
+            self.terms.lease(),
+            self.clock.now(),
+        );
+        let written = self.within(self.leases.write(&wanted)).await?;
+        self.see(Some(written));
+        if self.role == Role::Standby {
+            tracing::info!(me = self.me, "took the lease: this process leads");
+        }
+        let until = begun + self.terms.renew_deadline();
+        self.role = Role::Leader { until };
+        let until = self.start + until;
+        self.standing.send_replace(Standing::Leads { until });
+        Ok(())
+    }
+
+    fn see(&mut self, lease: Option<Lease>) {
+        let told = lease.as_ref().map(record);
+        self.seen = Some(Sighting::look(
+            self.seen.as_ref(),
+            told.as_ref(),
+            self.now(),
+        ));
+        self.lease = lease;
+    }
+
+    /// Waits for an answer, but not for long, and not beyond the end of what this process may do.
+    async fn within<T>(
+        &self,
+        request: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        let longest = match self.role {
+            Role::Standby => self.terms.request(),
+            Role::Leader { until } => {
+                let left = until.saturating_sub(self.now());
+                self.terms.request().min(left)
+            }
+        };
+        match tokio::time::timeout(longest, request).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClusterError::TimedOut),
+        }
+    }
+
+    async fn give_back(&self) {
+        let Some(lease) = &self.lease else {
+            return;
+        };
+        let lease = released(lease, self.clock.now());
+        match self.within(self.leases.write(&lease)).await {
+            Ok(_) => tracing::info!("gave the lease back"),
+            Err(error) => {
+                tracing::warn!(%error, "could not give the lease back; it ends by itself");
+            }
+        }
+    }
+
+    /// Logs what goes wrong when it begins, and when it is over.
+    fn tell_trouble(&mut self, error: Option<&ClusterError>) {
+        let trouble = match error {
+            Some(ClusterError::Conflict | ClusterError::NotFound | ClusterError::AlreadyExists)
+            | None => None,
+            Some(error) => Some(error.to_string()),
+        };
+        if self.trouble == trouble {
+            return;
+        }
+        if let Some(error) = &trouble {
+            tracing::warn!(
+                error,
+                "the Lease can be neither read nor written; without one no process leads"
+            );
+        } else {
+            tracing::info!("the Lease can be read and written again");
+        }
+        self.trouble = trouble;
+    }
+}
+
+#[cfg(test)]
+mod tests;

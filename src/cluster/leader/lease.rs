@@ -1,0 +1,164 @@
+//! The Lease on the cluster.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME};
+use crate::cluster::error::ClusterError;
+use crate::cluster::leader::decide::Record;
+use crate::cluster::time::to_micro;
+
+/// The name of the Lease.
+pub(super) const NAME: &str = OPERATOR_NAME;
+
+/// How long a lease lasts that was given back; Kubernetes allows no shorter one.
+const RELEASED: i32 = 1;
+
+/// The Lease of one namespace.
+pub(super) struct Leases {
+    api: Api<Lease>,
+}
+
+impl Leases {
+    pub(super) fn new(client: kube::Client, namespace: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+        }
+    }
+
+    /// Reads the Lease, as it is stored and not as some cache has it.
+    pub(super) async fn read(&self) -> Result<Option<Lease>, ClusterError> {
+        Ok(self.api.get_opt(NAME).await?)
+    }
+
+    /// Writes the Lease on the version that it says, or creates it if it has none.
+    pub(super) async fn write(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+        let params = PostParams {
+            field_manager: Some(super::MANAGER.into()),
+            ..PostParams::default()
+        };
+        if lease.metadata.resource_version.is_some() {
+            return Ok(self.api.replace(NAME, &params, lease).await?);
+        }
+        match self.api.create(&params, lease).await.map_err(Into::into) {
+            Err(ClusterError::NotFound) => {
+                let why = "its namespace does not exist; see --leader-election-namespace";
+                Err(ClusterError::Refused(why.to_owned()))
+            }
+            other => other,
+        }
+    }
+}
+
+/// What a Lease says to a decision.
+pub(super) fn record(lease: &Lease) -> Record {
+    let spec = lease.spec.as_ref();
+    let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
+    let (uid, version) = (&lease.metadata.uid, &lease.metadata.resource_version);
+    Record {
+        holder: spec
+            .and_then(|spec| spec.holder_identity.clone())
+            .unwrap_or_default(),
+        lasts: Duration::from_secs(seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0)),
+        version: [uid.as_deref(), version.as_deref()]
+            .map(Option::unwrap_or_default)
+            .join("/"),
+    }
+}
+
+/// The Lease as `me` writes it. The times in it are for people.
+pub(super) fn held(before: Option<&Lease>, me: &str, lasts: Duration, now: DateTime<Utc>) -> Lease {
+    let mut lease = before.cloned().unwrap_or_else(fresh);
+    let spec = lease.spec.get_or_insert_default();
+    if spec.holder_identity.as_deref() != Some(me) {
+        spec.acquire_time = Some(to_micro(now));
+        let changes = spec.lease_transitions.unwrap_or(0);
+        spec.lease_transitions = Some(before.map_or(0, |_| changes.saturating_add(1)));
+    }
+    spec.holder_identity = Some(me.to_owned());
+    // Up: whoever reads it must not wait too short.
+    let seconds = lasts.as_millis().div_ceil(1000).max(1);
+    spec.lease_duration_seconds = Some(i32::try_from(seconds).unwrap_or(i32::MAX));
+    spec.renew_time = Some(to_micro(now));
+    lease
+}
+
+/// The Lease as its holder gives it back.
+pub(super) fn released(before: &Lease, now: DateTime<Utc>) -> Lease {
+    let mut lease = before.clone();
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = Some(String::new());
+    spec.lease_duration_seconds = Some(RELEASED);
+    spec.renew_time = Some(to_micro(now));
+    lease
+}
+
+fn fresh() -> Lease {
+    Lease {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            labels: Some([(MANAGED_BY_LABEL.to_owned(), OPERATOR_NAME.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_writes_what_the_next_one_needs_to_know() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let later = DateTime::from_timestamp(1_800_000_100, 0).unwrap();
+        let first = held(None, "a", Duration::from_millis(14_001), now);
+        let renewed = held(Some(&first), "a", Duration::from_secs(15), later);
+        let taken = held(Some(&renewed), "b", Duration::from_millis(200), later);
+        let told = |lease: &Lease| {
+            let spec = lease.spec.clone().unwrap();
+            let seconds = spec.lease_duration_seconds.unwrap();
+            let acquired = spec.acquire_time.unwrap().0.as_second();
+            let renewed = spec.renew_time.unwrap().0.as_second();
+            let holder = spec.holder_identity.unwrap();
+            let ago = 1_800_000_100 - acquired;
+            (
+                holder,
+                seconds,
+                ago,
+                1_800_000_100 - renewed,
+                spec.lease_transitions.unwrap(),
+            )
+        };
+        assert_eq!(told(&first), ("a".to_owned(), 15, 100, 100, 0));
+        assert_eq!(told(&renewed), ("a".to_owned(), 15, 100, 0, 0));
+        assert_eq!(told(&taken), ("b".to_owned(), 1, 0, 0, 1));
+        assert_eq!(told(&released(&taken, later)), (String::new(), 1, 0, 0, 1));
+    }
+
+    #[test]
+    fn a_lease_that_says_little_is_read_nevertheless() {
+        let mut lease = fresh();
+        lease.metadata.uid = Some("u".into());
+        lease.metadata.resource_version = Some("7".into());
+        let empty = Record {
+            holder: String::new(),
+            lasts: Duration::ZERO,
+            version: "u/7".into(),
+        };
+        assert_eq!(record(&lease), empty);
+        lease.spec = None;
+        assert_eq!(record(&lease), empty);
+        let spec = LeaseSpec {
+            holder_identity: Some("a".into()),
+            lease_duration_seconds: Some(-3),
+            ..LeaseSpec::default()
+        };
+        lease.spec = Some(spec);
+        let holder = "a".to_owned();
+        assert_eq!(record(&lease), Record { holder, ..empty });
+    }
+}

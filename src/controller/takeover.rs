@@ -1,0 +1,112 @@
+//! From standby to leader: what a process has to learn before it acts for the first time.
+//!
+//! A standby watches like a leader, so that its lists, versions and references are those of the present. What
+//! it lacks is what its predecessor knew and no watch shows in time: which passwords were refused or
+//! are in doubt. That is read afresh, because a password is sent once.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use kube::ResourceExt;
+
+use crate::api::{JiraCredential, Method};
+use crate::cluster::{ClusterError, Key, key_of};
+use crate::controller::Operator;
+
+/// How often it is tried to learn what the predecessor knew.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Operator {
+    /// Whether this process acts: everything is listed, it leads, and it knows what its predecessor knew.
+    pub(super) fn is_serving(&self) -> bool {
+        self.serving.is_cancelled() && self.config.leadership.leads()
+    }
+
+    /// Waits until this process acts.
+    pub(super) async fn serving(&self) {
+        self.serving.cancelled().await;
+    }
+
+    /// Since when this process is responsible for what its watches show.
+    pub(super) fn watched_since(&self) -> Option<DateTime<Utc>> {
+        self.watched_since.get().copied()
+    }
+
+    /// Waits until everything is listed and this process leads, and has it act from then on.
+    pub(super) async fn serve_when_elected(self: Arc<Self>) {
+        self.index.listed().await;
+        let leadership = &self.config.leadership;
+        leadership.decided().await;
+        if leadership.is_elected() {
+            while let Err(error) = self.learn_from_predecessor().await {
+                if !leadership.leads() {
+                    return;
+                }
+                tracing::warn!(%error, "cannot read yet which passwords Jira refused: nothing is done before");
+                leadership.wait(RETRY).await;
+            }
+        }
+        if !leadership.leads() {
+            return;
+        }
+        let _ = self.watched_since.set(self.clock.now());
+        if let Some(store) = self.store.get() {
+            let acceptances = self.acceptances.clone();
+            let last_validated = Box::new(move |object: &JiraCredential| acceptances.last(object));
+            self.metrics.show_credentials(store.clone(), last_validated);
+        }
+        self.serving.cancel();
+    }
+
+    /// Reads which passwords were refused, and the status of every credential that may send one: the
+    /// watch may be behind, and what a standby has heard over time is not what stands there now.
+    async fn learn_from_predecessor(&self) -> Result<(), ClusterError> {
+        let refused = self.cluster.refused_passwords(&self.config.namespace);
+        let refused = refused.await?;
+        let mut all = self.shown();
+        let namespaces: BTreeSet<String> = all
+            .values()
+            .filter(|object| sends_passwords(object))
+            .filter_map(ResourceExt::namespace)
+            .collect();
+        for namespace in namespaces {
+            for object in self.cluster.credentials_in(&namespace).await? {
+                all.insert(key_of(&object), object);
+            }
+        }
+        let now = self.clock.now();
+        self.passwords.start_over(&refused, now);
+        let mut uids = HashSet::new();
+        for object in all.values() {
+            self.passwords.note(object);
+            uids.extend(object.uid());
+        }
+        self.passwords.forget_others(&uids, now);
+        *self.refusals.lock().await = refused;
+        Ok(())
+    }
+
+    /// The credentials as the watch shows them.
+    fn shown(&self) -> HashMap<Key, JiraCredential> {
+        let Some(store) = self.store.get() else {
+            return HashMap::new();
+        };
+        let readable = store.state().into_iter().filter_map(|object| {
+            let object = object.0.as_ref().ok()?;
+            Some((key_of(object), object.clone()))
+        });
+        readable.collect()
+    }
+}
+
+/// Whether a credential sends a password, or did.
+fn sends_passwords(object: &JiraCredential) -> bool {
+    let wanted = matches!(
+        object.spec.auth.method(),
+        Some(Method::Basic(_) | Method::Session(_))
+    );
+    let status = object.status.as_ref();
+    wanted || status.is_some_and(|status| status.attempt.is_some())
+}

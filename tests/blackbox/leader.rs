@@ -1,0 +1,127 @@
+//! Two replicas, of which one leads: how long a change takes, and what it costs.
+
+use std::time::{Duration, Instant};
+
+use crate::process::{PATIENCE, Process};
+use crate::stage::Stage;
+
+/// Two replicas; the first leads, the second stands by.
+async fn two(stage: &Stage) -> [Process; 2] {
+    let mut first = stage.operator().await;
+    first.until_it_leads().await;
+    let second = stage.operator().await;
+    assert!(!second.leads());
+    [first, second]
+}
+
+/// Waits until it has ended because it lost the lease.
+async fn ends_by_loss(process: &mut Process) {
+    let status = process.ended(PATIENCE).await;
+    assert_eq!(status.code(), Some(1), "{}", process.log());
+    let last = process.log_lines().pop().unwrap();
+    let error = last["error"].as_str().unwrap_or_default();
+    assert!(error.contains("the leadership is lost"), "{last}");
+}
+
+fn has_called(process: &Process) -> bool {
+    process.log().contains("called Jira")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sigterm_another_leads_within_two_seconds_and_finds_nothing_to_do() {
+    let mut stage = Stage::new().await;
+    stage.elect(1).await;
+    let [mut first, mut second] = two(&stage).await;
+    stage.api_token("bot").await;
+    stage.password("robot").await;
+    for name in ["bot", "robot"] {
+        stage.wait_ready(name).await;
+    }
+    let verbose = second.get_health("/readyz?verbose");
+    assert!(
+        verbose.0 == 200 && verbose.1.contains("stands by"),
+        "{verbose:?}"
+    );
+    assert!(
+        first
+            .get_health("/readyz?verbose")
+            .1
+            .contains("this process leads")
+    );
+    first.quiet().await;
+    assert_eq!(second.passes(), 0);
+    let (versions, calls) = (stage.versions().await, stage.sim.calls().len());
+
+    let begun = Instant::now();
+    first.terminate();
+    second.until_it_leads().await;
+    let took = begun.elapsed();
+    println!("after SIGTERM: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let status = first.ended(PATIENCE).await;
+    assert_eq!(status.code(), Some(0), "{}", first.log());
+    second
+        .until("through with everything", |process| process.passes() >= 2)
+        .await;
+    second.quiet().await;
+    // The Lease itself is none of the objects that are compared.
+    assert_eq!(stage.versions().await, versions);
+    assert_eq!(stage.sim.calls().len(), calls);
+    assert!(!has_called(&second));
+    stage.assert_at_rest(&mut second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sigkill_another_leads_within_twenty_seconds() {
+    let mut stage = Stage::new().await;
+    stage.elect(1).await;
+    let [first, mut second] = two(&stage).await;
+    stage.api_token("bot").await;
+    stage.wait_ready("bot").await;
+    let holder = stage.holder().await;
+    first.kill();
+    let took = second.until_it_leads().await;
+    println!("after SIGKILL: {took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_ne!(stage.holder().await, holder);
+    stage.api_token("next").await;
+    stage.wait_ready("next").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_ends() {
+    let mut stage = Stage::new().await;
+    stage.elect(2).await;
+    let [mut first, mut second] = two(&stage).await;
+    stage.api_token("bot").await;
+    stage.wait_ready("bot").await;
+    first.quiet().await;
+    first.stop();
+    second.until_it_leads().await;
+    // Work for whoever believes that it leads, and none of it is done twice.
+    stage.api_token("next").await;
+    stage.wait_ready("next").await;
+    second.quiet().await;
+    let (versions, calls) = (stage.versions().await, stage.sim.calls().len());
+    first.go_on();
+    ends_by_loss(&mut first).await;
+    assert_eq!(stage.versions().await, versions, "{}", first.log());
+    assert_eq!(stage.sim.calls().len(), calls, "{}", first.log());
+    assert!(second.leads());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_stops_at_once_and_the_leader_goes_on() {
+    let mut stage = Stage::new().await;
+    stage.elect(2).await;
+    let [mut first, mut second] = two(&stage).await;
+    let holder = stage.holder().await;
+    second.terminate();
+    let status = second.ended(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(0), "{}", second.log());
+    assert!(first.leads());
+    assert_eq!(stage.holder().await, holder);
+    stage.api_token("bot").await;
+    stage.wait_ready("bot").await;
+    first.quiet().await;
+}
