@@ -8,6 +8,7 @@
 )]
 
 mod check;
+mod chromium;
 mod conventions;
 mod doctor;
 mod login;
