@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, answer};
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2_and_a_missing_cluster_with_1() {
@@ -86,6 +86,41 @@ async fn a_request_that_takes_too_long_ends_with_4() {
         .await;
     done.ended(4);
     assert!(done.err.contains("--request-timeout"), "{}", done.err);
+}
+
+#[tokio::test]
+async fn there_is_colour_on_a_terminal_alone_and_none_with_no_color() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    world.write_status("bot", ready()).await;
+    for (line, coloured) in [
+        ("$PLUGIN status", true),
+        ("NO_COLOR= $PLUGIN status", true),
+        ("NO_COLOR=1 $PLUGIN status", false),
+        ("TERM=dumb $PLUGIN status", false),
+        ("$PLUGIN status | cat", false),
+        ("$PLUGIN status -o json", false),
+        // A reader that has seen enough is no failure.
+        ("set -o pipefail; $PLUGIN status | head -n 1", false),
+    ] {
+        let mut child = world.terminal(&format!("exec bash -c '{line}'"));
+        let done = answer(child.spawn().unwrap(), "").await;
+        let shown = done.ended(0);
+        assert!(
+            shown.contains("READY") || shown.contains("\"ready\""),
+            "{line}: {shown}"
+        );
+        assert_eq!(shown.contains('\u{1b}'), coloured, "{line}: {shown:?}");
+    }
+}
+
+/// The status of a credential that is well.
+fn ready() -> Value {
+    json!({
+        "observedGeneration": 1, "method": "ApiToken",
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Validated", "message": "Well.",
+            "lastTransitionTime": "2027-01-01T00:00:00Z"}],
+    })
 }
 
 #[tokio::test]

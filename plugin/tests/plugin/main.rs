@@ -10,6 +10,7 @@
 mod check;
 mod chromium;
 mod conventions;
+mod counting;
 mod doctor;
 mod login;
 mod renew;

@@ -99,6 +99,24 @@ impl World {
         finish(child).await
     }
 
+    /// A line of a shell on a terminal of its own, in which `$PLUGIN` is the plugin in this namespace. What
+    /// is written to standard input is typed there.
+    pub(crate) fn terminal(&self, line: &str) -> Command {
+        let plugin = env!("CARGO_BIN_EXE_kubectl-jira_credential");
+        let mut command = Command::new("script");
+        command
+            .args(["--quiet", "--return", "--command", line, "/dev/null"])
+            .env("PLUGIN", format!("{plugin} -n {}", self.namespace))
+            .env("KUBECONFIG", self.plane.admin_kubeconfig())
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
     /// Starts an operator over this namespace, with the clock of the machine.
     pub(crate) async fn operator(&self) -> Running {
         let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
@@ -233,7 +251,8 @@ impl World {
     }
 }
 
-async fn finish(child: Child) -> Done {
+/// Waits for the end.
+pub(crate) async fn finish(child: Child) -> Done {
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
     let output = output.await.unwrap().unwrap();
     Done {
