@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Runtime;
 
@@ -319,15 +319,23 @@ async fn deploy(plane: &ControlPlane) {
     *done = true;
 }
 
-/// Reads standard error until a line begins like this.
+/// Reads standard error until it has this.
 pub(crate) async fn until_line(child: &mut Child, begin: &str) {
     let mut stderr = child.stderr.take().unwrap();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(begin) {
-        let byte = tokio::time::timeout(PATIENCE, stderr.read_u8());
-        seen.push(byte.await.unwrap().unwrap());
-    }
+    read_until(&mut stderr, begin).await;
     child.stderr = Some(stderr);
+}
+
+/// Reads a pipe until it has this, and returns what was read.
+pub(crate) async fn read_until(pipe: &mut (impl AsyncRead + Unpin), part: &str) -> String {
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(part) {
+        let byte = tokio::time::timeout(PATIENCE, pipe.read_u8());
+        let byte = byte.await.unwrap();
+        let byte = byte.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&seen)));
+        seen.push(byte);
+    }
+    String::from_utf8_lossy(&seen).into_owned()
 }
 
 /// Writes to standard input, closes it, and waits for the end.
