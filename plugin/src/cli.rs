@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::connect::ConnectArgs;
@@ -19,7 +19,7 @@ use crate::status::StatusArgs;
     bin_name = "kubectl jira-credential",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 error, 2 wrong command line, 3 not ready or needs a person, 4 timed out."
+    after_help = "Exit codes: 0 done, 1 error, 2 wrong command line, 3 not ready or needs a person, 4 timed out, 130 interrupted."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -61,8 +61,8 @@ impl Cli {
             Command::Doctor(args) => args.run(&self.connect.connect().await?).await,
             Command::Rotate(args) => args.run(&self.connect.connect().await?).await,
             Command::Login(args) => Box::pin(args.run(&self.connect.connect().await?)).await,
-            Command::Completion(args) => args.run(),
-            Command::Man(args) => args.run(),
+            Command::Completion(args) => args.run(&mut Self::command()),
+            Command::Man(args) => args.run(Self::command()),
         }
     }
 }
@@ -73,7 +73,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 

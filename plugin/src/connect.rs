@@ -208,7 +208,7 @@ pub fn secretive(error: &kube::Error) -> Option<&'static str> {
         ) = cause.downcast_ref()
         {
             return Some(
-                "the kubeconfig or HTTPS_PROXY names a proxy, which this plugin does not support: unset it for this command",
+                "the kubeconfig or HTTPS_PROXY names a proxy of a kind that this plugin does not support: give an http:// address, or unset it for this command",
             );
         }
         next = cause.source();

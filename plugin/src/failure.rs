@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::output;
+use crate::text::plain;
 
 /// How a command ended. The numbers are in docs/plugin.md and do not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +18,8 @@ pub enum Exit {
     NotReady,
     /// 4: the time ran out.
     TimedOut,
+    /// 130: a person pressed Ctrl-C. Shells give the same number to a program that an interrupt ends.
+    Interrupted,
 }
 
 impl Exit {
@@ -29,6 +31,7 @@ impl Exit {
             Self::Usage => 2,
             Self::NotReady => 3,
             Self::TimedOut => 4,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -57,7 +60,7 @@ impl Failure {
         let full: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         Self {
             exit,
-            message: output::plain(&full.join(" ")),
+            message: plain(&full.join(" ")),
         }
     }
 
@@ -87,8 +90,9 @@ mod tests {
             Exit::Usage,
             Exit::NotReady,
             Exit::TimedOut,
+            Exit::Interrupted,
         ];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4]);
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 130]);
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! Completion scripts and man pages, made from the command line itself.
 
-use clap::CommandFactory;
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -28,11 +26,11 @@ enum ShellName {
 }
 
 impl CompletionArgs {
-    /// Prints the script.
+    /// Prints the script for this command line.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn run(&self) -> Result<Exit, Failure> {
+    pub fn run(&self, program: &mut Command) -> Result<Exit, Failure> {
         let shell = match self.shell {
             ShellName::Bash => Shell::Bash,
             ShellName::Zsh => Shell::Zsh,
@@ -40,7 +38,7 @@ impl CompletionArgs {
             ShellName::Powershell => Shell::PowerShell,
         };
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+        clap_complete::generate(shell, program, PROGRAM, &mut script);
         output::print(&String::from_utf8_lossy(&script))?;
         Ok(Exit::Done)
     }
@@ -54,12 +52,12 @@ pub struct ManArgs {
 }
 
 impl ManArgs {
-    /// Prints the page, as troff.
+    /// Prints the page of this command line, as troff.
     ///
     /// # Errors
     /// When there is no such command.
-    pub fn run(&self) -> Result<Exit, Failure> {
-        let mut program = Cli::command().name(PROGRAM);
+    pub fn run(&self, program: Command) -> Result<Exit, Failure> {
+        let mut program = program.name(PROGRAM);
         program.build();
         let page = match &self.command {
             None => program,

@@ -10,11 +10,13 @@ pub mod failure;
 pub mod generate;
 pub mod login;
 pub mod output;
+pub mod prompt;
 pub mod renew;
 pub mod rotate;
 pub mod select;
 pub mod status;
 pub mod table;
+pub mod text;
 pub mod wait;
 pub mod words;
 
@@ -43,5 +45,19 @@ fn execute(cli: Cli) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::error(format!("the program cannot start: {error}")))?;
-    runtime.block_on(cli.execute())
+    let done = runtime.block_on(async {
+        tokio::select! {
+            // From the start on: an interrupt that ended the process at a prompt would leave the terminal
+            // without echo.
+            biased;
+            Ok(()) = tokio::signal::ctrl_c() => Err(Failure::new(
+                Exit::Interrupted,
+                "interrupted; what was stored until now stays stored",
+            )),
+            done = cli.execute() => done,
+        }
+    });
+    // A lookup of a name that is under way holds nobody up.
+    runtime.shutdown_background();
+    done
 }

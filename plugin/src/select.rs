@@ -21,16 +21,21 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Where the credentials are.
+    pub fn api(&self, cluster: &Cluster) -> Api<JiraCredential> {
+        if self.all_namespaces {
+            Api::all(cluster.client.clone())
+        } else {
+            Api::namespaced(cluster.client.clone(), &cluster.namespace)
+        }
+    }
+
     /// Reads the credentials, sorted by namespace and name.
     ///
     /// # Errors
     /// When a request fails or a name is not there.
     pub async fn read(&self, cluster: &Cluster) -> Result<Vec<JiraCredential>, Failure> {
-        let api: Api<JiraCredential> = if self.all_namespaces {
-            Api::all(cluster.client.clone())
-        } else {
-            Api::namespaced(cluster.client.clone(), &cluster.namespace)
-        };
+        let api = self.api(cluster);
         if let [name] = self.names.as_slice() {
             let what = format!("read the JiraCredential {}/{name}", cluster.namespace);
             return Ok(vec![cluster.ask(&what, api.get(name)).await?]);
@@ -54,7 +59,12 @@ impl Selection {
                 )));
             }
         }
-        found.sort_by_key(|object| (object.namespace(), object.name_any()));
-        Ok(found)
+        Ok(sorted(found))
     }
+}
+
+/// By namespace and name.
+pub fn sorted(mut objects: Vec<JiraCredential>) -> Vec<JiraCredential> {
+    objects.sort_by_key(|object| (object.namespace(), object.name_any()));
+    objects
 }

@@ -1,4 +1,4 @@
-//! The workshop's commands: `cargo xtask demo | bench | kill | mutants | messages | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | kill | krew | mutants | messages | generate`.
 
 mod bench;
 mod cargo;
@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod generate;
 mod kill;
+mod krew;
 mod messages;
 mod mutants;
 mod operator;
@@ -33,6 +34,8 @@ enum Command {
     Bench(bench::Options),
     /// Kills the operator while it renews tokens, and counts what became of them.
     Kill(kill::Options),
+    /// Puts the kubectl plugin into archives, and writes the manifest by which Krew installs it.
+    Krew(krew::Options),
     /// Breaks the operator on purpose and requires a named test to notice.
     Mutants(mutants::Options),
     /// Writes docs/messages.md, the table of all messages.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             Command::Demo(options) => Box::pin(demo::run(&options)).await,
             Command::Bench(options) => bench::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
+            Command::Krew(options) => krew::run(&options).await,
             Command::Mutants(options) => mutants::run(&options).await,
             Command::Generate(options) => generate::run(&options),
             Command::Messages => messages::run().await,

@@ -5,43 +5,90 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::{Api, PostParams};
 
-use crate::connect::Cluster;
+use crate::connect::{Cluster, failed, timed_out};
 use crate::doctor::finding::{Finding, Level};
 use crate::failure::Failure;
 
-/// Group, resource, verb, which command needs it, and whether nothing works without it.
-const RIGHTS: [(&str, &str, &str, &str, bool); 7] = [
-    (
-        "jira-operator.dev",
-        "jiracredentials",
-        "get",
-        "status NAME",
-        true,
-    ),
-    (
-        "jira-operator.dev",
+/// One right.
+struct Right {
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    /// Which commands need it.
+    needed_by: &'static str,
+    /// Whether nothing works without it.
+    is_vital: bool,
+}
+
+const fn right(
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    needed_by: &'static str,
+) -> Right {
+    Right {
+        group,
+        resource,
+        verb,
+        needed_by,
+        is_vital: false,
+    }
+}
+
+const fn vital(mut right: Right) -> Right {
+    right.is_vital = true;
+    right
+}
+
+const OURS: &str = "jira-operator.dev";
+
+/// What the commands need, and what the admission policy wants of whoever writes a `JiraCredential`.
+const RIGHTS: [Right; 10] = [
+    vital(right(OURS, "jiracredentials", "get", "status NAME")),
+    vital(right(
+        OURS,
         "jiracredentials",
         "list",
         "status, check, doctor",
-        true,
-    ),
-    (
-        "jira-operator.dev",
-        "jiracredentials",
-        "watch",
-        "renew, rotate",
-        false,
-    ),
-    (
-        "jira-operator.dev",
+    )),
+    right(OURS, "jiracredentials", "watch", "renew, rotate, login"),
+    right(
+        OURS,
         "jiracredentials",
         "patch",
         "renew, rotate --expires-at",
-        false,
     ),
-    ("", "pods", "list", "the workloads of status NAME", false),
-    ("", "secrets", "get", "doctor, rotate", false),
-    ("", "secrets", "update", "rotate", false),
+    right(
+        OURS,
+        "jiracredentials",
+        "create",
+        "login of a new credential",
+    ),
+    right("", "pods", "list", "the workloads of status NAME"),
+    right(
+        "",
+        "secrets",
+        "get",
+        "doctor, rotate, login, or to write a JiraCredential",
+    ),
+    right(
+        "",
+        "secrets",
+        "create",
+        "login, or to write a JiraCredential with a target",
+    ),
+    right(
+        "",
+        "secrets",
+        "update",
+        "rotate, login, or to write a JiraCredential with a target",
+    ),
+    right(
+        "",
+        "configmaps",
+        "get",
+        "doctor, or to write a JiraCredential with tls.caConfigMapRef",
+    ),
 ];
 
 /// Asks about every right, in the namespace or in all of them.
@@ -51,16 +98,34 @@ const RIGHTS: [(&str, &str, &str, &str, bool); 7] = [
 pub async fn examine(cluster: &Cluster, everywhere: bool) -> Result<Vec<Finding>, Failure> {
     let namespace = (!everywhere).then_some(cluster.namespace.as_str());
     let mut missing = Vec::new();
-    for (group, resource, verb, needed_by, is_vital) in RIGHTS {
-        if !may(cluster, namespace, (group, resource, verb)).await? {
-            let level = if is_vital { Level::Bad } else { Level::Warning };
-            missing.push(Finding::new(
-                level,
-                "your rights",
-                format!("you may not {verb} {resource}{}", place(namespace)),
-                format!("ask an administrator for it, if you need {needed_by}"),
-            ));
-        }
+    for right in RIGHTS {
+        let (level, message, next) = match may(cluster, namespace, &right).await? {
+            Ok(true) => continue,
+            Ok(false) => (
+                if right.is_vital {
+                    Level::Bad
+                } else {
+                    Level::Warning
+                },
+                format!(
+                    "you may not {} {}{}",
+                    right.verb,
+                    right.resource,
+                    place(namespace)
+                ),
+                format!(
+                    "ask an administrator for it, if you need {}",
+                    right.needed_by
+                ),
+            ),
+            // Then every other question is refused, too.
+            Err(cause) => {
+                let next = "ask an administrator for the right to ask, or to run doctor";
+                let unknown = Finding::new(Level::Unknown, "your rights", cause, next);
+                return Ok(vec![unknown]);
+            }
+        };
+        missing.push(Finding::new(level, "your rights", message, next));
     }
     if missing.is_empty() {
         let message = format!(
@@ -79,17 +144,18 @@ fn place(namespace: Option<&str>) -> String {
     )
 }
 
+/// Whether the caller has a right; the error says why the API server does not tell.
 async fn may(
     cluster: &Cluster,
     namespace: Option<&str>,
-    (group, resource, verb): (&str, &str, &str),
-) -> Result<bool, Failure> {
+    right: &Right,
+) -> Result<Result<bool, String>, Failure> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
-                verb: Some(verb.to_owned()),
+                group: Some(right.group.to_owned()),
+                resource: Some(right.resource.to_owned()),
+                verb: Some(right.verb.to_owned()),
                 namespace: namespace.map(str::to_owned),
                 ..ResourceAttributes::default()
             }),
@@ -97,8 +163,17 @@ async fn may(
         },
         ..SelfSubjectAccessReview::default()
     };
+    let what = "ask for your rights";
     let api: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
     let params = PostParams::default();
-    let asked = cluster.ask("ask for your rights", api.create(&params, &review));
-    Ok(asked.await?.status.is_some_and(|status| status.allowed))
+    let asked = cluster.within(api.create(&params, &review)).await;
+    match asked.ok_or_else(|| timed_out(what))? {
+        Ok(review) => Ok(Ok(review.status.is_some_and(|status| status.allowed))),
+        Err(error) if is_refused(&error) => Ok(Err(failed(what, &error).message)),
+        Err(error) => Err(failed(what, &error)),
+    }
+}
+
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }

@@ -7,6 +7,7 @@ use secrecy::zeroize::Zeroizing;
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
+use crate::prompt;
 
 /// The longest line that is read.
 const LONGEST: u64 = 16 * 1024;
@@ -17,8 +18,7 @@ const LONGEST: u64 = 16 * 1024;
 /// When there is none, or it cannot be one.
 pub fn ask() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
-        let prompt = "Client secret of the app (it is not shown): ";
-        rpassword::prompt_password(prompt).map(Zeroizing::new).ok()
+        prompt::hidden("Client secret of the app (it is not shown): ")?
     } else {
         line()
     };

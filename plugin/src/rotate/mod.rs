@@ -100,6 +100,8 @@ impl RotateArgs {
         validate::check_host(&subject.object, &subject.site)?;
         let secret = store::read(cluster, &subject.token).await?;
         let sender = Sender::new(cluster, &subject.object, &self.validate).await?;
+        let dates = Dates::of(&subject.object, self.expires_at);
+        store::try_dates(cluster, &self.name, subject.member, &dates).await?;
         page::show(&subject.site, self.open);
         let new = token::read()?;
         if store::holds(&secret, &subject.token.key, &new) {

@@ -192,6 +192,31 @@ pub async fn date(
             "spec.auth.{member}.expiresAt is still that of the old token: give --expires-at next time, and correct it now with kubectl edit jc {name}"
         ));
     }
+    let what = format!("write the dates into spec.auth.{member} (the token itself is stored)");
+    patch(cluster, (name, member, &what), dates, false).await
+}
+
+/// Whether the dates could be written: before a person makes a token.
+///
+/// # Errors
+/// When they may not be written.
+pub async fn try_dates(
+    cluster: &Cluster,
+    name: &str,
+    member: &str,
+    dates: &Dates,
+) -> Result<(), Failure> {
+    let what = format!("write the dates into spec.auth.{member} (nothing was stored)");
+    let tried = patch(cluster, (name, member, &what), dates, true).await;
+    tried.map(drop)
+}
+
+async fn patch(
+    cluster: &Cluster,
+    (name, member, what): (&str, &str, &str),
+    dates: &Dates,
+    dry_run: bool,
+) -> Result<Option<i64>, Failure> {
     let Some(fields) = dates.fields() else {
         return Ok(None);
     };
@@ -199,10 +224,10 @@ pub async fn date(
     let patch = Patch::Merge(json!({"spec": {"auth": {member: fields}}}));
     let params = PatchParams {
         field_manager: Some(MANAGER.to_owned()),
+        dry_run,
         ..PatchParams::default()
     };
-    let what = format!("write the dates into spec.auth.{member} (the token itself is stored)");
-    let object = cluster.ask(&what, api.patch(name, &params, &patch)).await?;
+    let object = cluster.ask(what, api.patch(name, &params, &patch)).await?;
     Ok(object.metadata.generation)
 }
 

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::prompt;
 
 /// The longest input that is read: no token is longer.
 const LONGEST: u64 = 4096;
@@ -16,18 +17,18 @@ const LONGEST: u64 = 4096;
 /// When there is none, or it cannot be a token.
 pub fn read() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
-        let prompt = "New token (it is not shown): ";
-        rpassword::prompt_password(prompt).map(Zeroizing::new)
+        prompt::hidden("New token (it is not shown): ")?
     } else {
         let mut text = Zeroizing::new(String::new());
         let input = std::io::stdin().lock();
         input
             .take(LONGEST + 1)
             .read_to_string(&mut text)
+            .ok()
             .map(|_| text)
     };
     // The error of the input may repeat what was read.
-    let text = text.map_err(|_| {
+    let text = text.ok_or_else(|| {
         Failure::error("the token could not be read; is it text? Nothing was stored")
     })?;
     clean(&text).map_err(Failure::error)

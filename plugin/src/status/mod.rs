@@ -3,6 +3,7 @@
 pub mod clocks;
 pub mod detail;
 pub mod list;
+pub mod published;
 pub mod readers;
 pub mod report;
 

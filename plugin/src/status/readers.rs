@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::connect::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::status::report::published;
+use crate::status::published::published;
 
 /// How a pod reads a Secret.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]

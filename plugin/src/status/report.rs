@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::status::clocks::{self, Ends};
+use crate::status::published::published;
 use crate::status::readers::Readers;
 
 /// One credential, as `-o json` prints it.
@@ -104,19 +105,6 @@ impl Report {
     pub fn reason_word(&self) -> String {
         self.reason.map(|reason| word(&reason)).unwrap_or_default()
     }
-}
-
-/// The names of the Secrets that the credential publishes, as the spec has them.
-pub fn published(object: &JiraCredential) -> Vec<String> {
-    if object.spec.targets.is_empty() {
-        let bound = object
-            .status
-            .as_ref()
-            .and_then(|status| status.binding.as_ref());
-        return vec![bound.map_or_else(|| object.name_any(), |bound| bound.name.clone())];
-    }
-    let targets = object.spec.targets.iter();
-    targets.map(|target| target.name.clone()).collect()
 }
 
 /// What comes next, by the messages of the conditions: they say what to do.

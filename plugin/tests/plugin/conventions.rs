@@ -2,10 +2,14 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::World;
+use crate::support::{World, answer, finish, read_until};
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2_and_a_missing_cluster_with_1() {
@@ -89,6 +93,120 @@ async fn a_request_that_takes_too_long_ends_with_4() {
 }
 
 #[tokio::test]
+async fn there_is_colour_on_a_terminal_alone_and_none_with_no_color() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    world.write_status("bot", ready()).await;
+    for (line, coloured) in [
+        ("$PLUGIN status", true),
+        ("NO_COLOR= $PLUGIN status", true),
+        ("NO_COLOR=1 $PLUGIN status", false),
+        ("TERM=dumb $PLUGIN status", false),
+        ("$PLUGIN status | cat", false),
+        ("$PLUGIN status -o json", false),
+        // A reader that has seen enough is no failure.
+        ("set -o pipefail; $PLUGIN status | head -n 1", false),
+    ] {
+        let mut child = world.terminal(&format!("exec bash -c '{line}'"));
+        let done = answer(child.spawn().unwrap(), "").await;
+        let shown = done.ended(0);
+        assert!(
+            shown.contains("READY") || shown.contains("\"ready\""),
+            "{line}: {shown}"
+        );
+        assert_eq!(shown.contains('\u{1b}'), coloured, "{line}: {shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was() {
+    let world = World::new().await;
+    world.create("bot", world.api_token_spec("bot")).await;
+    let line = "$PLUGIN login new --no-browser --site https://acme.atlassian.net --client-id c";
+    let prompt = "Client secret of the app (it is not shown): ";
+    for typed in [
+        &[(prompt, "half")][..],
+        // While it waits it reads no keys, and is interrupted by a signal.
+        &[(prompt, "secret\n"), ("paste that whole address here", "")],
+    ] {
+        // The shell goes on after an interrupt, and the plugin is told of it.
+        let line = format!("trap : INT; {line}; echo ended with $?; stty -a; echo over");
+        let mut terminal = world
+            .terminal(&format!("exec bash -c '{line}'"))
+            .spawn()
+            .unwrap();
+        let mut screen = terminal.stdout.take().unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        for (shown, keys) in typed {
+            read_until(&mut screen, shown).await;
+            keyboard.write_all(keys.as_bytes()).await.unwrap();
+        }
+        keyboard.write_all(b"\x03").await.unwrap();
+        let rest = read_until(&mut screen, "over\r\n").await;
+        assert!(rest.contains("ended with 130\r\n"), "{rest}");
+        assert!(rest.contains("isig icanon iexten echo "), "{rest}");
+        assert!(rest.contains("interrupted"), "{rest}");
+        terminal.wait().await.unwrap();
+    }
+}
+
+/// A proxy that makes tunnels, and counts them.
+async fn proxy() -> (String, Arc<AtomicUsize>) {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", socket.local_addr().unwrap());
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = made.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = socket.accept().await.unwrap();
+            let count = count.clone();
+            tokio::spawn(async move {
+                let head = read_until(&mut near, "\r\n\r\n").await;
+                let to = head
+                    .strip_prefix("CONNECT ")
+                    .unwrap()
+                    .split(' ')
+                    .next()
+                    .unwrap();
+                let mut far = TcpStream::connect(to).await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    (address, made)
+}
+
+#[tokio::test]
+async fn the_api_server_may_be_behind_a_proxy() {
+    let world = World::new().await;
+    let (address, made) = proxy().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let text = std::fs::read_to_string(world.plane.admin_kubeconfig()).unwrap();
+    let config: Value = serde_saphyr::from_str(&text).unwrap();
+    let user = &config["users"][0]["user"];
+    kubeconfig(&world, &path, user, &json!({"proxy-url": address}));
+    let args = ["status", "--kubeconfig", path.to_str().unwrap()];
+    world.plugin(&args).await.ended(0);
+    assert_eq!(made.load(Ordering::SeqCst), 1);
+    let mut command = world.command(&["status"]);
+    command.env("HTTPS_PROXY", &address);
+    finish(command.spawn().unwrap()).await.ended(0);
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+}
+
+/// The status of a credential that is well.
+fn ready() -> Value {
+    json!({
+        "observedGeneration": 1, "method": "ApiToken",
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Validated", "message": "Well.",
+            "lastTransitionTime": "2027-01-01T00:00:00Z"}],
+    })
+}
+
+#[tokio::test]
 async fn kubectl_finds_the_plugin_under_its_name() {
     let world = World::new().await;
     let program = Path::new(env!("CARGO_BIN_EXE_kubectl-jira_credential"));
@@ -154,16 +272,18 @@ async fn what_a_kubeconfig_keeps_secret_is_not_in_an_error() {
     let env = json!({"env": [{"name": "PASSWORD", "value": "example-hidden"}]});
     let failing = exec_user("echo example-hidden; exit 1", &env);
     let proxy = json!({"proxy-url": "http://user:example-hidden@127.0.0.1:1"});
+    let strange = json!({"proxy-url": "socks5://user:example-hidden@127.0.0.1:1"});
     for (user, cluster, told) in [
         (
             failing,
             json!({}),
             "the credential plugin of the kubeconfig failed",
         ),
+        (json!({}), proxy, "cannot list JiraCredentials"),
         (
             json!({}),
-            proxy,
-            "names a proxy, which this plugin does not support",
+            strange,
+            "names a proxy of a kind that this plugin does not support",
         ),
     ] {
         kubeconfig(&world, &path, &user, &cluster);

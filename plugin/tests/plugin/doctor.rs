@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::counting::Counting;
+use crate::support::{Done, World, finish};
 
 /// `level about: message` of each finding.
 fn lines(json: &Value) -> Vec<String> {
@@ -141,4 +142,83 @@ async fn what_may_not_be_read_is_said_so() {
         found.iter().any(|other| other.starts_with(&unread)),
         "{found:#?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_no_fault_and_a_missing_name_is_told() {
+    let world = World::new().await;
+    let mut spec = world.api_token_spec("bot");
+    spec["auth"] =
+        json!({"personalAccessToken": {"tokenSecretRef": {"name": "bot-source", "key": "token"}}});
+    spec["hosting"] = json!("DataCenter");
+    spec["tls"] = json!({"caConfigMapRef": {"name": "ca", "key": "ca.crt"}});
+    world.create("bot", spec).await;
+    let done = world
+        .plugin(&["doctor", "bot", "other", "-o", "json"])
+        .await;
+    done.ended(3);
+    let found = lines(&done.json());
+    for line in [
+        format!(
+            "bad {}/bot: the ConfigMap ca does not exist",
+            world.namespace
+        ),
+        format!("bad {}/other: there is no JiraCredential", world.namespace),
+    ] {
+        assert!(
+            found.iter().any(|one| one.starts_with(&line)),
+            "{line}\n{found:#?}"
+        );
+    }
+    let done = world
+        .plugin(&["doctor", "-o", "json", "--as", "nobody"])
+        .await;
+    // Without the right to list, nothing works.
+    done.ended(3);
+    let found = lines(&done.json());
+    for line in [
+        "bad your rights: you may not list jiracredentials",
+        "warning your rights: you may not create secrets",
+        "warning your rights: you may not get configmaps",
+        "unknown credentials: cannot list JiraCredentials",
+    ] {
+        assert!(
+            found.iter().any(|one| one.starts_with(line)),
+            "{line}\n{found:#?}"
+        );
+    }
+}
+
+/// The doctor over a way to the API server that is slow.
+async fn examine(world: &World, counting: &Counting, more: &[&str]) -> Done {
+    let mut command = world.command(&["doctor"]);
+    command.args(more).env("KUBECONFIG", counting.kubeconfig());
+    finish(command.spawn().unwrap()).await
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_ends_with_4_and_many_credentials_are_read_at_once() {
+    let world = World::new().await;
+    for index in 0..12 {
+        let name = format!("bot-{index}");
+        world.create(&name, world.api_token_spec(&name)).await;
+    }
+    let counting = Counting::start(world.client.clone()).await;
+    counting.gather("/secrets/", 8);
+    examine(&world, &counting, &[]).await.ended(3);
+    assert_eq!(counting.most(), 8);
+    for part in [
+        "/secrets/",
+        "/validatingadmissionpolicies/",
+        "/jiracredentials",
+    ] {
+        counting.hold(part);
+        let done = examine(&world, &counting, &["--request-timeout", "2s"]).await;
+        done.ended(4);
+        assert!(
+            done.err.contains("within --request-timeout"),
+            "{}",
+            done.err
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! `login`: a consent in the browser becomes a credential, and no secret is shown on the way.
 
+mod browser;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

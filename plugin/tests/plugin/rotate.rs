@@ -1,5 +1,7 @@
 //! `rotate`: a right token is validated and stored, a wrong one is not, and none is ever shown.
 
+use std::time::{Duration, Instant};
+
 use atlassian_sim::Token;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -251,4 +253,45 @@ async fn other_methods_and_old_dates_are_refused_before_a_token_is_asked_for() {
         "{}",
         done.err
     );
+}
+
+#[tokio::test]
+async fn dates_that_may_not_be_written_are_told_before_a_token_is_asked_for() {
+    let (world, _operator, old) = ready_world().await;
+    let flags = Flags::of(&world);
+    let meta = json!({"name": "reader", "namespace": world.namespace});
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta,
+        "rules": [
+            {"apiGroups": ["jira-operator.dev"], "resources": ["jiracredentials"], "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"]},
+        ],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": meta,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "berta"}],
+    });
+    let both = json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]});
+    world.plane.kubectl_apply(&both.to_string()).await.unwrap();
+    let new = world.sim.cloud_site("acme").api_token("bot@acme.example");
+    let args = flags.args("bot", &["--as", "berta", "--expires-at", "2027-03-01"]);
+    let started = Instant::now();
+    let done = loop {
+        let done = world.plugin_reading(&args, new.secret()).await;
+        // The authorizer of the API server learns of a binding a moment later.
+        if !done.err.contains("cannot read") || started.elapsed() > Duration::from_secs(20) {
+            break done;
+        }
+    };
+    done.ended(1);
+    let told = "cannot write the dates into spec.auth.apiToken (nothing was stored)";
+    assert!(done.err.contains(told), "{}", done.err);
+    assert!(
+        !done.err.contains("Create"),
+        "it names no page: {}",
+        done.err
+    );
+    assert_eq!(world.sim.calls_with(&new).len(), 0);
+    assert_eq!(world.value("bot-source", "token").await, old.secret());
 }

@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::counting::Counting;
+use crate::support::{World, finish};
 
 #[tokio::test]
 async fn one_credential_is_shown_with_everything() {
@@ -202,7 +203,7 @@ async fn who_may_not_list_pods_still_gets_the_rest() {
 }
 
 #[tokio::test]
-async fn a_thousand_credentials_take_less_than_two_seconds() {
+async fn a_thousand_credentials_take_less_than_two_seconds_and_one_list() {
     let world = World::new().await;
     let spec = world.api_token_spec("bot");
     let ends = Clock::system().now() + TimeDelta::days(12);
@@ -232,6 +233,26 @@ async fn a_thousand_credentials_take_less_than_two_seconds() {
         text.lines().nth(1).unwrap()
     );
     assert!(took < Duration::from_secs(2), "{took:?}");
+    let counting = Counting::start(world.client.clone()).await;
+    let all = "GET /apis/jira-operator.dev/v1alpha1/jiracredentials".to_owned();
+    let group = all.replace("/jiracredentials", "");
+    let namespace = format!("{group}/namespaces/{}/jiracredentials", world.namespace);
+    let one = format!("{namespace}/bot-0001");
+    let pods = format!("GET /api/v1/namespaces/{}/pods", world.namespace);
+    for (args, expected) in [
+        (&["status"][..], vec![&namespace]),
+        (&["status", "-A", "-o", "wide"], vec![&all]),
+        (&["status", "-o", "json"], vec![&namespace]),
+        (&["status", "bot-0001", "bot-0002"], vec![&namespace]),
+        (&["status", "bot-0001"], vec![&one, &pods]),
+        (&["check", "--within", "1d"], vec![&namespace]),
+    ] {
+        let mut command = world.command(args);
+        command.env("KUBECONFIG", counting.kubeconfig());
+        finish(command.spawn().unwrap()).await.ended(0);
+        let asked = counting.take();
+        assert_eq!(asked.iter().collect::<Vec<_>>(), expected, "{args:?}");
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::Runtime;
 
@@ -98,6 +98,24 @@ impl World {
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         finish(child).await
+    }
+
+    /// A line of a shell on a terminal of its own, in which `$PLUGIN` is the plugin in this namespace. What
+    /// is written to standard input is typed there.
+    pub(crate) fn terminal(&self, line: &str) -> Command {
+        let plugin = env!("CARGO_BIN_EXE_kubectl-jira_credential");
+        let mut command = Command::new("script");
+        command
+            .args(["--quiet", "--return", "--command", line, "/dev/null"])
+            .env("PLUGIN", format!("{plugin} -n {}", self.namespace))
+            .env("KUBECONFIG", self.plane.admin_kubeconfig())
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
     }
 
     /// Starts an operator over this namespace, with the clock of the machine.
@@ -235,7 +253,8 @@ impl World {
     }
 }
 
-async fn finish(child: Child) -> Done {
+/// Waits for the end.
+pub(crate) async fn finish(child: Child) -> Done {
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
     let output = output.await.unwrap().unwrap();
     Done {
@@ -302,15 +321,23 @@ async fn deploy(plane: &ControlPlane) {
     *done = true;
 }
 
-/// Reads standard error until a line begins like this.
+/// Reads standard error until it has this.
 pub(crate) async fn until_line(child: &mut Child, begin: &str) {
     let mut stderr = child.stderr.take().unwrap();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(begin) {
-        let byte = tokio::time::timeout(PATIENCE, stderr.read_u8());
-        seen.push(byte.await.unwrap().unwrap());
-    }
+    read_until(&mut stderr, begin).await;
     child.stderr = Some(stderr);
+}
+
+/// Reads a pipe until it has this, and returns what was read.
+pub(crate) async fn read_until(pipe: &mut (impl AsyncRead + Unpin), part: &str) -> String {
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(part) {
+        let byte = tokio::time::timeout(PATIENCE, pipe.read_u8());
+        let byte = byte.await.unwrap();
+        let byte = byte.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&seen)));
+        seen.push(byte);
+    }
+    String::from_utf8_lossy(&seen).into_owned()
 }
 
 /// Writes to standard input, closes it, and waits for the end.
