@@ -92,6 +92,21 @@ pub enum Error {
     Timeout(String, std::time::Duration),
 }
 
+impl Error {
+    /// Whether a build failed because Go modules cannot be downloaded here: a matter of the machine, not
+    /// of what is built.
+    pub fn is_without_modules(&self) -> bool {
+        const SIGNS: [&str; 5] = [
+            "dial tcp",
+            "no such host",
+            "i/o timeout",
+            "TLS handshake timeout",
+            "module lookup disabled",
+        ];
+        matches!(self, Self::Build { output, .. } if SIGNS.iter().any(|sign| output.contains(sign)))
+    }
+}
+
 /// Adds to an error what was being done.
 pub(crate) trait Context<T> {
     fn context(self, what: impl Into<String>) -> Result<T, Error>;

@@ -18,6 +18,8 @@ pub(crate) struct Module {
     pub(crate) version: &'static str,
     pub(crate) files: &'static [(&'static str, &'static str)],
     pub(crate) linker_flags: &'static str,
+    /// Build tags, separated by commas.
+    pub(crate) tags: &'static str,
     pub(crate) targets: &'static [Target],
     pub(crate) estimate: &'static str,
 }
@@ -57,7 +59,9 @@ impl Module {
             .iter()
             .map(|target| (target.name, target.package));
         let flags = std::iter::once(("flags", self.linker_flags));
-        for (name, text) in self.files.iter().copied().chain(targets).chain(flags) {
+        let tags = Some(("tags", self.tags)).filter(|(_, tags)| !tags.is_empty());
+        let parts = self.files.iter().copied().chain(targets).chain(flags);
+        for (name, text) in parts.chain(tags) {
             context.update(name.as_bytes());
             context.update(&[0]);
             context.update(text.as_bytes());
@@ -168,7 +172,8 @@ impl Module {
         let unfinished =
             directory.join(format!("{}.{}.unfinished", target.name, std::process::id()));
         let child = go(source)
-            .args(["build", "-trimpath", "-ldflags", self.linker_flags, "-o"])
+            .args(["build", "-trimpath", "-tags", self.tags])
+            .args(["-ldflags", self.linker_flags, "-o"])
             .arg(&unfinished)
             .arg(target.package)
             .stdin(Stdio::null())
