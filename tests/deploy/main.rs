@@ -8,7 +8,9 @@
     reason = "a failed test may panic"
 )]
 
+mod chart;
 mod dashboard;
+mod flags;
 mod metrics;
 mod rules;
 mod support;
