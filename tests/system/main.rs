@@ -9,6 +9,7 @@
 
 mod attacks;
 mod bad_input;
+mod chart;
 mod crash;
 mod denied;
 mod detection;
