@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod audit;
 mod bad_input;
 mod chart;
 mod crash;
