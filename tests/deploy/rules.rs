@@ -78,6 +78,7 @@ fn each_alert_has_a_test_in_which_it_fires() {
 #[test]
 fn each_alert_says_how_bad_it_is_and_what_to_do() {
     let runbook = read("docs/runbook.md");
+    let overview = read("docs/monitoring.md");
     let mut names = BTreeSet::new();
     for alert in alerts() {
         let name = text(&alert["alert"]);
@@ -94,7 +95,9 @@ fn each_alert_says_how_bad_it_is_and_what_to_do() {
             heading.is_some_and(|heading| heading.to_lowercase() == anchor)
         };
         assert!(runbook.lines().any(|line| section(&line)), "{name}: {url}");
-        assert!(runbook.contains(&format!("`{name}`")), "{name}");
+        for document in [&runbook, &overview] {
+            assert!(document.contains(&format!("`{name}`")), "{name}");
+        }
     }
     assert!(names.len() > 12);
 }

@@ -30,7 +30,7 @@ static HELM: Module = Module {
         name: "helm",
         package: "helm.sh/helm/v3/cmd/helm",
     }],
-    estimate: "about 3 minutes on 2 cores, once",
+    estimate: "about 2 minutes on 2 cores, once",
 };
 
 static PROMTOOL: Module = Module {
@@ -47,7 +47,7 @@ static PROMTOOL: Module = Module {
         name: "promtool",
         package: "github.com/prometheus/prometheus/cmd/promtool",
     }],
-    estimate: "about 3 minutes on 2 cores, once",
+    estimate: "about 2 minutes on 2 cores, once",
 };
 
 static ARGO_HEALTH: Module = Module {
