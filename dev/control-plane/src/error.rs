@@ -129,3 +129,31 @@ impl<T> Context<T> for kube::Result<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_machine_without_modules_is_told_from_a_build_that_is_broken() {
+        let get = "main.go:15:2: a@v1: Get \"https://proxy.example/a/@v/v1.zip\": dial tcp";
+        for (output, without) in [
+            (
+                format!("{get} 127.0.0.1:1: connect: connection refused"),
+                true,
+            ),
+            (format!("{get}: lookup proxy.example: no such host"), true),
+            (
+                "main.go:15:2: module lookup disabled by GOPROXY=off".to_owned(),
+                true,
+            ),
+            ("main.go:12:1: undefined: everything".to_owned(), false),
+        ] {
+            let error = Error::Build {
+                name: "helm".to_owned(),
+                output,
+            };
+            assert_eq!(error.is_without_modules(), without, "{error}");
+        }
+    }
+}
