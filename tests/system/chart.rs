@@ -128,6 +128,12 @@ async fn credentials_outlive_install_upgrade_rollback_and_uninstall() {
     let format = variable(&world, "JCO_LOG_FORMAT").await;
     assert_eq!(format.as_deref(), Some("json"));
 
+    // An earlier chart, without its definition.
+    let without = ["upgrade", "jira", "deploy/chart", "--reuse-values"];
+    helm.does(&[&without[..], &["--set", "crds.install=false"]].concat())
+        .await;
+    world.credential("bot").await;
+
     helm.does(&["uninstall", "jira", "--wait"]).await;
     let all = "get clusterroles,clusterrolebindings,validatingadmissionpolicies,\
                validatingadmissionpolicybindings -o name";
