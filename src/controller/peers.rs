@@ -9,7 +9,7 @@ use crate::controller::Operator;
 use crate::core::facts::{Facts, targets};
 use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, Site, grant_name, place};
-use crate::jira::{Caller, Jira, Urgency};
+use crate::jira::{Caller, Holder, Jira, Urgency};
 
 impl Operator {
     /// Why a credential has to wait at the place where it is used, and why a renewal that is due has
@@ -44,7 +44,12 @@ impl Operator {
     pub(super) fn jira_for(&self, facts: &Facts) -> Jira {
         let (object, account) = (&facts.object, facts.status.account.as_ref());
         let caller = caller(object.namespace.clone(), account, &object.uid);
-        self.jira.on_behalf_of(caller)
+        let print = facts.fingerprint();
+        self.jira.on_behalf_of(caller).with_holder(Holder {
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            fingerprint: print.map_or_else(String::new, |print| print.as_str().to_owned()),
+        })
     }
 
     /// An older credential that holds the same seed by another client or another method.

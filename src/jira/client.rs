@@ -15,7 +15,7 @@ use crate::core::probe::{Outage, SiteWait, Verdict};
 use crate::core::spec::Site;
 use crate::jira::address_policy::AddressPolicy;
 use crate::jira::http::{Body, Clients, Timeouts, read_body};
-use crate::jira::observer::{self, Observer};
+use crate::jira::observer::{self, Holder, Observer};
 use crate::jira::response::Answer;
 use crate::jira::site_limiter::{Caller, Gates, Urgency};
 use crate::jira::tls::TrustError;
@@ -59,6 +59,7 @@ pub struct Jira {
     observer: Option<Arc<dyn Observer>>,
     permit: Option<Permit>,
     caller: Caller,
+    holder: Option<Arc<Holder>>,
 }
 
 impl fmt::Debug for Jira {
@@ -89,6 +90,7 @@ impl Jira {
             observer,
             permit,
             caller: Caller::default(),
+            holder: None,
         })
     }
 
@@ -97,6 +99,23 @@ impl Jira {
     pub fn on_behalf_of(&self, caller: Caller) -> Self {
         Self {
             caller,
+            ..self.clone()
+        }
+    }
+
+    /// The same client; the audit log names this credential with each call.
+    #[must_use]
+    pub fn with_holder(&self, holder: Holder) -> Self {
+        Self {
+            holder: Some(Arc::new(holder)),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, for a call that sends no credential.
+    pub(super) fn anonymous(&self) -> Self {
+        Self {
+            holder: None,
             ..self.clone()
         }
     }
@@ -160,6 +179,9 @@ impl Jira {
         entered.learn(&verdict);
         let outcome = observer::outcome(&verdict);
         tracing::debug!(site = %site.base, operation, outcome, "called Jira");
+        if let Some(holder) = &self.holder {
+            observer::audit(holder, site, operation, outcome);
+        }
         if let Some(observer) = &self.observer {
             observer.call(operation, outcome, started.elapsed().as_secs_f64());
         }

@@ -45,7 +45,8 @@ impl Jira {
                 .await?;
             read_tenant(&raw).ok_or_else(|| self.outage(site.hosting, &raw))
         };
-        self.limited(site, ("tenant_info", Urgency::Routine), call, verdict_of)
+        self.anonymous()
+            .limited(site, ("tenant_info", Urgency::Routine), call, verdict_of)
             .await?
     }
 

@@ -35,7 +35,7 @@ pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRef
 pub use http::Timeouts;
 pub use oauth1::{AccessToken, Consumer, Signer};
 pub use oauth2::{CodeExchange, Granted, Provider, TokenAnswer, TokenRequest};
-pub use observer::Observer;
+pub use observer::{AUDIT, Holder, Observer};
 pub use org_tokens::TokenList;
 pub use pat::{Denied, Made, MintAnswer, Owner, TokensError};
 pub use permissions::Question;

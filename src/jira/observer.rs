@@ -1,12 +1,41 @@
 //! A view on the calls to Jira, for metrics.
 
 use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::core::spec::Site;
 
 /// Receives every call to Jira. The labels come from a small fixed set, so that they can be
 /// labels of metrics.
 pub trait Observer: Send + Sync {
     /// One call has ended.
     fn call(&self, operation: &'static str, outcome: &'static str, seconds: f64);
+}
+
+/// The target of the log lines that say which credential was used.
+pub const AUDIT: &str = "audit";
+
+/// The credential for which calls are made, for the audit log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holder {
+    /// The namespace of the `JiraCredential`.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The keyed fingerprint of its credential at the time of the call, if any was read.
+    pub fingerprint: String,
+}
+
+/// Logs that a credential was sent somewhere, and how that ended.
+pub(super) fn audit(holder: &Holder, site: &Site, operation: &'static str, verdict: &'static str) {
+    tracing::info!(
+        target: AUDIT,
+        namespace = holder.namespace,
+        name = holder.name,
+        fingerprint = holder.fingerprint,
+        site = site.base,
+        operation,
+        verdict,
+        "used a credential"
+    );
 }
 
 /// The word for a verdict.

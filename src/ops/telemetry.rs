@@ -9,6 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::jira::AUDIT;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -25,6 +27,7 @@ pub enum LogFormat {
 pub fn filter(level: Level) -> Targets {
     Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(AUDIT, level)
         .with_target("kube_client", LevelFilter::ERROR)
         .with_default(LevelFilter::WARN)
 }

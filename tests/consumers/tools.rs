@@ -20,6 +20,7 @@ static GO_CLIENTS: Module = Module {
         ("clients.go", include_str!("go/clients.go")),
     ],
     linker_flags: "-s -w",
+    tags: "",
     targets: &[
         Target {
             name: "jira",

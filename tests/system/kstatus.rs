@@ -1,7 +1,10 @@
-//! How generic tooling (`kubectl wait`, Flux, Argo, kpt) judges a credential in every state.
+//! How generic tooling (`kubectl wait`, Flux, Argo CD, kpt) judges a credential in every state.
+
+use std::io::Write as _;
 
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
+use control_plane::tools;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -22,7 +25,49 @@ impl Gallery {
         self.0.push((state.to_owned(), expected, object));
     }
 
+    /// What Argo CD shows with the health check of `deploy/argocd`.
+    async fn judge_in_argo_cd(&self) {
+        let program = match tokio::task::spawn_blocking(tools::argo_health)
+            .await
+            .unwrap()
+        {
+            Err(error) if error.is_without_modules() => {
+                let line = "skipped: argo-health cannot be built without its Go modules";
+                let _ = writeln!(std::io::stderr(), "{line}");
+                return;
+            }
+            program => program.unwrap(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (script, objects) = (
+            folder.path().join("health.lua"),
+            folder.path().join("objects"),
+        );
+        std::fs::write(&script, health_check()).unwrap();
+        // Argo CD does not ask the check about an object that is being deleted.
+        let asked: Vec<_> = self.0.iter().filter(|one| one.1 != "Terminating").collect();
+        let lines: Vec<String> = asked.iter().map(|one| one.2.to_string()).collect();
+        std::fs::write(&objects, lines.join("\n")).unwrap();
+        let output = std::process::Command::new(program)
+            .arg(&script)
+            .stdin(std::fs::File::open(&objects).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let verdicts: Vec<Value> = said
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(verdicts.len(), asked.len());
+        for ((state, expected, _), verdict) in asked.into_iter().zip(verdicts) {
+            assert_eq!(verdict["status"], in_argo_cd(state, expected), "{state}");
+            assert_ne!(verdict["message"], "", "{state}");
+        }
+    }
+
     async fn judge(self, world: &World) {
+        self.judge_in_argo_cd().await;
         let objects: Vec<Value> = self.0.iter().map(|(_, _, object)| object.clone()).collect();
         let verdicts = world.plane.kstatus(&objects).await.unwrap();
         let wrong: Vec<String> = self
@@ -39,6 +84,24 @@ impl Gallery {
             .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
+}
+
+/// The health that belongs to a status of kstatus, and where the two differ.
+fn in_argo_cd(state: &str, expected: &str) -> &'static str {
+    match (state, expected) {
+        ("suspended before it was ever ready" | "suspended when ready", _) => "Suspended",
+        ("outage, published and lately validated", _) | (_, "Current") => "Healthy",
+        (_, "Failed") => "Degraded",
+        _ => "Progressing",
+    }
+}
+
+/// The script in the `ConfigMap` that ships.
+fn health_check() -> String {
+    let text = include_str!("../../deploy/argocd/argocd-cm.yaml");
+    let map: Value = serde_saphyr::from_str(text).unwrap();
+    let key = "resource.customizations.health.jira-operator.dev_JiraCredential";
+    map["data"][key].as_str().unwrap().to_owned()
 }
 
 fn pat(site: &str, secret: &str) -> Value {

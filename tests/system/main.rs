@@ -8,7 +8,9 @@
 )]
 
 mod attacks;
+mod audit;
 mod bad_input;
+mod chart;
 mod crash;
 mod denied;
 mod detection;

@@ -306,4 +306,16 @@ async fn client_credentials_with_another_client_id_do_not_disturb_those_that_hol
     operator.look_again(2).await;
     world.wait_ready("robot").await;
     assert_eq!(world.calls(), calls);
+    let metrics = operator.metrics.render().unwrap();
+    for (metric, name, value) in [
+        ("renewal_blocked", "robot", 0),
+        ("renewal_blocked", "other", 1),
+        ("validation_interval_seconds", "robot", 3600),
+    ] {
+        let namespace = &world.namespace;
+        let series = format!(
+            "jira_credential_{metric}{{namespace=\"{namespace}\",name=\"{name}\"}} {value}\n"
+        );
+        assert!(metrics.contains(&series), "{series}{metrics}");
+    }
 }

@@ -25,6 +25,7 @@ static KUBERNETES: Module = Module {
         ("go.sum", include_str!("../go.sum")),
     ],
     linker_flags: VERSION_FLAGS,
+    tags: "",
     targets: &[
         Target {
             name: "etcd",
@@ -55,6 +56,7 @@ static KSTATUS: Module = Module {
         ("main.go", include_str!("../kstatus/main.go")),
     ],
     linker_flags: "-s -w",
+    tags: "",
     targets: &[Target {
         name: "kstatus",
         package: ".",

@@ -92,6 +92,21 @@ pub enum Error {
     Timeout(String, std::time::Duration),
 }
 
+impl Error {
+    /// Whether a build failed because Go modules cannot be downloaded here: a matter of the machine, not
+    /// of what is built.
+    pub fn is_without_modules(&self) -> bool {
+        const SIGNS: [&str; 5] = [
+            "dial tcp",
+            "no such host",
+            "i/o timeout",
+            "TLS handshake timeout",
+            "module lookup disabled",
+        ];
+        matches!(self, Self::Build { output, .. } if SIGNS.iter().any(|sign| output.contains(sign)))
+    }
+}
+
 /// Adds to an error what was being done.
 pub(crate) trait Context<T> {
     fn context(self, what: impl Into<String>) -> Result<T, Error>;
@@ -112,5 +127,33 @@ impl<T> Context<T> for kube::Result<T> {
             what: what.into(),
             source: Box::new(source),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_machine_without_modules_is_told_from_a_build_that_is_broken() {
+        let get = "main.go:15:2: a@v1: Get \"https://proxy.example/a/@v/v1.zip\": dial tcp";
+        for (output, without) in [
+            (
+                format!("{get} 127.0.0.1:1: connect: connection refused"),
+                true,
+            ),
+            (format!("{get}: lookup proxy.example: no such host"), true),
+            (
+                "main.go:15:2: module lookup disabled by GOPROXY=off".to_owned(),
+                true,
+            ),
+            ("main.go:12:1: undefined: everything".to_owned(), false),
+        ] {
+            let error = Error::Build {
+                name: "helm".to_owned(),
+                output,
+            };
+            assert_eq!(error.is_without_modules(), without, "{error}");
+        }
     }
 }

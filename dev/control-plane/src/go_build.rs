@@ -23,6 +23,8 @@ pub struct Module {
     pub files: &'static [(&'static str, &'static str)],
     /// For `-ldflags`.
     pub linker_flags: &'static str,
+    /// Build tags, separated by commas.
+    pub tags: &'static str,
     /// What is built, in this order.
     pub targets: &'static [Target],
     /// How long it takes, in words.
@@ -91,7 +93,9 @@ impl Module {
             .iter()
             .map(|target| (target.name, target.package));
         let flags = std::iter::once(("flags", self.linker_flags));
-        for (name, text) in self.files.iter().copied().chain(targets).chain(flags) {
+        let tags = Some(("tags", self.tags)).filter(|(_, tags)| !tags.is_empty());
+        let parts = self.files.iter().copied().chain(targets).chain(flags);
+        for (name, text) in parts.chain(tags) {
             context.update(name.as_bytes());
             context.update(&[0]);
             context.update(text.as_bytes());
@@ -202,7 +206,8 @@ impl Module {
         let unfinished =
             directory.join(format!("{}.{}.unfinished", target.name, std::process::id()));
         let child = go(source)
-            .args(["build", "-trimpath", "-ldflags", self.linker_flags, "-o"])
+            .args(["build", "-trimpath", "-tags", self.tags])
+            .args(["-ldflags", self.linker_flags, "-o"])
             .arg(&unfinished)
             .arg(target.package)
             .stdin(Stdio::null())

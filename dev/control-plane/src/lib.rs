@@ -26,6 +26,7 @@ mod objects;
 mod pki;
 mod plane;
 mod processes;
+pub mod tools;
 
 pub use binaries::Binaries;
 pub use error::Error;

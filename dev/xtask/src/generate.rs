@@ -17,7 +17,31 @@ pub(crate) struct Options {
 type Generator = fn() -> Outcome<String>;
 
 /// The files, and what writes them.
-const FILES: [(&str, Generator); 1] = [("crds/jiracredentials.yaml", crd)];
+const FILES: [(&str, Generator); 8] = [
+    ("crds/jiracredentials.yaml", crd),
+    ("deploy/chart/files/jiracredentials.yaml", crd),
+    ("deploy/chart/files/rbac.yaml", || copy("rbac.yaml")),
+    ("deploy/chart/files/user-roles.yaml", || {
+        copy("user-roles.yaml")
+    }),
+    ("deploy/chart/files/admission-policy.yaml", || {
+        copy("admission-policy.yaml")
+    }),
+    ("deploy/chart/files/operator-policy.yaml", || {
+        copy("operator-policy.yaml")
+    }),
+    ("deploy/chart/files/rules.yaml", || {
+        copy("monitoring/rules.yaml")
+    }),
+    ("deploy/chart/files/dashboard.json", || {
+        copy("monitoring/dashboard.json")
+    }),
+];
+
+/// What a chart shares with the manifests of `deploy/`: Helm reads no file outside the chart.
+fn copy(path: &str) -> Outcome<String> {
+    fs::read_to_string(root().join("deploy").join(path)).while_(path)
+}
 
 fn crd() -> Outcome<String> {
     jira_credential_operator::crd::yaml().map_err(Failure::from)

@@ -10,8 +10,11 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus};
+use crate::api::{
+    ConditionStatus, ConditionType, GrantStatus, JiraCredential, JiraCredentialStatus,
+};
 use crate::cluster::Watched;
+use crate::core::spec::Periods;
 
 /// Tells when Jira last accepted a credential.
 pub type LastValidated = Box<dyn Fn(&JiraCredential) -> Option<DateTime<Utc>> + Send + Sync>;
@@ -41,7 +44,7 @@ impl fmt::Debug for Credentials {
 /// the series out.
 type Read = fn(&JiraCredentialStatus, Option<DateTime<Utc>>) -> Option<i64>;
 
-const SERIES: [(&str, &str, Read); 10] = [
+const SERIES: [(&str, &str, Read); 11] = [
     (
         "ready",
         "1 when what pods mount is current and validated",
@@ -71,6 +74,11 @@ const SERIES: [(&str, &str, Read); 10] = [
         "renewal_timestamp_seconds",
         "When the operator renews the token",
         |status, _| seconds(status.next_renewal_time),
+    ),
+    (
+        "renewal_blocked",
+        "1 when the operator cannot renew or replace the token, 0 when it can",
+        |status, _| status.grant.as_ref().map(is_blocked),
     ),
     (
         "rotation_timestamp_seconds",
@@ -113,6 +121,17 @@ fn holds(status: &JiraCredentialStatus, kind: ConditionType) -> i64 {
     i64::from(found.is_some_and(|condition| condition.status == ConditionStatus::True))
 }
 
+/// A refresh token that cannot be used, a personal access token without a replacement that is due, or
+/// one whose replacement is tried again.
+fn is_blocked(grant: &GrantStatus) -> i64 {
+    let reasons = [
+        grant.blocked_by,
+        grant.replacement_blocked_by,
+        grant.retrying,
+    ];
+    i64::from(reasons.iter().any(Option::is_some))
+}
+
 fn seconds(time: Option<DateTime<Utc>>) -> Option<i64> {
     time.map(|time| time.timestamp())
 }
@@ -139,6 +158,7 @@ impl Collector for Credentials {
         }
         let readable = || objects.iter().filter_map(|object| object.0.as_ref().ok());
         encode_info(&mut encoder, readable())?;
+        encode_intervals(&mut encoder, readable())?;
         encode_conditions(&mut encoder, readable())
     }
 }
@@ -162,6 +182,24 @@ fn encode_info<'a>(
             ("site", host(&object.spec.site)),
         ];
         one.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// How often each credential is validated; none for a spec without sense.
+fn encode_intervals<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    objects: impl Iterator<Item = &'a JiraCredential>,
+) -> fmt::Result {
+    let kind = ConstGauge::<i64>::new(0).metric_type();
+    let help = "How often the credential is validated";
+    let mut family = encoder.encode_descriptor("validation_interval_seconds", help, None, kind)?;
+    for object in objects {
+        if let Ok(periods) = Periods::of(&object.spec) {
+            let labels = labels(object);
+            let series = family.encode_family(&labels)?;
+            ConstGauge::new(periods.interval.num_seconds()).encode(series)?;
+        }
     }
     Ok(())
 }

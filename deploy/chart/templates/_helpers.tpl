@@ -1,0 +1,77 @@
+{{- define "jco.selector" -}}
+app.kubernetes.io/name: jira-credential-operator
+{{- end }}
+
+{{- define "jco.labels" -}}
+{{ include "jco.selector" . }}
+app.kubernetes.io/part-of: jira-credential-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "jco.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The port at the end of an address. */}}
+{{- define "jco.metricsPort" -}}
+{{ .Values.config.metricsBindAddress | default ":8080" | regexFind "[0-9]+$" }}
+{{- end }}
+
+{{- define "jco.healthPort" -}}
+{{ .Values.config.healthProbeBindAddress | default ":8081" | regexFind "[0-9]+$" }}
+{{- end }}
+
+{{- /*
+The objects of a file that the chart shares with the manifests of deploy/, in the namespace of the
+release and with its labels. Takes a list: the root, the file, annotations to add.
+*/}}
+{{- define "jco.shared" -}}
+{{- $root := index . 0 }}
+{{- $file := index . 1 }}
+{{- $annotations := index . 2 }}
+{{- $namespace := $root.Release.Namespace }}
+{{- $account := $root.Values.serviceAccount.name }}
+{{- $text := $root.Files.Get $file | required (printf "%s is missing" $file) }}
+{{- $text = $text | replace "system:serviceaccount:jira-credential-operator:jira-credential-operator" (printf "system:serviceaccount:%s:%s" $namespace $account) }}
+{{- $text = $text | replace "request.namespace != 'jira-credential-operator'" (printf "request.namespace != '%s'" $namespace) }}
+{{- range $document := splitList "\n---\n" $text }}
+{{- $object := fromYaml $document }}
+{{- if not $object.kind }}
+{{- fail (printf "%s cannot be read: %s" $file ($object.Error | default "no kind")) }}
+{{- end }}
+{{- $metadata := $object.metadata }}
+{{- $_ := set $metadata "labels" (merge (include "jco.labels" $root | fromYaml) ($metadata.labels | default dict)) }}
+{{- with $annotations }}
+{{- $_ := set $metadata "annotations" (merge (deepCopy .) ($metadata.annotations | default dict)) }}
+{{- end }}
+{{- if has $object.kind (list "ServiceAccount" "Role" "RoleBinding" "PrometheusRule") }}
+{{- $_ := set $metadata "namespace" $namespace }}
+{{- end }}
+{{- range $subject := $object.subjects }}
+{{- $_ := set $subject "namespace" $namespace }}
+{{- $_ := set $subject "name" $account }}
+{{- end }}
+{{- if eq $object.kind "ServiceAccount" }}
+{{- $_ := set $metadata "name" $account }}
+{{- with $root.Values.serviceAccount.annotations }}
+{{- $_ := set $metadata "annotations" . }}
+{{- end }}
+{{- end }}
+{{- if or (ne $object.kind "ServiceAccount") $root.Values.serviceAccount.create }}
+---
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,420 @@
+//! The chart, as Helm renders it.
+
+use std::path::PathBuf;
+
+use control_plane::tools;
+use serde_json::{Value, json};
+
+use crate::support::{OPERATOR, Objects, built, kustomized, objects, path, printed, read, run};
+
+const CHART: &str = "deploy/chart";
+
+/// Files that the chart shares with the manifests.
+const SHARED: [(&str, &str); 7] = [
+    ("crds/jiracredentials.yaml", "jiracredentials.yaml"),
+    ("deploy/rbac.yaml", "rbac.yaml"),
+    ("deploy/user-roles.yaml", "user-roles.yaml"),
+    ("deploy/admission-policy.yaml", "admission-policy.yaml"),
+    ("deploy/operator-policy.yaml", "operator-policy.yaml"),
+    ("deploy/monitoring/rules.yaml", "rules.yaml"),
+    ("deploy/monitoring/dashboard.json", "dashboard.json"),
+];
+
+pub(crate) struct Helm(PathBuf);
+
+impl Helm {
+    pub(crate) fn new() -> Option<Self> {
+        built("Helm", tools::helm()).map(Self)
+    }
+
+    /// What is rendered with these values, as `--set-json` takes them.
+    pub(crate) fn template(&self, values: &[&str]) -> Result<Objects, String> {
+        self.template_in(OPERATOR, values)
+    }
+
+    pub(crate) fn template_in(&self, namespace: &str, values: &[&str]) -> Result<Objects, String> {
+        let mut arguments = vec!["template", "release", CHART, "--namespace", namespace];
+        for value in values {
+            arguments.extend(["--set-json", value]);
+        }
+        let output = run(&self.0, &arguments);
+        if output.status.success() {
+            Ok(objects(&printed(&output)))
+        } else {
+            Err(String::from_utf8(output.stderr).unwrap())
+        }
+    }
+}
+
+fn get<'a>(objects: &'a Objects, kind: &str, name: &str) -> &'a Value {
+    objects.get(&(kind.into(), name.into())).unwrap()
+}
+
+fn deployment(objects: &Objects) -> &Value {
+    get(objects, "Deployment", OPERATOR)
+}
+
+fn pod(objects: &Objects) -> &Value {
+    &deployment(objects)["spec"]["template"]["spec"]
+}
+
+fn has(objects: &Objects, kind: &str) -> bool {
+    objects.keys().any(|(found, _)| found == kind)
+}
+
+/// Without what Helm adds to every object.
+fn without_marks_of_helm(mut objects: Objects) -> Objects {
+    for object in objects.values_mut() {
+        let metadata = &mut object["metadata"];
+        if let Some(labels) = metadata["labels"].as_object_mut() {
+            for label in [
+                "app.kubernetes.io/instance",
+                "app.kubernetes.io/managed-by",
+                "app.kubernetes.io/version",
+                "helm.sh/chart",
+            ] {
+                assert!(labels.remove(label).is_some(), "{label}");
+            }
+        }
+    }
+    objects
+}
+
+#[test]
+fn it_shares_files_with_the_manifests() {
+    for (source, copy) in SHARED {
+        assert!(
+            read(source) == read(&format!("{CHART}/files/{copy}")),
+            "{copy} is not {source}: run `cargo xtask generate`"
+        );
+    }
+}
+
+#[test]
+fn its_defaults_are_the_manifests() {
+    let Some(helm) = Helm::new() else { return };
+    let mut rendered = without_marks_of_helm(helm.template(&[]).unwrap());
+    // The definition is no part of the kustomization, and stays when a release is uninstalled.
+    let name = "jiracredentials.jira-operator.dev".to_owned();
+    let mut definition = rendered
+        .remove(&("CustomResourceDefinition".into(), name))
+        .unwrap();
+    let metadata = definition["metadata"].as_object_mut().unwrap();
+    metadata.remove("labels");
+    let kept = metadata.remove("annotations").unwrap();
+    assert_eq!(kept, json!({"helm.sh/resource-policy": "keep"}));
+    let printed = objects(&read("crds/jiracredentials.yaml"));
+    assert!(printed.values().eq([&definition]));
+    // Helm makes the namespace itself.
+    let mut manifests = kustomized();
+    assert!(
+        manifests
+            .remove(&("Namespace".into(), OPERATOR.into()))
+            .is_some()
+    );
+    let names = |objects: &Objects| objects.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&rendered), names(&manifests));
+    for (key, manifest) in &mut manifests {
+        // Kustomize does not know that policies have no namespace; the API server ignores it.
+        if key.0.starts_with("ValidatingAdmissionPolicy") {
+            manifest["metadata"]
+                .as_object_mut()
+                .unwrap()
+                .remove("namespace");
+        }
+        pretty_equal(&rendered[key], manifest, &format!("{key:?}"));
+    }
+}
+
+/// Fails at the deepest place where two objects differ.
+fn pretty_equal(rendered: &Value, manifest: &Value, place: &str) {
+    match (rendered, manifest) {
+        (Value::Object(left), Value::Object(right)) => {
+            for key in left.keys().chain(right.keys()) {
+                pretty_equal(&rendered[key], &manifest[key], &format!("{place}.{key}"));
+            }
+        }
+        (left, right) => assert_eq!(left, right, "{place}: chart, then kustomize"),
+    }
+}
+
+#[test]
+fn helm_finds_no_fault() {
+    let Some(helm) = Helm::new() else { return };
+    let strict = run(&helm.0, &["lint", "--strict", CHART]);
+    assert!(strict.status.success(), "{strict:?}");
+}
+
+#[test]
+fn its_version_is_that_of_the_program() {
+    let chart = &crate::support::documents(&read("deploy/chart/Chart.yaml"))[0];
+    for field in ["version", "appVersion"] {
+        assert_eq!(chart[field], env!("CARGO_PKG_VERSION"), "{field}");
+    }
+}
+
+#[test]
+fn another_namespace_and_account_reach_every_place() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm
+        .template_in("jira", &[r#"serviceAccount.name="keeper""#])
+        .unwrap();
+    for (key, object) in &all {
+        let cluster_wide = ![
+            "ServiceAccount",
+            "Deployment",
+            "Service",
+            "Role",
+            "RoleBinding",
+        ]
+        .contains(&key.0.as_str());
+        let namespace = &object["metadata"]["namespace"];
+        assert_eq!(namespace.is_null(), cluster_wide, "{key:?}");
+        assert!(cluster_wide || namespace == "jira", "{key:?}");
+    }
+    get(&all, "ServiceAccount", "keeper");
+    assert_eq!(pod(&all)["serviceAccountName"], "keeper");
+    let binding = get(&all, "ClusterRoleBinding", OPERATOR);
+    assert_eq!(
+        binding["subjects"],
+        json!([{"kind": "ServiceAccount", "name": "keeper", "namespace": "jira"}])
+    );
+    let policy = get(
+        &all,
+        "ValidatingAdmissionPolicy",
+        "jira-credential-operator-writes",
+    );
+    let policy = policy.to_string();
+    assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
+    assert!(policy.contains("request.namespace != 'jira' "));
+    assert!(!policy.contains(":jira-credential-operator:"));
+}
+
+#[test]
+fn an_image_is_named_by_tag_or_digest() {
+    let Some(helm) = Helm::new() else { return };
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let by_digest = format!(r#"image={{"repository": "r.example/jco", "digest": "{digest}"}}"#);
+    for (values, image) in [
+        (vec![r#"image.tag="1.2""#], format!("{OPERATOR}:1.2")),
+        (vec![&*by_digest], format!("r.example/jco@{digest}")),
+    ] {
+        let all = helm.template(&values).unwrap();
+        assert_eq!(pod(&all)["containers"][0]["image"], json!(image));
+    }
+}
+
+#[test]
+fn what_a_pod_can_have_reaches_it() {
+    let Some(helm) = Helm::new() else { return };
+    let tolerations = r#"tolerations=[{"key": "infra", "operator": "Exists"}]"#;
+    let spread = r#"topologySpreadConstraints=[{"maxSkew": 1}]"#;
+    let environment = r#"extraEnv=[{"name": "SSL_CERT_FILE", "value": "/ca"}]"#;
+    let volumes = r#"extraVolumes=[{"name": "ca", "configMap": {"name": "ca"}}]"#;
+    let mounts = r#"extraVolumeMounts=[{"name": "ca", "mountPath": "/ca"}]"#;
+    let all = helm
+        .template(&[
+            tolerations,
+            spread,
+            environment,
+            volumes,
+            mounts,
+            r#"nodeSelector={"pool": "infra"}"#,
+            r#"affinity={"nodeAffinity": {}}"#,
+            r#"extraArgs=["--log-level=debug"]"#,
+            r#"imagePullSecrets=[{"name": "registry"}]"#,
+            r#"priorityClassName="high""#,
+            r#"podLabels={"team": "a"}"#,
+            r#"podAnnotations={"sidecar": "no"}"#,
+            r#"commonLabels={"owner": "platform"}"#,
+        ])
+        .unwrap();
+    let pod = pod(&all);
+    let container = &pod["containers"][0];
+    for (found, wanted) in [
+        (&pod["tolerations"][0]["key"], json!("infra")),
+        (&pod["topologySpreadConstraints"][0]["maxSkew"], json!(1)),
+        (&pod["nodeSelector"]["pool"], json!("infra")),
+        (&pod["affinity"], json!({"nodeAffinity": {}})),
+        (&pod["imagePullSecrets"][0]["name"], json!("registry")),
+        (&pod["priorityClassName"], json!("high")),
+        (&pod["volumes"][0]["configMap"]["name"], json!("ca")),
+        (&container["volumeMounts"][0]["mountPath"], json!("/ca")),
+        (&container["args"], json!(["run", "--log-level=debug"])),
+        (&container["env"][2]["name"], json!("SSL_CERT_FILE")),
+    ] {
+        assert_eq!(*found, wanted);
+    }
+    let template = &deployment(&all)["spec"]["template"]["metadata"];
+    assert_eq!(template["labels"]["team"], "a");
+    assert_eq!(template["annotations"]["sidecar"], "no");
+    for object in all.values() {
+        assert_eq!(object["metadata"]["labels"]["owner"], "platform");
+    }
+}
+
+#[test]
+fn a_platform_may_assign_the_user() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm.template(&["fixedUser=false"]).unwrap();
+    let context = &pod(&all)["securityContext"];
+    assert_eq!(
+        *context,
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+}
+
+#[test]
+fn parts_can_be_left_out() {
+    let Some(helm) = Helm::new() else { return };
+    for (value, kind) in [
+        ("crds.install=false", "CustomResourceDefinition"),
+        (
+            "admissionPolicies.install=false",
+            "ValidatingAdmissionPolicy",
+        ),
+        ("serviceAccount.create=false", "ServiceAccount"),
+        ("rbac.install=false", "ClusterRoleBinding"),
+    ] {
+        let all = helm.template(&[value]).unwrap();
+        assert!(!has(&all, kind), "{value}");
+    }
+    let all = helm.template(&["userRoles.install=false"]).unwrap();
+    let roles = all.keys().filter(|(kind, _)| kind == "ClusterRole");
+    assert_eq!(roles.count(), 1);
+    let all = helm.template(&["crds.keep=false"]).unwrap();
+    let name = "jiracredentials.jira-operator.dev";
+    let definition = get(&all, "CustomResourceDefinition", name);
+    assert!(definition["metadata"]["annotations"].is_null());
+}
+
+#[test]
+fn what_is_optional_is_there_when_asked_for() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm
+        .template(&[
+            r#"podDisruptionBudget={"enabled": true}"#,
+            r#"networkPolicy={"enabled": true, "egressPorts": [6443, 8443]}"#,
+            r#"serviceMonitor={"enabled": true, "interval": "30s", "labels": {"release": "p"}}"#,
+            r#"config.metricsBindAddress=":9090""#,
+        ])
+        .unwrap();
+    let budget = &get(&all, "PodDisruptionBudget", OPERATOR)["spec"];
+    assert_eq!(budget["maxUnavailable"], 1);
+    let policy = &get(&all, "NetworkPolicy", OPERATOR)["spec"];
+    assert_eq!(
+        policy["egress"][1]["ports"],
+        json!([{"port": 6443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}])
+    );
+    let monitor = get(&all, "ServiceMonitor", OPERATOR);
+    assert_eq!(monitor["metadata"]["labels"]["release"], "p");
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    assert_eq!(endpoint["interval"], "30s");
+    // Otherwise the namespace of a credential would be called `exported_namespace`.
+    assert_eq!(endpoint["honorLabels"], true);
+    // Whatever selects the pod selects it by its labels.
+    let labels = &deployment(&all)["spec"]["template"]["metadata"]["labels"];
+    let selector = deployment(&all)["spec"]["selector"]["matchLabels"].clone();
+    assert_eq!(*labels, selector);
+    assert_eq!(budget["selector"]["matchLabels"], selector);
+    assert_eq!(policy["podSelector"]["matchLabels"], selector);
+    let service = get(&all, "Service", "jira-credential-operator-metrics");
+    assert_eq!(service["spec"]["selector"], selector);
+    let container = &pod(&all)["containers"][0];
+    assert_eq!(container["ports"][0]["containerPort"], 9090);
+    assert_eq!(service["spec"]["ports"][0]["port"], 9090);
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_path() {
+    let Some(helm) = Helm::new() else { return };
+    for (value, words) in [
+        ("replicas=\"two\"", "'/replicas': got string, want integer"),
+        ("replica=2", "additional properties 'replica' not allowed"),
+        (
+            "config.alowedHosts=[]",
+            "'/config': additional properties 'alowedHosts'",
+        ),
+        (
+            "config.allowedHosts=\"a.example\"",
+            "'/config/allowedHosts': got string",
+        ),
+        (
+            "config.allowedHosts=[\"https://a.example\"]",
+            "'/config/allowedHosts/0'",
+        ),
+        ("config.allowedHosts=[\"*\"]", "'/config/allowedHosts/0'"),
+        ("config.authUrl=\"http://a.example\"", "'/config/authUrl'"),
+        (
+            "config.logLevel=\"loud\"",
+            "'/config/logLevel': value must be one of",
+        ),
+        ("config.maxConcurrentReconciles=0", "minimum: got 0, want 1"),
+        ("config.extraCaFile=\"ca.pem\"", "'/config/extraCaFile'"),
+        ("image.digest=\"sha256:1\"", "'/image/digest'"),
+        (
+            "terminationGracePeriodSeconds=30",
+            "minimum: got 30, want 120",
+        ),
+        (
+            "extraEnv=[{\"name\": \"JCO_NAMESPACE\"}]",
+            "'/extraEnv/0/name'",
+        ),
+        ("extraArgs=[\"crd\"]", "'/extraArgs/0'"),
+        (
+            "networkPolicy.egressPorts=[0]",
+            "'/networkPolicy/egressPorts/0'",
+        ),
+        (
+            "prometheusRule.runbookUrl=\"https://a.example/#b\"",
+            "'/prometheusRule/runbookUrl'",
+        ),
+    ] {
+        let said = helm.template(&[value]).unwrap_err();
+        assert!(said.contains(words), "{value}: {said}");
+    }
+}
+
+#[test]
+fn a_value_may_be_null_to_have_the_default_of_the_program() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm.template(&["config.logFormat=null"]).unwrap();
+    let environment = pod(&all)["containers"][0]["env"].as_array().unwrap();
+    assert_eq!(environment.len(), 1, "{environment:?}");
+    assert!(path(CHART).join("values.schema.json").is_file());
+}
+
+#[test]
+fn the_dashboard_is_installed_as_it_is() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm.template(&[r#"dashboard={"enabled": true}"#]).unwrap();
+    let map = get(&all, "ConfigMap", "jira-credential-operator-dashboard");
+    assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
+    let text = map["data"]["jira-credential-operator.json"].as_str();
+    assert!(text == Some(&read("deploy/monitoring/dashboard.json")));
+}
+
+#[test]
+fn alerts_can_be_left_out_and_link_to_a_runbook_elsewhere() {
+    let Some(helm) = Helm::new() else { return };
+    let settings = r#"prometheusRule={"enabled": true, "labels": {"release": "p"},
+        "runbookUrl": "https://docs.example/runbook", "disabledAlerts": ["JiraCredentialProbeLatency"]}"#;
+    let all = helm.template(&[&settings.replace('\n', " ")]).unwrap();
+    let rule = get(&all, "PrometheusRule", OPERATOR);
+    assert_eq!(rule["metadata"]["labels"]["release"], "p");
+    let groups = |object: &Value| object["spec"]["groups"].as_array().unwrap().clone();
+    let rules = |object: &Value| -> Vec<Value> {
+        let lists = groups(object).into_iter();
+        lists
+            .flat_map(|group| group["rules"].as_array().unwrap().clone())
+            .collect()
+    };
+    let mut wanted = rules(&crate::support::documents(&read("deploy/monitoring/rules.yaml"))[0]);
+    wanted.retain(|alert| alert["alert"] != "JiraCredentialProbeLatency");
+    for alert in &mut wanted {
+        let link = &mut alert["annotations"]["runbook_url"];
+        let anchor = link.as_str().unwrap().split_once('#').unwrap().1.to_owned();
+        *link = json!(format!("https://docs.example/runbook#{anchor}"));
+    }
+    assert_eq!(rules(rule), wanted);
+}

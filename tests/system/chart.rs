@@ -1,0 +1,176 @@
+//! The chart on a real API server, with the operator at work, as `docs/helm.md` has it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use control_plane::tools;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use crate::support::{OPERATOR, World};
+
+/// Helm, for one control plane.
+struct Helm<'a> {
+    program: PathBuf,
+    world: &'a World,
+    home: tempfile::TempDir,
+}
+
+impl<'a> Helm<'a> {
+    /// `None`, with a line that says so, where Go modules cannot be downloaded.
+    async fn new(world: &'a World) -> Option<Self> {
+        let built = tokio::task::spawn_blocking(tools::helm).await.unwrap();
+        if built
+            .as_ref()
+            .is_err_and(control_plane::Error::is_without_modules)
+        {
+            let line = "skipped: Helm cannot be built without its Go modules";
+            let _ = writeln!(std::io::stderr(), "{line}");
+            return None;
+        }
+        Some(Self {
+            program: built.unwrap(),
+            world,
+            home: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    async fn run(&self, line: &[&str]) -> Output {
+        let mut command = Command::new(&self.program);
+        command
+            .args(line)
+            .args(["--namespace", OPERATOR, "--kubeconfig"])
+            .arg(self.world.plane.admin_kubeconfig())
+            .env("HELM_CACHE_HOME", self.home.path())
+            .env("HELM_CONFIG_HOME", self.home.path())
+            .env("HELM_DATA_HOME", self.home.path())
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
+    }
+
+    async fn does(&self, line: &[&str]) {
+        let output = self.run(line).await;
+        assert!(output.status.success(), "{line:?}: {output:?}");
+    }
+}
+
+async fn kubectl(world: &World, line: &str) -> String {
+    let mut command = world.plane.kubectl();
+    command
+        .args(line.split_whitespace())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What pods mount, with the uid: a Secret that was made anew is another one.
+async fn published(world: &World) -> Vec<(String, Option<String>)> {
+    let all: Vec<Secret> = world
+        .secrets()
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .items;
+    all.iter()
+        .map(|secret| (secret.name_any(), secret.uid()))
+        .collect()
+}
+
+/// The value of a variable of the operator, as the Deployment has it.
+async fn variable(world: &World, name: &str) -> Option<String> {
+    let deployments = Api::<Deployment>::namespaced(world.client.clone(), OPERATOR);
+    let deployment = deployments.get(OPERATOR).await.unwrap();
+    let pod = deployment.spec.unwrap().template.spec.unwrap();
+    let variables = pod.containers.into_iter().next().unwrap().env.unwrap();
+    let found = variables.into_iter().find(|one| one.name == name);
+    found.and_then(|found| found.value)
+}
+
+const UPGRADE: [&str; 5] = [
+    "upgrade",
+    "jira",
+    "deploy/chart",
+    "--set-json",
+    r#"config.allowedHosts=["jira.corp.example","*.dc.example"]"#,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_outlive_install_upgrade_rollback_and_uninstall() {
+    let world = World::bare().await;
+    let Some(helm) = Helm::new(&world).await else {
+        return;
+    };
+    let install = ["install", "jira", "deploy/chart", "--create-namespace"];
+    helm.does(&install).await;
+    let operator = world.operator().await;
+    world.oauth("bot").await;
+    world.api_token("static").await;
+    world.wait_ready("bot").await;
+    world.wait_ready("static").await;
+    operator.quiet().await;
+    operator.stop().await;
+    let before = published(&world).await;
+    let (calls, spends) = (world.calls(), world.outcomes().len());
+
+    helm.does(&UPGRADE).await;
+    let hosts = variable(&world, "JCO_ALLOWED_HOSTS").await;
+    assert_eq!(hosts.as_deref(), Some("jira.corp.example,*.dc.example"));
+    helm.does(&["rollback", "jira", "1"]).await;
+    assert_eq!(variable(&world, "JCO_ALLOWED_HOSTS").await, None);
+    let format = variable(&world, "JCO_LOG_FORMAT").await;
+    assert_eq!(format.as_deref(), Some("json"));
+
+    // An earlier chart, without its definition.
+    let without = ["upgrade", "jira", "deploy/chart", "--reuse-values"];
+    helm.does(&[&without[..], &["--set", "crds.install=false"]].concat())
+        .await;
+    world.credential("bot").await;
+
+    helm.does(&["uninstall", "jira", "--wait"]).await;
+    let all = "get clusterroles,clusterrolebindings,validatingadmissionpolicies,\
+               validatingadmissionpolicybindings -o name";
+    let left = kubectl(&world, all).await;
+    assert!(!left.contains("jira"), "{left}");
+    let kept = kubectl(&world, "get customresourcedefinitions -o name").await;
+    assert!(kept.contains("jiracredentials.jira-operator.dev"), "{kept}");
+    world.credential("bot").await;
+    assert_eq!(published(&world).await, before);
+
+    // The definition that was kept is no obstacle, and nothing is asked or spent again.
+    helm.does(&install).await;
+    let operator = world.operator().await;
+    operator.look_again(2).await;
+    operator.quiet().await;
+    assert_eq!((world.calls(), world.outcomes().len()), (calls, spends));
+    assert_eq!(published(&world).await, before);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubectl_has_installed_is_taken_over() {
+    let world = World::bare().await;
+    let Some(helm) = Helm::new(&world).await else {
+        return;
+    };
+    kubectl(&world, "apply -f crds/").await;
+    kubectl(&world, "apply -k deploy").await;
+    let install = ["install", OPERATOR, "deploy/chart"];
+    let refused = helm.run(&install).await;
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("invalid ownership metadata"), "{said}");
+    helm.does(&["install", OPERATOR, "deploy/chart", "--take-ownership"])
+        .await;
+    let operator = world.operator().await;
+    world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    operator.stop().await;
+}
