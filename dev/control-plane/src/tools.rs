@@ -83,7 +83,9 @@ pub fn argo_health() -> Result<PathBuf, Error> {
 }
 
 fn ensure(module: &Module) -> Result<PathBuf, Error> {
-    Ok(module.ensure(&cache_directory("control-plane")?)?.join(module.name))
+    Ok(module
+        .ensure(&cache_directory("control-plane")?)?
+        .join(module.name))
 }
 
 #[cfg(test)]
