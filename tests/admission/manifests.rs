@@ -274,7 +274,7 @@ async fn the_replicas_survive_a_drain_and_one_of_them_leads() {
     assert_eq!(args, &json!(["run", "--leader-elect"]));
     let budgets = Api::<PodDisruptionBudget>::namespaced(client, OPERATOR);
     let budget = json!(budgets.get(OPERATOR).await.unwrap());
-    assert_eq!(budget["spec"]["minAvailable"], 1);
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
     let selectors = pod["spec"]["topologySpreadConstraints"].as_array().unwrap();
     let selectors = selectors.iter().map(|spread| &spread["labelSelector"]);
     for selector in selectors.chain([&budget["spec"]["selector"]]) {

@@ -2,6 +2,7 @@
 
 use control_plane::ControlPlane;
 use jira_credential_operator::api::JiraCredential;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt as _};
@@ -96,6 +97,12 @@ async fn the_overlay_installs_an_operator_in_another_namespace() {
             .await;
     }
     operator.stop().await;
+    // The account may lead there, and the Lease is the one that `deploy/` grants.
+    let leases = Api::<Lease>::namespaced(itself, home);
+    let lease = json!({"metadata": {"name": OPERATOR}, "spec": {"holderIdentity": "test"}});
+    let lease = serde_json::from_value(lease).unwrap();
+    leases.create(&PostParams::default(), &lease).await.unwrap();
+    leases.get(OPERATOR).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
