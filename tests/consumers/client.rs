@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::method::Method;
-use crate::tools::Tools;
+use crate::tools::{Missing, Tools};
 
 /// A client of Jira.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,14 +107,17 @@ impl Client {
     }
 
     /// Why it cannot be run here.
-    pub(crate) fn missing(self, tools: &Tools) -> Option<String> {
-        let tool = match self {
+    pub(crate) fn missing(self, tools: &Tools) -> Option<Missing> {
+        self.tool(tools).as_ref().err().cloned()
+    }
+
+    fn tool(self, tools: &Tools) -> &Result<PathBuf, Missing> {
+        match self {
             Self::Curl | Self::CurlNetrc => &tools.curl,
             Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
             Self::JiraJs => &tools.node,
             Self::JiraCli | Self::Amtool => &tools.go,
-        };
-        tool.as_ref().err().cloned()
+        }
     }
 
     /// Logs in.
@@ -122,36 +125,38 @@ impl Client {
     /// # Errors
     /// When the client fails, or finds another account.
     pub(crate) fn log_in(self, pod: &Pod<'_>) -> Result<(), String> {
-        let tools = pod.tools;
+        let tool = self.tool(pod.tools).as_deref().unwrap();
         match self {
-            Self::Curl => curl(pod, "Standard", &curl_headers(pod)),
+            Self::Curl => curl(tool, pod, "Standard", &curl_headers(pod)),
             Self::CurlNetrc => {
                 let file = json!(pod.mount("Netrc").join(".netrc"));
-                curl(pod, "Netrc", &format!("netrc-file = {file}\n"))
+                curl(tool, pod, "Netrc", &format!("netrc-file = {file}\n"))
             }
-            Self::PypiJira => python(pod, include_str!("clients/pypi_jira.py"), None),
-            Self::AtlassianPythonApi => {
-                python(pod, include_str!("clients/atlassian_python_api.py"), None)
-            }
+            Self::PypiJira => python(tool, pod, include_str!("clients/pypi_jira.py"), None),
+            Self::AtlassianPythonApi => python(
+                tool,
+                pod,
+                include_str!("clients/atlassian_python_api.py"),
+                None,
+            ),
             Self::McpAtlassian => {
                 let script = include_str!("clients/mcp_atlassian.py");
-                python(pod, script, Some("McpAtlassian"))
+                python(tool, pod, script, Some("McpAtlassian"))
             }
             Self::JiraJs => {
-                let folder = tools.node.as_ref()?;
                 let mut node = pod.program("node".as_ref());
-                node.arg("--require").arg(folder.join("localhost.cjs"));
-                node.arg(folder.join("jira_js.mjs"))
+                node.arg("--require").arg(tool.join("localhost.cjs"));
+                node.arg(tool.join("jira_js.mjs"))
                     .arg(pod.mount("Standard"));
                 is_account(pod, &run(&mut node, "")?)
             }
             Self::JiraCli => {
-                let mut jira = pod.program(&tools.go.as_ref()?.join("jira"));
+                let mut jira = pod.program(&tool.join("jira"));
                 pod.variables("JiraCli", &mut jira);
                 let file = pod.mount("JiraCli").join(".config.yml");
                 run(jira.arg("--config").arg(file).arg("serverinfo"), "").map(drop)
             }
-            Self::Amtool => amtool(pod),
+            Self::Amtool => amtool(tool, pod),
         }
     }
 }
@@ -167,9 +172,9 @@ fn curl_headers(pod: &Pod<'_>) -> String {
     format!("header = {header:?}\n")
 }
 
-fn curl(pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
+fn curl(tool: &Path, pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
     let url = pod.file("Standard", "url");
-    let mut curl = pod.program(pod.tools.curl.as_ref()?);
+    let mut curl = pod.program(tool);
     curl.args(["--silent", "--show-error", "--fail", "--config", "-"]);
     curl.arg("--cacert").arg(pod.authority);
     curl.arg(format!("{url}/rest/api/2/myself"));
@@ -179,8 +184,8 @@ fn curl(pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
     is_account(pod, id.unwrap_or_default())
 }
 
-fn python(pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
-    let mut python = pod.program(pod.tools.python.as_ref()?);
+fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
+    let mut python = pod.program(tool);
     python.args(["-I", "-c", script]).arg(pod.mount("Standard"));
     if let Some(preset) = variables {
         pod.variables(preset, &mut python);
@@ -189,7 +194,7 @@ fn python(pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), St
 }
 
 /// Alertmanager reads the files at each notification; its own check reads the configuration.
-fn amtool(pod: &Pod<'_>) -> Result<(), String> {
+fn amtool(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     let preset = "Alertmanager";
     let file = |key: &str| json!(pod.mount(preset).join(key)).to_string();
     let login = if !pod.file(preset, "username").is_empty() {
@@ -212,7 +217,7 @@ fn amtool(pod: &Pod<'_>) -> Result<(), String> {
     );
     let path = pod.mounts.join("alertmanager.yml");
     fs::write(&path, config).unwrap();
-    let mut amtool = pod.program(&pod.tools.go.as_ref()?.join("amtool"));
+    let mut amtool = pod.program(&tool.join("amtool"));
     run(amtool.arg("check-config").arg(path), "").map(drop)
 }
 

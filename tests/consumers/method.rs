@@ -4,13 +4,13 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use atlassian_sim::{CloudSite, Token};
+use atlassian_sim::{CloudSite, Token, Verdict};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Pod};
 use crate::proxy::Proxy;
 use crate::stage::{Stage, texts};
-use crate::tools::Tools;
+use crate::tools::{Missing, Tools};
 use crate::{Outcome, Row};
 
 const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
@@ -200,7 +200,7 @@ pub(crate) async fn run(method: Method, tools: &Tools) -> Vec<Row> {
         tools,
     };
     let before = mount(&stage, &presets, &mounts).await;
-    let mut rows = log_in(method, &pod, "before the renewal");
+    let mut rows = log_in(method, &pod, &stage, "before the renewal");
     method.renew(&stage, held).await;
     let header = standard_value(&before);
     let what = format!("{method}: the renewed credential is published everywhere");
@@ -215,7 +215,7 @@ pub(crate) async fn run(method: Method, tools: &Tools) -> Vec<Row> {
         .await;
     for row in &mut rows {
         if let Outcome::Passed = row.outcome {
-            row.outcome = outcome(row.client, method, &pod, "after the renewal");
+            row.outcome = outcome(row.client, method, &pod, &stage, "after the renewal");
         }
     }
     drop(operator);
@@ -249,25 +249,39 @@ async fn mount(stage: &Stage, presets: &[&'static str], mounts: &Path) -> Mounts
     all
 }
 
-fn log_in(method: Method, pod: &Pod<'_>, when: &str) -> Vec<Row> {
+fn log_in(method: Method, pod: &Pod<'_>, stage: &Stage, when: &str) -> Vec<Row> {
     Client::ALL
         .into_iter()
         .filter(|client| client.preset(method).is_some())
         .map(|client| Row {
             client,
             method,
-            outcome: outcome(client, method, pod, when),
+            outcome: outcome(client, method, pod, stage, when),
         })
         .collect()
 }
 
-fn outcome(client: Client, method: Method, pod: &Pod<'_>, when: &str) -> Outcome {
-    if let Some(reason) = client.missing(pod.tools) {
-        return Outcome::Skipped(reason);
+fn outcome(client: Client, method: Method, pod: &Pod<'_>, stage: &Stage, when: &str) -> Outcome {
+    let failed = |why| Outcome::Failed(format!("{client} with {method}, {when}: {why}"));
+    match client.missing(pod.tools) {
+        None => {}
+        Some(Missing::Here(reason)) => return Outcome::Skipped(reason),
+        Some(Missing::Broken(reason)) => return failed(reason),
     }
-    match client.log_in(pod) {
-        Ok(()) => Outcome::Passed,
-        Err(why) => Outcome::Failed(format!("{client} with {method}, {when}: {why}")),
+    if let Err(why) = client.log_in(pod) {
+        return failed(why);
+    }
+    // jira-cli asks for what Jira tells everybody, and says nothing of the account.
+    let calls = stage.sim.calls();
+    let last = calls
+        .iter()
+        .rfind(|call| call.path.ends_with("/serverInfo"));
+    match last.map(|call| call.verdict) {
+        Some(verdict) if client == Client::JiraCli && verdict != Verdict::Accepted => {
+            failed(format!("Jira did not accept the credential: {verdict:?}"))
+        }
+        None if client == Client::JiraCli => failed("Jira was not asked".to_owned()),
+        _ => Outcome::Passed,
     }
 }
 

@@ -34,37 +34,58 @@ static GO_CLIENTS: Module = Module {
     estimate: "about 2 minutes on 2 cores, once",
 };
 
-/// Where the clients are, or why they cannot be had.
+/// Why a client is not there.
+#[derive(Clone, Debug)]
+pub(crate) enum Missing {
+    /// This machine lacks a program, or the way to a registry of packages.
+    Here(String),
+    /// What is pinned cannot be installed.
+    Broken(String),
+}
+
+/// Where the clients are.
 pub(crate) struct Tools {
     /// The system's curl.
-    pub(crate) curl: Result<PathBuf, String>,
+    pub(crate) curl: Result<PathBuf, Missing>,
     /// The interpreter that knows the packages.
-    pub(crate) python: Result<PathBuf, String>,
+    pub(crate) python: Result<PathBuf, Missing>,
     /// A folder with `node_modules` and the scripts.
-    pub(crate) node: Result<PathBuf, String>,
+    pub(crate) node: Result<PathBuf, Missing>,
     /// A folder with the programs written in Go.
-    pub(crate) go: Result<PathBuf, String>,
+    pub(crate) go: Result<PathBuf, Missing>,
 }
 
 impl Tools {
     pub(crate) fn install() -> Self {
-        let cache = cache_directory("consumers").map_err(|error| error.to_string());
-        let cache = cache.as_deref().map_err(String::clone);
+        let cache = cache_directory("consumers").map_err(|error| Missing::Here(error.to_string()));
+        let cache = cache.as_deref().map_err(Missing::clone);
         Self {
             curl: curl(),
             python: cache.clone().and_then(python),
             node: cache.clone().and_then(node),
-            go: cache.and_then(|cache| GO_CLIENTS.ensure(cache).map_err(|error| error.to_string())),
+            go: cache.and_then(go),
         }
     }
 }
 
-fn curl() -> Result<PathBuf, String> {
+fn curl() -> Result<PathBuf, Missing> {
     run(Command::new("curl").arg("--version"))?;
     Ok("curl".into())
 }
 
-fn python(cache: &Path) -> Result<PathBuf, String> {
+fn go(cache: &Path) -> Result<PathBuf, Missing> {
+    GO_CLIENTS.ensure(cache).map_err(|error| {
+        let here = error.is_without_modules() || matches!(error, control_plane::Error::NoGo { .. });
+        let text = error.to_string();
+        if here {
+            Missing::Here(text)
+        } else {
+            Missing::Broken(text)
+        }
+    })
+}
+
+fn python(cache: &Path) -> Result<PathBuf, Missing> {
     let version = run(Command::new("python3").arg("--version"))?;
     let place = Place::of(cache, "python", &[REQUIREMENTS, &version]);
     place.fill("the Python clients (about a minute, once)", |folder| {
@@ -78,7 +99,7 @@ fn python(cache: &Path) -> Result<PathBuf, String> {
     Ok(place.folder.join("bin/python"))
 }
 
-fn node(cache: &Path) -> Result<PathBuf, String> {
+fn node(cache: &Path) -> Result<PathBuf, Missing> {
     run(Command::new("node").arg("--version"))?;
     let place = Place::of(cache, "node", &[PACKAGE, PACKAGE_LOCK]);
     place.fill("jira.js (some seconds, once)", |folder| {
@@ -129,8 +150,8 @@ impl Place {
     fn fill(
         &self,
         what: &str,
-        install: impl FnOnce(&Path) -> Result<String, String>,
-    ) -> Result<(), String> {
+        install: impl FnOnce(&Path) -> Result<String, Missing>,
+    ) -> Result<(), Missing> {
         fs::create_dir_all(self.lock.parent().unwrap()).map_err(text)?;
         let lock = fs::File::create(&self.lock).map_err(text)?;
         lock.lock().map_err(text)?;
@@ -151,20 +172,35 @@ impl Place {
     }
 }
 
-fn run(command: &mut Command) -> Result<String, String> {
+/// What a program says when it does not reach a registry.
+const WITHOUT_NETWORK: [&str; 6] = [
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ETIMEDOUT",
+];
+
+fn run(command: &mut Command) -> Result<String, Missing> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()
-        .map_err(|error| format!("{program}: {error}"))?;
+        .map_err(|error| Missing::Here(format!("{program}: {error}")))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = errors.lines().rev().take(3).collect();
-    Err(format!("{program}: {}", last.join("; ")))
+    let text = format!("{program}: {}", last.join("; "));
+    if WITHOUT_NETWORK.iter().any(|sign| errors.contains(sign)) {
+        Err(Missing::Here(text))
+    } else {
+        Err(Missing::Broken(text))
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err has it")]
-fn text(error: std::io::Error) -> String {
-    error.to_string()
+fn text(error: std::io::Error) -> Missing {
+    Missing::Broken(error.to_string())
 }
