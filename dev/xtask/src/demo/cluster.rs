@@ -52,6 +52,11 @@ impl<'a> Cluster<'a> {
         self.namespace
     }
 
+    /// The kubeconfig of the administrator.
+    pub(crate) fn admin_kubeconfig(&self) -> &std::path::Path {
+        self.plane.admin_kubeconfig()
+    }
+
     /// Keeps in mind which token a credential uses.
     pub(crate) fn uses(&mut self, name: &str, token: &str) {
         self.tokens.insert(name.to_owned(), token.to_owned());

@@ -3,6 +3,7 @@
 mod cluster;
 mod examples;
 mod kept;
+mod login;
 mod oauth;
 mod rotation;
 mod story;
@@ -19,6 +20,16 @@ use crate::ui::Ui;
 use crate::{cargo, root};
 
 pub(crate) use cluster::Cluster;
+
+/// What is built together, so that cargo compiles what they share once.
+const PACKAGES: [&str; 6] = [
+    "-p",
+    OPERATOR,
+    "-p",
+    "xtask",
+    "-p",
+    "kubectl-jira_credential",
+];
 
 /// How to show it.
 #[derive(Debug, clap::Args)]
@@ -67,8 +78,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
         .await?;
     let binary = ui
         .noisy_step("Build the operator", async {
-            let path =
-                cargo::build(OPERATOR, &["-p", OPERATOR, "-p", "xtask"], ui.is_terminal()).await?;
+            let path = cargo::build(OPERATOR, &PACKAGES, ui.is_terminal()).await?;
             Ok((path, "its binary is up to date".to_owned()))
         })
         .await?;

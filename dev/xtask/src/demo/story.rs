@@ -61,6 +61,7 @@ impl Demo<'_> {
             .await?;
         ui.step("OAuth 2.0 of a Data Center", self.at_data_center())
             .await?;
+        ui.step("A first consent, by login", self.login()).await?;
         let consent = ui
             .step("A person's consent to an OAuth 2.0 app", self.consented())
             .await?;
