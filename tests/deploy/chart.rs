@@ -166,6 +166,7 @@ fn another_namespace_and_account_reach_every_place() {
             "Service",
             "Role",
             "RoleBinding",
+            "PodDisruptionBudget",
         ]
         .contains(&key.0.as_str());
         let namespace = &object["metadata"]["namespace"];
@@ -188,6 +189,46 @@ fn another_namespace_and_account_reach_every_place() {
     assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
     assert!(policy.contains("request.namespace != 'jira' "));
     assert!(!policy.contains(":jira-credential-operator:"));
+}
+
+#[test]
+fn the_lease_may_be_in_another_namespace() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm
+        .template(&[r#"config.leaderElectionNamespace="leases""#])
+        .unwrap();
+    for kind in ["Role", "RoleBinding"] {
+        assert_eq!(
+            get(&all, kind, OPERATOR)["metadata"]["namespace"],
+            "leases",
+            "{kind}"
+        );
+    }
+    let binding = get(&all, "RoleBinding", OPERATOR);
+    assert_eq!(binding["subjects"][0]["namespace"], OPERATOR);
+    assert_eq!(
+        deployment(&all)["metadata"]["namespace"],
+        json!(OPERATOR),
+        "only the Lease moves"
+    );
+}
+
+#[test]
+fn without_election_one_replica_is_replaced_by_the_next() {
+    let Some(helm) = Helm::new() else { return };
+    let alone = [
+        "config.leaderElect=false",
+        "replicas=1",
+        r#"strategy.type="Recreate""#,
+    ];
+    let all = helm.template(&alone).unwrap();
+    assert_eq!(pod(&all)["containers"][0]["args"], json!(["run"]));
+    let strategy = &deployment(&all)["spec"]["strategy"];
+    assert_eq!(*strategy, json!({"type": "Recreate"}));
+    for (value, other) in [(alone[0], alone[1]), (alone[0], alone[2])] {
+        let said = helm.template(&[value, other]).unwrap_err();
+        assert!(said.contains("set replicas to 1"), "{said}");
+    }
 }
 
 #[test]
@@ -240,7 +281,7 @@ fn what_a_pod_can_have_reaches_it() {
         (&pod["priorityClassName"], json!("high")),
         (&pod["volumes"][0]["configMap"]["name"], json!("ca")),
         (&container["volumeMounts"][0]["mountPath"], json!("/ca")),
-        (&container["args"], json!(["run", "--log-level=debug"])),
+        (&container["args"], json!(["run", "--leader-elect", "--log-level=debug"])),
         (&container["env"][2]["name"], json!("SSL_CERT_FILE")),
     ] {
         assert_eq!(*found, wanted);
@@ -275,6 +316,7 @@ fn parts_can_be_left_out() {
         ),
         ("serviceAccount.create=false", "ServiceAccount"),
         ("rbac.install=false", "ClusterRoleBinding"),
+        ("podDisruptionBudget.enabled=false", "PodDisruptionBudget"),
     ] {
         let all = helm.template(&[value]).unwrap();
         assert!(!has(&all, kind), "{value}");
@@ -293,7 +335,6 @@ fn what_is_optional_is_there_when_asked_for() {
     let Some(helm) = Helm::new() else { return };
     let all = helm
         .template(&[
-            r#"podDisruptionBudget={"enabled": true}"#,
             r#"networkPolicy={"enabled": true, "egressPorts": [6443, 8443]}"#,
             r#"serviceMonitor={"enabled": true, "interval": "30s", "labels": {"release": "p"}}"#,
             r#"config.metricsBindAddress=":9090""#,

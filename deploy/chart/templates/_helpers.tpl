@@ -56,8 +56,12 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- with $annotations }}
 {{- $_ := set $metadata "annotations" (merge (deepCopy .) ($metadata.annotations | default dict)) }}
 {{- end }}
-{{- if has $object.kind (list "ServiceAccount" "Role" "RoleBinding" "PrometheusRule") }}
+{{- if has $object.kind (list "ServiceAccount" "PrometheusRule") }}
 {{- $_ := set $metadata "namespace" $namespace }}
+{{- end }}
+{{- /* Both are for the Lease. */}}
+{{- if has $object.kind (list "Role" "RoleBinding") }}
+{{- $_ := set $metadata "namespace" ($root.Values.config.leaderElectionNamespace | default $namespace) }}
 {{- end }}
 {{- range $subject := $object.subjects }}
 {{- $_ := set $subject "namespace" $namespace }}
