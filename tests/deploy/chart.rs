@@ -281,7 +281,10 @@ fn what_a_pod_can_have_reaches_it() {
         (&pod["priorityClassName"], json!("high")),
         (&pod["volumes"][0]["configMap"]["name"], json!("ca")),
         (&container["volumeMounts"][0]["mountPath"], json!("/ca")),
-        (&container["args"], json!(["run", "--leader-elect", "--log-level=debug"])),
+        (
+            &container["args"],
+            json!(["run", "--leader-elect", "--log-level=debug"]),
+        ),
         (&container["env"][2]["name"], json!("SSL_CERT_FILE")),
     ] {
         assert_eq!(*found, wanted);
