@@ -324,6 +324,15 @@ fn parts_can_be_left_out() {
         let all = helm.template(&[value]).unwrap();
         assert!(!has(&all, kind), "{value}");
     }
+    // The account does not depend on the roles, nor the roles on the account.
+    let all = helm.template(&["rbac.install=false"]).unwrap();
+    get(&all, "ServiceAccount", OPERATOR);
+    for kind in ["Role", "RoleBinding", "ClusterRoleBinding"] {
+        assert!(!has(&all, kind), "{kind}");
+    }
+    assert!(!all.contains_key(&("ClusterRole".into(), OPERATOR.into())));
+    let all = helm.template(&["serviceAccount.create=false"]).unwrap();
+    get(&all, "ClusterRoleBinding", OPERATOR);
     let all = helm.template(&["userRoles.install=false"]).unwrap();
     let roles = all.keys().filter(|(kind, _)| kind == "ClusterRole");
     assert_eq!(roles.count(), 1);
@@ -405,6 +414,27 @@ fn wrong_values_are_refused_with_their_path() {
             "'/extraEnv/0/name'",
         ),
         ("extraArgs=[\"crd\"]", "'/extraArgs/0'"),
+        // Selectors find the pods by this one.
+        (
+            r#"podLabels={"app.kubernetes.io/name": "a"}"#,
+            "'/podLabels/app.kubernetes.io~1name'",
+        ),
+        (
+            r#"commonLabels={"app.kubernetes.io/name": "a"}"#,
+            "'/commonLabels/app.kubernetes.io~1name'",
+        ),
+        (
+            r#"commonLabels={"app.kubernetes.io/managed-by": "a"}"#,
+            "'/commonLabels/app.kubernetes.io~1managed-by'",
+        ),
+        (
+            r#"podDisruptionBudget.unhealthyPodEvictionPolicy="Never""#,
+            "'/podDisruptionBudget/unhealthyPodEvictionPolicy'",
+        ),
+        (
+            r#"config.leaderElectionNamespace="A""#,
+            "'/config/leaderElectionNamespace'",
+        ),
         (
             "networkPolicy.egressPorts=[0]",
             "'/networkPolicy/egressPorts/0'",

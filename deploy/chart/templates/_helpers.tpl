@@ -73,7 +73,11 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- $_ := set $metadata "annotations" . }}
 {{- end }}
 {{- end }}
-{{- if or (ne $object.kind "ServiceAccount") $root.Values.serviceAccount.create }}
+{{- $installed := or $root.Values.rbac.install (ne $file "files/rbac.yaml") }}
+{{- if eq $object.kind "ServiceAccount" }}
+{{- $installed = $root.Values.serviceAccount.create }}
+{{- end }}
+{{- if $installed }}
 ---
 {{ toYaml $object }}
 {{- end }}
