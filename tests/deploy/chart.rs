@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use control_plane::tools;
 use serde_json::{Value, json};
 
-use crate::support::{OPERATOR, Objects, built, kustomized, objects, path, printed, read, run};
+use crate::support::{OPERATOR, Objects, built, kustomized, objects, printed, read, run};
 
-const CHART: &str = "deploy/chart";
+pub(crate) const CHART: &str = "deploy/chart";
 
 /// Files that the chart shares with the manifests.
 const SHARED: [(&str, &str); 7] = [
@@ -46,19 +46,19 @@ impl Helm {
     }
 }
 
-fn get<'a>(objects: &'a Objects, kind: &str, name: &str) -> &'a Value {
+pub(crate) fn get<'a>(objects: &'a Objects, kind: &str, name: &str) -> &'a Value {
     objects.get(&(kind.into(), name.into())).unwrap()
 }
 
-fn deployment(objects: &Objects) -> &Value {
+pub(crate) fn deployment(objects: &Objects) -> &Value {
     get(objects, "Deployment", OPERATOR)
 }
 
-fn pod(objects: &Objects) -> &Value {
+pub(crate) fn pod(objects: &Objects) -> &Value {
     &deployment(objects)["spec"]["template"]["spec"]
 }
 
-fn has(objects: &Objects, kind: &str) -> bool {
+pub(crate) fn has(objects: &Objects, kind: &str) -> bool {
     objects.keys().any(|(found, _)| found == kind)
 }
 
@@ -166,6 +166,7 @@ fn another_namespace_and_account_reach_every_place() {
             "Service",
             "Role",
             "RoleBinding",
+            "PodDisruptionBudget",
         ]
         .contains(&key.0.as_str());
         let namespace = &object["metadata"]["namespace"];
@@ -188,6 +189,28 @@ fn another_namespace_and_account_reach_every_place() {
     assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
     assert!(policy.contains("request.namespace != 'jira' "));
     assert!(!policy.contains(":jira-credential-operator:"));
+}
+
+#[test]
+fn the_lease_may_be_in_another_namespace() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm
+        .template(&[r#"config.leaderElectionNamespace="leases""#])
+        .unwrap();
+    for kind in ["Role", "RoleBinding"] {
+        assert_eq!(
+            get(&all, kind, OPERATOR)["metadata"]["namespace"],
+            "leases",
+            "{kind}"
+        );
+    }
+    let binding = get(&all, "RoleBinding", OPERATOR);
+    assert_eq!(binding["subjects"][0]["namespace"], OPERATOR);
+    assert_eq!(
+        deployment(&all)["metadata"]["namespace"],
+        json!(OPERATOR),
+        "only the Lease moves"
+    );
 }
 
 #[test]
@@ -240,7 +263,10 @@ fn what_a_pod_can_have_reaches_it() {
         (&pod["priorityClassName"], json!("high")),
         (&pod["volumes"][0]["configMap"]["name"], json!("ca")),
         (&container["volumeMounts"][0]["mountPath"], json!("/ca")),
-        (&container["args"], json!(["run", "--log-level=debug"])),
+        (
+            &container["args"],
+            json!(["run", "--leader-elect", "--log-level=debug"]),
+        ),
         (&container["env"][2]["name"], json!("SSL_CERT_FILE")),
     ] {
         assert_eq!(*found, wanted);
@@ -265,35 +291,10 @@ fn a_platform_may_assign_the_user() {
 }
 
 #[test]
-fn parts_can_be_left_out() {
-    let Some(helm) = Helm::new() else { return };
-    for (value, kind) in [
-        ("crds.install=false", "CustomResourceDefinition"),
-        (
-            "admissionPolicies.install=false",
-            "ValidatingAdmissionPolicy",
-        ),
-        ("serviceAccount.create=false", "ServiceAccount"),
-        ("rbac.install=false", "ClusterRoleBinding"),
-    ] {
-        let all = helm.template(&[value]).unwrap();
-        assert!(!has(&all, kind), "{value}");
-    }
-    let all = helm.template(&["userRoles.install=false"]).unwrap();
-    let roles = all.keys().filter(|(kind, _)| kind == "ClusterRole");
-    assert_eq!(roles.count(), 1);
-    let all = helm.template(&["crds.keep=false"]).unwrap();
-    let name = "jiracredentials.jira-operator.dev";
-    let definition = get(&all, "CustomResourceDefinition", name);
-    assert!(definition["metadata"]["annotations"].is_null());
-}
-
-#[test]
 fn what_is_optional_is_there_when_asked_for() {
     let Some(helm) = Helm::new() else { return };
     let all = helm
         .template(&[
-            r#"podDisruptionBudget={"enabled": true}"#,
             r#"networkPolicy={"enabled": true, "egressPorts": [6443, 8443]}"#,
             r#"serviceMonitor={"enabled": true, "interval": "30s", "labels": {"release": "p"}}"#,
             r#"config.metricsBindAddress=":9090""#,
@@ -323,65 +324,6 @@ fn what_is_optional_is_there_when_asked_for() {
     let container = &pod(&all)["containers"][0];
     assert_eq!(container["ports"][0]["containerPort"], 9090);
     assert_eq!(service["spec"]["ports"][0]["port"], 9090);
-}
-
-#[test]
-fn wrong_values_are_refused_with_their_path() {
-    let Some(helm) = Helm::new() else { return };
-    for (value, words) in [
-        ("replicas=\"two\"", "'/replicas': got string, want integer"),
-        ("replica=2", "additional properties 'replica' not allowed"),
-        (
-            "config.alowedHosts=[]",
-            "'/config': additional properties 'alowedHosts'",
-        ),
-        (
-            "config.allowedHosts=\"a.example\"",
-            "'/config/allowedHosts': got string",
-        ),
-        (
-            "config.allowedHosts=[\"https://a.example\"]",
-            "'/config/allowedHosts/0'",
-        ),
-        ("config.allowedHosts=[\"*\"]", "'/config/allowedHosts/0'"),
-        ("config.authUrl=\"http://a.example\"", "'/config/authUrl'"),
-        (
-            "config.logLevel=\"loud\"",
-            "'/config/logLevel': value must be one of",
-        ),
-        ("config.maxConcurrentReconciles=0", "minimum: got 0, want 1"),
-        ("config.extraCaFile=\"ca.pem\"", "'/config/extraCaFile'"),
-        ("image.digest=\"sha256:1\"", "'/image/digest'"),
-        (
-            "terminationGracePeriodSeconds=30",
-            "minimum: got 30, want 120",
-        ),
-        (
-            "extraEnv=[{\"name\": \"JCO_NAMESPACE\"}]",
-            "'/extraEnv/0/name'",
-        ),
-        ("extraArgs=[\"crd\"]", "'/extraArgs/0'"),
-        (
-            "networkPolicy.egressPorts=[0]",
-            "'/networkPolicy/egressPorts/0'",
-        ),
-        (
-            "prometheusRule.runbookUrl=\"https://a.example/#b\"",
-            "'/prometheusRule/runbookUrl'",
-        ),
-    ] {
-        let said = helm.template(&[value]).unwrap_err();
-        assert!(said.contains(words), "{value}: {said}");
-    }
-}
-
-#[test]
-fn a_value_may_be_null_to_have_the_default_of_the_program() {
-    let Some(helm) = Helm::new() else { return };
-    let all = helm.template(&["config.logFormat=null"]).unwrap();
-    let environment = pod(&all)["containers"][0]["env"].as_array().unwrap();
-    assert_eq!(environment.len(), 1, "{environment:?}");
-    assert!(path(CHART).join("values.schema.json").is_file());
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn sample(key: &str, flag: &Arg) -> (Value, String) {
         Some(number) if number.parse::<u16>().is_ok() => (json!(3), "3".into()),
         // A level is shown in capitals, and read in any case.
         Some(text) => (json!(text.to_lowercase()), text.to_lowercase()),
+        None if key == "leaderElectionNamespace" => (json!("leases"), "leases".into()),
         None => (json!("/a/file"), "/a/file".into()),
     }
 }
@@ -103,5 +104,8 @@ fn every_flag_reaches_the_program() {
         .map(|variable| (text(&variable["name"]), text(&variable["value"])))
         .collect();
     assert!(rendered.remove("JCO_NAMESPACE").is_some());
+    // As in the Deployment of deploy/, this one is an argument.
+    assert_eq!(container["args"], json!(["run", "--leader-elect"]));
+    rendered.insert("JCO_LEADER_ELECT".into(), "true".into());
     assert_eq!(rendered, wanted);
 }

@@ -14,3 +14,4 @@ mod flags;
 mod metrics;
 mod rules;
 mod support;
+mod values;

@@ -1,7 +1,7 @@
 //! The chart on a real API server, with the operator at work, as `docs/helm.md` has it.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use control_plane::tools;
@@ -94,6 +94,31 @@ async fn variable(world: &World, name: &str) -> Option<String> {
     found.and_then(|found| found.value)
 }
 
+/// The chart as it was before it had one of its values.
+fn earlier_chart() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart");
+    let copied = Command::new("cp")
+        .arg("-R")
+        .args([&chart, &folder.path().join("chart")])
+        .status();
+    assert!(copied.unwrap().success());
+    let name = folder.path().join("chart").to_str().unwrap().to_owned();
+    let path = format!("{name}/values.schema.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let values = schema["properties"].as_object_mut().unwrap();
+    assert!(values.remove("priorityClassName").is_some());
+    std::fs::write(&path, schema.to_string()).unwrap();
+    let path = format!("{name}/values.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("priorityClassName"));
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    (folder, name)
+}
+
 const UPGRADE: [&str; 5] = [
     "upgrade",
     "jira",
@@ -129,9 +154,19 @@ async fn credentials_outlive_install_upgrade_rollback_and_uninstall() {
     assert_eq!(format.as_deref(), Some("json"));
 
     // An earlier chart, without its definition.
-    let without = ["upgrade", "jira", "deploy/chart", "--reuse-values"];
-    helm.does(&[&without[..], &["--set", "crds.install=false"]].concat())
+    helm.does(&UPGRADE).await;
+    let (folder, earlier) = earlier_chart();
+    let without = ["upgrade", "jira", &earlier, "--set", "crds.install=false"];
+    let refused = helm
+        .run(&[&without[..], &["--reuse-values"]].concat())
         .await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("'priorityClassName' not allowed"), "{said}");
+    helm.does(&[&without[..], &["--reset-then-reuse-values"]].concat())
+        .await;
+    drop(folder);
+    let hosts = variable(&world, "JCO_ALLOWED_HOSTS").await;
+    assert_eq!(hosts.as_deref(), Some("jira.corp.example,*.dc.example"));
     world.credential("bot").await;
 
     helm.does(&["uninstall", "jira", "--wait"]).await;

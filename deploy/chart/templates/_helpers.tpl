@@ -56,8 +56,12 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- with $annotations }}
 {{- $_ := set $metadata "annotations" (merge (deepCopy .) ($metadata.annotations | default dict)) }}
 {{- end }}
-{{- if has $object.kind (list "ServiceAccount" "Role" "RoleBinding" "PrometheusRule") }}
+{{- if has $object.kind (list "ServiceAccount" "PrometheusRule") }}
 {{- $_ := set $metadata "namespace" $namespace }}
+{{- end }}
+{{- /* Both are for the Lease. */}}
+{{- if has $object.kind (list "Role" "RoleBinding") }}
+{{- $_ := set $metadata "namespace" ($root.Values.config.leaderElectionNamespace | default $namespace) }}
 {{- end }}
 {{- range $subject := $object.subjects }}
 {{- $_ := set $subject "namespace" $namespace }}
@@ -69,7 +73,11 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- $_ := set $metadata "annotations" . }}
 {{- end }}
 {{- end }}
-{{- if or (ne $object.kind "ServiceAccount") $root.Values.serviceAccount.create }}
+{{- $installed := or $root.Values.rbac.install (ne $file "files/rbac.yaml") }}
+{{- if eq $object.kind "ServiceAccount" }}
+{{- $installed = $root.Values.serviceAccount.create }}
+{{- end }}
+{{- if $installed }}
 ---
 {{ toYaml $object }}
 {{- end }}
