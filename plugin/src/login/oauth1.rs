@@ -16,6 +16,7 @@ use crate::login::browser::{Doors, Visit, Wanted};
 use crate::login::consent::{Expected, Redirect};
 use crate::login::exchange::{LIMIT, outage_of, stopped, whoami};
 use crate::login::plan::Plan;
+use crate::login::seed::Seed;
 use crate::login::session::Session;
 use crate::login::store;
 use crate::output;
@@ -61,14 +62,25 @@ pub async fn run(
         store::date(cluster, &object, true).await?;
     }
     let secret = method.secret_ref.name.as_str();
-    let read = store::read(cluster, secret).await?;
+    let seed = Seed {
+        cluster,
+        name: secret,
+        kept: &[PRIVATE_KEY],
+    };
+    let read = seed.read().await?;
+    seed.check(read.as_ref(), &[TOKEN, TOKEN_SECRET]).await?;
     let ca_pem = store::authorities(cluster, &plan.object).await?;
     let redirect = redirect(session)?;
     let doors = match &redirect {
         Some(redirect) => Doors::open(redirect, false).await?,
         None => Doors::paste_only(),
     };
-    let key = key(session, secret, read).await?;
+    let key = key(&seed, read).await?;
+    if key.is_new {
+        // The right to create the Secret is not that to update it.
+        seed.check(Some(&key.stored), &[TOKEN, TOKEN_SECRET])
+            .await?;
+    }
     let link = Link {
         place: Place {
             site: &plan.site,
@@ -85,7 +97,7 @@ pub async fn run(
     };
     let consented = consent(session, plan, &link, (doors, key.is_new)).await;
     let access = consented.map_err(|failure| with_key(failure, &link, key.is_new))?;
-    let written = store_token(session, &link, key.stored, &access).await?;
+    let written = store_token(&seed, key.stored, &access).await?;
     let object = if plan.exists && object != plan.object {
         store::date(cluster, &object, false).await?
     } else {
@@ -129,8 +141,7 @@ fn with_key(failure: Failure, link: &Link<'_>, is_new: bool) -> Failure {
 
 /// Stores the access token beside the key, in the version of the Secret that was read before.
 async fn store_token(
-    session: &Session<'_>,
-    link: &Link<'_>,
+    seed: &Seed<'_>,
     stored: Secret,
     access: &AccessToken,
 ) -> Result<Secret, Failure> {
@@ -140,8 +151,8 @@ async fn store_token(
         (TOKEN, &access.token),
         (TOKEN_SECRET, access.token_secret.as_ref().unwrap_or(&none)),
     ];
-    let written = store::write(session.cluster, link.secret, Some(stored), &values).await?;
-    output::progress(&format!("Stored in {}.", key_of(link.secret, TOKEN)));
+    let written = seed.write(Some(stored), &values).await?;
+    output::progress(&format!("Stored in {}.", key_of(seed.name, TOKEN)));
     Ok(written)
 }
 
@@ -182,7 +193,8 @@ struct Key {
 }
 
 /// The key in the Secret, or a new one, which is stored before its public half is shown.
-async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<Key, Failure> {
+async fn key(seed: &Seed<'_>, read: Option<Secret>) -> Result<Key, Failure> {
+    let name = seed.name;
     let data = read.as_ref().and_then(|secret| secret.data.as_ref());
     let stored = data.and_then(|data| data.get(PRIVATE_KEY));
     let stored = stored.filter(|value| !value.0.trim_ascii().is_empty());
@@ -205,7 +217,7 @@ async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<
         Failure::error("the system gives no random numbers for a key; nothing was stored")
     })?;
     let rsa = RsaKey::from_pem(pem.expose_secret()).map_err(|flaw| unusable(&flaw.to_string()))?;
-    let stored = store::write(session.cluster, name, read, &[(PRIVATE_KEY, &pem)]).await?;
+    let stored = seed.write(read, &[(PRIVATE_KEY, &pem)]).await?;
     output::progress(&format!(
         "Made a key pair; its private half is {}.",
         key_of(name, PRIVATE_KEY)

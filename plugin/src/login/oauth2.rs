@@ -9,6 +9,7 @@ use crate::login::browser::{Doors, Visit, Wanted};
 use crate::login::consent::{self, Expected};
 use crate::login::exchange::{Consented, Exchange};
 use crate::login::plan::{CLIENT_SECRET, Plan};
+use crate::login::seed::Seed;
 use crate::login::session::Session;
 use crate::login::{cloud, data_center, pkce, secret, store};
 use crate::output;
@@ -30,10 +31,18 @@ pub async fn run(
         store::create(cluster, &plan.object, true).await?;
     }
     let target = &method.refresh_token_secret_ref;
-    let read = store::read(cluster, &target.name).await?;
+    let types_secret = !plan.exists && session.args.client_secret_from.is_none();
+    let seed = Seed {
+        cluster,
+        name: &target.name,
+        kept: &[],
+    };
+    let read = seed.read().await?;
+    let typed = types_secret.then_some(CLIENT_SECRET);
+    let keys: Vec<&str> = typed.into_iter().chain([target.key.as_str()]).collect();
+    seed.check(read.as_ref(), &keys).await?;
     let ca_pem = store::authorities(cluster, &plan.object).await?;
     let doors = Doors::open(&app.redirect, session.args.no_browser).await?;
-    let types_secret = !plan.exists && session.args.client_secret_from.is_none();
     let secrets = client_secrets(session, &app, types_secret).await?;
     let ca_pem = ca_pem.as_deref();
     let consented = consent(session, plan, &app, (doors, &secrets, ca_pem)).await?;
@@ -47,7 +56,7 @@ pub async fn run(
     if types_secret {
         values.extend(secrets.iter().map(|secret| (CLIENT_SECRET, secret)));
     }
-    let written = store::write(cluster, &target.name, read, &values).await?;
+    let written = seed.write(read, &values).await?;
     output::progress(&format!("Stored in {target}."));
     let object = store::ensure(cluster, plan.exists, object).await?;
     Ok(store::Written {
