@@ -1,13 +1,14 @@
 //! A login of OAuth 2.0: what Cloud and Data Center have in common.
 
 use jira_credential_operator::api::{Hosting, JiraCredential, OAuth2};
+use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
 use crate::failure::Failure;
 use crate::login::app::App;
 use crate::login::browser::{Doors, Visit, Wanted};
 use crate::login::consent::{self, Expected};
-use crate::login::exchange::{Consented, Exchange};
+use crate::login::exchange::{Consented, Exchange, with_access};
 use crate::login::plan::{CLIENT_SECRET, Plan};
 use crate::login::seed::Seed;
 use crate::login::session::Session;
@@ -38,6 +39,9 @@ pub async fn run(
         kept: &[],
     };
     let read = seed.read().await?;
+    if !plan.exists {
+        store::check_owner(cluster, read.as_ref(), &target.key).await?;
+    }
     let typed = types_secret.then_some(CLIENT_SECRET);
     let keys: Vec<&str> = typed.into_iter().chain([target.key.as_str()]).collect();
     seed.check(read.as_ref(), &keys).await?;
@@ -46,23 +50,34 @@ pub async fn run(
     let secrets = client_secrets(session, &app, types_secret).await?;
     let ca_pem = ca_pem.as_deref();
     let consented = consent(session, plan, &app, (doors, &secrets, ca_pem)).await?;
-    plan.check_account(&consented.account)?;
-    output::progress(&format!("{} consented.", consented.account.known_as()));
-    let object = match &consented.chosen {
-        Some(site) => at_site(session, plan, site).await?,
-        None => plan.object.clone(),
-    };
     let mut values = vec![(target.key.as_str(), &consented.refresh)];
     if types_secret {
         values.extend(secrets.iter().map(|secret| (CLIENT_SECRET, secret)));
     }
-    let written = seed.write(read, &values).await?;
+    let stored = keep(session, plan, &consented, (&seed, read, &values)).await;
+    let (written, object) = stored.map_err(|failure| with_access(failure, app.hosting))?;
     output::progress(&format!("Stored in {target}."));
     let object = store::ensure(cluster, plan.exists, object).await?;
     Ok(store::Written {
         secret: store::version(&written),
         object,
     })
+}
+
+/// Checks whose the consent is, and stores it. Returns the Secret, and the credential that it is for.
+async fn keep(
+    session: &Session<'_>,
+    plan: &Plan,
+    consented: &Consented,
+    (seed, read, values): (&Seed<'_>, Option<Secret>, &[(&str, &SecretString)]),
+) -> Result<(Secret, JiraCredential), Failure> {
+    plan.check_account(&consented.account)?;
+    output::progress(&format!("{} consented.", consented.account.known_as()));
+    let object = match &consented.chosen {
+        Some(site) => at_site(session, plan, site).await?,
+        None => plan.object.clone(),
+    };
+    Ok((seed.write(read, values).await?, object))
 }
 
 async fn client_secrets(
@@ -117,7 +132,7 @@ async fn consent(
     match app.hosting {
         Hosting::Cloud => {
             let gateway = session.args.validate.gateway();
-            cloud::exchange(plan, &exchange, gateway, &mut session.input).await
+            cloud::exchange(plan, &exchange, gateway, (&mut session.input, limit)).await
         }
         Hosting::DataCenter => data_center::exchange(plan, &exchange).await,
     }

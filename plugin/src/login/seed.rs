@@ -112,7 +112,10 @@ impl Seed<'_> {
                     Ok(Some(present)) if is_unclear && !dry_run && holds(&present, values) => {
                         return Ok(present);
                     }
-                    Ok(present) if rebases < REBASES && self.is_same(&known, &present, values) => {
+                    Ok(present)
+                        if rebases < REBASES
+                            && self.is_same(known.as_ref(), present.as_ref(), values) =>
+                    {
                         (known, rebases) = (present, rebases + 1);
                         continue;
                     }
@@ -191,8 +194,8 @@ impl Seed<'_> {
     /// Whether it is the same Secret with the same values where it matters.
     fn is_same(
         &self,
-        known: &Option<Secret>,
-        present: &Option<Secret>,
+        known: Option<&Secret>,
+        present: Option<&Secret>,
         values: &[(&str, &SecretString)],
     ) -> bool {
         let (Some(known), Some(present)) = (known, present) else {

@@ -1,13 +1,15 @@
 //! The objects of a login beside the Secret of the consent (`seed`).
 
 use jira_credential_operator::api::{JiraCredential, SecretKeyRef};
+use jira_credential_operator::cluster::references;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::connect::{Cluster, failed};
 use crate::failure::Failure;
+use crate::login::seed::has_value;
 use crate::output;
 use crate::rotate::store::{MANAGER, Stored};
 use crate::rotate::validate;
@@ -45,6 +47,32 @@ pub async fn value(cluster: &Cluster, reference: &SecretKeyRef) -> Result<Secret
                 "{reference} has no value; store the client secret of the app there first. Nothing was stored"
             ))
         })
+}
+
+/// Checks that a token in the Secret is not that of another credential, which a new one would take over.
+///
+/// # Errors
+/// When another `JiraCredential` of the namespace names the Secret, or they may not be listed.
+pub async fn check_owner(
+    cluster: &Cluster,
+    secret: Option<&Secret>,
+    key: &str,
+) -> Result<(), Failure> {
+    let Some(secret) = secret.filter(|secret| has_value(secret, key)) else {
+        return Ok(());
+    };
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let what = format!("list the JiraCredentials of {}", cluster.namespace);
+    let all = cluster.ask(&what, api.list(&ListParams::default())).await?;
+    let names = |object: &&JiraCredential| references(object).iter().any(|found| found == name);
+    match all.items.iter().find(names) {
+        None => Ok(()),
+        Some(other) => Err(Failure::error(format!(
+            "the Secret {name} belongs to the JiraCredential {}: give the new one another name, or run login {0} to consent again for that one. Nothing was stored",
+            other.metadata.name.as_deref().unwrap_or_default()
+        ))),
+    }
 }
 
 /// Which version of which Secret was written.
