@@ -53,7 +53,7 @@ pub async fn exchange(
 ) -> Result<Consented, Failure> {
     let (access, refresh) = exchange.tokens().await?;
     let known = known(plan, exchange.jira, gateway, access, person).await;
-    let (account, chosen) = known.map_err(|failure| with_access(failure, Hosting::Cloud))?;
+    let (account, chosen) = known.map_err(|failure| with_access(&failure, Hosting::Cloud))?;
     Ok(Consented {
         refresh,
         account,

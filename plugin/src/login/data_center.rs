@@ -38,7 +38,7 @@ pub async fn exchange(plan: &Plan, exchange: &Exchange<'_>) -> Result<Consented,
     let credential = Credential::Bearer(access);
     let (jira, ca_pem) = (exchange.jira, exchange.ca_pem);
     let account = whoami(jira, &plan.site, ca_pem, &credential, UNKNOWN).await;
-    let account = account.map_err(|failure| with_access(failure, Hosting::DataCenter))?;
+    let account = account.map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     Ok(Consented {
         refresh,
         account,

@@ -51,17 +51,15 @@ impl Exchange<'_> {
     /// When the code is not accepted, or there is no refresh token.
     pub async fn tokens(&self) -> Result<(SecretString, SecretString), Failure> {
         let granted = self.granted().await?;
-        match granted.refresh {
-            Some(refresh) => Ok((granted.access, refresh)),
-            None => {
-                let hosting = self.app.hosting;
-                let failure = stopped(&format!(
-                    "the consent gave no refresh token. Check that {} is one of OAuth 2.0, and run login again",
-                    client(hosting)
-                ));
-                Err(with_access(failure, hosting))
-            }
+        if let Some(refresh) = granted.refresh {
+            return Ok((granted.access, refresh));
         }
+        let hosting = self.app.hosting;
+        let failure = stopped(&format!(
+            "the consent gave no refresh token. Check that {} is one of OAuth 2.0, and run login again",
+            client(hosting)
+        ));
+        Err(with_access(&failure, hosting))
     }
 
     /// Tries the client secrets in order, as the operator does.
@@ -177,7 +175,7 @@ pub async fn patiently<T>(
 }
 
 /// A failure after the exchange, which does not take back the access that was granted.
-pub fn with_access(failure: Failure, hosting: Hosting) -> Failure {
+pub fn with_access(failure: &Failure, hosting: Hosting) -> Failure {
     let place = match hosting {
         Hosting::Cloud => {
             "Atlassian; to remove it, see Connected apps in the settings of the Atlassian account"

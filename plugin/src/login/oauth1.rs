@@ -85,7 +85,7 @@ pub async fn run(
     let consented = consent(session, plan, &link, (doors, key.is_new)).await;
     let access = consented.map_err(|failure| with_key(failure, secret, key.is_new))?;
     let written = store_token(&seed, key.stored, &access).await;
-    let written = written.map_err(|failure| with_access(failure, Hosting::DataCenter))?;
+    let written = written.map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     let object = if plan.exists && object != plan.object {
         store::date(cluster, &object, false).await?
     } else {
@@ -131,7 +131,7 @@ async fn consent(
     };
     let account = checked
         .await
-        .map_err(|failure| with_access(failure, Hosting::DataCenter))?;
+        .map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     output::progress(&format!("{} consented.", account.known_as()));
     Ok(access)
 }

@@ -55,7 +55,7 @@ pub async fn run(
         values.extend(secrets.iter().map(|secret| (CLIENT_SECRET, secret)));
     }
     let stored = keep(session, plan, &consented, (&seed, read, &values)).await;
-    let (written, object) = stored.map_err(|failure| with_access(failure, app.hosting))?;
+    let (written, object) = stored.map_err(|failure| with_access(&failure, app.hosting))?;
     output::progress(&format!("Stored in {target}."));
     let object = store::ensure(cluster, plan.exists, object).await?;
     Ok(store::Written {

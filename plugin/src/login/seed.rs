@@ -42,7 +42,7 @@ pub struct Seed<'a> {
 
 /// What an attempt means.
 enum Attempt {
-    Stored(Secret),
+    Stored(Box<Secret>),
     /// The Secret was changed since.
     Conflict,
     /// The API server did not take the request, and says so.
@@ -106,7 +106,7 @@ impl Seed<'_> {
         let (mut known, mut rebases, mut is_unclear) = (read, 0, false);
         loop {
             let cause = match self.attempt(known.clone(), values, dry_run).await {
-                Attempt::Stored(secret) => return Ok(secret),
+                Attempt::Stored(secret) => return Ok(*secret),
                 Attempt::Refused(code, reason) => return Err(self.refused(code, &reason)),
                 Attempt::Conflict => match self.present().await {
                     Ok(Some(present)) if is_unclear && !dry_run && holds(&present, values) => {
@@ -161,7 +161,7 @@ impl Seed<'_> {
         };
         let answer = tokio::time::timeout(ATTEMPT, self.cluster.within(request)).await;
         match answer.ok().flatten() {
-            Some(Ok(written)) => Attempt::Stored(written),
+            Some(Ok(written)) => Attempt::Stored(Box::new(written)),
             Some(Err(kube::Error::Api(status))) => {
                 // What the API server says about a Secret may repeat what is in it.
                 let cause = format!("{} {}", status.code, status.reason);

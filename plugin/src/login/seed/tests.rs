@@ -39,7 +39,7 @@ fn cluster(answers: Answers) -> (Cluster, Arc<Mutex<Vec<String>>>) {
 }
 
 /// A Secret of this version; its values are in base64.
-fn secret(version: &str, uid: &str, data: Value) -> Value {
+fn secret(version: &str, uid: &str, data: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "data": data,
         "metadata": {"name": "s", "namespace": "ns", "uid": uid, "resourceVersion": version},
@@ -61,7 +61,7 @@ async fn write(answers: Answers) -> (Result<Secret, Failure>, Vec<String>) {
         name: "s",
         kept: &["privateKey"],
     };
-    let read = secret("1", "u", json!({"token": "b2xk", "privateKey": "a2V5"}));
+    let read = secret("1", "u", &json!({"token": "b2xk", "privateKey": "a2V5"}));
     let token = SecretString::from("new");
     let read = Some(serde_json::from_value(read).unwrap());
     let written = seed.write(read, &[("token", &token)]).await;
@@ -73,8 +73,8 @@ async fn write(answers: Answers) -> (Result<Secret, Failure>, Vec<String>) {
 #[tokio::test(start_paused = true)]
 async fn a_consent_is_stored_whatever_else_changes_or_fails_meanwhile() {
     let data = |token: &str| json!({"token": token, "privateKey": "a2V5", "more": "bW9yZQ=="});
-    let stored = || (200, secret("9", "u", data("bmV3")));
-    let other = || (200, secret("2", "u", data("b2xk")));
+    let stored = || (200, secret("9", "u", &data("bmV3")));
+    let other = || (200, secret("2", "u", &data("b2xk")));
     for (what, answers, asked) in [
         ("at once", vec![stored()], &["PUT 1"][..]),
         (
@@ -107,7 +107,7 @@ async fn a_consent_is_stored_whatever_else_changes_or_fails_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_stored_is_told_with_its_cause() {
-    let present = |uid: &str, data: Value| vec![status(409), (200, secret("2", uid, data))];
+    let present = |uid: &str, data: Value| vec![status(409), (200, secret("2", uid, &data))];
     let meanwhile = "meanwhile. Nothing was stored";
     let unknown = "It is not known whether the consent was stored";
     let right = "ask for the right";
@@ -167,14 +167,14 @@ async fn what_is_not_stored_is_told_with_its_cause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_is_no_proof_that_anything_is_stored() {
-    let value = |version| secret(version, "u", json!({"token": "ZHJ5LXJ1bg=="}));
+    let value = |version| secret(version, "u", &json!({"token": "ZHJ5LXJ1bg=="}));
     let (cluster, _) = cluster(vec![status(500), status(409), (200, value("2"))]);
     let seed = Seed {
         cluster: &cluster,
         name: "s",
         kept: &[],
     };
-    let read: Secret = serde_json::from_value(secret("1", "u", json!({}))).unwrap();
+    let read: Secret = serde_json::from_value(secret("1", "u", &json!({}))).unwrap();
     let failure = seed.check(Some(&read), &["token"]).await.unwrap_err();
     assert!(failure.message.contains("somebody changed"), "{failure}");
 }
