@@ -136,6 +136,16 @@ fn keep_input(exec: &mut ExecConfig) -> Result<(), Failure> {
 }
 
 impl Cluster {
+    /// A cluster whose requests have no limit.
+    #[cfg(test)]
+    pub fn of(client: Client, namespace: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            limit: Duration::ZERO,
+        }
+    }
+
     /// Makes one request. `what` says what it does: "list jiracredentials".
     ///
     /// # Errors

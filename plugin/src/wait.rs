@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a command waits.
 #[derive(Args, Clone, Debug)]
 pub struct WaitArgs {
-    /// How long to wait, such as 2m; 0 means for ever.
+    /// How long to wait, such as 2m; 0 means without a limit.
     #[arg(long, default_value = "2m", value_parser = words::limit, value_name = "TIME")]
     pub timeout: Duration,
 }

@@ -131,7 +131,7 @@ fn check_scopes(scopes: &[String]) -> Result<(), Failure> {
         Some(scope) => Err(Failure::new(
             Exit::Usage,
             format!(
-                "{scope} is no scope of Data Center: give --scopes READ, WRITE, ADMIN or SYSTEM_ADMIN, each of which includes those before it"
+                "{scope} is not a scope of Data Center: give --scopes READ, WRITE, ADMIN or SYSTEM_ADMIN, each of which includes those before it"
             ),
         )),
         None => Ok(()),

@@ -57,13 +57,14 @@ pub struct LoginArgs {
     /// code that Jira shows.
     #[arg(long)]
     pub no_browser: bool,
-    /// Account that must consent: its id, its e-mail address, or on Data Center its user name.
+    /// Account that must consent: on Cloud its id or e-mail address, on Data Center its user name or key.
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
-    /// How long to wait for the consent; 0 means for ever.
+    /// How long to wait for a person: for the consent, for oauth1 the application link, and for the choice
+    /// of a site; 0 means without a limit.
     #[arg(long, default_value = "10m", value_parser = words::limit, value_name = "TIME")]
     pub consent_timeout: Duration,
-    /// Base address of Atlassian's authorize page and token endpoint.
+    /// Cloud: base address of Atlassian's authorize page and token endpoint.
     #[arg(long, default_value = "https://auth.atlassian.com", value_parser = https, value_name = "URL")]
     pub auth_url: String,
     /// How this machine calls Jira.

@@ -21,6 +21,8 @@ pub struct Doors {
     /// The address of this machine that sends the browser on; none: no browser is opened.
     start: Option<String>,
     pastes: bool,
+    /// Whether the callback comes to this machine.
+    is_own: bool,
 }
 
 impl Doors {
@@ -47,6 +49,7 @@ impl Doors {
             listener,
             start,
             pastes: no_browser || !is_own,
+            is_own,
         })
     }
 
@@ -56,6 +59,7 @@ impl Doors {
             listener: None,
             start: None,
             pastes: true,
+            is_own: false,
         }
     }
 }
@@ -103,18 +107,7 @@ impl Visit<'_> {
             output::progress(self.hint);
         }
         let remedy = self.remedy;
-        let outcome = self.outcome(doors, input);
-        let outcome = if limit.is_zero() {
-            outcome.await
-        } else {
-            let ended = tokio::time::timeout(limit, outcome).await;
-            ended.map_err(|_| {
-                Failure::new(
-                    Exit::TimedOut,
-                    "nobody consented within --consent-timeout. Nothing was stored; run login again",
-                )
-            })?
-        };
+        let outcome = within(limit, "nobody consented", self.outcome(doors, input)).await?;
         settle(outcome, remedy)
     }
 
@@ -126,6 +119,11 @@ impl Visit<'_> {
         };
         let url = self.url.to_owned();
         match (doors.listener, doors.pastes) {
+            // The callback never comes here: only a paste brings the answer.
+            (Some(listener), true) if !doors.is_own => tokio::select! {
+                answer = listener.wait(expected.clone(), url) => answer,
+                answer = pasted(&expected, input) => answer,
+            },
             (Some(listener), true) => tokio::select! {
                 answer = listener.wait(expected.clone(), url) => answer,
                 Some(answer) = pasted(&expected, input) => Some(answer),
@@ -134,6 +132,26 @@ impl Visit<'_> {
             (None, _) => pasted(&expected, input).await,
         }
     }
+}
+
+/// Waits for what a person does. `without` says what is missing when `limit` has passed; zero is no limit.
+///
+/// # Errors
+/// When it has passed.
+pub async fn within<T>(
+    limit: Duration,
+    without: &str,
+    wanted: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    if limit.is_zero() {
+        return Ok(wanted.await);
+    }
+    tokio::time::timeout(limit, wanted).await.map_err(|_| {
+        Failure::new(
+            Exit::TimedOut,
+            format!("{without} within --consent-timeout. Nothing was stored; run login again"),
+        )
+    })
 }
 
 /// What an outcome means for a person.
@@ -151,7 +169,7 @@ fn settle(outcome: Option<Outcome>, remedy: &str) -> Result<SecretString, Failur
             ),
         )),
         None => Err(Failure::error(
-            "standard input ended before anything was pasted. Nothing was stored; run login again",
+            "standard input ended before anything was pasted. Nothing was stored; run login again in a terminal, for oauth2 with --client-secret-from in place of a pipe",
         )),
     }
 }
@@ -182,7 +200,7 @@ async fn verifier(input: &mut Input) -> Option<Outcome> {
             (true, _) => {}
             (false, true) => return Some(Outcome::Code(SecretString::from(text))),
             (false, false) => output::progress(
-                "This is no verification code. Paste the code that Jira shows, and nothing else.",
+                "This is not a verification code. Paste the code that Jira shows, and nothing else.",
             ),
         }
     }

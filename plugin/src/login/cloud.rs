@@ -1,5 +1,8 @@
 //! OAuth 2.0 on Jira Cloud: Atlassian's authorize page, and which sites a consent covers.
 
+use std::time::Duration;
+
+use jira_credential_operator::api::{Account, Hosting};
 use jira_credential_operator::core::probe::{Resource, Verdict};
 use jira_credential_operator::core::spec::Site;
 use jira_credential_operator::jira::{Credential, Jira};
@@ -8,7 +11,9 @@ use secrecy::SecretString;
 use crate::failure::{Exit, Failure};
 use crate::login::app::App;
 use crate::login::consent::{OFFLINE, query};
-use crate::login::exchange::{Consented, Exchange, outage_of, stopped, whoami};
+use crate::login::exchange::{
+    Consented, Exchange, outage_of, patiently, stopped, whoami, with_access,
+};
 use crate::login::input::Input;
 use crate::login::plan::Plan;
 use crate::login::sites;
@@ -35,7 +40,8 @@ pub fn authorize_url(app: &App, state: &str) -> String {
     format!("{}/authorize?{query}", app.server)
 }
 
-/// Exchanges the code, and checks that the consent covers the site.
+/// Exchanges the code, and checks that the consent covers the site. `person` is who may choose a site, and
+/// for how long.
 ///
 /// # Errors
 /// When the code is not accepted, or the site is not covered.
@@ -43,25 +49,38 @@ pub async fn exchange(
     plan: &Plan,
     exchange: &Exchange<'_>,
     gateway: &str,
-    input: &mut Input,
+    person: (&mut Input, Duration),
 ) -> Result<Consented, Failure> {
     let (access, refresh) = exchange.tokens().await?;
-    let covered = survey(exchange.jira, gateway, &access).await?;
-    let (id, chosen) = if plan.chooses_site {
-        let site = sites::choose(&covered, input).await?;
-        (site.id, Some(site.url))
-    } else {
-        (site_id(exchange.jira, &plan.site, &covered).await?, None)
-    };
-    let site = behind_gateway(gateway, &id)
-        .ok_or_else(|| Failure::new(Exit::Usage, "--api-url: write https://HOST"))?;
-    let credential = Credential::Bearer(access);
-    let account = whoami(exchange.jira, &site, None, &credential, UNKNOWN).await?;
+    let known = known(plan, exchange.jira, gateway, access, person).await;
+    let (account, chosen) = known.map_err(|failure| with_access(&failure, Hosting::Cloud))?;
     Ok(Consented {
         refresh,
         account,
         chosen,
     })
+}
+
+/// Whose the consent is, and the site that was chosen for it, if one was.
+async fn known(
+    plan: &Plan,
+    jira: &Jira,
+    gateway: &str,
+    access: SecretString,
+    (input, limit): (&mut Input, Duration),
+) -> Result<(Account, Option<String>), Failure> {
+    let covered = survey(jira, gateway, &access).await?;
+    let (id, chosen) = if plan.chooses_site {
+        let site = sites::choose(&covered, input, limit).await?;
+        (site.id, Some(site.url))
+    } else {
+        (site_id(jira, &plan.site, &covered).await?, None)
+    };
+    let site = behind_gateway(gateway, &id)
+        .ok_or_else(|| Failure::new(Exit::Usage, "--api-url: write https://HOST"))?;
+    let credential = Credential::Bearer(access);
+    let account = whoami(jira, &site, None, &credential, UNKNOWN).await?;
+    Ok((account, chosen))
 }
 
 /// What the consent covers.
@@ -70,7 +89,9 @@ async fn survey(
     gateway: &str,
     access: &SecretString,
 ) -> Result<Vec<Resource>, Failure> {
-    match jira.survey(gateway, access).await {
+    let ask = async || jira.survey(gateway, access).await;
+    let is_unanswered = |answer: &Result<_, Verdict>| matches!(answer, Err(Verdict::NoVerdict(_)));
+    match patiently(ask, is_unanswered).await {
         Ok(Some(resources)) => Ok(resources),
         Ok(None) => Err(stopped(
             "Atlassian does not tell which sites the consent covers. Run login again",

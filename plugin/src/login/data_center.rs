@@ -1,13 +1,14 @@
 //! OAuth 2.0 on Jira Data Center, which gives its tokens itself, with PKCE (Atlassian documentation of the
 //! OAuth 2.0 provider, Jira 8.22 and later).
 
+use jira_credential_operator::api::Hosting;
 use jira_credential_operator::jira::Credential;
 use secrecy::SecretString;
 
 use crate::failure::Failure;
 use crate::login::app::App;
 use crate::login::consent::query;
-use crate::login::exchange::{Consented, Exchange, whoami};
+use crate::login::exchange::{Consented, Exchange, whoami, with_access};
 use crate::login::pkce;
 use crate::login::plan::Plan;
 
@@ -36,7 +37,8 @@ pub async fn exchange(plan: &Plan, exchange: &Exchange<'_>) -> Result<Consented,
     let (access, refresh) = exchange.tokens().await?;
     let credential = Credential::Bearer(access);
     let (jira, ca_pem) = (exchange.jira, exchange.ca_pem);
-    let account = whoami(jira, &plan.site, ca_pem, &credential, UNKNOWN).await?;
+    let account = whoami(jira, &plan.site, ca_pem, &credential, UNKNOWN).await;
+    let account = account.map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     Ok(Consented {
         refresh,
         account,

@@ -18,6 +18,7 @@ pub mod page;
 pub mod pkce;
 pub mod plan;
 pub mod secret;
+pub mod seed;
 pub mod session;
 pub mod sites;
 pub mod store;

@@ -67,6 +67,12 @@ pub fn credential(args: &LoginArgs, hosting: Hosting) -> Result<JiraCredential, 
     // Where host and method say it, the spec need not.
     match site_of(&plain) {
         Ok(site) if site.hosting == hosting && hosting == Hosting::Cloud => Ok(plain),
+        Ok(site) if site.hosting != hosting && args.method == Some(MethodArg::OAuth1) => {
+            Err(usage(format!(
+                "--method oauth1 is for Data Center, and {} is a site of Jira Cloud; use --method oauth2",
+                site.host
+            )))
+        }
         Ok(site) if site.hosting != hosting => Err(usage(format!(
             "{} is a site of Jira Cloud: leave out --hosting DataCenter",
             site.host

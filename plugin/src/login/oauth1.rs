@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jira_credential_operator::api::{Account, Date, JiraCredential, OAuth1, SecretKeyRef};
+use jira_credential_operator::api::{Account, Date, Hosting, JiraCredential, OAuth1, SecretKeyRef};
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::probe::{Outage, Refusal, Verdict};
 use jira_credential_operator::core::spec::RsaKey;
@@ -12,10 +12,11 @@ use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure::{Exit, Failure};
-use crate::login::browser::{Doors, Visit, Wanted};
+use crate::login::browser::{Doors, Visit, Wanted, within};
 use crate::login::consent::{Expected, Redirect};
-use crate::login::exchange::{LIMIT, outage_of, stopped, whoami};
+use crate::login::exchange::{LIMIT, outage_of, stopped, whoami, with_access};
 use crate::login::plan::Plan;
+use crate::login::seed::Seed;
 use crate::login::session::Session;
 use crate::login::store;
 use crate::output;
@@ -37,7 +38,6 @@ const UNKNOWN: &str = "Check that the account may use Jira";
 struct Link<'a> {
     place: Place<'a>,
     consumer: Consumer,
-    secret: &'a str,
     /// Where the browser ends; none: Jira shows a verification code.
     redirect: Option<Redirect>,
 }
@@ -55,20 +55,20 @@ pub async fn run(
     let cluster = session.cluster;
     // Everything that can fail without the consent, before a person gives one.
     let object = dated(plan, method);
-    if !plan.exists {
-        store::create(cluster, &object, true).await?;
-    } else if object != plan.object {
-        store::date(cluster, &object, true).await?;
-    }
     let secret = method.secret_ref.name.as_str();
-    let read = store::read(cluster, secret).await?;
+    let seed = Seed {
+        cluster,
+        name: secret,
+        kept: &[PRIVATE_KEY],
+    };
+    let read = writable(&seed, plan, &object).await?;
     let ca_pem = store::authorities(cluster, &plan.object).await?;
     let redirect = redirect(session)?;
     let doors = match &redirect {
-        Some(redirect) => Doors::open(redirect, false).await?,
+        Some(redirect) => Doors::open(redirect, session.args.no_browser).await?,
         None => Doors::paste_only(),
     };
-    let key = key(session, secret, read).await?;
+    let key = key(&seed, read).await?;
     let link = Link {
         place: Place {
             site: &plan.site,
@@ -80,12 +80,12 @@ pub async fn run(
             consumer_key: method.consumer_key.clone(),
             key: Arc::new(key.rsa),
         },
-        secret,
         redirect,
     };
     let consented = consent(session, plan, &link, (doors, key.is_new)).await;
-    let access = consented.map_err(|failure| with_key(failure, &link, key.is_new))?;
-    let written = store_token(session, &link, key.stored, &access).await?;
+    let access = consented.map_err(|failure| with_key(failure, secret, key.is_new))?;
+    let written = store_token(&seed, key.stored, &access).await;
+    let written = written.map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     let object = if plan.exists && object != plan.object {
         store::date(cluster, &object, false).await?
     } else {
@@ -97,6 +97,25 @@ pub async fn run(
     })
 }
 
+/// Checks that the credential and its Secret can be written. Returns the Secret, if there is one.
+async fn writable(
+    seed: &Seed<'_>,
+    plan: &Plan,
+    object: &JiraCredential,
+) -> Result<Option<Secret>, Failure> {
+    if !plan.exists {
+        store::create(seed.cluster, object, true).await?;
+    } else if *object != plan.object {
+        store::date(seed.cluster, object, true).await?;
+    }
+    let read = seed.read().await?;
+    if !plan.exists {
+        store::check_owner(seed.cluster, read.as_ref(), TOKEN).await?;
+    }
+    seed.check(read.as_ref(), &[TOKEN, TOKEN_SECRET]).await?;
+    Ok(read)
+}
+
 /// Has a person allow the access, and checks who it was.
 async fn consent(
     session: &mut Session<'_>,
@@ -106,14 +125,19 @@ async fn consent(
 ) -> Result<AccessToken, Failure> {
     let request = request_token(session, link, is_new).await?;
     let access = authorise(session, plan, link, (doors, &request)).await?;
-    let account = account(session, link, &access).await?;
-    plan.check_account(&account)?;
+    let checked = async {
+        let account = account(session, link, &access).await?;
+        plan.check_account(&account).map(|()| account)
+    };
+    let account = checked
+        .await
+        .map_err(|failure| with_access(&failure, Hosting::DataCenter))?;
     output::progress(&format!("{} consented.", account.known_as()));
     Ok(access)
 }
 
 /// A failure, with what was stored all the same.
-fn with_key(failure: Failure, link: &Link<'_>, is_new: bool) -> Failure {
+fn with_key(failure: Failure, secret: &str, is_new: bool) -> Failure {
     if !is_new {
         return failure;
     }
@@ -122,15 +146,14 @@ fn with_key(failure: Failure, link: &Link<'_>, is_new: bool) -> Failure {
         format!(
             "{} (the new private key stays in {})",
             failure.message,
-            key_of(link.secret, PRIVATE_KEY)
+            key_of(secret, PRIVATE_KEY)
         ),
     )
 }
 
 /// Stores the access token beside the key, in the version of the Secret that was read before.
 async fn store_token(
-    session: &Session<'_>,
-    link: &Link<'_>,
+    seed: &Seed<'_>,
     stored: Secret,
     access: &AccessToken,
 ) -> Result<Secret, Failure> {
@@ -140,8 +163,8 @@ async fn store_token(
         (TOKEN, &access.token),
         (TOKEN_SECRET, access.token_secret.as_ref().unwrap_or(&none)),
     ];
-    let written = store::write(session.cluster, link.secret, Some(stored), &values).await?;
-    output::progress(&format!("Stored in {}.", key_of(link.secret, TOKEN)));
+    let written = seed.write(Some(stored), &values).await?;
+    output::progress(&format!("Stored in {}.", key_of(seed.name, TOKEN)));
     Ok(written)
 }
 
@@ -167,8 +190,8 @@ fn dated(plan: &Plan, method: &OAuth1) -> JiraCredential {
 fn redirect(session: &Session<'_>) -> Result<Option<Redirect>, Failure> {
     let args = session.args;
     match &args.redirect_uri {
-        _ if args.no_browser => Ok(None),
         Some(redirect) => Ok(Some(redirect.clone())),
+        None if args.no_browser => Ok(None),
         None => Redirect::parse(REDIRECT).map(Some).map_err(Failure::error),
     }
 }
@@ -182,7 +205,8 @@ struct Key {
 }
 
 /// The key in the Secret, or a new one, which is stored before its public half is shown.
-async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<Key, Failure> {
+async fn key(seed: &Seed<'_>, read: Option<Secret>) -> Result<Key, Failure> {
+    let name = seed.name;
     let data = read.as_ref().and_then(|secret| secret.data.as_ref());
     let stored = data.and_then(|data| data.get(PRIVATE_KEY));
     let stored = stored.filter(|value| !value.0.trim_ascii().is_empty());
@@ -193,7 +217,7 @@ async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<
         ))
     };
     if let (Some(value), Some(secret)) = (stored, &read) {
-        let text = std::str::from_utf8(&value.0).map_err(|_| unusable("is no text"))?;
+        let text = std::str::from_utf8(&value.0).map_err(|_| unusable("is not text"))?;
         let rsa = RsaKey::from_pem(text).map_err(|flaw| unusable(&flaw.to_string()))?;
         return Ok(Key {
             rsa,
@@ -205,11 +229,14 @@ async fn key(session: &Session<'_>, name: &str, read: Option<Secret>) -> Result<
         Failure::error("the system gives no random numbers for a key; nothing was stored")
     })?;
     let rsa = RsaKey::from_pem(pem.expose_secret()).map_err(|flaw| unusable(&flaw.to_string()))?;
-    let stored = store::write(session.cluster, name, read, &[(PRIVATE_KEY, &pem)]).await?;
+    let stored = seed.write(read, &[(PRIVATE_KEY, &pem)]).await?;
     output::progress(&format!(
         "Made a key pair; its private half is {}.",
         key_of(name, PRIVATE_KEY)
     ));
+    // The right to create the Secret is not that to update it.
+    let checked = seed.check(Some(&stored), &[TOKEN, TOKEN_SECRET]).await;
+    checked.map_err(|failure| with_key(failure, name, true))?;
     Ok(Key {
         rsa,
         is_new: true,
@@ -267,7 +294,8 @@ fn show(link: &Link<'_>, cause: &str) -> Result<(), Failure> {
 
 async fn until_entered(session: &mut Session<'_>) -> Result<(), Failure> {
     output::progress("Press Enter when the application link has them:");
-    match session.input.line().await {
+    let limit = session.args.consent_timeout;
+    match within(limit, "nobody pressed Enter", session.input.line()).await? {
         Some(_) => Ok(()),
         None => Err(Failure::new(
             Exit::NotReady,

@@ -1,14 +1,16 @@
 //! A login of OAuth 2.0: what Cloud and Data Center have in common.
 
 use jira_credential_operator::api::{Hosting, JiraCredential, OAuth2};
+use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
 use crate::failure::Failure;
 use crate::login::app::App;
 use crate::login::browser::{Doors, Visit, Wanted};
 use crate::login::consent::{self, Expected};
-use crate::login::exchange::{Consented, Exchange};
+use crate::login::exchange::{Consented, Exchange, with_access};
 use crate::login::plan::{CLIENT_SECRET, Plan};
+use crate::login::seed::Seed;
 use crate::login::session::Session;
 use crate::login::{cloud, data_center, pkce, secret, store};
 use crate::output;
@@ -30,30 +32,52 @@ pub async fn run(
         store::create(cluster, &plan.object, true).await?;
     }
     let target = &method.refresh_token_secret_ref;
-    let read = store::read(cluster, &target.name).await?;
+    let types_secret = !plan.exists && session.args.client_secret_from.is_none();
+    let seed = Seed {
+        cluster,
+        name: &target.name,
+        kept: &[],
+    };
+    let read = seed.read().await?;
+    if !plan.exists {
+        store::check_owner(cluster, read.as_ref(), &target.key).await?;
+    }
+    let typed = types_secret.then_some(CLIENT_SECRET);
+    let keys: Vec<&str> = typed.into_iter().chain([target.key.as_str()]).collect();
+    seed.check(read.as_ref(), &keys).await?;
     let ca_pem = store::authorities(cluster, &plan.object).await?;
     let doors = Doors::open(&app.redirect, session.args.no_browser).await?;
-    let types_secret = !plan.exists && session.args.client_secret_from.is_none();
     let secrets = client_secrets(session, &app, types_secret).await?;
     let ca_pem = ca_pem.as_deref();
     let consented = consent(session, plan, &app, (doors, &secrets, ca_pem)).await?;
-    plan.check_account(&consented.account)?;
-    output::progress(&format!("{} consented.", consented.account.known_as()));
-    let object = match &consented.chosen {
-        Some(site) => at_site(session, plan, site).await?,
-        None => plan.object.clone(),
-    };
     let mut values = vec![(target.key.as_str(), &consented.refresh)];
     if types_secret {
         values.extend(secrets.iter().map(|secret| (CLIENT_SECRET, secret)));
     }
-    let written = store::write(cluster, &target.name, read, &values).await?;
+    let stored = keep(session, plan, &consented, (&seed, read, &values)).await;
+    let (written, object) = stored.map_err(|failure| with_access(&failure, app.hosting))?;
     output::progress(&format!("Stored in {target}."));
     let object = store::ensure(cluster, plan.exists, object).await?;
     Ok(store::Written {
         secret: store::version(&written),
         object,
     })
+}
+
+/// Checks whose the consent is, and stores it. Returns the Secret, and the credential that it is for.
+async fn keep(
+    session: &Session<'_>,
+    plan: &Plan,
+    consented: &Consented,
+    (seed, read, values): (&Seed<'_>, Option<Secret>, &[(&str, &SecretString)]),
+) -> Result<(Secret, JiraCredential), Failure> {
+    plan.check_account(&consented.account)?;
+    output::progress(&format!("{} consented.", consented.account.known_as()));
+    let object = match &consented.chosen {
+        Some(site) => at_site(session, plan, site).await?,
+        None => plan.object.clone(),
+    };
+    Ok((seed.write(read, values).await?, object))
 }
 
 async fn client_secrets(
@@ -108,7 +132,7 @@ async fn consent(
     match app.hosting {
         Hosting::Cloud => {
             let gateway = session.args.validate.gateway();
-            cloud::exchange(plan, &exchange, gateway, &mut session.input).await
+            cloud::exchange(plan, &exchange, gateway, (&mut session.input, limit)).await
         }
         Hosting::DataCenter => data_center::exchange(plan, &exchange).await,
     }

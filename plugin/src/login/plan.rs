@@ -1,10 +1,13 @@
 //! What a login is for: the spec of a new credential, or that of one which exists.
 
-use jira_credential_operator::api::{Account, Hosting, JiraCredential, Method};
+use std::collections::BTreeSet;
+
+use jira_credential_operator::api::{Account, Hosting, JiraCredential, Method, OAuth2};
 use jira_credential_operator::core::spec::Site;
 
 use crate::failure::{Exit, Failure};
 use crate::login::args::{LoginArgs, MethodArg};
+use crate::login::consent::OFFLINE;
 use crate::rotate::validate::check_host;
 
 /// The key of a refresh token.
@@ -35,6 +38,12 @@ impl Plan {
         let site = Site::of(&object.spec).map_err(|error| usage(error.to_string()))?;
         if exists {
             agrees(args, &object, &site)?;
+        }
+        let is_address = args.account.as_ref().is_some_and(|hint| hint.contains('@'));
+        if is_address && site.hosting == Hosting::DataCenter {
+            return Err(usage(
+                "--account: on Data Center give the user name, not an e-mail address, which is not compared; if the user name is an e-mail address, give the user key",
+            ));
         }
         Ok(Self {
             chooses_site: !exists && args.site.is_none(),
@@ -206,6 +215,10 @@ fn differs_from_auth(
             let id = args.client_id.as_ref();
             vec![
                 (
+                    differs_in_scopes(args, method),
+                    "--scopes are not the scopes",
+                ),
+                (
                     id.is_some_and(|id| *id != method.client_id),
                     "--client-id is not the clientId",
                 ),
@@ -232,6 +245,15 @@ fn differs_from_auth(
     };
     let found = differs.into_iter().find(|(differs, _)| *differs);
     found.map(|(_, what)| what)
+}
+
+/// Whether the command line names scopes, and others than the spec; `offline_access` is added in any case.
+fn differs_in_scopes(args: &LoginArgs, method: &OAuth2) -> bool {
+    let said = method.scopes.iter().map(|scope| scope.0.as_str());
+    let said: BTreeSet<&str> = said.filter(|scope| *scope != OFFLINE).collect();
+    let given = args.scopes.iter().map(String::as_str);
+    let given: BTreeSet<&str> = given.filter(|scope| *scope != OFFLINE).collect();
+    !said.is_empty() && !given.is_empty() && said != given
 }
 
 /// Whether the site of a spec is one that the person means: a host that somebody else wrote there gets

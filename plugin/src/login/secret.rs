@@ -18,7 +18,7 @@ const LONGEST: u64 = 16 * 1024;
 /// When there is none, or it cannot be one.
 pub fn ask() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
-        prompt::hidden("Client secret of the app (it is not shown): ")?
+        prompt::hidden("Client secret of the app or application link (it is not shown): ")?
     } else {
         line()
     };
@@ -46,7 +46,7 @@ fn clean(text: &str) -> Result<SecretString, &'static str> {
     }
     if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(
-            "this is no client secret: it has blanks or other characters that they never have. Copy it again; nothing was stored",
+            "this is not a client secret: it has blanks or other characters that they never have. Copy it again; nothing was stored",
         );
     }
     Ok(SecretString::from(secret))

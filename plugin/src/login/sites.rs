@@ -1,18 +1,24 @@
 //! Which of several sites a credential is for.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use jira_credential_operator::core::probe::Resource;
 
 use crate::failure::{Exit, Failure};
+use crate::login::browser::within;
 use crate::login::input::Input;
 use crate::output;
 
-/// The one site that a consent covers, or the one that a person chooses.
+/// The one site that a consent covers, or the one that a person chooses within a limit; zero is none.
 ///
 /// # Errors
 /// When there is none, or nobody who could choose.
-pub async fn choose(found: &[Resource], input: &mut Input) -> Result<Resource, Failure> {
+pub async fn choose(
+    found: &[Resource],
+    input: &mut Input,
+    limit: Duration,
+) -> Result<Resource, Failure> {
     let sites = distinct(found);
     match sites.as_slice() {
         [] => Err(Failure::new(
@@ -20,7 +26,9 @@ pub async fn choose(found: &[Resource], input: &mut Input) -> Result<Resource, F
             "the consent covers no Jira site. Nothing was stored; run login again and choose a site on the consent page, as an account that may use it",
         )),
         [site] => Ok((*site).clone()),
-        sites if std::io::stdin().is_terminal() => ask(sites, input).await,
+        sites if std::io::stdin().is_terminal() => {
+            within(limit, "nobody chose a site", ask(sites, input)).await?
+        }
         sites => Err(Failure::new(
             Exit::Usage,
             format!(
@@ -65,7 +73,7 @@ async fn ask(sites: &[&Resource], input: &mut Input) -> Result<Resource, Failure
         };
         match nth(sites, &line) {
             Some(site) => return Ok(site.clone()),
-            None => output::progress(&format!("This is no number from 1 to {}.", sites.len())),
+            None => output::progress(&format!("Enter a number from 1 to {}.", sites.len())),
         }
     }
 }

@@ -1,16 +1,15 @@
-//! Storing the consent: by compare-and-swap, so that nobody's change is overwritten.
-
-use std::collections::BTreeMap;
+//! The objects of a login beside the Secret of the consent (`seed`).
 
 use jira_credential_operator::api::{JiraCredential, SecretKeyRef};
-use k8s_openapi::ByteString;
+use jira_credential_operator::cluster::references;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
-use secrecy::{ExposeSecret, SecretString};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::connect::{Cluster, failed};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
+use crate::login::seed::has_value;
 use crate::output;
 use crate::rotate::store::{MANAGER, Stored};
 use crate::rotate::validate;
@@ -23,10 +22,6 @@ pub struct Written {
     pub object: JiraCredential,
 }
 
-fn secrets(cluster: &Cluster) -> Api<Secret> {
-    Api::namespaced(cluster.client.clone(), &cluster.namespace)
-}
-
 fn params(dry_run: bool) -> PostParams {
     PostParams {
         dry_run,
@@ -34,30 +29,14 @@ fn params(dry_run: bool) -> PostParams {
     }
 }
 
-/// Reads a Secret that need not be there.
-///
-/// # Errors
-/// When it may not be read, or can never be changed.
-pub async fn read(cluster: &Cluster, name: &str) -> Result<Option<Secret>, Failure> {
-    let what = format!("read the Secret {}/{name}", cluster.namespace);
-    let secret = cluster.ask(&what, secrets(cluster).get_opt(name)).await?;
-    if secret.as_ref().and_then(|secret| secret.immutable) == Some(true) {
-        return Err(Failure::error(format!(
-            "the Secret {name} is immutable; delete it or name another one in spec. Nothing was stored"
-        )));
-    }
-    Ok(secret)
-}
-
 /// Reads the value of a key.
 ///
 /// # Errors
 /// When it is not there, or may not be read.
 pub async fn value(cluster: &Cluster, reference: &SecretKeyRef) -> Result<SecretString, Failure> {
+    let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let what = format!("read the Secret {}/{}", cluster.namespace, reference.name);
-    let secret = cluster
-        .ask(&what, secrets(cluster).get(&reference.name))
-        .await?;
+    let secret = cluster.ask(&what, api.get(&reference.name)).await?;
     let value = secret.data.and_then(|mut data| data.remove(&reference.key));
     let text = value.and_then(|value| String::from_utf8(value.0).ok());
     let text = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
@@ -70,53 +49,29 @@ pub async fn value(cluster: &Cluster, reference: &SecretKeyRef) -> Result<Secret
         })
 }
 
-/// Writes values into the version of the Secret that was read, or into a new Secret.
+/// Checks that a token in the Secret is not that of another credential, which a new one would take over.
 ///
 /// # Errors
-/// When the Secret was changed since, or may not be written.
-pub async fn write(
+/// When another `JiraCredential` of the namespace names the Secret, or they may not be listed.
+pub async fn check_owner(
     cluster: &Cluster,
-    name: &str,
-    read: Option<Secret>,
-    values: &[(&str, &SecretString)],
-) -> Result<Secret, Failure> {
-    let is_new = read.is_none();
-    let mut secret = read.unwrap_or_else(|| Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..Secret::default()
-    });
-    let data: &mut BTreeMap<String, ByteString> = secret.data.get_or_insert_default();
-    for (key, value) in values {
-        let value = ByteString(value.expose_secret().as_bytes().to_vec());
-        data.insert((*key).to_owned(), value);
-    }
-    let api = secrets(cluster);
-    let written = if is_new {
-        cluster.within(api.create(&params(false), &secret)).await
-    } else {
-        cluster
-            .within(api.replace(name, &params(false), &secret))
-            .await
+    secret: Option<&Secret>,
+    key: &str,
+) -> Result<(), Failure> {
+    let Some(secret) = secret.filter(|secret| has_value(secret, key)) else {
+        return Ok(());
     };
-    match written {
-        Some(Ok(written)) => Ok(written),
-        Some(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failure::error(format!(
-            "somebody changed the Secret {name} meanwhile. Nothing was stored; run login again"
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let what = format!("list the JiraCredentials of {}", cluster.namespace);
+    let all = cluster.ask(&what, api.list(&ListParams::default())).await?;
+    let names = |object: &&JiraCredential| references(object).iter().any(|found| found == name);
+    match all.items.iter().find(names) {
+        None => Ok(()),
+        Some(other) => Err(Failure::error(format!(
+            "the Secret {name} belongs to the JiraCredential {}: give the new one another name, or run login {0} to consent again for that one. Nothing was stored",
+            other.metadata.name.as_deref().unwrap_or_default()
         ))),
-        // What the API server says about a Secret may repeat what is in it.
-        Some(Err(kube::Error::Api(status))) => Err(Failure::error(format!(
-            "the API server refused to write the Secret {name} ({} {}). Nothing was stored; ask for the right to create and update it, and run login again",
-            status.code, status.reason
-        ))),
-        Some(Err(_)) | None => Err(Failure::new(
-            Exit::TimedOut,
-            format!(
-                "the API server did not say whether the Secret {name} was written; run login again"
-            ),
-        )),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct ValidateArgs {
     /// Exceptions to the refusal of loopback, link-local and (for Cloud) private addresses.
     #[arg(long, value_delimiter = ',', value_name = "ADDRESSES")]
     allowed_addresses: Vec<String>,
-    /// Base address of Atlassian's gateway, where tokens with scopes work.
+    /// Cloud: base address of Atlassian's gateway, where tokens with scopes work.
     #[arg(long, default_value = "https://api.atlassian.com", value_name = "URL")]
     api_url: String,
 }

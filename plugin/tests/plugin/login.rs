@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atlassian_sim::{CloudSite, OAuthApp};
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
@@ -197,6 +197,11 @@ impl Login {
 
     pub(crate) async fn end(mut self) -> Done {
         drop(self.stdin.take());
+        self.end_of_itself().await
+    }
+
+    /// The end, while standard input stays open.
+    pub(crate) async fn end_of_itself(mut self) -> Done {
         let ended = async {
             self.stderr.read_to_string(&mut self.seen).await.unwrap();
             self.child.wait_with_output().await.unwrap()
@@ -461,15 +466,11 @@ async fn a_consent_for_another_site_or_with_a_wrong_secret_stores_nothing() {
 #[tokio::test]
 async fn a_secret_that_somebody_made_meanwhile_is_not_overwritten() {
     let desk = Desk::new().await;
-    let kept = [("refresh-token", "theirs")];
     // Neither one that is new, nor one that was read.
-    for before in [false, true] {
+    for theirs in ["theirs", "newer"] {
         let mut login = desk.first(&["--no-browser"]).await;
         let url = login.url().await;
-        let mut values = kept.to_vec();
-        if before {
-            values.push(("more", "theirs"));
-        }
+        let values = [("refresh-token", theirs)];
         desk.world.secret("bot-consent", &values).await;
         visit(&desk.accepted(ANN, &url)).await;
         let done = login.end().await;
@@ -477,8 +478,53 @@ async fn a_secret_that_somebody_made_meanwhile_is_not_overwritten() {
         let told = "somebody changed the Secret bot-consent meanwhile. Nothing was stored";
         assert!(done.err.contains(told), "{}", done.err);
         let value = desk.world.value("bot-consent", "refresh-token").await;
-        assert_eq!(value, "theirs");
+        assert_eq!(value, theirs);
     }
     let object = desk.world.credentials().get_opt("bot").await.unwrap();
     assert!(object.is_none());
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_told_before_the_consent() {
+    let world = World::new().await;
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "Role",
+        "metadata": {"name": "creator", "namespace": world.namespace},
+        "rules": [
+            {"apiGroups": ["jira-operator.dev"], "resources": ["jiracredentials"],
+                "verbs": ["get", "list", "watch", "create"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+            // The admission policy wants these for the published Secret.
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["bot"],
+                "verbs": ["create", "update"]},
+        ],
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
+        "metadata": {"name": "creator", "namespace": world.namespace},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "creator"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "carla"}],
+    });
+    for object in [role, binding] {
+        let text = object.to_string();
+        world.plane.kubectl_apply(&text).await.unwrap();
+    }
+    let site = "https://acme.atlassian.net";
+    let args = ["login", "bot", "--as", "carla", "--site", site];
+    let args = [&args[..], &["--client-id", "id", "--no-browser"]].concat();
+    let started = Instant::now();
+    let done = loop {
+        let done = world.plugin_reading(&args, "example\n").await;
+        // The authorizer of the API server learns of a binding a moment later.
+        let is_unknown =
+            done.err.contains("the JiraCredential") || done.err.contains("cannot read");
+        if !is_unknown || started.elapsed() > PATIENCE {
+            break done;
+        }
+    };
+    done.ended(1);
+    let told = "refused to write the Secret bot-consent (403 Forbidden). Nothing was stored; ask";
+    assert!(done.err.contains(told), "{}", done.err);
+    assert!(!done.err.contains("consent at"), "{}", done.err);
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use atlassian_sim::{DataCenter, OAuthApp};
+use atlassian_sim::{DataCenter, Fault, OAuthApp, Rule};
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
@@ -210,6 +210,10 @@ async fn a_dead_consent_is_healed_by_the_account_that_gave_it() {
             valid.is_some_and(|valid| valid.status == ConditionStatus::False)
         })
         .await;
+    let done = world.plugin(&["login", "bot", "--scopes", "READ"]).await;
+    done.ended(2);
+    let told = "--scopes are not the scopes of the JiraCredential bot";
+    assert!(done.err.contains(told), "{}", done.err);
     // Somebody else's consent changes nothing.
     let mut login = desk.login(&["--no-browser"]);
     let url = login.url().await;
@@ -363,7 +367,7 @@ async fn flags_that_do_not_fit_are_named() {
                 &["--hosting", "datacenter", "--scopes", "read:jira-work"],
             ]
             .concat(),
-            "read:jira-work is no scope of Data Center",
+            "read:jira-work is not a scope of Data Center",
         ),
         (
             &[
@@ -404,6 +408,25 @@ async fn flags_that_do_not_fit_are_named() {
             "--client-id does not belong to the method oauth1",
         ),
         (
+            &[
+                "--method",
+                "oauth1",
+                "--site",
+                "https://acme.atlassian.net",
+                "--consumer-key",
+                "sync",
+            ],
+            "acme.atlassian.net is a site of Jira Cloud; use --method oauth2",
+        ),
+        (
+            &[
+                &on_site[..],
+                &["--hosting", "DataCenter", "--account", "ann@corp.example"],
+            ]
+            .concat(),
+            "--account: on Data Center give the user name",
+        ),
+        (
             &["--method", "oauth1", "--hosting", "Cloud"],
             "--method oauth1 is for Data Center",
         ),
@@ -415,4 +438,70 @@ async fn flags_that_do_not_fit_are_named() {
         assert!(done.err.contains(told), "{flags:?}: {}", done.err);
         done.ended(2);
     }
+}
+
+#[tokio::test]
+async fn input_that_ends_is_told_when_only_a_paste_could_answer() {
+    let desk = Desk::new().await;
+    let mut login = desk.first(&[]).await;
+    login.url().await;
+    let done = login.end().await;
+    done.ended(1);
+    let told = "standard input ended before anything was pasted";
+    assert!(done.err.contains(told), "{}", done.err);
+    desk.nothing_is_stored().await;
+}
+
+#[tokio::test]
+async fn a_jira_that_does_not_answer_for_a_moment_costs_no_consent() {
+    let desk = Desk::new().await;
+    let fails = |times| {
+        let rule = Rule::new(Fault::ServerError { status: 500 });
+        let rule = rule.host(desk.site.host()).times(times);
+        desk.world.sim.fault(rule.path("/jira/rest/api/2/myself"))
+    };
+    for (times, code, told) in [
+        (
+            3,
+            3,
+            "Nothing was stored. The access that was granted remains at Jira; to remove it",
+        ),
+        (2, 0, "Ann (ann) consented."),
+    ] {
+        let mut login = desk.first(&["--no-browser"]).await;
+        let url = login.url().await;
+        fails(times);
+        login.write(&desk.accepted("ann", &url)).await;
+        let done = login.end().await;
+        done.ended(code);
+        assert!(done.err.contains(told), "{}", done.err);
+        if code != 0 {
+            desk.nothing_is_stored().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_secret_of_another_credential_is_not_taken_over() {
+    let desk = Desk::new().await;
+    let world = &desk.world;
+    let spec = json!({
+        "site": desk.site.url(), "hosting": "DataCenter",
+        "auth": {"oauth2": {
+            "clientId": desk.link.client_id(),
+            "clientSecretRefs": [{"name": "app", "key": "secret"}],
+            "refreshTokenSecretRef": {"name": "bot-consent", "key": "refresh-token"},
+            "redirectUri": CALLBACK,
+        }},
+    });
+    world.create("other", spec).await;
+    world
+        .secret("bot-consent", &[("refresh-token", "theirs")])
+        .await;
+    let done = desk.first(&["--no-browser"]).await.end().await;
+    done.ended(1);
+    let told = "the Secret bot-consent belongs to the JiraCredential other";
+    assert!(done.err.contains(told), "{}", done.err);
+    let token = world.value("bot-consent", "refresh-token").await;
+    assert_eq!(token, "theirs");
 }

@@ -150,7 +150,7 @@ async fn a_second_run_goes_on_with_the_key_that_is_stored() {
     login.until("Jira then shows a verification code").await;
     let landing = world.sim.person("ann").accept(&url);
     login.write("two words").await;
-    login.until("This is no verification code").await;
+    login.until("This is not a verification code").await;
     login.write(&landing.verifier().unwrap()).await;
     let done = login.end().await;
     assert!(done.ended(0).starts_with("bot: Ready True"), "{}", done.out);
@@ -216,6 +216,9 @@ async fn what_is_declined_or_wrong_stores_no_token() {
         let done = login.end().await;
         done.ended(3);
         assert!(done.err.contains(told), "{}", done.err);
+        // Nobody took the access back that bob gave.
+        let remains = "The access that was granted remains at Jira; to remove it";
+        assert_eq!(done.err.contains(remains), !wrong, "{}", done.err);
         desk.only_the_key_is_stored().await;
     }
     // The link has another callback.
@@ -265,4 +268,36 @@ async fn a_secret_that_somebody_changed_meanwhile_is_not_overwritten() {
     let told = "the key privateKey of the Secret bot-link holds no private key";
     assert!(done.err.contains(told), "{}", done.err);
     assert_eq!(world.value("bot-link", "privateKey").await, "theirs");
+}
+
+#[tokio::test]
+async fn a_callback_that_is_given_counts_without_a_browser_too() {
+    let desk = Desk::new().await;
+    let world = &desk.world;
+    let mut login = desk.first(&["--no-browser", "--redirect-uri", &desk.callback]);
+    login.until(PROMPT).await;
+    desk.link(&login);
+    login.write("").await;
+    let url = login.url().await;
+    login.until("The browser ends at http://localhost").await;
+    // Another key of the Secret is nobody's loss.
+    world.secret("bot-link", &[("more", "theirs")]).await;
+    let landing = world.sim.person("ann").accept(&url);
+    let response = visit(landing.callback().unwrap()).await;
+    assert!(response.contains("Consent received"), "{response}");
+    let done = login.end().await;
+    assert!(done.ended(0).starts_with("bot: Ready True"), "{}", done.out);
+    assert_eq!(world.value("bot-link", "more").await, "theirs");
+}
+
+#[tokio::test]
+async fn nobody_is_waited_for_longer_than_the_limit() {
+    let desk = Desk::new().await;
+    let mut login = desk.first(&["--no-browser", "--consent-timeout", "1s"]);
+    login.until(PROMPT).await;
+    let done = login.end_of_itself().await;
+    done.ended(4);
+    let told = "nobody pressed Enter within --consent-timeout. Nothing was stored";
+    assert!(done.err.contains(told), "{}", done.err);
+    desk.only_the_key_is_stored().await;
 }

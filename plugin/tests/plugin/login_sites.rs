@@ -111,7 +111,7 @@ async fn a_person_chooses_among_several_sites_on_a_terminal() {
         assert!(login.seen.contains(&line), "{}", login.seen);
     }
     login.write("3").await;
-    login.until("This is no number from 1 to 2.").await;
+    login.until("Enter a number from 1 to 2.").await;
     login.write("2").await;
     login.until("bot: Ready True").await;
     assert_eq!(desk.site().await, globex);
