@@ -40,7 +40,7 @@ impl Cluster {
     }
 
     /// The same API server for what has to be recorded even when this process does not lead any more: the
-    /// result of a renewal, and Jira's answer about a password, and refused passwords. The first two are written
+    /// result of a renewal, Jira's answer about a password, and refused passwords. The first two are written
     /// on the version that announced them, so that they overwrite nothing of the next leader. The announcement
     /// itself begins under the lease and is waited for: what it announces is taken back after a loss.
     #[must_use]
