@@ -203,8 +203,8 @@ impl Operator {
         for task in [leads, secrets, collector, policy, refusals] {
             task.abort();
         }
-        if self.is_serving() {
-            self.record_refusals().await;
+        if self.serving.is_cancelled() {
+            self.record_last_refusals().await;
         }
     }
 
