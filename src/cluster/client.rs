@@ -250,8 +250,10 @@ impl Cluster {
         &self,
         request: impl Future<Output = kube::Result<T>> + Send,
     ) -> Result<T, ClusterError> {
-        let request = self.leadership.while_it_lasts(self.within(request));
-        request.await.unwrap_or(Err(ClusterError::NotLeading))
+        // On the heap: the future of every caller would grow by it.
+        let request = Box::pin(self.within(request));
+        let answer = self.leadership.while_it_lasts(request);
+        answer.await.unwrap_or(Err(ClusterError::NotLeading))
     }
 
     pub(super) async fn within<T: Send>(
