@@ -277,6 +277,45 @@ async fn who_loses_the_lease_before_a_password_is_sent_takes_the_attempt_back() 
     second.operator.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_lease_before_a_login_takes_the_intent_back() {
+    let world = World::new().await;
+    let mut first = Replica::with(&world, be_patient).await;
+    let second = Replica::new(&world).await;
+    first.leads();
+    let jira = world.data_center();
+    let right = jira.new_password("robot");
+    world.session("bot", "robot", &right).await;
+    world.wait_ready("bot").await;
+    first.operator.quiet().await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let faults = &first.operator.faults;
+    faults.add(intend, 1..=1, ApiFault::HoldAfter);
+    world.advance(TimeDelta::minutes(250));
+    first.operator.poke();
+    let intent = async || {
+        let grant = world.login_grant("bot").await?;
+        (!grant["intent"].is_null()).then_some(())
+    };
+    world.until("the intent stands", intent).await;
+    first.loses();
+    first.operator.faults.heal();
+    first.ends().await;
+    assert_eq!(intent().await, None);
+    assert_eq!(jira.logins_and_logouts(), (1, 0));
+
+    second.leads();
+    world
+        .until("the next leader logs in", || async {
+            second.operator.look_again(1).await;
+            world.advance(TimeDelta::seconds(20));
+            (jira.logins_and_logouts() == (2, 0)).then_some(())
+        })
+        .await;
+    world.wait_ready("bot").await;
+    second.operator.stop().await;
+}
+
 /// Nobody waits for a process that has lost its lease to end: it keeps what it has received for longer
 /// than after SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
