@@ -198,7 +198,7 @@ impl RunArgs {
                 listed: operator.is_ready(),
                 broken_watch: operator.broken_watch(),
                 policy: operator.policy_state(),
-                leads: operator.leads(),
+                standing: operator.standing(),
             },
             None => Health::default(),
         };

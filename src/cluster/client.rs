@@ -40,8 +40,9 @@ impl Cluster {
     }
 
     /// The same API server for what has to be recorded even when this process does not lead any more: the
-    /// result of a renewal, and Jira's answer about a password. Both are written on the version that
-    /// announced them, so that they overwrite nothing of the next leader.
+    /// result of a renewal, Jira's answer about a password, and refused passwords. The first two are written
+    /// on the version that announced them, so that they overwrite nothing of the next leader. The announcement
+    /// itself begins under the lease and is waited for: what it announces is taken back after a loss.
     #[must_use]
     pub fn for_results(&self) -> Self {
         self.clone().led_by(Leadership::default())
@@ -249,14 +250,10 @@ impl Cluster {
         &self,
         request: impl Future<Output = kube::Result<T>> + Send,
     ) -> Result<T, ClusterError> {
-        if !self.leadership.leads() {
-            return Err(ClusterError::NotLeading);
-        }
-        tokio::select! {
-            biased;
-            answer = self.within(request) => answer,
-            () = self.leadership.over() => Err(ClusterError::NotLeading),
-        }
+        // On the heap: the future of every caller would grow by it.
+        let request = Box::pin(self.within(request));
+        let answer = self.leadership.while_it_lasts(request);
+        answer.await.unwrap_or(Err(ClusterError::NotLeading))
     }
 
     pub(super) async fn within<T: Send>(

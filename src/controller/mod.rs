@@ -44,7 +44,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::JiraCredential;
 use crate::clock::Clock;
 use crate::cluster::{
-    Cluster, ClusterError, Key, RefusedPassword, VersionIndex, Watched, fingerprint_key, key_of,
+    Cluster, ClusterError, Key, RefusedPassword, Standing, VersionIndex, Watched, fingerprint_key,
+    key_of,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::jira::{Jira, JiraConfig};
@@ -203,8 +204,8 @@ impl Operator {
         for task in [leads, secrets, collector, policy, refusals] {
             task.abort();
         }
-        if self.is_serving() {
-            self.record_refusals().await;
+        if self.serving.is_cancelled() {
+            self.record_last_refusals().await;
         }
     }
 
@@ -213,10 +214,9 @@ impl Operator {
         self.index.is_listed()
     }
 
-    /// Whether this process leads; `None` without an election.
-    pub fn leads(&self) -> Option<bool> {
-        let leadership = &self.config.leadership;
-        leadership.is_elected().then(|| leadership.leads())
+    /// What the election has made of this process; `None` without an election.
+    pub fn standing(&self) -> Option<Standing> {
+        self.config.leadership.standing()
     }
 
     /// What cannot be watched: the API server has refused it, or broken it off, for more than a minute.

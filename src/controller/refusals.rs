@@ -9,6 +9,10 @@ use crate::controller::Operator;
 /// What is refused within this time is recorded by one write; one that failed is repeated after it.
 const TOGETHER: Duration = Duration::from_secs(10);
 
+/// How often the last write is tried after a loss, and the wait in between.
+const LAST_TRIES: u32 = 3;
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
 impl Operator {
     pub(super) async fn record_refusals_as_they_come(self: Arc<Self>) {
         let all = async {
@@ -22,17 +26,40 @@ impl Operator {
             }
         };
         self.stopping.run_until_cancelled(all).await;
+        // After a loss the next leader reads them soon.
+        if self.serving.is_cancelled() {
+            self.record_refusals().await;
+        }
     }
 
-    /// Records what changed. `false`: the API server did not take it.
-    pub(super) async fn record_refusals(&self) -> bool {
+    /// Records what changed, when all reconciles have ended. After the signal to stop there is time for one
+    /// try; after a loss nobody waits for the process.
+    pub(super) async fn record_last_refusals(&self) {
+        let mut tries = 1;
+        while !self.record_refusals().await && tries < LAST_TRIES && !self.config.leadership.leads()
+        {
+            tries += 1;
+            tokio::time::sleep(LAST_RETRY).await;
+        }
+    }
+
+    /// Records what changed. `false`: the API server did not take it. A process that has lost the leadership
+    /// adds what was refused, and leaves it to the next leader to remove what counts no more.
+    async fn record_refusals(&self) -> bool {
         let mut recorded = self.refusals.lock().await;
-        let changes = self.passwords.changes(&recorded, self.clock.now());
+        let mut changes = self.passwords.changes(&recorded, self.clock.now());
+        let leads = self.config.leadership.leads();
+        let cluster = if leads {
+            self.cluster.clone()
+        } else {
+            changes.retain(|_, refused| refused.is_some());
+            self.cluster.for_results()
+        };
         if changes.is_empty() {
             return true;
         }
         let namespace = &self.config.namespace;
-        let written = self.cluster.record_refused_passwords(namespace, &changes);
+        let written = cluster.record_refused_passwords(namespace, &changes);
         if let Err(error) = written.await {
             tracing::warn!(
                 %error,

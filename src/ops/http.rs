@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::metrics::Metrics;
-use crate::cluster::PolicyState;
+use crate::cluster::{PolicyState, Standing};
 
 /// Tells how the process is.
 pub type Readiness = Arc<dyn Fn() -> Health + Send + Sync>;
@@ -34,8 +34,9 @@ pub struct Health {
     /// What became of the admission policy, if the operator has looked. It does not make the process
     /// unready: without it, credentials are still kept alive.
     pub policy: Option<PolicyState>,
-    /// Whether this process leads; `None` without an election. A standby is ready, too.
-    pub leads: Option<bool>,
+    /// What the election has made of this process; `None` without an election. A standby is ready, too. A
+    /// process that has lost the lease is not: it does not lead again before it is started anew.
+    pub standing: Option<Standing>,
 }
 
 /// What one listener grants its clients, so that nobody who holds connections open costs memory
@@ -98,15 +99,19 @@ fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
         || "ok".to_owned(),
         |what| format!("the watch on {what} has failed for more than a minute, see the log"),
     );
-    let (status, word) = if !health.listed {
-        (StatusCode::SERVICE_UNAVAILABLE, &lists)
+    let is_over = health.standing == Some(Standing::Over);
+    let election = health.standing.map(election).unwrap_or_default();
+    let (status, word) = if is_over {
+        (StatusCode::SERVICE_UNAVAILABLE, election)
+    } else if !health.listed {
+        (StatusCode::SERVICE_UNAVAILABLE, lists.as_str())
     } else if health.broken_watch.is_some() {
-        (StatusCode::SERVICE_UNAVAILABLE, &watches)
+        (StatusCode::SERVICE_UNAVAILABLE, watches.as_str())
     } else {
-        (StatusCode::OK, &lists)
+        (StatusCode::OK, lists.as_str())
     };
     if !verbose {
-        return (status, word.clone());
+        return (status, word.to_owned());
     }
     let sign = |well: bool| if well { '+' } else { '-' };
     let policy = health.policy;
@@ -117,11 +122,21 @@ fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
     let text = format!(
         "[{first}] lists: {lists}\n[{second}] watches: {watches}\n[{third}] admission policy (does not affect readiness): {policy}\n"
     );
-    let election = health.leads.map(|leads| {
-        let word = if leads { "leads" } else { "stands by" };
-        format!("[+] leader election (does not affect readiness): this process {word}\n")
+    let election = health.standing.map(|_| {
+        let sign = sign(!is_over);
+        format!("[{sign}] leader election: {election}\n")
     });
     (status, text + &election.unwrap_or_default())
+}
+
+fn election(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Leads { .. } => "this process leads",
+        Standing::Standby => "this process stands by",
+        Standing::Over => {
+            "this process has lost the lease; it keeps a result until it is stored, and ends"
+        }
+    }
 }
 
 async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> {
@@ -215,7 +230,7 @@ mod tests {
             listed: true,
             broken_watch: None,
             policy: Some(PolicyState::NoPolicy),
-            leads: None,
+            standing: None,
         };
         assert_eq!(readiness(health, false), (StatusCode::OK, "ok".to_owned()));
         let (status, text) = readiness(health, true);
@@ -224,16 +239,36 @@ mod tests {
         assert!(text.contains("[-] admission policy"), "{text}");
         assert!(text.contains("does not exist"), "{text}");
         assert!(!text.contains("leader election"), "{text}");
-        for (leads, word) in [
-            (true, "this process leads"),
-            (false, "this process stands by"),
+        let until = tokio::time::Instant::now();
+        for (standing, code, word) in [
+            (
+                Standing::Leads { until },
+                200,
+                "[+] leader election: this process leads",
+            ),
+            (
+                Standing::Standby,
+                200,
+                "[+] leader election: this process stands by",
+            ),
+            (
+                Standing::Over,
+                503,
+                "[-] leader election: this process has lost the lease; it keeps",
+            ),
         ] {
             let elected = Health {
-                leads: Some(leads),
+                standing: Some(standing),
                 ..health
             };
             let (status, text) = readiness(elected, true);
-            assert!(status == StatusCode::OK && text.contains(word), "{text}");
+            assert!(status.as_u16() == code && text.contains(word), "{text}");
+            let (status, text) = readiness(elected, false);
+            assert_eq!(
+                (status.as_u16(), text == "ok"),
+                (code, code == 200),
+                "{text}"
+            );
         }
         let (status, text) = readiness(Health::default(), true);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

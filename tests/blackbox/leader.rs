@@ -1,6 +1,8 @@
 //! Two replicas, of which one leads: how long a change takes, and what it costs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::process::{PATIENCE, Process};
 use crate::stage::Stage;
@@ -12,6 +14,21 @@ async fn two(stage: &Stage) -> [Process; 2] {
     let second = stage.operator().await;
     assert!(!second.leads());
     [first, second]
+}
+
+/// A standby looks at the Lease once a second, and takes it with two requests; the rest is left to a machine
+/// that runs other tests.
+const SOON: TimeDelta = TimeDelta::seconds(5);
+
+/// When a process logged this.
+fn logged(process: &Process, message: &str) -> DateTime<Utc> {
+    let lines = process.log_lines();
+    let line = lines.iter().find(|line| {
+        let text = line["message"].as_str().unwrap_or_default();
+        text.starts_with(message)
+    });
+    let line = line.unwrap_or_else(|| panic!("no {message:?}: {}", process.log()));
+    line["timestamp"].as_str().unwrap().parse().unwrap()
 }
 
 /// Waits until it has ended because it lost the lease.
@@ -28,7 +45,7 @@ fn has_called(process: &Process) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_sigterm_another_leads_within_two_seconds_and_finds_nothing_to_do() {
+async fn after_sigterm_another_leads_soon_and_finds_nothing_to_do() {
     let mut stage = Stage::new().await;
     stage.elect(1).await;
     let [mut first, mut second] = two(&stage).await;
@@ -52,14 +69,13 @@ async fn after_sigterm_another_leads_within_two_seconds_and_finds_nothing_to_do(
     assert_eq!(second.passes(), 0);
     let (versions, calls) = (stage.versions().await, stage.sim.calls().len());
 
-    let begun = Instant::now();
     first.terminate();
     second.until_it_leads().await;
-    let took = begun.elapsed();
-    println!("after SIGTERM: {took:?}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
     let status = first.ended(PATIENCE).await;
     assert_eq!(status.code(), Some(0), "{}", first.log());
+    let took = logged(&second, "took the lease") - logged(&first, "gave the lease back");
+    println!("after the leader gave the lease back: {took}");
+    assert!(took < SOON, "{took}");
     second
         .until("through with everything", |process| process.passes() >= 2)
         .await;

@@ -25,7 +25,6 @@ use crate::process::{PATIENCE, Process};
 
 /// The namespace and name under which `deploy/` runs the operator.
 const OPERATOR: &str = "jira-credential-operator";
-
 /// How many stages may exist at a time: each runs a program of its own against real time.
 static TURNS: Semaphore = Semaphore::const_new(4);
 

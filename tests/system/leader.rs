@@ -6,7 +6,9 @@ use std::time::Duration;
 use atlassian_sim::{Fault, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault as ApiFault, Requests, Verb};
-use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::api::{
+    Attempt, AttemptOutcome, ConditionStatus, ConditionType, Reason,
+};
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::cluster::{
     Cluster, ClusterError, Leadership, Standing, fingerprint_key,
@@ -87,7 +89,8 @@ async fn a_standby_is_ready_and_does_nothing_until_it_leads() {
     replica.operator.poke();
     replica.operator.quiet().await;
     assert!(replica.operator.operator.is_ready());
-    assert_eq!(replica.operator.operator.leads(), Some(false));
+    let standing = replica.operator.operator.standing();
+    assert_eq!(standing, Some(Standing::Standby));
     assert_eq!((replica.operator.passes(), world.calls()), (0, 0));
     // It has read the key of the fingerprints and what was refused; it has made nothing.
     let writes = replica.operator.writes_since(replica.operator.start);
@@ -206,10 +209,10 @@ async fn who_loses_the_lease_before_the_call_spends_nothing() {
     let (_, consent) = world.oauth("bot").await;
     world.wait_ready("bot").await;
     first.operator.quiet().await;
-    // The intent stands, and the process hears of that late.
-    let late = ApiFault::DelayAfter(Duration::from_secs(2));
+    // The intent stands, and the process hears of that when it has lost the lease.
     let intend = Requests::verb(Verb::Update).resource("secrets");
-    first.operator.faults.add(intend, 1..=1, late);
+    let faults = &first.operator.faults;
+    faults.add(intend, 1..=1, ApiFault::HoldAfter);
     world.advance(RENEWAL_IS_DUE);
     first.operator.poke();
     world
@@ -219,8 +222,11 @@ async fn who_loses_the_lease_before_the_call_spends_nothing() {
         })
         .await;
     first.loses();
+    first.operator.faults.heal();
     first.ends().await;
     assert_eq!(world.outcomes(), ["exchanged"], "the first token");
+    let grant = world.grant("bot").await.unwrap();
+    assert!(grant["intent"].is_null(), "it is taken back: {grant}");
 
     second.leads();
     for _ in 0..3 {
@@ -232,6 +238,81 @@ async fn who_loses_the_lease_before_the_call_spends_nothing() {
     assert_eq!(world.outcomes(), vec!["exchanged"; 2]);
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_none_was_spent_late(&world);
+    second.operator.stop().await;
+}
+
+/// An attempt that stands without an answer needs a person: it must not stand when nothing was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_lease_before_a_password_is_sent_takes_the_attempt_back() {
+    let world = World::new().await;
+    let mut first = Replica::with(&world, be_patient).await;
+    let second = Replica::new(&world).await;
+    first.leads();
+    let record = Requests::verb(Verb::Update).resource("jiracredentials/status");
+    let faults = &first.operator.faults;
+    faults.add(record, 1..=1, ApiFault::HoldAfter);
+    let right = world.data_center().new_password("robot");
+    world.password("robot", "robot", &right).await;
+    let attempt = async || {
+        let status = world.credential("robot").await.status?;
+        status.attempt
+    };
+    world.until("the attempt stands", attempt).await;
+    first.loses();
+    first.operator.faults.heal();
+    first.ends().await;
+    assert_eq!(world.calls(), 0);
+    let left = attempt().await;
+    let started = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Started;
+    assert!(!left.as_ref().is_some_and(started), "{left:?}");
+
+    second.leads();
+    for _ in 0..2 {
+        second.operator.look_again(1).await;
+        world.advance(TimeDelta::minutes(10));
+    }
+    second.operator.look_again(1).await;
+    world.wait_ready("robot").await;
+    assert_eq!(world.calls(), 1);
+    second.operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_lease_before_a_login_takes_the_intent_back() {
+    let world = World::new().await;
+    let mut first = Replica::with(&world, be_patient).await;
+    let second = Replica::new(&world).await;
+    first.leads();
+    let jira = world.data_center();
+    let right = jira.new_password("robot");
+    world.session("bot", "robot", &right).await;
+    world.wait_ready("bot").await;
+    first.operator.quiet().await;
+    let intend = Requests::verb(Verb::Update).resource("secrets");
+    let faults = &first.operator.faults;
+    faults.add(intend, 1..=1, ApiFault::HoldAfter);
+    world.advance(TimeDelta::minutes(250));
+    first.operator.poke();
+    let intent = async || {
+        let grant = world.login_grant("bot").await?;
+        (!grant["intent"].is_null()).then_some(())
+    };
+    world.until("the intent stands", intent).await;
+    first.loses();
+    first.operator.faults.heal();
+    first.ends().await;
+    assert_eq!(intent().await, None);
+    assert_eq!(jira.logins_and_logouts(), (1, 0));
+
+    second.leads();
+    world
+        .until("the next leader logs in", || async {
+            second.operator.look_again(1).await;
+            world.advance(TimeDelta::seconds(20));
+            (jira.logins_and_logouts() == (2, 0)).then_some(())
+        })
+        .await;
+    world.wait_ready("bot").await;
     second.operator.stop().await;
 }
 
@@ -296,7 +377,14 @@ async fn an_answer_about_a_password_outlives_the_loss_of_the_lease() {
         hang.release();
         first.ends().await;
         let writes = first.operator.writes_since(mark);
-        assert_eq!(writes, ["update jiracredentials/status"], "{reason:?}");
+        let (status, others) = writes.split_first().unwrap();
+        assert_eq!(status, "update jiracredentials/status", "{reason:?}");
+        // What was refused is recorded for the other namespaces, too.
+        let recorded = others.iter().all(|write| write.ends_with(" secrets"));
+        assert!(
+            recorded && others.is_empty() == password.is_none(),
+            "{writes:?}"
+        );
 
         second.leads();
         let status = match password {
@@ -315,22 +403,30 @@ async fn an_answer_about_a_password_outlives_the_loss_of_the_lease() {
 /// What a standby read when it started is old when it takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_was_refused_under_the_predecessor_is_not_sent_again_in_any_namespace() {
-    let world = World::alone().await;
-    let neighbour = world.neighbour().await;
-    let everywhere = |config: &mut OperatorConfig| config.watch_namespace = None;
-    let first = Replica::with(&world, everywhere).await;
-    first.leads();
-    let second = Replica::with(&world, everywhere).await;
-    world.password("a", "robot", "wrong").await;
-    let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-    world.wait("a", kind, no, Reason::Rejected).await;
-    first.operator.quiet().await;
-    first.operator.stop().await;
-    second.leads();
-    neighbour.password("b", "robot", "wrong").await;
-    neighbour.wait("b", kind, no, Reason::Rejected).await;
-    assert_eq!(world.calls(), 1);
-    second.operator.stop().await;
+    for loses in [false, true] {
+        let world = World::alone().await;
+        let neighbour = world.neighbour().await;
+        let everywhere = |config: &mut OperatorConfig| config.watch_namespace = None;
+        let mut first = Replica::with(&world, everywhere).await;
+        first.leads();
+        let second = Replica::with(&world, everywhere).await;
+        world.password("a", "robot", "wrong").await;
+        let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
+        world.wait("a", kind, no, Reason::Rejected).await;
+        if loses {
+            // Before it is time to record refusals.
+            first.loses();
+            first.ends().await;
+        } else {
+            first.operator.quiet().await;
+            first.operator.stop().await;
+        }
+        second.leads();
+        neighbour.password("b", "robot", "wrong").await;
+        neighbour.wait("b", kind, no, Reason::Rejected).await;
+        assert_eq!(world.calls(), 1, "{loses}");
+        second.operator.stop().await;
+    }
 }
 
 /// What a standby has heard over time is not what stands there when it takes over.

@@ -57,7 +57,7 @@ impl World {
         value(&self.secrets().get(name).await.unwrap(), "cookie")
     }
 
-    async fn login_grant(&self, name: &str) -> Option<Value> {
+    pub(crate) async fn login_grant(&self, name: &str) -> Option<Value> {
         let grant = grant_name(&SecretKeyRef {
             name: format!("{name}-login"),
             key: "password".into(),

@@ -1,5 +1,8 @@
 //! Whether this process may act, for everybody who has to know.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -85,6 +88,25 @@ impl Leadership {
         }
     }
 
+    /// Does something for as long as this process may act: `None` when it may not any more. That is looked at
+    /// every time before the work goes on, because a process that stood still may find a reason to go on with
+    /// the work before its timers tell it that its time is over.
+    pub async fn while_it_lasts<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let work = poll_fn(|context| {
+            if self.leads() {
+                work.as_mut().poll(context).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
+        });
+        tokio::select! {
+            biased;
+            () = self.over() => None,
+            done = work => done,
+        }
+    }
+
     /// Waits for a while, and less if the standing changes.
     pub async fn wait(&self, longest: Duration) {
         let Some(mut receiver) = self.0.clone() else {
@@ -143,6 +165,33 @@ mod tests {
         election.send_replace(until(20));
         over.await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 20);
+    }
+
+    /// A former leader that goes on after it stood still has both before it: more of its work, and the end.
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_on_after_the_deadline_does_no_more_of_the_work() {
+        for late in [9, 11] {
+            let (election, leadership) = Leadership::elected();
+            let until = Instant::now() + Duration::from_secs(10);
+            election.send_replace(Standing::Leads { until });
+            let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+            let sent_again = std::cell::Cell::new(false);
+            let work = async {
+                let _ = answered.await;
+                sent_again.set(true);
+            };
+            let mut work = pin!(leadership.while_it_lasts(work));
+            assert!(futures::poll!(&mut work).is_pending());
+            tokio::time::advance(Duration::from_secs(late)).await;
+            answer.send(()).unwrap();
+            let done = work.await;
+            let leads = late < 10;
+            assert_eq!((done.is_some(), sent_again.get()), (leads, leads), "{late}");
+        }
+        assert_eq!(
+            Leadership::default().while_it_lasts(async { 1 }).await,
+            Some(1)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::Facts;
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
-use crate::core::spec::{Site, presets};
+use crate::core::spec::{RenewalPlan, Site, presets};
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Parts, Validated, contents};
 pub(super) use error::ActError;
@@ -38,8 +38,9 @@ impl Operator {
         material: &mut Option<Material>,
         current: &mut JiraCredential,
     ) -> Result<Answer, ActError> {
-        // What a leader has decided is not for a process that has lost the leadership since.
-        if !self.config.leadership.leads() {
+        // What a leader has decided is not for a process that has lost the leadership since. The step after
+        // an announcement is: it sends nothing then, and records that nothing was sent.
+        if !self.config.leadership.leads() && !is_announced(&step, facts) {
             return Err(ClusterError::NotLeading.into());
         }
         match step {
@@ -80,7 +81,9 @@ impl Operator {
             return Ok(Answer::AttemptNotOurs(peer));
         }
         let status = facts.with_attempt(attempt.clone());
-        match self.cluster.write_status(current, &status).await {
+        // Waited for even if the lease is lost meanwhile: an attempt that stands is answered or taken back.
+        let cluster = self.cluster.for_results();
+        match cluster.write_status(current, &status).await {
             Ok(written) => {
                 self.written.remember(&written);
                 *current = written;
@@ -256,6 +259,15 @@ impl Operator {
             resource_version: version.resource_version.clone(),
         };
         self.index.learn_from_write(namespace, &version.name, known);
+    }
+}
+
+/// Whether it stands on the cluster that this step is about to send a password or a token.
+fn is_announced(step: &Step, facts: &Facts) -> bool {
+    match step {
+        Step::Validate => facts.is_password(),
+        Step::Renew(_) => facts.renewal_plan().is_some_and(RenewalPlan::is_announced),
+        _ => false,
     }
 }
 

@@ -56,7 +56,8 @@ impl Operator {
         if spend.early {
             stored.grant.early = Some(facts.now);
         }
-        let stored = match self.cluster.put_grant(&stored).await {
+        // Waited for even if the lease is lost meanwhile: an intent that stands is carried out or taken back.
+        let stored = match self.cluster.for_results().put_grant(&stored).await {
             Ok(stored) => stored,
             Err(error) => {
                 // It may have been written nevertheless.
@@ -195,7 +196,7 @@ impl Operator {
         // What is a repetition may have been sent before.
         if plan.kind == RenewalKind::Login
             && !intent.replay
-            && let Ok(stored) = self.cluster.put_grant(&stored).await
+            && let Ok(stored) = self.cluster.for_results().put_grant(&stored).await
         {
             self.take(facts, tokens, stored);
         }

@@ -57,6 +57,7 @@ pub struct Mark(usize);
 pub struct Faults {
     state: Arc<Mutex<State>>,
     stopped: Arc<watch::Sender<bool>>,
+    heals: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -216,12 +217,13 @@ impl Faults {
         counts
     }
 
-    /// Takes all faults and stops back. Requests that were stopped stay so.
+    /// Takes all faults and stops back. Requests that were stopped stay so; answers that were held arrive.
     pub fn heal(&self) {
         let mut state = self.state();
         state.rules.clear();
         state.stop = None;
         self.stopped.send_replace(false);
+        self.heals.send_replace(());
     }
 
     /// Takes all faults and stops back, and forgets the record.

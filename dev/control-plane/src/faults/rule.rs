@@ -113,6 +113,8 @@ pub enum Fault {
     DelayBefore(Duration),
     /// The answer takes this long to reach the client.
     DelayAfter(Duration),
+    /// The server does what it is asked; the answer reaches the client after [`super::Faults::heal`].
+    HoldAfter,
 }
 
 /// Which of the matching requests, counted from 1.
@@ -164,6 +166,7 @@ pub(crate) struct Plan {
     pub(crate) delay_before: Duration,
     pub(crate) failure_before: Option<Failure>,
     pub(crate) delay_after: Duration,
+    pub(crate) hold_after: bool,
     pub(crate) failure_after: Option<Failure>,
     pub(crate) stop: Option<super::Side>,
     /// Never sent, never answered.
@@ -176,6 +179,7 @@ impl Plan {
         match fault {
             Fault::DelayBefore(delay) => self.delay_before += delay,
             Fault::DelayAfter(delay) => self.delay_after += delay,
+            Fault::HoldAfter => self.hold_after = true,
             Fault::Status(code) => {
                 self.failure_before.get_or_insert(Failure::status(code));
             }

@@ -93,7 +93,12 @@ where
         faults.stop_now();
     }
     faults.stopped_is_forever().await;
+    let mut heals = faults.heals.subscribe();
     let answer = send(&inner, request).await;
+    if plan.hold_after {
+        // The sender lives as long as the faults.
+        let _ = heals.changed().await;
+    }
     if plan.stop == Some(Side::After) {
         faults.stop_now();
     }
