@@ -95,6 +95,7 @@ async fn a_session_is_begun_published_and_replaced_before_it_idles_away() {
         "accountId",
         "cookie",
         "expiresAt",
+        "hosting",
         "scheme",
         "site",
         "url",
