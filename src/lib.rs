@@ -30,6 +30,8 @@
 //! `docs/design.md` explains the design and the renewal protocol, `docs/glossary.md` the words.
 
 pub mod api;
+// The program runs in Linux containers; the kubectl plugin shares the rest on every system.
+#[cfg(unix)]
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -162,6 +162,7 @@ async fn a_token_is_found_in_the_list_and_replaced_before_its_end() {
         "accountId",
         "authorization",
         "expiresAt",
+        "hosting",
         "scheme",
         "site",
         "token",
