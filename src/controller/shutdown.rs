@@ -142,7 +142,7 @@ mod tests {
                 stopping.cancel();
             };
             tokio::join!(lost, signal);
-            pending().await
+            pending::<()>().await;
         };
         // A reconcile waits for its renewal.
         let passes = async {

@@ -293,15 +293,15 @@ async fn who_loses_the_lease_before_a_login_takes_the_intent_back() {
     faults.add(intend, 1..=1, ApiFault::HoldAfter);
     world.advance(TimeDelta::minutes(250));
     first.operator.poke();
-    let intent = async || {
+    let standing = async || {
         let grant = world.login_grant("bot").await?;
         (!grant["intent"].is_null()).then_some(())
     };
-    world.until("the intent stands", intent).await;
+    world.until("the intent stands", standing).await;
     first.loses();
     first.operator.faults.heal();
     first.ends().await;
-    assert_eq!(intent().await, None);
+    assert_eq!(standing().await, None);
     assert_eq!(jira.logins_and_logouts(), (1, 0));
 
     second.leads();
