@@ -1,4 +1,4 @@
-//! What a person types without echo.
+//! What a person types without echo, and what is piped in.
 
 use secrecy::zeroize::Zeroizing;
 
@@ -19,4 +19,12 @@ pub fn hidden(prompt: &str) -> Result<Option<Zeroizing<String>>, Failure> {
         // The error may repeat what was read.
         Err(_) => Ok(None),
     }
+}
+
+/// What is read from a pipe, in a thread of its own: an interrupt ends the program meanwhile. A thread of
+/// the runtime would keep the process from ending while it reads.
+pub async fn piped<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || send.send(read()));
+    receive.await.ok()
 }

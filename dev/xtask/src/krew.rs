@@ -43,7 +43,9 @@ pub(crate) struct Options {
 
 /// Builds the archives that are asked for, and writes the manifest for all that are in the folder.
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
-    let out = root().join(&options.out);
+    // Archives of an earlier version are not taken into the manifest of this one.
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    let out = root().join(&options.out).join(version);
     fs::create_dir_all(&out).while_(out.display())?;
     for (triple, platform) in TARGETS {
         if options.target.iter().any(|wanted| wanted == triple) {

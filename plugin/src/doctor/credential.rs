@@ -43,7 +43,8 @@ fn of_status(about: &str, report: &Report) -> Vec<Finding> {
             | (
                 ConditionType::Denied | ConditionType::RotationDue | ConditionType::OverPrivileged,
                 ConditionStatus::True,
-            ) => Level::Warning,
+            )
+            | (ConditionType::ExpiryKnown, ConditionStatus::False) => Level::Warning,
             (
                 ConditionType::Ready | ConditionType::Valid | ConditionType::Published,
                 ConditionStatus::False,

@@ -86,6 +86,9 @@ fn sources(spec: &JiraCredentialSpec) -> Vec<Source> {
         key,
     };
     let mut values = text_values(spec);
+    // The credential works without the look-up; the operator reports what is wrong with that.
+    let lookup = spec.expiry_lookup.as_ref();
+    values.retain(|value| lookup.is_none_or(|lookup| *value != lookup.api_key_secret_ref));
     let mut sources = Vec::new();
     if let Some(Method::OAuth1(oauth1)) = spec.auth.method() {
         values.retain(|value| value.key != TOKEN_SECRET);

@@ -163,6 +163,9 @@ impl Desk {
                 return (page::redirect(&self.authorize_url), None);
             }
             Judged::Elsewhere => Page::NotFound,
+            Judged::Foreign | Judged::Malformed if self.answered.load(Ordering::SeqCst) => {
+                Page::Used
+            }
             Judged::Foreign => Page::Foreign,
             Judged::Malformed => Page::Malformed,
             Judged::Answer(_) if self.answered.swap(true, Ordering::SeqCst) => Page::Used,

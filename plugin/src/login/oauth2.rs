@@ -86,7 +86,7 @@ async fn client_secrets(
     types_secret: bool,
 ) -> Result<Vec<SecretString>, Failure> {
     if types_secret {
-        return Ok(vec![secret::ask()?]);
+        return Ok(vec![secret::ask().await?]);
     }
     let mut secrets = Vec::new();
     for reference in &app.method.client_secret_refs {

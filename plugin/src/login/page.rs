@@ -41,17 +41,17 @@ impl Page {
             Self::Received => (
                 "200 OK",
                 "Consent received",
-                "Close this window and go back to the terminal: it stores the consent and shows the result.",
+                "Close this window and go back to the terminal: it checks the consent and shows the result.",
             ),
             Self::Declined => (
                 "200 OK",
                 "Consent declined",
-                "Nothing was stored. To consent after all, run the login command again.",
+                "No consent was stored. To consent after all, run the login command again.",
             ),
             Self::Failed => (
                 "200 OK",
                 "Atlassian reported an error",
-                "Nothing was stored. The terminal names the error and what to do.",
+                "No consent was stored. The terminal names the error and what to do.",
             ),
             Self::Foreign => (
                 "400 Bad Request",

@@ -16,11 +16,11 @@ const LONGEST: u64 = 16 * 1024;
 ///
 /// # Errors
 /// When there is none, or it cannot be one.
-pub fn ask() -> Result<SecretString, Failure> {
+pub async fn ask() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
         prompt::hidden("Client secret of the app or application link (it is not shown): ")?
     } else {
-        line()
+        prompt::piped(line).await.flatten()
     };
     // The error of the input may repeat what was read.
     let text = text.ok_or_else(|| {

@@ -103,7 +103,7 @@ impl RotateArgs {
         let dates = Dates::of(&subject.object, self.expires_at);
         store::try_dates(cluster, &self.name, subject.member, &dates).await?;
         page::show(&subject.site, self.open);
-        let new = token::read()?;
+        let new = token::read().await?;
         if store::holds(&secret, &subject.token.key, &new) {
             return Err(Failure::error(
                 "this is the token that is stored already; create another one. Nothing was stored",

@@ -50,8 +50,8 @@ pub fn holds(secret: &Secret, key: &str, token: &SecretString) -> bool {
     value.is_some_and(|value| value.0.trim_ascii() == token.expose_secret().as_bytes())
 }
 
-/// Replaces the value in the version of the Secret that was read. When another part of the Secret was
-/// changed since, the change is kept and the value replaced in the new version, once.
+/// Replaces the value in the version of the Secret that was read. When its values are as they were and a
+/// label or the like was changed since, the value is replaced in the new version, once.
 ///
 /// # Errors
 /// When the value was changed since, or may not be written.
@@ -65,7 +65,7 @@ pub async fn replace(
     let is_conflict = matches!(&written, Some(Err(kube::Error::Api(status))) if status.code == 409);
     if is_conflict
         && let Ok(present) = read(cluster, reference).await
-        && has_same_value(&secret, &present, &reference.key)
+        && has_same_values(&secret, &present)
     {
         let again = write(cluster, present, reference, token).await;
         return outcome(&reference.name, again);
@@ -73,12 +73,9 @@ pub async fn replace(
     outcome(&reference.name, written)
 }
 
-fn has_same_value(old: &Secret, new: &Secret, key: &str) -> bool {
-    let value = |secret: &Secret| {
-        let data = secret.data.as_ref();
-        data.and_then(|data| data.get(key)).cloned()
-    };
-    old.metadata.uid == new.metadata.uid && value(old) == value(new)
+/// The token was validated with what stood beside it, such as the e-mail address.
+fn has_same_values(old: &Secret, new: &Secret) -> bool {
+    old.metadata.uid == new.metadata.uid && old.data == new.data
 }
 
 /// One attempt; `None` when its time ran out.

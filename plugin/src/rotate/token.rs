@@ -15,23 +15,24 @@ const LONGEST: u64 = 4096;
 ///
 /// # Errors
 /// When there is none, or it cannot be a token.
-pub fn read() -> Result<SecretString, Failure> {
+pub async fn read() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
         prompt::hidden("New token (it is not shown): ")?
     } else {
-        let mut text = Zeroizing::new(String::new());
-        let input = std::io::stdin().lock();
-        input
-            .take(LONGEST + 1)
-            .read_to_string(&mut text)
-            .ok()
-            .map(|_| text)
+        prompt::piped(all).await.flatten()
     };
     // The error of the input may repeat what was read.
     let text = text.ok_or_else(|| {
         Failure::error("the token could not be read; is it text? Nothing was stored")
     })?;
     clean(&text).map_err(Failure::error)
+}
+
+/// The whole of standard input, as far as it can be a token.
+fn all() -> Option<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let mut input = std::io::stdin().lock().take(LONGEST + 1);
+    input.read_to_string(&mut text).ok().map(|_| text)
 }
 
 /// The token in an input.
