@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{PATIENCE, World, answer, finish, read_until, until_line};
+use crate::support::{World, answer, finish, read_until};
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2_and_a_missing_cluster_with_1() {
@@ -148,29 +148,6 @@ async fn an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was() {
         assert!(rest.contains("interrupted"), "{rest}");
         terminal.wait().await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn an_interrupt_while_a_pipe_is_read_ends_with_130() {
-    let world = World::new().await;
-    world.create("bot", world.api_token_spec("bot")).await;
-    world.secret("bot-source", &[("token", "before")]).await;
-    let mut child = world
-        .command(&["rotate", "bot", "--allowed-addresses", "127.0.0.0/8"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Nothing comes through the pipe, and it stays open.
-    let _pipe = child.stdin.take().unwrap();
-    until_line(&mut child, "https://").await;
-    let id = child.id().unwrap().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(sent.unwrap().success());
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-    assert_eq!(ended.unwrap().unwrap().code(), Some(130));
-    assert_eq!(world.value("bot-source", "token").await, "before");
 }
 
 /// A proxy that makes tunnels, and counts them.

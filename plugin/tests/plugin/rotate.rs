@@ -1,12 +1,13 @@
 //! `rotate`: a right token is validated and stored, a wrong one is not, and none is ever shown.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use atlassian_sim::Token;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::{Done, World};
+use crate::support::{Done, PATIENCE, World, until_line};
 
 /// The flags with which this machine calls the simulator.
 struct Flags {
@@ -199,6 +200,29 @@ async fn a_token_with_scopes_is_validated_at_the_gateway() {
         .await;
     done.ended(0);
     assert_eq!(world.value("bot-source", "token").await, new.secret());
+}
+
+#[tokio::test]
+async fn an_interrupt_while_a_pipe_is_read_ends_with_130() {
+    let (world, _operator, _) = ready_world().await;
+    let before = world.value("bot-source", "token").await;
+    let flags = Flags::of(&world);
+    let mut child = world
+        .command(&flags.args("bot", &[]))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Nothing comes through the pipe, and it stays open.
+    let _pipe = child.stdin.take().unwrap();
+    until_line(&mut child, "https://").await;
+    let id = child.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(sent.unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    assert_eq!(ended.unwrap().unwrap().code(), Some(130));
+    assert_eq!(world.value("bot-source", "token").await, before);
 }
 
 #[tokio::test]
