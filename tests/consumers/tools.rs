@@ -172,14 +172,24 @@ impl Place {
     }
 }
 
-/// What a program says when it does not reach a registry.
-const WITHOUT_NETWORK: [&str; 6] = [
+/// What a program says when it does not reach a registry, when that does not have a package for this
+/// machine, or when the interpreter of the system is without its installer.
+const NOT_TO_BE_HAD: [&str; 15] = [
     "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
     "Temporary failure in name resolution",
     "Network is unreachable",
+    "No matching distribution found",
+    "403",
+    "ensurepip",
     "ENOTFOUND",
     "EAI_AGAIN",
     "ETIMEDOUT",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "E404",
 ];
 
 fn run(command: &mut Command) -> Result<String, Missing> {
@@ -193,7 +203,9 @@ fn run(command: &mut Command) -> Result<String, Missing> {
     let errors = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = errors.lines().rev().take(3).collect();
     let text = format!("{program}: {}", last.join("; "));
-    if WITHOUT_NETWORK.iter().any(|sign| errors.contains(sign)) {
+    let told = String::from_utf8_lossy(&output.stdout);
+    let is_told = |sign: &&str| errors.contains(*sign) || told.contains(*sign);
+    if NOT_TO_BE_HAD.iter().any(|sign| is_told(sign)) {
         Err(Missing::Here(text))
     } else {
         Err(Missing::Broken(text))

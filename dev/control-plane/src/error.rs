@@ -96,8 +96,10 @@ impl Error {
     /// Whether a build failed because Go modules cannot be downloaded here: a matter of the machine, not
     /// of what is built.
     pub fn is_without_modules(&self) -> bool {
-        const SIGNS: [&str; 5] = [
+        const SIGNS: [&str; 7] = [
             "dial tcp",
+            "proxyconnect",
+            "403 Forbidden",
             "no such host",
             "i/o timeout",
             "TLS handshake timeout",
@@ -147,6 +149,7 @@ mod tests {
                 "main.go:15:2: module lookup disabled by GOPROXY=off".to_owned(),
                 true,
             ),
+            ("reading a@v1: 403 Forbidden".to_owned(), true),
             ("main.go:12:1: undefined: everything".to_owned(), false),
         ] {
             let error = Error::Build {
