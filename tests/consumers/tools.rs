@@ -205,7 +205,7 @@ fn run(command: &mut Command) -> Result<String, Missing> {
     let text = format!("{program}: {}", last.join("; "));
     let told = String::from_utf8_lossy(&output.stdout);
     let is_told = |sign: &&str| errors.contains(*sign) || told.contains(*sign);
-    if NOT_TO_BE_HAD.iter().any(|sign| is_told(sign)) {
+    if NOT_TO_BE_HAD.iter().any(is_told) {
         Err(Missing::Here(text))
     } else {
         Err(Missing::Broken(text))
