@@ -313,7 +313,7 @@ impl RunArgs {
 }
 
 /// The end of a process that has finished its work: the lease is given back, so that another process need
-/// not wait. Who has lost the lease ends with an error: it is started anew, without what it knew.
+/// not wait. A process that has lost the lease ends with an error, so that it is started again without its old state.
 async fn end(election: Option<(Election, Leadership)>) -> Result<(), Failure> {
     if let Some((election, leadership)) = election {
         let is_lost = leadership.standing() == Some(Standing::Over);

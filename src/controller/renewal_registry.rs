@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(watched("a"), 0);
         clock.advance(TimeDelta::seconds(60));
         assert_eq!(watched("a"), 60);
-        assert_eq!(watched("b"), 0, "another one is watched anew");
+        assert_eq!(watched("b"), 0, "another one is watched again");
         clock.advance(TimeDelta::seconds(5));
         renewals.process(&grant, None, false);
         assert_eq!(watched("b"), 0, "and so is one that was gone");

@@ -35,7 +35,7 @@ pub struct Health {
     /// unready: without it, credentials are still kept alive.
     pub policy: Option<PolicyState>,
     /// What the election has made of this process; `None` without an election. A standby is ready, too. A
-    /// process that has lost the lease is not: it does not lead again before it is started anew.
+    /// process that has lost the lease is not: it does not lead again before it is started again.
     pub standing: Option<Standing>,
 }
 
@@ -45,7 +45,7 @@ pub struct Health {
 struct Limits {
     /// Connections at a time. One more closes the oldest.
     connections: usize,
-    /// The time for the head of a request to arrive, counted anew for each request.
+    /// The time for the head of a request to arrive, counted again for each request.
     head: Duration,
     /// The life of a connection, however many requests it carries.
     life: Duration,

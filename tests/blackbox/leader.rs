@@ -114,7 +114,7 @@ async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_ends() {
     first.quiet().await;
     first.stop();
     second.until_it_leads().await;
-    // Work for whoever believes that it leads, and none of it is done twice.
+    // Work for every process that believes that it leads; none of it is done twice.
     stage.api_token("next").await;
     stage.wait_ready("next").await;
     second.quiet().await;

@@ -302,7 +302,7 @@ fn another_gateway_is_another_place() {
     world.edit(|_| ());
     world.effects = Effects::default();
     world.pass();
-    assert_eq!(world.effects.calls.len(), 1, "the site is asked anew");
+    assert_eq!(world.effects.calls.len(), 1, "the site is asked again");
     assert_eq!(base(&world).0, "https://api.other.example/ex/jira/cloud");
 }
 

@@ -125,7 +125,7 @@ fn what_is_published_stays_when_a_permission_is_lost() {
     assert_eq!(world.secrets, secrets);
     world.secrets.clear();
     world.pass();
-    assert!(world.secrets.is_empty(), "nor is it written anew");
+    assert!(world.secrets.is_empty(), "nor is it written again");
 }
 
 #[test]

@@ -71,7 +71,7 @@ async fn kubectl(world: &World, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What pods mount, with the uid: a Secret that was made anew is another one.
+/// What pods mount, with the uid: a Secret that was created again is another one.
 async fn published(world: &World) -> Vec<(String, Option<String>)> {
     let all: Vec<Secret> = world
         .secrets()

@@ -205,7 +205,7 @@ async fn a_probe_is_made_once_and_a_target_is_repaired_whichever_write_fails() {
         world.wait_ready(name).await;
     }
     operator.quiet().await;
-    // From here on the numbers begin anew.
+    // From here on the numbers start again.
     operator.faults.reset();
     for case in edits.iter().chain(&deletions) {
         case.arm(&operator);
@@ -232,7 +232,7 @@ async fn a_probe_is_made_once_and_a_target_is_repaired_whichever_write_fails() {
     operator.look_again(all).await;
     for case in &probes {
         world
-            .until_status(&case.name, "it is validated anew", |status| {
+            .until_status(&case.name, "it is validated again", |status| {
                 status.last_validated_time > last.last_validated_time
             })
             .await;
@@ -290,7 +290,7 @@ async fn a_label_that_changes_under_a_probe_costs_no_second_call() {
             .unwrap();
         hang.release();
         world
-            .until_status("bot", "it is validated anew", |status| {
+            .until_status("bot", "it is validated again", |status| {
                 status.last_validated_time == Some(world.clock.now())
             })
             .await;

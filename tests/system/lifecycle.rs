@@ -504,7 +504,7 @@ async fn a_restart_of_the_api_server_is_lived_through() {
     world.delete_secret("bot").await;
     world.until_value("bot", "token", token.secret()).await;
     world
-        .until_status("bot", "it is validated anew", |status| {
+        .until_status("bot", "it is validated again", |status| {
             status.last_validated_time > validated.last_validated_time
         })
         .await;

@@ -66,7 +66,7 @@ async fn a_token_is_used_without_its_line_end_and_that_is_told_once() {
     assert_eq!(
         world.calls(),
         calls,
-        "the same credential is not validated anew"
+        "the same credential is not validated again"
     );
     let same = world.secrets().get("ci").await.unwrap();
     assert_eq!(same.resource_version(), published.resource_version());

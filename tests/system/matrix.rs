@@ -219,7 +219,7 @@ async fn compare<W: Way>() {
         assert_eq!(
             &kept[begin..end],
             table,
-            "set {WRITE}=1 to write {DOCUMENT} anew"
+            "set {WRITE}=1 to write {DOCUMENT} again"
         );
     }
 }

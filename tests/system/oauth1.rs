@@ -137,7 +137,7 @@ async fn a_signed_request_validates_and_the_parts_are_published() {
     assert!(
         matches!(consume(world, &secret).await, Verdict::Accepted(account) if account.id == key)
     );
-    // The same key in its older form, and no secret of the token: validated and published anew.
+    // The same key in its older form, and no secret of the token: validated and published again.
     let data = [
         ("privateKey", stage.key.private_pem_pkcs1()),
         ("token", stage.access.token.secret().to_owned()),

@@ -342,7 +342,7 @@ async fn every_damage_is_repaired_without_a_call() {
         world.until_whole(what, "bot", &owner, token.secret()).await;
     }
     let frozen = world.target("bot").await.unwrap();
-    assert_eq!(frozen.immutable, None, "it was made anew");
+    assert_eq!(frozen.immutable, None, "it was created again");
     // A label of a template that is none any more goes; one of a person stays.
     let labels = json!({"app.kubernetes.io/version": "1", "team": "a"});
     let annotations = json!({"jenkins.io/credentials-description": "x", "note": "b"});

@@ -158,7 +158,7 @@ async fn a_token_unused_for_ninety_days_is_dead() {
     assert!(w.consent.is_alive());
     let (next, _) = w.exchange(&w.consent.refresh_token()).await;
     w.later(TimeDelta::days(90) - TimeDelta::seconds(1));
-    assert!(w.consent.holds_newest(&next), "a use begins the time anew");
+    assert!(w.consent.holds_newest(&next), "a use starts the time again");
     w.later(TimeDelta::seconds(1));
     assert!(!w.consent.holds_newest(&next) && !w.consent.is_alive());
     is_refused(&w.refresh(&next).await);

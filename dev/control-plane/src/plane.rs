@@ -215,7 +215,7 @@ impl ControlPlane {
         }
         if running.controller_manager.is_none() {
             // Something that nobody misses, and that the controller manager
-            // makes anew as soon as it works.
+            // creates again as soon as it works.
             let maps = Api::<ConfigMap>::namespaced(client, "kube-public");
             let name = "kube-root-ca.crt";
             match maps.delete(name, &DeleteParams::default()).await {
@@ -268,7 +268,7 @@ impl ControlPlane {
         self.start_api_server().await
     }
 
-    /// Starts the controller manager anew. It looks for new kinds of objects
+    /// Starts the controller manager again. It looks for new kinds of objects
     /// to collect twice a minute, and at its start.
     pub async fn restart_controller_manager(&self) -> Result<(), Error> {
         let mut running = self.running.clone().lock_owned().await;

@@ -42,7 +42,7 @@ const fn vital(mut right: Right) -> Right {
 
 const OURS: &str = "jira-operator.dev";
 
-/// What the commands need, and what the admission policy wants of whoever writes a `JiraCredential`.
+/// What the commands need, and what the admission policy wants of the author of a `JiraCredential`.
 const RIGHTS: [Right; 10] = [
     vital(right(OURS, "jiracredentials", "get", "status NAME")),
     vital(right(

@@ -198,7 +198,7 @@ mod tests {
                 .unwrap()
         };
         assert_eq!((ends(&first), ends(&renewed)), (15, 24));
-        // Whoever held it does not know yet that it is gone.
+        // The former holder does not know yet that it is gone.
         let gone = Sighting::look(Some(&renewed), None, seconds(12));
         assert_eq!((gone.holder(), ends(&gone)), ("other", 27));
         let still_gone = Sighting::look(Some(&gone), None, seconds(20));

@@ -79,7 +79,7 @@ pub(super) fn held(before: Option<&Lease>, me: &str, lasts: Duration, now: DateT
         spec.lease_transitions = Some(before.map_or(0, |_| changes.saturating_add(1)));
     }
     spec.holder_identity = Some(me.to_owned());
-    // Up: whoever reads it must not wait too short.
+    // Rounded up: a reader must not wait too short.
     let seconds = lasts.as_millis().div_ceil(1000).max(1);
     spec.lease_duration_seconds = Some(i32::try_from(seconds).unwrap_or(i32::MAX));
     spec.renew_time = Some(to_micro(now));

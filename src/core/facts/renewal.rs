@@ -46,9 +46,9 @@ impl Facts {
     pub fn candidate_attempt(&self) -> Option<&Attempt> {
         let print = &self.waiting_candidate()?.access.as_ref()?.token;
         let attempt = self.status.grant.as_ref()?.candidate.as_ref()?;
-        let anew =
+        let asks_again =
             (self.spec_changed() || self.renew_requested()) && !self.progress.candidate_tried;
-        let stands = attempt.outcome != AttemptOutcome::Refused || !anew;
+        let stands = attempt.outcome != AttemptOutcome::Refused || !asks_again;
         (stands && self.is_same(print, &attempt.fingerprint)).then_some(attempt)
     }
 

@@ -76,7 +76,7 @@ fn reconsent(object: &JiraCredential) -> Option<(String, DateTime<Utc>)> {
     asked.then(|| (ready.message.clone(), ready.last_transition_time))
 }
 
-/// Touches the seeds, as whoever applies them again from a repository does, and the grants.
+/// Touches the seeds, as a person does who applies them again from a repository, and the grants.
 pub(crate) async fn meddle_on(cast: Arc<Cast>, mut dice: Dice) {
     for round in 0_u64.. {
         tokio::time::sleep(Duration::from_millis(100 + dice.below(200))).await;

@@ -15,7 +15,7 @@ use jira_credential_operator::core::grant::Grant;
 use jira_credential_operator::core::probe::{Outage, Permissions, Refusal, Verdict};
 
 /// What a replica does whose decision has grown old.
-pub(super) const HELD_UP: &str = "was held up, and looks anew";
+pub(super) const HELD_UP: &str = "was held up, and looks again";
 
 /// How a write may end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// The reconcile ends; without a time it is begun anew.
+    /// The reconcile ends; without a time it is started again.
     fn end(&mut self, who: usize, wake: Option<i64>, fresh: bool) {
         let (now, knew) = (self.now, self.versions());
         let shown = (self.cluster.status.clone(), self.cluster.status_version);

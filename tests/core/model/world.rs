@@ -85,7 +85,7 @@ pub(super) struct Pass {
     pub(crate) stored: Option<Stored>,
     /// What this reconcile has written down as about to be spent: attempt, refresh token, when.
     pub(crate) intended: Option<(String, String, i64)>,
-    /// A step has failed: what happened is written down, and the reconcile begun anew.
+    /// A step has failed: what happened is written down, and the reconcile started again.
     pub(crate) failed: bool,
     pub(crate) began: i64,
     /// What `decide` says.

@@ -273,13 +273,17 @@ impl Way for Session {
         // Another password begins a session of its own. Jira did not take the one before any more
         // when the login with it was written down already.
         let refused = event == Event::SeedEdited && step.name == "Intend";
-        let anew = u64::from(event == Event::SeedEdited && !refused);
+        let logged_in_again = u64::from(event == Event::SeedEdited && !refused);
         let acts = jira.session_acts_of("robot");
         let refusals = acts.iter().filter(|act| **act == SessionAct::Refused);
         assert_eq!(refusals.count(), usize::from(refused), "{what}");
         if event != Event::AwayForLong {
-            assert_eq!(logins, 2 + u64::from(again) + anew, "{what}");
-            assert_eq!(logouts, 1 + anew + u64::from(taken_over), "{what}");
+            assert_eq!(logins, 2 + u64::from(again) + logged_in_again, "{what}");
+            assert_eq!(
+                logouts,
+                1 + logged_in_again + u64::from(taken_over),
+                "{what}"
+            );
             assert_eq!(jira.live_sessions(), 1 + usize::from(unheard), "{what}");
         }
         match (again, refused) {

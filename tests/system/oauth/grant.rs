@@ -131,7 +131,7 @@ async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
     world.delete_secret(&grant_of("bot")).await;
     hang.release();
     let kept = || async { world.grant("bot").await.map(|_| ()) };
-    world.until("the grant is written anew", kept).await;
+    world.until("the grant is written again", kept).await;
     operator.quiet().await;
     world.wait_ready("bot").await;
     assert!(consent.holds_newest(&world.kept("bot").await));

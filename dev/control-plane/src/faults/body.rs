@@ -25,7 +25,7 @@ pub enum Cut {
     /// In good order, as when the server's time limit is over.
     End,
     /// With the event that says that the version to go on from is gone, so
-    /// that the client has to list everything anew.
+    /// that the client has to list everything again.
     Gone,
     /// With a connection error.
     Broken,

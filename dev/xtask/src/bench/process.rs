@@ -79,7 +79,7 @@ pub(super) fn memory(pid: u32) -> Outcome<Memory> {
     }
 }
 
-/// Lets the peak begin anew.
+/// Lets the peak start again.
 pub(super) fn forget_peak(pid: u32) -> Outcome {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").while_(format!("the peak of process {pid}"))
 }

@@ -231,7 +231,7 @@ impl Demo<'_> {
             })
             .await?;
         self.no_call_since(calls)?;
-        Ok(((), "created anew, without a call to Jira".to_owned()))
+        Ok(((), "created again, without a call to Jira".to_owned()))
     }
 
     fn no_call_since(&self, before: u64) -> Outcome {

@@ -149,7 +149,7 @@ async fn a_callback_counts_once_and_other_tabs_change_nothing() {
     let mut scene = Scene::new(Desk::new().await).await;
     scene.chromium.open(&scene.start).await.unwrap();
     let first = scene.chromium.tab().await;
-    // The way to the browser opens once; whoever reads it in a list of processes comes too late.
+    // The start page redirects once; another user who finds its address in a list of processes gets nothing.
     scene.chromium.open(&scene.start).await.unwrap();
     scene.shows("There is nothing here").await;
     scene.chromium.open(&scene.url).await.unwrap();
