@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
-use crate::support::{OPERATOR, World};
+use crate::support::{OPERATOR, World, kubectl};
 
 /// Helm, for one control plane.
 struct Helm<'a> {
@@ -57,18 +57,6 @@ impl<'a> Helm<'a> {
         let output = self.run(line).await;
         assert!(output.status.success(), "{line:?}: {output:?}");
     }
-}
-
-async fn kubectl(world: &World, line: &str) -> String {
-    let mut command = world.plane.kubectl();
-    command
-        .args(line.split_whitespace())
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{line}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What pods mount, with the uid: a Secret that was created again is another one.
@@ -172,9 +160,9 @@ async fn credentials_outlive_install_upgrade_rollback_and_uninstall() {
     helm.does(&["uninstall", "jira", "--wait"]).await;
     let all = "get clusterroles,clusterrolebindings,validatingadmissionpolicies,\
                validatingadmissionpolicybindings -o name";
-    let left = kubectl(&world, all).await;
+    let left = kubectl(world.plane, all).await;
     assert!(!left.contains("jira"), "{left}");
-    let kept = kubectl(&world, "get customresourcedefinitions -o name").await;
+    let kept = kubectl(world.plane, "get customresourcedefinitions -o name").await;
     assert!(kept.contains("jiracredentials.jira-operator.dev"), "{kept}");
     world.credential("bot").await;
     assert_eq!(published(&world).await, before);
@@ -195,8 +183,8 @@ async fn what_kubectl_has_installed_is_taken_over() {
     let Some(helm) = Helm::new(&world).await else {
         return;
     };
-    kubectl(&world, "apply -f crds/").await;
-    kubectl(&world, "apply -k deploy").await;
+    kubectl(world.plane, "apply -f crds/").await;
+    kubectl(world.plane, "apply -k deploy").await;
     let install = ["install", OPERATOR, "deploy/chart"];
     let refused = helm.run(&install).await;
     assert!(!refused.status.success());

@@ -1,6 +1,5 @@
 //! Installing, removing and installing again, as `README.md` and `docs/operations.md` have it.
 
-use control_plane::ControlPlane;
 use jira_credential_operator::api::JiraCredential;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -8,23 +7,10 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
-use crate::support::{OPERATOR, PATIENCE, World};
+use crate::support::{OPERATOR, PATIENCE, World, kubectl};
 
 /// The name of the Secret with the key of the fingerprints.
 const KEY: &str = "jira-credential-operator-key";
-
-/// Runs kubectl in the root of the repository, and says what it printed.
-async fn kubectl(plane: &ControlPlane, line: &str) -> String {
-    let mut command = plane.kubectl();
-    command
-        .args(line.split_whitespace())
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{line}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The commands of the block that the document marks for this test.
 fn documented_uninstall() -> Vec<&'static str> {

@@ -57,6 +57,13 @@ impl Replica {
         self.standing.send_replace(Standing::Over);
     }
 
+    /// The lease is lost while the API server holds back an answer, which arrives then.
+    async fn loses_what_was_held(&mut self) {
+        self.loses();
+        self.operator.faults.heal();
+        self.ends().await;
+    }
+
     fn shows(&self, leader: u8) -> bool {
         let text = self.operator.metrics.render().unwrap();
         let line = format!("jira_credential_leader {leader}");
@@ -221,9 +228,7 @@ async fn who_loses_the_lease_before_the_call_spends_nothing() {
             (!grant["intent"].is_null()).then_some(())
         })
         .await;
-    first.loses();
-    first.operator.faults.heal();
-    first.ends().await;
+    first.loses_what_was_held().await;
     assert_eq!(world.outcomes(), ["exchanged"], "the first token");
     let grant = world.grant("bot").await.unwrap();
     assert!(grant["intent"].is_null(), "it is taken back: {grant}");
@@ -258,9 +263,7 @@ async fn who_loses_the_lease_before_a_password_is_sent_takes_the_attempt_back() 
         status.attempt
     };
     world.until("the attempt stands", attempt).await;
-    first.loses();
-    first.operator.faults.heal();
-    first.ends().await;
+    first.loses_what_was_held().await;
     assert_eq!(world.calls(), 0);
     let left = attempt().await;
     let started = |attempt: &Attempt| attempt.outcome == AttemptOutcome::Started;
@@ -298,9 +301,7 @@ async fn who_loses_the_lease_before_a_login_takes_the_intent_back() {
         (!grant["intent"].is_null()).then_some(())
     };
     world.until("the intent stands", standing).await;
-    first.loses();
-    first.operator.faults.heal();
-    first.ends().await;
+    first.loses_what_was_held().await;
     assert_eq!(standing().await, None);
     assert_eq!(jira.logins_and_logouts(), (1, 0));
 

@@ -560,3 +560,16 @@ pub(crate) fn value(secret: &Secret, key: &str) -> String {
     let value = secret.data.as_ref().and_then(|data| data.get(key));
     String::from_utf8(value.map(|value| value.0.clone()).unwrap_or_default()).unwrap()
 }
+
+/// Runs kubectl in the root of the repository, and says what it printed.
+pub(crate) async fn kubectl(plane: &ControlPlane, line: &str) -> String {
+    let mut command = plane.kubectl();
+    command
+        .args(line.split_whitespace())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,8 +1,6 @@
 //! `login` on Data Center: OAuth 2.0 with PKCE, whose callback a person pastes.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use atlassian_sim::{DataCenter, Fault, OAuthApp, Rule};
@@ -13,7 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
-use crate::login::{Login, MACHINE_TIME, parameter, visit};
+use crate::desk::{Login, MACHINE_TIME, parameter, recording_browser, visit};
 use crate::support::{Running, World, until_file};
 
 const CALLBACK: &str = "https://localhost:8765/callback";
@@ -54,19 +52,6 @@ impl Desk {
             link,
             folder: tempfile::tempdir().unwrap(),
         }
-    }
-
-    /// A program that opens a browser: it writes down what it was given.
-    fn browser(&self) -> PathBuf {
-        let program = self.folder.path().join("xdg-open");
-        let opened = self.folder.path().join("opened");
-        let script = format!(
-            "#!/bin/sh\nprintf %s \"$*\" > {0}.new && /bin/mv {0}.new {0}\n",
-            opened.display()
-        );
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        opened
     }
 
     fn login(&self, more: &[&str]) -> Login {
@@ -121,7 +106,7 @@ fn has_verifier(text: &str, challenge: &str) -> bool {
 #[tokio::test]
 async fn a_first_consent_ends_ready_and_shows_no_secret() {
     let desk = Desk::new().await;
-    let opened = desk.browser();
+    let opened = recording_browser(desk.folder.path());
     let started = Instant::now();
     let mut login = desk.first(&["--account", "Ann"]).await;
     let url = login.url().await;

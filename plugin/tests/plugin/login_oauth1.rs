@@ -1,13 +1,12 @@
 //! `login --method oauth1`: a key pair, the application link that a person makes with it, and the dance.
 
-use std::net::TcpListener;
 use std::time::Instant;
 
 use atlassian_sim::{ApplicationLink, DataCenter, LinkKey};
 use jira_credential_operator::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::login::{Login, MACHINE_TIME, parameter, visit};
+use crate::desk::{Login, MACHINE_TIME, free_callback, parameter, visit};
 use crate::support::{Running, World};
 
 const PROMPT: &str = "Press Enter when";
@@ -26,15 +25,13 @@ impl Desk {
         let operator = world.operator().await;
         let site = world.sim.data_center("jira").context_path("/jira");
         let site = site.user("ann").user("bob");
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         world.sim.write_ca(folder.path().join("ca.pem")).unwrap();
         Self {
             world,
             _operator: operator,
             site,
-            callback: format!("http://localhost:{port}/callback"),
+            callback: free_callback(),
             folder,
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use atlassian_sim::{CloudSite, OAuthApp};
 use tokio::process::Command;
 
-use crate::login::Login;
+use crate::desk::Login;
 use crate::support::{Running, World};
 
 const ANN: &str = "ann@acme.example";

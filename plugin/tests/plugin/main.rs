@@ -8,9 +8,9 @@
 )]
 
 mod check;
-mod chromium;
 mod conventions;
 mod counting;
+mod desk;
 mod doctor;
 mod login;
 mod login_data_center;

@@ -1,11 +1,14 @@
-//! `login` with a real browser, from the authorize page to the page after the callback.
+//! What a person does with `login` in a real browser, from the authorize page to the page after the callback.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use kubectl_jira_credential::login::page::Page;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::*;
 use crate::chromium::Chromium;
+use crate::desk::{ANN, Desk, Login, parameter};
 
 /// A login that is waiting, and a browser.
 struct Scene {
@@ -61,6 +64,12 @@ impl Scene {
         self.desk.nothing_is_stored().await;
     }
 
+    async fn accepts_and_ends_ready(self) {
+        self.press("accept").await;
+        self.shows("Consent received").await;
+        self.ends_ready().await;
+    }
+
     async fn ends_ready(self) {
         self.chromium.end().await;
         let done = self.login.end().await;
@@ -97,20 +106,14 @@ async fn is_sound(chromium: &Chromium) {
     assert!(refused.is_empty(), "{refused:#?}");
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_person_accepts() {
+pub(crate) async fn a_person_accepts() {
     let scene = Scene::new(Desk::new().await).await;
     scene.chromium.open(&scene.start).await.unwrap();
     assert!(scene.chromium.address().await.starts_with(&scene.url));
-    scene.press("accept").await;
-    scene.shows("Consent received").await;
-    scene.ends_ready().await;
+    scene.accepts_and_ends_ready().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_person_declines() {
+pub(crate) async fn a_person_declines() {
     let scene = Scene::new(Desk::new().await).await;
     scene.chromium.open(&scene.start).await.unwrap();
     scene.press("decline").await;
@@ -121,9 +124,7 @@ async fn a_person_declines() {
     scene.desk.nothing_is_stored().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_callback_with_another_state_is_not_accepted() {
+pub(crate) async fn a_callback_with_another_state_is_not_accepted() {
     let mut scene = Scene::new(Desk::new().await).await;
     let callback = scene.desk.accepted(ANN, &scene.url);
     let state = parameter(&scene.url, "state");
@@ -138,14 +139,10 @@ async fn a_callback_with_another_state_is_not_accepted() {
     }
     // The way from there: the address that the terminal shows.
     scene.chromium.open(&scene.url).await.unwrap();
-    scene.press("accept").await;
-    scene.shows("Consent received").await;
-    scene.ends_ready().await;
+    scene.accepts_and_ends_ready().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_callback_counts_once_and_other_tabs_change_nothing() {
+pub(crate) async fn a_callback_counts_once_and_other_tabs_change_nothing() {
     let mut scene = Scene::new(Desk::new().await).await;
     scene.chromium.open(&scene.start).await.unwrap();
     let first = scene.chromium.tab().await;
@@ -171,9 +168,7 @@ async fn a_callback_counts_once_and_other_tabs_change_nothing() {
     scene.ends_ready().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_window_that_was_closed_can_be_opened_again() {
+pub(crate) async fn a_window_that_was_closed_can_be_opened_again() {
     let mut scene = Scene::new(Desk::new().await).await;
     let first = scene.chromium.tab().await;
     scene.chromium.open(&scene.start).await.unwrap();
@@ -181,14 +176,10 @@ async fn a_window_that_was_closed_can_be_opened_again() {
     scene.chromium.go_to(&first).await;
     scene.waits().await;
     scene.chromium.open(&scene.url).await.unwrap();
-    scene.press("accept").await;
-    scene.shows("Consent received").await;
-    scene.ends_ready().await;
+    scene.accepts_and_ends_ready().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn a_window_that_stays_closed_ends_with_the_time() {
+pub(crate) async fn a_window_that_stays_closed_ends_with_the_time() {
     let desk = Desk::new().await;
     let chromium = Chromium::start(&desk.folder.path().join("ca.pem")).await;
     let _opened = desk.browser();
@@ -204,9 +195,7 @@ async fn a_window_that_stays_closed_ends_with_the_time() {
     desk.nothing_is_stored().await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn the_address_bar_has_the_callback_when_the_port_is_taken() {
+pub(crate) async fn the_address_bar_has_the_callback_when_the_port_is_taken() {
     let desk = Desk::new().await;
     let chromium = Chromium::start(&desk.folder.path().join("ca.pem")).await;
     let host = desk.callback.split('/').nth(2).unwrap();
@@ -239,9 +228,7 @@ async fn the_address_bar_has_the_callback_when_the_port_is_taken() {
     assert!(done.ended(0).starts_with("bot: Ready True"), "{}", done.out);
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn the_callback_may_be_on_the_loopback_of_ipv6() {
+pub(crate) async fn the_callback_may_be_on_the_loopback_of_ipv6() {
     let mut desk = Desk::new().await;
     let socket = TcpListener::bind("[::1]:0").expect("this machine has an IPv6 loopback");
     desk.callback = format!("http://{}/callback", socket.local_addr().unwrap());
@@ -250,9 +237,7 @@ async fn the_callback_may_be_on_the_loopback_of_ipv6() {
     let scene = Scene::new(desk).await;
     assert!(scene.start.starts_with("http://[::1]:"), "{}", scene.start);
     scene.chromium.open(&scene.start).await.unwrap();
-    scene.press("accept").await;
-    scene.shows("Consent received").await;
-    scene.ends_ready().await;
+    scene.accepts_and_ends_ready().await;
 }
 
 /// Serves one page of the listener, whatever is asked.
@@ -272,9 +257,7 @@ async fn serve(page: Page) -> String {
 }
 
 /// With `JCO_SCREENSHOTS` set to a folder, the pictures are kept there.
-#[tokio::test]
-#[ignore = "needs Chromium; CONTRIBUTING.md says how to run it"]
-async fn every_page_suits_light_and_dark_wide_and_narrow() {
+pub(crate) async fn every_page_suits_light_and_dark_wide_and_narrow() {
     let sim = atlassian_sim::Sim::start_blocking(atlassian_sim::Config::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     sim.write_ca(folder.path().join("ca.pem")).unwrap();
