@@ -230,7 +230,8 @@ pub(crate) async fn the_address_bar_has_the_callback_when_the_port_is_taken() {
 
 pub(crate) async fn the_callback_may_be_on_the_loopback_of_ipv6() {
     let mut desk = Desk::new().await;
-    let socket = TcpListener::bind("[::1]:0").expect("this machine has an IPv6 loopback");
+    let socket = TcpListener::bind("[::1]:0")
+        .unwrap_or_else(|error| panic!("this machine has no IPv6 loopback: {error}"));
     desk.callback = format!("http://{}/callback", socket.local_addr().unwrap());
     drop(socket);
     desk.app = desk.world.sim.oauth_app().callback(&desk.callback);

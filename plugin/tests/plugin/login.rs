@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use jira_credential_operator::api::{ConditionStatus, ConditionType};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::desk::{ANN, BOB, Desk, MACHINE_TIME, parameter, visit};
