@@ -179,7 +179,11 @@ impl Jira {
         entered.learn(&verdict);
         let outcome = observer::outcome(&verdict);
         tracing::debug!(site = %site.base, operation, outcome, "called Jira");
-        if let Some(holder) = &self.holder {
+        if let Some(holder) = self
+            .holder
+            .as_ref()
+            .filter(|_| observer::was_sent(&verdict))
+        {
             observer::audit(holder, site, operation, outcome);
         }
         if let Some(observer) = &self.observer {

@@ -38,6 +38,18 @@ pub(super) fn audit(holder: &Holder, site: &Site, operation: &'static str, verdi
     );
 }
 
+/// Whether the credential has left this machine: it has not when no connection was made.
+pub(super) fn was_sent(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::NotAllowed(_) => false,
+        // With 429 Jira has read the request, and has not acted on it.
+        Verdict::Accepted(_)
+        | Verdict::Refused(_)
+        | Verdict::NoVerdict(Outage::RateLimited { .. }) => true,
+        Verdict::NoVerdict(outage) => outage.may_have_arrived(),
+    }
+}
+
 /// The word for a verdict.
 pub(super) fn outcome(verdict: &Verdict) -> &'static str {
     match verdict {

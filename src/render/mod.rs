@@ -114,10 +114,7 @@ impl fmt::Debug for Contents {
 /// What a Secret with these presets holds. A preset that does not fit the method adds less than it
 /// promises; `core::spec::preset_fault` says which do. A change of what is rendered needs another
 /// `RENDERING` (`core/facts/targets`), so that what an older version wrote is written again.
-///
-/// # Errors
-/// The message of the serializer, when a file cannot be written in its format. It holds no value.
-pub fn contents(validated: &Validated<'_>, presets: &[Preset]) -> Result<Contents, String> {
+pub fn contents(validated: &Validated<'_>, presets: &[Preset]) -> Contents {
     let mut contents = Contents::default();
     for preset in presets {
         match preset {
@@ -125,11 +122,11 @@ pub fn contents(validated: &Validated<'_>, presets: &[Preset]) -> Result<Content
             Preset::Env => consumers::env(validated, &mut contents),
             Preset::BasicAuth => consumers::basic_auth(validated, &mut contents),
             Preset::Netrc => netrc::netrc(validated, &mut contents),
-            Preset::JiraCli => jira_cli::jira_cli(validated, &mut contents)?,
+            Preset::JiraCli => jira_cli::jira_cli(validated, &mut contents),
             Preset::Alertmanager => consumers::alertmanager(validated, &mut contents),
             Preset::McpAtlassian => consumers::mcp_atlassian(validated, &mut contents),
             Preset::Jenkins => consumers::jenkins(validated, &mut contents),
         }
     }
-    Ok(contents)
+    contents
 }

@@ -33,6 +33,19 @@ pub(super) fn standard(validated: &Validated<'_>, contents: &mut Contents) {
     if let Some(parameters) = parameters {
         contents.set("authorization", format!("{scheme} {parameters}"));
     }
+    by_method(validated, contents);
+    if let Some(id) = validated.cloud_id {
+        contents.set("cloudId", id);
+    }
+    if let Some(end) = validated.expires_at {
+        contents.set("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
+    }
+}
+
+/// The credential in the parts that clients of the method take.
+fn by_method(validated: &Validated<'_>, contents: &mut Contents) {
+    let secret = validated.secret.expose_secret();
+    let user = validated.user.unwrap_or_default();
     match validated.method {
         MethodName::ApiToken => {
             contents.set("email", user);
@@ -63,12 +76,6 @@ pub(super) fn standard(validated: &Validated<'_>, contents: &mut Contents) {
         if let Some(secret) = parts.token_secret {
             contents.set("tokenSecret", secret.expose_secret());
         }
-    }
-    if let Some(id) = validated.cloud_id {
-        contents.set("cloudId", id);
-    }
-    if let Some(end) = validated.expires_at {
-        contents.set("expiresAt", end.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
 }
 

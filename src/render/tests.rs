@@ -3,7 +3,7 @@ use crate::api::{DeletionPolicy, Target};
 use crate::core::spec::preset_fault;
 
 fn rendered(validated: &Validated<'_>) -> Contents {
-    contents(validated, &[Preset::Standard]).unwrap()
+    contents(validated, &[Preset::Standard])
 }
 
 #[test]
@@ -207,21 +207,14 @@ fn every_preset_has_the_keys_of_its_consumer() {
         (
             Preset::JiraCli,
             &basic,
-            ".config.yml=installation: Local\n\
-             server: https://jira.example:8443/jira\n\
-             browse_server: https://jira.example:8443/jira\n\
-             login: bot\n\
-             auth_type: basic\n\
+            ".config.yml={\"auth_type\":\"basic\",\"browse_server\":\"https://jira.example:8443/jira\",\"installation\":\"Local\",\"login\":\"bot\",\"server\":\"https://jira.example:8443/jira\"}\n\
              JIRA_API_TOKEN=s3cret word\n\
              JIRA_AUTH_TYPE=basic",
         ),
         (
             Preset::JiraCli,
             &oauth2,
-            ".config.yml=installation: Cloud\n\
-             server: https://gateway.example/ex/jira/id\n\
-             browse_server: https://acme.example\n\
-             auth_type: bearer\n\
+            ".config.yml={\"auth_type\":\"bearer\",\"browse_server\":\"https://acme.example\",\"installation\":\"Cloud\",\"server\":\"https://gateway.example/ex/jira/id\"}\n\
              JIRA_API_TOKEN=s3cret word\n\
              JIRA_AUTH_TYPE=bearer",
         ),
@@ -273,7 +266,7 @@ fn every_preset_has_the_keys_of_its_consumer() {
         ),
         (Preset::Jenkins, &pat, "text=s3cret word"),
     ] {
-        let contents = contents(validated, &[preset]).unwrap();
+        let contents = contents(validated, &[preset]);
         assert_eq!(
             lines(&contents),
             expected,
@@ -310,9 +303,9 @@ fn presets_that_fit_agree_on_the_keys_that_they_share() {
             if preset_fault(&target(&pair), method, validated.hosting).is_some() {
                 continue;
             }
-            let both = contents(&validated, &pair).unwrap();
+            let both = contents(&validated, &pair);
             for preset in pair {
-                let alone = contents(&validated, &[preset]).unwrap();
+                let alone = contents(&validated, &[preset]);
                 for (key, value) in alone.iter() {
                     let merged = both.iter().find(|(found, _)| *found == key);
                     assert_eq!(merged, Some((key, value)), "{method:?} {pair:?}");
@@ -328,7 +321,7 @@ fn jenkins_and_basic_auth_say_what_the_secret_is() {
     let basic = with(MethodName::Basic, Some("bot"), &secret);
     let pat = with(MethodName::PersonalAccessToken, None, &secret);
     for (validated, kind) in [(&basic, "usernamePassword"), (&pat, "secretText")] {
-        let contents = contents(validated, &[Preset::Jenkins]).unwrap();
+        let contents = contents(validated, &[Preset::Jenkins]);
         let labels: Vec<_> = contents.labels().collect();
         assert_eq!(labels, [("jenkins.io/credentials-type", kind)]);
         let annotations: Vec<_> = contents.annotations().collect();
@@ -341,6 +334,6 @@ fn jenkins_and_basic_auth_say_what_the_secret_is() {
         );
         assert_eq!(contents.kind(), None);
     }
-    let contents = contents(&basic, &[Preset::Standard, Preset::BasicAuth]).unwrap();
+    let contents = contents(&basic, &[Preset::Standard, Preset::BasicAuth]);
     assert_eq!(contents.kind(), Some("kubernetes.io/basic-auth"));
 }

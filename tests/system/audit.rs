@@ -1,7 +1,7 @@
 //! A line of the log for each use of a credential.
 
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::redaction::Log;
 use crate::support::World;
@@ -32,6 +32,18 @@ async fn each_use_says_whose_which_where_and_how_it_ended() {
     let mut wrong = world.api_token_spec("bot");
     wrong["auth"]["apiToken"]["tokenSecretRef"]["name"] = "wrong-source".into();
     world.create("wrong", wrong).await;
+    // Nobody listens there: the credential does not leave the operator.
+    let mut away = world.api_token_spec("bot");
+    away["site"] = "https://away.dc.localhost:1".into();
+    away["hosting"] = "DataCenter".into();
+    away["auth"] = json!({"personalAccessToken": {
+        "tokenSecretRef": {"name": "bot-source", "key": "token"},
+    }});
+    world.create("away", away).await;
+    let (valid, unknown) = (ConditionType::Valid, ConditionStatus::Unknown);
+    world
+        .wait("away", valid, unknown, Reason::SiteUnavailable)
+        .await;
     let bot = world.wait_ready("bot").await.status.unwrap();
     let consent = world.wait_ready("consent").await.status.unwrap();
     let (ready, no) = (ConditionType::Ready, ConditionStatus::False);

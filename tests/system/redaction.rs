@@ -367,7 +367,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         account: "JIRAUSER10000",
         expires_at: None,
     };
-    let contents = contents(&validated, &Preset::ALL).unwrap();
+    let contents = contents(&validated, &Preset::ALL);
     assert!(contents.iter().any(|(_, value)| value == secret));
     let conclusion = conclude(&observed.facts, &observed.facts.status);
     let basic = Credential::Basic {

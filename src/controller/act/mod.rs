@@ -18,12 +18,12 @@ use crate::controller::password_guard::{Password, Settled};
 use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
-use crate::core::facts::Facts;
+use crate::core::facts::{Facts, TargetFacts};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
-use crate::core::spec::{RenewalPlan, Site, presets};
+use crate::core::spec::{Plan, RenewalPlan, Site, presets};
 use crate::jira::{Credential, Question, Signer};
-use crate::render::{Parts, Validated, contents};
+use crate::render::{Contents, Parts, Validated, contents};
 pub(super) use error::ActError;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
@@ -179,29 +179,7 @@ impl Operator {
                 "nothing to write".into(),
             ));
         };
-        let token = chain_token(facts, material);
-        let name = format!("{}/{}", facts.object.namespace, facts.object.name);
-        let validated = Validated {
-            name: &name,
-            hosting: plan.site.hosting,
-            method: plan.method,
-            url: &facts.api_base().unwrap_or_default(),
-            site: &plan.site.base,
-            cloud_id: facts.cloud_id(),
-            user: material.user.as_deref(),
-            secret: token.as_ref().unwrap_or(&material.secret),
-            signing: material.signing.as_ref().map(|signing| Parts {
-                consumer_key: &signing.consumer_key,
-                private_key: &signing.private_key,
-                token_secret: signing.token_secret.as_ref(),
-            }),
-            account: &publish.account.id,
-            expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
-        };
-        let contents = match contents(&validated, presets(&target.target)) {
-            Ok(contents) => contents,
-            Err(cause) => return Ok(Answer::TargetRefused(publish.index, cause)),
-        };
+        let contents = render(plan, facts, material, publish, target);
         let mark = self.target_mark(facts, &target.target.name);
         let publication = Publication {
             owner: current,
@@ -315,4 +293,34 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
             })
         }
     })
+}
+
+/// What a target is to hold.
+fn render(
+    plan: &Plan,
+    facts: &Facts,
+    material: &Material,
+    publish: &Publish,
+    target: &TargetFacts,
+) -> Contents {
+    let token = chain_token(facts, material);
+    let name = format!("{}/{}", facts.object.namespace, facts.object.name);
+    let validated = Validated {
+        name: &name,
+        hosting: plan.site.hosting,
+        method: plan.method,
+        url: &facts.api_base().unwrap_or_default(),
+        site: &plan.site.base,
+        cloud_id: facts.cloud_id(),
+        user: material.user.as_deref(),
+        secret: token.as_ref().unwrap_or(&material.secret),
+        signing: material.signing.as_ref().map(|signing| Parts {
+            consumer_key: &signing.consumer_key,
+            private_key: &signing.private_key,
+            token_secret: signing.token_secret.as_ref(),
+        }),
+        account: &publish.account.id,
+        expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
+    };
+    contents(&validated, presets(&target.target))
 }
