@@ -18,7 +18,7 @@ const LONGEST: u64 = 16 * 1024;
 /// When there is none, or it cannot be one.
 pub async fn ask() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
-        prompt::hidden("Client secret of the app or application link (it is not shown): ")?
+        prompt::hidden("Client secret of the app or application link (it is not shown): ").await?
     } else {
         prompt::piped(line).await.flatten()
     };

@@ -17,7 +17,7 @@ const LONGEST: u64 = 4096;
 /// When there is none, or it cannot be a token.
 pub async fn read() -> Result<SecretString, Failure> {
     let text = if std::io::stdin().is_terminal() {
-        prompt::hidden("New token (it is not shown): ")?
+        prompt::hidden("New token (it is not shown): ").await?
     } else {
         prompt::piped(all).await.flatten()
     };

@@ -1,7 +1,7 @@
 //! What every command has in common: kubectl's flags, exit codes, colours, completion and man page.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -125,23 +125,39 @@ async fn an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was() {
     let line = "$PLUGIN login new --no-browser --site https://acme.atlassian.net --client-id c";
     let prompt = "(it is not shown): ";
     for typed in [
-        &[(prompt, "half")][..],
+        &[(prompt, "half\x03")][..],
         // While it waits it reads no keys, and is interrupted by a signal.
-        &[(prompt, "secret\n"), ("paste that whole address here", "")],
+        &[
+            (prompt, "secret\n"),
+            ("paste that whole address here", "\x03"),
+        ],
+        // Here and below by somebody else's signal.
+        &[(prompt, SIGNAL)],
+        &[
+            (prompt, "secret\n"),
+            ("paste that whole address here", SIGNAL),
+        ],
     ] {
         // The shell goes on after an interrupt, and the plugin is told of it.
-        let line = format!("trap : INT; {line}; echo ended with $?; stty -a; echo over");
+        let plugin = format!("bash -c \"echo pid \\$\\$; exec {line}\"");
+        let line = format!("trap : INT; {plugin}; echo ended with $?; stty -a; echo over");
         let mut terminal = world
             .terminal(&format!("exec bash -c '{line}'"))
             .spawn()
             .unwrap();
         let mut screen = terminal.stdout.take().unwrap();
         let mut keyboard = terminal.stdin.take().unwrap();
+        read_until(&mut screen, "pid ").await;
+        let pid = read_until(&mut screen, "\n").await;
         for (shown, keys) in typed {
             read_until(&mut screen, shown).await;
-            keyboard.write_all(keys.as_bytes()).await.unwrap();
+            if *keys == SIGNAL {
+                let mut kill = Command::new("kill");
+                assert!(kill.args(["-INT", pid.trim()]).status().unwrap().success());
+            } else {
+                keyboard.write_all(keys.as_bytes()).await.unwrap();
+            }
         }
-        keyboard.write_all(b"\x03").await.unwrap();
         let rest = read_until(&mut screen, "over\r\n").await;
         assert!(rest.contains("ended with 130\r\n"), "{rest}");
         assert!(rest.contains("isig icanon iexten echo "), "{rest}");
@@ -149,6 +165,9 @@ async fn an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was() {
         terminal.wait().await.unwrap();
     }
 }
+
+/// Stands for a signal where keys could be typed.
+const SIGNAL: &str = "a signal";
 
 /// A proxy that makes tunnels, and counts them.
 async fn proxy() -> (String, Arc<AtomicUsize>) {
