@@ -32,7 +32,8 @@ pub(crate) async fn build_quickly(name: &str, terminal: bool) -> Outcome<PathBuf
     run(command, name, &["--release", "-p", name], terminal).await
 }
 
-async fn run(
+/// Builds with a command of this cargo.
+pub(crate) async fn run(
     mut command: Command,
     name: &str,
     arguments: &[&str],

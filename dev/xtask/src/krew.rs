@@ -1,14 +1,13 @@
 //! Archives of the kubectl plugin, and the manifest by which Krew installs it.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::failure::{Outcome, While as _, fail};
+use crate::hash::sha256;
 use crate::{cargo, root};
 
 const PROGRAM: &str = "kubectl-jira_credential";
@@ -129,17 +128,6 @@ fn fill(template: &str, options: &Options, folder: &Path) -> Outcome<Value> {
     }
     *platforms = filled;
     Ok(manifest)
-}
-
-fn sha256(content: &[u8]) -> String {
-    let digest = digest(&SHA256, content);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! The workshop's commands: `cargo xtask demo | bench | kill | krew | mutants | messages | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | image | kill | krew | mutants | messages | generate`.
 
 mod bench;
 mod cargo;
 mod demo;
 mod failure;
 mod generate;
+mod hash;
+mod image;
 mod kill;
 mod krew;
 mod messages;
@@ -32,6 +34,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures time, requests, CPU and memory with many credentials.
     Bench(bench::Options),
+    /// Builds the container image, without a container engine.
+    Image(image::Options),
     /// Kills the operator while it renews tokens, and counts what became of them.
     Kill(kill::Options),
     /// Puts the kubectl plugin into archives, and writes the manifest by which Krew installs it.
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(options) => Box::pin(demo::run(&options)).await,
             Command::Bench(options) => bench::run(&options).await,
+            Command::Image(options) => image::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
             Command::Krew(options) => krew::run(&options).await,
             Command::Mutants(options) => mutants::run(&options).await,
