@@ -11,7 +11,7 @@ use crate::{
 /// The Kubernetes version that is built.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
-const VERSION_FLAGS: &str = "-s -w \
+pub(crate) const VERSION_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.3 \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=36";

@@ -110,7 +110,7 @@ pub(crate) async fn api_server(
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
     serviceaccount-controller,serviceaccount-token-controller,\
     root-ca-certificate-publisher-controller,clusterrole-aggregation-controller,\
-    validatingadmissionpolicy-status-controller,\
+    validatingadmissionpolicy-status-controller,disruption-controller,\
     deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller";
 
 pub(crate) fn controller_manager(guard: &Guard, binaries: &Binaries) -> Result<Process, Error> {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Error,
+    Error, binaries,
     go_build::{Module, Target, cache_directory},
 };
 
@@ -66,6 +66,33 @@ static ARGO_HEALTH: Module = Module {
     estimate: "less than a minute, once",
 };
 
+static NODE: Module = Module {
+    name: "node",
+    version: binaries::KUBERNETES_VERSION,
+    files: &[
+        ("go.mod", include_str!("../node/go.mod")),
+        ("go.sum", include_str!("../node/go.sum")),
+    ],
+    linker_flags: binaries::VERSION_FLAGS,
+    tags: "",
+    targets: &[
+        Target {
+            name: "kube-scheduler",
+            package: "k8s.io/kubernetes/cmd/kube-scheduler",
+        },
+        Target {
+            name: "kubelet",
+            package: "k8s.io/kubernetes/cmd/kubelet",
+        },
+    ],
+    estimate: "about 3 minutes on 2 cores, once",
+};
+
+/// The folder of the kubelet and the scheduler.
+pub fn node() -> Result<PathBuf, Error> {
+    NODE.ensure(&cache_directory("control-plane")?)
+}
+
 /// Helm. This blocks, for minutes when it has to be built; so do the others.
 pub fn helm() -> Result<PathBuf, Error> {
     ensure(&HELM)
@@ -90,13 +117,14 @@ fn ensure(module: &Module) -> Result<PathBuf, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HELM, HELM_FLAGS, PROMTOOL};
+    use super::{HELM, HELM_FLAGS, NODE, PROMTOOL};
 
     #[test]
     fn the_versions_are_those_that_are_pinned() {
         for (module, path) in [
             (&HELM, "helm.sh/helm/v3"),
             (&PROMTOOL, "github.com/prometheus/prometheus"),
+            (&NODE, "k8s.io/kubernetes"),
         ] {
             let pin = format!("{path} v{} ", module.version);
             let (_, text) = module.files.first().unwrap();

@@ -1,8 +1,9 @@
-//! The workshop's commands: `cargo xtask demo | bench | image | kill | krew | mutants | messages | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | e2e | image | kill | krew | mutants | messages | generate`.
 
 mod bench;
 mod cargo;
 mod demo;
+mod e2e;
 mod failure;
 mod generate;
 mod hash;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures time, requests, CPU and memory with many credentials.
     Bench(bench::Options),
+    /// Runs the image in a real pod, and pods that mount what it publishes; says so where that cannot be.
+    E2e(e2e::Options),
     /// Builds the container image, without a container engine.
     Image(image::Options),
     /// Kills the operator while it renews tokens, and counts what became of them.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(options) => Box::pin(demo::run(&options)).await,
             Command::Bench(options) => bench::run(&options).await,
+            Command::E2e(options) => Box::pin(e2e::run(&options)).await,
             Command::Image(options) => image::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
             Command::Krew(options) => krew::run(&options).await,

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the operator at work, step by step.
 
 mod cluster;
-mod examples;
+pub(crate) mod examples;
 mod kept;
 mod login;
 mod oauth;

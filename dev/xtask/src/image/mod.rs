@@ -18,6 +18,14 @@ use layout::{File, Image, plain};
 
 const PROGRAM: &str = "jira-credential-operator";
 
+/// The image as `deploy/` names it. containerd takes the registry that `docker pull` takes by default.
+const NAME: &str = concat!(
+    "docker.io/library/jira-credential-operator:",
+    env!("CARGO_PKG_VERSION")
+);
+
+const OUT: &str = "target/image/jira-credential-operator.tar";
+
 /// What to build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -25,14 +33,10 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     arch: Vec<Arch>,
     /// The name of the image, with its tag.
-    #[arg(long, default_value = concat!("jira-credential-operator:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, default_value = NAME)]
     name: String,
     /// Where the archive goes: an OCI image layout.
-    #[arg(
-        long,
-        default_value = "target/image/jira-credential-operator.tar",
-        value_name = "FILE"
-    )]
+    #[arg(long, default_value = OUT, value_name = "FILE")]
     out: PathBuf,
 }
 
@@ -80,19 +84,35 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     if wanted.is_empty() {
         wanted.push(Arch::here()?);
     }
-    let mut images = Vec::new();
-    for arch in wanted {
-        let program = static_program(arch).await?;
-        images.push(image(arch, &program)?);
-    }
     let out = root().join(&options.out);
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).while_(folder.display())?;
-    }
-    let digest = layout::write(&out, &options.name, created().await?, &images)?;
+    let digest = write(&wanted, &options.name, &out).await?;
     println!("{} written", out.display());
     println!("{}@{digest}", options.name);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the image of this machine's architecture as `cargo xtask image` does, and tells where it is.
+pub(crate) async fn build() -> Outcome<PathBuf> {
+    let out = root().join(OUT);
+    write(&[Arch::here()?], NAME, &out).await?;
+    Ok(out)
+}
+
+/// This machine's architecture, as images name it.
+pub(crate) fn here() -> Outcome<&'static str> {
+    Ok(Arch::here()?.name())
+}
+
+async fn write(wanted: &[Arch], name: &str, out: &Path) -> Outcome<String> {
+    let mut images = Vec::new();
+    for arch in wanted {
+        let program = static_program(*arch).await?;
+        images.push(image(*arch, &program)?);
+    }
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder).while_(folder.display())?;
+    }
+    layout::write(out, name, created().await?, &images)
 }
 
 /// Builds the operator as one static program.

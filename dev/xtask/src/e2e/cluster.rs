@@ -1,0 +1,165 @@
+//! The operator as a Deployment on the node.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{Stage, copy_manifests, node};
+use crate::failure::{Outcome, While as _, fail};
+use crate::stage::OPERATOR;
+
+/// How long a pod may take to run on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Stage<'_> {
+    /// Installs `crds/` and `deploy/` with what this node needs: the network of the machine, since there is
+    /// none of containers, and the simulator's addresses. Everything else is as it ships.
+    pub(super) async fn install(&self) -> Outcome<((), String)> {
+        let crd = std::fs::read_to_string(crate::root().join("crds/jiracredentials.yaml"))?;
+        self.plane.install_crds(&crd).await?;
+        let folder = self.jira.file("overlay");
+        copy_manifests(&folder.join("deploy"))?;
+        std::fs::copy(&self.jira.ca_file, folder.join("ca.pem")).while_("ca.pem")?;
+        let overlay = self.overlay()?.to_string();
+        std::fs::write(folder.join("kustomization.yaml"), overlay).while_("the overlay")?;
+        self.ui.command("kubectl apply -k OVERLAY");
+        let mut kubectl = Command::from(self.plane.kubectl());
+        kubectl.args(["apply", "--server-side", "-k"]).arg(&folder);
+        let output = kubectl
+            .kill_on_drop(true)
+            .output()
+            .await
+            .while_("kubectl")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return fail(format!("kubectl apply: {}", said.trim_end()));
+        }
+        let pod = self.until_ready(OPERATOR, OPERATOR).await?;
+        let uid = pod.spec.as_ref().and_then(|spec| {
+            let context = spec.security_context.as_ref()?;
+            context.run_as_user
+        });
+        let result = format!("its pod is ready, as user {}", uid.unwrap_or_default());
+        Ok(((), result))
+    }
+
+    fn overlay(&self) -> Outcome<Value> {
+        let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let mut flags = self.jira.flags();
+        if let Some(file) = flags
+            .iter_mut()
+            .skip_while(|flag| *flag != "--extra-ca-file")
+            .nth(1)
+        {
+            "/simulator/ca.pem".clone_into(file);
+        }
+        let mut args = vec!["run".to_owned(), "--leader-elect".to_owned()];
+        args.extend(flags);
+        args.extend(["--metrics-bind-address", "127.0.0.1:0"].map(str::to_owned));
+        args.extend(["--health-probe-bind-address".to_owned(), health.to_string()]);
+        let container = "/spec/template/spec/containers/0";
+        let probe = json!({"host": "127.0.0.1", "port": health.port()});
+        let with_path = |path: &str| {
+            let mut probe = probe.clone();
+            if let Some(fields) = probe.as_object_mut() {
+                fields.insert("path".to_owned(), path.into());
+            }
+            probe
+        };
+        let variable = |name, value| json!({"name": name, "value": value});
+        let patch = json!([
+            // The network of the machine has each port once.
+            {"op": "replace", "path": "/spec/replicas", "value": 1},
+            {"op": "add", "path": "/spec/template/spec/hostNetwork", "value": true},
+            {"op": "replace", "path": format!("{container}/args"), "value": args},
+            {"op": "remove", "path": format!("{container}/ports")},
+            {"op": "replace", "path": format!("{container}/livenessProbe/httpGet"), "value": with_path("/healthz")},
+            {"op": "replace", "path": format!("{container}/readinessProbe/httpGet"), "value": with_path("/readyz")},
+            // The image that was loaded, or none.
+            {"op": "add", "path": format!("{container}/imagePullPolicy"), "value": "Never"},
+            // Nobody forwards the address of the Service.
+            {"op": "add", "path": format!("{container}/env/-"), "value": variable("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned())},
+            {"op": "add", "path": format!("{container}/env/-"), "value": variable("KUBERNETES_SERVICE_PORT", self.plane.port().to_string())},
+            {"op": "add", "path": format!("{container}/volumeMounts"), "value": [{"name": "simulator", "mountPath": "/simulator"}]},
+            {"op": "add", "path": "/spec/template/spec/volumes", "value": [{"name": "simulator", "configMap": {"name": "simulator"}}]},
+        ]);
+        // The level `restricted` knows no pod with the network of the machine.
+        let level = json!([{"op": "replace", "path": "/metadata/labels/pod-security.kubernetes.io~1enforce", "value": "privileged"}]);
+        Ok(json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": ["deploy"],
+            "configMapGenerator": [{
+                "name": "simulator",
+                "namespace": OPERATOR,
+                "files": ["ca.pem"],
+                "options": {"disableNameSuffixHash": true},
+            }],
+            "patches": [
+                {"target": {"kind": "Deployment"}, "patch": patch.to_string()},
+                {"target": {"kind": "Namespace"}, "patch": level.to_string()},
+            ],
+        }))
+    }
+
+    /// Waits until a Deployment has a pod that is ready, and returns the newest one.
+    pub(super) async fn until_ready(&self, namespace: &str, name: &str) -> Outcome<Pod> {
+        let label = format!("app.kubernetes.io/name={name}");
+        let pods = Api::<Pod>::namespaced(self.plane.client()?, namespace);
+        let begun = Instant::now();
+        loop {
+            let found = pods.list(&ListParams::default().labels(&label)).await?;
+            let ready = found.items.into_iter().filter(is_ready);
+            if let Some(pod) = ready.max_by_key(|pod| pod.metadata.creation_timestamp.clone()) {
+                return Ok(pod);
+            }
+            if begun.elapsed() > PATIENCE {
+                return fail(format!("no pod of {name} is ready after {PATIENCE:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Takes the pods of the operator from the node, and gives the node back.
+    pub(super) async fn drain(&self) -> Outcome<((), String)> {
+        let before = self.until_ready(OPERATOR, OPERATOR).await?;
+        let selector = format!("--pod-selector=app.kubernetes.io/name={OPERATOR}");
+        let drain = [
+            "drain",
+            node::NAME,
+            &selector,
+            "--timeout=120s",
+            "--delete-emptydir-data",
+        ];
+        self.cluster.kubectl(&drain).await?;
+        self.cluster.kubectl(&["uncordon", node::NAME]).await?;
+        let begun = Instant::now();
+        let after = self.until_ready(OPERATOR, OPERATOR).await?;
+        if after.metadata.uid == before.metadata.uid {
+            return fail("another pod should have taken over");
+        }
+        let took = begun.elapsed().as_secs();
+        Ok((
+            (),
+            format!("another pod is ready {took} s after the node came back"),
+        ))
+    }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.is_some_and(|conditions| {
+            conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        })
+}

@@ -1,0 +1,251 @@
+//! Pods that log in to Jira again and again with what they mount.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use super::tools::Tools;
+use super::{Stage, cluster};
+use crate::failure::{Outcome, fail};
+use crate::image::{self, layout::Image};
+
+/// The image of the pods: busybox and curl.
+const IMAGE: &str = "docker.io/library/reader:local";
+
+/// Prints for each call the status of the answer and a digest of the header that was sent. The header
+/// goes through a pipe, where no list of processes shows it.
+const LOOP: &str = r#"
+while :; do
+  header=$(read_header)
+  code=$(printf 'header = "Authorization: %s"\n' "$header" | curl --silent --output /dev/null \
+    --write-out '%{http_code}' --cacert /simulator/ca.pem --config - "$(read_url)/rest/api/3/myself")
+  echo "$code $(printf %s "$header" | busybox sha256sum | busybox cut -c 1-12)"
+  busybox sleep 0.5
+done
+"#;
+
+/// How a pod reads the published Secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reader {
+    /// As files of a volume: the kubelet replaces them.
+    File,
+    /// As environment variables, which stay as they were at the start.
+    Env,
+    /// As single files by `subPath`, which stay as well.
+    SubPath,
+}
+
+/// All of them.
+pub(super) const READERS: [Reader; 3] = [Reader::File, Reader::Env, Reader::SubPath];
+
+/// One line of a reader.
+pub(super) struct Login {
+    /// The status of the answer.
+    pub(super) code: String,
+    /// A digest of the header.
+    pub(super) header: String,
+}
+
+impl Reader {
+    /// The name of its Deployment.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file-reader",
+            Self::Env => "env-reader",
+            Self::SubPath => "subpath-reader",
+        }
+    }
+
+    fn deployment(self, secret: &str) -> Value {
+        let labels = json!({"app.kubernetes.io/name": self.name()});
+        let file = |key: &str| json!({"name": "jira", "mountPath": format!("/jira/{key}"), "subPath": key});
+        let variable = |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}});
+        let (functions, env, mut mounts) = match self {
+            Self::Env => (
+                "read_header() { printf %s \"$HEADER\"; }; read_url() { printf %s \"$URL\"; }",
+                vec![variable("HEADER", "authorization"), variable("URL", "url")],
+                vec![],
+            ),
+            Self::File => (
+                FILES,
+                vec![],
+                vec![json!({"name": "jira", "mountPath": "/jira"})],
+            ),
+            Self::SubPath => (FILES, vec![], vec![file("authorization"), file("url")]),
+        };
+        mounts.push(json!({"name": "simulator", "mountPath": "/simulator"}));
+        let volumes = json!([
+            {"name": "jira", "secret": {"secretName": secret}},
+            {"name": "simulator", "configMap": {"name": "simulator"}},
+        ]);
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": self.name()},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "hostNetwork": true,
+                        "automountServiceAccountToken": false,
+                        "terminationGracePeriodSeconds": 0,
+                        "securityContext": pod_context(),
+                        "containers": [{
+                            "name": "reader",
+                            "image": IMAGE,
+                            "imagePullPolicy": "Never",
+                            "command": ["busybox", "sh", "-c", format!("{functions}\n{LOOP}")],
+                            "env": env,
+                            "securityContext": container_context(),
+                            "volumeMounts": mounts,
+                        }],
+                        "volumes": volumes,
+                    },
+                },
+            },
+        })
+    }
+}
+
+/// What the Pod Security Standard `restricted` asks of a pod.
+fn pod_context() -> Value {
+    let profile = json!({"type": "RuntimeDefault"});
+    json!({"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": profile})
+}
+
+/// What it asks of a container.
+fn container_context() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": {"drop": ["ALL"]},
+    })
+}
+
+const FILES: &str =
+    "read_header() { busybox cat /jira/authorization; }; read_url() { busybox cat /jira/url; }";
+
+impl Stage<'_> {
+    /// Runs one pod that ends at once: what does not even run that is no machine for a node.
+    pub(super) async fn first_pod(&self, tools: &Tools) -> Outcome {
+        self.node.make_pause(tools).await?;
+        let mut files = tools.with_libraries("busybox")?;
+        for file in tools.with_libraries("curl")? {
+            if files.iter().all(|other| other.path != file.path) {
+                files.push(file);
+            }
+        }
+        let image = Image {
+            architecture: image::here()?,
+            files,
+            config: json!({"Env": ["PATH=/bin"], "Entrypoint": ["busybox"]}),
+        };
+        self.node.make(IMAGE, image).await?;
+        let namespace = self.cluster.namespace();
+        self.cluster
+            .kubectl(&["create", "namespace", namespace])
+            .await?;
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "first"},
+            "spec": {
+                "hostNetwork": true,
+                "automountServiceAccountToken": false,
+                "restartPolicy": "Never",
+                "securityContext": pod_context(),
+                "containers": [{
+                    "name": "first",
+                    "image": IMAGE,
+                    "imagePullPolicy": "Never",
+                    "command": ["curl", "--version"],
+                    "securityContext": container_context(),
+                }],
+            },
+        });
+        self.cluster.store(&pod.to_string()).await?;
+        let pods = kube::Api::<Pod>::namespaced(self.plane.client()?, self.cluster.namespace());
+        let begun = Instant::now();
+        loop {
+            let pod = pods.get("first").await?;
+            let status = pod.status.unwrap_or_default();
+            match status.phase.as_deref().unwrap_or_default() {
+                "Succeeded" => return Ok(()),
+                "Failed" => return fail("the first container failed"),
+                _ if begun.elapsed() > cluster::PATIENCE => {
+                    return fail(format!(
+                        "the first container does not run: {}\n{}",
+                        json!(status),
+                        self.node.logs()
+                    ));
+                }
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Starts the pods that read the published Secret.
+    pub(super) async fn start_readers(&self, secret: &str) -> Outcome<((), String)> {
+        let ca = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "simulator"},
+            "data": {"ca.pem": self.jira.sim.ca_pem()},
+        });
+        self.cluster.store(&ca.to_string()).await?;
+        for reader in READERS {
+            let manifest = reader.deployment(secret).to_string();
+            self.cluster.store(&manifest).await?;
+        }
+        for reader in READERS {
+            self.until_logged_in(reader, |_| true).await?;
+        }
+        Ok(((), "each logs in to Jira with what it mounts".to_owned()))
+    }
+
+    /// What all pods of a reader have printed; the newest pod last.
+    pub(super) async fn logins(&self, reader: Reader) -> Outcome<Vec<Login>> {
+        let newest = self
+            .until_ready(self.cluster.namespace(), reader.name())
+            .await?;
+        let newest = newest.metadata.name.unwrap_or_default();
+        let lines = self.node.output(self.cluster.namespace(), &newest)?;
+        let parsed = lines.iter().filter_map(|line| {
+            let (code, header) = line.split_once(' ')?;
+            let (code, header) = (code.to_owned(), header.to_owned());
+            Some(Login { code, header })
+        });
+        Ok(parsed.collect())
+    }
+
+    /// Waits until the last login of a reader was accepted and is as wanted; returns its header's digest.
+    pub(super) async fn until_logged_in(
+        &self,
+        reader: Reader,
+        wanted: impl Fn(&Login) -> bool,
+    ) -> Outcome<String> {
+        let begun = Instant::now();
+        loop {
+            let last = self.logins(reader).await?.pop();
+            if let Some(last) = last.filter(|last| last.code == "200" && wanted(last)) {
+                return Ok(last.header);
+            }
+            if begun.elapsed() > cluster::PATIENCE {
+                return fail(format!("{} should have logged in by now", reader.name()));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The end of what the pods of a Deployment have printed.
+    pub(super) fn tail(&self, name: &str) -> String {
+        let namespace = if name == "operator" {
+            crate::stage::OPERATOR
+        } else {
+            self.cluster.namespace()
+        };
+        self.node.tail(namespace, 12, name)
+    }
+}
