@@ -200,7 +200,27 @@ impl Node {
 
     /// Ends it with all that runs on it.
     pub(crate) async fn stop(mut self) -> Outcome {
-        self.child.kill().await.while_("ending the node")
+        let running = self
+            .directory
+            .join("state/io.containerd.runtime.v2.task/k8s.io");
+        let running = children(&running).unwrap_or_default();
+        self.child.kill().await.while_("ending the node")?;
+        remove_groups(&running);
+        Ok(())
+    }
+}
+
+/// Removes the control groups of containers that were killed; runc does it only for those that it ends.
+fn remove_groups(containers: &[PathBuf]) {
+    let all = Path::new("/sys/fs/cgroup");
+    let controllers = children(all).unwrap_or_default();
+    for controller in controllers.iter().map(PathBuf::as_path).chain([all]) {
+        let ours = controller.join("k8s.io");
+        for container in containers.iter().filter_map(|path| path.file_name()) {
+            let _ = fs::remove_dir(ours.join(container));
+        }
+        // Stays where another containerd has containers.
+        let _ = fs::remove_dir(ours);
     }
 }
 

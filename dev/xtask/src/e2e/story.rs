@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
-use super::Stage;
 use super::readers::{READERS, Reader};
+use super::{Stage, cluster};
 use crate::demo::examples;
 use crate::failure::{Outcome, fail};
 
 /// The credential, and its Secret.
 const NAME: &str = "sync-bot";
 const SECRET: &str = "sync-bot-jira";
+
+/// The life of an access token: the operator renews it when half of it is over.
+const LIFE: TimeDelta = TimeDelta::seconds(100);
 
 impl Stage<'_> {
     pub(super) async fn tell(&self, archive: &Path) -> Outcome {
@@ -26,7 +29,7 @@ impl Stage<'_> {
         ui.step("Publish an OAuth 2.0 token", self.publish())
             .await?;
         ui.step("Pods mount it", self.start_readers(SECRET)).await?;
-        ui.step("The token is renewed under them", self.renew("1"))
+        ui.step("The token is renewed under them", self.renewed())
             .await?;
         ui.step("The node is drained", Box::pin(self.drain()))
             .await?;
@@ -35,6 +38,15 @@ impl Stage<'_> {
     }
 
     async fn publish(&self) -> Outcome<((), String)> {
+        self.jira.sim.configure_oauth(|settings| {
+            settings.access_life = LIFE;
+            settings.overlap = LIFE / 2;
+        });
+        self.ui.say(&format!(
+            "Atlassian's tokens live an hour, and ten minutes after a renewal; here {} and {} s.",
+            LIFE.num_seconds(),
+            LIFE.num_seconds() / 2
+        ));
         let example = examples::read(self.jira, "oauth2.yaml", None, TimeDelta::zero())?;
         self.cluster
             .apply("deploy/examples/oauth2.yaml", &example.manifest)
@@ -50,22 +62,11 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Asks for a renewal, and waits until the files of a mounted volume hold the new token. Every login
-    /// until then must have been accepted.
-    async fn renew(&self, value: &str) -> Outcome<((), String)> {
-        let before = self.published().await?;
+    /// Waits for a renewal, and until the files of a mounted volume hold the new token. Every login until
+    /// then must have been accepted.
+    async fn renewed(&self) -> Outcome<((), String)> {
         let old = self.until_logged_in(Reader::File, |_| true).await?;
-        let annotation = format!("jira-operator.dev/renew={value}");
-        let jc = format!("jc/{NAME}");
-        let annotate = ["annotate", "--overwrite", &jc, &annotation];
-        self.cluster.kubectl(&annotate).await?;
-        self.cluster
-            .until_secret(SECRET, "replaced", |secret| {
-                secret.is_some_and(|(data, _)| {
-                    data.get("token").map(|token| &token.0) != Some(&before)
-                })
-            })
-            .await?;
+        self.until_renewed().await?;
         let begun = Instant::now();
         self.until_logged_in(Reader::File, |login| login.header != old)
             .await?;
@@ -91,6 +92,19 @@ impl Stage<'_> {
         ))
     }
 
+    /// Waits until another token is published than now.
+    async fn until_renewed(&self) -> Outcome {
+        let before = self.published().await?;
+        let begun = Instant::now();
+        while self.published().await? == before {
+            if begun.elapsed() > cluster::PATIENCE {
+                return fail("the token should have been renewed by now");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     async fn published(&self) -> Outcome<Vec<u8>> {
         let mut data = self.cluster.contents(SECRET).await?;
         let token = data.remove("token");
@@ -102,19 +116,14 @@ impl Stage<'_> {
 
     /// The pod that came after the drain renews, too: nothing was lost with the one before.
     async fn goes_on(&self) -> Outcome<((), String)> {
-        // A renewal that a person asks for waits five minutes after the one before; a validation does not.
-        let before = self.cluster.status(NAME).await?.last_validated_time;
-        let jc = format!("jc/{NAME}");
-        let annotate = ["annotate", "--overwrite", &jc, "jira-operator.dev/renew=2"];
-        self.cluster.kubectl(&annotate).await?;
-        let begun = Instant::now();
-        while self.cluster.status(NAME).await?.last_validated_time == before {
-            if begun.elapsed() > Duration::from_secs(60) {
-                return fail("the new pod should have validated the credential by now");
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        self.until_renewed().await?;
         self.ready().await?;
-        Ok(((), "validated by the new pod, Ready".to_owned()))
+        let published = self.published().await?;
+        if !(self.jira.sim).access_token_lives(&String::from_utf8_lossy(&published)) {
+            return fail("the published token should live");
+        }
+        let jc = format!("jc/{NAME}");
+        self.cluster.kubectl(&["get", &jc]).await?;
+        Ok(((), "the new pod has renewed the token; Ready".to_owned()))
     }
 }
