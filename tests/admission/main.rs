@@ -10,6 +10,7 @@
 )]
 
 mod attacks;
+mod documents;
 mod manifests;
 mod operator_policy;
 mod policy;
