@@ -20,8 +20,8 @@ async fn every_manifest_in_the_documents_is_accepted() {
     let test = context("documents").await;
     let mut seen = 0;
     for file in documents() {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for block in blocks(&text) {
+        let document = std::fs::read_to_string(&file).unwrap();
+        for block in blocks(&document) {
             let place = format!("{}:\n{block}", file.display());
             // Documents write the identifiers that a reader replaces like this.
             let block = block.replace('…', "x");
