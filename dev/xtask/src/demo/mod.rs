@@ -45,8 +45,8 @@ struct Demo<'a> {
     jira: Jira,
     cluster: Cluster<'a>,
     operator: Operator,
-    /// How it was started, and is started again.
-    start: operator::Start<'a>,
+    /// How a second process is started, which takes over.
+    standby: operator::Start<'a>,
 }
 
 /// Shows the demo and says whether everything was as expected.
@@ -94,11 +94,17 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
     let log = jira.file("operator.log");
     let mut flags = jira.flags();
     flags.extend(["--test-pace".to_owned(), oauth::PACE.to_string()]);
+    flags.push("--leader-elect".to_owned());
     let start = operator::Start {
         binary: &binary,
         kubeconfig: &kubeconfig,
         log: &log,
         flags: &flags,
+    };
+    let standby_log = jira.file("standby.log");
+    let standby = operator::Start {
+        log: &standby_log,
+        ..start
     };
     let operator = ui
         .step("Start the operator as its ServiceAccount", async {
@@ -118,7 +124,7 @@ async fn show(ui: &Ui, keep: bool, keeping: &Cell<bool>) -> Outcome {
         jira,
         cluster,
         operator,
-        start,
+        standby,
     };
     let told = demo.tell().await;
     let alive = demo.operator.check();

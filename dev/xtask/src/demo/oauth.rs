@@ -32,6 +32,8 @@ pub(crate) struct Killed {
     token: Vec<u8>,
     /// The ledger's number of the renewal whose answer never arrived.
     spend: Spend,
+    /// Who watches meanwhile.
+    standby: Operator,
 }
 
 impl Demo<'_> {
@@ -155,6 +157,13 @@ impl Demo<'_> {
     pub(crate) async fn killed(&mut self, consent: &Consent) -> Outcome<(Killed, String)> {
         let ui = self.ui;
         let token = self.token().await?;
+        let standby = Operator::start(self.standby).await?;
+        ui.say(
+            "Another replica stands by: it watches, and writes nothing while the first one leads.",
+        );
+        self.cluster
+            .kubectl(&["get", "leases", "--all-namespaces"])
+            .await?;
         let sim = &self.jira.sim;
         let rule = Rule::new(Fault::HangAfter)
             .host(sim.auth_host())
@@ -184,46 +193,60 @@ impl Demo<'_> {
             return fail("the published Secret should hold the last validated token");
         }
         let result = format!("{} is spent, its successor is lost", spend.token);
-        Ok((Killed { token, spend }, result))
+        let killed = Killed {
+            token,
+            spend,
+            standby,
+        };
+        Ok((killed, result))
     }
 
     pub(crate) async fn recovered(
         &mut self,
         consent: &Consent,
-        killed: &Killed,
+        killed: Killed,
     ) -> Outcome<((), String)> {
         let ui = self.ui;
-        ui.say("What was to be spent was written down before. The next process finds it, waits until the");
+        ui.say("The other replica leads when the lease has run out. What was to be spent was written down before:");
         ui.say(&format!(
-            "other is surely gone (90 s with Atlassian, {} s here), and spends the same token again.",
+            "it finds that, waits until the other is surely gone (90 s with Atlassian, {} s here), and spends",
             90.0 / f64::from(PACE)
         ));
-        self.operator = Operator::start(self.start).await?;
+        ui.say("the same token again.");
         let begun = Instant::now();
-        self.until_renewed(&killed.token).await?;
+        let Killed {
+            token,
+            spend,
+            standby,
+        } = killed;
+        self.operator = standby;
+        self.until_renewed(&token).await?;
+        self.cluster
+            .kubectl(&["get", "leases", "--all-namespaces"])
+            .await?;
         self.settled().await?;
         let took = begun.elapsed().as_secs_f64();
         let jc = format!("jc/{NAME}");
         self.cluster.kubectl(&["get", &jc]).await?;
         self.show_ledger(consent);
-        self.is_whole(consent, killed).await?;
+        self.is_whole(consent, &spend).await?;
         // What follows takes as long as it does with Atlassian.
         let usual = OAuthSettings::default();
         self.jira.sim.configure_oauth(|settings| *settings = usual);
         Ok((
             (),
-            format!("the same consent goes on, {took:.1} s after the start"),
+            format!("the same consent goes on, {took:.1} s after the kill"),
         ))
     }
 
     /// Fails unless the lost answer was made up for by one replay, and nothing else happened.
-    async fn is_whole(&self, consent: &Consent, killed: &Killed) -> Outcome {
+    async fn is_whole(&self, consent: &Consent, lost: &Spend) -> Outcome {
         let spends = self.jira.sim.spends_of(consent.family());
         let replays: Vec<&Spend> = spends
             .iter()
             .filter(|spend| matches!(spend.outcome, SpendOutcome::Replayed { .. }))
             .collect();
-        if !matches!(replays.as_slice(), [only] if only.token == killed.spend.token) {
+        if !matches!(replays.as_slice(), [only] if only.token == lost.token) {
             return fail("the token of the lost answer should be replayed, once, and no other");
         }
         let harmless = |spend: &Spend| {

@@ -72,13 +72,13 @@ impl Demo<'_> {
         .await?;
         let killed = ui
             .step(
-                "The operator is killed in the middle of a renewal",
+                "The leader is killed in the middle of a renewal",
                 self.killed(&consent),
             )
             .await?;
         ui.step(
-            "The next start takes the renewal up",
-            self.recovered(&consent, &killed),
+            "Another replica leads, and takes the renewal up",
+            Box::pin(self.recovered(&consent, killed)),
         )
         .await?;
         ui.step("The refusal is confirmed", self.confirmed(&revoked))
