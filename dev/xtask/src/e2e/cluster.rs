@@ -49,47 +49,9 @@ impl Stage<'_> {
     }
 
     fn overlay(&self) -> Outcome<Value> {
-        let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut flags = self.jira.flags();
-        if let Some(file) = flags
-            .iter_mut()
-            .skip_while(|flag| *flag != "--extra-ca-file")
-            .nth(1)
-        {
-            "/simulator/ca.pem".clone_into(file);
-        }
-        let mut args = vec!["run".to_owned(), "--leader-elect".to_owned()];
-        args.extend(flags);
-        args.extend(["--metrics-bind-address", "127.0.0.1:0"].map(str::to_owned));
-        args.extend(["--health-probe-bind-address".to_owned(), health.to_string()]);
-        let container = "/spec/template/spec/containers/0";
-        let probe = json!({"host": "127.0.0.1", "port": health.port()});
-        let with_path = |path: &str| {
-            let mut probe = probe.clone();
-            if let Some(fields) = probe.as_object_mut() {
-                fields.insert("path".to_owned(), path.into());
-            }
-            probe
-        };
-        let variable = |name, value| json!({"name": name, "value": value});
-        let patch = json!([
-            // The network of the machine has each port once.
-            {"op": "replace", "path": "/spec/replicas", "value": 1},
-            {"op": "add", "path": "/spec/template/spec/hostNetwork", "value": true},
-            {"op": "replace", "path": format!("{container}/args"), "value": args},
-            {"op": "remove", "path": format!("{container}/ports")},
-            {"op": "replace", "path": format!("{container}/livenessProbe/httpGet"), "value": with_path("/healthz")},
-            {"op": "replace", "path": format!("{container}/readinessProbe/httpGet"), "value": with_path("/readyz")},
-            // The image that was loaded, or none.
-            {"op": "add", "path": format!("{container}/imagePullPolicy"), "value": "Never"},
-            // Nobody forwards the address of the Service.
-            {"op": "add", "path": format!("{container}/env/-"), "value": variable("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned())},
-            {"op": "add", "path": format!("{container}/env/-"), "value": variable("KUBERNETES_SERVICE_PORT", self.plane.port().to_string())},
-            {"op": "add", "path": format!("{container}/volumeMounts"), "value": [{"name": "simulator", "mountPath": "/simulator"}]},
-            {"op": "add", "path": "/spec/template/spec/volumes", "value": [{"name": "simulator", "configMap": {"name": "simulator"}}]},
-        ]);
         // The level `restricted` knows no pod with the network of the machine.
-        let level = json!([{"op": "replace", "path": "/metadata/labels/pod-security.kubernetes.io~1enforce", "value": "privileged"}]);
+        let label = "/metadata/labels/pod-security.kubernetes.io~1enforce";
+        let level = json!([{"op": "replace", "path": label, "value": "privileged"}]);
         Ok(json!({
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
@@ -101,10 +63,61 @@ impl Stage<'_> {
                 "options": {"disableNameSuffixHash": true},
             }],
             "patches": [
-                {"target": {"kind": "Deployment"}, "patch": patch.to_string()},
+                {"target": {"kind": "Deployment"}, "patch": self.patch()?.to_string()},
                 {"target": {"kind": "Namespace"}, "patch": level.to_string()},
             ],
         }))
+    }
+
+    /// What is changed in the Deployment.
+    fn patch(&self) -> Outcome<Value> {
+        let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let pod = "/spec/template/spec";
+        let container = format!("{pod}/containers/0");
+        let of = |name: &str| format!("{container}/{name}");
+        let probe = |path: &str| json!({"host": "127.0.0.1", "port": health.port(), "path": path});
+        let variable = |name: &str, value: String| json!({"name": name, "value": value});
+        let port = self.plane.port().to_string();
+        let mount = json!([{"name": "simulator", "mountPath": "/simulator"}]);
+        let volume = json!([{"name": "simulator", "configMap": {"name": "simulator"}}]);
+        let replace = |path: String, value| json!({"op": "replace", "path": path, "value": value});
+        let add = |path: String, value| json!({"op": "add", "path": path, "value": value});
+        Ok(json!([
+            // The network of the machine has each port once.
+            replace("/spec/replicas".to_owned(), json!(1)),
+            add(format!("{pod}/hostNetwork"), json!(true)),
+            replace(of("args"), json!(self.arguments(&health.to_string()))),
+            // The image that was loaded, or none.
+            add(of("imagePullPolicy"), json!("Never")),
+            {"op": "remove", "path": of("ports")},
+            replace(of("livenessProbe/httpGet"), probe("/healthz")),
+            replace(of("readinessProbe/httpGet"), probe("/readyz")),
+            // Nobody forwards the address of the Service.
+            add(of("env/-"), variable("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned())),
+            add(of("env/-"), variable("KUBERNETES_SERVICE_PORT", port)),
+            add(of("volumeMounts"), mount),
+            add(format!("{pod}/volumes"), volume),
+        ]))
+    }
+
+    /// The command line of the operator.
+    fn arguments(&self, health: &str) -> Vec<String> {
+        let mut flags = self.jira.flags();
+        let mut ca_file = flags
+            .iter_mut()
+            .skip_while(|flag| *flag != "--extra-ca-file");
+        if let Some(file) = ca_file.nth(1) {
+            "/simulator/ca.pem".clone_into(file);
+        }
+        let begin = ["run", "--leader-elect"].map(str::to_owned);
+        let addresses = [
+            "--metrics-bind-address",
+            "127.0.0.1:0",
+            "--health-probe-bind-address",
+            health,
+        ];
+        let all = begin.into_iter().chain(flags);
+        all.chain(addresses.map(str::to_owned)).collect()
     }
 
     /// Waits until a Deployment has a pod that is ready, and returns the newest one.

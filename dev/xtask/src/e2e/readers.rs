@@ -13,6 +13,9 @@ use crate::image::{self, layout::Image};
 /// The image of the pods: busybox and curl.
 const IMAGE: &str = "docker.io/library/reader:local";
 
+/// The pod that only shows that containers run.
+const FIRST: &str = "first";
+
 /// Prints for each call the status of the answer and a digest of the header that was sent. The header
 /// goes through a pipe, where no list of processes shows it.
 const LOOP: &str = r#"
@@ -131,6 +134,35 @@ impl Stage<'_> {
     /// Runs one pod that ends at once: what does not even run that is no machine for a node.
     pub(super) async fn first_pod(&self, tools: &Tools) -> Outcome {
         self.node.make_pause(tools).await?;
+        self.make_image(tools).await?;
+        let namespace = self.cluster.namespace();
+        self.cluster
+            .kubectl(&["create", "namespace", namespace])
+            .await?;
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": FIRST},
+            "spec": {
+                "hostNetwork": true,
+                "automountServiceAccountToken": false,
+                "restartPolicy": "Never",
+                "securityContext": pod_context(),
+                "containers": [{
+                    "name": FIRST,
+                    "image": IMAGE,
+                    "imagePullPolicy": "Never",
+                    "command": ["curl", "--version"],
+                    "securityContext": container_context(),
+                }],
+            },
+        });
+        self.cluster.store(&pod.to_string()).await?;
+        self.until_succeeded().await
+    }
+
+    /// Makes the image of the readers.
+    async fn make_image(&self, tools: &Tools) -> Outcome {
         let mut files = tools.with_libraries("busybox")?;
         for file in tools.with_libraries("curl")? {
             if files.iter().all(|other| other.path != file.path) {
@@ -142,38 +174,17 @@ impl Stage<'_> {
             files,
             config: json!({"Env": ["PATH=/bin"], "Entrypoint": ["busybox"]}),
         };
-        self.node.make(IMAGE, image).await?;
-        let namespace = self.cluster.namespace();
-        self.cluster
-            .kubectl(&["create", "namespace", namespace])
-            .await?;
-        let pod = json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "first"},
-            "spec": {
-                "hostNetwork": true,
-                "automountServiceAccountToken": false,
-                "restartPolicy": "Never",
-                "securityContext": pod_context(),
-                "containers": [{
-                    "name": "first",
-                    "image": IMAGE,
-                    "imagePullPolicy": "Never",
-                    "command": ["curl", "--version"],
-                    "securityContext": container_context(),
-                }],
-            },
-        });
-        self.cluster.store(&pod.to_string()).await?;
+        self.node.make(IMAGE, image).await
+    }
+
+    async fn until_succeeded(&self) -> Outcome {
         let pods = kube::Api::<Pod>::namespaced(self.plane.client()?, self.cluster.namespace());
         let begun = Instant::now();
         loop {
-            let pod = pods.get("first").await?;
-            let status = pod.status.unwrap_or_default();
+            let status = pods.get(FIRST).await?.status.unwrap_or_default();
             match status.phase.as_deref().unwrap_or_default() {
                 "Succeeded" => return Ok(()),
-                "Failed" => return fail("the first container failed"),
+                "Failed" => return fail(format!("the first container fails: {}", json!(status))),
                 _ if begun.elapsed() > cluster::PATIENCE => {
                     return fail(format!(
                         "the first container does not run: {}\n{}",
