@@ -1,13 +1,20 @@
 //! Whatever a template says and whatever the credential is: it is rendered within its bounds, or refused
 //! with a message that holds nothing of the credential.
 
-use jira_credential_operator::api::{Hosting, MethodName, Target};
+use jira_credential_operator::api::{
+    ConditionStatus, ConditionType, Hosting, MethodName, Reason, Target, TargetTemplate,
+};
+use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::conclude::conclude;
+use jira_credential_operator::core::decide::decide;
 use jira_credential_operator::core::spec::template_fault;
 use jira_credential_operator::render::{Parts, Validated, target_contents};
 use proptest::prelude::*;
 use proptest::sample::select;
 use secrecy::SecretString;
 use serde_json::json;
+
+use crate::simulator::World;
 
 /// What the credential consists of, and no message and no template does.
 const CANARY: &str = "Zq7wX";
@@ -231,4 +238,55 @@ fn some_of_these_templates_are_rendered_and_some_refused_at_each_stage() {
         counts[stage] += 1;
     }
     assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
+}
+
+/// The credential `bot` at rest, with this target.
+fn world(target: serde_json::Value) -> World {
+    let target: Target = serde_json::from_value(target).unwrap();
+    World::token()
+        .with(|world| world.edit(|spec| spec.targets = vec![target]))
+        .at_rest()
+}
+
+#[test]
+fn the_digest_follows_the_template_and_is_as_before_without_one() {
+    let digest = |template: serde_json::Value| {
+        let facts = world(json!({"name": "bot", "template": template}))
+            .pass()
+            .facts;
+        facts.wanted_digest(&facts.targets[0].target).unwrap()
+    };
+    let one = json!({"type": "Opaque", "data": {"a": "{{ token }}"}});
+    let other = json!({"type": "Opaque", "data": {"a": "{{ url }}"}});
+    assert_eq!(digest(one.clone()), digest(one.clone()));
+    assert_ne!(digest(one.clone()), digest(other));
+    assert_ne!(digest(one), digest(json!({"type": "Opaque"})));
+    // Earlier versions hashed this text.
+    let plain: TargetTemplate = serde_json::from_value(json!({"type": "Opaque"})).unwrap();
+    let text = serde_json::to_string(&plain).unwrap();
+    assert_eq!(text, r#"{"type":"Opaque"}"#);
+}
+
+#[test]
+fn what_cannot_be_rendered_is_not_tried_again_in_the_same_pass_and_waits_for_a_person() {
+    let mut world = world(json!({"name": "bot", "template": {"data": {"a": "{{ token }}"}}}));
+    world.secrets.clear();
+    let facts = world.pass().facts;
+    let told = "The Secret bot is not written: too large.";
+    let facts = facts.apply(Answer::TargetNotRendered(0, told.into()));
+    assert_eq!(decide(&facts), None);
+    let status = conclude(&facts, &facts.status).status;
+    for kind in [
+        ConditionType::Published,
+        ConditionType::Ready,
+        ConditionType::Stalled,
+    ] {
+        let condition = status.condition(kind).unwrap();
+        assert_eq!(condition.reason, Reason::TemplateInvalid, "{kind:?}");
+        assert_eq!(condition.message, told, "{kind:?}");
+    }
+    let valid = status.condition(ConditionType::Valid).unwrap();
+    assert_eq!(valid.status, ConditionStatus::True);
+    // What it holds is still recorded, so that it is repaired and not taken for a stranger's.
+    assert!(status.targets.iter().any(|seen| seen.name == "bot"));
 }

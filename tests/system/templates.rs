@@ -76,6 +76,24 @@ async fn a_template_is_rendered_again_at_each_renewal_with_one_write() {
     assert_ne!(world.published("bot").await, first);
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_rendered(&world).await;
+    // Another template: one write, and no call.
+    let (mark, calls) = (operator.mark(), world.calls());
+    let other = json!({"targets": [{"name": "bot"}, {"name": "files", "presets": ["Env"], "template": {
+        "data": {"JIRA_TOKEN": "{{ token }}", "JIRA_URL": "{{ site }}"},
+    }}]});
+    world.change("bot", other).await;
+    world.observed("bot").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    assert_eq!(
+        operator.writes_since(mark),
+        ["patch secrets", "update jiracredentials/status"]
+    );
+    assert_eq!(world.calls(), calls);
+    let files = world.secrets().get("files").await.unwrap();
+    assert_eq!(value(&files, "JIRA_URL"), world.cloud().url());
+    assert_eq!(value(&files, "JIRA_BASE_URL"), world.cloud().gateway_url());
+    assert_eq!(value(&files, "JIRA_TOKEN"), world.published("bot").await);
     // A restart changes nothing.
     operator.stop().await;
     let operator = world.operator().await;
