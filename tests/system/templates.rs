@@ -27,8 +27,8 @@ async fn assert_rendered(world: &World) {
     let site = world.cloud().url();
     assert_eq!(read, json!({"site": site, "token": token, "ends": true}));
     let script = value(&files, "jira.sh");
-    let word = script.strip_prefix("export JIRA_TOKEN=").unwrap();
-    assert_eq!(in_a_shell(word), token);
+    let quoted = script.strip_prefix("export JIRA_TOKEN=").unwrap();
+    assert_eq!(in_a_shell(quoted), token);
     // base64 by another program.
     let script = format!("printf %s \"token:{token}\" | base64 -w 0");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();

@@ -94,7 +94,8 @@ fn the_variables_are_the_keys_of_standard_and_two_names() {
         least.remove("JSESSIONID");
         assert_eq!(sure, least, "{method:?}");
         // What is not there is empty, and no error.
-        let text: String = all.iter().map(|name| format!("{{{{{name}}}}}|")).collect();
+        let texts: Vec<String> = all.iter().map(|name| format!("{{{{{name}}}}}")).collect();
+        let text = texts.join("|");
         let target = target(&[], &[("file", &text)]);
         for is_whole in [false, true] {
             target_contents(&validated(method, &secret, is_whole), &target).unwrap();
