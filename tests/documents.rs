@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jira_credential_operator::api::MethodName;
+use jira_credential_operator::core::spec::{FILTERS, variables};
 
 const RUNBOOK: &str = include_str!("../docs/runbook.md");
 const REFERENCE: &str = include_str!("../docs/reference.md");
@@ -56,6 +59,76 @@ fn the_reference_lists_every_flag() {
             .replace('_', "-");
         let row = format!("| `--{flag}` | `{variable}` |");
         assert!(REFERENCE.contains(&row), "docs/reference.md lacks {row}");
+    }
+}
+
+/// What a method is called in a manifest.
+fn member(method: MethodName) -> &'static str {
+    match method {
+        MethodName::ApiToken => "`apiToken`",
+        MethodName::OAuth2 => "`oauth2`",
+        MethodName::ClientCredentials => "`clientCredentials`",
+        MethodName::PersonalAccessToken => "`personalAccessToken`",
+        MethodName::Basic => "`basic`",
+        MethodName::Session => "`session`",
+        MethodName::OAuth1 => "`oauth1`",
+    }
+}
+
+#[test]
+fn the_reference_and_the_definition_list_the_variables_and_filters_of_templates() {
+    let methods = [
+        MethodName::ApiToken,
+        MethodName::OAuth2,
+        MethodName::ClientCredentials,
+        MethodName::PersonalAccessToken,
+        MethodName::Basic,
+        MethodName::Session,
+        MethodName::OAuth1,
+    ];
+    let mut known: BTreeMap<&str, (bool, Vec<&str>)> = BTreeMap::new();
+    for method in methods {
+        for variable in variables(method) {
+            let (_, fits) = known
+                .entry(variable.name)
+                .or_insert((variable.may_be_empty, Vec::new()));
+            fits.push(member(method));
+        }
+    }
+    let expected: BTreeSet<String> = known
+        .into_iter()
+        .map(|(name, (may_be_empty, fits))| {
+            let empty = if may_be_empty { "yes" } else { "no" };
+            let fits = if fits.len() == methods.len() {
+                "all".to_owned()
+            } else {
+                fits.join(", ")
+            };
+            format!("| `{name}` | {empty} | {fits} |")
+        })
+        .collect();
+    let rows = |head: &str| {
+        let (_, table) = REFERENCE.split_once(head).unwrap();
+        let lines = table.lines().skip(2);
+        let rows = lines.take_while(|line| line.starts_with('|'));
+        rows.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(rows("| variable | empty when absent | methods |"), expected);
+    let filters: BTreeSet<String> = rows("| filter | makes |")
+        .iter()
+        .map(|row| row.split('`').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(filters, FILTERS.map(str::to_owned).into());
+    let told = include_str!("../crds/jiracredentials.yaml")
+        .lines()
+        .skip_while(|line| !line.contains("Variables, those of the preset Standard"))
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let words: BTreeSet<&str> = told.split([' ', ',', ';', '.', ':']).collect();
+    let variables = methods.into_iter().flat_map(variables);
+    for name in variables.map(|variable| variable.name).chain(FILTERS) {
+        assert!(words.contains(name), "kubectl explain lacks {name}");
     }
 }
 

@@ -257,6 +257,13 @@ pub(super) fn target_metadata(field: &str) -> Rule {
     ))
 }
 
+/// Keys of a template become keys of a Secret, which the API server takes in this form.
+pub(super) fn template_keys() -> Rule {
+    Rule::new("self.all(key, key.matches('^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]{0,250}$'))").message(
+        "data must have keys of a Secret: use letters, digits, -, _ and . only, at most 250 of them, and no .. at the front",
+    )
+}
+
 /// The name leaves room for what is appended to it.
 pub(super) fn object_name() -> Rule {
     Rule::new(format!("size(self.metadata.name) <= {LONGEST_NAME}")).message(Message::Message(format!(

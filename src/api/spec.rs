@@ -205,12 +205,13 @@ pub struct Target {
     #[x_kube(validation = rules::name())]
     pub name: String,
     /// Which keys the Secret has: Standard (the default), Env, `BasicAuth`, Netrc, `JiraCli`,
-    /// Alertmanager, `McpAtlassian`, Jenkins. Several add their keys together.
+    /// Alertmanager, `McpAtlassian`, Jenkins. Several add their keys together. With `template.data` and no
+    /// preset, the Secret has the keys of the template only.
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub presets: Vec<Preset>,
-    /// Type, labels and annotations of the Secret.
+    /// Type, labels and annotations of the Secret, and keys of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
@@ -236,7 +237,7 @@ impl DeletionPolicy {
     }
 }
 
-/// Type, labels and annotations of a target.
+/// Type, labels and annotations of a target, and keys of your own.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct TargetTemplate {
     /// Type of the Secret: Opaque, kubernetes.io/basic-auth, or a type of your own.
@@ -254,6 +255,26 @@ pub struct TargetTemplate {
     #[x_kube(validation = rules::target_metadata("annotations"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Keys of the Secret, and the text of each as a template (Jinja): `{{ token | tojson }}`. Beside presets
+    /// they are added, and win where a preset has the same key.
+    ///
+    /// Variables, those of the preset Standard that the method has: url, site, hosting, cloudId, scheme,
+    /// authorization, cookie, JSESSIONID, token, password, username, email, accountId, expiresAt, consumerKey,
+    /// privateKey, signatureMethod, tokenSecret; and name, namespace. One that a credential may lack is empty.
+    ///
+    /// Filters: b64encode, shquote, tojson, urlencode.
+    #[schemars(schema_with = "data_schema")]
+    #[x_kube(validation = rules::template_keys())]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
+}
+
+fn data_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": { "type": "string", "maxLength": 8192 }
+    })
 }
 
 fn labels_schema(_: &mut SchemaGenerator) -> Schema {

@@ -1,19 +1,23 @@
 //! What goes into a target Secret.
 
 mod consumers;
+mod filters;
 mod jira_cli;
 mod netrc;
 mod standard;
+mod template;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::api::{Hosting, MethodName, Preset};
+use crate::api::{Hosting, MethodName, Preset, Target};
+use crate::core::spec::presets;
 
 /// A validated credential, ready to be rendered.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +74,7 @@ impl Validated<'_> {
 /// The keys and values of a Secret, and what a preset wants of its type, labels and annotations.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Contents {
-    data: BTreeMap<&'static str, String>,
+    data: BTreeMap<Cow<'static, str>, String>,
     kind: Option<&'static str>,
     labels: BTreeMap<&'static str, String>,
     annotations: BTreeMap<&'static str, String>,
@@ -78,8 +82,9 @@ pub struct Contents {
 
 impl Contents {
     /// Keys and values, in the order of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.data.iter().map(|(key, value)| (*key, value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.data.iter();
+        pairs.map(|(key, value)| (key.as_ref(), value.as_str()))
     }
 
     /// The type of the Secret that a preset prescribes, where the template names none.
@@ -100,8 +105,8 @@ impl Contents {
         pairs.map(|(key, value)| (*key, value.as_str()))
     }
 
-    fn set(&mut self, key: &'static str, value: impl Into<String>) {
-        self.data.insert(key, value.into());
+    fn set(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        self.data.insert(key.into(), value.into());
     }
 }
 
@@ -109,6 +114,29 @@ impl fmt::Debug for Contents {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.data.keys()).finish()
     }
+}
+
+/// The longest value that a template makes, in bytes.
+const LONGEST_VALUE: usize = 64 * 1024;
+
+/// The most that the values of a Secret may have together, by the API server's own rule.
+const LARGEST_SECRET: usize = 1024 * 1024;
+
+/// What a target holds: the keys of its presets, then those of its template, which win.
+///
+/// # Errors
+/// With what is wrong, for a person: a template cannot be rendered, or the Secret would be too large.
+pub fn target_contents(validated: &Validated<'_>, target: &Target) -> Result<Contents, String> {
+    let mut contents = contents(validated, presets(target));
+    template::add(validated, target, &mut contents)?;
+    let size: usize = contents.iter().map(|(_, value)| value.len()).sum();
+    if size > LARGEST_SECRET {
+        return Err(format!(
+            "The Secret {} is not written: its values have more than 1 MiB together, the most that a Secret can hold. Divide the keys among several targets.",
+            target.name
+        ));
+    }
+    Ok(contents)
 }
 
 /// What a Secret with these presets holds. A preset that does not fit the method adds less than it

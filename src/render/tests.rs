@@ -125,7 +125,8 @@ fn who_signs_gets_the_parts_and_no_header() {
     let contents = rendered(Some(&token_secret));
     assert!(contents.iter().eq(expected));
     assert!(!format!("{contents:?}").contains("canary"));
-    let keys: Vec<&str> = rendered(None).iter().map(|(key, _)| key).collect();
+    let contents = rendered(None);
+    let keys: Vec<&str> = contents.iter().map(|(key, _)| key).collect();
     assert_eq!(keys.len(), expected.len() - 1);
     assert!(!keys.contains(&"tokenSecret"));
 }

@@ -20,3 +20,4 @@ mod messages;
 mod model;
 mod permissions;
 mod simulator;
+mod templates;

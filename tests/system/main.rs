@@ -43,6 +43,7 @@ mod shared_secret;
 mod successors;
 mod support;
 mod targets;
+mod templates;
 mod tenants;
 mod uninstall;
 mod upgrade;

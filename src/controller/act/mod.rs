@@ -21,9 +21,9 @@ use crate::core::decide::{Publish, Step};
 use crate::core::facts::{Facts, TargetFacts};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
-use crate::core::spec::{Plan, RenewalPlan, Site, presets};
+use crate::core::spec::{Plan, RenewalPlan, Site};
 use crate::jira::{Credential, Question, Signer};
-use crate::render::{Contents, Parts, Validated, contents};
+use crate::render::{Contents, Parts, Validated, target_contents};
 pub(super) use error::ActError;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
@@ -179,7 +179,10 @@ impl Operator {
                 "nothing to write".into(),
             ));
         };
-        let contents = render(plan, facts, material, publish, target);
+        let contents = match render(plan, facts, material, publish, target) {
+            Ok(contents) => contents,
+            Err(text) => return Ok(Answer::TargetNotRendered(publish.index, text)),
+        };
         let mark = self.target_mark(facts, &target.target.name);
         let publication = Publication {
             owner: current,
@@ -302,7 +305,7 @@ fn render(
     material: &Material,
     publish: &Publish,
     target: &TargetFacts,
-) -> Contents {
+) -> Result<Contents, String> {
     let token = chain_token(facts, material);
     let name = format!("{}/{}", facts.object.namespace, facts.object.name);
     let validated = Validated {
@@ -322,5 +325,5 @@ fn render(
         account: &publish.account.id,
         expires_at: facts.wanted().and_then(|wanted| wanted.expires_at),
     };
-    contents(&validated, presets(&target.target))
+    target_contents(&validated, &target.target)
 }

@@ -29,6 +29,8 @@ pub enum Answer {
     TargetOwnedByOther(usize, Holder, TargetVersion),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
+    /// The target could not be rendered, for this reason.
+    TargetNotRendered(usize, String),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
     /// The new seed stands in the grant.
@@ -110,6 +112,9 @@ impl Facts {
             }
             Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));
+            }
+            Answer::TargetNotRendered(index, text) => {
+                self.set_target(index, TargetState::NotRendered(text));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),

@@ -195,7 +195,10 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
             TargetState::Present { .. } => {
                 recorded.filter(|seen| seen.hash.is_some() || !facts.spec_changed())
             }
-            TargetState::Absent | TargetState::Unknown | TargetState::Refused(_) => recorded,
+            TargetState::Absent
+            | TargetState::Unknown
+            | TargetState::Refused(_)
+            | TargetState::NotRendered(_) => recorded,
         };
         targets.extend(now);
     }

@@ -27,14 +27,15 @@ pub fn may_publish(facts: &Facts) -> bool {
 pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     let tried = matches!(
         target.state,
-        TargetState::Refused(_) | TargetState::OwnedByOther(..)
+        TargetState::Refused(_) | TargetState::NotRendered(_) | TargetState::OwnedByOther(..)
     );
     may_publish(facts)
         && !tried
-        && facts.target_fault(&target.target).is_none()
         && !facts.is_in_sync(target)
         && (target.older_claim.is_none() || holds(facts, target).is_some())
         && !facts.is_held_by_another(target)
+        // The most expensive question is the last.
+        && facts.target_fault(&target.target).is_none()
 }
 
 /// The uid of the Secret under this name, if it is the one that we wrote.
@@ -49,7 +50,8 @@ pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
         | TargetState::Absent
         | TargetState::Written(_)
         | TargetState::OwnedByOther(..)
-        | TargetState::Refused(_) => None,
+        | TargetState::Refused(_)
+        | TargetState::NotRendered(_) => None,
     }
 }
 

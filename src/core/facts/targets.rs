@@ -8,7 +8,7 @@ use crate::api::{
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
 use crate::core::fingerprint::hex;
-use crate::core::spec::{Site, preset_fault, presets};
+use crate::core::spec::{Site, preset_fault, presets, template_fault};
 
 /// Raised whenever the same facts are rendered to other contents, so that a new version of the
 /// operator rewrites what an older one wrote.
@@ -111,6 +111,7 @@ impl Facts {
     pub fn target_fault(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         preset_fault(target, plan.method, plan.site.hosting)
+            .or_else(|| template_fault(target, plan.method))
     }
 
     /// What is recorded of a target.
@@ -135,7 +136,8 @@ impl Facts {
             TargetState::Unknown
             | TargetState::Absent
             | TargetState::OwnedByOther(..)
-            | TargetState::Refused(_) => None,
+            | TargetState::Refused(_)
+            | TargetState::NotRendered(_) => None,
         };
         current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
     }
@@ -157,7 +159,8 @@ impl Facts {
             TargetState::Unknown
             | TargetState::Absent
             | TargetState::Written(_)
-            | TargetState::Refused(_) => false,
+            | TargetState::Refused(_)
+            | TargetState::NotRendered(_) => false,
         }
     }
 }

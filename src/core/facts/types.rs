@@ -86,6 +86,8 @@ pub enum TargetState {
     OwnedByOther(Holder, TargetVersion),
     /// The API server refused to write it in this reconcile.
     Refused(String),
+    /// This reconcile could not render its templates with the credential, for this reason.
+    NotRendered(String),
 }
 
 /// Who holds a Secret that is not ours.

@@ -74,7 +74,10 @@ fn is_published(facts: &Facts) -> bool {
     facts.targets.iter().any(|target| match &target.state {
         TargetState::Written(_) => true,
         TargetState::Absent | TargetState::OwnedByOther(..) => false,
-        TargetState::Unknown | TargetState::Present { .. } | TargetState::Refused(_) => {
+        TargetState::Unknown
+        | TargetState::Present { .. }
+        | TargetState::Refused(_)
+        | TargetState::NotRendered(_) => {
             let recorded = facts.recorded(&target.target.name);
             recorded.is_some_and(|seen| seen.hash.is_some())
         }

@@ -1,10 +1,13 @@
 //! Which presets a method can fill.
 
 use crate::api::{Hosting, MethodName, Preset, Target};
+use crate::core::spec::template::template_data;
 
-/// The presets of a target: those of the spec, or `Standard`.
+/// The presets of a target: those of the spec, or `Standard`. A template whose target names no preset
+/// makes all of its keys.
 pub fn presets(target: &Target) -> &[Preset] {
     match target.presets.as_slice() {
+        [] if template_data(target).next().is_some() => &[],
         [] => &[Preset::Standard],
         named => named,
     }

@@ -15,7 +15,7 @@ use validation::{valid_false, valid_unknown};
 
 use chrono::TimeDelta;
 use jira_credential_operator::api::{
-    ConditionType, GrantStatus, Hosting, MethodName, Preset, Reason,
+    ConditionType, GrantStatus, Hosting, MethodName, Preset, Reason, Target,
 };
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Facts, Holder, TargetState};
@@ -25,6 +25,8 @@ use jira_credential_operator::core::probe::{Forbidden, Outage};
 use jira_credential_operator::core::spec::{
     Client, RenewalKind, RenewalPlan, Site, SourceError, Stated,
 };
+use jira_credential_operator::render::{Validated, target_contents};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::expiry_lookup;
@@ -445,9 +447,20 @@ fn published() -> Section {
         TargetState::OwnedByOther(Holder::Stranger, version.clone()),
         TargetState::OwnedByOther(Holder::Credential("other".into()), version),
         TargetState::Refused("admission webhook denied the request".into()),
+        TargetState::NotRendered(too_large()),
     ] {
         let mut facts = facts.clone();
         facts.targets[0].state = state;
+        add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    }
+    for text in [
+        "{{ passwrod }}",
+        "\n{{ token",
+        "{{ token | base64 }}",
+        "{{ token * 2 }}",
+    ] {
+        let mut facts = facts.clone();
+        facts.targets[0].target = templated(text);
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
     for presets in preset_faults() {
@@ -477,6 +490,30 @@ fn published() -> Section {
     let facts = refused.pass().facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     section
+}
+
+fn templated(text: &str) -> Target {
+    let target = json!({"name": "bot", "template": {"data": {"auth.json": text}}});
+    serde_json::from_value(target).unwrap()
+}
+
+/// What a template of a target says that makes a value of more than it may.
+fn too_large() -> String {
+    let token = SecretString::from("x".repeat(40_000));
+    let validated = Validated {
+        name: "team-a/bot",
+        hosting: Hosting::DataCenter,
+        method: MethodName::PersonalAccessToken,
+        url: "https://jira.example",
+        site: "https://jira.example",
+        cloud_id: None,
+        user: None,
+        secret: &token,
+        signing: None,
+        account: "JIRAUSER10000",
+        expires_at: None,
+    };
+    target_contents(&validated, &templated("{{ token }}{{ token }}")).unwrap_err()
 }
 
 fn preset_faults() -> [Vec<Preset>; 3] {

@@ -54,6 +54,10 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
         );
         draft(False, Reason::TargetConflict, text)
     };
+    // What it holds was rendered from the same spec.
+    if facts.is_in_sync(target) {
+        return None;
+    }
     if let Some(text) = facts.target_fault(&target.target) {
         return Some(draft(False, Reason::TemplateInvalid, text));
     }
@@ -64,7 +68,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
             let text = format!("The API server refuses to write the Secret {name}: {cause}");
             Some(draft(False, Reason::WriteRefused, text))
         }
-        _ if facts.is_in_sync(target) => None,
+        TargetState::NotRendered(text) => Some(draft(False, Reason::TemplateInvalid, text.clone())),
         // It was seen in an earlier reconcile, and nothing has changed since.
         _ if facts.is_held_by_another(target) => {
             let recorded = facts.recorded(name);

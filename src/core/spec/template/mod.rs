@@ -1,0 +1,42 @@
+//! Templates of targets: which variables they have, and what they may hold.
+//!
+//! The engine is minijinja. Its fuel bounds the steps and bytes of a rendering, but not the depth of its
+//! parser, and not the comparison of nested lists. So a template is checked before it is compiled: its
+//! words are counted, and what has no use here (arithmetic, calls, assignments, nested lists) is refused.
+//! What is left takes time and memory in proportion to its length.
+
+mod check;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use crate::api::{MethodName, Target};
+
+pub use variables::{Variable, variables};
+
+/// The filters that templates have, in the order of messages.
+pub const FILTERS: [&str; 4] = ["b64encode", "shquote", "tojson", "urlencode"];
+
+/// The template of a target, its text by the keys of the Secret.
+pub fn template_data(target: &Target) -> impl Iterator<Item = (&str, &str)> {
+    let template = target.template.iter();
+    let data = template.flat_map(|template| &template.data);
+    data.map(|(key, text)| (key.as_str(), text.as_str()))
+}
+
+/// Why the templates of a target cannot be rendered with any credential of a method, and what to do; none
+/// when they can.
+pub fn template_fault(target: &Target, method: MethodName) -> Option<String> {
+    let known = variables(method);
+    template_data(target).find_map(|(key, text)| {
+        let fault = check::check(text, &known).err()?;
+        Some(unwritten(target, key, fault.line, &fault.what))
+    })
+}
+
+/// Says that a target is not written because of one of its templates. `what` begins with a verb.
+pub fn unwritten(target: &Target, key: &str, line: Option<usize>, what: &str) -> String {
+    let line = line.map_or_else(String::new, |line| format!("line {line} of "));
+    let name = &target.name;
+    format!("The Secret {name} is not written: {line}template.data[{key}] {what}")
+}
