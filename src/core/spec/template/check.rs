@@ -44,6 +44,7 @@ pub(super) fn check(text: &str, variables: &[Variable]) -> Checked {
     let mut checker = Checker {
         variables,
         bound: Vec::new(),
+        loops: 0,
     };
     checker.statement(&parsed)
 }
@@ -86,10 +87,14 @@ fn check_words(text: &str) -> Checked {
     Ok(())
 }
 
-/// Goes through a template. A loop binds its variable for its body.
+/// Goes through a template, up to the first fault. What it lets pass is rendered with every credential of
+/// the method, unless it becomes too large.
 struct Checker<'a> {
     variables: &'a [Variable],
+    /// What loops bind for their conditions and bodies.
     bound: Vec<&'a str>,
+    /// The loops whose body this is: only there is `loop` known.
+    loops: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -129,12 +134,13 @@ impl<'a> Checker<'a> {
         };
         self.statements(&repeat.else_body)?;
         self.bound.push(name.id);
-        let filtered = repeat.filter_expr.as_ref().map(|test| self.value(test));
-        let checked = filtered
-            .unwrap_or(Ok(()))
-            .and_then(|()| self.statements(&repeat.body));
+        let condition = repeat.filter_expr.as_ref();
+        condition.map_or(Ok(()), |condition| self.value(condition))?;
+        self.loops += 1;
+        self.statements(&repeat.body)?;
+        self.loops -= 1;
         self.bound.pop();
-        checked
+        Ok(())
     }
 
     /// A list of values, written out.
@@ -184,9 +190,7 @@ impl<'a> Checker<'a> {
             }
             Expr::GetAttr(attribute) => match &attribute.expr {
                 Expr::Var(name)
-                    if name.id == "loop"
-                        && !self.bound.is_empty()
-                        && LOOP.contains(&attribute.name) =>
+                    if name.id == "loop" && self.loops > 0 && LOOP.contains(&attribute.name) =>
                 {
                     Ok(())
                 }
@@ -204,15 +208,17 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What something can be in: a text, or a list.
+    /// What something can be in: a text, or a list. What a loop binds may be a number.
     fn container(&self, expression: &Expr<'a>) -> Checked {
         match expression {
             Expr::List(_) => self.list(expression),
             Expr::Const(text) if text.value.as_str().is_some() => Ok(()),
-            Expr::Var(name) => self.variable(name.id, name.span()),
+            Expr::Var(name) if !self.bound.contains(&name.id) => {
+                self.variable(name.id, name.span())
+            }
             _ => Err(foreign(
                 expression.span(),
-                "in with something that is neither a list nor a variable nor a text",
+                "in with something that is neither a list nor a variable of the method nor a text",
             )),
         }
     }
@@ -233,10 +239,18 @@ impl<'a> Checker<'a> {
 }
 
 fn literal(constant: &Const, span: Span) -> Checked {
-    match constant.value.kind() {
-        ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(()),
-        _ => Err(foreign(span, "such a constant")),
+    let value = &constant.value;
+    let is_plain = match value.kind() {
+        ValueKind::String | ValueKind::Bool => true,
+        // JSON has no others, or readers take them for rounded ones.
+        ValueKind::Number if value.is_integer() => u64::try_from(value.clone()).is_ok(),
+        ValueKind::Number => f64::try_from(value.clone()).is_ok_and(f64::is_finite),
+        _ => false,
+    };
+    if is_plain {
+        return Ok(());
     }
+    Err(foreign(span, "such a constant"))
 }
 
 fn no_misuse(filter: &Filter<'_>, span: Span) -> Checked {

@@ -38,6 +38,8 @@ fn what_templates_have_is_taken() {
         "{{ 'yes' if hosting == 'Cloud' and not (expiresAt or cloudId) else 'no' }}",
         "{{ 'yes' if hosting != 'Cloud' }}",
         "{% for host in ['a', site] if host != url %}{{ loop.index }}{{ host }}{% else %}none{% endfor %}",
+        "{% for a in ['x'] %}{% for b in [loop.index] if loop.last %}{{ b }}{% endfor %}{% endfor %}",
+        "{{ 18446744073709551615 }} {{ 1.5 }} {{ 1e300 | tojson }}",
         "{{ 'gov' in site }} {{ hosting not in ['Cloud', 'DataCenter'] }} {{ name }}/{{ namespace }}",
     ] {
         assert_eq!(fault(text), None, "{text}");
@@ -113,6 +115,21 @@ fn what_has_no_use_here_is_refused_with_what_there_is() {
         ("{{ 'a' in 5 }}", "in with something"),
         ("{{ 'a' == 'b' in url }}", "such a chain"),
         ("{{ none }}", "such a constant"),
+        ("{{ 1e999 }}", "such a constant"),
+        ("{{ 18446744073709551616 | tojson }}", "such a constant"),
+        (
+            "{% for a in [1] %}{{ 'x' in a }}{% endfor %}",
+            "in with something",
+        ),
+        (
+            "{% for url in [1] if 'x' not in url %}{% endfor %}",
+            "in with something",
+        ),
+        ("{% for a in ['x'] if loop.first %}{% endfor %}", "a dot"),
+        (
+            "{% for a in ['x'] %}{% else %}{{ loop.first }}{% endfor %}",
+            "a dot",
+        ),
         ("{% set a = token %}", "`=`"),
         ("{% set a %}{{ token }}{% endset %}", "set"),
         (
