@@ -144,6 +144,33 @@ fn filters_quote_for_their_language() {
 }
 
 #[test]
+fn what_a_credential_lacks_is_empty_in_every_filter() {
+    let secret = SecretString::from("canary");
+    let least = validated(MethodName::ApiToken, &secret, false);
+    for (text, value) in [
+        ("{{ (expiresAt if expiresAt) | tojson }}", "\"\""),
+        ("{{ (expiresAt if expiresAt) | shquote }}", "''"),
+        (
+            "{{ ('x' if cloudId) | b64encode }}{{ ('x' if cloudId) | urlencode }}",
+            "",
+        ),
+        (
+            "{{ expiresAt | tojson }}{{ 'a' ~ ('x' if cloudId) }}",
+            "\"\"a",
+        ),
+        (
+            "{% for a in ['x' if cloudId] %}{{ a | tojson }}{% endfor %}",
+            "\"\"",
+        ),
+    ] {
+        let target = target(&[], &[("file", text)]);
+        assert_eq!(template_fault(&target, MethodName::ApiToken), None);
+        let contents = target_contents(&least, &target).unwrap();
+        assert_eq!(contents.iter().next(), Some(("file", value)), "{text}");
+    }
+}
+
+#[test]
 fn a_template_stands_alone_beside_presets_it_adds_and_wins() {
     let secret = SecretString::from("canary");
     let validated = validated(MethodName::ApiToken, &secret, true);
