@@ -122,7 +122,7 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
     let cases = [
         (
             "first\n{{ passwrod }}",
-            "The Secret file is not written: line 2 of template.data[a.txt] uses passwrod, which is no variable of this method. Use one of name, namespace, url, site, hosting, scheme, authorization, token, accountId, expiresAt.",
+            "The Secret file is not written: line 2 of template.data[a.txt] uses `passwrod`, which is no variable of this method. Use one of name, namespace, url, site, hosting, scheme, authorization, token, accountId, expiresAt.",
         ),
         (
             "{{ token",
