@@ -41,6 +41,8 @@ fn text(value: &Value) -> Result<String, Error> {
     }
     match value.kind() {
         ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(value.to_string()),
+        // `a if b` without an else. Whether it comes to that depends on the credential, so it is no error.
+        ValueKind::Undefined => Ok(String::new()),
         _ => Err(ErrorKind::InvalidOperation.into()),
     }
 }

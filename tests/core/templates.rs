@@ -1,13 +1,15 @@
 //! Whatever a template says and whatever the credential is: it is rendered within its bounds, or refused
 //! with a message that holds nothing of the credential.
 
+use chrono::DateTime;
 use jira_credential_operator::api::{
-    ConditionStatus, ConditionType, Hosting, MethodName, Reason, Target, TargetTemplate,
+    Account, ConditionStatus, ConditionType, Hosting, MethodName, Reason, Target,
 };
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::decide;
-use jira_credential_operator::core::spec::template_fault;
+use jira_credential_operator::core::facts::targets::Publication;
+use jira_credential_operator::core::spec::{Site, template_fault};
 use jira_credential_operator::render::{Parts, Validated, target_contents};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,6 +20,12 @@ use crate::simulator::World;
 
 /// What the credential consists of, and no message and no template does.
 const CANARY: &str = "Zq7wX";
+
+/// What depends on the credential: how long it makes the value.
+const BOUNDS: [&str; 2] = [
+    "makes a value of more than 64 KiB. Make it shorter.",
+    "takes more steps or memory than a template may. Make it simpler.",
+];
 
 const METHODS: [MethodName; 7] = [
     MethodName::ApiToken,
@@ -108,51 +116,71 @@ const WORDS: [&str; 75] = [
     "\n",
 ];
 
-/// Words in any order; whole expressions in any order; and whatever characters.
-fn text() -> impl Strategy<Value = String> {
-    let values = select(vec![
+/// Values that are put together of others, in brackets, so that filters take all of them.
+fn value() -> impl Strategy<Value = String> {
+    let known = select(vec![
         "token",
         "url",
         "expiresAt",
-        "username",
-        "password",
-        "privateKey",
+        "name",
         "'x'",
         "1",
-        "1e999",
+        "18446744073709551615",
         "true",
-        "loop.index",
-        "(name ~ token)",
-        "token in [url, 'x']",
-        "'x' if expiresAt",
-        "not token",
-        "[[1]*9] == [[1]*9]",
     ]);
+    // Some methods have the first ones, some places the next, and no place the others.
+    let odd = select(vec![
+        "cloudId",
+        "username",
+        "tokenSecret",
+        "a",
+        "loop.first",
+        "loop.index",
+        "['x', url]",
+        "[[1]*9]",
+        "loop",
+        "1e999",
+        "18446744073709551616",
+    ]);
+    let simple = prop_oneof![6 => known, 1 => odd].prop_map(str::to_owned);
+    simple.prop_recursive(2, 6, 3, |inner| {
+        let operator = select(vec!["~", "==", "!=", "in", "not in", "and", "or"]);
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, test)| format!("({one} if {test})")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(one, test, other)| format!("({one} if {test} else {other})")),
+            (inner.clone(), operator, inner.clone())
+                .prop_map(|(one, sign, other)| format!("({one} {sign} {other})")),
+            inner.prop_map(|one| format!("(not {one})")),
+        ]
+    })
+}
+
+/// Words in any order; whole expressions in any order; and whatever characters.
+fn text() -> impl Strategy<Value = String> {
     let filters = prop::collection::vec(
         select(vec!["|tojson", "|b64encode", "|shquote", "|urlencode"]),
         0..5,
     );
-    let emitted = (values, filters)
+    let emitted = (value(), filters)
         .prop_map(|(value, filters)| format!("{{{{ {value}{} }}}}", filters.concat()));
-    let whole = prop::collection::vec(emitted, 1..8).prop_flat_map(|all| {
-        let body = all.concat();
+    let bodies = prop::collection::vec(emitted, 1..4).prop_map(|all| all.concat());
+    let names = select(vec!["a", "a", "a", "url", "loop"]);
+    let whole = (bodies, value(), value(), names).prop_flat_map(|(body, test, item, name)| {
+        let many = "1,".repeat(90);
         select(vec![
             body.clone(),
-            format!("{{% if token %}}{body}{{% else %}}{body}{{% endif %}}"),
-            format!(
-                "{{% for a in [{}] %}}{body}{{% endfor %}}",
-                "url,".repeat(60)
-            ),
-            format!(
-                "{{% for a in [{0}] %}}{{% for b in [{0}] %}}{body}{{% endfor %}}{{% endfor %}}",
-                "a,".repeat(90).replace('a', "1")
-            ),
+            format!("{{% if {test} %}}{body}{{% else %}}{body}{{% endif %}}"),
+            format!("{{% for {name} in [{item}, 'x'] %}}{body}{{% else %}}{body}{{% endfor %}}"),
+            format!("{{% for {name} in [{item}, 'x'] if {test} %}}{body}{{% endfor %}}"),
+            format!("{{% for {name} in [{item}] %}}{{% for b in [{test}] if {test} %}}{body}{{% endfor %}}{{% endfor %}}"),
+            format!("{{% for a in [{many}] %}}{{% for b in [{many}] %}}{body}{{% endfor %}}{{% endfor %}}"),
         ])
     });
     prop_oneof![
-        prop::collection::vec(select(WORDS.to_vec()), 0..60).prop_map(|words| words.join(" ")),
-        whole,
-        prop::collection::vec(any::<char>(), 0..200).prop_map(String::from_iter),
+        1 => prop::collection::vec(select(WORDS.to_vec()), 0..60).prop_map(|words| words.join(" ")),
+        4 => whole,
+        1 => prop::collection::vec(any::<char>(), 0..200).prop_map(String::from_iter),
     ]
 }
 
@@ -171,7 +199,8 @@ fn target(text: &str) -> Target {
     serde_json::from_value(target).unwrap()
 }
 
-fn validated(method: MethodName, secret: &SecretString) -> Validated<'_> {
+/// A credential with everything that its method can have, or with no more than it must have.
+fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Validated<'_> {
     let has_user = matches!(method, MethodName::ApiToken | MethodName::Basic);
     Validated {
         name: "team-a/bot",
@@ -179,16 +208,16 @@ fn validated(method: MethodName, secret: &SecretString) -> Validated<'_> {
         method,
         url: "https://jira.example/x",
         site: "https://jira.example",
-        cloud_id: None,
+        cloud_id: is_whole.then_some("id"),
         user: has_user.then_some("bot@acme.example"),
         secret,
         signing: (method == MethodName::OAuth1).then_some(Parts {
             consumer_key: "ci",
             private_key: secret,
-            token_secret: None,
+            token_secret: is_whole.then_some(secret),
         }),
         account: "account",
-        expires_at: None,
+        expires_at: is_whole.then_some(DateTime::UNIX_EPOCH),
     }
 }
 
@@ -200,23 +229,33 @@ proptest! {
         text in text(), secret in secret(), method in select(METHODS.to_vec())
     ) {
         let (target, secret) = (target(&text), SecretString::from(secret));
-        let error = match template_fault(&target, method) {
-            Some(fault) => fault,
-            None => match target_contents(&validated(method, &secret), &target) {
-                Ok(contents) => {
-                    let values: Vec<(&str, &str)> = contents.iter().collect();
-                    prop_assert_eq!(values.len(), 1);
-                    prop_assert!(values[0].1.len() <= 64 * 1024);
-                    return Ok(());
+        let errors = if let Some(fault) = template_fault(&target, method) {
+            vec![fault]
+        } else {
+            let mut errors = Vec::new();
+            for is_whole in [true, false] {
+                match target_contents(&validated(method, &secret, is_whole), &target) {
+                    Ok(contents) => {
+                        let values: Vec<(&str, &str)> = contents.iter().collect();
+                        prop_assert_eq!(values.len(), 1);
+                        prop_assert!(values[0].1.len() <= 64 * 1024);
+                    }
+                    Err(error) => {
+                        // Whatever else is wrong is known before there is a credential.
+                        prop_assert!(BOUNDS.iter().any(|bound| error.ends_with(bound)), "{}", error);
+                        errors.push(error);
+                    }
                 }
-                Err(error) => error,
-            },
+            }
+            errors
         };
-        prop_assert!(error.starts_with("The Secret bot is not written: "), "{}", error);
-        prop_assert!(error.contains("template.data[file] "), "{}", error);
-        prop_assert!(error.len() < 1024 && error.ends_with('.'), "{}", error);
-        prop_assert!(!error.contains(CANARY), "{}", error);
-        prop_assert!(!error.contains(|c: char| c.is_control()), "{}", error);
+        for error in errors {
+            prop_assert!(error.starts_with("The Secret bot is not written: "), "{}", error);
+            prop_assert!(error.contains("template.data[file] "), "{}", error);
+            prop_assert!(error.len() < 1024 && error.ends_with('.'), "{}", error);
+            prop_assert!(!error.contains(CANARY), "{}", error);
+            prop_assert!(!error.contains(|c: char| c.is_control()), "{}", error);
+        }
     }
 }
 
@@ -232,7 +271,7 @@ fn some_of_these_templates_are_rendered_and_some_refused_at_each_stage() {
         let (target, method) = (target(&text), MethodName::ApiToken);
         let stage = match template_fault(&target, method) {
             Some(_) => 0,
-            None if target_contents(&validated(method, &secret), &target).is_err() => 1,
+            None if target_contents(&validated(method, &secret, true), &target).is_err() => 1,
             None => 2,
         };
         counts[stage] += 1;
@@ -249,7 +288,7 @@ fn world(target: serde_json::Value) -> World {
 }
 
 #[test]
-fn the_digest_follows_the_template_and_is_as_before_without_one() {
+fn the_digest_follows_the_template() {
     let digest = |template: serde_json::Value| {
         let facts = world(json!({"name": "bot", "template": template}))
             .pass()
@@ -261,10 +300,36 @@ fn the_digest_follows_the_template_and_is_as_before_without_one() {
     assert_eq!(digest(one.clone()), digest(one.clone()));
     assert_ne!(digest(one.clone()), digest(other));
     assert_ne!(digest(one), digest(json!({"type": "Opaque"})));
-    // Earlier versions hashed this text.
-    let plain: TargetTemplate = serde_json::from_value(json!({"type": "Opaque"})).unwrap();
-    let text = serde_json::to_string(&plain).unwrap();
-    assert_eq!(text, r#"{"type":"Opaque"}"#);
+}
+
+/// Another digest rewrites every Secret of its kind: then `RENDERING` is to be raised on purpose.
+#[test]
+fn without_templates_the_digest_is_that_of_earlier_versions() {
+    let site = Site {
+        hosting: Hosting::DataCenter,
+        base: "https://jira.example".to_owned(),
+        host: "jira.example".to_owned(),
+    };
+    let account: Account = serde_json::from_value(json!({"id": "JIRAUSER10000"})).unwrap();
+    for (template, digest) in [
+        (json!(null), "8c114b4e35a46926"),
+        (json!({"type": "Opaque"}), "2fbafb3f134b07fd"),
+        (json!({"data": {}}), "16ed7ff5aa0f2bf2"),
+        (json!({"data": {"a": "{{ token }}"}}), "db80b0ce48f76321"),
+    ] {
+        let target = json!({"name": "bot", "template": template});
+        let target: Target = serde_json::from_value(target).unwrap();
+        let publication = Publication {
+            fingerprint: "print",
+            method: MethodName::PersonalAccessToken,
+            url: "https://jira.example",
+            site: &site,
+            account: &account,
+            expires_at: "",
+            target: &target,
+        };
+        assert_eq!(publication.digest(), digest, "{template}");
+    }
 }
 
 #[test]

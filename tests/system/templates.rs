@@ -122,7 +122,7 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
     let cases = [
         (
             "first\n{{ passwrod }}",
-            "The Secret file is not written: line 2 of template.data[a.txt] uses passwrod, which is no variable of this method. Use one of name, namespace, url, site, hosting, scheme, authorization, token, accountId, expiresAt.",
+            "The Secret file is not written: line 2 of template.data[a.txt] uses `passwrod`, which is no variable of this method. Use one of name, namespace, url, site, hosting, scheme, authorization, token, accountId, expiresAt.",
         ),
         (
             "{{ token",
@@ -188,4 +188,48 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
         .await;
     operator.quiet().await;
     world.until_value("file", "a.txt", &quoted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_no_more_after_a_replacement_keeps_the_old_value_and_says_so() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let (old, new) = ("short-pass", "a-password-of-more-letters");
+    world.data_center().user("bot").set_password("bot", old);
+    world.password("bot", "bot", old).await;
+    // 4800 times the password, and 64 KiB at most.
+    let many = "{{password}}".repeat(600);
+    let text = format!("{{% for a in [1,2,3,4,5,6,7,8] %}}{many}{{% endfor %}}");
+    let targets = |text: &str| json!({"targets": [{"name": "plain"}, {"name": "file", "template": {"data": {"a.txt": text}}}]});
+    world.change("bot", targets(&text)).await;
+    world.until_value("file", "a.txt", &old.repeat(4800)).await;
+    world.wait_ready("bot").await;
+    world.data_center().set_password("bot", new);
+    let patch = json!({"stringData": {"password": new}});
+    world.edit_secret("bot-source", patch).await;
+    let object = world
+        .wait(
+            "bot",
+            READY,
+            ConditionStatus::False,
+            Reason::TemplateInvalid,
+        )
+        .await;
+    let told = says(&object, ConditionType::Published).message;
+    assert_eq!(
+        told,
+        "The Secret file is not written: template.data[a.txt] makes a value of more than 64 KiB. Make it shorter."
+    );
+    let valid = says(&object, ConditionType::Valid).status;
+    assert_eq!(valid, ConditionStatus::True);
+    // The other target goes on, and this one has what it had.
+    world.until_value("plain", "password", new).await;
+    let file = world.secrets().get("file").await.unwrap();
+    assert_eq!(value(&file, "a.txt"), old.repeat(4800));
+    let calls = world.calls();
+    world.change("bot", targets("{{ password }}")).await;
+    world.wait_ready("bot").await;
+    world.until_value("file", "a.txt", new).await;
+    operator.quiet().await;
+    assert_eq!(world.calls(), calls);
 }

@@ -28,11 +28,38 @@ pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Op
     let both = |preset| presets.contains(&preset);
     let is_gateway_only = hosting == Hosting::Cloud && is_oauth2(method);
     // mcp-atlassian finds the gateway by itself, other clients must be told.
-    (is_gateway_only && both(Preset::Env) && both(Preset::McpAtlassian)).then(|| {
+    let clash = (is_gateway_only && both(Preset::Env) && both(Preset::McpAtlassian)).then(|| {
         format!(
             "The Secret {name} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own."
         )
-    })
+    });
+    clash.or_else(|| type_fault(target, method))
+}
+
+/// Why the type of a target with templates does not fit its keys.
+fn type_fault(target: &Target, method: MethodName) -> Option<String> {
+    let kind = target.template.as_ref()?.kind.as_deref()?;
+    let mut keys = template_data(target).map(|(key, _)| key).peekable();
+    if kind != "kubernetes.io/basic-auth" || keys.peek().is_none() {
+        return None;
+    }
+    let logs_in = |preset: &Preset| {
+        use Preset::{Alertmanager, BasicAuth, Jenkins, Standard};
+        has_user(method) && matches!(preset, Standard | BasicAuth | Alertmanager | Jenkins)
+    };
+    if keys.any(|key| matches!(key, "username" | "password")) || presets(target).iter().any(logs_in)
+    {
+        return None;
+    }
+    let name = &target.name;
+    let preset = if has_user(method) {
+        "add the preset BasicAuth, "
+    } else {
+        ""
+    };
+    Some(format!(
+        "The Secret {name} is not written: the type {kind} needs a key username or password. Add one to template.data, {preset}or remove template.type."
+    ))
 }
 
 /// What a preset lacks with a method, as the end of a sentence that begins with the preset.
@@ -71,8 +98,10 @@ pub fn is_oauth2(method: MethodName) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::api::DeletionPolicy;
+    use crate::api::{DeletionPolicy, TargetTemplate};
 
     fn target(presets: &[Preset]) -> Target {
         Target {
@@ -128,6 +157,48 @@ mod tests {
             text.as_deref(),
             Some(
                 "The Secret bot is not written: the preset Netrc holds a user name with a password or an API token, and this method has none. Remove Netrc from presets of this target; Standard works with every method."
+            )
+        );
+    }
+
+    #[test]
+    fn a_login_made_by_templates_needs_a_key_of_its_type() {
+        let target = |presets: &[Preset], kind: &str, key: &str| {
+            let mut target = target(presets);
+            target.template = Some(TargetTemplate {
+                kind: Some(kind.to_owned()),
+                data: BTreeMap::from([(key.to_owned(), "x".to_owned())]),
+                ..TargetTemplate::default()
+            });
+            target
+        };
+        let basic = "kubernetes.io/basic-auth";
+        let (api, pat) = (MethodName::ApiToken, MethodName::PersonalAccessToken);
+        for (presets, kind, key, method, fits) in [
+            (&[][..], basic, "a.json", api, false),
+            (&[], "Opaque", "a.json", api, true),
+            (&[], basic, "username", pat, true),
+            (&[], basic, "password", pat, true),
+            (&[Preset::Env], basic, "a.json", api, false),
+            (&[Preset::Standard], basic, "a.json", api, true),
+            (&[Preset::BasicAuth], basic, "a.json", api, true),
+            (&[Preset::Standard], basic, "a.json", pat, false),
+        ] {
+            let target = target(presets, kind, key);
+            let fault = preset_fault(&target, method, Hosting::Cloud);
+            assert_eq!(fault.is_none(), fits, "{presets:?} {kind} {key}: {fault:?}");
+        }
+        let fault = |method| preset_fault(&target(&[], basic, "a.json"), method, Hosting::Cloud);
+        assert_eq!(
+            fault(api).as_deref(),
+            Some(
+                "The Secret bot is not written: the type kubernetes.io/basic-auth needs a key username or password. Add one to template.data, add the preset BasicAuth, or remove template.type."
+            )
+        );
+        assert_eq!(
+            fault(pat).as_deref(),
+            Some(
+                "The Secret bot is not written: the type kubernetes.io/basic-auth needs a key username or password. Add one to template.data, or remove template.type."
             )
         );
     }

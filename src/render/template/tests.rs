@@ -144,6 +144,83 @@ fn filters_quote_for_their_language() {
     }
 }
 
+/// A version of the engine that fails here needs another `RENDERING`.
+#[test]
+fn texts_come_out_as_they_always_did() {
+    for (text, value) in [
+        ("a\n{% if 1 %}\nb\n{% endif %}\nc\n", "a\n\nb\n\nc"),
+        ("a \n {%- if 1 -%} \n b {%- endif -%} \n c", "abc"),
+        ("  {{- name -}}  \n|", "bot|"),
+        ("{# gone #}x\n\n", "x\n"),
+        ("x\r\n", "x"),
+        ("{% raw %}{{ token }}{% endraw %}", "{{ token }}"),
+        ("{{ '<&>\"' }}{{ '\\n' }}", "<&>\"\n"),
+        ("{{ true }} {{ 1 == 2 }} {{ not '' }}", "True False True"),
+        ("{{ 1.0 }} {{ 1.5 ~ 2 }} {{ 1.0 | tojson }}", "1.0 1.52 1.0"),
+        ("{{ '' or 'b' }} {{ 'a' and 'b' }}", "b b"),
+        (
+            "{% for a in ['x', 'y', 'z'] if a != 'y' %}{{ loop.index }}{{ loop.index0 }}{{ loop.length }}{{ loop.first }}{{ a }} {% endfor %}",
+            "102Truex 212Falsez ",
+        ),
+    ] {
+        assert_eq!(made(text, "canary").as_deref(), Ok(value), "{text}");
+    }
+}
+
+#[test]
+fn what_a_credential_lacks_is_empty_in_every_filter() {
+    let secret = SecretString::from("canary");
+    let least = validated(MethodName::ApiToken, &secret, false);
+    for (text, value) in [
+        ("{{ (expiresAt if expiresAt) | tojson }}", "\"\""),
+        ("{{ (expiresAt if expiresAt) | shquote }}", "''"),
+        (
+            "{{ ('x' if cloudId) | b64encode }}{{ ('x' if cloudId) | urlencode }}",
+            "",
+        ),
+        (
+            "{{ expiresAt | tojson }}{{ 'a' ~ ('x' if cloudId) }}",
+            "\"\"a",
+        ),
+        (
+            "{% for a in ['x' if cloudId] %}{{ a | tojson }}{% endfor %}",
+            "\"\"",
+        ),
+    ] {
+        let target = target(&[], &[("file", text)]);
+        assert_eq!(template_fault(&target, MethodName::ApiToken), None);
+        let contents = target_contents(&least, &target).unwrap();
+        assert_eq!(contents.iter().next(), Some(("file", value)), "{text}");
+    }
+}
+
+/// The deepest templates that are accepted, also compiled, rendered and dropped.
+#[test]
+fn the_deepest_templates_are_rendered_on_a_small_stack() {
+    let nested =
+        |before: &str, after: &str| format!("{}x{}", before.repeat(100), after.repeat(100));
+    let texts = [
+        nested("{% if 1 %}", "{% endif %}"),
+        nested("{% for a in [1] %}", "{% endfor %}"),
+        nested("{% for a in [1] if 1 %}", "{% endfor %}"),
+        format!("{{% if '' %}}{}x{{% endif %}}", "{% elif 1 %}".repeat(198)),
+        format!("{{{{ 1{} }}}}", "~1".repeat(99)),
+        format!("{{{{ 1{} }}}}", " or 1".repeat(99)),
+        format!("{{{{ 1{} }}}}", " == 1".repeat(99)),
+        format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(49)),
+        format!("{{{{ 1{} }}}}", "|shquote".repeat(5)),
+        format!("{{{{ 1{} }}}}", "|urlencode".repeat(99)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(198)),
+        format!("{{{{ {}1{} }}}}", "(".repeat(70), ")".repeat(70)),
+    ];
+    // A fourth of what a worker has.
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let rendered = small.spawn(move || texts.map(|text| made(&text, "canary")));
+    for made in rendered.unwrap().join().unwrap() {
+        assert!(made.is_ok(), "{made:?}");
+    }
+}
+
 #[test]
 fn a_template_stands_alone_beside_presets_it_adds_and_wins() {
     let secret = SecretString::from("canary");

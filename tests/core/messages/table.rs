@@ -458,11 +458,17 @@ fn published() -> Section {
         "\n{{ token",
         "{{ token | base64 }}",
         "{{ token * 2 }}",
+        "{{ 1e999 }}",
     ] {
         let mut facts = facts.clone();
         facts.targets[0].target = templated(text);
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
+    let mut typed = facts.clone();
+    typed.targets[0].target = templated("{{ token }}");
+    let template = typed.targets[0].target.template.as_mut().unwrap();
+    template.kind = Some("kubernetes.io/basic-auth".to_owned());
+    add_concluded(&mut section, ConditionType::Published, "apiToken", &typed);
     for presets in preset_faults() {
         let (mut facts, oauth2) = (facts.clone(), presets.contains(&Preset::Env));
         facts.targets[0].target.presets = presets;

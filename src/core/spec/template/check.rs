@@ -1,17 +1,17 @@
 //! Whether a template keeps to what templates may hold.
 
-use minijinja::Error;
 use minijinja::machinery::ast::{
     BinOpKind, CompareOpKind, Const, Expr, Filter, ForLoop, Stmt, UnaryOpKind,
 };
 use minijinja::machinery::{Span, Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
+use minijinja::{Error, Value};
 
 use super::{FILTERS, Variable};
 
-/// The most words and signs in one pair of braces: the parser goes as deep as they are many.
-const MOST_WORDS: usize = 200;
+/// The most tokens in one pair of braces: the parser goes as deep as they are many.
+const MOST_TOKENS: usize = 200;
 
 /// The most tags: the parser goes a level deeper at each `elif`.
 const MOST_TAGS: usize = 200;
@@ -20,7 +20,7 @@ const MOST_TAGS: usize = 200;
 const LONGEST_DETAIL: usize = 200;
 
 /// What templates hold, for those who tried something else.
-const HELP: &str = "which templates do not have. They have variables, text, filters, ~, ==, !=, in, not, and, or, if and for over a list.";
+const HELP: &str = "which templates do not have. They have variables, text, filters, `~`, `==`, `!=`, `in`, `not`, `and`, `or`, `if`, and `for` over a list.";
 
 /// The attributes of `loop` that are text or numbers.
 const LOOP: [&str; 5] = ["first", "index", "index0", "last", "length"];
@@ -38,25 +38,26 @@ type Checked = Result<(), Fault>;
 
 /// Checks the text of a template against the variables that there are.
 pub(super) fn check(text: &str, variables: &[Variable]) -> Checked {
-    check_words(text)?;
+    check_tokens(text)?;
     let parsed =
         parse(text, "template", SyntaxConfig::default()).map_err(|error| unreadable(&error))?;
     let mut checker = Checker {
         variables,
         bound: Vec::new(),
+        loops: 0,
     };
     checker.statement(&parsed)
 }
 
-/// Bounds what the parser has to do, which goes deeper with each sign of a kind.
-fn check_words(text: &str) -> Checked {
-    let (mut words, mut tags) = (0, 0);
+/// Bounds what the parser has to do, which goes deeper with each token of a kind.
+fn check_tokens(text: &str) -> Checked {
+    let (mut tokens, mut tags) = (0, 0);
     for token in tokenize(text, false, SyntaxConfig::default()) {
         let (token, span) = token.map_err(|error| unreadable(&error))?;
         match token {
-            Token::TemplateData(_) | Token::VariableStart => words = 0,
+            Token::TemplateData(_) | Token::VariableStart => tokens = 0,
             Token::BlockStart => {
-                words = 0;
+                tokens = 0;
                 tags += 1;
             }
             Token::Plus
@@ -70,26 +71,29 @@ fn check_words(text: &str) -> Checked {
             | Token::Assign
             | Token::BraceOpen
             | Token::BraceClose => return Err(foreign(span, &token.to_string())),
-            _ => words += 1,
+            _ => tokens += 1,
         }
-        if words > MOST_WORDS {
-            let what = format!(
-                "has more than {MOST_WORDS} words and signs in one pair of braces. Split them."
-            );
+        if tokens > MOST_TOKENS {
+            let what =
+                format!("has more than {MOST_TOKENS} tokens in one pair of braces. Split them.");
             return Err(fault(span, what));
         }
         if tags > MOST_TAGS {
-            let what = format!("is behind {MOST_TAGS} tags, which is the most. Make it simpler.");
+            let what = format!("has more than {MOST_TAGS} tags. Shorten it.");
             return Err(fault(span, what));
         }
     }
     Ok(())
 }
 
-/// Goes through a template. A loop binds its variable for its body.
+/// Goes through a template, up to the first fault. What it lets pass is rendered with every credential of
+/// the method, unless it becomes too large.
 struct Checker<'a> {
     variables: &'a [Variable],
+    /// What loops bind for their conditions and bodies.
     bound: Vec<&'a str>,
+    /// The loops whose body this is: only there is `loop` known.
+    loops: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -110,31 +114,32 @@ impl<'a> Checker<'a> {
                 self.statements(&condition.false_body)
             }
             Stmt::ForLoop(repeat) => self.repeat(repeat, repeat.span()),
-            Stmt::WithBlock(tag) => Err(foreign(tag.span(), "with")),
-            Stmt::Set(tag) => Err(foreign(tag.span(), "set")),
-            Stmt::SetBlock(tag) => Err(foreign(tag.span(), "set")),
-            Stmt::AutoEscape(tag) => Err(foreign(tag.span(), "autoescape")),
-            Stmt::FilterBlock(tag) => Err(foreign(tag.span(), "filter as a tag")),
-            Stmt::Do(tag) => Err(foreign(tag.span(), "do")),
+            Stmt::WithBlock(tag) => Err(foreign(tag.span(), "`with`")),
+            Stmt::Set(tag) => Err(foreign(tag.span(), "`set`")),
+            Stmt::SetBlock(tag) => Err(foreign(tag.span(), "`set`")),
+            Stmt::AutoEscape(tag) => Err(foreign(tag.span(), "`autoescape`")),
+            Stmt::FilterBlock(tag) => Err(foreign(tag.span(), "`filter` as a tag")),
+            Stmt::Do(tag) => Err(foreign(tag.span(), "`do`")),
         }
     }
 
     fn repeat(&mut self, repeat: &ForLoop<'a>, span: Span) -> Checked {
         if repeat.recursive {
-            return Err(foreign(span, "recursive"));
+            return Err(foreign(span, "`recursive`"));
         }
         self.list(&repeat.iter)?;
         let Expr::Var(name) = &repeat.target else {
-            return Err(foreign(span, "for with several variables"));
+            return Err(foreign(span, "`for` with several variables"));
         };
         self.statements(&repeat.else_body)?;
         self.bound.push(name.id);
-        let filtered = repeat.filter_expr.as_ref().map(|test| self.value(test));
-        let checked = filtered
-            .unwrap_or(Ok(()))
-            .and_then(|()| self.statements(&repeat.body));
+        let condition = repeat.filter_expr.as_ref();
+        condition.map_or(Ok(()), |condition| self.value(condition))?;
+        self.loops += 1;
+        self.statements(&repeat.body)?;
+        self.loops -= 1;
         self.bound.pop();
-        checked
+        Ok(())
     }
 
     /// A list of values, written out.
@@ -161,14 +166,17 @@ impl<'a> Checker<'a> {
                     | BinOpKind::ScAnd
                     | BinOpKind::ScOr => self.value(&operation.right),
                     BinOpKind::In => self.container(&operation.right),
-                    _ => Err(foreign(operation.span(), "such an operator")),
+                    other => Err(foreign(operation.span(), sign(other))),
                 }
             }
             Expr::Compare(chain) => {
                 self.value(&chain.expr)?;
                 chain.ops.iter().try_for_each(|next| match next.op {
                     CompareOpKind::Eq | CompareOpKind::Ne => self.value(&next.expr),
-                    _ => Err(foreign(chain.span(), "such a chain of comparisons")),
+                    _ => Err(foreign(
+                        chain.span(),
+                        "a chain of comparisons with `in` or `<`",
+                    )),
                 })
             }
             Expr::IfExpr(choice) => {
@@ -184,18 +192,16 @@ impl<'a> Checker<'a> {
             }
             Expr::GetAttr(attribute) => match &attribute.expr {
                 Expr::Var(name)
-                    if name.id == "loop"
-                        && !self.bound.is_empty()
-                        && LOOP.contains(&attribute.name) =>
+                    if name.id == "loop" && self.loops > 0 && LOOP.contains(&attribute.name) =>
                 {
                     Ok(())
                 }
-                _ => Err(foreign(attribute.span(), "a dot behind a value")),
+                _ => Err(foreign(attribute.span(), "`.` after a value")),
             },
             Expr::UnaryOp(_) => Err(foreign(expression.span(), "arithmetic")),
-            Expr::Test(_) => Err(foreign(expression.span(), "is")),
+            Expr::Test(_) => Err(foreign(expression.span(), "`is`")),
             Expr::Slice(_) | Expr::GetItem(_) => {
-                Err(foreign(expression.span(), "brackets behind a value"))
+                Err(foreign(expression.span(), "`[` after a value"))
             }
             Expr::Call(_) => Err(foreign(expression.span(), "a call")),
             Expr::List(_) | Expr::Tuple(_) | Expr::Map(_) => {
@@ -204,15 +210,17 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What something can be in: a text, or a list.
+    /// What something can be in: a text, or a list. What a loop binds may be a number.
     fn container(&self, expression: &Expr<'a>) -> Checked {
         match expression {
             Expr::List(_) => self.list(expression),
             Expr::Const(text) if text.value.as_str().is_some() => Ok(()),
-            Expr::Var(name) => self.variable(name.id, name.span()),
+            Expr::Var(name) if !self.bound.contains(&name.id) => {
+                self.variable(name.id, name.span())
+            }
             _ => Err(foreign(
                 expression.span(),
-                "in with something that is neither a list nor a variable nor a text",
+                "`in` with something that is neither a list nor a variable of the method nor a text",
             )),
         }
     }
@@ -224,7 +232,7 @@ impl<'a> Checker<'a> {
         }
         let known: Vec<&str> = self.variables.iter().map(|known| known.name).collect();
         let what = format!(
-            "uses {}, which is no variable of this method. Use one of {}.",
+            "uses `{}`, which is no variable of this method. Use one of {}.",
             shown(name),
             known.join(", ")
         );
@@ -232,17 +240,44 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn literal(constant: &Const, span: Span) -> Checked {
-    match constant.value.kind() {
-        ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(()),
-        _ => Err(foreign(span, "such a constant")),
+/// An operator that only numbers need.
+fn sign(operator: BinOpKind) -> &'static str {
+    match operator {
+        BinOpKind::Lt => "`<`",
+        BinOpKind::Lte => "`<=`",
+        BinOpKind::Gt => "`>`",
+        BinOpKind::Gte => "`>=`",
+        _ => "arithmetic",
     }
+}
+
+fn literal(constant: &Const, span: Span) -> Checked {
+    let value = &constant.value;
+    match value.kind() {
+        ValueKind::String | ValueKind::Bool => Ok(()),
+        ValueKind::Number => number(value, span),
+        _ => Err(foreign(span, "`none`")),
+    }
+}
+
+/// JSON has no infinite number, and its readers round integers that are longer.
+fn number(value: &Value, span: Span) -> Checked {
+    let is_plain = if value.is_integer() {
+        u64::try_from(value.clone()).is_ok()
+    } else {
+        f64::try_from(value.clone()).is_ok_and(f64::is_finite)
+    };
+    if is_plain {
+        return Ok(());
+    }
+    let what = "has a number that is too large. Write it as a text, in quotes.";
+    Err(fault(span, what.to_owned()))
 }
 
 fn no_misuse(filter: &Filter<'_>, span: Span) -> Checked {
     if !FILTERS.contains(&filter.name) {
         let what = format!(
-            "uses {}, which is no filter. Use one of {}.",
+            "uses `{}`, which is no filter. Use one of {}.",
             shown(filter.name),
             FILTERS.join(", ")
         );
@@ -250,7 +285,7 @@ fn no_misuse(filter: &Filter<'_>, span: Span) -> Checked {
     }
     if !filter.args.is_empty() {
         let what = format!(
-            "gives arguments to the filter {}. Remove them.",
+            "gives arguments to the filter `{}`. Remove them.",
             filter.name
         );
         return Err(fault(span, what));

@@ -2,7 +2,7 @@
 //!
 //! The engine is minijinja. Its fuel bounds the steps and bytes of a rendering, but not the depth of its
 //! parser, and not the comparison of nested lists. So a template is checked before it is compiled: its
-//! words are counted, and what has no use here (arithmetic, calls, assignments, nested lists) is refused.
+//! tokens are counted, and what has no use here (arithmetic, calls, assignments, nested lists) is refused.
 //! What is left takes time and memory in proportion to its length.
 
 mod check;

@@ -31,13 +31,15 @@ fn what_templates_have_is_taken() {
         "plain text, even with * and - and { } and 100 % of it",
         "{{ token }}",
         "{{- token -}}",
-        "{# a remark with {{ nothing }} in it #}{% raw %}{{ nothing * 2 }}{% endraw %}",
+        "{# a comment with {{ nothing }} in it #}{% raw %}{{ nothing * 2 }}{% endraw %}",
         r#"{"token": {{ token | tojson }}, "auth": "{{ (username ~ ":" ~ token) | b64encode }}"}"#,
         "{{ token | b64encode | urlencode | shquote }}",
         "{% if expiresAt %}{{ expiresAt }}{% elif cloudId == 'x' %}{{ cloudId }}{% else %}-{% endif %}",
         "{{ 'yes' if hosting == 'Cloud' and not (expiresAt or cloudId) else 'no' }}",
         "{{ 'yes' if hosting != 'Cloud' }}",
         "{% for host in ['a', site] if host != url %}{{ loop.index }}{{ host }}{% else %}none{% endfor %}",
+        "{% for a in ['x'] %}{% for b in [loop.index] if loop.last %}{{ b }}{% endfor %}{% endfor %}",
+        "{{ 18446744073709551615 }} {{ 1.5 }} {{ 1e300 | tojson }}",
         "{{ 'gov' in site }} {{ hosting not in ['Cloud', 'DataCenter'] }} {{ name }}/{{ namespace }}",
     ] {
         assert_eq!(fault(text), None, "{text}");
@@ -57,15 +59,27 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "a\n\n{{ url }} {{ passwrod }}",
-            "line 3 of template.data[file] uses passwrod, which is no variable of this method. Use one of name, namespace, url, site, hosting, cloudId, scheme, authorization, token, username, email, accountId, expiresAt.",
+            "line 3 of template.data[file] uses `passwrod`, which is no variable of this method. Use one of name, namespace, url, site, hosting, cloudId, scheme, authorization, token, username, email, accountId, expiresAt.",
         ),
         (
             "{{ token | b64 }}",
-            "line 1 of template.data[file] uses b64, which is no filter. Use one of b64encode, shquote, tojson, urlencode.",
+            "line 1 of template.data[file] uses `b64`, which is no filter. Use one of b64encode, shquote, tojson, urlencode.",
         ),
         (
             "{{ token | tojson(2) }}",
-            "line 1 of template.data[file] gives arguments to the filter tojson. Remove them.",
+            "line 1 of template.data[file] gives arguments to the filter `tojson`. Remove them.",
+        ),
+        (
+            "{{ 1e999 }}",
+            "line 1 of template.data[file] has a number that is too large. Write it as a text, in quotes.",
+        ),
+        (
+            "\n{{ 18446744073709551616 | tojson }}",
+            "line 2 of template.data[file] has a number that is too large. Write it as a text, in quotes.",
+        ),
+        (
+            "{% for loop in ['x'] %}{% endfor %}",
+            "line 1 of template.data[file] cannot be read: cannot assign to reserved variable name loop. Correct the template.",
         ),
         (
             "\n{% macro a() %}{% endmacro %}",
@@ -76,7 +90,7 @@ fn what_is_wrong_is_said_with_its_line() {
     }
     // Also where it would not be rendered, and under any other method.
     let told = fault("{% if false %}{{ password }}{% endif %}").unwrap();
-    assert!(told.contains("uses password"), "{told}");
+    assert!(told.contains("uses `password`"), "{told}");
     let basic = template_fault(&target("{{ password }}"), MethodName::Basic);
     assert_eq!(basic, None);
 }
@@ -89,18 +103,18 @@ fn what_has_no_use_here_is_refused_with_what_there_is() {
         ("{{ 1 + 1 }}", "`+`"),
         ("{{ -1 }}", "`-`"),
         ("{{ {'a': 1} }}", "`{`"),
-        ("{{ url[0] }}", "brackets"),
+        ("{{ url[0] }}", "`[`"),
         ("{{ url[1:2] }}", "`:`"),
-        ("{{ url.x }}", "a dot"),
-        ("{{ loop.index }}", "a dot"),
+        ("{{ url.x }}", "`.` after"),
+        ("{{ loop.index }}", "`.` after"),
         (
             "{% for a in ['x'] %}{{ loop.previtem }}{% endfor %}",
-            "a dot",
+            "`.` after",
         ),
-        ("{% for a in ['x'] recursive %}{% endfor %}", "recursive"),
+        ("{% for a in ['x'] recursive %}{% endfor %}", "`recursive`"),
         (
             "{% for a, b in ['x'] %}{% endfor %}",
-            "for with several variables",
+            "`for` with several variables",
         ),
         ("{% for a in [['x']] %}{% endfor %}", "a list at this place"),
         ("{{ ['x'] }}", "a list at this place"),
@@ -108,25 +122,44 @@ fn what_has_no_use_here_is_refused_with_what_there_is() {
         ("{{ ('x', 'y') }}", "a list at this place"),
         ("{{ url() }}", "a call"),
         ("{{ url.upper() }}", "a call"),
-        ("{{ url is defined }}", "is"),
-        ("{{ url < 'x' }}", "such an operator"),
-        ("{{ 'a' in 5 }}", "in with something"),
-        ("{{ 'a' == 'b' in url }}", "such a chain"),
-        ("{{ none }}", "such a constant"),
+        ("{{ url is defined }}", "`is`"),
+        ("{{ url < 'x' }}", "`<`"),
+        ("{{ 'a' in 5 }}", "`in` with something"),
+        (
+            "{{ 'a' == 'b' in url }}",
+            "a chain of comparisons with `in` or `<`",
+        ),
+        ("{{ none }}", "`none`"),
+        (
+            "{% for a in [1] %}{{ 'x' in a }}{% endfor %}",
+            "`in` with something",
+        ),
+        (
+            "{% for url in [1] if 'x' not in url %}{% endfor %}",
+            "`in` with something",
+        ),
+        (
+            "{% for a in ['x'] if loop.first %}{% endfor %}",
+            "`.` after",
+        ),
+        (
+            "{% for a in ['x'] %}{% else %}{{ loop.first }}{% endfor %}",
+            "`.` after",
+        ),
         ("{% set a = token %}", "`=`"),
-        ("{% set a %}{{ token }}{% endset %}", "set"),
+        ("{% set a %}{{ token }}{% endset %}", "`set`"),
         (
             "{% filter tojson %}{{ token }}{% endfilter %}",
-            "filter as a tag",
+            "`filter` as a tag",
         ),
-        ("{% with %}{% endwith %}", "with"),
-        ("{% autoescape true %}{% endautoescape %}", "autoescape"),
-        ("{% do url() %}", "do"),
+        ("{% with %}{% endwith %}", "`with`"),
+        ("{% autoescape true %}{% endautoescape %}", "`autoescape`"),
+        ("{% do url() %}", "`do`"),
     ] {
         let told = fault(text).unwrap_or_default();
         let expected = format!("line 1 of template.data[file] uses {what}");
         assert!(told.starts_with(&expected), "{text}: {told}");
-        assert!(told.ends_with("They have variables, text, filters, ~, ==, !=, in, not, and, or, if and for over a list."), "{told}");
+        assert!(told.ends_with("They have variables, text, filters, `~`, `==`, `!=`, `in`, `not`, `and`, `or`, `if`, and `for` over a list."), "{told}");
     }
     for text in [
         "{% for a in url %}{% endfor %}",
