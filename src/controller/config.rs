@@ -13,8 +13,8 @@ use crate::jira::{HostPolicy, JiraConfig, JiraError};
 pub struct OperatorConfig {
     /// The namespace of the operator, where the key of the fingerprints is kept.
     pub namespace: String,
-    /// The one namespace to watch; `None`: all of them.
-    pub watch_namespace: Option<String>,
+    /// The namespaces to watch; empty: all of them.
+    pub watch_namespaces: Vec<String>,
     /// Which hosts a credential may be sent to.
     pub hosts: HostPolicy,
     /// How Jira is called.

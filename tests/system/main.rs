@@ -24,6 +24,7 @@ mod kstatus;
 mod leader;
 mod lifecycle;
 mod line_ends;
+mod listed_namespaces;
 mod matrix;
 mod moved;
 mod numbers;

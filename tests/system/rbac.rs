@@ -58,7 +58,25 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
     let operator = world
         .operator_with(|config| config.namespace.clone_from(&home))
         .await;
+    need_every_right(&world, &operator).await;
 
+    let asked: Rights = operator
+        .faults
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}/{}", request.verb, request.group, request.target()))
+        .collect();
+    let granted = granted(&rules());
+    let missing: Vec<_> = asked.difference(&granted).collect();
+    let unused: Vec<_> = granted.difference(&asked).collect();
+    assert!(
+        missing.is_empty() && unused.is_empty(),
+        "asked for but not granted: {missing:?}; granted but never used: {unused:?}"
+    );
+}
+
+/// Lets an operator do everything for which it has rights.
+pub(crate) async fn need_every_right(world: &World, operator: &Running) {
     // A site with a private authority: a ConfigMap is read.
     let jira = world.data_center();
     let token = jira.pat("bot");
@@ -122,22 +140,8 @@ async fn every_rule_is_used_and_nothing_else_is_asked_for() {
             (open >= 2).then_some(())
         })
         .await;
-    stand_for_election(&world, &operator).await;
+    stand_for_election(world, operator).await;
     operator.quiet().await;
-
-    let asked: Rights = operator
-        .faults
-        .requests()
-        .iter()
-        .map(|request| format!("{} {}/{}", request.verb, request.group, request.target()))
-        .collect();
-    let granted = granted(&rules());
-    let missing: Vec<_> = asked.difference(&granted).collect();
-    let unused: Vec<_> = granted.difference(&asked).collect();
-    assert!(
-        missing.is_empty() && unused.is_empty(),
-        "asked for but not granted: {missing:?}; granted but never used: {unused:?}"
-    );
 }
 
 /// Takes the lease, renews it and gives it back, as a replica under the rules of `deploy/` does.

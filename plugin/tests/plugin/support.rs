@@ -123,7 +123,7 @@ impl World {
         let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
         let config = OperatorConfig {
             namespace: OPERATOR.into(),
-            watch_namespace: Some(self.namespace.clone()),
+            watch_namespaces: vec![self.namespace.clone()],
             hosts,
             jira: JiraConfig {
                 addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),

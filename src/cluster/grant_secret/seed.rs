@@ -4,14 +4,17 @@
 use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
+use kube::core::PartialObjectMeta;
 
 use super::name::seed_print;
 use super::{Kept, SEED_NAME, Stored, label_of};
 use crate::api::GRANT_LABEL;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::scope::Scope;
 use crate::core::facts::Twin;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 
@@ -54,7 +57,7 @@ impl Cluster {
     /// When the API server cannot be asked.
     pub async fn older_twin(
         &self,
-        scope: Option<&str>,
+        scopes: &[Scope],
         key: &FingerprintKey,
         stored: &Stored,
     ) -> Result<Option<Twin>, ClusterError> {
@@ -62,7 +65,8 @@ impl Cluster {
             return Ok(None);
         };
         let mine = seed_age(&stored.metadata);
-        let all = self.secrets_with(scope, &selector(&seed)).await?;
+        let here = stored.namespace();
+        let all = self.grants_with(scopes, &here, &selector(&seed)).await?;
         let twin = all.iter().find(|other| {
             other.uid() != stored.metadata.uid
                 && has_seed(key, &other.metadata, &seed)
@@ -76,6 +80,28 @@ impl Cluster {
             name.filter(|_| here)
                 .map_or(Twin::Elsewhere, |name| Twin::Here(name.clone()))
         }))
+    }
+
+    /// Another namespace that may not be listed does not count: the operator uses no grant in it, and
+    /// a person who may change its roles must not be able to hold up this one.
+    async fn grants_with(
+        &self,
+        scopes: &[Scope],
+        here: &str,
+        labels: &str,
+    ) -> Result<Vec<PartialObjectMeta<Secret>>, ClusterError> {
+        let mut all = Vec::new();
+        for scope in scopes {
+            match self.secrets_with(scope, labels).await {
+                Ok(found) => all.extend(found),
+                Err(error @ ClusterError::Forbidden(_)) if !scope.covers(here) => {
+                    let namespace = scope.namespace();
+                    tracing::warn!(namespace, %error, "looked for the same token in the other namespaces only");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
     }
 }
 
