@@ -13,7 +13,7 @@ use tracing::Level;
 
 use crate::clock::Clock;
 use crate::cluster::{Election, Leadership, Standing, Terms};
-use crate::controller::{Operator, OperatorConfig, StartError};
+use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
@@ -54,6 +54,10 @@ struct RunArgs {
     /// that of --namespace are enough.
     #[arg(long, env = "JCO_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace_name)]
     watch_namespaces: Vec<String>,
+    /// How changes of Secrets are noticed: by a watch on the metadata of all of them, or (none) by
+    /// asking for those that a credential names, without the rights to list and watch Secrets.
+    #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
+    watch_secrets: SecretWatch,
     /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
     #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
     cloud_hosts: Vec<String>,
@@ -242,6 +246,7 @@ impl RunArgs {
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
             watch_namespaces: self.watched_namespaces(),
+            watch_secrets: self.watch_secrets,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {

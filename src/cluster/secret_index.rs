@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
 
 use crate::api::SourceVersion;
 use crate::cluster::key::Key;
@@ -298,6 +299,26 @@ impl VersionIndex {
                 seen.insert(key);
             }
         }
+    }
+
+    /// What was asked for is the present, whatever came before. Returns which credentials it concerns.
+    pub fn asked(&self, key: &Key, found: Option<&ObjectMeta>) -> Vec<Key> {
+        let known = found.map_or(Known::Absent, |found| Known::Present {
+            uid: found.uid.clone().unwrap_or_default(),
+            resource_version: found.resource_version.clone().unwrap_or_default(),
+        });
+        let mut inner = self.lock();
+        let Some(entry) = inner.secrets.get_mut(key) else {
+            return Vec::new();
+        };
+        if entry.known == known {
+            return Vec::new();
+        }
+        if known == Known::Absent {
+            self.contents.forget(key);
+        }
+        entry.known = known;
+        entry.users.clone()
     }
 
     /// A list of a scope starts.

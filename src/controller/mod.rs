@@ -15,6 +15,7 @@ mod renewal_registry;
 mod renewal_task;
 mod report;
 mod retries;
+mod secret_polls;
 mod shared_verdicts;
 mod shutdown;
 mod status_versions;
@@ -51,7 +52,7 @@ use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
 use acceptances::Acceptances;
-pub use config::{OperatorConfig, Reconciled, StartError};
+pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
 use denials::Denials;
 use password_guard::Passwords;
 use renewal_registry::Renewals;
@@ -176,7 +177,7 @@ impl Operator {
         let (reader, credentials) = self.clone().watch_credentials();
         let _ = self.store.set(reader.clone());
         let leads = tokio::spawn(self.clone().serve_when_elected());
-        let secrets = tokio::spawn(self.clone().watch_secrets());
+        let secrets = tokio::spawn(self.clone().follow_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let refusals = tokio::spawn(self.clone().record_refusals_as_they_come());
@@ -352,7 +353,7 @@ impl Operator {
         };
         let result = Box::pin(self.reconcile(object, turns)).await;
         self.report_reconcile(object, started);
-        result.map(Attended::Done)
+        result.map(|wake| Attended::Done(self.not_later_than_a_poll(object, wake)))
     }
 }
 

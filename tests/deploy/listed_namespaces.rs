@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::chart::{Helm, pretty_equal, without_marks_of_helm};
 use crate::support::{OPERATOR, documents, kustomized};
 
+const NO_LISTS: &str = r#"config.watchSecrets="none""#;
+
 /// By kind, namespace and name.
 type Placed = BTreeMap<(String, String, String), Value>;
 
@@ -36,16 +38,44 @@ fn rendered(helm: &Helm, values: &[&str]) -> Placed {
 }
 
 #[test]
-fn the_chart_and_the_overlay_install_the_same() {
+fn the_chart_and_the_overlays_install_the_same() {
     let Some(helm) = Helm::new() else { return };
-    let chart = without_marks_of_helm(rendered(&helm, &[LISTED, "crds.install=false"]));
-    let mut overlay = placed(&kustomized("overlays/listed-namespaces"));
-    // Helm makes the namespace itself.
-    overlay.retain(|(kind, ..), _| kind != "Namespace");
-    let keys = |all: &Placed| all.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&chart), keys(&overlay));
-    for (key, object) in &overlay {
-        pretty_equal(&chart[key], object, &format!("{key:?}"));
+    for (overlay, values) in [
+        ("listed-namespaces", vec![LISTED]),
+        ("without-secret-lists", vec![LISTED, NO_LISTS]),
+    ] {
+        let values = [values, vec!["crds.install=false"]].concat();
+        let chart = without_marks_of_helm(rendered(&helm, &values));
+        let mut overlay = placed(&kustomized(&format!("overlays/{overlay}")));
+        // Helm makes the namespace itself.
+        overlay.retain(|(kind, ..), _| kind != "Namespace");
+        let keys = |all: &Placed| all.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&chart), keys(&overlay));
+        for (key, object) in &overlay {
+            pretty_equal(&chart[key], object, &format!("{key:?}"));
+        }
+    }
+}
+
+#[test]
+fn without_lists_of_secrets_no_role_of_the_operator_lists_them() {
+    let Some(helm) = Helm::new() else { return };
+    for values in [vec![NO_LISTS], vec![LISTED, NO_LISTS]] {
+        let all = rendered(&helm, &values);
+        let rules = all
+            .values()
+            .flat_map(|role| role["rules"].as_array().into_iter().flatten());
+        let of_secrets: Vec<_> = rules
+            .filter(|rule| rule["resources"] == json!(["secrets"]))
+            .collect();
+        assert!(!of_secrets.is_empty());
+        for rule in of_secrets {
+            let verbs = rule["verbs"].to_string();
+            assert!(
+                !verbs.contains("list") && !verbs.contains("watch"),
+                "{rule}"
+            );
+        }
     }
 }
 

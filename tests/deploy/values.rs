@@ -67,6 +67,10 @@ fn wrong_values_are_refused_with_their_path() {
             "'/config/watchNamespaces/0'",
         ),
         (
+            r#"config.watchSecrets="all""#,
+            "'/config/watchSecrets': value must be one of",
+        ),
+        (
             r#"config.watchNamespaces=["a", "a"]"#,
             "'/config/watchNamespaces': items at 0 and 1 are equal",
         ),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use control_plane::faults::{Cut, Fault, Recorded, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use jira_credential_operator::cluster::{Leadership, Standing};
+use jira_credential_operator::controller::SecretWatch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
@@ -103,22 +104,33 @@ fn at(world: &World, namespace: &str) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_overlay_grants_what_is_used_in_the_listed_namespaces_and_nothing_else() {
+    installs("overlays/listed-namespaces", SecretWatch::Metadata).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overlay_without_lists_of_secrets_grants_what_is_used_and_nothing_else() {
+    installs("overlays/without-secret-lists", SecretWatch::None).await;
+}
+
+/// Has an operator under exactly the rights of an overlay do everything.
+async fn installs(overlay: &str, watch: SecretWatch) {
     let world = World::bare().await;
     kubectl(world.plane, "apply -f crds/").await;
     for name in ["team-a", "team-b"] {
         create_namespace(&world, name).await;
     }
-    kubectl(world.plane, "apply -k overlays/listed-namespaces").await;
-    let text = kubectl(world.plane, "kustomize overlays/listed-namespaces").await;
+    kubectl(world.plane, &format!("apply -k {overlay}")).await;
+    let text = kubectl(world.plane, &format!("kustomize {overlay}")).await;
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     let (a, b) = (at(&world, "team-a"), at(&world, "team-b"));
     let identity = world.plane.service_account_config(OPERATOR, OPERATOR).await;
     let operator = world
         .operator_as(identity.unwrap(), |config| {
             config.watch_namespaces = ["team-a", "team-b"].map(str::to_owned).into();
+            config.watch_secrets = watch;
         })
         .await;
-    need_every_right(&a, &operator).await;
+    need_every_right(&a, &operator, watch).await;
     // A refused password is recorded in the operator's own namespace, twice: the second time the Secret exists.
     for name in ["first", "second"] {
         a.password(name, name, "wrong").await;

@@ -46,5 +46,6 @@ mod support;
 mod targets;
 mod tenants;
 mod uninstall;
+mod unwatched_secrets;
 mod upgrade;
 mod verdicts;

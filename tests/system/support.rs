@@ -16,7 +16,7 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::cluster::Leadership;
-use jira_credential_operator::controller::OperatorConfig;
+use jira_credential_operator::controller::{OperatorConfig, SecretWatch};
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
@@ -174,6 +174,7 @@ impl World {
         OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
+            watch_secrets: SecretWatch::Metadata,
             hosts,
             jira: JiraConfig {
                 addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),

@@ -75,6 +75,13 @@ about the Lease also their namespace.
 {{- end }}
 {{- $_ := set $object "rules" $rules }}
 {{- end }}
+{{- if eq ($root.Values.config.watchSecrets | default "metadata") "none" }}
+{{- range $rule := $object.rules }}
+{{- if has "secrets" $rule.resources }}
+{{- $_ := set $rule "verbs" (without $rule.verbs "list" "watch") }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $subject := $object.subjects }}
 {{- $_ := set $subject "namespace" $namespace }}
 {{- $_ := set $subject "name" $account }}

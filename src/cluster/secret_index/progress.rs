@@ -50,8 +50,8 @@ impl Progress {
         self.until(|state| state.referred.contains(scope)).await;
     }
 
-    /// The list of Secrets of a scope is complete. Returns whether it is the first one.
-    pub(super) fn listed(&self, scope: &Scope) -> bool {
+    /// The list of Secrets of a scope is complete, or nobody waits for one. Returns whether it is the first.
+    pub fn listed(&self, scope: &Scope) -> bool {
         let mut is_first = false;
         self.change(|state| {
             is_first = state.listed.insert(scope.clone());
