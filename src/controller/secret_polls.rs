@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::runtime::reflector::Store;
+
 use crate::api::JiraCredential;
 use crate::cluster::{ClusterError, Key, Scope, Stored, key_of, references};
 use crate::controller::act::ActError;
@@ -106,8 +108,7 @@ impl Operator {
 
     /// The grants that credentials name.
     fn grants_in_use(&self) -> BTreeSet<Key> {
-        let all = self.store.get().map(|store| store.state());
-        let all = all.unwrap_or_default();
+        let all = self.store.get().map(Store::state).unwrap_or_default();
         let grants = all.iter().filter_map(|object| {
             let object = object.0.as_ref().ok()?;
             let place = place(&object.spec.auth.method()?)?;

@@ -109,7 +109,7 @@ fn refusal(error: &watcher::Error) -> Option<String> {
     }
 }
 
-/// The keys of the list of one scope that is under way or came last.
+/// The keys that a list of one scope has shown.
 type Listed = HashSet<Key>;
 
 /// An event of one scope as changes of a store that holds several.
@@ -172,8 +172,12 @@ impl Operator {
                         if is_change(&event) {
                             self.credentials_watch.works(&scope);
                         }
+                        let lists = matches!(event, Event::Init | Event::InitApply(_));
                         self.hear_of_credential(&event, &scope, &mut listed);
                         let changes = as_changes(event, &scope, &listed, &reader);
+                        if !lists {
+                            listed = Listed::new();
+                        }
                         changes.into_iter().map(Ok).collect()
                     }
                     Err(error) => {
@@ -217,7 +221,6 @@ impl Operator {
             }
             Event::InitDone => self.hear_of_all_credentials(scope, listed),
             Event::Delete(object) => {
-                listed.remove(&key_of(object));
                 self.forget(&key_of(object));
                 let uid = object.uid().unwrap_or_default();
                 self.passwords.forget(&uid, self.clock.now());

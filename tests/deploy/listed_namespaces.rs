@@ -102,7 +102,7 @@ fn no_right_spans_the_cluster_but_to_see_the_policy() {
     );
 }
 
-/// Both installs give the same rights on what a JiraCredential needs.
+/// Both installs give the same rights on what a `JiraCredential` needs.
 #[test]
 fn the_rules_of_a_namespace_are_those_of_the_cluster() {
     let Some(helm) = Helm::new() else { return };
