@@ -1,5 +1,7 @@
 //! The command line. Every flag has an environment variable.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,13 +13,14 @@ use tracing::Level;
 
 use crate::clock::Clock;
 use crate::cluster::{Election, Leadership, Standing, Terms};
-use crate::controller::{Operator, OperatorConfig, StartError};
+use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 use crate::ops::http::{Health, serve_health, serve_metrics};
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::{self, LogFormat};
+use values::{bind_address, https_address, namespace_name};
 
 /// Keeps Jira credentials alive: validates them, publishes them as Secrets, flags what is to be
 /// rotated.
@@ -47,6 +50,14 @@ struct RunArgs {
         default_value = "jira-credential-operator"
     )]
     namespace: String,
+    /// Namespaces whose credentials are served; all when it is left out. Rights in these namespaces and in
+    /// that of --namespace are enough.
+    #[arg(long, env = "JCO_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace_name)]
+    watch_namespaces: Vec<String>,
+    /// How changes of Secrets are noticed: by a watch on the metadata of all of them, or (none) by
+    /// asking for those that a credential names, without the rights to list and watch Secrets.
+    #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
+    watch_secrets: SecretWatch,
     /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
     #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
     cloud_hosts: Vec<String>,
@@ -111,37 +122,12 @@ struct RunArgs {
     #[cfg(feature = "test-pace")]
     #[arg(long, hide = true, env = "JCO_TEST_PACE", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
     test_pace: i32,
-    /// The one namespace to watch, for tests that share an API server.
-    #[arg(long, hide = true, env = "JCO_TEST_WATCH_NAMESPACE")]
-    test_watch_namespace: Option<String>,
     /// How log lines look.
     #[arg(long, env = "JCO_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
     /// error, warn, info, debug or trace. Libraries never say more than warnings.
     #[arg(long, env = "JCO_LOG_LEVEL", default_value_t = Level::INFO)]
     log_level: Level,
-}
-
-/// `:8080` means every address of the machine, as in Kubernetes' own programs.
-fn bind_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') {
-        format!("[::]{text}")
-    } else {
-        text.to_owned()
-    };
-    full.parse()
-        .map_err(|_| "write ADDRESS:PORT or :PORT".to_owned())
-}
-
-/// A base address: https, a host, nothing behind it.
-fn https_address(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).map_err(|_| "write https://HOST".to_owned())?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if url.scheme() == "https" && url.domain().is_some() && url.username().is_empty() && bare {
-        Ok(text.trim_end_matches('/').to_owned())
-    } else {
-        Err("write https://HOST, with a port if any, and nothing behind it".to_owned())
-    }
 }
 
 /// Why the process failed, in one sentence for people.
@@ -196,6 +182,7 @@ impl RunArgs {
         let health = move || match watched.get() {
             Some(operator) => Health {
                 listed: operator.is_ready(),
+                refused_list: operator.refused_list(),
                 broken_watch: operator.broken_watch(),
                 policy: operator.policy_state(),
                 standing: operator.standing(),
@@ -258,7 +245,8 @@ impl RunArgs {
         };
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
-            watch_namespace: self.test_watch_namespace.clone(),
+            watch_namespaces: self.watched_namespaces(),
+            watch_secrets: self.watch_secrets,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {
@@ -287,6 +275,12 @@ impl RunArgs {
             time_scale: self.time_scale(),
             reconciles: None,
         })
+    }
+
+    /// An empty variable is an empty list.
+    fn watched_namespaces(&self) -> Vec<String> {
+        let names = self.watch_namespaces.iter();
+        names.filter(|name| !name.is_empty()).cloned().collect()
     }
 
     #[cfg(feature = "test-pace")]
@@ -383,9 +377,20 @@ mod tests {
     }
 
     #[test]
-    fn a_port_alone_is_an_address() {
-        assert_eq!(bind_address(":8080").unwrap().port(), 8080);
-        assert!(bind_address("127.0.0.1:0").unwrap().ip().is_loopback());
-        assert!(bind_address("8080").is_err());
+    fn an_empty_list_of_namespaces_means_all() {
+        let parsed = |list: &str| {
+            let line = [
+                "jira-credential-operator",
+                "run",
+                "--watch-namespaces",
+                list,
+            ];
+            match Cli::try_parse_from(line).unwrap().command {
+                Command::Run(args) => args.watched_namespaces(),
+                Command::Crd | Command::Version => panic!("not run"),
+            }
+        };
+        assert_eq!(parsed("a,b"), ["a", "b"]);
+        assert!(parsed("").is_empty());
     }
 }

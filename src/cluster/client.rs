@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Resource;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::PartialObjectMeta;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 use crate::api::JiraCredential;
 use crate::cluster::Watched;
 use crate::cluster::error::ClusterError;
 use crate::cluster::leader::Leadership;
+use crate::cluster::scope::Scope;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 50;
@@ -48,7 +50,7 @@ impl Cluster {
         self.clone().led_by(Leadership::default())
     }
 
-    /// The client, for watches.
+    /// The client, for what is not bound to a namespace.
     pub fn client(&self) -> kube::Client {
         self.client.clone()
     }
@@ -131,16 +133,13 @@ impl Cluster {
             .await
     }
 
-    /// The metadata of all Secrets with these labels, in one namespace or in all of them.
+    /// The metadata of all Secrets of a scope with these labels.
     pub(super) async fn secrets_with(
         &self,
-        namespace: Option<&str>,
+        scope: &Scope,
         labels: &str,
     ) -> Result<Vec<PartialObjectMeta<Secret>>, ClusterError> {
-        let api: Api<Secret> = match namespace {
-            Some(namespace) => self.secrets(namespace),
-            None => Api::all(self.client.clone()),
-        };
+        let api: Api<Secret> = self.within_scope(scope);
         let params = ListParams::default().labels(labels);
         let list = self.within(api.list_metadata(&params)).await?;
         Ok(list.items)
@@ -238,6 +237,17 @@ impl Cluster {
 
     pub(super) fn credentials(&self, namespace: &str) -> Api<JiraCredential> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// What lists and watches the objects of a scope.
+    pub fn within_scope<K>(&self, scope: &Scope) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match scope {
+            Scope::Namespace(namespace) => Api::namespaced(self.client.clone(), namespace),
+            Scope::Cluster => Api::all(self.client.clone()),
+        }
     }
 
     fn secrets(&self, namespace: &str) -> Api<Secret> {

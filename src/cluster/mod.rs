@@ -12,6 +12,7 @@ mod observe;
 mod ownership;
 mod refused_passwords;
 mod right;
+mod scope;
 mod secret_index;
 mod slim;
 mod source;
@@ -32,7 +33,8 @@ pub use observe::types::{ObserveContext, Observed, PasswordPrints, RenewalContex
 pub use observe::{key_of, observe, references};
 pub use ownership::{controller_of, target_mark};
 pub use refused_passwords::RefusedPassword;
-pub use secret_index::{GrantSeen, Known, OwnedSecret, VersionIndex};
+pub use scope::Scope;
+pub use secret_index::{GrantSeen, Known, OwnedSecret, Progress, VersionIndex};
 pub use slim::slim;
 pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target_secret::{Publication, Published};

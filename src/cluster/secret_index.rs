@@ -4,27 +4,29 @@
 
 mod contents;
 mod known;
+mod progress;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Secret;
-use tokio::sync::watch;
+use kube::api::ObjectMeta;
 
 use crate::api::SourceVersion;
 use crate::cluster::key::Key;
+use crate::cluster::scope::Scope;
 use contents::Contents;
 pub use known::Known;
 use known::is_older;
+pub use progress::Progress;
 
 /// The versions of all Secrets that are referred to.
 #[derive(Debug)]
 pub struct VersionIndex {
     inner: Mutex<Inner>,
     contents: Contents,
-    referred: watch::Sender<bool>,
-    listed: watch::Sender<bool>,
+    progress: Progress,
 }
 
 #[derive(Debug, Default)]
@@ -33,8 +35,17 @@ struct Inner {
     references: HashMap<Key, Vec<Key>>,
     strays: HashMap<Key, OwnedSecret>,
     grants: HashMap<Key, GrantSeen>,
-    /// The referenced Secrets that the list under way has shown; `None` outside of a list.
-    seen: Option<HashSet<Key>>,
+    /// The referenced Secrets that each list under way has shown.
+    lists: HashMap<Scope, HashSet<Key>>,
+}
+
+impl Inner {
+    /// What the list under way has shown that covers a Secret.
+    fn list_of(&mut self, key: &Key) -> Option<&mut HashSet<Key>> {
+        let mut lists = self.lists.iter_mut();
+        let mine = lists.find(|(scope, _)| scope.covers(&key.namespace));
+        mine.map(|(_, seen)| seen)
+    }
 }
 
 /// A Secret that a credential controls and none refers to: a process ended after it wrote
@@ -93,40 +104,32 @@ impl Entry {
 
 impl Default for VersionIndex {
     fn default() -> Self {
-        Self {
-            inner: Mutex::default(),
-            contents: Contents::default(),
-            referred: watch::Sender::new(false),
-            listed: watch::Sender::new(false),
-        }
+        Self::over(Scope::of(&[]))
     }
 }
 
 impl VersionIndex {
-    /// All credentials are known, and with them everything that is referred to.
-    pub fn references_known(&self) {
-        self.referred.send_replace(true);
+    /// An index of the Secrets in these scopes.
+    pub fn over(scopes: Vec<Scope>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            contents: Contents::default(),
+            progress: Progress::over(scopes),
+        }
     }
 
-    /// Waits until all credentials are known.
-    pub async fn references(&self) {
-        // The sender lives as long as self: there is always an answer.
-        let _ = self.referred.subscribe().wait_for(|known| *known).await;
+    /// How far the lists are.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
-    /// The credentials that refer to anything.
-    pub fn referring(&self) -> Vec<Key> {
-        self.lock().references.keys().cloned().collect()
-    }
-
-    /// Waits until the first list of Secrets is complete.
-    pub async fn listed(&self) {
-        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
-    }
-
-    /// Whether the first list of Secrets is complete.
-    pub fn is_listed(&self) -> bool {
-        *self.listed.borrow()
+    /// The credentials of a scope that refer to anything.
+    pub fn referring(&self, scope: &Scope) -> Vec<Key> {
+        let inner = self.lock();
+        let all = inner.references.keys();
+        all.filter(|key| scope.covers(&key.namespace))
+            .cloned()
+            .collect()
     }
 
     /// Says which Secrets a credential refers to from now on. Returns the credentials that share
@@ -144,7 +147,7 @@ impl VersionIndex {
         for key in new.iter().filter(|key| !old.contains(key)) {
             // A list under way may have shown the Secret before any credential referred to it.
             let unknown = !inner.secrets.contains_key(key);
-            if let Some(seen) = inner.seen.as_mut().filter(|_| unknown) {
+            if let Some(seen) = inner.list_of(key).filter(|_| unknown) {
                 seen.insert(key.clone());
             }
             let entry = inner.secrets.entry(key.clone()).or_insert_with(|| Entry {
@@ -292,18 +295,39 @@ impl VersionIndex {
         {
             entry.known = known;
             // A list that started before the write does not show it.
-            if let Some(seen) = &mut inner.seen {
+            if let Some(seen) = inner.list_of(&key) {
                 seen.insert(key);
             }
         }
     }
 
-    /// A list starts.
-    pub fn list_begins(&self) {
+    /// What was asked for is the present, whatever came before. Returns which credentials it concerns.
+    pub fn asked(&self, key: &Key, found: Option<&ObjectMeta>) -> Vec<Key> {
+        let known = found.map_or(Known::Absent, |found| Known::Present {
+            uid: found.uid.clone().unwrap_or_default(),
+            resource_version: found.resource_version.clone().unwrap_or_default(),
+        });
         let mut inner = self.lock();
-        inner.seen = Some(HashSet::new());
-        inner.strays.clear();
-        inner.grants.clear();
+        let Some(entry) = inner.secrets.get_mut(key) else {
+            return Vec::new();
+        };
+        if entry.known == known {
+            return Vec::new();
+        }
+        if known == Known::Absent {
+            self.contents.forget(key);
+        }
+        entry.known = known;
+        entry.users.clone()
+    }
+
+    /// A list of a scope starts.
+    pub fn list_begins(&self, scope: &Scope) {
+        let mut inner = self.lock();
+        inner.lists.insert(scope.clone(), HashSet::new());
+        let is_elsewhere = |key: &Key| !scope.covers(&key.namespace);
+        inner.strays.retain(|key, _| is_elsewhere(key));
+        inner.grants.retain(|key, _| is_elsewhere(key));
     }
 
     /// The watch or the list shows a Secret. Returns which credentials it concerns.
@@ -311,7 +335,7 @@ impl VersionIndex {
         let mut inner = self.lock();
         // A list under way is right even if it shows an older version: etcd was restored from a
         // backup. A write of ours during the list counts as seen.
-        let seen = inner.seen.as_ref();
+        let seen = inner.list_of(&key);
         let is_listed_first = seen.is_some_and(|seen| !seen.contains(&key));
         let Some(entry) = inner.secrets.get_mut(&key) else {
             return Vec::new();
@@ -330,7 +354,7 @@ impl VersionIndex {
         } else {
             Vec::new()
         };
-        if let Some(seen) = &mut inner.seen {
+        if let Some(seen) = inner.list_of(&key) {
             seen.insert(key);
         }
         users
@@ -359,25 +383,24 @@ impl VersionIndex {
         }
     }
 
-    /// A list is complete: what it has not shown does not exist. Returns which credentials that
-    /// concerns.
-    pub fn list_ends(&self) -> Vec<Key> {
+    /// A list of a scope is complete: what it has not shown does not exist. Returns which credentials that
+    /// concerns, and whether it was the first list of this scope.
+    pub fn list_ends(&self, scope: &Scope) -> (Vec<Key>, bool) {
         let mut inner = self.lock();
-        let seen = inner.seen.take().unwrap_or_default();
+        let seen = inner.lists.remove(scope).unwrap_or_default();
         let mut concerned = Vec::new();
-        for (_, entry) in inner
+        let missing = inner
             .secrets
             .iter_mut()
-            .filter(|(key, _)| !seen.contains(*key))
-        {
+            .filter(|(key, _)| scope.covers(&key.namespace) && !seen.contains(*key));
+        for (_, entry) in missing {
             if entry.known != Known::Absent {
                 entry.end();
                 concerned.extend(entry.users.iter().cloned());
             }
         }
         drop(inner);
-        self.listed.send_replace(true);
-        concerned
+        (concerned, self.progress.listed(scope))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

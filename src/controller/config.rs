@@ -8,13 +8,26 @@ use crate::cluster::{ClusterError, Leadership};
 use crate::core::facts::TimeScale;
 use crate::jira::{HostPolicy, JiraConfig, JiraError};
 
+/// How the operator learns of changes of Secrets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum SecretWatch {
+    /// It watches the metadata of all Secrets, which needs the rights to list and watch them.
+    #[default]
+    Metadata,
+    /// It asks for the metadata of those that a credential names, at least once in each interval of
+    /// validation.
+    None,
+}
+
 /// What an administrator sets.
 #[derive(Clone)]
 pub struct OperatorConfig {
     /// The namespace of the operator, where the key of the fingerprints is kept.
     pub namespace: String,
-    /// The one namespace to watch; `None`: all of them.
-    pub watch_namespace: Option<String>,
+    /// The namespaces to watch; empty: all of them.
+    pub watch_namespaces: Vec<String>,
+    /// How changes of Secrets are noticed.
+    pub watch_secrets: SecretWatch,
     /// Which hosts a credential may be sent to.
     pub hosts: HostPolicy,
     /// How Jira is called.

@@ -15,6 +15,7 @@ mod renewal_registry;
 mod renewal_task;
 mod report;
 mod retries;
+mod secret_polls;
 mod shared_verdicts;
 mod shutdown;
 mod status_versions;
@@ -44,14 +45,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::JiraCredential;
 use crate::clock::Clock;
 use crate::cluster::{
-    Cluster, ClusterError, Key, RefusedPassword, Standing, VersionIndex, Watched, fingerprint_key,
-    key_of,
+    Cluster, ClusterError, Key, RefusedPassword, Scope, Standing, VersionIndex, Watched,
+    fingerprint_key, key_of,
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::jira::{Jira, JiraConfig};
 use crate::ops::metrics::Metrics;
 use acceptances::Acceptances;
-pub use config::{OperatorConfig, Reconciled, StartError};
+pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
 use denials::Denials;
 use password_guard::Passwords;
 use renewal_registry::Renewals;
@@ -62,7 +63,7 @@ use turns::{Capacity, priority_of};
 use unreadable::Unreadable;
 use untold::Untold;
 use wake::Wake;
-use watch_health::WatchHealth;
+use watch_health::Watches;
 
 /// How long a reconcile waits for the watch to show our own last write.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -100,8 +101,10 @@ pub struct Operator {
     retries: Retries,
     denials: Denials,
     unreadable: Unreadable,
-    credentials_watch: WatchHealth,
-    secrets_watch: WatchHealth,
+    /// What is watched.
+    scopes: Vec<Scope>,
+    credentials_watch: Watches,
+    secrets_watch: Watches,
     untold: Untold,
     passes: AtomicU64,
     stopping: CancellationToken,
@@ -120,6 +123,7 @@ impl Operator {
     ) -> Result<Arc<Self>, StartError> {
         let cluster = Cluster::new(client, REQUEST_LIMIT).led_by(config.leadership.clone());
         let key = fingerprint_key(&cluster, &config.namespace).await?;
+        let scopes = Scope::of(&config.watch_namespaces);
         let jira = jira_config(&config, &metrics);
         let refused = cluster.refused_passwords(&config.namespace).await?;
         let passwords = Passwords::default();
@@ -139,7 +143,7 @@ impl Operator {
             cluster,
             key,
             clock,
-            index: VersionIndex::default(),
+            index: VersionIndex::over(scopes.clone()),
             passwords,
             refusals: tokio::sync::Mutex::new(refused),
             metrics,
@@ -151,8 +155,9 @@ impl Operator {
             retries: Retries::default(),
             denials: Denials::default(),
             unreadable: Unreadable::default(),
-            credentials_watch: WatchHealth::default(),
-            secrets_watch: WatchHealth::default(),
+            credentials_watch: Watches::over("JiraCredentials", &scopes),
+            secrets_watch: Watches::over("Secrets", &scopes),
+            scopes,
             untold: Untold::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
@@ -172,7 +177,7 @@ impl Operator {
         let (reader, credentials) = self.clone().watch_credentials();
         let _ = self.store.set(reader.clone());
         let leads = tokio::spawn(self.clone().serve_when_elected());
-        let secrets = tokio::spawn(self.clone().watch_secrets());
+        let secrets = tokio::spawn(self.clone().follow_secrets());
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let refusals = tokio::spawn(self.clone().record_refusals_as_they_come());
@@ -211,7 +216,23 @@ impl Operator {
 
     /// Whether everything that exists has been listed.
     pub fn is_ready(&self) -> bool {
-        self.index.is_listed()
+        self.index.progress().is_complete()
+    }
+
+    /// Which list the API server refuses, if that is why not everything has been listed.
+    pub fn refused_list(&self) -> Option<String> {
+        let missing = self.index.progress().missing().into_iter();
+        let mut refused = missing.filter_map(|scope| {
+            let watches = [&self.credentials_watch, &self.secrets_watch];
+            let refusal = watches.iter().find_map(|watch| watch.refusal(&scope))?;
+            Some(match scope.namespace() {
+                Some(namespace) => format!(
+                    "{refusal} If the namespace does not exist any more, take {namespace} out of --watch-namespaces."
+                ),
+                None => refusal,
+            })
+        });
+        refused.next()
     }
 
     /// What the election has made of this process; `None` without an election.
@@ -220,14 +241,10 @@ impl Operator {
     }
 
     /// What cannot be watched: the API server has refused it, or broken it off, for more than a minute.
-    pub fn broken_watch(&self) -> Option<&'static str> {
+    pub fn broken_watch(&self) -> Option<String> {
         let now = self.clock.elapsed();
-        let watches = [
-            ("JiraCredentials", &self.credentials_watch),
-            ("Secrets", &self.secrets_watch),
-        ];
-        let mut broken = watches.iter().filter(|(_, watch)| watch.is_broken(now));
-        broken.next().map(|(what, _)| *what)
+        let credentials = self.credentials_watch.broken(now);
+        credentials.or_else(|| self.secrets_watch.broken(now))
     }
 
     /// Says that a reconcile has ended, if anything listens.
@@ -260,7 +277,7 @@ fn jira_config(config: &OperatorConfig, metrics: &Arc<Metrics>) -> JiraConfig {
 
 async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, ClusterError> {
     // Everything is reconciled when this process begins to act.
-    if !operator.is_serving() {
+    if !operator.acts_in(&object.namespace().unwrap_or_default()) {
         return Ok(Action::await_change());
     }
     let started = std::time::Instant::now();
@@ -336,7 +353,7 @@ impl Operator {
         };
         let result = Box::pin(self.reconcile(object, turns)).await;
         self.report_reconcile(object, started);
-        result.map(Attended::Done)
+        result.map(|wake| Attended::Done(self.not_later_than_a_poll(object, wake)))
     }
 }
 

@@ -65,6 +65,7 @@ impl Operator {
         object: &JiraCredential,
         turns: &mut Turns<'_>,
     ) -> Result<Round, ClusterError> {
+        self.ask_for_secrets(object).await?;
         let Observed {
             mut facts,
             mut material,

@@ -12,16 +12,25 @@ use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 
 use crate::api::{JiraCredential, Method};
-use crate::cluster::{ClusterError, Key, key_of};
+use crate::cluster::{ClusterError, Key, Scope, key_of};
 use crate::controller::Operator;
 
 /// How often it is tried to learn what the predecessor knew.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often that is tried in a namespace where the right is missing: a person grants it.
+const RETRY_REFUSED: Duration = Duration::from_secs(10);
+
 impl Operator {
-    /// Whether this process acts: everything is listed, it leads, and it knows what its predecessor knew.
+    /// Whether this process acts: everything that may be is listed, it leads, and it knows what its
+    /// predecessor knew.
     pub(super) fn is_serving(&self) -> bool {
         self.serving.is_cancelled() && self.config.leadership.leads()
+    }
+
+    /// Whether this process acts, and knows what a namespace holds.
+    pub(super) fn acts_in(&self, namespace: &str) -> bool {
+        self.is_serving() && self.index.progress().serves(namespace)
     }
 
     /// Waits until this process acts.
@@ -34,19 +43,25 @@ impl Operator {
         self.watched_since.get().copied()
     }
 
-    /// Waits until everything is listed and this process leads, and has it act from then on.
+    /// Waits until everything that may be is listed and this process leads, and has it act from then on.
     pub(super) async fn serve_when_elected(self: Arc<Self>) {
-        self.index.listed().await;
+        self.index.progress().settled().await;
         let leadership = &self.config.leadership;
         leadership.decided().await;
+        let mut withdrawn = Vec::new();
         if leadership.is_elected() {
-            while let Err(error) = self.learn_from_predecessor().await {
-                if !leadership.leads() {
-                    return;
+            withdrawn = loop {
+                match self.learn_from_predecessor().await {
+                    Ok(withdrawn) => break withdrawn,
+                    Err(error) => {
+                        if !leadership.leads() {
+                            return;
+                        }
+                        tracing::warn!(%error, "cannot read yet which passwords Jira refused: nothing is done before");
+                        leadership.wait(RETRY).await;
+                    }
                 }
-                tracing::warn!(%error, "cannot read yet which passwords Jira refused: nothing is done before");
-                leadership.wait(RETRY).await;
-            }
+            };
         }
         if !leadership.leads() {
             return;
@@ -58,11 +73,13 @@ impl Operator {
             self.metrics.show_credentials(store.clone(), last_validated);
         }
         self.serving.cancel();
+        self.learn_of_withdrawn(withdrawn).await;
     }
 
     /// Reads which passwords were refused, and the status of every credential that may send one: the
-    /// watch may be behind, and what a standby has heard over time is not what stands there now.
-    async fn learn_from_predecessor(&self) -> Result<(), ClusterError> {
+    /// watch may be behind, and what a standby has heard over time is not what stands there now. Returns
+    /// the namespaces in which that may not be read: nothing is done in them before it is.
+    async fn learn_from_predecessor(&self) -> Result<Vec<Scope>, ClusterError> {
         let refused = self.cluster.refused_passwords(&self.config.namespace);
         let refused = refused.await?;
         let mut all = self.shown();
@@ -71,10 +88,22 @@ impl Operator {
             .filter(|object| sends_passwords(object))
             .filter_map(ResourceExt::namespace)
             .collect();
+        let mut withdrawn = Vec::new();
         for namespace in namespaces {
-            for object in self.cluster.credentials_in(&namespace).await? {
-                all.insert(key_of(&object), object);
+            match self.cluster.credentials_in(&namespace).await {
+                Ok(objects) => {
+                    all.extend(objects.into_iter().map(|object| (key_of(&object), object)));
+                }
+                Err(error @ ClusterError::Forbidden(_)) if self.scopes.len() > 1 => {
+                    tracing::warn!(namespace, %error, "cannot read which passwords were sent: nothing is done in this namespace before");
+                    all.retain(|key, _| *key.namespace != *namespace);
+                    withdrawn.push(Scope::Namespace(namespace.into()));
+                }
+                Err(error) => return Err(error),
             }
+        }
+        for scope in &withdrawn {
+            self.index.progress().withdraw(scope);
         }
         let now = self.clock.now();
         self.passwords.start_over(&refused, now);
@@ -83,9 +112,41 @@ impl Operator {
             self.passwords.note(object);
             uids.extend(object.uid());
         }
-        self.passwords.forget_others(&uids, now);
+        // Where not everything is listed, nobody knows who else sent a password.
+        if self.is_ready() {
+            self.passwords.forget_others(&uids, now);
+        }
         *self.refusals.lock().await = refused;
-        Ok(())
+        Ok(withdrawn)
+    }
+
+    /// Reads again and again what may not be read when this process began to act.
+    async fn learn_of_withdrawn(&self, mut withdrawn: Vec<Scope>) {
+        let leadership = &self.config.leadership;
+        while !withdrawn.is_empty() {
+            leadership.wait(RETRY_REFUSED).await;
+            if !leadership.leads() {
+                return;
+            }
+            let mut refused = Vec::new();
+            for scope in withdrawn {
+                let namespace = scope.namespace().unwrap_or_default();
+                match self.cluster.credentials_in(namespace).await {
+                    Ok(objects) => {
+                        for object in &objects {
+                            self.passwords.note(object);
+                        }
+                        self.index.progress().restore(&scope);
+                        self.wake_scope(&scope);
+                    }
+                    Err(error) => {
+                        tracing::warn!(namespace, %error, "cannot read yet which passwords were sent: nothing is done in this namespace before");
+                        refused.push(scope);
+                    }
+                }
+            }
+            withdrawn = refused;
+        }
     }
 
     /// The credentials as the watch shows them.

@@ -56,7 +56,7 @@ impl Capacity {
         let calls = slots * CALLS_PER_SLOT;
         let at_site = config.max_concurrent_calls_per_site.max(1);
         // The only namespace shares with nobody.
-        let is_shared = config.watch_namespace.is_none();
+        let is_shared = config.watch_namespaces.len() != 1;
         let left = |part: usize| if is_shared { part } else { 0 };
         let of_slots = Limits {
             total: slots,

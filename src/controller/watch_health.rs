@@ -4,6 +4,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::cluster::Scope;
+
 /// Failures that lie further apart than this have nothing to do with each other: in between the watch
 /// worked. The watch retries after at most 30 s, and a request may take as long.
 const SAME_TROUBLE: Duration = Duration::from_secs(90);
@@ -11,33 +13,98 @@ const SAME_TROUBLE: Duration = Duration::from_secs(90);
 /// A watch that has failed for this long is no hiccup.
 const TOLERATED: Duration = Duration::from_secs(60);
 
+/// The watches on one kind of objects, one for each scope.
+#[derive(Debug)]
+pub(super) struct Watches {
+    kind: &'static str,
+    health: Vec<(Scope, WatchHealth)>,
+}
+
+impl Watches {
+    pub(super) fn over(kind: &'static str, scopes: &[Scope]) -> Self {
+        let health = scopes.iter().cloned();
+        Self {
+            kind,
+            health: health
+                .map(|scope| (scope, WatchHealth::default()))
+                .collect(),
+        }
+    }
+
+    /// What is watched.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The watch of a scope was refused, or broke. `now` is monotonic; `refusal` is set when the API server
+    /// denied the right.
+    pub(super) fn failed(&self, scope: &Scope, now: Duration, refusal: Option<String>) {
+        if let Some(health) = self.of(scope) {
+            health.failed(now, refusal);
+        }
+    }
+
+    /// The watch of a scope has shown something.
+    pub(super) fn works(&self, scope: &Scope) {
+        if let Some(health) = self.of(scope) {
+            health.works();
+        }
+    }
+
+    /// Why the API server refused the watch of a scope when it failed last.
+    pub(super) fn refusal(&self, scope: &Scope) -> Option<String> {
+        self.of(scope)?.refusal()
+    }
+
+    /// The first watch that has failed for long, and still does.
+    pub(super) fn broken(&self, now: Duration) -> Option<String> {
+        let mut all = self.health.iter();
+        let (scope, _) = all.find(|(_, health)| health.is_broken(now))?;
+        Some(format!("{}{scope}", self.kind))
+    }
+
+    fn of(&self, scope: &Scope) -> Option<&WatchHealth> {
+        let mut all = self.health.iter();
+        all.find(|(mine, _)| mine == scope)
+            .map(|(_, health)| health)
+    }
+}
+
 /// The failures of one watch.
 #[derive(Debug, Default)]
-pub(super) struct WatchHealth(Mutex<Option<Failures>>);
+struct WatchHealth(Mutex<Option<Failures>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Failures {
     first: Duration,
     last: Duration,
+    refusal: Option<String>,
 }
 
 impl WatchHealth {
-    /// The watch was refused, or broke. `now` is monotonic.
-    pub(super) fn failed(&self, now: Duration) {
+    fn failed(&self, now: Duration, refusal: Option<String>) {
         let mut known = self.lock();
-        let same = known.filter(|known| now.saturating_sub(known.last) <= SAME_TROUBLE);
+        let same = known
+            .as_ref()
+            .filter(|known| now.saturating_sub(known.last) <= SAME_TROUBLE);
         let first = same.map_or(now, |known| known.first);
-        *known = Some(Failures { first, last: now });
+        *known = Some(Failures {
+            first,
+            last: now,
+            refusal,
+        });
     }
 
-    /// The watch has shown something.
-    pub(super) fn works(&self) {
+    fn works(&self) {
         *self.lock() = None;
     }
 
-    /// Whether the watch has failed for long, and still does.
-    pub(super) fn is_broken(&self, now: Duration) -> bool {
-        self.lock().is_some_and(|known| {
+    fn refusal(&self) -> Option<String> {
+        self.lock().as_ref()?.refusal.clone()
+    }
+
+    fn is_broken(&self, now: Duration) -> bool {
+        self.lock().as_ref().is_some_and(|known| {
             known.last.saturating_sub(known.first) >= TOLERATED
                 && now.saturating_sub(known.last) <= SAME_TROUBLE
         })
@@ -66,18 +133,36 @@ mod tests {
         for (name, failed, now, broken) in table {
             let watch = WatchHealth::default();
             for second in failed {
-                watch.failed(Duration::from_secs(*second));
+                watch.failed(Duration::from_secs(*second), None);
             }
             assert_eq!(watch.is_broken(Duration::from_secs(now)), broken, "{name}");
         }
         let watch = WatchHealth::default();
         for second in [10, 40, 70] {
-            watch.failed(Duration::from_secs(second));
+            watch.failed(Duration::from_secs(second), None);
         }
         watch.works();
         assert!(
             !watch.is_broken(Duration::from_secs(71)),
             "an event ends it"
         );
+    }
+    #[test]
+    fn the_watch_of_each_namespace_is_judged_by_itself() {
+        let scopes = Scope::of(&["a", "b"].map(str::to_owned));
+        let watches = Watches::over("Secrets", &scopes);
+        let (first, second) = (scopes.first().unwrap(), scopes.last().unwrap());
+        for second in [10, 40, 70] {
+            let refusal = Some("no right".to_owned());
+            watches.failed(first, Duration::from_secs(second), refusal);
+        }
+        watches.works(second);
+        let now = Duration::from_secs(71);
+        let broken = watches.broken(now);
+        assert_eq!(broken.as_deref(), Some("Secrets in the namespace a"));
+        assert_eq!(watches.refusal(first).as_deref(), Some("no right"));
+        assert_eq!(watches.refusal(second), None);
+        watches.works(first);
+        assert_eq!((watches.broken(now), watches.refusal(first)), (None, None));
     }
 }

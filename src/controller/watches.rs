@@ -1,13 +1,13 @@
 //! What the operator watches: credentials, and the metadata of Secrets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, future, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -15,9 +15,11 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{
-    Key, OwnedSecret, Watched, controller_of, key_of, references, seen_grant, slim,
+    ClusterError, Key, OwnedSecret, Scope, Watched, controller_of, key_of, references, seen_grant,
+    slim,
 };
 use crate::controller::Operator;
+use crate::controller::watch_health::Watches;
 use crate::core::facts::targets::targets;
 
 /// Load balancers drop a connection that is quiet for 240 s without a word; a watch ends earlier.
@@ -94,6 +96,45 @@ fn was_away(error: &watcher::Error) -> bool {
     }
 }
 
+/// Why the API server refuses a watch or its list; `None` where it does not.
+fn refusal(error: &watcher::Error) -> Option<String> {
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
+    else {
+        return None;
+    };
+    match ClusterError::from(kube::Error::Api(status.clone())) {
+        error @ ClusterError::Forbidden(_) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+/// The keys that a list of one scope has shown.
+type Listed = HashSet<Key>;
+
+/// An event of one scope as changes of a store that holds several.
+fn as_changes(
+    event: Event<Watched>,
+    scope: &Scope,
+    listed: &Listed,
+    store: &Store<Watched>,
+) -> Vec<Event<Watched>> {
+    match event {
+        Event::Init => Vec::new(),
+        Event::InitApply(object) | Event::Apply(object) => vec![Event::Apply(object)],
+        Event::Delete(object) => vec![Event::Delete(object)],
+        Event::InitDone => {
+            let all = store.state().into_iter();
+            let gone = all.filter(|object| {
+                let key = key_of(&**object);
+                scope.covers(&key.namespace) && !listed.contains(&key)
+            });
+            gone.map(|object| Event::Delete(Watched::clone(&object)))
+                .collect()
+        }
+    }
+}
+
 impl Operator {
     /// The credentials as they change, and a store of all of them.
     pub(super) fn watch_credentials(
@@ -103,37 +144,68 @@ impl Operator {
         impl Stream<Item = Result<Watched, watcher::Error>> + Send + 'static,
     ) {
         let (reader, writer) = reflector::store();
-        let api: Api<Watched> = self.watched();
-        let mut listed: HashMap<Key, String> = HashMap::new();
-        let failing = self.clone();
-        let stream = changes(api)
-            .modify(|object| slim(object.meta_mut()))
-            .inspect_err(move |error| {
-                tracing::warn!(%error, "the watch on JiraCredentials failed");
-                failing.credentials_watch.failed(failing.clock.elapsed());
-            })
-            .inspect_ok(move |event| {
-                if is_change(event) {
-                    self.credentials_watch.works();
-                }
-                self.hear_of_credential(event, &mut listed);
-            })
+        // The store begins empty and is kept by changes alone: the list of one scope must not replace what
+        // it holds of the others. What is complete, the index knows.
+        let begin = stream::iter([Ok(Event::Init), Ok(Event::InitDone)]);
+        let scopes = self.scopes.clone().into_iter();
+        let changes =
+            scopes.map(|scope| self.clone().credentials_of(scope, reader.clone()).boxed());
+        let stream = begin
+            .chain(stream::select_all(changes))
             .reflect(writer)
             .applied_objects();
         (reader, stream)
     }
 
-    fn watched<K>(&self) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
-        match &self.config.watch_namespace {
-            Some(namespace) => Api::namespaced(self.cluster.client(), namespace),
-            None => Api::all(self.cluster.client()),
-        }
+    /// The credentials of one scope, as changes of the store.
+    fn credentials_of(
+        self: Arc<Self>,
+        scope: Scope,
+        reader: Store<Watched>,
+    ) -> impl Stream<Item = watcher::Result<Event<Watched>>> + Send + 'static {
+        let mut listed = Listed::new();
+        changes(self.cluster.within_scope(&scope))
+            .modify(|object: &mut Watched| slim(object.meta_mut()))
+            .flat_map(move |event| {
+                let changes = match event {
+                    Ok(event) => {
+                        if is_change(&event) {
+                            self.credentials_watch.works(&scope);
+                        }
+                        let lists = matches!(event, Event::Init | Event::InitApply(_));
+                        self.hear_of_credential(&event, &scope, &mut listed);
+                        let changes = as_changes(event, &scope, &listed, &reader);
+                        if !lists {
+                            listed = Listed::new();
+                        }
+                        changes.into_iter().map(Ok).collect()
+                    }
+                    Err(error) => {
+                        self.hear_of_failure(&self.credentials_watch, &scope, &error);
+                        vec![Err(error)]
+                    }
+                };
+                stream::iter(changes)
+            })
     }
 
-    fn hear_of_credential(&self, event: &Event<Watched>, listed: &mut HashMap<Key, String>) {
+    fn hear_of_failure(&self, watches: &Watches, scope: &Scope, error: &watcher::Error) {
+        let refusal = refusal(error);
+        let cause = refusal.clone().unwrap_or_else(|| error.to_string());
+        let namespace = scope.namespace();
+        tracing::warn!(
+            namespace,
+            error = cause,
+            "the watch on {} failed",
+            watches.kind()
+        );
+        if refusal.is_some() {
+            self.index.progress().refused(scope);
+        }
+        watches.failed(scope, self.clock.elapsed(), refusal);
+    }
+
+    fn hear_of_credential(&self, event: &Event<Watched>, scope: &Scope, listed: &mut Listed) {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) | Event::Apply(object) => {
@@ -145,25 +217,35 @@ impl Operator {
                     self.wake_all(&self.index.refer(&key, &names));
                     self.passwords.note(object);
                 }
-                listed.insert(key, object.uid().unwrap_or_default());
+                listed.insert(key);
             }
-            Event::InitDone => {
-                for key in self.index.referring() {
-                    if !listed.contains_key(&key) {
-                        self.forget(&key);
-                    }
-                }
-                self.unreadable.keep(|key| listed.contains_key(key));
-                let uids = listed.drain().map(|(_, uid)| uid).collect();
-                self.passwords.forget_others(&uids, self.clock.now());
-                self.index.references_known();
-            }
+            Event::InitDone => self.hear_of_all_credentials(scope, listed),
             Event::Delete(object) => {
                 self.forget(&key_of(object));
                 let uid = object.uid().unwrap_or_default();
                 self.passwords.forget(&uid, self.clock.now());
                 self.untold.take(&uid);
             }
+        }
+    }
+
+    /// The list of a scope is complete: what it has not shown is gone.
+    fn hear_of_all_credentials(&self, scope: &Scope, listed: &Listed) {
+        let is_gone = |key: &Key| scope.covers(&key.namespace) && !listed.contains(key);
+        for key in self.index.referring(scope) {
+            if is_gone(&key) {
+                self.forget(&key);
+            }
+        }
+        self.unreadable.keep(|key| !is_gone(key));
+        let progress = self.index.progress();
+        progress.references_known(scope);
+        // Before, nobody knows whose password it is that none of the known credentials sent.
+        if progress.has_references() {
+            let all = self.store.get().map(Store::state).unwrap_or_default();
+            let present = all.iter().filter(|object| !is_gone(&key_of(&***object)));
+            let uids = present.filter_map(|object| object.uid()).collect();
+            self.passwords.forget_others(&uids, self.clock.now());
         }
     }
 
@@ -179,32 +261,35 @@ impl Operator {
 
     /// Follows the metadata of all Secrets; keeps versions of those that are referred to.
     pub(super) async fn watch_secrets(self: Arc<Self>) {
+        let scopes = self.scopes.iter();
+        let watches = scopes.map(|scope| self.watch_secrets_of(scope));
+        future::join_all(watches).await;
+    }
+
+    async fn watch_secrets_of(self: &Arc<Self>, scope: &Scope) {
         // Before the credentials are known, no reference is known either.
-        self.index.references().await;
-        let api: Api<PartialObjectMeta<Secret>> = self.watched();
+        self.index.progress().references(scope).await;
+        let api: Api<PartialObjectMeta<Secret>> = self.cluster.within_scope(scope);
         let mut events = changes(api).boxed();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
                     if is_change(&event) {
-                        self.secrets_watch.works();
+                        self.secrets_watch.works(scope);
                     }
-                    self.hear_of_secrets(event);
+                    self.hear_of_secrets(event, scope);
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "the watch on Secrets failed");
-                    self.secrets_watch.failed(self.clock.elapsed());
-                }
+                Err(error) => self.hear_of_failure(&self.secrets_watch, scope, &error),
             }
         }
     }
 
-    fn hear_of_secrets(self: &Arc<Self>, event: Event<PartialObjectMeta<Secret>>) {
+    fn hear_of_secrets(self: &Arc<Self>, event: Event<PartialObjectMeta<Secret>>, scope: &Scope) {
         let changed = match &event {
             Event::Apply(secret) | Event::InitApply(secret) => Some(key_of(secret)),
             Event::Init | Event::InitDone | Event::Delete(_) => None,
         };
-        let concerned = self.hear_of_secret(event);
+        let concerned = self.hear_of_secret(event, scope);
         match changed {
             Some(key) if concerned.len() > 1 && self.index.knows_content(&key) => {
                 if self.compared().insert(key.clone()) {
@@ -253,15 +338,15 @@ impl Operator {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hear_of_secret(&self, event: Event<PartialObjectMeta<Secret>>) -> Vec<Key> {
+    fn hear_of_secret(&self, event: Event<PartialObjectMeta<Secret>>, scope: &Scope) -> Vec<Key> {
         match event {
             Event::Init => {
-                self.index.list_begins();
+                self.index.list_begins(scope);
                 Vec::new()
             }
             Event::InitApply(secret) => {
                 let stray = self.hear_of_stray(&secret);
-                let mut concerned = self.hear_of_secret(Event::Apply(secret));
+                let mut concerned = self.hear_of_secret(Event::Apply(secret), scope);
                 concerned.extend(stray);
                 concerned
             }
@@ -273,11 +358,29 @@ impl Operator {
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
             }
-            Event::InitDone => self.index.list_ends(),
+            Event::InitDone => {
+                let (concerned, is_first) = self.index.list_ends(scope);
+                if is_first {
+                    // Those that are known already have waited for it.
+                    self.wake_scope(scope);
+                }
+                concerned
+            }
             Event::Delete(secret) => self
                 .index
                 .gone(&key_of(&secret), &secret.uid().unwrap_or_default()),
         }
+    }
+
+    /// Has every credential of a scope looked at, if this process acts already.
+    pub(super) fn wake_scope(&self, scope: &Scope) {
+        if !self.is_serving() {
+            return;
+        }
+        let all = self.store.get().map(Store::state).unwrap_or_default();
+        let keys = all.iter().map(|object| key_of(&**object));
+        let mine: Vec<Key> = keys.filter(|key| scope.covers(&key.namespace)).collect();
+        self.wake_all(&mine);
     }
 
     /// What an earlier process wrote without writing it down is seen in a list at the latest.

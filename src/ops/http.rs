@@ -25,12 +25,14 @@ use crate::cluster::{PolicyState, Standing};
 pub type Readiness = Arc<dyn Fn() -> Health + Send + Sync>;
 
 /// How the process is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Health {
     /// Whether everything that exists has been listed: the process can serve.
     pub listed: bool,
+    /// Which list the API server refuses, while not everything has been listed.
+    pub refused_list: Option<String>,
     /// What the API server does not let the process watch, for more than a minute.
-    pub broken_watch: Option<&'static str>,
+    pub broken_watch: Option<String>,
     /// What became of the admission policy, if the operator has looked. It does not make the process
     /// unready: without it, credentials are still kept alive.
     pub policy: Option<PolicyState>,
@@ -76,7 +78,7 @@ pub async fn serve_metrics(
 pub async fn serve_health(address: SocketAddr, health: Readiness) -> std::io::Result<SocketAddr> {
     let readyz = move |RawQuery(query): RawQuery| async move {
         let verbose = query.is_some_and(|query| query.split('&').any(is_verbose));
-        readiness(health(), verbose)
+        readiness(&health(), verbose)
     };
     let app = Router::new()
         .route("/healthz", get(|| async { "ok" }))
@@ -89,13 +91,13 @@ fn is_verbose(parameter: &str) -> bool {
     parameter == "verbose" || parameter.starts_with("verbose=")
 }
 
-fn readiness(health: Health, verbose: bool) -> (StatusCode, String) {
-    let lists = if health.listed {
-        "ok".to_owned()
-    } else {
-        "the first lists have not arrived".to_owned()
+fn readiness(health: &Health, verbose: bool) -> (StatusCode, String) {
+    let lists = match &health.refused_list {
+        _ if health.listed => "ok".to_owned(),
+        None => "the first lists have not arrived".to_owned(),
+        Some(refusal) => format!("the first lists have not arrived: {refusal}"),
     };
-    let watches = health.broken_watch.map_or_else(
+    let watches = health.broken_watch.as_ref().map_or_else(
         || "ok".to_owned(),
         |what| format!("the watch on {what} has failed for more than a minute, see the log"),
     );
@@ -228,12 +230,13 @@ mod tests {
     fn readyz_tells_of_the_policy_when_asked_and_stays_ready_without_it() {
         let health = Health {
             listed: true,
+            refused_list: None,
             broken_watch: None,
             policy: Some(PolicyState::NoPolicy),
             standing: None,
         };
-        assert_eq!(readiness(health, false), (StatusCode::OK, "ok".to_owned()));
-        let (status, text) = readiness(health, true);
+        assert_eq!(readiness(&health, false), (StatusCode::OK, "ok".to_owned()));
+        let (status, text) = readiness(&health, true);
         assert_eq!(status, StatusCode::OK);
         assert!(text.contains("[+] lists: ok"), "{text}");
         assert!(text.contains("[-] admission policy"), "{text}");
@@ -259,25 +262,32 @@ mod tests {
         ] {
             let elected = Health {
                 standing: Some(standing),
-                ..health
+                ..health.clone()
             };
-            let (status, text) = readiness(elected, true);
+            let (status, text) = readiness(&elected, true);
             assert!(status.as_u16() == code && text.contains(word), "{text}");
-            let (status, text) = readiness(elected, false);
+            let (status, text) = readiness(&elected, false);
             assert_eq!(
                 (status.as_u16(), text == "ok"),
                 (code, code == 200),
                 "{text}"
             );
         }
-        let (status, text) = readiness(Health::default(), true);
+        let (status, text) = readiness(&Health::default(), true);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("[-] lists: the first lists"), "{text}");
+        let refused = Health {
+            refused_list: Some("no right to list secrets in the namespace a".to_owned()),
+            ..Health::default()
+        };
+        let (status, text) = readiness(&refused, false);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.ends_with("have not arrived: no right to list secrets in the namespace a"));
         let broken = Health {
-            broken_watch: Some("Secrets"),
+            broken_watch: Some("Secrets".to_owned()),
             ..health
         };
-        let (status, text) = readiness(broken, false);
+        let (status, text) = readiness(&broken, false);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("the watch on Secrets has failed"), "{text}");
         assert!(is_verbose("verbose") && is_verbose("verbose=true") && !is_verbose("verb"));

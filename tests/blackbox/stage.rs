@@ -70,7 +70,7 @@ impl Stage {
         let (auth, api) = (sim.auth_url(), sim.gateway_url());
         let namespace = plane.namespace("blackbox").await.unwrap();
         let flags = [
-            "--test-watch-namespace",
+            "--watch-namespaces",
             &namespace,
             "--auth-url",
             &auth,

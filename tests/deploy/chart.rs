@@ -1,5 +1,6 @@
 //! The chart, as Helm renders it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use control_plane::tools;
@@ -10,9 +11,17 @@ use crate::support::{OPERATOR, Objects, built, kustomized, objects, printed, rea
 pub(crate) const CHART: &str = "deploy/chart";
 
 /// Files that the chart shares with the manifests.
-const SHARED: [(&str, &str); 7] = [
+const SHARED: [(&str, &str); 9] = [
     ("crds/jiracredentials.yaml", "jiracredentials.yaml"),
     ("deploy/rbac.yaml", "rbac.yaml"),
+    (
+        "overlays/listed-namespaces/namespace/roles.yaml",
+        "namespace-roles.yaml",
+    ),
+    (
+        "overlays/listed-namespaces/own-secrets.yaml",
+        "own-secrets.yaml",
+    ),
     ("deploy/user-roles.yaml", "user-roles.yaml"),
     ("deploy/admission-policy.yaml", "admission-policy.yaml"),
     ("deploy/operator-policy.yaml", "operator-policy.yaml"),
@@ -33,13 +42,17 @@ impl Helm {
     }
 
     pub(crate) fn template_in(&self, namespace: &str, values: &[&str]) -> Result<Objects, String> {
+        Ok(objects(&self.text(namespace, values)?))
+    }
+
+    pub(crate) fn text(&self, namespace: &str, values: &[&str]) -> Result<String, String> {
         let mut arguments = vec!["template", "release", CHART, "--namespace", namespace];
         for value in values {
             arguments.extend(["--set-json", value]);
         }
         let output = run(&self.0, &arguments);
         if output.status.success() {
-            Ok(objects(&printed(&output)))
+            Ok(printed(&output))
         } else {
             Err(String::from_utf8(output.stderr).unwrap())
         }
@@ -63,7 +76,7 @@ pub(crate) fn has(objects: &Objects, kind: &str) -> bool {
 }
 
 /// Without what Helm adds to every object.
-fn without_marks_of_helm(mut objects: Objects) -> Objects {
+pub(crate) fn without_marks_of_helm<K: Ord>(mut objects: BTreeMap<K, Value>) -> BTreeMap<K, Value> {
     for object in objects.values_mut() {
         let metadata = &mut object["metadata"];
         if let Some(labels) = metadata["labels"].as_object_mut() {
@@ -106,7 +119,7 @@ fn its_defaults_are_the_manifests() {
     let printed = objects(&read("crds/jiracredentials.yaml"));
     assert!(printed.values().eq([&definition]));
     // Helm makes the namespace itself.
-    let mut manifests = kustomized();
+    let mut manifests = objects(&kustomized("deploy"));
     assert!(
         manifests
             .remove(&("Namespace".into(), OPERATOR.into()))
@@ -127,7 +140,7 @@ fn its_defaults_are_the_manifests() {
 }
 
 /// Fails at the deepest place where two objects differ.
-fn pretty_equal(rendered: &Value, manifest: &Value, place: &str) {
+pub(crate) fn pretty_equal(rendered: &Value, manifest: &Value, place: &str) {
     match (rendered, manifest) {
         (Value::Object(left), Value::Object(right)) => {
             for key in left.keys().chain(right.keys()) {

@@ -46,6 +46,7 @@ fn sample(key: &str, flag: &Arg) -> (Value, String) {
     if flag.get_value_delimiter().is_some() {
         let items = match key {
             "allowedAddresses" | "nat64Prefixes" => ["10.0.0.0/8", "fd00::/8"],
+            "watchNamespaces" => ["team-a", "team-b"],
             _ => ["*.a.example", "b.example"],
         };
         return (json!(items), items.join(","));
@@ -92,7 +93,10 @@ fn every_flag_reaches_the_program() {
         config.insert(key, value);
     }
     let all = helm
-        .template(&[&format!("config={}", Value::from(config))])
+        .template(&[
+            &format!("config={}", Value::from(config)),
+            "rbac.install=false",
+        ])
         .unwrap();
     let deployment = &all[&("Deployment".to_owned(), OPERATOR.to_owned())];
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];

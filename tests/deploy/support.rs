@@ -69,8 +69,8 @@ pub(crate) fn objects(text: &str) -> Objects {
     all
 }
 
-/// What `kubectl apply -k deploy` applies.
-pub(crate) fn kustomized() -> Objects {
+/// What `kubectl apply -k` applies from a directory.
+pub(crate) fn kustomized(directory: &str) -> String {
     let kubectl = binaries::ensure().unwrap().kubectl;
-    objects(&printed(&run(&kubectl, &["kustomize", "deploy"])))
+    printed(&run(&kubectl, &["kustomize", directory]))
 }

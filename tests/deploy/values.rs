@@ -63,6 +63,18 @@ fn wrong_values_are_refused_with_their_path() {
             "'/config/leaderElectionNamespace'",
         ),
         (
+            r#"config.watchNamespaces=["team-*"]"#,
+            "'/config/watchNamespaces/0'",
+        ),
+        (
+            r#"config.watchSecrets="all""#,
+            "'/config/watchSecrets': value must be one of",
+        ),
+        (
+            r#"config.watchNamespaces=["a", "a"]"#,
+            "'/config/watchNamespaces': items at 0 and 1 are equal",
+        ),
+        (
             "networkPolicy.egressPorts=[0]",
             "'/networkPolicy/egressPorts/0'",
         ),

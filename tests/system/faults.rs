@@ -338,7 +338,8 @@ async fn a_watch_that_fails_for_a_minute_makes_the_operator_unready_until_it_sho
             operator.operator.broken_watch()
         })
         .await;
-    assert_eq!(operator.operator.broken_watch(), Some("Secrets"));
+    let broken = format!("Secrets in the namespace {}", world.namespace);
+    assert_eq!(operator.operator.broken_watch(), Some(broken));
     operator.faults.heal();
     // What changes before the watch is open again is in its list.
     let count = std::sync::atomic::AtomicUsize::new(0);

@@ -407,7 +407,7 @@ async fn a_password_that_was_refused_under_the_predecessor_is_not_sent_again_in_
     for loses in [false, true] {
         let world = World::alone().await;
         let neighbour = world.neighbour().await;
-        let everywhere = |config: &mut OperatorConfig| config.watch_namespace = None;
+        let everywhere = |config: &mut OperatorConfig| config.watch_namespaces.clear();
         let mut first = Replica::with(&world, everywhere).await;
         first.leads();
         let second = Replica::with(&world, everywhere).await;

@@ -15,7 +15,7 @@ fn documented_steps() -> &'static str {
 async fn a_consent_moves_to_another_namespace_by_the_documented_steps() {
     let world = World::alone().await;
     let there = world.neighbour().await;
-    let everywhere = || world.operator_with(|config| config.watch_namespace = None);
+    let everywhere = || world.operator_with(|config| config.watch_namespaces.clear());
     let operator = everywhere().await;
     let (app, consent) = world.oauth("bot").await;
     world.wait_ready("bot").await;

@@ -16,7 +16,7 @@ use jira_credential_operator::api::{
 };
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::cluster::Leadership;
-use jira_credential_operator::controller::OperatorConfig;
+use jira_credential_operator::controller::{OperatorConfig, SecretWatch};
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig, Timeouts};
@@ -70,7 +70,7 @@ impl World {
     }
 
     /// The same world as another tenant sees it: from a namespace of their own. An operator that is
-    /// to watch both needs a control plane of its own and `watch_namespace: None`.
+    /// to watch both needs a control plane of its own and no `watch_namespaces`.
     pub(crate) async fn neighbour(&self) -> Self {
         Self {
             namespace: self.plane.namespace("neighbour").await.unwrap(),
@@ -150,6 +150,17 @@ impl World {
         Running::start(config, identity, self.clock.clone(), None).await
     }
 
+    /// The same, without waiting until it is ready.
+    pub(crate) async fn unready_operator_as(
+        &self,
+        identity: kube::Config,
+        change: impl FnOnce(&mut OperatorConfig),
+    ) -> Running {
+        let mut config = self.config();
+        change(&mut config);
+        Running::begin(config, identity, self.clock.clone(), None).await
+    }
+
     async fn identity(&self) -> kube::Config {
         self.plane
             .service_account_config(OPERATOR, OPERATOR)
@@ -162,7 +173,8 @@ impl World {
         let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
         OperatorConfig {
             namespace: OPERATOR.into(),
-            watch_namespace: Some(self.namespace.clone()),
+            watch_namespaces: vec![self.namespace.clone()],
+            watch_secrets: SecretWatch::Metadata,
             hosts,
             jira: JiraConfig {
                 addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),

@@ -29,7 +29,7 @@ async fn tenants() -> (World, World, Running) {
 
 async fn everywhere(world: &World) -> Running {
     world
-        .operator_with(|config| config.watch_namespace = None)
+        .operator_with(|config| config.watch_namespaces.clear())
         .await
 }
 

@@ -35,9 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- /*
 The objects of a file that the chart shares with the manifests of deploy/, in the namespace of the
-release and with its labels. Takes a list: the root, the file, annotations to add.
+release and with its labels. Takes a list: the root, the file, annotations to add; for roles that are not
+about the Lease also their namespace.
 */}}
 {{- define "jco.shared" -}}
+{{- $arguments := . }}
 {{- $root := index . 0 }}
 {{- $file := index . 1 }}
 {{- $annotations := index . 2 }}
@@ -59,9 +61,26 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- if has $object.kind (list "ServiceAccount" "PrometheusRule") }}
 {{- $_ := set $metadata "namespace" $namespace }}
 {{- end }}
-{{- /* Both are for the Lease. */}}
 {{- if has $object.kind (list "Role" "RoleBinding") }}
-{{- $_ := set $metadata "namespace" ($root.Values.config.leaderElectionNamespace | default $namespace) }}
+{{- $lease := $root.Values.config.leaderElectionNamespace | default $namespace }}
+{{- $_ := set $metadata "namespace" (gt (len $arguments) 3 | ternary (last $arguments) $lease) }}
+{{- end }}
+{{- /* With roles in the listed namespaces, the rest is whether the admission policy is in force. */}}
+{{- if and (eq $file "files/rbac.yaml") (eq $object.kind "ClusterRole") $root.Values.config.watchNamespaces }}
+{{- $rules := list }}
+{{- range $rule := $object.rules }}
+{{- if has "admissionregistration.k8s.io" $rule.apiGroups }}
+{{- $rules = append $rules $rule }}
+{{- end }}
+{{- end }}
+{{- $_ := set $object "rules" $rules }}
+{{- end }}
+{{- if eq ($root.Values.config.watchSecrets | default "metadata") "none" }}
+{{- range $rule := $object.rules }}
+{{- if has "secrets" $rule.resources }}
+{{- $_ := set $rule "verbs" (without $rule.verbs "list" "watch") }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- range $subject := $object.subjects }}
 {{- $_ := set $subject "namespace" $namespace }}
@@ -73,7 +92,8 @@ release and with its labels. Takes a list: the root, the file, annotations to ad
 {{- $_ := set $metadata "annotations" . }}
 {{- end }}
 {{- end }}
-{{- $installed := or $root.Values.rbac.install (ne $file "files/rbac.yaml") }}
+{{- $roles := list "files/rbac.yaml" "files/own-secrets.yaml" "files/namespace-roles.yaml" }}
+{{- $installed := or $root.Values.rbac.install (not (has $file $roles)) }}
 {{- if eq $object.kind "ServiceAccount" }}
 {{- $installed = $root.Values.serviceAccount.create }}
 {{- end }}

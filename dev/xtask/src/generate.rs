@@ -17,10 +17,16 @@ pub(crate) struct Options {
 type Generator = fn() -> Outcome<String>;
 
 /// The files, and what writes them.
-const FILES: [(&str, Generator); 8] = [
+const FILES: [(&str, Generator); 10] = [
     ("crds/jiracredentials.yaml", crd),
     ("deploy/chart/files/jiracredentials.yaml", crd),
     ("deploy/chart/files/rbac.yaml", || copy("rbac.yaml")),
+    ("deploy/chart/files/namespace-roles.yaml", || {
+        copy("../overlays/listed-namespaces/namespace/roles.yaml")
+    }),
+    ("deploy/chart/files/own-secrets.yaml", || {
+        copy("../overlays/listed-namespaces/own-secrets.yaml")
+    }),
     ("deploy/chart/files/user-roles.yaml", || {
         copy("user-roles.yaml")
     }),

@@ -16,11 +16,19 @@ use crate::failure::Failure;
 /// `--request-timeout` is what counts; a reader of the operator wants a limit of its own.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Looks at everything that `crds` and `deploy` install.
+/// The flag of the operator that lists the namespaces which it serves, and its variable.
+const LISTED: (&str, &str) = ("--watch-namespaces=", "JCO_WATCH_NAMESPACES");
+
+/// Looks at everything that `crds` and `deploy` install, and whether the operator serves the namespace that is
+/// asked about.
 ///
 /// # Errors
 /// When the time of a request runs out.
-pub async fn examine(cluster: &Cluster, namespace: &str) -> Result<Vec<Finding>, Failure> {
+pub async fn examine(
+    cluster: &Cluster,
+    namespace: &str,
+    asked: Option<&str>,
+) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![definition(cluster).await?];
     let reader = cluster::Cluster::new(cluster.client.clone(), NO_LIMIT);
     // The names that deploy/ gives them.
@@ -30,7 +38,7 @@ pub async fn examine(cluster: &Cluster, namespace: &str) -> Result<Vec<Finding>,
         let state = state.ok_or_else(|| timed_out(&what))?;
         findings.push(policy(&name, state.map_err(|error| error.to_string())));
     }
-    findings.push(operator(cluster, namespace).await?);
+    findings.extend(operator(cluster, namespace, asked).await?);
     Ok(findings)
 }
 
@@ -113,19 +121,63 @@ fn policy(name: &str, state: Result<PolicyState, String>) -> Finding {
     }
 }
 
-async fn operator(cluster: &Cluster, namespace: &str) -> Result<Finding, Failure> {
+async fn operator(
+    cluster: &Cluster,
+    namespace: &str,
+    asked: Option<&str>,
+) -> Result<Vec<Finding>, Failure> {
     let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
     let what = format!("read the Deployment {namespace}/{OPERATOR_NAME}");
     let read = cluster.within(api.get_opt(OPERATOR_NAME)).await;
     Ok(match read.ok_or_else(|| timed_out(&what))? {
-        Ok(deployment) => available(deployment.as_ref(), namespace),
-        Err(error) => Finding::new(
+        Ok(deployment) => {
+            let listed = deployment.as_ref().and_then(listed);
+            let served = listed
+                .zip(asked)
+                .map(|(listed, asked)| serves(&listed, asked));
+            let available = available(deployment.as_ref(), namespace);
+            [available].into_iter().chain(served).collect()
+        }
+        Err(error) => vec![Finding::new(
             Level::Unknown,
             "operator",
             failed(&what, &error).message,
             "ask an administrator to run doctor, or give --operator-namespace",
-        ),
+        )],
     })
+}
+
+/// The namespaces that the operator serves; `None` when these are all.
+fn listed(deployment: &Deployment) -> Option<Vec<String>> {
+    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+    let container = pod.containers.first()?;
+    let mut arguments = container.args.iter().flatten();
+    let argument = arguments.find_map(|argument| argument.strip_prefix(LISTED.0));
+    let mut variables = container.env.iter().flatten();
+    let variable = variables.find(|variable| variable.name == LISTED.1);
+    let list = argument.or(variable.and_then(|variable| variable.value.as_deref()))?;
+    let names = list.split(',').filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+fn serves(listed: &[String], asked: &str) -> Finding {
+    let about = "served namespaces";
+    let list = listed.join(", ");
+    if listed.iter().any(|name| name == asked) {
+        Finding::ok(about, list)
+    } else {
+        Finding::new(
+            Level::Bad,
+            about,
+            format!(
+                "the operator serves {list}, and not {asked}: it does not see JiraCredentials there"
+            ),
+            format!(
+                "ask an administrator to add {asked} to --watch-namespaces, and the roles in it"
+            ),
+        )
+    }
 }
 
 fn available(deployment: Option<&Deployment>, namespace: &str) -> Finding {
@@ -181,6 +233,30 @@ mod tests {
             assert_eq!(found.level, level, "{replicas:?}");
         }
         assert_eq!(available(None, "jco").level, Level::Bad);
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_served_is_bad() {
+        let with = |container: serde_json::Value| -> Deployment {
+            serde_json::from_value(json!({"spec": {
+                "selector": {},
+                "template": {"spec": {"containers": [container]}},
+            }}))
+            .unwrap()
+        };
+        let variable = |list: &str| json!({"name": "operator", "env": [{"name": "JCO_WATCH_NAMESPACES", "value": list}]});
+        let argument =
+            json!({"name": "operator", "args": ["run", "--watch-namespaces=team-a,team-b"]});
+        for (container, level) in [
+            (json!({"name": "operator"}), None),
+            (variable(""), None),
+            (variable("team-a"), Some(Level::Ok)),
+            (variable("team-b,team-c"), Some(Level::Bad)),
+            (argument, Some(Level::Ok)),
+        ] {
+            let found = listed(&with(container.clone())).map(|list| serves(&list, "team-a").level);
+            assert_eq!(found, level, "{container}");
+        }
     }
 
     #[test]

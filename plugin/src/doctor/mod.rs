@@ -61,7 +61,8 @@ impl DoctorArgs {
     /// a finding.
     pub async fn run(&self, cluster: &Cluster) -> Result<Exit, Failure> {
         let mut findings = rights::examine(cluster, self.selection.all_namespaces).await?;
-        findings.extend(installation::examine(cluster, &self.operator_namespace).await?);
+        let asked = (!self.selection.all_namespaces).then_some(cluster.namespace.as_str());
+        findings.extend(installation::examine(cluster, &self.operator_namespace, asked).await?);
         let (objects, unread) = self.credentials(cluster).await?;
         findings.extend(unread);
         let examined = stream::iter(&objects)

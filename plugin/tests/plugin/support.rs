@@ -11,7 +11,7 @@ use control_plane::ControlPlane;
 use jira_credential_operator::api::JiraCredential;
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::cluster::Leadership;
-use jira_credential_operator::controller::{Operator, OperatorConfig};
+use jira_credential_operator::controller::{Operator, OperatorConfig, SecretWatch};
 use jira_credential_operator::core::facts::TimeScale;
 use jira_credential_operator::crd::crd;
 use jira_credential_operator::jira::{AddressPolicy, HostPolicy, JiraConfig};
@@ -123,7 +123,8 @@ impl World {
         let hosts = HostPolicy::parse(["*.cloud.localhost"], ["*.dc.localhost"]).unwrap();
         let config = OperatorConfig {
             namespace: OPERATOR.into(),
-            watch_namespace: Some(self.namespace.clone()),
+            watch_namespaces: vec![self.namespace.clone()],
+            watch_secrets: SecretWatch::default(),
             hosts,
             jira: JiraConfig {
                 addresses: AddressPolicy::parse(["127.0.0.0/8", "::1"]).unwrap(),

@@ -2,16 +2,21 @@
 //! spent.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
+use kube::core::PartialObjectMeta;
 
 use super::name::seed_print;
 use super::{Kept, SEED_NAME, Stored, label_of};
 use crate::api::GRANT_LABEL;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::key::Key;
+use crate::cluster::scope::Scope;
 use crate::core::facts::Twin;
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 
@@ -54,29 +59,96 @@ impl Cluster {
     /// When the API server cannot be asked.
     pub async fn older_twin(
         &self,
-        scope: Option<&str>,
+        scopes: &[Scope],
         key: &FingerprintKey,
         stored: &Stored,
     ) -> Result<Option<Twin>, ClusterError> {
         let Some(seed) = labelled_seed(key, stored) else {
             return Ok(None);
         };
-        let mine = seed_age(&stored.metadata);
-        let all = self.secrets_with(scope, &selector(&seed)).await?;
-        let twin = all.iter().find(|other| {
-            other.uid() != stored.metadata.uid
-                && has_seed(key, &other.metadata, &seed)
-                && is_seed_marked(key, &other.metadata)
-                && seed_age(&other.metadata) < mine
-        });
-        Ok(twin.map(|twin| {
-            let annotations = twin.metadata.annotations.as_ref();
-            let name = annotations.and_then(|annotations| annotations.get(SEED_NAME));
-            let here = twin.metadata.namespace == stored.metadata.namespace;
-            name.filter(|_| here)
-                .map_or(Twin::Elsewhere, |name| Twin::Here(name.clone()))
-        }))
+        let here = stored.namespace();
+        let all = self.grants_with(scopes, &here, &selector(&seed)).await?;
+        Ok(twin_of(key, stored, &seed, &all))
     }
+
+    /// The same among grants that are read one by one, where Secrets may not be listed.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn older_twin_among(
+        &self,
+        grants: &BTreeSet<Key>,
+        key: &FingerprintKey,
+        stored: &Stored,
+    ) -> Result<Option<Twin>, ClusterError> {
+        let Some(seed) = labelled_seed(key, stored) else {
+            return Ok(None);
+        };
+        let here = stored.namespace();
+        let mut all = Vec::new();
+        for grant in grants {
+            match self.secret_metadata(&grant.namespace, &grant.name).await {
+                Ok(found) => all.extend(found),
+                Err(error) => elsewhere(error, *grant.namespace == *here, &grant.namespace)?,
+            }
+        }
+        Ok(twin_of(key, stored, &seed, &all))
+    }
+
+    async fn grants_with(
+        &self,
+        scopes: &[Scope],
+        here: &str,
+        labels: &str,
+    ) -> Result<Vec<PartialObjectMeta<Secret>>, ClusterError> {
+        let mut all = Vec::new();
+        for scope in scopes {
+            match self.secrets_with(scope, labels).await {
+                Ok(found) => all.extend(found),
+                Err(error) => elsewhere(
+                    error,
+                    scope.covers(here),
+                    scope.namespace().unwrap_or_default(),
+                )?,
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Another namespace that may not be read does not count: the operator uses no grant in it, and a person
+/// who may change its roles must not be able to hold up this one.
+fn elsewhere(error: ClusterError, is_here: bool, namespace: &str) -> Result<(), ClusterError> {
+    match error {
+        ClusterError::Forbidden(_) if !is_here => {
+            tracing::warn!(namespace, %error, "looked for the same token in the other namespaces only");
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+/// Which of some grants has held the seed of this one for longer.
+fn twin_of(
+    key: &FingerprintKey,
+    stored: &Stored,
+    seed: &Fingerprint,
+    all: &[PartialObjectMeta<Secret>],
+) -> Option<Twin> {
+    let mine = seed_age(&stored.metadata);
+    let twin = all.iter().find(|other| {
+        other.uid() != stored.metadata.uid
+            && has_seed(key, &other.metadata, seed)
+            && is_seed_marked(key, &other.metadata)
+            && seed_age(&other.metadata) < mine
+    });
+    twin.map(|twin| {
+        let annotations = twin.metadata.annotations.as_ref();
+        let name = annotations.and_then(|annotations| annotations.get(SEED_NAME));
+        let here = twin.metadata.namespace == stored.metadata.namespace;
+        name.filter(|_| here)
+            .map_or(Twin::Elsewhere, |name| Twin::Here(name.clone()))
+    })
 }
 
 /// The seed of a grant's label. A token that was not exchanged yet stands in the grant itself.

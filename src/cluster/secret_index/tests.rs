@@ -17,8 +17,8 @@ fn an_answer_that_comes_after_the_end_of_a_secret_does_not_bring_it_back() {
     let ends: [fn(&VersionIndex, &Key) -> Vec<Key>; 2] = [
         |index, secret| index.gone(secret, "a"),
         |index, _| {
-            index.list_begins();
-            index.list_ends()
+            index.list_begins(&Scope::Cluster);
+            index.list_ends(&Scope::Cluster).0
         },
     ];
     for end in ends {
@@ -42,13 +42,13 @@ fn a_secret_that_a_list_showed_before_anybody_asked_for_it_is_not_taken_for_abse
         resource_version: "1".into(),
     };
     for read_meanwhile in [false, true] {
-        index.list_begins();
+        index.list_begins(&Scope::Cluster);
         index.shown(Key::new("team", "late"), "uid".into(), "1".into());
         index.refer(&Key::new("team", "bot"), &["late"]);
         if read_meanwhile {
             index.learn_from_read("team", "late", known.clone());
         }
-        index.list_ends();
+        index.list_ends(&Scope::Cluster);
         assert_ne!(index.look("team", "late"), Known::Absent);
         index.refer(&Key::new("team", "bot"), &[]);
     }
@@ -69,9 +69,9 @@ fn a_list_is_believed_even_if_it_shows_an_older_version() {
     index.refer(&user, &["source"]);
     let show = |version: &str| index.shown(secret.clone(), "a".into(), version.into());
     let list = |version: &str| {
-        index.list_begins();
+        index.list_begins(&Scope::Cluster);
         let concerned = show(version);
-        index.list_ends();
+        index.list_ends(&Scope::Cluster);
         concerned
     };
     list("2000");
@@ -88,9 +88,9 @@ fn a_list_that_began_before_our_own_write_does_not_undo_it() {
     let (user, secret) = (Key::new("team", "bot"), Key::new("team", "source"));
     index.refer(&user, &["source"]);
     index.shown(secret.clone(), "a".into(), "19".into());
-    index.list_begins();
+    index.list_begins(&Scope::Cluster);
     index.learn_from_write("team", "source", numbered("20"));
     assert!(index.shown(secret, "a".into(), "19".into()).is_empty());
-    index.list_ends();
+    index.list_ends(&Scope::Cluster);
     assert_eq!(index.look("team", "source"), numbered("20"));
 }

@@ -53,11 +53,7 @@ impl Operator {
         material: &mut Material,
     ) -> Result<Answer, ActError> {
         let stored = material.tokens.as_ref().and_then(|all| all.stored.as_ref());
-        let scope = self.config.watch_namespace.as_deref();
-        let twin = self
-            .cluster
-            .older_twin(scope, &self.key, stored.ok_or(ActError::Stale)?)
-            .await?;
+        let twin = self.older_twin(stored.ok_or(ActError::Stale)?).await?;
         Ok(Answer::DuplicateChecked(twin))
     }
 

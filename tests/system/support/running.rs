@@ -29,6 +29,25 @@ pub(crate) struct Running {
 
 impl Running {
     pub(super) async fn start(
+        config: OperatorConfig,
+        identity: kube::Config,
+        clock: Clock,
+        logs: Option<tracing::Dispatch>,
+    ) -> Self {
+        let running = Self::begin(config, identity, clock, logs).await;
+        let deadline = Instant::now() + PATIENCE;
+        while !running.operator.is_ready() {
+            assert!(
+                Instant::now() < deadline,
+                "the operator does not become ready"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        running
+    }
+
+    /// Does not wait until it is ready.
+    pub(super) async fn begin(
         mut config: OperatorConfig,
         identity: kube::Config,
         clock: Clock,
@@ -61,7 +80,7 @@ impl Running {
             operator.run(token, pokes).await;
         });
         let operator = starting.await.unwrap();
-        let running = Self {
+        Self {
             operator,
             faults,
             metrics,
@@ -71,16 +90,7 @@ impl Running {
             shutdown,
             ended: Some(ended),
             reconciles: tokio::sync::Mutex::new(reconciles),
-        };
-        let deadline = Instant::now() + PATIENCE;
-        while !running.operator.is_ready() {
-            assert!(
-                Instant::now() < deadline,
-                "the operator does not become ready"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        running
     }
 
     /// Has so many credentials reconciled, each from now on, and waits until nothing more happens.

@@ -24,7 +24,7 @@ async fn patient_tenants() -> (World, World, Running) {
     let attacker = victim.neighbour().await;
     let operator = victim
         .operator_with(|config| {
-            config.watch_namespace = None;
+            config.watch_namespaces.clear();
             be_patient(config);
         })
         .await;
@@ -114,7 +114,7 @@ async fn a_site_that_answers_nobody_is_paused_for_all_and_resumed() {
     let attacker = victim.neighbour().await;
     let operator = victim
         .operator_with(|config| {
-            config.watch_namespace = None;
+            config.watch_namespaces.clear();
             config.jira.timeouts.read = Duration::from_secs(1);
         })
         .await;

@@ -213,7 +213,7 @@ async fn a_new_consent_survives_an_end_at_every_write() {
 async fn the_holder_of_a_token_is_not_named_in_another_namespace() {
     let world = World::alone().await;
     let operator = world
-        .operator_with(|config| config.watch_namespace = None)
+        .operator_with(|config| config.watch_namespaces.clear())
         .await;
     let (app, consent) = world.oauth("bot").await;
     world.wait_ready("bot").await;
