@@ -137,8 +137,8 @@ fn grants_of(object: &JiraCredential) -> impl Iterator<Item = Key> {
     let status = object.status.as_ref();
     let used = status.and_then(|status| Some(status.grant.as_ref()?.name.clone()));
     let namespace = key_of(object).namespace;
-    let names = named.into_iter().chain(used);
-    names.map(move |name| Key::new(&namespace, &name))
+    let grants = named.into_iter().chain(used);
+    grants.map(move |name| Key::new(&namespace, &name))
 }
 
 /// Nobody knows which grant an object uses that this version cannot read.

@@ -11,7 +11,7 @@ use jira_credential_operator::controller::SecretWatch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
-use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
 use crate::rbac::need_every_right;
@@ -412,7 +412,7 @@ async fn until_denied(world: &World, home: &str) {
     let itself = World { client, ..itself };
     world
         .until("the rights are gone", || async {
-            let list = itself.credentials().list(&Default::default()).await;
+            let list = itself.credentials().list(&ListParams::default()).await;
             list.is_err().then_some(())
         })
         .await;
