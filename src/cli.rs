@@ -245,7 +245,9 @@ impl RunArgs {
         };
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
-            watch_namespaces: self.watched_namespaces(),
+            watch_namespaces: self
+                .watched_namespaces()
+                .map_err(failed("--watch-namespaces"))?,
             watch_secrets: self.watch_secrets,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
@@ -277,10 +279,16 @@ impl RunArgs {
         })
     }
 
-    /// An empty variable is an empty list.
-    fn watched_namespaces(&self) -> Vec<String> {
-        let names = self.watch_namespaces.iter();
-        names.filter(|name| !name.is_empty()).cloned().collect()
+    /// An empty variable is an empty list. A list of empty names is a mistake, and must not mean every
+    /// namespace.
+    fn watched_namespaces(&self) -> Result<Vec<String>, String> {
+        match self.watch_namespaces.as_slice() {
+            [name] if name.is_empty() => Ok(Vec::new()),
+            names if names.iter().any(String::is_empty) => {
+                Err("a name is empty: remove the comma before or after it".to_owned())
+            }
+            names => Ok(names.to_vec()),
+        }
     }
 
     #[cfg(feature = "test-pace")]
@@ -390,7 +398,10 @@ mod tests {
                 Command::Crd | Command::Version => panic!("not run"),
             }
         };
-        assert_eq!(parsed("a,b"), ["a", "b"]);
-        assert!(parsed("").is_empty());
+        assert_eq!(parsed("a,b").unwrap(), ["a", "b"]);
+        assert!(parsed("").unwrap().is_empty());
+        for list in [",", "a,", ",a", "a,,b"] {
+            assert!(parsed(list).is_err(), "{list}");
+        }
     }
 }

@@ -186,6 +186,8 @@ pub enum Reason {
     OperatorRightMissing,
     /// The API server refuses to store the tokens that the operator renews.
     GrantWriteRefused,
+    /// Nobody knows whether another `JiraCredential` has used the same initial token.
+    DuplicatesUnknown,
     /// The API server takes no events from the operator.
     EventsDenied,
     /// The spec contradicts itself.

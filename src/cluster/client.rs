@@ -222,12 +222,22 @@ impl Cluster {
         &self,
         namespace: &str,
     ) -> Result<Vec<JiraCredential>, ClusterError> {
-        let api: Api<Watched> = Api::namespaced(self.client.clone(), namespace);
+        let scope = Scope::Namespace(namespace.into());
+        let all = self.credentials_of(&scope).await?.into_iter();
+        Ok(all.filter_map(|object| object.0.ok()).collect())
+    }
+
+    /// Reads all `JiraCredentials` of a scope afresh.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn credentials_of(&self, scope: &Scope) -> Result<Vec<Watched>, ClusterError> {
+        let api: Api<Watched> = self.within_scope(scope);
         let mut all = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = self.within(api.list(&params)).await?;
-            all.extend(page.items.into_iter().filter_map(|object| object.0.ok()));
+            all.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(all),

@@ -90,6 +90,15 @@ impl ClusterError {
     }
 }
 
+impl From<&Denial> for ClusterError {
+    fn from(denial: &Denial) -> Self {
+        match denial {
+            Denial::Right(right) => Self::Forbidden(right.clone()),
+            Denial::Refused(cause) => Self::Refused(cause.clone()),
+        }
+    }
+}
+
 impl From<kube::Error> for ClusterError {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = &error else {

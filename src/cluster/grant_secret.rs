@@ -31,7 +31,7 @@ mod seed;
 
 pub use name::grant_mark;
 pub(super) use name::{seed_digest, seed_print};
-pub use seed::SEED_LABEL;
+pub use seed::{SEED_LABEL, Search};
 
 /// The key under which the grant stands in its Secret.
 const KEY: &str = "grant";

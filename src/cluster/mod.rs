@@ -25,7 +25,9 @@ pub use client::Cluster;
 pub use error::ClusterError;
 pub use events::event;
 pub use fingerprint_key::fingerprint_key;
-pub use grant_secret::{Found, Kept, SEED_LABEL, Stored, UNUSED_SINCE, grant_mark, seen_grant};
+pub use grant_secret::{
+    Found, Kept, SEED_LABEL, Search, Stored, UNUSED_SINCE, grant_mark, seen_grant,
+};
 pub use key::Key;
 pub use leader::{Election, Leadership, Standing, Terms};
 pub use observe::fingerprints::token_print;

@@ -33,11 +33,21 @@ impl Operator {
     /// needs again, and deletes those that were marked for long enough.
     pub async fn collect_grants(&self) {
         for (key, seen) in self.index.grants() {
+            if !self.knows_users_in(&key.namespace) {
+                continue;
+            }
             if let Err(error) = self.collect(&key, &seen).await {
                 let (namespace, name) = (&*key.namespace, &*key.name);
                 tracing::warn!(namespace, name, %error, "failed to mark or delete an unused grant");
             }
         }
+    }
+
+    /// Whether it is known which credentials a namespace has now: what is used by one that nobody shows is
+    /// not unused.
+    fn knows_users_in(&self, namespace: &str) -> bool {
+        let mut mine = self.scopes.iter().filter(|scope| scope.covers(namespace));
+        self.acts_in(namespace) && mine.all(|scope| self.credentials_watch.refusal(scope).is_none())
     }
 
     async fn collect(&self, key: &Key, seen: &GrantSeen) -> Result<(), ClusterError> {

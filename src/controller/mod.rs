@@ -219,12 +219,13 @@ impl Operator {
         self.index.progress().is_complete()
     }
 
-    /// Which list the API server refuses, if that is why not everything has been listed.
+    /// Which lists the API server refuses, if that is why not everything has been listed.
     pub fn refused_list(&self) -> Option<String> {
         let missing = self.index.progress().missing().into_iter();
-        let mut refused = missing.filter_map(|scope| {
+        let refused = missing.filter_map(|scope| {
             let watches = [&self.credentials_watch, &self.secrets_watch];
-            let refusal = watches.iter().find_map(|watch| watch.refusal(&scope))?;
+            let refusal = watches.iter().find_map(|watch| watch.refusal(&scope));
+            let refusal = refusal.or_else(|| self.index.progress().withdrawal(&scope))?;
             Some(match scope.namespace() {
                 Some(namespace) => format!(
                     "{refusal} If the namespace does not exist any more, take {namespace} out of --watch-namespaces."
@@ -232,7 +233,8 @@ impl Operator {
                 None => refusal,
             })
         });
-        refused.next()
+        let refused: Vec<String> = refused.collect();
+        (!refused.is_empty()).then(|| refused.join(" "))
     }
 
     /// What the election has made of this process; `None` without an election.

@@ -115,9 +115,11 @@ impl Operator {
             }
         }
         turns.end_calls();
-        if facts.progress.denied.is_none() && !unreadable {
+        let unknown = facts.progress.twins_unknown.as_ref();
+        if facts.progress.denied.is_none() && unknown.is_none() && !unreadable {
             self.denials.forget(&key);
         }
+        failure = failure.or_else(|| unknown.map(|cause| ActError::Cluster(cause.into())));
         self.report(&facts);
         let round = self.write_down(&mut current, &mut facts, &recorded).await?;
         match failure {
@@ -207,7 +209,7 @@ impl Operator {
 }
 
 /// A missing right that is looked for again soon.
-fn not_believed() -> ClusterError {
+pub(super) fn not_believed() -> ClusterError {
     let why = "it denies a right, as it does until it knows the RBAC rules";
     ClusterError::Unavailable(why.to_owned())
 }

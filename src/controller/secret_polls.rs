@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::reflector::Store;
+use chrono::TimeDelta;
+use kube::ResourceExt;
 
 use crate::api::JiraCredential;
-use crate::cluster::{ClusterError, Key, Scope, Stored, key_of, references};
-use crate::controller::act::ActError;
+use crate::cluster::{ClusterError, Key, Scope, Search, Stored, key_of, references};
 use crate::controller::{Operator, SecretWatch};
-use crate::core::facts::Twin;
 use crate::core::spec::{Periods, USUAL_INTERVAL, grant_name, place};
+use crate::core::time::jitter;
 
 /// A change waits no longer than this, however seldom the credential is validated.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: TimeDelta = TimeDelta::hours(1);
 
 impl Operator {
     /// Learns of changes of Secrets for as long as the process lives.
@@ -34,7 +34,7 @@ impl Operator {
         }
     }
 
-    /// All that is to be known of a scope before the operator acts in it is what refers to Secrets.
+    /// The operator acts in a scope as soon as the credentials are listed: no list of Secrets follows.
     async fn wait_for_no_list(&self, scope: &Scope) {
         let progress = self.index.progress();
         progress.references(scope).await;
@@ -43,8 +43,8 @@ impl Operator {
         }
     }
 
-    /// Asks which versions the Secrets have that a credential names. Who shares one that is
-    /// another one now is woken.
+    /// Asks which versions the Secrets have that a credential names. Where one has changed, the other
+    /// credentials that name it are woken.
     ///
     /// # Errors
     /// When the API server cannot be asked.
@@ -60,7 +60,7 @@ impl Operator {
             let key = Key::new(&me.namespace, &name);
             let found = match self.cluster.secret_metadata(&key.namespace, &name).await {
                 Ok(found) => found,
-                // Whoever reads its contents is refused as well, and says so.
+                // The read of its contents is refused as well, and says so.
                 Err(error) if error.is_refusal() => continue,
                 Err(error) => return Err(error),
             };
@@ -85,35 +85,65 @@ impl Operator {
         }
         let periods = Periods::of(&object.spec);
         let interval = periods.map_or(USUAL_INTERVAL, |periods| periods.interval);
-        wake.min(interval.to_std().unwrap_or_default().min(LONGEST))
+        let interval = interval.min(LONGEST);
+        // What became due together does not stay together.
+        let spread = jitter(&object.uid().unwrap_or_default(), interval / 10);
+        wake.min((interval - spread).to_std().unwrap_or_default())
     }
 
-    /// Where another grant has held the seed of this one for longer.
-    pub(super) async fn older_twin(&self, stored: &Stored) -> Result<Option<Twin>, ActError> {
-        let twin = match self.config.watch_secrets {
-            SecretWatch::Metadata => {
-                self.cluster
-                    .older_twin(&self.scopes, &self.key, stored)
-                    .await?
-            }
-            SecretWatch::None => {
-                let grants = self.grants_in_use();
-                self.cluster
-                    .older_twin_among(&grants, &self.key, stored)
-                    .await?
-            }
-        };
-        Ok(twin)
+    /// Looks where another grant has held the seed of this one for longer.
+    pub(super) async fn older_twin(&self, stored: &Stored) -> Result<Search, ClusterError> {
+        let cluster = &self.cluster;
+        if self.config.watch_secrets == SecretWatch::Metadata {
+            return cluster.older_twin(&self.scopes, &self.key, stored).await;
+        }
+        let (mut grants, unread) = self.grants_in_use().await?;
+        grants.extend(stored.followed());
+        let found = cluster.older_twin_among(&grants, &self.key, stored).await?;
+        Ok(match (found, unread) {
+            (Search::None, Some(error)) => Search::Incomplete(error),
+            (found, _) => found,
+        })
     }
 
-    /// The grants that credentials name.
-    fn grants_in_use(&self) -> BTreeSet<Key> {
-        let all = self.store.get().map(Store::state).unwrap_or_default();
-        let grants = all.iter().filter_map(|object| {
-            let object = object.0.as_ref().ok()?;
-            let place = place(&object.spec.auth.method()?)?;
-            Some(Key::new(&key_of(object).namespace, &grant_name(&place)))
-        });
-        grants.collect()
+    /// The grants that credentials name, in their spec or in their status, and why those of some are not
+    /// known. The credentials are read afresh: the watch may not show yet what another process has made.
+    async fn grants_in_use(&self) -> Result<(BTreeSet<Key>, Option<ClusterError>), ClusterError> {
+        let (mut grants, mut unread) = (BTreeSet::new(), None);
+        for scope in &self.scopes {
+            let all = match self.cluster.credentials_of(scope).await {
+                Ok(all) => all,
+                Err(error @ ClusterError::Forbidden(_)) => {
+                    unread = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for object in &all {
+                match &object.0 {
+                    Ok(object) => grants.extend(grants_of(object)),
+                    Err(_) => unread = Some(unreadable(&key_of(object).namespace)),
+                }
+            }
+        }
+        Ok((grants, unread))
     }
+}
+
+/// The grant of the spec, and the one that was used last.
+fn grants_of(object: &JiraCredential) -> impl Iterator<Item = Key> {
+    let place = object.spec.auth.method().as_ref().and_then(place);
+    let named = place.map(|place| grant_name(&place));
+    let status = object.status.as_ref();
+    let used = status.and_then(|status| Some(status.grant.as_ref()?.name.clone()));
+    let namespace = key_of(object).namespace;
+    let grants = named.into_iter().chain(used);
+    grants.map(move |name| Key::new(&namespace, &name))
+}
+
+/// Nobody knows which grant an object uses that this version cannot read.
+fn unreadable(namespace: &str) -> ClusterError {
+    ClusterError::Refused(format!(
+        "a JiraCredential in the namespace {namespace} cannot be read by this version of the operator; the log names it. Correct its spec."
+    ))
 }

@@ -97,13 +97,12 @@ impl Operator {
                 Err(error @ ClusterError::Forbidden(_)) if self.scopes.len() > 1 => {
                     tracing::warn!(namespace, %error, "cannot read which passwords were sent: nothing is done in this namespace before");
                     all.retain(|key, _| *key.namespace != *namespace);
-                    withdrawn.push(Scope::Namespace(namespace.into()));
+                    let scope = Scope::Namespace(namespace.into());
+                    self.index.progress().withdraw(&scope, error.to_string());
+                    withdrawn.push(scope);
                 }
                 Err(error) => return Err(error),
             }
-        }
-        for scope in &withdrawn {
-            self.index.progress().withdraw(scope);
         }
         let now = self.clock.now();
         self.passwords.start_over(&refused, now);
@@ -120,7 +119,7 @@ impl Operator {
         Ok(withdrawn)
     }
 
-    /// Reads again and again what may not be read when this process began to act.
+    /// Reads again and again what could not be read when this process began to act.
     async fn learn_of_withdrawn(&self, mut withdrawn: Vec<Scope>) {
         let leadership = &self.config.leadership;
         while !withdrawn.is_empty() {

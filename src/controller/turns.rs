@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::JiraCredential;
-use crate::cluster::Key;
+use crate::cluster::{Key, Scope};
 use crate::controller::config::OperatorConfig;
 use crate::controller::fair_share::{Claim, FairShare, Limits, Place, Priority};
 use crate::controller::wake::Wake;
@@ -56,7 +56,8 @@ impl Capacity {
         let calls = slots * CALLS_PER_SLOT;
         let at_site = config.max_concurrent_calls_per_site.max(1);
         // The only namespace shares with nobody.
-        let is_shared = config.watch_namespaces.len() != 1;
+        let scopes = Scope::of(&config.watch_namespaces);
+        let is_shared = !matches!(scopes.as_slice(), [Scope::Namespace(_)]);
         let left = |part: usize| if is_shared { part } else { 0 };
         let of_slots = Limits {
             total: slots,

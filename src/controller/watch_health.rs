@@ -147,6 +147,7 @@ mod tests {
             "an event ends it"
         );
     }
+
     #[test]
     fn the_watch_of_each_namespace_is_judged_by_itself() {
         let scopes = Scope::of(&["a", "b"].map(str::to_owned));

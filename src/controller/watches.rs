@@ -361,7 +361,7 @@ impl Operator {
             Event::InitDone => {
                 let (concerned, is_first) = self.index.list_ends(scope);
                 if is_first {
-                    // Those that are known already have waited for it.
+                    // The credentials of this scope that are known already have waited for it.
                     self.wake_scope(scope);
                 }
                 concerned

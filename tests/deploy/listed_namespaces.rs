@@ -144,3 +144,15 @@ fn an_empty_list_is_the_whole_cluster_and_another_account_is_bound_everywhere() 
     // The cluster, the Lease, the own Secrets, and two namespaces.
     assert_eq!(subjects, 5);
 }
+
+/// The roles of a listed namespace cover all its Secrets, and the operator's own has the key among them.
+#[test]
+fn the_namespace_of_the_operator_is_not_listed() {
+    let Some(helm) = Helm::new() else { return };
+    let own = format!(r#"config.watchNamespaces=["team-a", "{OPERATOR}"]"#);
+    let said = helm.text(OPERATOR, &[&own]).unwrap_err();
+    assert!(
+        said.contains("config.watchNamespaces names jira-credential-operator"),
+        "{said}"
+    );
+}

@@ -6,7 +6,8 @@ use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 use jira_credential_operator::controller::SecretWatch;
 use serde_json::json;
 
-use crate::support::{Running, World};
+use crate::listed_namespaces::twins;
+use crate::support::{Running, World, says};
 
 async fn unwatched(world: &World) -> Running {
     world
@@ -77,7 +78,6 @@ async fn a_source_that_was_missing_is_found_after_an_interval() {
     operator.stop().await;
 }
 
-/// Two namespaces have the same refresh token: the grant that has had it for longer keeps it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_token_in_two_namespaces_is_spent_once() {
     let world = World::new().await;
@@ -89,19 +89,85 @@ async fn the_same_token_in_two_namespaces_is_spent_once() {
             config.watch_namespaces = namespaces;
         })
         .await;
+    twins(&world, &other).await;
+    // Who spent the token is gone, and its grant is named by nobody any more.
+    for owner in [&world, &other] {
+        owner.delete("bot").await;
+    }
+    for twin in [&world, &other] {
+        let edit = json!({"metadata": {"labels": {"edited": "now"}}});
+        twin.edit_secret("twin-seed", edit).await;
+    }
+    operator.quiet().await;
+    operator.look_again(2).await;
+    for twin in [&world, &other] {
+        let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
+        twin.wait("twin", kind, no, Reason::GrantConflict).await;
+    }
+    assert_eq!(world.outcomes(), ["exchanged", "exchanged"]);
+    assert_eq!(lists(&operator), 0);
+    operator.stop().await;
+}
+
+/// A person has a token used that stands in another Secret now: the grant of the first one has spent it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_moves_to_another_secret_is_not_spent_again() {
+    let world = World::new().await;
+    let operator = unwatched(&world).await;
+    let (_, consent) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    world.advance(TimeDelta::minutes(11));
+    world.seed("moved", &consent.refresh_token()).await;
+    let place = json!({"refreshTokenSecretRef": {"name": "moved-seed"}});
+    world
+        .change("bot", json!({"auth": {"oauth2": place}}))
+        .await;
+    world
+        .until_status("bot", "the grant is lost", |status| {
+            let blocked = status.grant.as_ref().and_then(|grant| grant.blocked_by);
+            blocked == Some(Reason::GrantLost)
+        })
+        .await;
+    world
+        .annotate("bot", "jira-operator.dev/renew", "now")
+        .await;
+    world
+        .until_status("bot", "the first grant is found", |status| {
+            let found = status
+                .grant
+                .as_ref()
+                .and_then(|grant| grant.duplicate_of.as_deref());
+            found == Some("bot-seed")
+        })
+        .await;
+    assert_eq!(world.outcomes(), ["exchanged"]);
+    operator.stop().await;
+}
+
+/// Nobody knows which grant an object uses that a later version has written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_waits_while_an_object_cannot_be_read() {
+    let world = World::alone().await;
+    let operator = unwatched(&world).await;
     let (app, consent) = world.oauth("bot").await;
     world.wait_ready("bot").await;
-    // Longer than the leeway: a second use would end the consent.
+    operator.quiet().await;
+    operator.stop().await;
+    world.accept_values_of_a_later_version().await;
+    world.make_unreadable("bot").await;
+    let operator = unwatched(&world).await;
     world.advance(TimeDelta::minutes(11));
-    for (there, name) in [(&world, "twin"), (&other, "bot")] {
-        there.seed(name, &consent.refresh_token()).await;
-        there.client_secret(name, &app.secret()).await;
-        there.create(name, there.oauth_spec(name, &app)).await;
-        let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-        there.wait(name, kind, no, Reason::GrantConflict).await;
-    }
-    assert_eq!(world.outcomes(), vec!["exchanged"]);
-    assert_eq!(lists(&operator), 0);
+    world.seed("twin", &consent.refresh_token()).await;
+    world.client_secret("twin", &app.secret()).await;
+    world.create("twin", world.oauth_spec("twin", &app)).await;
+    let (kind, yes) = (ConditionType::Denied, ConditionStatus::True);
+    let held_up = world
+        .wait("twin", kind, yes, Reason::DuplicatesUnknown)
+        .await;
+    let said = says(&held_up, ConditionType::Ready);
+    assert_eq!(said.reason, Reason::DuplicatesUnknown);
+    assert!(said.message.contains(&world.namespace), "{}", said.message);
+    assert_eq!(world.outcomes(), ["exchanged"]);
     operator.stop().await;
 }
 

@@ -78,9 +78,10 @@ fn part(reason: Reason) -> &'static str {
         Reason::IpBlocked | Reason::RateLimited => "what the site lets in",
         Reason::SourceMissing | Reason::SourceMalformed | Reason::SourceIsTarget => "source Secret",
         Reason::TargetForeign | Reason::TargetConflict | Reason::WriteRefused => "published Secret",
-        Reason::OperatorRightMissing | Reason::EventsDenied | Reason::GrantWriteRefused => {
-            "rights of the operator"
-        }
+        Reason::OperatorRightMissing
+        | Reason::EventsDenied
+        | Reason::GrantWriteRefused
+        | Reason::DuplicatesUnknown => "rights of the operator",
         Reason::SpecInvalid => "spec",
         _ => "credential",
     }

@@ -35,6 +35,20 @@ const SEED_SEEN: &str = "jira-operator.dev/seed-seen";
 /// of the same seed, so nobody else may choose them.
 const SEED_MARK: &str = "jira-operator.dev/seed-mark";
 
+/// Annotation that names the grant in which the same `JiraCredential` had the seed before.
+const FOLLOWS: &str = "jira-operator.dev/follows";
+
+/// What came of a look for another grant with the same seed.
+#[derive(Debug)]
+pub enum Search {
+    /// There is an older one.
+    Found(Twin),
+    /// There is none.
+    None,
+    /// None was found, but not everything could be looked at.
+    Incomplete(ClusterError),
+}
+
 impl Stored {
     /// Says which seed the grant is to be found by, and since when.
     pub fn label_seed(&mut self, key: &FingerprintKey, seed: &Fingerprint, since: DateTime<Utc>) {
@@ -49,11 +63,28 @@ impl Stored {
             annotations.insert(SEED_MARK.to_owned(), mark.as_str().to_owned());
         }
     }
+
+    /// Records in which grant its `JiraCredential` had tokens before: the status forgets it.
+    pub fn follow(&mut self, earlier: &str) {
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.insert(FOLLOWS.to_owned(), earlier.to_owned());
+    }
+
+    /// The grant that this one follows.
+    pub fn followed(&self) -> Option<Key> {
+        let earlier = self.metadata.annotations.as_ref()?.get(FOLLOWS)?;
+        Some(Key::new(&self.namespace(), earlier))
+    }
+
+    /// The keyed fingerprint of the seed, as long as the grant shows it.
+    pub fn seed(&self, key: &FingerprintKey) -> Option<Fingerprint> {
+        labelled_seed(key, self)
+    }
 }
 
 impl Cluster {
-    /// Where another grant has held the same seed for longer: an old grant may get a seed that a newer
-    /// one has spent.
+    /// Looks where another grant has held the same seed for longer: an old grant may get a seed that a
+    /// newer one has spent.
     ///
     /// # Errors
     /// When the API server cannot be asked.
@@ -62,13 +93,20 @@ impl Cluster {
         scopes: &[Scope],
         key: &FingerprintKey,
         stored: &Stored,
-    ) -> Result<Option<Twin>, ClusterError> {
+    ) -> Result<Search, ClusterError> {
         let Some(seed) = labelled_seed(key, stored) else {
-            return Ok(None);
+            return Ok(Search::None);
         };
-        let here = stored.namespace();
-        let all = self.grants_with(scopes, &here, &selector(&seed)).await?;
-        Ok(twin_of(key, stored, &seed, &all))
+        let labels = selector(&seed);
+        let (mut all, mut unread) = (Vec::new(), None);
+        for scope in scopes {
+            match self.secrets_with(scope, &labels).await {
+                Ok(found) => all.extend(found),
+                Err(error @ ClusterError::Forbidden(_)) => unread = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(searched(twin_of(key, stored, &seed, &all), unread))
     }
 
     /// The same among grants that are read one by one, where Secrets may not be listed.
@@ -80,51 +118,29 @@ impl Cluster {
         grants: &BTreeSet<Key>,
         key: &FingerprintKey,
         stored: &Stored,
-    ) -> Result<Option<Twin>, ClusterError> {
+    ) -> Result<Search, ClusterError> {
         let Some(seed) = labelled_seed(key, stored) else {
-            return Ok(None);
+            return Ok(Search::None);
         };
-        let here = stored.namespace();
-        let mut all = Vec::new();
+        let (mut all, mut unread) = (Vec::new(), None);
         for grant in grants {
             match self.secret_metadata(&grant.namespace, &grant.name).await {
                 Ok(found) => all.extend(found),
-                Err(error) => elsewhere(error, *grant.namespace == *here, &grant.namespace)?,
+                Err(error @ ClusterError::Forbidden(_)) => unread = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        Ok(twin_of(key, stored, &seed, &all))
-    }
-
-    async fn grants_with(
-        &self,
-        scopes: &[Scope],
-        here: &str,
-        labels: &str,
-    ) -> Result<Vec<PartialObjectMeta<Secret>>, ClusterError> {
-        let mut all = Vec::new();
-        for scope in scopes {
-            match self.secrets_with(scope, labels).await {
-                Ok(found) => all.extend(found),
-                Err(error) => elsewhere(
-                    error,
-                    scope.covers(here),
-                    scope.namespace().unwrap_or_default(),
-                )?,
-            }
-        }
-        Ok(all)
+        Ok(searched(twin_of(key, stored, &seed, &all), unread))
     }
 }
 
-/// Another namespace that may not be read does not count: the operator uses no grant in it, and a person
-/// who may change its roles must not be able to hold up this one.
-fn elsewhere(error: ClusterError, is_here: bool, namespace: &str) -> Result<(), ClusterError> {
-    match error {
-        ClusterError::Forbidden(_) if !is_here => {
-            tracing::warn!(namespace, %error, "looked for the same token in the other namespaces only");
-            Ok(())
-        }
-        error => Err(error),
+/// A namespace that may not be read may hold the grant that has spent the token: without a look at it,
+/// nobody knows that there is none.
+fn searched(twin: Option<Twin>, unread: Option<ClusterError>) -> Search {
+    match (twin, unread) {
+        (Some(twin), _) => Search::Found(twin),
+        (None, Some(error)) => Search::Incomplete(error),
+        (None, None) => Search::None,
     }
 }
 

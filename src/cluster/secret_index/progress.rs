@@ -1,6 +1,6 @@
 //! How far the lists of each scope are: of the credentials first, then of the Secrets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::watch;
 
@@ -18,12 +18,12 @@ struct State {
     referred: HashSet<Scope>,
     listed: HashSet<Scope>,
     refused: HashSet<Scope>,
-    withdrawn: HashSet<Scope>,
+    withdrawn: HashMap<Scope, String>,
 }
 
 impl State {
     fn serves(&self, scope: &Scope) -> bool {
-        self.listed.contains(scope) && !self.withdrawn.contains(scope)
+        self.listed.contains(scope) && !self.withdrawn.contains_key(scope)
     }
 }
 
@@ -74,14 +74,20 @@ impl Progress {
         .await;
     }
 
-    /// Nothing is done in a scope until it is restored: something about it could not be read.
-    pub fn withdraw(&self, scope: &Scope) {
-        self.change(|state| state.withdrawn.insert(scope.clone()));
+    /// Nothing is done in a scope until it is restored: something about it could not be read, for this
+    /// reason.
+    pub fn withdraw(&self, scope: &Scope, reason: String) {
+        self.change(|state| state.withdrawn.insert(scope.clone(), reason).is_none());
+    }
+
+    /// Why a scope is withdrawn, if it is.
+    pub fn withdrawal(&self, scope: &Scope) -> Option<String> {
+        self.state.borrow().withdrawn.get(scope).cloned()
     }
 
     /// What could not be read of a scope has been read.
     pub fn restore(&self, scope: &Scope) {
-        self.change(|state| state.withdrawn.remove(scope));
+        self.change(|state| state.withdrawn.remove(scope).is_some());
     }
 
     /// Whether everything that exists is known.
@@ -135,10 +141,11 @@ mod tests {
         assert_eq!(progress.missing(), std::slice::from_ref(&b));
         assert!(progress.listed(&b) && !progress.listed(&b));
         assert!(progress.is_complete() && progress.serves("b"));
-        progress.withdraw(&a);
+        progress.withdraw(&a, "no right".to_owned());
         assert!(!progress.serves("a") && !progress.is_complete());
+        assert_eq!(progress.withdrawal(&a).as_deref(), Some("no right"));
         progress.restore(&a);
-        assert!(progress.serves("a"));
+        assert!(progress.serves("a") && progress.withdrawal(&a).is_none());
     }
 
     #[test]

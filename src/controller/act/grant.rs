@@ -4,14 +4,16 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::api::{JiraCredential, MethodName, SecretKeyRef};
+use crate::api::{JiraCredential, MethodName, Reason, SecretKeyRef};
 use crate::cluster::{
-    ClusterError, Kept, Known, Material, Stored, Tokens, grant_mark, key_of, token_print,
+    ClusterError, Kept, Known, Material, Search, Stored, Tokens, grant_mark, key_of, token_print,
 };
-use crate::controller::Operator;
 use crate::controller::act::error::ActError;
+use crate::controller::reconcile::not_believed;
+use crate::controller::{Operator, SecretWatch};
 use crate::core::apply::{Answer, Written};
-use crate::core::facts::{Facts, Held, SeedState};
+use crate::core::facts::{Facts, Held, SeedState, Twin};
+use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Access, ENDLESS, Replaced};
 use crate::core::probe::{Outage, Verdict};
 use crate::core::spec::{RenewalKind, RenewalPlan, place};
@@ -38,6 +40,10 @@ impl Operator {
         };
         import_seed(&mut stored, plan, tokens, digest, (facts.now, copy))?;
         stored.label_seed(&self.key, print, facts.now);
+        let earlier = facts.status.grant.as_ref().map(|known| &known.name);
+        if let Some(earlier) = earlier.filter(|earlier| **earlier != plan.grant) {
+            stored.follow(earlier);
+        }
         let written = if exists {
             self.cluster.put_grant(&stored).await
         } else {
@@ -50,11 +56,33 @@ impl Operator {
     /// Looks whether an older grant holds the same seed.
     pub(in crate::controller) async fn check_duplicate(
         &self,
+        facts: &Facts,
         material: &mut Material,
+        current: &JiraCredential,
     ) -> Result<Answer, ActError> {
         let stored = material.tokens.as_ref().and_then(|all| all.stored.as_ref());
-        let twin = self.older_twin(stored.ok_or(ActError::Stale)?).await?;
-        Ok(Answer::DuplicateChecked(twin))
+        let stored = stored.ok_or(ActError::Stale)?;
+        let recorded = recorded_twin(facts, stored.seed(&self.key).as_ref());
+        // Without lists, the grant of a credential that is gone is not found again.
+        let stands = self.config.watch_secrets == SecretWatch::None && !facts.renew_requested();
+        if stands && recorded.is_some() {
+            return Ok(Answer::DuplicateChecked(recorded));
+        }
+        let error = match self.older_twin(stored).await? {
+            Search::Found(twin) => return Ok(Answer::DuplicateChecked(Some(twin))),
+            Search::None => return Ok(Answer::DuplicateChecked(None)),
+            Search::Incomplete(error) => error,
+        };
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        tracing::warn!(namespace, name, %error, "cannot look everywhere for another use of the same token");
+        if recorded.is_some() {
+            return Ok(Answer::DuplicateChecked(recorded));
+        }
+        if !facts.has_effects() && !self.denials.met(&key_of(current)) {
+            return Err(not_believed().into());
+        }
+        let cause = error.denial().ok_or(ActError::Cluster(error))?;
+        Ok(Answer::DuplicatesUnknown(cause))
     }
 
     /// A grant before there is one.
@@ -161,6 +189,18 @@ impl Operator {
             self.wake.wake(user);
         }
     }
+}
+
+/// Where an older grant was when this seed was looked for before.
+fn recorded_twin(facts: &Facts, seed: Option<&Fingerprint>) -> Option<Twin> {
+    let recorded = facts.status.grant.as_ref()?;
+    let is_same = recorded.seed.as_deref() == seed.map(Fingerprint::as_str);
+    let conflicts = recorded.blocked_by == Some(Reason::GrantConflict) && is_same;
+    let name = recorded.duplicate_of.as_ref().filter(|_| conflicts)?;
+    Some(match name.as_str() {
+        "" => Twin::Elsewhere,
+        name => Twin::Here(name.to_owned()),
+    })
 }
 
 /// The token of the chain that targets get.

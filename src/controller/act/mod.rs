@@ -55,7 +55,7 @@ impl Operator {
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),
             Step::Permissions => Ok(self.permissions(facts, material.as_ref()).await),
             Step::ImportToken => self.import_token(facts, read(material)?).await,
-            Step::CheckDuplicate => self.check_duplicate(read(material)?).await,
+            Step::CheckDuplicate => self.check_duplicate(facts, read(material)?, current).await,
             Step::Intend(spend) => self.intend(spend, facts, read(material)?).await,
             Step::Renew(spend) => self.renew(&spend, facts, read(material)?, current).await,
             Step::Promote => self.promote(facts, read(material)?, current).await,

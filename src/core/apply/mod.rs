@@ -9,7 +9,9 @@ pub mod probe;
 use crate::api::{Attempt, SourceVersion, TargetVersion};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
-use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState, Twin};
+use crate::core::facts::{
+    ApiKey, Denial, GrantState, Held, Holder, Peer, Source, TargetState, Twin,
+};
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Outage, Permissions, Resource, Verdict};
@@ -37,6 +39,8 @@ pub enum Answer {
     TokenImported(Written),
     /// Where an older grant holds the same seed, if there is one.
     DuplicateChecked(Option<Twin>),
+    /// Nobody knows whether there is one.
+    DuplicatesUnknown(Denial),
     /// The intent stands in the grant.
     Intended(RefreshRequest, Written),
     /// The renewal was made. What it brought stands in the grant; `None`: another party has
@@ -126,6 +130,12 @@ impl Facts {
                 self.progress.duplicate_checked = true;
                 self.progress.is_duplicate = twin.is_some();
                 self.progress.twin = twin;
+            }
+            // What may be another's to use waits as if it were.
+            Answer::DuplicatesUnknown(cause) => {
+                self.progress.duplicate_checked = true;
+                self.progress.is_duplicate = true;
+                self.progress.twins_unknown = Some(cause);
             }
             Answer::Intended(spend, written) => {
                 self.set_grant(written);

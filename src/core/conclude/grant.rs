@@ -33,8 +33,14 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
     let (seed, consumed) = seed_of(facts, &renewal.seed, &old);
     let provisional = facts.is_provisional();
     let conflicts = renewal_blocker(facts) == Some(Reason::GrantConflict);
+    let is_lost = renewal_blocker(facts) == Some(Reason::GrantLost) && !old.name.is_empty();
     status.grant = Some(GrantStatus {
-        name: plan.grant.clone(),
+        // Where the tokens were last: the grant there has spent what another place may hold.
+        name: if is_lost {
+            old.name.clone()
+        } else {
+            plan.grant.clone()
+        },
         uid: facts
             .held()
             .map(|held| held.uid.clone())

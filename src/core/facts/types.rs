@@ -145,6 +145,8 @@ pub struct Progress {
     pub is_duplicate: bool,
     /// Where the older grant is.
     pub twin: Option<Twin>,
+    /// Why nobody knows whether an older grant holds the same seed, which is not used for that.
+    pub twins_unknown: Option<Denial>,
     /// The renewal whose intent is durable.
     pub intended: Option<RefreshRequest>,
     /// A renewal was made, whatever became of it.

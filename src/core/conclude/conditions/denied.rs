@@ -7,24 +7,53 @@ use crate::core::messages;
 
 /// Whether the API server denies a request that the credential needs.
 pub(crate) fn denied(facts: &Facts) -> Option<ConditionDraft> {
-    let (reason, text) = match (&facts.progress.denied, &facts.progress.events_denied) {
-        (Some(denied), _) => (denied.reason(), text(facts, denied)),
-        (None, Some(cause)) => (Reason::EventsDenied, events_text(cause)),
-        (None, None) => return None,
+    let progress = &facts.progress;
+    let (reason, text) = if let Some(denied) = &progress.denied {
+        (denied.reason(), text(facts, denied))
+    } else if let Some(cause) = &progress.twins_unknown {
+        (search_reason(cause), search_text(facts, cause))
+    } else if let Some(cause) = &progress.events_denied {
+        (Reason::EventsDenied, events_text(cause))
+    } else {
+        return None;
     };
     Some(draft(ConditionStatus::True, reason, text))
 }
 
 /// What `Ready` says instead of its own finding: nothing can be published before the tokens can be
-/// stored.
+/// stored, or before it is known whether another credential has spent them.
 pub(crate) fn blocks_ready(facts: &Facts, ready: &ConditionDraft) -> Option<ConditionDraft> {
-    let denied = facts.progress.denied.as_ref()?;
-    let stores = matches!(denied.work, DeniedWork::Grant(_) | DeniedWork::Keep(_));
-    (stores && ready.status != ConditionStatus::True).then(|| ConditionDraft {
+    if ready.status == ConditionStatus::True {
+        return None;
+    }
+    let denied = facts.progress.denied.as_ref();
+    let stores =
+        |denied: &&Denied| matches!(denied.work, DeniedWork::Grant(_) | DeniedWork::Keep(_));
+    let (reason, message) = if let Some(denied) = denied.filter(stores) {
+        (denied.reason(), text(facts, denied))
+    } else {
+        let cause = facts.progress.twins_unknown.as_ref()?;
+        (search_reason(cause), search_text(facts, cause))
+    };
+    Some(ConditionDraft {
         status: ready.status,
-        reason: denied.reason(),
-        message: text(facts, denied),
+        reason,
+        message,
     })
+}
+
+fn search_reason(cause: &Denial) -> Reason {
+    match cause {
+        Denial::Right(_) => Reason::OperatorRightMissing,
+        Denial::Refused(_) => Reason::DuplicatesUnknown,
+    }
+}
+
+fn search_text(facts: &Facts, cause: &Denial) -> String {
+    let still = messages::still(facts);
+    format!(
+        "The operator cannot find out whether another JiraCredential already uses the same token: {cause} The token that was stored last is not used before, because using it twice can end the consent. The operator retries. {still}"
+    )
 }
 
 fn text(facts: &Facts, denied: &Denied) -> String {

@@ -16,6 +16,8 @@ pub mod session;
 pub mod takeover;
 pub mod timing;
 
+use chrono::{DateTime, Utc};
+
 use crate::api::Reason;
 use crate::core::decide::renewal::takeover::{resume, runs_until};
 use crate::core::decide::renewal::timing::{due, first, is_ours, not_before, wants_now};
@@ -45,12 +47,27 @@ pub fn next(facts: &Facts) -> Option<Move> {
     if let Some(spend) = &facts.progress.intended {
         return Some(Move::Renew(spend.clone()));
     }
-    Some(match plan.kind {
+    let next = match plan.kind {
         RenewalKind::Refresh => with_grant(facts, plan, renewal, held),
         RenewalKind::ClientCredentials => asked_again(facts, plan, renewal, held),
         RenewalKind::Successor => pat::next(facts, plan, renewal, held),
         RenewalKind::Login => session::next(facts, plan, renewal, held),
+    };
+    Some(match next {
+        Move::Idle | Move::At(_) | Move::Blocked(Reason::GrantConflict)
+            if facts.progress.twins_unknown.is_some() =>
+        {
+            Move::At(looked_again(facts))
+        }
+        next => next,
     })
+}
+
+/// Every reconcile looks for duplicates until it is known whether there is one. The time stays as it is
+/// recorded: it is no news.
+fn looked_again(facts: &Facts) -> DateTime<Utc> {
+    let recorded = facts.status.next_renewal_time;
+    recorded.map_or(facts.now, |time| time.min(facts.now))
 }
 
 fn without_grant(facts: &Facts, plan: &RenewalPlan, renewal: &Renewal) -> Move {

@@ -4,7 +4,7 @@ use jira_credential_operator::api::{ConditionType, Reason};
 use jira_credential_operator::core::conclude::line_ends::line_end_ignored;
 use jira_credential_operator::core::facts::{Denial, Denied, DeniedWork, Facts};
 use jira_credential_operator::core::messages::CLOCK_WAS_AHEAD;
-use jira_credential_operator::core::spec::MissingRight;
+use jira_credential_operator::core::spec::{MissingRight, RenewalKind};
 
 use super::{Section, add_concluded, samples};
 use crate::simulator::World;
@@ -52,6 +52,23 @@ pub(super) fn denied() -> Section {
             let mut facts = sample.facts.clone();
             let cause = refused();
             facts.progress.denied = Some(Denied { work, cause });
+            add(&mut section, sample.method, &facts);
+        }
+    }
+    for sample in samples() {
+        let plan = sample.facts.renewal_plan();
+        if !plan
+            .is_some_and(|plan| matches!(plan.kind, RenewalKind::Refresh | RenewalKind::Successor))
+        {
+            continue;
+        }
+        let cause = "a JiraCredential in the namespace team cannot be read by this version of the operator; the log names it. Correct its spec.";
+        for cause in [
+            Denial::Right(right("list", "secrets")),
+            Denial::Refused(cause.into()),
+        ] {
+            let mut facts = sample.facts.clone();
+            facts.progress.twins_unknown = Some(cause);
             add(&mut section, sample.method, &facts);
         }
     }

@@ -4,7 +4,7 @@ use crate::api::{AttemptOutcome, Reason, SourceVersion};
 use crate::core::decide::renewal::tests::{
     at, begun, client, facts, in_use, me, other, print, wait, word,
 };
-use crate::core::facts::{Facts, GrantState, Held, SeedState, Source};
+use crate::core::facts::{Denial, Facts, GrantState, Held, SeedState, Source};
 use crate::core::grant::{
     Access, Grant, RefreshRequest, RenewalFailure, Seed, SeedOutcome, Tokens,
 };
@@ -46,6 +46,29 @@ fn a_seed_is_adopted_once_looked_for_elsewhere_and_spent() {
     seed(&mut third, "zero");
     assert_eq!(word(&third), "at 45");
     assert_eq!(third.seed_trouble(), Some(Reason::SeedStale));
+}
+
+/// A token that may be spent elsewhere waits, and is looked for in every reconcile; the one in use is renewed.
+#[test]
+fn what_may_be_spent_elsewhere_waits_and_holds_up_no_renewal() {
+    let unknown = |minute: i64, grant: Grant<_>| {
+        let mut facts = facts(minute, Some(grant));
+        assert_eq!(word(&facts), "check duplicate");
+        facts.progress.duplicate_checked = true;
+        facts.progress.is_duplicate = true;
+        facts.progress.twins_unknown = Some(Denial::Refused("nobody knows".into()));
+        facts
+    };
+    let mut adopted = Grant::default();
+    adopted.adopt("one", print("seed"), client(), at(0), false);
+    let mut first = unknown(10, adopted);
+    assert_eq!(word(&first), "at 10");
+    first.status.next_renewal_time = Some(at(5));
+    assert_eq!(word(&first), "at 5");
+    let mut beside = in_use();
+    beside.adopt("two", print("new"), client(), at(1), false);
+    assert_eq!(word(&unknown(10, beside.clone())), "at 10");
+    assert_eq!(word(&unknown(45, beside)), "intend first 45 -");
 }
 
 #[test]
