@@ -18,6 +18,7 @@ mod source;
 mod status;
 mod target_secret;
 mod time;
+mod workload;
 
 pub use admission_policy::PolicyState;
 pub use client::Cluster;
@@ -43,6 +44,9 @@ pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;
 
 /// Field manager of everything that the operator writes into Secrets.
 const SECRET_MANAGER: &str = "jira-credential-operator/secret";
+
+/// Field manager of the annotation that restarts a workload.
+const RESTART_MANAGER: &str = "jira-credential-operator/restart";
 
 /// Field manager of the status.
 const STATUS_MANAGER: &str = "jira-credential-operator/status";

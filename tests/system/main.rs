@@ -35,6 +35,7 @@ mod permissions;
 mod presets;
 mod rbac;
 mod redaction;
+mod restart;
 mod restored;
 mod retained;
 mod rotation;

@@ -6,10 +6,12 @@ pub mod judge;
 pub mod permissions;
 pub mod probe;
 
-use crate::api::{Attempt, SourceVersion, TargetVersion};
+use crate::api::{Attempt, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
-use crate::core::facts::{ApiKey, GrantState, Held, Holder, Peer, Source, TargetState, Twin};
+use crate::core::facts::{
+    ApiKey, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
+};
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
 use crate::core::probe::{Outage, Permissions, Resource, Verdict};
@@ -29,6 +31,8 @@ pub enum Answer {
     TargetOwnedByOther(usize, Holder, TargetVersion),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
+    /// What became of a workload that was to be restarted.
+    Restarted(Workload, Restarted),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
     /// The new seed stands in the grant.
@@ -110,6 +114,9 @@ impl Facts {
             }
             Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));
+            }
+            Answer::Restarted(workload, restarted) => {
+                self.progress.restarts.push((workload, restarted));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),
