@@ -102,6 +102,22 @@ fn what_is_named_later_is_restarted_by_the_next_change() {
 }
 
 #[test]
+fn going_back_to_an_older_credential_is_another_change() {
+    let mut world = world();
+    world.store("next");
+    world.pass();
+    let named = world.spec.restart.clone();
+    world.edit(|spec| spec.restart.clear());
+    world.store("third");
+    world.pass();
+    world.edit(|spec| spec.restart = named);
+    world.pass();
+    world.store("next");
+    world.pass();
+    assert_eq!(world.effects.rolled.len(), 4);
+}
+
+#[test]
 fn a_process_that_dies_anywhere_restarts_each_workload_once() {
     for cut in 0.. {
         let mut world = world();
