@@ -193,6 +193,8 @@ pub enum Reason {
     EventsDenied,
     /// A workload of `spec.restart` does not exist.
     WorkloadMissing,
+    /// A workload of `spec.restart` replaces no pods by itself: it is paused, or updated on delete.
+    RestartHeld,
     /// The API server refused to change a workload of `spec.restart`, or did not answer.
     RestartRefused,
     /// The spec contradicts itself.

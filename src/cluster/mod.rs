@@ -38,6 +38,7 @@ pub use slim::slim;
 pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;
+pub use workload::Rollout;
 
 /// One malformed object must not end the watch for all.
 pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;

@@ -10,6 +10,15 @@ use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::ownership::label_value;
 
+/// What follows from a new pod template.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rollout {
+    /// The pods are replaced.
+    Runs,
+    /// They are not: a Deployment is paused, or the update strategy is `OnDelete`.
+    Held,
+}
+
 impl Cluster {
     /// Has the pods of a workload replaced, unless that was done for this revision of the credential
     /// before: a patch that changes nothing restarts nothing.
@@ -22,7 +31,7 @@ impl Cluster {
         workload: &Workload,
         credential: &str,
         revision: &str,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<Rollout, ClusterError> {
         let annotation = format!("{RESTART_ANNOTATION_PREFIX}{}", label_value(credential));
         let patch = Patch::Merge(json!({
             "spec": {"template": {"metadata": {"annotations": {annotation: revision}}}}
@@ -32,9 +41,10 @@ impl Cluster {
             ..PatchParams::default()
         };
         let api = self.workloads(namespace, workload.kind);
-        self.write(api.patch_metadata(&workload.name, &params, &patch))
-            .await
-            .map(|_| ())
+        let patched = self
+            .write(api.patch(&workload.name, &params, &patch))
+            .await?;
+        Ok(rollout(&patched))
     }
 
     /// Looks whether a workload exists.
@@ -59,5 +69,16 @@ impl Cluster {
             WorkloadKind::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
         };
         Api::namespaced_with(self.client(), namespace, &resource)
+    }
+}
+
+fn rollout(workload: &DynamicObject) -> Rollout {
+    let field = |path: &str| workload.data.pointer(path);
+    let is_paused = field("/spec/paused") == Some(&json!(true));
+    let on_delete = field("/spec/updateStrategy/type") == Some(&json!("OnDelete"));
+    if is_paused || on_delete {
+        Rollout::Held
+    } else {
+        Rollout::Runs
     }
 }

@@ -6,7 +6,7 @@ use jira_credential_operator::api::{
     ConditionStatus, ConditionType, Reason, RestartStatus, Workload, WorkloadKind,
 };
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::oauth::RENEWAL_IS_DUE;
@@ -59,6 +59,15 @@ impl World {
         let workloads = self.workloads(kind);
         workloads
             .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+
+    async fn edit_workload(&self, kind: WorkloadKind, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        let workloads = self.workloads(kind);
+        workloads
+            .patch("sync", &PatchParams::default(), &patch)
             .await
             .unwrap();
     }
@@ -306,4 +315,42 @@ async fn one_that_is_refused_is_tried_again() {
     assert_eq!(world.restarts().await, [1, 1, 1]);
     let status = world.credential("bot").await.status.unwrap();
     assert!(status.condition(kind).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_replaces_no_pods_is_told() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    for kind in KINDS {
+        world.workload(kind, "sync").await;
+    }
+    let on_delete = json!({"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}});
+    for (kind, spec) in [
+        (WorkloadKind::Deployment, json!({"paused": true})),
+        (WorkloadKind::StatefulSet, on_delete.clone()),
+        (WorkloadKind::DaemonSet, on_delete),
+    ] {
+        world.edit_workload(kind, spec).await;
+    }
+    world.token_with(&operator, &named("sync")).await;
+    world.rotated(&operator).await;
+    let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
+    let object = world.wait("bot", kind, status, Reason::RestartHeld).await;
+    let said = says(&object, kind).message;
+    let all = "No pod of Deployment sync, StatefulSet sync, DaemonSet sync";
+    assert!(said.contains(all) && said.contains("OnDelete"), "{said}");
+
+    // A person resumes it, and changes how the others are updated: pods are replaced by then.
+    let rolling = json!({"updateStrategy": {"type": "RollingUpdate"}});
+    for (kind, spec) in [
+        (WorkloadKind::Deployment, json!({"paused": false})),
+        (WorkloadKind::StatefulSet, rolling.clone()),
+        (WorkloadKind::DaemonSet, rolling),
+    ] {
+        world.edit_workload(kind, spec).await;
+    }
+    world.advance(TimeDelta::seconds(20));
+    operator.look_again(1).await;
+    let status = world.credential("bot").await.status.unwrap();
+    assert!(status.condition(kind).is_none(), "{status:#?}");
 }

@@ -1,7 +1,7 @@
 //! Restarting a workload. What goes wrong concerns this workload alone.
 
 use crate::api::Reason;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Rollout};
 use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::core::apply::Answer;
@@ -21,26 +21,28 @@ impl Operator {
             only_look,
         } = restart;
         let done = if only_look {
-            self.cluster.find_workload(namespace, &workload).await
+            let found = self.cluster.find_workload(namespace, &workload).await;
+            found.map(|()| Restarted::Done)
         } else {
-            self.cluster
-                .restart(namespace, &workload, name, &revision)
-                .await
-        };
-        let reason = match done {
-            Ok(()) => {
-                if !only_look {
+            let cluster = &self.cluster;
+            let rollout = cluster.restart(namespace, &workload, name, &revision).await;
+            rollout.map(|rollout| match rollout {
+                Rollout::Runs => {
                     tracing::info!(namespace, name, %workload, revision, "restarted the workload");
+                    Restarted::Done
                 }
-                return Ok(Answer::Restarted(workload, Restarted::Done));
-            }
+                Rollout::Held => Restarted::Failed(Reason::RestartHeld),
+            })
+        };
+        let restarted = match done {
+            Ok(restarted) => restarted,
             Err(error @ ClusterError::NotLeading) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(namespace, name, %workload, %error, "could not restart the workload");
-                reason(&error)
+                Restarted::Failed(reason(&error))
             }
         };
-        Ok(Answer::Restarted(workload, Restarted::Failed(reason)))
+        Ok(Answer::Restarted(workload, restarted))
     }
 }
 

@@ -139,7 +139,11 @@ fn a_process_that_dies_anywhere_restarts_each_workload_once() {
 
 #[test]
 fn one_that_fails_stops_no_other_and_is_tried_again() {
-    for reason in [Reason::OperatorRightMissing, Reason::RestartRefused] {
+    for reason in [
+        Reason::OperatorRightMissing,
+        Reason::RestartHeld,
+        Reason::RestartRefused,
+    ] {
         let mut world = world();
         world.stuck.insert("Deployment sync", reason);
         world.store("next");

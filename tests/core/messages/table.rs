@@ -506,6 +506,7 @@ fn restart_failed() -> Section {
     for reason in [
         Reason::OperatorRightMissing,
         Reason::WorkloadMissing,
+        Reason::RestartHeld,
         Reason::RestartRefused,
     ] {
         let mut facts = World::token().pass().facts;

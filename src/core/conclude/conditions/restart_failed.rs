@@ -13,6 +13,7 @@ pub(crate) fn restart_failed(recorded: Option<&RestartStatus>) -> Option<Conditi
     let causes = [
         Reason::OperatorRightMissing,
         Reason::WorkloadMissing,
+        Reason::RestartHeld,
         Reason::RestartRefused,
     ];
     let texts: Vec<(Reason, String)> = causes
@@ -37,6 +38,9 @@ fn text(reason: Reason, failed: &[&FailedRestart]) -> Option<String> {
         ),
         Reason::WorkloadMissing => format!(
             "spec.restart names workloads that do not exist: {names}. Correct the names or remove them from spec.restart. Pods that start later get the published credential."
+        ),
+        Reason::RestartHeld => format!(
+            "No pod of {names} of spec.restart is replaced: a paused Deployment and updateStrategy OnDelete wait for a person. {still} Resume the Deployment, delete the pods, or remove the workload from spec.restart. The operator looks again."
         ),
         _ => format!(
             "The API server did not restart {names} of spec.restart; the log of the operator says why. {still} Check admission policies and webhooks, or restart them yourself. The operator retries."
