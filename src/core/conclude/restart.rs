@@ -8,7 +8,7 @@ use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::time::{backoff, later};
 
 /// A change that a reconcile could not handle is looked at again after this time.
-const SOON: TimeDelta = TimeDelta::seconds(1);
+const SOON: TimeDelta = TimeDelta::seconds(15);
 
 /// Brings the record up to date. A change counts as handled once every workload was tried; those that
 /// failed stay on record.
@@ -29,24 +29,22 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     recorded.failed.retain(is_named);
     match facts.restart_due() {
         RestartDue::All { revision } => {
-            let restarts: Option<Vec<_>> = facts
-                .spec
-                .restart
-                .iter()
-                .map(|workload| outcome(facts, workload))
-                .collect();
-            if let (Some(restarts), Some(print)) = (restarts, facts.published_print()) {
+            let mut named = facts.spec.restart.iter();
+            let were_tried = named.all(|workload| facts.restarted(workload).is_some());
+            if let Some(print) = facts.published_print().filter(|_| were_tried) {
+                let tried = facts.progress.restarts.iter();
                 recorded.fingerprint = print;
                 recorded.revision = Some(revision);
-                recorded.failed = restarts.into_iter().flatten().collect();
+                recorded.failed = tried.filter_map(failure).collect();
                 recorded.failures = 0;
                 plan_retry(facts, &mut recorded);
             }
         }
         RestartDue::Failed { .. } if !facts.progress.restarts.is_empty() => {
-            let failed = recorded.failed.into_iter();
-            let left = failed.filter_map(|old| outcome(facts, &old.workload).unwrap_or(Some(old)));
-            recorded.failed = left.collect();
+            let was_tried = |old: &FailedRestart| facts.restarted(&old.workload).is_some();
+            recorded.failed.retain(|old| !was_tried(old));
+            let tried = facts.progress.restarts.iter();
+            recorded.failed.extend(tried.filter_map(failure));
             plan_retry(facts, &mut recorded);
         }
         RestartDue::Failed { .. } | RestartDue::Nothing => {}
@@ -59,15 +57,14 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     status.restart = Some(recorded);
 }
 
-/// `None`: it was not tried. `Some(None)`: it needs nothing more.
-fn outcome(facts: &Facts, workload: &Workload) -> Option<Option<FailedRestart>> {
-    Some(match facts.restarted(workload)? {
+fn failure((workload, restarted): &(Workload, Restarted)) -> Option<FailedRestart> {
+    match restarted {
         Restarted::Done => None,
         Restarted::Failed(reason) => Some(FailedRestart {
             workload: workload.clone(),
-            reason,
+            reason: *reason,
         }),
-    })
+    }
 }
 
 fn plan_retry(facts: &Facts, recorded: &mut RestartStatus) {
