@@ -85,7 +85,7 @@ struct RunArgs {
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
     /// Prefixes of labels and annotations that targets may have.
-    #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/"])]
+    #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/", "reloader.stakater.com/"])]
     allowed_metadata_keys: Vec<String>,
     /// Name of the admission policy of deploy/ and of its binding. The operator reports whether they
     /// are in force.

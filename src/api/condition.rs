@@ -44,6 +44,9 @@ pub enum ConditionType {
     /// The API server denies the operator a request that the credential needs (abnormal-true, absent
     /// otherwise).
     Denied,
+    /// A workload of `spec.restart` could not be restarted after the published credential changed
+    /// (abnormal-true, absent otherwise).
+    RestartFailed,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
     Reconciling,
     /// Nothing will change until a person acts (abnormal-true, absent otherwise).
@@ -190,6 +193,12 @@ pub enum Reason {
     DuplicatesUnknown,
     /// The API server takes no events from the operator.
     EventsDenied,
+    /// A workload of `spec.restart` does not exist.
+    WorkloadMissing,
+    /// A workload of `spec.restart` replaces no pods by itself: it is paused, or updated on delete.
+    RestartHeld,
+    /// The API server refused to change a workload of `spec.restart`, or did not answer.
+    RestartRefused,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.

@@ -12,6 +12,7 @@ mod oauth;
 mod period;
 mod preset;
 mod reference;
+mod restart;
 mod rules;
 mod spec;
 mod status;
@@ -25,6 +26,7 @@ pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use preset::Preset;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
+pub use restart::{FailedRestart, RestartStatus, Workload, WorkloadKind};
 pub use spec::{
     DEFAULT_WARN_BEFORE, DeletionPolicy, Hosting, JiraCredential, JiraCredentialSpec, Permission,
     Rotation, Target, TargetTemplate, Tls, Validation,
@@ -39,6 +41,10 @@ pub const GROUP: &str = "jira-operator.dev";
 
 /// Annotation whose every new value asks for a validation of the credential now.
 pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
+
+/// Prefix of the annotation that a restart sets in the pod template of a workload; the name of the
+/// `JiraCredential` follows, so that several can have restarted the same workload.
+pub const RESTART_ANNOTATION_PREFIX: &str = "restarted-for.jira-operator.dev/";
 
 /// Annotation on a published Secret that stays when its `JiraCredential` is deleted; the value is `Retain`.
 pub const DELETION_POLICY_ANNOTATION: &str = "jira-operator.dev/deletion-policy";

@@ -12,7 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, Preset, SecretKeyRef, rules,
+    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, Preset, SecretKeyRef,
+    Workload, rules,
 };
 
 /// A Jira credential that is validated against Jira and published as Secrets.
@@ -83,6 +84,14 @@ pub struct JiraCredentialSpec {
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
+
+    /// Workloads of this namespace that take the published values into environment variables or mount
+    /// them by `subPath`: they are restarted when a renewal or a rotation has changed the published
+    /// credential. The first value that is published restarts nothing.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
+    #[schemars(length(max = 16))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<Workload>,
 
     /// Where to look up when an API token of Jira Cloud expires: Atlassian shows it to an
     /// organisation's administrators only.

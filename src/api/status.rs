@@ -10,7 +10,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConditionType, ExpiryLookupStatus, Hosting, Permission, Reason, Scope};
+use super::{
+    Condition, ConditionType, ExpiryLookupStatus, Hosting, Permission, Reason, RestartStatus, Scope,
+};
 
 /// The state of a `JiraCredential`.
 ///
@@ -96,6 +98,9 @@ pub struct JiraCredentialStatus {
     #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetVersion>,
+    /// For which published credential the workloads of `spec.restart` were restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartStatus>,
     /// The Secret in which the operator keeps the tokens that it renews.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantStatus>,
@@ -140,6 +145,7 @@ impl Default for JiraCredentialStatus {
             sources: Vec::new(),
             line_ends: Vec::new(),
             targets: Vec::new(),
+            restart: None,
             grant: None,
             binding: None,
             pending_renew: None,

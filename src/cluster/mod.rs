@@ -19,6 +19,7 @@ mod source;
 mod status;
 mod target_secret;
 mod time;
+mod workload;
 
 pub use admission_policy::PolicyState;
 pub use client::Cluster;
@@ -41,12 +42,16 @@ pub use slim::slim;
 pub use source::{Material, Signing, Tokens, UserAndPassword};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;
+pub use workload::Rollout;
 
 /// One malformed object must not end the watch for all.
 pub type Watched = kube::core::DeserializeGuard<crate::api::JiraCredential>;
 
 /// Field manager of everything that the operator writes into Secrets.
 const SECRET_MANAGER: &str = "jira-credential-operator/secret";
+
+/// Field manager of the annotation that restarts a workload.
+const RESTART_MANAGER: &str = "jira-credential-operator/restart";
 
 /// Field manager of the status.
 const STATUS_MANAGER: &str = "jira-credential-operator/status";

@@ -9,13 +9,16 @@ const VERBS: [&str; 8] = [
 ];
 
 /// The resources that the operator works with.
-const RESOURCES: [&str; 8] = [
+const RESOURCES: [&str; 11] = [
     "configmaps",
+    "daemonsets",
+    "deployments",
     "events",
     "jiracredentials",
     "jiracredentials/status",
     "leases",
     "secrets",
+    "statefulsets",
     "validatingadmissionpolicies",
     "validatingadmissionpolicybindings",
 ];

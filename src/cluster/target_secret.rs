@@ -21,6 +21,10 @@ use crate::cluster::ownership::{MARK_ANNOTATION, Ownership, label_value, ownersh
 use crate::core::facts::Holder;
 use crate::render::Contents;
 
+/// Keys under this prefix are allowed by default and yet never removed: people set them on published
+/// Secrets before a template could have them.
+const KEPT_PREFIX: &str = "reloader.stakater.com/";
+
 /// A target and what it is to hold.
 pub struct Publication<'a> {
     /// The credential that holds the target.
@@ -330,6 +334,7 @@ impl Publication<'_> {
                 self.allowed_keys
                     .iter()
                     .any(|prefix| key.starts_with(prefix.as_str()))
+                    && !key.starts_with(KEPT_PREFIX)
                     && !wanted.contains_key(*key)
             };
             let keys = found.iter().flat_map(BTreeMap::keys).filter(ours);

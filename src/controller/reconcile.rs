@@ -235,6 +235,7 @@ fn work(step: &Step, facts: &Facts) -> DeniedWork {
         Step::RecordAttempt(_)
         | Step::Validate
         | Step::Publish(_)
+        | Step::Restart(_)
         | Step::ResolveCloudId
         | Step::LookUp
         | Step::Permissions

@@ -277,6 +277,7 @@ fn calls_jira(step: &Step) -> bool {
         | Step::Cleanup(CleanupTask::Revoke | CleanupTask::FindTokenId) => true,
         Step::RecordAttempt(_)
         | Step::Publish(_)
+        | Step::Restart(_)
         | Step::DeleteTarget(_)
         | Step::ImportToken
         | Step::CheckDuplicate
@@ -319,6 +320,7 @@ fn site_of(step: &Step, facts: &Facts) -> Option<String> {
             own()
         }
         Step::Publish(_)
+        | Step::Restart(_)
         | Step::DeleteTarget(_)
         | Step::ImportToken
         | Step::CheckDuplicate

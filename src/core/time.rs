@@ -36,7 +36,8 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 
-const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
+/// No retry after a failure waits for longer, apart from what spreads them.
+pub const LONGEST_BACKOFF: TimeDelta = TimeDelta::hours(1);
 
 /// The first retry of a validation that got no answer: most outages last for seconds.
 const FIRST_PROBE_BACKOFF: TimeDelta = TimeDelta::seconds(5);

@@ -112,7 +112,14 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
             &["list", "update", "delete"],
         ),
         ("/pods", &[], &["get", "list", "create"]),
-        ("apps/deployments", &[], &["get", "list", "patch"]),
+        (
+            "apps/deployments",
+            &["get", "patch"],
+            &["list", "watch", "create", "update", "delete"],
+        ),
+        ("apps/statefulsets", &["get", "patch"], &["list", "update"]),
+        ("apps/daemonsets", &["get", "patch"], &["list", "update"]),
+        ("apps/deployments/scale", &[], &["get", "patch"]),
         (
             "rbac.authorization.k8s.io/roles",
             &[],
@@ -138,15 +145,18 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
 async fn the_expressions_of_the_policy_fit_the_types() {
     let client = context("types").await.client;
     let policies = Api::<ValidatingAdmissionPolicy>::all(client);
-    eventually(async || {
-        let policy = policies.get(OPERATOR).await.unwrap();
-        let status = policy.status.unwrap_or_default();
-        let checked = status.type_checking.ok_or("not checked yet")?;
-        let warnings = checked.expression_warnings.unwrap_or_default();
-        assert!(warnings.is_empty(), "{warnings:#?}");
-        Ok(())
-    })
-    .await;
+    for part in ["", "-restart", "-writes", "-restart-writes"] {
+        let name = format!("{OPERATOR}{part}");
+        eventually(async || {
+            let policy = policies.get(&name).await.unwrap();
+            let status = policy.status.unwrap_or_default();
+            let checked = status.type_checking.ok_or("not checked yet")?;
+            let warnings = checked.expression_warnings.unwrap_or_default();
+            assert!(warnings.is_empty(), "{name}: {warnings:#?}");
+            Ok(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

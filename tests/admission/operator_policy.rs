@@ -264,3 +264,113 @@ async fn a_missing_policy_and_one_that_does_not_refuse_are_reported() {
         .await
         .unwrap();
 }
+
+/// How the policy about workloads begins its refusals.
+const RESTARTS: &str = "ValidatingAdmissionPolicy 'jira-credential-operator-restart-writes'";
+
+#[tokio::test]
+async fn a_workload_is_restarted_and_not_changed() {
+    use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let pods = json!({
+        "selector": { "matchLabels": { "app": "sync" } },
+        "template": {
+            "metadata": { "labels": { "app": "sync" }, "annotations": { "note": "a" } },
+            "spec": { "containers": [{ "name": "sync", "image": "sync:1" }] }
+        }
+    });
+    let object = json!({ "metadata": { "name": "sync" }, "spec": pods });
+    let people = Api::<Deployment>::namespaced(test.client.clone(), &test.namespace);
+    let deployment = serde_json::from_value(object.clone()).unwrap();
+    people
+        .create(&PostParams::default(), &deployment)
+        .await
+        .unwrap();
+    let (daemons, mut object) = (object.clone(), object);
+    object["spec"]["serviceName"] = json!("sync");
+    object["spec"]["template"]["metadata"]["annotations"] = Value::Null;
+    let sets = Api::<StatefulSet>::namespaced(test.client.clone(), &test.namespace);
+    let set = serde_json::from_value(object).unwrap();
+    sets.create(&PostParams::default(), &set).await.unwrap();
+
+    let set = serde_json::from_value(daemons).unwrap();
+    Api::<DaemonSet>::namespaced(test.client.clone(), &test.namespace)
+        .create(&PostParams::default(), &set)
+        .await
+        .unwrap();
+
+    let taken = Api::<Deployment>::namespaced(client.clone(), &test.namespace);
+    let template = |template: Value| json!({ "spec": { "template": template } });
+    let annotated = |key: &str| template(json!({ "metadata": { "annotations": { key: "1" } } }));
+    let ours = annotated("restarted-for.jira-operator.dev/bot");
+    let container = json!([{ "name": "sync", "image": "stolen:1" }]);
+    let refused = [
+        ("another annotation", annotated("sidecar.istio.io/inject")),
+        ("an annotation of others", annotated("note")),
+        (
+            "an annotation less",
+            template(json!({ "metadata": { "annotations": { "note": null } } })),
+        ),
+        (
+            "a label",
+            template(json!({ "metadata": { "labels": { "b": "c" } } })),
+        ),
+        (
+            "an image",
+            template(json!({ "spec": { "containers": container } })),
+        ),
+        (
+            "an account",
+            template(json!({ "spec": { "serviceAccountName": "admin" } })),
+        ),
+        ("a number", json!({ "spec": { "replicas": 0 } })),
+        ("a pause", json!({ "spec": { "paused": true } })),
+        (
+            "a label of its own",
+            json!({ "metadata": { "labels": { "a": "b" } } }),
+        ),
+        (
+            "an annotation of its own",
+            json!({ "metadata": { "annotations": { "a": "b" } } }),
+        ),
+        (
+            "a finalizer",
+            json!({ "metadata": { "finalizers": ["example.org/keep"] } }),
+        ),
+    ];
+    let dry = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    // Once the policy is in force.
+    eventually(async || {
+        let patch = Patch::Merge(&refused[0].1);
+        match taken.patch("sync", &dry, &patch).await {
+            Err(error) if error.to_string().contains(RESTARTS) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    for (name, patch) in &refused {
+        let answer = taken.patch("sync", &dry, &Patch::Merge(patch)).await;
+        let said = answer.expect_err(name).to_string();
+        let words = "changes only the annotations";
+        assert!(
+            said.contains(RESTARTS) && said.contains(words),
+            "{name}: {said}"
+        );
+    }
+    taken
+        .patch("sync", &dry, &Patch::Merge(&ours))
+        .await
+        .unwrap();
+    Api::<DaemonSet>::namespaced(client.clone(), &test.namespace)
+        .patch("sync", &dry, &Patch::Merge(&ours))
+        .await
+        .unwrap();
+    Api::<StatefulSet>::namespaced(client, &test.namespace)
+        .patch("sync", &dry, &Patch::Merge(&ours))
+        .await
+        .unwrap();
+}

@@ -166,6 +166,82 @@ async fn the_last_of_the_most_targets_is_checked() {
     user.is_accepted(&object).await;
 }
 
+/// How the policy about workloads begins its refusals.
+const RESTART: &str = "ValidatingAdmissionPolicy 'jira-credential-operator-restart'";
+
+/// The most workloads beside the most targets, each with a right of its own: as expensive as it gets.
+#[tokio::test]
+async fn the_writer_needs_the_right_to_patch_each_workload() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    user.may_secrets(&test.client, &["create", "update"], &names)
+        .await;
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    let deployments: Vec<String> = (0..14).map(|n| format!("d{n}")).collect();
+    let mut restart: Vec<Value> = deployments
+        .iter()
+        .map(|name| json!({ "kind": "Deployment", "name": name }))
+        .collect();
+    restart.push(json!({ "kind": "StatefulSet", "name": "db" }));
+    restart.push(json!({ "kind": "DaemonSet", "name": "agent" }));
+    let mut object = credential("sync", password("login", &names));
+    user.is_accepted(&object).await;
+    object["spec"]["restart"] = json!(restart);
+    let refused = async |words: &str| {
+        user.is_answered(&object, |answer| {
+            answer.is_err_and(|said| said.contains(RESTART) && said.contains(words))
+        })
+        .await;
+    };
+    refused("Deployment d0 restarted: you need the right to patch it yourself").await;
+    let most: Vec<&str> = deployments.iter().map(String::as_str).collect();
+    user.may(&test.client, &["patch"], "apps", "deployments", &most)
+        .await;
+    // The right to another kind of this name is none.
+    user.may(&test.client, &["patch"], "apps", "deployments", &["db"])
+        .await;
+    refused("StatefulSet db").await;
+    user.may(&test.client, &["patch"], "apps", "statefulsets", &["db"])
+        .await;
+    refused("DaemonSet agent").await;
+    user.may(&test.client, &["get"], "apps", "daemonsets", &["agent"])
+        .await;
+    refused("DaemonSet agent").await;
+    user.may(&test.client, &["patch"], "apps", "daemonsets", &["agent"])
+        .await;
+    user.is_accepted(&object).await;
+}
+
+/// What a person has named may be changed by others in everything else.
+#[tokio::test]
+async fn a_change_of_the_named_workloads_needs_the_right_to_patch_them() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    user.may_secrets(&test.client, &["create", "update"], &["target"])
+        .await;
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    let mut object = credential("sync", password("login", &["target"]));
+    user.is_accepted(&object).await;
+    object["spec"]["restart"] = json!([{ "kind": "Deployment", "name": "sync" }]);
+    Api::<JiraCredential>::namespaced(test.client.clone(), &test.namespace)
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(object).unwrap(),
+        )
+        .await
+        .unwrap();
+    let other = json!({ "spec": { "validation": { "interval": "10m" } } });
+    assert_eq!(refusal(&user, &test, other).await, None);
+    let more = json!({ "spec": { "restart": [
+        { "kind": "Deployment", "name": "sync" }, { "kind": "Deployment", "name": "more" }
+    ] } });
+    let error = refusal(&user, &test, more).await.unwrap();
+    assert!(error.contains(RESTART), "{error}");
+    let fewer = json!({ "spec": { "restart": null } });
+    assert_eq!(refusal(&user, &test, fewer).await, None);
+}
+
 /// A `JiraCredential` that the administrator made and the user has no rights on the Secrets of.
 async fn created_by_the_administrator(user: &str, suspended: bool) -> (Context, User) {
     let test = context("policy").await;

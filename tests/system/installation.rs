@@ -1,9 +1,10 @@
 //! Installing, removing and installing again, as `README.md` and `docs/operations.md` have it.
 
-use jira_credential_operator::api::JiraCredential;
+use jira_credential_operator::api::{JiraCredential, WorkloadKind};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -82,6 +83,18 @@ async fn the_overlay_installs_an_operator_in_another_namespace() {
             })
             .await;
     }
+    world.workload(WorkloadKind::Deployment, "sync").await;
+    let deployments = Api::<Deployment>::namespaced(itself.clone(), &world.namespace);
+    let scaled = Patch::Merge(json!({"spec": {"replicas": 1}}));
+    world
+        .until("the policy about workloads refuses", || async {
+            let params = PatchParams::default();
+            let answer = deployments.patch("sync", &params, &scaled).await;
+            let refusal = answer.err()?.to_string();
+            let words = "changes only the annotations";
+            refusal.contains(words).then_some(())
+        })
+        .await;
     operator.stop().await;
     // The account may lead there, and the Lease is the one that `deploy/` grants.
     let leases = Api::<Lease>::namespaced(itself, home);

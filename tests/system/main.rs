@@ -36,6 +36,7 @@ mod permissions;
 mod presets;
 mod rbac;
 mod redaction;
+mod restart;
 mod restored;
 mod retained;
 mod rotation;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use control_plane::faults::{Fault, Requests, Verb};
-use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, WorkloadKind};
 use jira_credential_operator::cluster::{Election, Terms};
 use jira_credential_operator::controller::{Operator, SecretWatch};
 use jira_credential_operator::ops::metrics::Metrics;
@@ -16,6 +16,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::restart::named;
 use crate::support::{OPERATOR, PATIENCE, Running, World, says, value};
 
 /// A right, as `verb group/resource`.
@@ -93,6 +94,27 @@ pub(crate) async fn need_every_right(world: &World, operator: &Running, watch: S
     });
     world.create("bot", spec).await;
     world.wait_ready("bot").await;
+
+    // The token changes: workloads that exist are restarted, and others looked for again.
+    for kind in [
+        WorkloadKind::Deployment,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::DaemonSet,
+    ] {
+        world.workload(kind, "sync").await;
+    }
+    let restart = [named("sync"), named("missing")].concat();
+    world.change("bot", json!({"restart": restart})).await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let token = jira.pat("bot");
+    world.secret("source", &[("token", token.secret())]).await;
+    let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
+    let missing = Reason::WorkloadMissing;
+    world.wait("bot", kind, status, missing).await;
+    operator.quiet().await;
+    world.advance(chrono::TimeDelta::minutes(1));
+    operator.look_again(1).await;
 
     // A password: its attempt is recorded before it is sent. The answer to a write of the status
     // is lost, so that the object is read afresh.
@@ -307,6 +329,50 @@ async fn without_the_right_to_create_secrets_the_condition_says_so() {
         "{said}"
     );
     assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
+    operator.stop().await;
+}
+
+/// An administrator who wants the operator to restart nothing takes the rule away.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_restart_workloads_a_condition_says_so_and_all_else_works() {
+    let world = World::new().await;
+    let mut rules = rules();
+    rules.retain(|rule| rule.api_groups.as_deref() != Some(&["apps".to_owned()]));
+    let (identity, home) = identity(&world, rules).await;
+    let operator = world
+        .operator_as(identity, |config| config.namespace = home)
+        .await;
+    world.workload(WorkloadKind::Deployment, "sync").await;
+    let token = world.cloud().api_token("bot@acme.example");
+    world
+        .secret("bot-source", &[("token", token.secret())])
+        .await;
+    let mut spec = world.api_token_spec("bot");
+    spec["restart"] = json!([{"kind": "Deployment", "name": "sync"}]);
+    world.create("bot", spec).await;
+    world.wait_ready("bot").await;
+    let token = world.cloud().api_token("bot@acme.example");
+    world
+        .secret("bot-source", &[("token", token.secret())])
+        .await;
+    world.until_value("bot", "token", token.secret()).await;
+    let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
+    let reason = Reason::OperatorRightMissing;
+    let object = world.wait("bot", kind, status, reason).await;
+    let said = says(&object, kind).message;
+    assert!(
+        said.contains("no right to restart Deployment sync") && said.contains("deploy/rbac.yaml"),
+        "{said}"
+    );
+    assert!(
+        object
+            .status
+            .as_ref()
+            .unwrap()
+            .condition(ConditionType::Denied)
+            .is_none()
+    );
+    world.wait_ready("bot").await;
     operator.stop().await;
 }
 

@@ -190,7 +190,13 @@ impl World {
                 ..JiraConfig::default()
             },
             hide_account_names: false,
-            allowed_metadata_keys: vec!["app.kubernetes.io/".into(), "jenkins.io/".into()],
+            allowed_metadata_keys: [
+                "app.kubernetes.io/",
+                "jenkins.io/",
+                "reloader.stakater.com/",
+            ]
+            .map(str::to_owned)
+            .into(),
             admission_policy: OPERATOR.to_owned(),
             max_concurrent_reconciles: 4,
             max_concurrent_calls_per_site: 4,

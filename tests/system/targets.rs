@@ -345,7 +345,10 @@ async fn every_damage_is_repaired_without_a_call() {
     assert_eq!(frozen.immutable, None, "it was created again");
     // A label of a template that is none any more goes; one of a person stays.
     let labels = json!({"app.kubernetes.io/version": "1", "team": "a"});
-    let annotations = json!({"jenkins.io/credentials-description": "x", "note": "b"});
+    let annotations = json!({
+        "jenkins.io/credentials-description": "x", "note": "b",
+        "reloader.stakater.com/match": "true",
+    });
     let metadata = json!({"labels": labels, "annotations": annotations});
     world
         .edit_secret("bot", json!({"metadata": metadata}))
@@ -358,7 +361,7 @@ async fn every_damage_is_repaired_without_a_call() {
         })
         .await;
     assert_eq!(secret.labels()["team"], "a");
-    assert_eq!(secret.annotations().len(), 2, "our mark, and theirs");
+    assert_eq!(secret.annotations().len(), 3, "our mark, and theirs");
     world.delete_secret("bot").await;
     world
         .until_whole("it is deleted", "bot", &owner, token.secret())
@@ -403,6 +406,12 @@ async fn a_changed_template_changes_the_secret_without_a_call() {
             "Opaque",
         ),
         (json!({"annotations": {note: "d"}}), 2, 2, "Opaque"),
+        (
+            json!({"annotations": {note: "d", "reloader.stakater.com/match": "true"}}),
+            2,
+            3,
+            "Opaque",
+        ),
         (
             json!({"type": "acme.example/jira"}),
             2,

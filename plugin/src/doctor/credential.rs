@@ -41,7 +41,10 @@ fn of_status(about: &str, report: &Report) -> Vec<Finding> {
         let level = match (condition.kind, condition.status) {
             (ConditionType::Ready | ConditionType::Valid, ConditionStatus::Unknown)
             | (
-                ConditionType::Denied | ConditionType::RotationDue | ConditionType::OverPrivileged,
+                ConditionType::Denied
+                | ConditionType::RestartFailed
+                | ConditionType::RotationDue
+                | ConditionType::OverPrivileged,
                 ConditionStatus::True,
             )
             | (ConditionType::ExpiryKnown, ConditionStatus::False) => Level::Warning,

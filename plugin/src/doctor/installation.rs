@@ -32,7 +32,8 @@ pub async fn examine(
     let mut findings = vec![definition(cluster).await?];
     let reader = cluster::Cluster::new(cluster.client.clone(), NO_LIMIT);
     // The names that deploy/ gives them.
-    for name in [OPERATOR_NAME.to_owned(), format!("{OPERATOR_NAME}-writes")] {
+    for part in ["", "-restart", "-writes", "-restart-writes"] {
+        let name = format!("{OPERATOR_NAME}{part}");
         let state = cluster.within(reader.admission_policy(&name)).await;
         let what = format!("read the admission policy {name}");
         let state = state.ok_or_else(|| timed_out(&what))?;

@@ -62,10 +62,11 @@ pub struct Report {
 }
 
 /// Conditions that ask something of a person when they have this status, the most urgent first.
-const ASKING: [(ConditionType, ConditionStatus); 6] = [
+const ASKING: [(ConditionType, ConditionStatus); 7] = [
     (ConditionType::Valid, ConditionStatus::False),
     (ConditionType::Published, ConditionStatus::False),
     (ConditionType::Denied, ConditionStatus::True),
+    (ConditionType::RestartFailed, ConditionStatus::True),
     (ConditionType::RotationDue, ConditionStatus::True),
     (ConditionType::OverPrivileged, ConditionStatus::True),
     (ConditionType::ExpiryKnown, ConditionStatus::False),

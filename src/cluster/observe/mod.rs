@@ -39,6 +39,7 @@ pub async fn observe(
 ) -> Result<Observed, ClusterError> {
     let mut facts = without_source(index, object, &around);
     facts.correct_times();
+    facts.begin_restarts();
     if let Some(here) = facts.fingerprint() {
         let everywhere = None;
         facts.peer = peer(&facts, &around, &PasswordPrints { here, everywhere });

@@ -6,6 +6,7 @@ mod expiry_lookup;
 mod grant;
 mod passwords;
 mod renewal;
+mod restart;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Operator {
                 self.publish(&publish, facts, material.as_ref(), current)
                     .await
             }
+            Step::Restart(restart) => self.restart(restart, facts).await,
             Step::DeleteTarget(old) => self.delete_target(&old, facts, current).await,
             Step::ResolveCloudId => Ok(self.resolve_cloud_id(facts).await),
             Step::LookUp => Ok(self.look_up(facts, material.as_ref()).await),

@@ -6,11 +6,12 @@ pub mod judge;
 pub mod permissions;
 pub mod probe;
 
-use crate::api::{Attempt, SourceVersion, TargetVersion};
+use crate::api::{Attempt, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
     ApiKey, Denial, GrantState, Held, Holder, Peer, Source, TargetState, Twin,
+    ApiKey, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
 };
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
@@ -33,6 +34,8 @@ pub enum Answer {
     TargetRefused(usize, String),
     /// The target could not be rendered, for this reason.
     TargetNotRendered(usize, String),
+    /// What became of a workload that was to be restarted.
+    Restarted(Workload, Restarted),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
     /// The new seed stands in the grant.
@@ -119,6 +122,8 @@ impl Facts {
             }
             Answer::TargetNotRendered(index, text) => {
                 self.set_target(index, TargetState::NotRendered(text));
+            Answer::Restarted(workload, restarted) => {
+                self.progress.restarts.push((workload, restarted));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),

@@ -36,7 +36,7 @@ fn notice(condition: &Condition, warning: bool) -> Notice {
 
 /// The events of a reconcile. Each of these changes has one: `Ready`, or a failure beside it; a new
 /// credential that Jira accepts; `RotationDue`; administrator permissions that the spec does not require;
-/// denied requests; a look-up that fails or succeeds again; a line end that is left out.
+/// denied requests; restarts that fail; a look-up that fails or succeeds again; a line end that is left out.
 pub(super) fn notices(
     recorded: &JiraCredentialStatus,
     status: &JiraCredentialStatus,
@@ -67,7 +67,8 @@ pub(super) fn notices(
         .map(|(_, new)| notice(new, new.status != ConditionStatus::True));
     let rights = changed(ConditionType::OverPrivileged).map(|(_, new)| notice(new, true));
     let denied = changed(ConditionType::Denied).map(|(_, new)| notice(new, true));
-    let others = [rotation, rights, denied, expiry];
+    let restarts = changed(ConditionType::RestartFailed).map(|(_, new)| notice(new, true));
+    let others = [rotation, rights, denied, restarts, expiry];
     let told = first.into_iter().chain(others).flatten();
     told.chain(line_end_notices(recorded, status)).collect()
 }

@@ -6,6 +6,7 @@ pub mod grant;
 pub mod line_ends;
 pub mod notice;
 mod request;
+mod restart;
 
 pub use notice::Notice;
 
@@ -19,12 +20,14 @@ use crate::core::conclude::conditions::over_privileged::over_privileged;
 use crate::core::conclude::conditions::progressing::progressing;
 use crate::core::conclude::conditions::published::published;
 use crate::core::conclude::conditions::ready::{BlockedOn, ready};
+use crate::core::conclude::conditions::restart_failed::restart_failed;
 use crate::core::conclude::conditions::rotation_due::rotation_due;
 use crate::core::conclude::conditions::valid::valid;
 use crate::core::conclude::events::{clock_was_ahead, notices};
 use crate::core::conclude::grant::record_grant;
 use crate::core::conclude::line_ends::record_line_ends;
 use crate::core::conclude::request::record_request;
+use crate::core::conclude::restart::{next_restart, record_restarts};
 use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
@@ -72,6 +75,7 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     record_source(facts, &mut status);
     record_line_ends(facts, &mut status);
     record_versions(facts, &mut status);
+    record_restarts(facts, &mut status);
     record_grant(facts, &mut status);
     record_api_key(facts, &mut status);
     status.rotation_due_time = due;
@@ -86,6 +90,10 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         (ConditionType::ExpiryKnown, expiry_known(facts)),
         (ConditionType::OverPrivileged, over_privileged(facts)),
         (ConditionType::Denied, denied(facts)),
+        (
+            ConditionType::RestartFailed,
+            restart_failed(status.restart.as_ref()),
+        ),
         (ConditionType::Reconciling, reconciling),
         (ConditionType::Stalled, stalled),
     ];
@@ -97,6 +105,8 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     if facts.progress.clock_was_ahead {
         events.insert(0, clock_was_ahead());
     }
+    let mut changes = changes;
+    changes.extend(next_restart(facts, &status));
     let wake = wake(facts, &changes);
     Conclusion {
         status,

@@ -4,10 +4,11 @@ pub mod cleanup;
 pub mod expiry_lookup;
 pub mod publication;
 pub mod renewal;
+pub mod restart;
 pub mod step;
 pub mod validation;
 
-pub use step::{CleanupTask, Move, Publish, Step};
+pub use step::{CleanupTask, Move, Publish, Restart, Step};
 
 use chrono::{DateTime, Utc};
 
@@ -16,6 +17,7 @@ use crate::core::decide::cleanup::{cleanup_task, next_cleanup};
 use crate::core::decide::expiry_lookup::lookup_is_due;
 use crate::core::decide::expiry_lookup::wants_api_key;
 use crate::core::decide::publication::{publish, wants_write};
+use crate::core::decide::restart::restart;
 use crate::core::decide::validation::may_look_for_rights;
 use crate::core::decide::validation::{ValidationDue, before_validation, validate, validation};
 use crate::core::facts::{Facts, Source};
@@ -58,7 +60,11 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 6. What the spec no longer names goes last, so that pods find the new before the old goes;
+    // 6. What pods took into variables they get by a restart, and an old token dies soon.
+    if let Some(step) = restart(facts) {
+        return Some(step);
+    }
+    // 7. What the spec no longer names goes last, so that pods find the new before the old goes;
     //    but a status holds only so many.
     let mut surplus = facts
         .surplus
@@ -75,15 +81,15 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if facts.progress.queued_until.is_some() {
         return None;
     }
-    // 7. What was replaced is ended once everybody has what took its place.
+    // 8. What was replaced is ended once everybody has what took its place.
     if let Some(cleanup_task) = cleanup_task(facts) {
         return Some(Step::Cleanup(cleanup_task));
     }
-    // 8. Whether the account can do more than anybody asked for stands in the way of nothing.
+    // 9. Whether the account can do more than anybody asked for stands in the way of nothing.
     if may_look_for_rights(facts) {
         return Some(Step::Permissions);
     }
-    // 9. What nothing waits for.
+    // 10. What nothing waits for.
     lookup_is_due(facts).then_some(Step::LookUp)
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::api::{Account, Attempt, Reason, TargetVersion};
+use crate::api::{Account, Attempt, Reason, TargetVersion, Workload};
 use crate::core::grant::RefreshRequest;
 
 /// One effect: one write to the cluster, or one call to Jira.
@@ -14,6 +14,8 @@ pub enum Step {
     Validate,
     /// Write a target.
     Publish(Publish),
+    /// Restart a workload that took published values into variables.
+    Restart(Restart),
     /// Delete a target that the spec no longer names.
     DeleteTarget(TargetVersion),
     /// Write a new seed into the grant.
@@ -51,6 +53,18 @@ pub struct Publish {
     pub account: Account,
     /// The uid of the Secret that we hold under this name; `None`: create it.
     pub holds: Option<String>,
+}
+
+/// Which workload to restart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Restart {
+    /// The workload.
+    pub workload: Workload,
+    /// What the annotation of its pod template is to say.
+    pub revision: String,
+    /// It did not exist after the change: if it does now, its pods have started since, with what is
+    /// published, and need no restart.
+    pub only_look: bool,
 }
 
 /// One thing to do.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::Attempt;
 use crate::core::facts::Facts;
-use crate::core::time::{earlier, is_ahead};
+use crate::core::time::{LONGEST_BACKOFF, earlier, is_ahead, later};
 
 /// Older than any interval after which something is asked again.
 const LONG_AGO: TimeDelta = TimeDelta::days(2);
@@ -38,6 +38,11 @@ impl Facts {
             lookup.last_checked_time = now;
             lookup.next_check_time = now;
             found = true;
+        }
+        if let Some(restart) = &mut status.restart {
+            // No wait is longer, so that one that ends later began ahead.
+            let latest = later(now, LONGEST_BACKOFF * 2);
+            restart.next_attempt_time = restart.next_attempt_time.filter(|next| *next <= latest);
         }
         if let Some(grant) = &mut status.grant {
             found |= grant

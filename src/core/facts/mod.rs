@@ -11,14 +11,16 @@ pub mod identity;
 pub mod permissions;
 pub mod process;
 pub mod renewal;
+pub mod restart;
 pub mod targets;
 pub mod types;
 
 pub use denied::{Denial, Denied, DeniedWork};
 pub use process::{Process, TimeScale, Watched};
+pub use restart::RestartDue;
 pub use types::{
-    ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, SeedState, Source,
-    TargetFacts, TargetState, TextValue, Twin,
+    ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, Restarted, SeedState,
+    Source, TargetFacts, TargetState, TextValue, Twin,
 };
 
 use chrono::{DateTime, Utc};

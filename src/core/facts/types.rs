@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion};
+use crate::api::{Account, Reason, SourceVersion, Target, TargetVersion, Workload};
 use crate::core::facts::denied::{Denial, Denied};
 use crate::core::facts::process::{Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
@@ -124,6 +124,15 @@ pub enum Twin {
     Elsewhere,
 }
 
+/// What became of a workload that was to be restarted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Restarted {
+    /// Its pods get the published credential.
+    Done,
+    /// They do not.
+    Failed(Reason),
+}
+
 /// What has happened in this reconcile.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(
@@ -172,6 +181,8 @@ pub struct Progress {
     pub permissions_asked: bool,
     /// The token in use was looked for among those of its account.
     pub looked_for: bool,
+    /// What became of each workload that was to be restarted.
+    pub restarts: Vec<(Workload, Restarted)>,
     /// There is no turn for a call: none is made in this reconcile. The operator wakes the credential when
     /// it is its turn; without that the next reconcile is at this time.
     pub queued_until: Option<DateTime<Utc>>,

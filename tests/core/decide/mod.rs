@@ -1,6 +1,7 @@
 mod identity;
 mod passwords;
 mod refusals;
+mod restart;
 mod targets;
 
 use chrono::TimeDelta;
@@ -23,6 +24,7 @@ fn steps(world: &mut World) -> String {
                 passed.facts.targets[publish.index].target.name
             )
         }
+        Step::Restart(restart) => format!("restart {}", restart.workload),
         Step::DeleteTarget(old) => format!("retract {}", old.name),
         other => format!("{other:?}"),
     });

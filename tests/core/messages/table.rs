@@ -544,6 +544,31 @@ fn over_privileged() -> Section {
     section
 }
 
+fn restart_failed() -> Section {
+    let mut section = Section::default();
+    for reason in [
+        Reason::OperatorRightMissing,
+        Reason::WorkloadMissing,
+        Reason::RestartHeld,
+        Reason::RestartRefused,
+    ] {
+        let mut facts = World::token().pass().facts;
+        let workload = json!({"kind": "Deployment", "name": "sync"});
+        let failed = json!({"kind": "Deployment", "name": "sync", "reason": reason});
+        let print = facts.published_print().unwrap();
+        facts.spec.restart = vec![serde_json::from_value(workload).unwrap()];
+        let status = json!({"fingerprint": print, "revision": "5a", "failed": [failed]});
+        facts.status.restart = Some(serde_json::from_value(status).unwrap());
+        add_concluded(
+            &mut section,
+            ConditionType::RestartFailed,
+            "apiToken",
+            &facts,
+        );
+    }
+    section
+}
+
 /// The table, and the reasons in it.
 fn table() -> (String, BTreeSet<String>) {
     let mut text = String::from(
@@ -564,6 +589,10 @@ fn table() -> (String, BTreeSet<String>) {
         (
             "Denied: the API server refuses a request",
             cluster::denied(),
+        ),
+        (
+            "RestartFailed: pods may still use the credential before",
+            restart_failed(),
         ),
         ("Events without a condition", cluster::events()),
         ("Refusals with a hint", details::hints()),

@@ -1,10 +1,10 @@
 //! What a step does to the model.
 
 use crate::simulator::{Cut, Held, ME, REJECTED, Sent, Standing, Told, World};
-use jira_credential_operator::api::{Attempt, JiraCredentialStatus, TargetVersion};
+use jira_credential_operator::api::{Attempt, JiraCredentialStatus, Reason, TargetVersion};
 use jira_credential_operator::core::apply::Answer;
-use jira_credential_operator::core::decide::{Publish, Step};
-use jira_credential_operator::core::facts::{Facts, Holder, Peer, Source};
+use jira_credential_operator::core::decide::{Publish, Restart, Step};
+use jira_credential_operator::core::facts::{Facts, Holder, Peer, Restarted, Source};
 use jira_credential_operator::core::probe::{Cause, Judgement};
 
 impl World {
@@ -20,6 +20,7 @@ impl World {
             }
             Step::Permissions => Ok(self.ask_permissions(facts)),
             Step::Publish(publish) => self.publish(&publish, facts),
+            Step::Restart(restart) => self.restart_workload(restart),
             Step::DeleteTarget(old) => {
                 let ours =
                     |standing: &Standing| standing.uid == old.uid && standing.holder.is_none();
@@ -168,6 +169,25 @@ impl World {
         let written = version(standing, Some(publish.digest.clone()));
         self.target_written()?;
         Ok(Answer::TargetWritten(publish.index, written))
+    }
+
+    fn restart_workload(&mut self, restart: Restart) -> Result<Answer, Cut> {
+        let name = restart.workload.to_string();
+        let reason = self.stuck.get(name.as_str()).copied();
+        self.effects.restart_requests += 1;
+        let restarted = match (reason, self.workloads.get_mut(&name)) {
+            (Some(reason), _) => Restarted::Failed(reason),
+            (None, None) => Restarted::Failed(Reason::WorkloadMissing),
+            (None, Some(annotation)) => {
+                if !restart.only_look && *annotation != restart.revision {
+                    annotation.clone_from(&restart.revision);
+                    self.effects.rolled.push(name);
+                }
+                Restarted::Done
+            }
+        };
+        self.effect()?;
+        Ok(Answer::Restarted(restart.workload, restarted))
     }
 
     pub(super) fn write_status(&mut self, status: JiraCredentialStatus) -> Result<(), Cut> {

@@ -72,6 +72,10 @@ pub(super) struct Effects {
     pub(crate) target_writes: usize,
     /// Writes that the API server refused.
     pub(crate) refused_writes: usize,
+    /// The workloads whose pods were replaced.
+    pub(crate) rolled: Vec<String>,
+    /// How often a workload was patched or looked for.
+    pub(crate) restart_requests: usize,
     pub(crate) reads: usize,
     /// The fingerprints that were sent to Jira.
     pub(crate) calls: Vec<String>,
@@ -124,6 +128,10 @@ pub(super) struct World {
     pub(crate) rate_limited_until: Option<DateTime<Utc>>,
     pub(crate) passwords: BTreeMap<String, Sent>,
     pub(crate) key: &'static [u8],
+    /// The workloads, and what the annotation of each says.
+    pub(crate) workloads: BTreeMap<String, String>,
+    /// Workloads that the API server does not restart, and why.
+    pub(crate) stuck: BTreeMap<&'static str, Reason>,
     pub(crate) effects: Effects,
     /// Effects until the process is cut; after the effect, before its answer is seen.
     pub(crate) cut_after: Option<usize>,
@@ -193,6 +201,8 @@ impl World {
             rate_limited_until: None,
             passwords: BTreeMap::new(),
             key: b"key one",
+            workloads: BTreeMap::new(),
+            stuck: BTreeMap::new(),
             effects: Effects::default(),
             cut_after: None,
             told: (BTreeMap::new(), BTreeMap::new()),
@@ -331,6 +341,7 @@ impl World {
     pub(super) fn observe(&mut self) -> Facts {
         let mut facts = self.without_source();
         facts.correct_times();
+        facts.begin_restarts();
         facts.peer = self.peer(&facts);
         if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
             return facts;

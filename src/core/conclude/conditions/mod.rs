@@ -6,6 +6,7 @@ pub mod over_privileged;
 pub mod progressing;
 pub mod published;
 pub mod ready;
+pub mod restart_failed;
 pub mod rotation_due;
 pub(crate) mod unanswered;
 pub mod valid;
