@@ -88,8 +88,9 @@ async fn the_overlay_installs_an_operator_in_another_namespace() {
     let scaled = Patch::Merge(json!({"spec": {"replicas": 1}}));
     world
         .until("the policy about workloads refuses", || async {
-            let answer = deployments.patch("sync", &PatchParams::default(), &scaled);
-            let refusal = answer.await.err()?.to_string();
+            let params = PatchParams::default();
+            let answer = deployments.patch("sync", &params, &scaled).await;
+            let refusal = answer.err()?.to_string();
             let words = "changes only the annotations";
             refusal.contains(words).then_some(())
         })
