@@ -54,6 +54,11 @@ pub struct RestartStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub revision: Option<String>,
+    /// Targets that did not hold the published credential at the restart: the workloads are restarted once
+    /// more when one of these does.
+    #[schemars(length(max = 8), inner(length(max = 253)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_targets: Vec<String>,
     /// The workloads that could not be restarted.
     #[schemars(length(max = 16))]
     #[serde(
@@ -62,7 +67,7 @@ pub struct RestartStatus {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub failed: Vec<FailedRestart>,
-    /// Attempts in a row after which some were left.
+    /// Consecutive attempts that left some workloads.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: i32,
     /// When the operator tries these again.

@@ -87,7 +87,7 @@ pub struct JiraCredentialSpec {
 
     /// Workloads of this namespace that take the published values into environment variables or mount
     /// them by `subPath`: they are restarted when a renewal or a rotation has changed the published
-    /// credential. The first value that is published restarts nothing.
+    /// credential. The first publication restarts nothing.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     #[schemars(length(max = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{RESTART_ANNOTATION_PREFIX, Workload, WorkloadKind};
 use crate::cluster::client::Cluster;
@@ -15,7 +15,8 @@ use crate::cluster::ownership::label_value;
 pub enum Rollout {
     /// The pods are replaced.
     Runs,
-    /// They are not: a Deployment is paused, or the update strategy is `OnDelete`.
+    /// Not all are: a Deployment is paused, the update strategy is `OnDelete`, or a `StatefulSet` has a
+    /// partition.
     Held,
 }
 
@@ -76,7 +77,11 @@ fn rollout(workload: &DynamicObject) -> Rollout {
     let field = |path: &str| workload.data.pointer(path);
     let is_paused = field("/spec/paused") == Some(&json!(true));
     let on_delete = field("/spec/updateStrategy/type") == Some(&json!("OnDelete"));
-    if is_paused || on_delete {
+    let partition = field("/spec/updateStrategy/rollingUpdate/partition");
+    let has_partition = partition
+        .and_then(Value::as_i64)
+        .is_some_and(|first| first > 0);
+    if is_paused || on_delete || has_partition {
         Rollout::Held
     } else {
         Rollout::Runs

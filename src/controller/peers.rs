@@ -6,6 +6,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method, MethodName};
 use crate::cluster::{creation_time, key_of};
 use crate::controller::Operator;
+use crate::core::facts::restart::leaves_pods;
 use crate::core::facts::{Facts, targets};
 use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, Site, grant_name, place};
@@ -158,10 +159,18 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     Some((method.name(), id))
 }
 
-/// What a credential has published and validated.
+/// What a credential has published and validated, if no pod of its workloads is known to use an older one.
 fn published_print(object: &JiraCredential) -> Option<String> {
     let status = object.status.as_ref()?;
     let published = status.condition(ConditionType::Published)?;
-    let complete = published.status == ConditionStatus::True;
-    status.validated_fingerprint.clone().filter(|_| complete)
+    let print = status.validated_fingerprint.clone()?;
+    let restarts = status
+        .restart
+        .as_ref()
+        .filter(|_| !object.spec.restart.is_empty());
+    let follows = restarts.is_none_or(|restarts| {
+        let mut failed = restarts.failed.iter();
+        restarts.fingerprint == print && !failed.any(|failed| leaves_pods(failed.reason))
+    });
+    (published.status == ConditionStatus::True && follows).then_some(print)
 }

@@ -13,7 +13,7 @@ use crate::controller::Operator;
 use crate::controller::act::ActError;
 use crate::controller::password_guard::Password;
 use crate::controller::turns::Turns;
-use crate::core::decide::{Step, decide};
+use crate::core::decide::{Step, decide, restart_waits};
 use crate::core::facts::attempt::without_unsent;
 use crate::core::facts::{Denied, DeniedWork, Facts, Source};
 use crate::core::spec::{Endpoints, Plan, SourceError, SpecError, check_metadata};
@@ -23,14 +23,15 @@ use crate::jira::site_key;
 /// validation. More steps would mean that a step changes nothing.
 const MOST_STEPS: usize = 64;
 
-/// How often a reconcile may start again because the object was changed.
+/// How often a reconcile may start again because the object was changed, by others or by itself.
 pub(super) const MOST_ROUNDS: usize = 5;
 
 /// How a round ended.
 pub(super) enum Round {
     /// With this wait until the next reconcile.
     Done(Duration),
-    /// The object has changed: look at it afresh.
+    /// The object has changed, by another client or by a status that had to be written before the rest is
+    /// done: look at it afresh.
     Outdated,
 }
 
@@ -123,6 +124,7 @@ impl Operator {
         self.report(&facts);
         let round = self.write_down(&mut current, &mut facts, &recorded).await?;
         match failure {
+            None if restart_waits(&facts) => Ok(Round::Outdated),
             Some(ActError::Stale) => Ok(Round::Outdated),
             Some(ActError::Cluster(error)) => Err(error),
             None => Ok(round),

@@ -300,6 +300,28 @@ async fn a_workload_is_restarted_and_not_changed() {
         .await
         .unwrap();
 
+    for (namespace, words) in [
+        ("kube-system", "in a namespace of Kubernetes itself"),
+        (OPERATOR, "in its own namespace"),
+    ] {
+        let people = Api::<Deployment>::namespaced(test.client.clone(), namespace);
+        let params = PostParams::default();
+        people.create(&params, &deployment).await.unwrap();
+        let taken = Api::<Deployment>::namespaced(client.clone(), namespace);
+        let ours = json!({ "spec": { "template": { "metadata": {
+            "annotations": { "restarted-for.jira-operator.dev/bot": "1" }
+        } } } });
+        eventually(async || {
+            let patch = Patch::Merge(&ours);
+            let params = PatchParams::default().dry_run();
+            match taken.patch("sync", &params, &patch).await {
+                Err(error) if error.to_string().contains(words) => Ok(()),
+                other => Err(format!("{namespace}: {other:?}")),
+            }
+        })
+        .await;
+    }
+
     let taken = Api::<Deployment>::namespaced(client.clone(), &test.namespace);
     let template = |template: Value| json!({ "spec": { "template": template } });
     let annotated = |key: &str| template(json!({ "metadata": { "annotations": { key: "1" } } }));

@@ -194,7 +194,7 @@ async fn the_writer_needs_the_right_to_patch_each_workload() {
         })
         .await;
     };
-    refused("Deployment d0 restarted: you need the right to patch it yourself").await;
+    refused("restart Deployment d0: you need the right to patch it yourself").await;
     let most: Vec<&str> = deployments.iter().map(String::as_str).collect();
     user.may(&test.client, &["patch"], "apps", "deployments", &most)
         .await;
@@ -223,7 +223,9 @@ async fn a_change_of_the_named_workloads_needs_the_right_to_patch_them() {
     user.may_secrets(&test.client, &["get"], &["login"]).await;
     let mut object = credential("sync", password("login", &["target"]));
     user.is_accepted(&object).await;
-    object["spec"]["restart"] = json!([{ "kind": "Deployment", "name": "sync" }]);
+    object["spec"]["restart"] = json!([
+        { "kind": "Deployment", "name": "sync" }, { "kind": "StatefulSet", "name": "db" }
+    ]);
     Api::<JiraCredential>::namespaced(test.client.clone(), &test.namespace)
         .create(
             &PostParams::default(),
@@ -233,11 +235,16 @@ async fn a_change_of_the_named_workloads_needs_the_right_to_patch_them() {
         .unwrap();
     let other = json!({ "spec": { "validation": { "interval": "10m" } } });
     assert_eq!(refusal(&user, &test, other).await, None);
+    let one = json!({ "spec": { "restart": [{ "kind": "StatefulSet", "name": "db" }] } });
+    assert_eq!(refusal(&user, &test, one).await, None, "one less");
     let more = json!({ "spec": { "restart": [
-        { "kind": "Deployment", "name": "sync" }, { "kind": "Deployment", "name": "more" }
+        { "kind": "StatefulSet", "name": "db" }, { "kind": "Deployment", "name": "db" }
     ] } });
     let error = refusal(&user, &test, more).await.unwrap();
     assert!(error.contains(RESTART), "{error}");
+    let other = json!({ "spec": { "restart": [{ "kind": "Deployment", "name": "more" }] } });
+    let error = refusal(&user, &test, other).await.unwrap();
+    assert!(error.contains("restart Deployment more"), "{error}");
     let fewer = json!({ "spec": { "restart": null } });
     assert_eq!(refusal(&user, &test, fewer).await, None);
 }

@@ -205,6 +205,7 @@ fn another_namespace_and_account_reach_every_place() {
     let name = "jira-credential-operator-restart-writes";
     let policy = get(&all, "ValidatingAdmissionPolicy", name).to_string();
     assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
+    assert!(policy.contains("request.namespace != 'jira'"));
 }
 
 #[test]

@@ -337,7 +337,7 @@ async fn a_workload_that_replaces_no_pods_is_told() {
     let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
     let object = world.wait("bot", kind, status, Reason::RestartHeld).await;
     let said = says(&object, kind).message;
-    let all = "No pod of Deployment sync, StatefulSet sync, DaemonSet sync";
+    let all = "Not all pods of Deployment sync, StatefulSet sync, DaemonSet sync";
     assert!(said.contains(all) && said.contains("OnDelete"), "{said}");
 
     // A person resumes it, and changes how the others are updated: pods are replaced by then.
@@ -351,6 +351,16 @@ async fn a_workload_that_replaces_no_pods_is_told() {
     }
     world.advance(TimeDelta::seconds(20));
     operator.look_again(1).await;
-    let status = world.credential("bot").await.status.unwrap();
-    assert!(status.condition(kind).is_none(), "{status:#?}");
+    let status_now = world.credential("bot").await.status.unwrap();
+    assert!(status_now.condition(kind).is_none(), "{status_now:#?}");
+
+    // A partition keeps those before it.
+    let partition = json!({"updateStrategy": {"rollingUpdate": {"partition": 1}}});
+    world
+        .edit_workload(WorkloadKind::StatefulSet, partition)
+        .await;
+    world.rotated(&operator).await;
+    let object = world.wait("bot", kind, status, Reason::RestartHeld).await;
+    let said = says(&object, kind).message;
+    assert!(said.contains("pods of StatefulSet sync of"), "{said}");
 }

@@ -2,8 +2,9 @@
 
 use atlassian_sim::{DateStyle, Fault, Pat, Rule, Token, TooLong};
 use chrono::TimeDelta;
+use control_plane::faults::{self, Requests, Verb};
 use jira_credential_operator::api::{
-    ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef,
+    ConditionStatus, ConditionType, JiraCredential, Reason, SecretKeyRef, WorkloadKind,
 };
 use jira_credential_operator::core::spec::grant_name;
 use serde_json::{Value, json};
@@ -386,6 +387,39 @@ async fn what_one_user_still_shows_is_not_revoked() {
     operator.quiet().await;
     world.grace(&operator, 1).await;
     assert_eq!(world.pats().len(), 1);
+}
+
+/// Pods that took the first into variables still use it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pods_that_could_not_be_restarted_use_is_not_revoked() {
+    for of in ["bot", "twin"] {
+        let (world, operator, token) = adopted().await;
+        world.create("twin", world.automatic_spec("bot")).await;
+        world.workload(WorkloadKind::Deployment, "sync").await;
+        let restart = json!([{"kind": "Deployment", "name": "sync"}]);
+        world.change(of, json!({"restart": restart})).await;
+        world.wait_ready("twin").await;
+        operator.quiet().await;
+        let patch = Requests::verb(Verb::Patch).resource("deployments");
+        operator.faults.add(patch, 1.., faults::Fault::Status(422));
+        world.advance(TimeDelta::days(76));
+        operator.look_again(2).await;
+        world.until_other("bot", "token", token.secret()).await;
+        let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
+        world.wait(of, kind, status, Reason::RestartRefused).await;
+        world.grace(&operator, 2).await;
+        assert_eq!(world.pats().len(), 2, "its pods still use the first");
+        operator.faults.heal();
+        world.advance(TimeDelta::minutes(75));
+        operator.look_again(2).await;
+        let status = world.credential(of).await.status.unwrap();
+        assert!(status.condition(kind).is_none());
+        world.advance(TimeDelta::minutes(75));
+        operator.look_again(2).await;
+        world.grace(&operator, 2).await;
+        assert_eq!(world.pats().len(), 1, "{of}");
+        operator.stop().await;
+    }
 }
 
 /// Nobody knows what an object publishes that a later version has written.

@@ -38,7 +38,10 @@ impl Operator {
             Ok(restarted) => restarted,
             Err(error @ ClusterError::NotLeading) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(namespace, name, %workload, %error, "could not restart the workload");
+                tracing::warn!(namespace, name, %workload, %error, only_look, "could not restart the workload");
+                if error.is_silence() {
+                    return Ok(Answer::RestartUnanswered(workload));
+                }
                 Restarted::Failed(reason(&error))
             }
         };

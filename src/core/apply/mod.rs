@@ -6,7 +6,7 @@ pub mod judge;
 pub mod permissions;
 pub mod probe;
 
-use crate::api::{Attempt, SourceVersion, TargetVersion, Workload};
+use crate::api::{Attempt, Reason, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
@@ -36,6 +36,8 @@ pub enum Answer {
     TargetNotRendered(usize, String),
     /// What became of a workload that was to be restarted.
     Restarted(Workload, Restarted),
+    /// The API server did not say what became of it.
+    RestartUnanswered(Workload),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
     /// The new seed stands in the grant.
@@ -124,6 +126,10 @@ impl Facts {
                 self.set_target(index, TargetState::NotRendered(text));
             Answer::Restarted(workload, restarted) => {
                 self.progress.restarts.push((workload, restarted));
+            Answer::Restarted(workload, restarted) => self.record_restart(workload, restarted),
+            Answer::RestartUnanswered(workload) => {
+                self.progress.restarts_stopped = true;
+                self.record_restart(workload, Restarted::Failed(Reason::RestartRefused));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),

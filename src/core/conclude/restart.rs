@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::{FailedRestart, JiraCredentialStatus, RestartStatus, Workload};
+use crate::api::{FailedRestart, JiraCredentialStatus, Reason, RestartStatus, Workload};
 use crate::core::facts::{Facts, RestartDue, Restarted, Source};
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::time::{backoff, later};
@@ -18,7 +18,7 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
         return;
     }
     let Some(mut recorded) = status.restart.take() else {
-        // What is published first restarts nothing.
+        // The first publication restarts nothing.
         status.restart = facts.published_print().map(|fingerprint| RestartStatus {
             fingerprint,
             ..RestartStatus::default()
@@ -27,24 +27,32 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     };
     let is_named = |failed: &FailedRestart| facts.spec.restart.contains(&failed.workload);
     recorded.failed.retain(is_named);
+    let is_target = |name: &String| facts.targets.iter().any(|found| found.target.name == *name);
+    recorded.pending_targets.retain(is_target);
     match facts.restart_due() {
         RestartDue::All { revision } => {
-            let mut named = facts.spec.restart.iter();
-            let were_tried = named.all(|workload| facts.restarted(workload).is_some());
-            if let Some(print) = facts.published_print().filter(|_| were_tried) {
-                let tried = facts.progress.restarts.iter();
+            let restarts: Option<Vec<_>> = facts
+                .spec
+                .restart
+                .iter()
+                .map(|workload| outcome(facts, workload))
+                .collect();
+            if let (Some(restarts), Some(print)) = (restarts, facts.published_print()) {
                 recorded.fingerprint = print;
                 recorded.revision = Some(revision);
-                recorded.failed = tried.filter_map(failure).collect();
+                recorded.failed = restarts.into_iter().flatten().collect();
+                recorded.pending_targets = pending_targets(facts);
                 recorded.failures = 0;
                 plan_retry(facts, &mut recorded);
             }
         }
         RestartDue::Failed { .. } if !facts.progress.restarts.is_empty() => {
-            let was_tried = |old: &FailedRestart| facts.restarted(&old.workload).is_some();
-            recorded.failed.retain(|old| !was_tried(old));
-            let tried = facts.progress.restarts.iter();
-            recorded.failed.extend(tried.filter_map(failure));
+            let failed = recorded.failed.into_iter();
+            let left = failed.filter_map(|old| match facts.restarted(&old.workload) {
+                Some(restarted) => failure(&old.workload, restarted),
+                None => Some(old),
+            });
+            recorded.failed = left.collect();
             plan_retry(facts, &mut recorded);
         }
         RestartDue::Failed { .. } | RestartDue::Nothing => {}
@@ -57,17 +65,41 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     status.restart = Some(recorded);
 }
 
-fn failure((workload, restarted): &(Workload, Restarted)) -> Option<FailedRestart> {
+/// `None`: it is still to be tried in this reconcile or the next. `Some(None)`: it needs nothing more.
+fn outcome(facts: &Facts, workload: &Workload) -> Option<Option<FailedRestart>> {
+    let not_reached = Restarted::Failed(Reason::RestartRefused);
+    let stopped = facts.progress.restarts_stopped.then_some(not_reached);
+    let restarted = facts.restarted(workload).or(stopped)?;
+    Some(failure(workload, restarted))
+}
+
+fn failure(workload: &Workload, restarted: Restarted) -> Option<FailedRestart> {
     match restarted {
         Restarted::Done => None,
         Restarted::Failed(reason) => Some(FailedRestart {
             workload: workload.clone(),
-            reason: *reason,
+            reason,
         }),
     }
 }
 
+/// The targets that do not hold the published credential; their pods need another restart when they do.
+fn pending_targets(facts: &Facts) -> Vec<String> {
+    let targets = facts.targets.iter();
+    targets
+        .filter(|target| !facts.is_in_sync(target))
+        .map(|target| target.target.name.clone())
+        .collect()
+}
+
 fn plan_retry(facts: &Facts, recorded: &mut RestartStatus) {
+    // The next attempt begins with what this one did not reach.
+    if facts.progress.restarts_stopped
+        && let Some((unanswered, _)) = facts.progress.restarts.last()
+    {
+        let is_last = |failed: &FailedRestart| failed.workload == *unanswered;
+        recorded.failed.sort_by_key(is_last);
+    }
     recorded.failures = recorded.failures.saturating_add(1);
     let wait = backoff(recorded.failures, &facts.object.uid);
     recorded.next_attempt_time = Some(later(facts.now, wait));
@@ -90,7 +122,8 @@ pub(super) fn next_restart(facts: &Facts, status: &JiraCredentialStatus) -> Opti
         return None;
     }
     let print = facts.published_print();
-    let is_new = print.is_some_and(|print| print != recorded.fingerprint);
+    let is_new =
+        print.is_some_and(|print| print != recorded.fingerprint) || facts.catches_up(recorded);
     let soon = is_new.then(|| later(facts.now, SOON));
     soon.or(recorded.next_attempt_time)
 }

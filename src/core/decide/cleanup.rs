@@ -92,14 +92,16 @@ fn end_at<S>(renewal: &Renewal, old: &Retired<S>) -> Option<DateTime<Utc>> {
     Some(old.next_attempt.map_or(quiet, |next| next.max(quiet)))
 }
 
-/// Whether this credential and all others with the grant have published the token in use.
+/// Whether this credential and all others with the grant have published the token in use, and restarted what
+/// takes it into variables.
 fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
     let Some(print) = facts.chain_print() else {
         return false;
     };
     let mine = facts.is_validated()
         && !facts.is_provisional()
-        && facts.targets.iter().all(|target| facts.is_in_sync(target));
+        && facts.targets.iter().all(|target| facts.is_in_sync(target))
+        && !facts.has_pods_behind();
     let shows = |other: &Option<String>| other.as_deref() == Some(print.as_str());
     mine && renewal.others.iter().all(shows)
 }

@@ -31,10 +31,7 @@ const MOST_SURPLUS: usize = 24;
 pub fn decide(facts: &Facts) -> Option<Step> {
     // 1. What is being deleted, suspended or contradictory is left alone. A source that is no
     //    credential validates nothing and publishes nothing.
-    if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
-        return None;
-    }
-    if matches!(facts.source, Source::Unusable(_)) {
+    if is_left_alone(facts) {
         return None;
     }
     // 2. An acceptance is a validation only with the permissions that the spec requires.
@@ -60,8 +57,13 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     if let Some(step) = out_of_sync.and_then(|index| publish(facts, index)) {
         return Some(step);
     }
-    // 6. What pods took into variables they get by a restart, and an old token dies soon.
+    // 6. What pods took into variables they get by a restart, and an old token dies soon. What this
+    //    reconcile has done is recorded before: restarts may take long.
     if let Some(step) = restart(facts) {
+        if facts.awaits_record() {
+            let may_look = facts.progress.queued_until.is_none() && may_look_for_rights(facts);
+            return may_look.then_some(Step::Permissions);
+        }
         return Some(step);
     }
     // 7. What the spec no longer names goes last, so that pods find the new before the old goes;
@@ -108,6 +110,18 @@ pub fn needs_source(facts: &Facts) -> bool {
             .targets
             .iter()
             .any(|target| wants_write(facts, target))
+}
+
+/// Whether workloads are to be restarted as soon as what this reconcile has done is recorded.
+pub fn restart_waits(facts: &Facts) -> bool {
+    !is_left_alone(facts) && facts.awaits_record() && restart(facts).is_some()
+}
+
+fn is_left_alone(facts: &Facts) -> bool {
+    facts.object.deleting
+        || facts.spec.suspend
+        || facts.plan.is_err()
+        || matches!(facts.source, Source::Unusable(_))
 }
 
 /// Whether the grant must be read, as far as the recorded times tell.

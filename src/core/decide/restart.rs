@@ -5,39 +5,39 @@ use crate::core::decide::publication::wants_write;
 use crate::core::decide::step::{Restart, Step};
 use crate::core::facts::{Facts, RestartDue};
 
-/// The next workload that is to be restarted in this reconcile; one that fails stops no other.
+/// The next workload that is to be restarted; one that fails stops no other, unless the API server does not
+/// answer: the rest would wait for it as long.
 pub(crate) fn restart(facts: &Facts) -> Option<Step> {
     let due = facts.restart_due();
     // Pods that start now should find every Secret as it is to be.
-    if due == RestartDue::Nothing
-        || facts
-            .targets
-            .iter()
-            .any(|target| wants_write(facts, target))
-    {
+    let is_early = facts
+        .targets
+        .iter()
+        .any(|target| wants_write(facts, target));
+    if due == RestartDue::Nothing || is_early || facts.progress.restarts_stopped {
         return None;
     }
-    let mut left = facts
-        .spec
-        .restart
-        .iter()
-        .filter(|workload| facts.restarted(workload).is_none());
     match due {
         RestartDue::Nothing => None,
-        RestartDue::All { revision } => left.next().map(|workload| {
-            Step::Restart(Restart {
-                workload: workload.clone(),
-                revision,
-                only_look: false,
-            })
-        }),
-        RestartDue::Failed { revision } => {
-            let (workload, failed) =
-                left.find_map(|workload| Some((workload, facts.failed_restart(workload)?)))?;
+        RestartDue::All { revision } => {
+            let mut all = facts.spec.restart.iter();
+            let workload = all.find(|workload| facts.restarted(workload).is_none())?;
             Some(Step::Restart(Restart {
                 workload: workload.clone(),
                 revision,
-                only_look: failed.reason == Reason::WorkloadMissing,
+                only_look: false,
+            }))
+        }
+        RestartDue::Failed { revision } => {
+            let mut failed = facts.status.restart.as_ref()?.failed.iter();
+            let next = failed.find(|failed| {
+                facts.spec.restart.contains(&failed.workload)
+                    && facts.restarted(&failed.workload).is_none()
+            })?;
+            Some(Step::Restart(Restart {
+                workload: next.workload.clone(),
+                revision,
+                only_look: next.reason == Reason::WorkloadMissing,
             }))
         }
     }

@@ -84,6 +84,12 @@ impl Facts {
 
     /// Whether this reconcile has done something that the status must tell of.
     pub fn has_effects(&self) -> bool {
+        self.awaits_record() || !self.progress.restarts.is_empty()
+    }
+
+    /// Whether this reconcile has learnt or written something that the status must tell of before
+    /// anything else takes its time.
+    pub fn awaits_record(&self) -> bool {
         let written = |target: &TargetFacts| matches!(target.state, TargetState::Written(_));
         self.progress.judgement.is_some()
             || self.progress.renewed

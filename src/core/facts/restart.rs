@@ -7,7 +7,7 @@
 
 use aws_lc_rs::digest;
 
-use crate::api::{FailedRestart, RestartStatus, Workload};
+use crate::api::{FailedRestart, Reason, RestartStatus, Workload};
 use crate::core::facts::Facts;
 use crate::core::facts::types::Restarted;
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch, hex};
@@ -17,7 +17,7 @@ use crate::core::fingerprint::{Fingerprint, FingerprintMatch, hex};
 pub enum RestartDue {
     /// None.
     Nothing,
-    /// All of the spec: the published credential has changed.
+    /// All of the spec: the published credential has changed, or a target got it later than the others.
     All {
         /// What their annotation is to say.
         revision: String,
@@ -65,9 +65,15 @@ impl Facts {
         };
         match Fingerprint::recorded(&print).compare(&recorded.fingerprint) {
             FingerprintMatch::Different => RestartDue::All {
-                revision: revision(&recorded.fingerprint, &print),
+                revision: self.revision(&recorded.fingerprint, &print),
             },
             // Another key of the fingerprints is no other credential.
+            FingerprintMatch::Same | FingerprintMatch::Unknown if self.catches_up(recorded) => {
+                let before = recorded.revision.as_deref().unwrap_or_default();
+                RestartDue::All {
+                    revision: self.revision(before, &print),
+                }
+            }
             FingerprintMatch::Same | FingerprintMatch::Unknown => {
                 let is_due = recorded
                     .next_attempt_time
@@ -80,6 +86,39 @@ impl Facts {
                 }
             }
         }
+    }
+
+    /// Whether a target that did not hold the credential when the workloads were restarted does now.
+    pub fn catches_up(&self, recorded: &RestartStatus) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|target| {
+            recorded.pending_targets.contains(&target.target.name) && self.is_in_sync(target)
+        })
+    }
+
+    /// Whether pods may use an older credential: the restart of a workload is due, or has failed.
+    pub fn has_pods_behind(&self) -> bool {
+        let all = matches!(self.restart_due(), RestartDue::All { .. });
+        let is_behind = |workload| match (self.restarted(workload), self.failed_restart(workload)) {
+            (Some(Restarted::Done), _) => false,
+            (Some(Restarted::Failed(reason)), _) => leaves_pods(reason),
+            (None, failed) => all || failed.is_some_and(|failed| leaves_pods(failed.reason)),
+        };
+        self.spec.restart.iter().any(is_behind)
+    }
+
+    /// Adds what became of a workload. One that did not exist was only looked for: while it is not found,
+    /// it counts as missing, since pods that start later need no restart.
+    pub fn record_restart(&mut self, workload: Workload, restarted: Restarted) {
+        let was_missing = matches!(self.restart_due(), RestartDue::Failed { .. })
+            && self
+                .failed_restart(&workload)
+                .is_some_and(|failed| failed.reason == Reason::WorkloadMissing);
+        let restarted = match restarted {
+            Restarted::Failed(_) if was_missing => Restarted::Failed(Reason::WorkloadMissing),
+            other => other,
+        };
+        self.progress.restarts.push((workload, restarted));
     }
 
     /// What is recorded of a workload that could not be restarted.
@@ -98,15 +137,21 @@ impl Facts {
             .find(|(tried, _)| tried == workload)
             .map(|(_, restarted)| *restarted)
     }
+
+    /// Says which change a restart is for. The previous credential is part of it: going back to an older one
+    /// is another change. Where a target follows the others, the previous revision is. A `JiraCredential`
+    /// that was created again makes changes of its own.
+    fn revision(&self, before: &str, now: &str) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [self.object.uid.as_str(), before, now] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        hex(context.finish().as_ref(), 16)
+    }
 }
 
-/// Says which change a restart is for. The credential before is part of it: who goes back to an older one
-/// makes another change.
-fn revision(before: &str, now: &str) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in [before, now] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    hex(context.finish().as_ref(), 16)
+/// Whether pods that use an older credential may exist after a restart that failed for this reason.
+pub fn leaves_pods(reason: Reason) -> bool {
+    reason != Reason::WorkloadMissing
 }

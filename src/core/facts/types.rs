@@ -183,6 +183,8 @@ pub struct Progress {
     pub looked_for: bool,
     /// What became of each workload that was to be restarted.
     pub restarts: Vec<(Workload, Restarted)>,
+    /// The API server did not answer the last of these: no other is tried in this reconcile.
+    pub restarts_stopped: bool,
     /// There is no turn for a call: none is made in this reconcile. The operator wakes the credential when
     /// it is its turn; without that the next reconcile is at this time.
     pub queued_until: Option<DateTime<Utc>>,

@@ -2,7 +2,9 @@
 
 use crate::decide::steps;
 use crate::simulator::{Effects, World, accepted};
-use jira_credential_operator::api::{ConditionType, Period, Reason, Workload, WorkloadKind};
+use jira_credential_operator::api::{
+    ConditionType, JiraCredentialStatus, Period, Reason, Workload, WorkloadKind,
+};
 
 fn workload(kind: WorkloadKind, name: &str) -> Workload {
     let name = name.to_owned();
@@ -118,6 +120,23 @@ fn going_back_to_an_older_credential_is_another_change() {
 }
 
 #[test]
+fn a_credential_that_was_created_again_restarts_for_the_same_change() {
+    let mut world = world();
+    world.store("next");
+    world.pass();
+    assert_eq!(world.effects.rolled.len(), 2);
+    world.object.uid = "uid-of-the-second".into();
+    world.status = JiraCredentialStatus::default();
+    world.secrets.clear();
+    world.store("good");
+    world.pass();
+    assert_eq!(world.effects.rolled.len(), 2, "the first publication");
+    world.store("next");
+    world.pass();
+    assert_eq!(world.effects.rolled.len(), 4);
+}
+
+#[test]
 fn a_process_that_dies_anywhere_restarts_each_workload_once() {
     for cut in 0.. {
         let mut world = world();
@@ -129,6 +148,7 @@ fn a_process_that_dies_anywhere_restarts_each_workload_once() {
         }
         world.restart();
         for _ in 0..3 {
+            world.wait(1);
             world.pass();
         }
         let mut rolled = world.effects.rolled.clone();
@@ -185,6 +205,59 @@ fn a_workload_that_comes_later_has_started_with_what_is_published() {
     assert_eq!(world.status_of(ConditionType::RestartFailed), "absent");
 }
 
+/// A look that fails says nothing new about it.
+#[test]
+fn a_failed_look_takes_a_missing_workload_for_no_other() {
+    for reason in [Reason::OperatorRightMissing, Reason::RestartRefused] {
+        let mut world = world();
+        world.workloads.remove("Deployment sync");
+        world.store("next");
+        world.pass();
+        world.stuck.insert("Deployment sync", reason);
+        world.wait(20);
+        assert_eq!(steps(&mut world), "restart Deployment sync");
+        let said = world.status_of(ConditionType::RestartFailed);
+        assert_eq!(said, "True WorkloadMissing", "{reason:?}");
+        world.stuck.clear();
+        world.silent.insert("Deployment sync");
+        world.wait(40);
+        assert_eq!(steps(&mut world), "restart Deployment sync");
+        let said = world.status_of(ConditionType::RestartFailed);
+        assert_eq!(said, "True WorkloadMissing", "{reason:?}");
+        world.silent.clear();
+        world
+            .workloads
+            .insert("Deployment sync".into(), String::new());
+        world.wait(80);
+        assert_eq!(steps(&mut world), "restart Deployment sync");
+        assert_eq!(world.effects.rolled, ["StatefulSet db"], "{reason:?}");
+    }
+}
+
+/// Each request to an API server that is silent takes its whole time.
+#[test]
+fn an_api_server_that_is_silent_is_asked_about_one_workload_at_a_time() {
+    let mut world = world();
+    world.silent.insert("Deployment sync");
+    world.store("next");
+    assert!(steps(&mut world).ends_with("publish bot, restart Deployment sync"));
+    let said = world.condition(ConditionType::RestartFailed).unwrap();
+    assert_eq!(said.reason, Reason::RestartRefused);
+    let both = "StatefulSet db, Deployment sync";
+    assert!(said.message.contains(both), "{}", said.message);
+    assert_eq!(steps(&mut world), "");
+    // What was not reached comes first.
+    world.wait(20);
+    let rest = "restart StatefulSet db, restart Deployment sync";
+    assert_eq!(steps(&mut world), rest);
+    assert_eq!(world.effects.rolled, ["StatefulSet db"]);
+    world.silent.clear();
+    world.wait(40);
+    assert_eq!(steps(&mut world), "restart Deployment sync");
+    assert_eq!(world.effects.rolled, ["StatefulSet db", "Deployment sync"]);
+    assert_eq!(world.status_of(ConditionType::RestartFailed), "absent");
+}
+
 #[test]
 fn what_the_spec_no_longer_names_is_forgotten() {
     let mut world = world();
@@ -217,6 +290,80 @@ fn a_target_that_cannot_be_written_holds_up_no_restart() {
     world.store("next");
     assert!(steps(&mut world).ends_with(BOTH));
     assert_eq!(world.effects.rolled.len(), 2);
+    assert_eq!(steps(&mut world), "publish other", "and is refused");
+    world.restart();
+    world.refuses.clear();
+    let again = format!("publish other, {BOTH}");
+    assert_eq!(steps(&mut world), again, "its pods have the older one");
+    assert_eq!(world.effects.rolled.len(), 4);
+    world.restart();
+    assert_eq!(steps(&mut world), "");
+    world.tamper("other");
+    assert_eq!(steps(&mut world), "publish other");
+    assert_eq!(world.effects.rolled.len(), 4);
+}
+
+/// Each of several that follow later is a restart of its own.
+#[test]
+fn every_target_that_follows_later_restarts_once() {
+    for crash in [false, true] {
+        let mut world = world();
+        world.edit(|spec| {
+            let names = ["bot", "b", "c", "d"];
+            spec.targets = names.map(|name| crate::decide::target(name, None)).into();
+        });
+        world.pass();
+        world.effects = Effects::default();
+        world.refuses.extend(["b", "c", "d"]);
+        world.store("next");
+        world.pass();
+        assert_eq!(world.effects.rolled.len(), 2);
+        // How many effects there are until the first workload is restarted.
+        for (name, restarts, effects) in [("b", 4, 6), ("c", 6, 4)] {
+            world.refuses.remove(name);
+            if crash {
+                world.cut_after = Some(effects);
+                assert!(world.try_pass().is_err());
+                assert_eq!(world.effects.rolled.len(), restarts - 1, "{name}");
+                world.restart();
+            }
+            world.pass();
+            assert_eq!(world.effects.rolled.len(), restarts, "{name} {crash}");
+            world.pass();
+            assert_eq!(world.effects.rolled.len(), restarts, "{name} {crash}");
+        }
+        // One that is named no longer is waited for no longer.
+        let status = world.status.restart.clone().unwrap();
+        assert_eq!(status.pending_targets, ["d"]);
+        world.edit(|spec| {
+            spec.targets.pop();
+        });
+        world.pass();
+        assert_eq!(
+            world.status.restart.clone().unwrap().pending_targets.len(),
+            0
+        );
+        assert_eq!(world.effects.rolled.len(), 6);
+    }
+}
+
+/// Restarts may take long; a process that dies meanwhile must not ask Jira again.
+#[test]
+fn what_jira_said_is_recorded_before_anything_is_restarted() {
+    let mut world = world();
+    world.store("next");
+    for name in ["Deployment sync", "StatefulSet db"] {
+        world.silent.insert(name);
+    }
+    // The call, the target, the status, the first restart.
+    world.cut_after = Some(3);
+    assert!(world.try_pass().is_err());
+    assert_eq!(world.effects.restart_requests, 1);
+    assert_eq!(world.effects.status_writes, 1);
+    world.restart();
+    world.silent.clear();
+    assert_eq!(steps(&mut world), BOTH);
+    assert_eq!(world.effects.calls.len(), 1);
 }
 
 #[test]

@@ -591,7 +591,7 @@ fn table() -> (String, BTreeSet<String>) {
             cluster::denied(),
         ),
         (
-            "RestartFailed: pods may still use the credential before",
+            "RestartFailed: pods may still use the previous credential",
             restart_failed(),
         ),
         ("Events without a condition", cluster::events()),

@@ -20,7 +20,7 @@ impl World {
             }
             Step::Permissions => Ok(self.ask_permissions(facts)),
             Step::Publish(publish) => self.publish(&publish, facts),
-            Step::Restart(restart) => self.restart_workload(restart),
+            Step::Restart(restart) => self.restart_workload(restart, facts),
             Step::DeleteTarget(old) => {
                 let ours =
                     |standing: &Standing| standing.uid == old.uid && standing.holder.is_none();
@@ -171,10 +171,15 @@ impl World {
         Ok(Answer::TargetWritten(publish.index, written))
     }
 
-    fn restart_workload(&mut self, restart: Restart) -> Result<Answer, Cut> {
+    fn restart_workload(&mut self, restart: Restart, facts: &Facts) -> Result<Answer, Cut> {
         let name = restart.workload.to_string();
         let reason = self.stuck.get(name.as_str()).copied();
         self.effects.restart_requests += 1;
+        assert!(!facts.awaits_record(), "not recorded yet: {facts:#?}");
+        if self.silent.contains(name.as_str()) {
+            self.effect()?;
+            return Ok(Answer::RestartUnanswered(restart.workload));
+        }
         let restarted = match (reason, self.workloads.get_mut(&name)) {
             (Some(reason), _) => Restarted::Failed(reason),
             (None, None) => Restarted::Failed(Reason::WorkloadMissing),

@@ -13,7 +13,7 @@ use jira_credential_operator::api::{
     MethodName, Reason, SourceVersion,
 };
 use jira_credential_operator::core::conclude::{Conclusion, conclude};
-use jira_credential_operator::core::decide::{Step, decide, needs_source};
+use jira_credential_operator::core::decide::{Step, decide, needs_source, restart_waits};
 use jira_credential_operator::core::facts::{
     ApiKey, Facts, Holder, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
 };
@@ -132,6 +132,8 @@ pub(super) struct World {
     pub(crate) workloads: BTreeMap<String, String>,
     /// Workloads that the API server does not restart, and why.
     pub(crate) stuck: BTreeMap<&'static str, Reason>,
+    /// Workloads about which it does not answer.
+    pub(crate) silent: BTreeSet<&'static str>,
     pub(crate) effects: Effects,
     /// Effects until the process is cut; after the effect, before its answer is seen.
     pub(crate) cut_after: Option<usize>,
@@ -203,6 +205,7 @@ impl World {
             key: b"key one",
             workloads: BTreeMap::new(),
             stuck: BTreeMap::new(),
+            silent: BTreeSet::new(),
             effects: Effects::default(),
             cut_after: None,
             told: (BTreeMap::new(), BTreeMap::new()),
@@ -429,7 +432,7 @@ impl World {
         self.try_pass().expect("nothing cuts it")
     }
 
-    /// One reconcile.
+    /// One reconcile. What waits for the record of the first round follows in a second.
     pub(super) fn try_pass(&mut self) -> Result<Passed, Cut> {
         let mut facts = self.observe();
         let recorded = facts.status.clone();
@@ -454,6 +457,11 @@ impl World {
         let conclusion = conclude(&facts, &recorded);
         if self.status != conclusion.status && !facts.object.deleting {
             self.write_status(conclusion.status.clone())?;
+        }
+        if restart_waits(&facts) {
+            let mut rest = self.try_pass()?;
+            steps.append(&mut rest.steps);
+            return Ok(Passed { steps, ..rest });
         }
         Ok(Passed {
             steps,

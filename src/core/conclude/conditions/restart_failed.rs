@@ -1,4 +1,4 @@
-//! The condition `RestartFailed`: workloads whose pods may still use the credential before.
+//! The condition `RestartFailed`: workloads whose pods may still use the previous credential.
 
 use crate::api::{ConditionStatus, FailedRestart, Reason, RestartStatus};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
@@ -31,7 +31,7 @@ pub(crate) fn restart_failed(recorded: Option<&RestartStatus>) -> Option<Conditi
 fn text(reason: Reason, failed: &[&FailedRestart]) -> Option<String> {
     let names = names(failed)?;
     let still =
-        "Their pods may still use the credential before; the published Secrets are current.";
+        "Running pods may still use the previous credential; the published Secrets are current.";
     Some(match reason {
         Reason::OperatorRightMissing => format!(
             "The operator has no right to restart {names} of spec.restart. {still} Apply the rule for deployments, statefulsets and daemonsets of deploy/rbac.yaml, or remove them from spec.restart and restart them yourself. The operator retries."
@@ -40,7 +40,7 @@ fn text(reason: Reason, failed: &[&FailedRestart]) -> Option<String> {
             "spec.restart names workloads that do not exist: {names}. Correct the names or remove them from spec.restart. Pods that start later get the published credential."
         ),
         Reason::RestartHeld => format!(
-            "No pod of {names} of spec.restart is replaced: a paused Deployment and updateStrategy OnDelete wait for a person. {still} Resume the Deployment, delete the pods, or remove the workload from spec.restart. The operator looks again."
+            "Not all pods of {names} of spec.restart are replaced: a paused Deployment, updateStrategy OnDelete and a partition of a StatefulSet wait for a person. {still} Resume the Deployment, delete the pods, set the partition to 0, or remove the workload from spec.restart. The operator looks again."
         ),
         _ => format!(
             "The API server did not restart {names} of spec.restart; the log of the operator says why. {still} Check admission policies and webhooks, or restart them yourself. The operator retries."
