@@ -63,6 +63,41 @@ fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_used_ends_the_start_and_no_password_is_repeated() {
+    let (proxy, file) = (
+        "http://proxy.example:3128",
+        "--https-proxy-credentials-file",
+    );
+    for (arguments, named) in [
+        (
+            vec!["--https-proxy", "http://robot:canary@proxy.example:3128"],
+            file,
+        ),
+        (
+            vec!["--https-proxy", "robot:canary@proxy.example:3128"],
+            file,
+        ),
+        (
+            vec!["--https-proxy", "proxy.example:3128"],
+            "http://HOST:PORT",
+        ),
+        (
+            vec!["--https-proxy", proxy, "--no-proxy", "https://a.example"],
+            "--no-proxy",
+        ),
+        (vec!["--https-proxy", proxy, file, "/no/such/file"], file),
+        (vec![file, "/no/such/file"], "--https-proxy"),
+    ] {
+        let arguments = [vec!["run"], arguments].concat();
+        let output = run(&arguments);
+        let error = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains(named), "{arguments:?}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
 fn the_definition_and_the_version_are_printed() {
     let output = run(&["crd"]);
     assert!(output.status.success());

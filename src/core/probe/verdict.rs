@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::api::Account;
+use crate::core::probe::proxy::ProxyFault;
 
 /// The outcome of one probe.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,6 +137,8 @@ pub enum Outage {
         /// How long calls to the site are paused.
         retry_after: Option<Duration>,
     },
+    /// The proxy let no call through.
+    Proxy(ProxyFault),
 }
 
 /// Why the call was not made.
@@ -164,6 +167,7 @@ impl Outage {
             | Outage::TooLate
             | Outage::Internal
             | Outage::Paused { .. }
+            | Outage::Proxy(_)
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost
