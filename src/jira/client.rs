@@ -87,7 +87,8 @@ impl Jira {
             observer,
             permit,
         } = config;
-        let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref(), proxy)?;
+        let extra = extra_ca_pem.as_deref();
+        let clients = Clients::new(addresses, &names, timeouts, extra, proxy, &clock)?;
         Ok(Self {
             clients: Arc::new(clients),
             gates: Arc::new(Gates::new(clock.clone())),

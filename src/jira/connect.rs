@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
+use crate::clock::Clock;
 use crate::core::probe::{Forbidden, ProxyFault};
 use crate::jira::causes::find;
 use crate::jira::dns::{NameError, Resolver};
@@ -68,6 +69,7 @@ pub(super) struct ProxyRoute {
     pub(super) resolver: Resolver,
     /// Trusts the authorities of the system and the administrator's, never those of a credential.
     pub(super) tls: Arc<ClientConfig>,
+    pub(super) clock: Clock,
 }
 
 /// Makes connections to the sites of one client.
@@ -139,6 +141,10 @@ async fn tunnelled(
     let proxy = &route.proxy;
     let credentials = proxy.authorization().await;
     let credentials = credentials.map_err(|_| ProxyFault::NoCredentials)?;
+    let attempt = credentials.as_ref().map(|sent| proxy.attempts.of(sent));
+    if let Some(attempt) = &attempt {
+        attempt.check(route.clock.steady())?;
+    }
     let address = format!("http://{}", proxy.name).parse();
     let address = address.map_err(|_| ProxyFault::Unresolved)?;
     let opened = timeout_at(until, call(tcp, address)).await;
@@ -157,10 +163,20 @@ async fn tunnelled(
             Some(TlsFault::Other) | None => ProxyFault::Tls,
         })?);
     }
+    let _turn = match &attempt {
+        Some(attempt) => {
+            let turn = timeout_at(until, attempt.enter(route.clock.steady())).await;
+            turn.map_err(|_| ProxyFault::Silent)??
+        }
+        None => None,
+    };
     let opened = tunnel::open(&mut stream, authority, credentials.as_ref());
     let opened = timeout_at(until, opened).await;
-    opened.map_err(|_| ProxyFault::Silent)??;
-    Ok(stream)
+    let opened = opened.unwrap_or(Err(ProxyFault::Silent));
+    if let Some(attempt) = &attempt {
+        attempt.learn(opened, route.clock.steady());
+    }
+    opened.map(|()| stream)
 }
 
 fn tcp(resolver: Resolver, limit: Duration) -> HttpConnector<Resolver> {

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use rustls::ClientConfig;
 
 use crate::api::Hosting;
+use crate::clock::Clock;
 use crate::jira::address_policy::AddressPolicy;
 use crate::jira::call::{Client, Response, Timeouts};
 use crate::jira::connect::{Connector, ProxyRoute};
@@ -44,6 +45,7 @@ impl Clients {
         timeouts: Timeouts,
         extra_ca_pem: Option<&[u8]>,
         proxy: Option<Proxy>,
+        clock: &Clock,
     ) -> Result<Self, TrustError> {
         let trust = Trust::of_the_machine(extra_ca_pem)?;
         let names = Names::of_the_machine(timeouts.resolve).with(names);
@@ -53,6 +55,7 @@ impl Clients {
             proxy: Arc::new(proxy),
             resolver: Resolver::of_the_proxy(names.clone()),
             tls: Arc::clone(&tls),
+            clock: clock.clone(),
         });
         let client = |hosting| {
             let resolver = Resolver::of_sites(names.clone(), Arc::clone(&addresses), hosting);

@@ -26,6 +26,7 @@ pub mod org_tokens;
 pub mod pat;
 pub mod permissions;
 pub mod proxy;
+mod proxy_attempts;
 pub mod response;
 pub mod session;
 mod site_limiter;

@@ -16,6 +16,7 @@ use url::{Host, Url};
 
 use crate::core::probe::ProxyFault;
 use crate::jira::no_proxy::{NoProxy, NoProxyError};
+use crate::jira::proxy_attempts::Attempts;
 
 /// Longest file with credentials that is read.
 const LONGEST_CREDENTIALS: u64 = 4096;
@@ -34,6 +35,8 @@ pub struct Proxy {
     direct: NoProxy,
     /// What was wrong with it last, so that the log tells a change once. Shared by copies.
     fault: Arc<Mutex<Option<ProxyFault>>>,
+    /// What became of its credentials. Shared by copies.
+    pub(super) attempts: Arc<Attempts>,
 }
 
 /// Why the flags of the proxy cannot be used. Nothing of the address is repeated: who writes a password
@@ -49,7 +52,7 @@ pub enum ProxyError {
     )]
     UserInfo,
     /// Credentials for no proxy.
-    #[error("--https-proxy-credentials-file has no meaning without --https-proxy")]
+    #[error("--https-proxy-credentials-file needs --https-proxy")]
     NoProxy,
     /// The file cannot be read, or holds something else.
     #[error("--https-proxy-credentials-file: {0}")]
@@ -106,6 +109,7 @@ impl Proxy {
             credentials: credentials.map(Path::to_owned),
             direct,
             fault: Arc::default(),
+            attempts: Arc::default(),
         }))
     }
 

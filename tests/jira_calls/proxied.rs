@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atlassian_sim::{ForwardProxy, ProxyAnswer, ProxyTransport};
+use chrono::TimeDelta;
 use jira_credential_operator::api::Hosting;
+use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::probe::token_list::{LookupError, Sought};
 use jira_credential_operator::core::probe::{Forbidden, Outage, ProxyFault, Verdict};
 use jira_credential_operator::jira::{
@@ -23,7 +25,7 @@ fn through(url: &str, direct: &[&str], credentials: Option<&PathBuf>) -> JiraCon
     let credentials = credentials.map(PathBuf::as_path);
     JiraConfig {
         proxy: Proxy::parse(url, direct, credentials).unwrap(),
-        // Nothing local is allowed: whoever is reached was reached by the proxy.
+        // Nothing local is allowed: what is reached was reached by the proxy.
         addresses: AddressPolicy::default(),
         timeouts: Timeouts {
             read: Duration::from_secs(10),
@@ -193,6 +195,64 @@ async fn credentials_for_the_proxy_are_read_for_each_connection() {
     assert!(is_accepted(&verdict), "{verdict:?}");
 }
 
+/// A renewal that is due.
+async fn renew(jira: &Jira) -> Verdict {
+    let secret = SecretString::from("secret");
+    let request = TokenRequest {
+        endpoint: "https://auth.invalid/oauth/token",
+        provider: Provider::Atlassian,
+        client_id: "client",
+        client_secret: &secret,
+        refresh_token: Some(&secret),
+        attempt: "attempt",
+        limit: Duration::from_secs(5),
+        until: None,
+    };
+    match jira.tokens(&request).await {
+        TokenAnswer::NoVerdict(outage) => Verdict::NoVerdict(outage),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_the_proxy_is_sent_once_for_all_sites_and_seldom_again() {
+    let closed = Closed::start();
+    let proxy = proxy(&closed.server);
+    proxy.require("robot", "right");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "robot:wrong").unwrap();
+    let clock = Clock::standing_at(noon());
+    let jira = Jira::new(through(&proxy.url(), &[], Some(&file)), clock.clone()).unwrap();
+    let wrong = Verdict::NoVerdict(Outage::Proxy(ProxyFault::Unauthorized { sent: true }));
+    let other = site(
+        Hosting::DataCenter,
+        "https://other.invalid",
+        "other.invalid",
+    );
+    let all = || async {
+        let credential = basic("bot", "password");
+        let (one, two, three) = tokio::join!(
+            closed.ask(&jira),
+            jira.whoami(&other, None, &credential),
+            renew(&jira)
+        );
+        assert_eq!(
+            [one, two, three],
+            [wrong.clone(), wrong.clone(), wrong.clone()]
+        );
+        proxy.connects().len()
+    };
+    assert_eq!(all().await, 1);
+    for (seconds, connects) in [(119, 1), (1, 2), (239, 2), (1, 3)] {
+        clock.advance(TimeDelta::seconds(seconds));
+        assert_eq!(all().await, connects, "{seconds}");
+    }
+    std::fs::write(&file, "robot:right").unwrap();
+    let verdict = closed.ask(&jira).await;
+    assert!(is_accepted(&verdict), "{verdict:?}");
+}
+
 #[tokio::test]
 async fn a_host_of_no_proxy_goes_direct_and_its_address_is_checked() {
     let server = Server::start();
@@ -250,7 +310,7 @@ async fn every_kind(jira: &Jira) -> Vec<(&'static str, Verdict)> {
     let listed = jira.list_tokens(&owner).await.unwrap_err();
     all.push(("list tokens", listed.verdict()));
     let MintAnswer::Silent(minted) = jira.mint(&owner, "name", 1).await else {
-        panic!("it is made");
+        panic!("a token was made");
     };
     all.push(("mint", minted));
     all.push(("revoke", jira.revoke(&owner, "1").await.unwrap_err()));
@@ -261,7 +321,7 @@ async fn every_kind(jira: &Jira) -> Vec<(&'static str, Verdict)> {
         password: &secret,
     };
     let LoginAnswer::Silent(begun) = jira.log_in(&login).await else {
-        panic!("it is begun");
+        panic!("a session was begun");
     };
     all.push(("log in", begun));
     let ended = jira.log_out(&place(&session), &secret).await;
@@ -307,7 +367,7 @@ async fn every_kind(jira: &Jira) -> Vec<(&'static str, Verdict)> {
         accepted_at: None,
     };
     let Err(LookupError::NoVerdict(outage)) = jira.listed(&list, &sought).await else {
-        panic!("it is listed");
+        panic!("the tokens were listed");
     };
     all.push(("look-up of an expiry", Verdict::NoVerdict(outage)));
     all
