@@ -64,7 +64,10 @@ impl Entry {
         if text == "*" {
             return Some(Self::All);
         }
-        if is_address(text) {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        if is_address(bare.unwrap_or(text)) {
             return Some(Self::Address);
         }
         let (name, port) = match text.rsplit_once(':') {
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_host_is_direct_by_its_name_its_suffix_or_its_port() {
-        let list = "jira.example.com, .corp.example.com,*.lab.example,bücher.example,dc.example:8443,[::1]:3128,10.0.0.0/8,";
+        let list = "jira.example.com, .corp.example.com,*.lab.example,bücher.example,dc.example:8443,10.0.0.0/8,";
         let list = NoProxy::parse(list.split(',')).unwrap();
         for (host, port, direct) in [
             ("jira.example.com", 443, true),
@@ -135,6 +138,23 @@ mod tests {
         assert!(NoProxy::parse(["*"]).unwrap().contains("any.example", 443));
         let none = NoProxy::parse(["", " "]).unwrap();
         assert!(!none.contains("any.example", 443) && !none.has_addresses());
+    }
+
+    #[test]
+    fn an_address_is_taken_in_every_form_and_matches_no_site() {
+        for address in [
+            "10.1.2.3",
+            "10.1.2.3:3128",
+            "10.0.0.0/8",
+            "::1",
+            "[::1]",
+            "[::1]:3128",
+            "fd00::/8",
+        ] {
+            let list = NoProxy::parse([address]).unwrap();
+            assert!(list.has_addresses(), "{address}");
+            assert!(!list.contains("jira.example.com", 443), "{address}");
+        }
     }
 
     #[test]
