@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
@@ -40,6 +41,8 @@ pub enum ProxyAnswer {
     Silence,
     /// With something that is no HTTP.
     Garbage,
+    /// By closing the connection.
+    Close,
 }
 
 /// A CONNECT as it was asked for.
@@ -53,13 +56,14 @@ pub struct Connect {
     pub head: String,
 }
 
-/// A running proxy; it ends, with its connections, when it is dropped.
+/// A running proxy; it ends, with its connections, when it is dropped: its port refuses from then on.
 #[derive(Debug)]
 pub struct ForwardProxy {
     address: SocketAddr,
     transport: ProxyTransport,
     state: Arc<State>,
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -94,7 +98,7 @@ impl ForwardProxy {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = TcpListener::from_std(listener) else {
                     return;
@@ -110,7 +114,8 @@ impl ForwardProxy {
             address,
             transport,
             state,
-            _stop: stop,
+            stop: Some(stop),
+            thread: Some(thread),
         })
     }
 
@@ -159,6 +164,16 @@ impl ForwardProxy {
     }
 }
 
+impl Drop for ForwardProxy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Nothing is learnt from how it ended.
+            let _ = thread.join();
+        }
+    }
+}
+
 async fn serve(state: Arc<State>, listener: TcpListener) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -167,7 +182,7 @@ async fn serve(state: Arc<State>, listener: TcpListener) {
         };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            // A client that breaks off is its own affair.
+            // A client may break off.
             let _ = match &state.tls {
                 None => tunnel(&state, stream).await,
                 Some(tls) => match TlsAcceptor::from(Arc::clone(tls)).accept(stream).await {
@@ -209,6 +224,7 @@ where
             let mut rest = Vec::new();
             client.read_to_end(&mut rest).await.map(|_| ())
         }
+        ProxyAnswer::Close => client.shutdown().await,
         ProxyAnswer::Garbage => client.write_all(b"SSH-2.0-OpenSSH\r\n\r\n").await,
     }
 }
@@ -252,4 +268,22 @@ async fn read_connect<S: AsyncRead + Unpin>(client: &mut S) -> io::Result<Option
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_proxy_that_is_dropped_has_stopped_listening() {
+        let sim = Sim::start_blocking(Config::default()).unwrap();
+        for _ in 0..50 {
+            let proxy = ForwardProxy::start(&sim, 0, ProxyTransport::Plain).unwrap();
+            let port = proxy.port();
+            std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            drop(proxy);
+            std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap_err();
+        }
+    }
 }
