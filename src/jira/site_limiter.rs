@@ -134,7 +134,9 @@ impl Gates {
                 let retry_after = (wait.until - now).to_std().ok();
                 Err(match wait.cause {
                     WaitCause::RateLimited => Outage::RateLimited { retry_after },
-                    WaitCause::Unresponsive | WaitCause::Proxy => Outage::Paused { retry_after },
+                    cause @ (WaitCause::Unresponsive | WaitCause::Proxy) => {
+                        Outage::Paused { retry_after, cause }
+                    }
                 })
             }
             None => Ok(Call {
@@ -312,7 +314,7 @@ impl Call<'_> {
             Verdict::NoVerdict(
                 Outage::Timeout
                 | Outage::Connect
-                | Outage::Proxy(ProxyFault::Silent | ProxyFault::Failed(_)),
+                | Outage::Proxy(ProxyFault::Silent | ProxyFault::Closed | ProxyFault::Failed(_)),
             ) => {
                 rests.meet(self.caller, WaitCause::Unresponsive, None, now);
             }

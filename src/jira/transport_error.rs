@@ -83,6 +83,7 @@ mod tests {
     fn what_the_proxy_did_not_let_through_was_not_sent() {
         for fault in [
             ProxyFault::Silent,
+            ProxyFault::Closed,
             ProxyFault::Strange,
             ProxyFault::Failed(502),
         ] {

@@ -11,6 +11,8 @@ pub(super) const USER_AGENT: &str = concat!("jira-credential-operator/", env!("C
 /// Longest answer to CONNECT that is read.
 const LONGEST_HEAD: usize = 8 * 1024;
 const END: &[u8] = b"\r\n\r\n";
+/// What every answer begins with.
+const HTTP: &[u8] = b"HTTP/";
 
 /// Asks for a tunnel to `authority`, host and port. What follows on the connection is for the site.
 pub(super) async fn open<S>(
@@ -31,8 +33,8 @@ where
     }
     request.push_str("\r\n");
     let sent = stream.write_all(request.as_bytes()).await;
-    sent.map_err(|_| ProxyFault::Strange)?;
-    stream.flush().await.map_err(|_| ProxyFault::Strange)?;
+    sent.map_err(|_| ProxyFault::Closed)?;
+    stream.flush().await.map_err(|_| ProxyFault::Closed)?;
     match status(&read_head(stream).await?) {
         Some(200..=299) => Ok(()),
         Some(status) => Err(ProxyFault::of_status(status, authorization.is_some())),
@@ -49,7 +51,7 @@ where
     let mut head = Vec::with_capacity(512);
     loop {
         let read = stream.read_buf(&mut head).await;
-        let read = read.map_err(|_| ProxyFault::Strange)?;
+        let read = read.map_err(|_| ProxyFault::Closed)?;
         if let Some(at) = head.windows(END.len()).position(|found| found == END) {
             let is_all = at + END.len() == head.len();
             let is_tunnel = matches!(status(&head), Some(200..=299));
@@ -59,8 +61,12 @@ where
                 Err(ProxyFault::Strange)
             };
         }
-        if read == 0 || head.len() > LONGEST_HEAD {
+        let could_be_http = head.iter().zip(HTTP).all(|(read, known)| read == known);
+        if head.len() > LONGEST_HEAD || !could_be_http {
             return Err(ProxyFault::Strange);
+        }
+        if read == 0 {
+            return Err(ProxyFault::Closed);
         }
     }
 }
@@ -112,6 +118,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_that_breaks_was_closed_by_the_proxy() {
+        let (mut ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        let opened = open(&mut ours, "jira.example:443", None).await;
+        assert_eq!(opened, Err(ProxyFault::Closed));
+    }
+
+    #[tokio::test]
     async fn an_answer_that_opens_no_tunnel_is_told_apart() {
         let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'a'; 9000]].concat();
         for (answer, expected) in [
@@ -125,8 +139,11 @@ mod tests {
             (b"HTTP/1.1 2000 OK\r\n\r\n", ProxyFault::Strange),
             (b"HTTP/2 200\r\n\r\n", ProxyFault::Strange),
             (b"SSH-2.0-x\r\n\r\n", ProxyFault::Strange),
-            (b"HTTP/1.1 200 OK\r\n", ProxyFault::Strange),
-            (b"", ProxyFault::Strange),
+            // A greeting of another protocol, or a TLS alert, has no end as an answer has.
+            (b"220 mail\r\n", ProxyFault::Strange),
+            (b"\x15\x03\x03\0\x02\x02\x46", ProxyFault::Strange),
+            (b"HTTP/1.1 200 OK\r\n", ProxyFault::Closed),
+            (b"", ProxyFault::Closed),
             // What comes behind the answer would be taken for the site's.
             (b"HTTP/1.1 200 OK\r\n\r\nHELLO", ProxyFault::Strange),
             (&long, ProxyFault::Strange),

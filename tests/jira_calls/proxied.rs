@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use jira_credential_operator::api::Hosting;
 use jira_credential_operator::clock::Clock;
 use jira_credential_operator::core::probe::token_list::{LookupError, Sought};
-use jira_credential_operator::core::probe::{Forbidden, Outage, ProxyFault, Verdict};
+use jira_credential_operator::core::probe::{Forbidden, Outage, ProxyFault, Verdict, WaitCause};
 use jira_credential_operator::jira::{
     AddressPolicy, Credential, Jira, JiraConfig, Login, LoginAnswer, MintAnswer, Owner, Place,
     Provider, Proxy, Timeouts, TokenAnswer, TokenList, TokenRequest, Urgency,
@@ -147,6 +147,8 @@ async fn every_failure_of_the_proxy_is_told_apart() {
         (ProxyAnswer::Status(403), ProxyFault::Refused(403)),
         (ProxyAnswer::Status(502), ProxyFault::Failed(502)),
         (ProxyAnswer::Status(504), ProxyFault::Failed(504)),
+        (ProxyAnswer::Status(429), ProxyFault::Failed(429)),
+        (ProxyAnswer::Close, ProxyFault::Closed),
         (ProxyAnswer::Garbage, ProxyFault::Strange),
     ] {
         proxy.answer(answer);
@@ -411,6 +413,16 @@ async fn calls_are_paused_when_the_proxy_is_down_or_wants_other_credentials() {
             pauses,
             "{status}"
         );
+        // The site is not blamed for what the proxy does to all.
+        let told = closed.ask(&callers[0]).await;
+        let is_of_the_proxy = matches!(
+            told,
+            Verdict::NoVerdict(Outage::Paused {
+                cause: WaitCause::Proxy,
+                ..
+            })
+        );
+        assert_eq!(is_of_the_proxy, status == 407, "{told:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::api::{ConditionType, Reason};
 use crate::core::facts::Facts;
 use crate::core::messages::proxy;
-use crate::core::probe::Outage;
+use crate::core::probe::{Outage, WaitCause};
 
 /// `prefix` and the cause: what this reconcile met, else what an earlier one told in a sentence with the
 /// same prefix, else `usual`. `who` gives the tokens.
@@ -52,6 +52,12 @@ fn words(facts: &Facts, outage: Outage, who: &str) -> String {
         Outage::NotFound => "the answer is 404 (Not Found)",
         Outage::RateLimited { .. } => "the rate of calls is limited",
         Outage::Unavailable { .. } => "the answer is 503 (Service Unavailable)",
+        Outage::Paused {
+            cause: WaitCause::Proxy,
+            ..
+        } => {
+            "calls are paused, because the proxy of the operator does not let those of other credentials through"
+        }
         Outage::Paused { .. } => {
             "calls are paused, because those of other credentials get no answer"
         }

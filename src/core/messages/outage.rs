@@ -125,6 +125,10 @@ fn message(facts: &Facts, outage: Outage) -> String {
                 .to_owned()
         }
         Outage::TooLate => format!("The call to {host} was not made in time."),
+        Outage::Paused {
+            cause: WaitCause::Proxy,
+            ..
+        } => proxy::paused_for_others(facts, &host),
         Outage::Paused { .. } => format!(
             "{host} does not answer the calls for other credentials either, so the operator has paused calls to it."
         ),

@@ -21,7 +21,15 @@ pub(crate) fn sentence(facts: &Facts, fault: ProxyFault, who: &str) -> String {
 /// Why no calls are made to a site behind the proxy.
 pub(crate) fn paused(facts: &Facts, host: &str) -> String {
     format!(
-        "The operator calls {host} through the proxy {}, which let no calls for several credentials through; the operator has paused calls to it and retries. This is for the administrator of the operator: the log of the operator and the messages of other credentials say what is wrong.",
+        "The operator calls {host} through the proxy {}, which did not let the calls of several credentials through; the operator has paused calls to it and retries. This is for the administrator of the operator: the log of the operator and the messages of other credentials say what is wrong.",
+        name(facts)
+    )
+}
+
+/// Why a call was not made.
+pub(crate) fn paused_for_others(facts: &Facts, host: &str) -> String {
+    format!(
+        "The operator calls {host} through the proxy {}, which does not let the calls for other credentials through either, so the operator has paused calls. This is for the administrator of the operator: the log of the operator says what is wrong.",
         name(facts)
     )
 }
@@ -58,8 +66,13 @@ fn what(fault: ProxyFault, proxy: &str) -> String {
         ProxyFault::Silent => {
             format!("the proxy {proxy} did not open a connection to it in time")
         }
+        ProxyFault::Closed => {
+            format!("the proxy {proxy} closed the connection without an answer")
+        }
         ProxyFault::Strange => {
-            format!("what answers at {proxy} does not speak as an HTTP proxy does")
+            format!(
+                "what answers at the address of the proxy {proxy} does not speak as an HTTP proxy does"
+            )
         }
     }
 }
@@ -93,6 +106,9 @@ fn remedy(fault: ProxyFault, host: &str) -> String {
         ),
         ProxyFault::Failed(_) | ProxyFault::Silent => format!(
             "Check spec.site and whether Jira is up; the administrator of the proxy sees in its log why {host} cannot be reached from there."
+        ),
+        ProxyFault::Closed => format!(
+            "Check spec.site; the administrator of the proxy sees in its log why it closes connections for {host}."
         ),
         ProxyFault::Strange => {
             format!("{administrator}: check scheme, host and port in --https-proxy.")

@@ -24,7 +24,9 @@ pub enum ProxyFault {
     Failed(u16),
     /// The proxy did not answer in time.
     Silent,
-    /// What answers does not speak as a proxy does, or closed the connection.
+    /// The proxy closed the connection without an answer.
+    Closed,
+    /// What answers does not speak as a proxy does.
     Strange,
 }
 
@@ -34,6 +36,8 @@ impl ProxyFault {
         match status {
             // Some proxies answer wrong credentials as a server does.
             401 | 407 => ProxyFault::Unauthorized { sent },
+            // A lack of time or of room, and no word about whether the site may be called.
+            408 | 429 => ProxyFault::Failed(status),
             400..=499 => ProxyFault::Refused(status),
             500..=599 => ProxyFault::Failed(status),
             _ => ProxyFault::Strange,
@@ -50,7 +54,11 @@ impl ProxyFault {
             | ProxyFault::NoCredentials
             | ProxyFault::Unauthorized { .. }
             | ProxyFault::Strange => true,
-            ProxyFault::Refused(_) | ProxyFault::Failed(_) | ProxyFault::Silent => false,
+            // Proxies close a connection to deny a site, too.
+            ProxyFault::Refused(_)
+            | ProxyFault::Failed(_)
+            | ProxyFault::Silent
+            | ProxyFault::Closed => false,
         }
     }
 
@@ -66,6 +74,7 @@ impl ProxyFault {
             ProxyFault::Refused(_) => "proxy_refused",
             ProxyFault::Failed(_) => "proxy_failed",
             ProxyFault::Silent => "proxy_timeout",
+            ProxyFault::Closed => "proxy_closed",
             ProxyFault::Strange => "proxy_strange",
         }
     }
@@ -82,12 +91,26 @@ mod tests {
             (401, ProxyFault::Unauthorized { sent: true }),
             (403, ProxyFault::Refused(403)),
             (404, ProxyFault::Refused(404)),
+            (408, ProxyFault::Failed(408)),
+            (429, ProxyFault::Failed(429)),
             (502, ProxyFault::Failed(502)),
             (504, ProxyFault::Failed(504)),
             (302, ProxyFault::Strange),
             (101, ProxyFault::Strange),
         ] {
             assert_eq!(ProxyFault::of_status(status, true), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_one_site_meets_is_not_said_of_the_proxy() {
+        for fault in [
+            ProxyFault::Refused(403),
+            ProxyFault::Failed(502),
+            ProxyFault::Silent,
+            ProxyFault::Closed,
+        ] {
+            assert!(!fault.is_of_the_proxy(), "{fault:?}");
         }
     }
 }

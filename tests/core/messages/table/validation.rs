@@ -116,7 +116,14 @@ fn outages() -> Vec<Outage> {
         Outage::BadCaBundle,
         Outage::Internal,
         Outage::TooLate,
-        Outage::Paused { retry_after: None },
+        Outage::Paused {
+            retry_after: None,
+            cause: WaitCause::Unresponsive,
+        },
+        Outage::Paused {
+            retry_after: None,
+            cause: WaitCause::Proxy,
+        },
         Outage::Proxy(ProxyFault::Unresolved),
         Outage::Proxy(ProxyFault::Unreachable),
         Outage::Proxy(ProxyFault::Tls),
@@ -127,6 +134,7 @@ fn outages() -> Vec<Outage> {
         Outage::Proxy(ProxyFault::Refused(403)),
         Outage::Proxy(ProxyFault::Failed(502)),
         Outage::Proxy(ProxyFault::Silent),
+        Outage::Proxy(ProxyFault::Closed),
         Outage::Proxy(ProxyFault::Strange),
     ]
 }
