@@ -1,20 +1,12 @@
 //! The way to Jira through a proxy: in a closed network, with wrong credentials, and when it is down.
 
-mod real;
-
-use std::path::Path;
+mod steps;
 
 use atlassian_sim::{Config as SimConfig, ForwardProxy, ProxyAnswer, ProxyTransport, Sim};
-use chrono::TimeDelta;
-use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential, Reason};
-use jira_credential_operator::controller::OperatorConfig;
-use jira_credential_operator::jira::{HostPolicy, Proxy};
-use serde_json::json;
+use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
 
-use crate::support::{Running, World, says};
-
-/// More than an interval and its splay.
-const INTERVAL: TimeDelta = TimeDelta::minutes(67);
+use self::steps::{INTERVAL, allow_hosts, pat, recovers, through, told};
+use crate::support::{World, says};
 
 /// A world whose sites nobody but the proxy finds.
 async fn closed() -> World {
@@ -35,60 +27,6 @@ async fn closed() -> World {
 
 fn proxy(world: &World, port: u16) -> ForwardProxy {
     ForwardProxy::start(&world.sim, port, ProxyTransport::Plain).unwrap()
-}
-
-fn allow_hosts(config: &mut OperatorConfig) {
-    let data_centers = ["*.dc.closed.invalid", "*.dc.localhost", "localhost"];
-    config.hosts = HostPolicy::parse(["*.cloud.closed.invalid"], data_centers).unwrap();
-}
-
-/// An operator that calls everything but `*.dc.localhost` through a proxy.
-async fn through(world: &World, url: &str, credentials: Option<&Path>) -> Running {
-    let proxy = Proxy::parse(url, [".dc.localhost"], credentials).unwrap();
-    let change = |config: &mut OperatorConfig| {
-        allow_hosts(config);
-        config.jira.proxy = proxy;
-    };
-    world.operator_with(change).await
-}
-
-/// A personal access token, and the credential that uses it.
-async fn pat(world: &World, name: &str, dc: &atlassian_sim::DataCenter) {
-    let token = dc.pat(name);
-    world
-        .secret(&format!("{name}-source"), &[("token", token.secret())])
-        .await;
-    let mut spec = world.pat_spec(name);
-    spec["site"] = json!(dc.url());
-    world.create(name, spec).await;
-}
-
-/// Waits until `Reconciling` tells of an outage in these words.
-async fn told(world: &World, name: &str, words: &str) -> String {
-    world
-        .until("the outage is told", async || {
-            let object = world.credential(name).await;
-            let status = object.status.as_ref()?;
-            let found = status.condition(ConditionType::Reconciling)?;
-            let is_told = found.reason == Reason::SiteUnavailable && found.message.contains(words);
-            is_told.then(|| found.message.clone())
-        })
-        .await
-}
-
-/// Has the credential validated, and waits until nothing is wrong.
-async fn recovers(world: &World, operator: &Running, name: &str) -> JiraCredential {
-    world.advance(INTERVAL);
-    operator.look_again(1).await;
-    world
-        .until("the outage is over", async || {
-            let object = world.credential(name).await;
-            let status = object.status.as_ref()?;
-            let ready = status.condition(ConditionType::Ready)?;
-            let is_over = status.attempt.is_none() && ready.status == ConditionStatus::True;
-            is_over.then_some(object.clone())
-        })
-        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +127,10 @@ async fn every_failure_of_the_proxy_has_its_own_words_and_ends() {
         (
             ProxyAnswer::Status(502),
             "got no connection to it (status 502)",
+        ),
+        (
+            ProxyAnswer::Close,
+            "closed the connection without an answer",
         ),
         (ProxyAnswer::Garbage, "does not speak as an HTTP proxy does"),
     ] {
