@@ -9,7 +9,7 @@ use crate::jira::{Proxy, ProxyError};
 #[derive(Args, Debug)]
 pub(super) struct ProxyFlags {
     /// The HTTP proxy that Jira and Atlassian are called through: `http://HOST:PORT` or
-    /// `https://HOST:PORT`. The variables `HTTPS_PROXY` and `NO_PROXY` count for nothing here.
+    /// `https://HOST:PORT`. The variables `HTTPS_PROXY` and `NO_PROXY` are not read.
     #[arg(long, env = "JCO_HTTPS_PROXY", hide_env_values = true)]
     https_proxy: Option<String>,
     /// Hosts that are called without the proxy: NAME with all names below it, .NAME for those
@@ -44,6 +44,12 @@ fn announce(proxy: &Proxy, direct: &[String]) {
         no_proxy = direct.join(","),
         "Jira is called through a proxy; it resolves the names of sites, so their addresses are not checked, except for hosts of --no-proxy"
     );
+    if proxy.sends_in_clear() {
+        tracing::warn!(
+            proxy = proxy.name(),
+            "the credentials for the proxy are sent in clear text, because the address in --https-proxy begins with http: use a proxy of https if the network in between is not trusted"
+        );
+    }
     if proxy.has_idle_addresses() {
         tracing::warn!(
             "--no-proxy: addresses and networks have no effect, because every site is a name: add the names of the sites there"

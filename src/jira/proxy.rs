@@ -123,6 +123,11 @@ impl Proxy {
         self.credentials.is_some()
     }
 
+    /// Whether others on the way to the proxy can read its credentials.
+    pub fn sends_in_clear(&self) -> bool {
+        self.has_credentials() && !self.is_tls
+    }
+
     /// Whether `--no-proxy` has addresses, which no site is.
     pub fn has_idle_addresses(&self) -> bool {
         self.direct.has_addresses()
