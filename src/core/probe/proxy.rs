@@ -36,10 +36,9 @@ impl ProxyFault {
         match status {
             // Some proxies answer wrong credentials as a server does.
             401 | 407 => ProxyFault::Unauthorized { sent },
-            // A lack of time or of room, and no word about whether the site may be called.
-            408 | 429 => ProxyFault::Failed(status),
+            // 408 and 429 are a lack of time or of room, and no word about whether the site may be called.
+            408 | 429 | 500..=599 => ProxyFault::Failed(status),
             400..=499 => ProxyFault::Refused(status),
-            500..=599 => ProxyFault::Failed(status),
             _ => ProxyFault::Strange,
         }
     }
