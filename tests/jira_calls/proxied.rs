@@ -245,10 +245,10 @@ async fn a_wrong_password_of_the_proxy_is_sent_once_for_all_sites_and_seldom_aga
         );
         proxy.connects().len()
     };
-    assert_eq!(all().await, 1);
+    assert_eq!(Box::pin(all()).await, 1);
     for (seconds, connects) in [(119, 1), (1, 2), (239, 2), (1, 3)] {
         clock.advance(TimeDelta::seconds(seconds));
-        assert_eq!(all().await, connects, "{seconds}");
+        assert_eq!(Box::pin(all()).await, connects, "{seconds}");
     }
     std::fs::write(&file, "robot:right").unwrap();
     let verdict = closed.ask(&jira).await;
