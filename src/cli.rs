@@ -1,5 +1,6 @@
 //! The command line. Every flag has an environment variable.
 
+mod proxy_flags;
 mod values;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
+use crate::cli::proxy_flags::ProxyFlags;
 use crate::clock::Clock;
 use crate::cluster::{Election, Leadership, Standing, Terms};
 use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
@@ -81,6 +83,8 @@ struct RunArgs {
     /// PEM file with certificate authorities to trust beside those of the system.
     #[arg(long, env = "JCO_EXTRA_CA_FILE")]
     extra_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    proxy: ProxyFlags,
     /// Keep names and e-mail addresses of accounts out of the status and of messages.
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
@@ -257,6 +261,7 @@ impl RunArgs {
                     .with_nat64(&self.nat64_prefixes)
                     .map_err(failed("--nat64-prefixes"))?,
                 extra_ca_pem,
+                proxy: self.proxy.read().map_err(failed("the proxy"))?,
                 ..JiraConfig::default()
             },
             hide_account_names: self.hide_account_names,

@@ -145,6 +145,12 @@ impl Operator {
             plan,
             site_wait,
             renewal_wait,
+            proxy: self
+                .config
+                .jira
+                .proxy
+                .as_ref()
+                .map(|proxy| proxy.name().into()),
             peer: &|prints| self.peer(&namespace, &uid, prints),
             older_claim: &|target| self.older_claim(object, target),
             lookups_are_full: self.look_ups.available_permits() == 0,

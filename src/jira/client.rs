@@ -14,8 +14,10 @@ use crate::clock::Clock;
 use crate::core::probe::{Outage, SiteWait, Verdict};
 use crate::core::spec::Site;
 use crate::jira::address_policy::AddressPolicy;
-use crate::jira::http::{Body, Clients, Timeouts, read_body};
+use crate::jira::call::{Response, Timeouts};
+use crate::jira::http::{Body, Clients, read_body};
 use crate::jira::observer::{self, Holder, Observer};
+use crate::jira::proxy::Proxy;
 use crate::jira::response::Answer;
 use crate::jira::site_limiter::{Caller, Gates, Urgency};
 use crate::jira::tls::TrustError;
@@ -30,6 +32,8 @@ pub struct JiraConfig {
     pub names: Vec<(String, IpAddr)>,
     /// Authorities that the administrator trusts beside those of the system, in PEM form.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// The proxy that everything goes through, if there is one.
+    pub proxy: Option<Proxy>,
     /// How long each part of a call may take.
     pub timeouts: Timeouts,
     /// Receives every call.
@@ -78,11 +82,13 @@ impl Jira {
             addresses,
             names,
             extra_ca_pem,
+            proxy,
             timeouts,
             observer,
             permit,
         } = config;
-        let clients = Clients::new(addresses, &names, timeouts, extra_ca_pem.as_deref())?;
+        let extra = extra_ca_pem.as_deref();
+        let clients = Clients::new(addresses, &names, timeouts, extra, proxy, &clock)?;
         Ok(Self {
             clients: Arc::new(clients),
             gates: Arc::new(Gates::new(clock.clone())),
@@ -160,7 +166,7 @@ impl Jira {
             return Err(Verdict::NoVerdict(Outage::TooLate));
         }
         let response = request.send().await;
-        Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
+        Raw::read(response.map_err(transport_error::verdict)?).await
     }
 
     /// Makes a call if the caller need not wait, and reports it to the limiter and the observer.
@@ -213,8 +219,8 @@ impl Raw {
         }
     }
 
-    pub(super) async fn read(mut response: reqwest::Response) -> Result<Self, Verdict> {
-        let status = response.status().as_u16();
+    pub(super) async fn read(mut response: Response) -> Result<Self, Verdict> {
+        let status = response.status;
         let body = match read_body(&mut response).await {
             Ok(body) => body,
             // What these statuses mean does not depend on the body.
@@ -222,11 +228,11 @@ impl Raw {
                 bytes: Vec::new(),
                 complete: false,
             },
-            Err(error) => return Err(transport_error::verdict(&error)),
+            Err(error) => return Err(transport_error::verdict(error)),
         };
         Ok(Self {
             status,
-            headers: response.headers().clone(),
+            headers: response.headers,
             body,
         })
     }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::header;
-use reqwest::Method;
+use http::{Method, header};
 use url::{Host, Url};
 
 use crate::core::probe::{Forbidden, Outage, Refusal, Verdict};
@@ -66,7 +65,7 @@ impl Jira {
             return Err(Verdict::NoVerdict(Outage::TooLate));
         }
         let response = call.send().await;
-        Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
+        Raw::read(response.map_err(transport_error::verdict)?).await
     }
 
     /// Ends what is kept at a resource, in its turn at the site. What Jira does not know any more

@@ -4,7 +4,9 @@
 //! that is connected to: a name that changes its address in between gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -12,12 +14,17 @@ use hickory_resolver::name_server::TokioConnectionProvider;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
-use reqwest::dns::{Addrs, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns;
+use tower_service::Service;
 
 use crate::api::Hosting;
 use crate::core::probe::Forbidden;
 use crate::jira::address_policy::AddressPolicy;
 
+const LOCALHOST: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
 /// Names whose answers are remembered.
 const CACHE_SIZE: usize = 64;
 /// Longest that a wrong "no such name" is believed, and that a moved site stays unfound.
@@ -26,15 +33,16 @@ const LONGEST_POSITIVE: Duration = Duration::from_secs(300);
 /// One lost datagram must leave time for a second try within the limit.
 const LONGEST_TRY: Duration = Duration::from_millis(1500);
 
-/// The name resolves, but only to addresses that the operator must not connect to.
+/// Why a name leads nowhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the address of the site is not allowed: {0:?}")]
-pub(super) struct NotAllowedError(pub(super) Forbidden);
-
-/// The name does not resolve, or not in time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the name of the site does not resolve")]
-struct UnresolvedError;
+pub(super) enum NameError {
+    /// It resolves, but only to addresses that the operator must not connect to.
+    #[error("the address of the site is not allowed: {0:?}")]
+    NotAllowed(Forbidden),
+    /// It does not resolve, or not in time.
+    #[error("the name does not resolve")]
+    Unresolved,
+}
 
 /// Asks the name servers of the machine. Their list and `/etc/hosts` are read once, at start.
 #[derive(Clone)]
@@ -45,11 +53,13 @@ pub(super) struct Names {
     limit: Duration,
 }
 
-/// Resolves the sites of one hosting.
-pub(super) struct SiteResolver {
+/// Resolves the sites of one hosting, or the proxy.
+#[derive(Clone)]
+pub(super) struct Resolver {
     names: Names,
-    addresses: Arc<AddressPolicy>,
     hosting: Hosting,
+    /// `None` for the proxy: the administrator has named it, and no user.
+    addresses: Option<Arc<AddressPolicy>>,
 }
 
 impl Names {
@@ -90,7 +100,7 @@ impl Names {
 
     async fn lookup(&self, host: &str, hosting: Hosting) -> Vec<IpAddr> {
         if is_localhost(host) {
-            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return LOCALHOST.to_vec();
         }
         let known = self.known.iter().filter(|(name, _)| name == host);
         let known: Vec<IpAddr> = known.map(|(_, address)| *address).collect();
@@ -129,28 +139,65 @@ impl Names {
     }
 }
 
-impl SiteResolver {
-    pub(super) fn new(names: Names, addresses: Arc<AddressPolicy>, hosting: Hosting) -> Self {
+impl Resolver {
+    pub(super) fn of_sites(names: Names, addresses: Arc<AddressPolicy>, hosting: Hosting) -> Self {
         Self {
             names,
-            addresses,
             hosting,
+            addresses: Some(addresses),
+        }
+    }
+
+    pub(super) fn of_the_proxy(names: Names) -> Self {
+        Self {
+            names,
+            // The search list of the pod counts: the proxy may be a Service of the cluster.
+            hosting: Hosting::DataCenter,
+            addresses: None,
+        }
+    }
+
+    /// Whether a site may be called whose name the proxy resolves. Most have the address that the proxy
+    /// finds; that of some is known without asking.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub(super) fn check_known(&self, host: &str) -> Result<(), NameError> {
+        let literal = host.trim_matches(['[', ']']).parse();
+        let known = match literal {
+            Ok(address) => vec![address],
+            Err(_) if is_localhost(host) => LOCALHOST.to_vec(),
+            Err(_) => return Ok(()),
+        };
+        self.allowed(&known).map(|_| ())
+    }
+
+    /// The addresses that may be connected to.
+    fn allowed(&self, found: &[IpAddr]) -> Result<Vec<IpAddr>, NameError> {
+        match &self.addresses {
+            Some(policy) => allowed(policy, self.hosting, found),
+            None if found.is_empty() => Err(NameError::Unresolved),
+            None => Ok(found.to_vec()),
         }
     }
 }
 
-impl Resolve for SiteResolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        let (names, addresses, hosting) = (
-            self.names.clone(),
-            Arc::clone(&self.addresses),
-            self.hosting,
-        );
+impl Service<dns::Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = NameError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, NameError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NameError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: dns::Name) -> Self::Future {
+        let this = self.clone();
         Box::pin(async move {
-            let found = names.lookup(name.as_str(), hosting).await;
-            let allowed = allowed(&addresses, hosting, &found)?;
-            let addrs: Addrs = Box::new(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0)));
-            Ok(addrs)
+            let found = this.names.lookup(name.as_str(), this.hosting).await;
+            let allowed = this.allowed(&found)?.into_iter();
+            let sockets: Vec<_> = allowed.map(|ip| SocketAddr::new(ip, 0)).collect();
+            Ok(sockets.into_iter())
         })
     }
 }
@@ -160,7 +207,7 @@ fn allowed(
     policy: &AddressPolicy,
     hosting: Hosting,
     found: &[IpAddr],
-) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Vec<IpAddr>, NameError> {
     let mut objection = None;
     let mut allowed = Vec::with_capacity(found.len());
     for address in found {
@@ -171,8 +218,8 @@ fn allowed(
     }
     match objection {
         _ if !allowed.is_empty() => Ok(allowed),
-        Some(forbidden) => Err(NotAllowedError(forbidden).into()),
-        None => Err(UnresolvedError.into()),
+        Some(forbidden) => Err(NameError::NotAllowed(forbidden)),
+        None => Err(NameError::Unresolved),
     }
 }
 
@@ -204,9 +251,9 @@ mod tests {
             (vec!["169.254.169.254"], Forbidden::LinkLocal),
         ] {
             let error = cloud(&found).unwrap_err();
-            assert_eq!(error.downcast_ref(), Some(&NotAllowedError(forbidden)));
+            assert_eq!(error, NameError::NotAllowed(forbidden));
         }
-        assert!(cloud(&[]).unwrap_err().is::<UnresolvedError>());
+        assert_eq!(cloud(&[]), Err(NameError::Unresolved));
     }
 
     #[tokio::test]
@@ -224,6 +271,28 @@ mod tests {
         for host in ["localhost.example.com", "notlocalhost", "xlocalhost"] {
             assert!(!is_localhost(host), "{host}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_an_address_by_its_name_is_judged_without_asking() {
+        let names = Names::of_the_machine(Duration::from_millis(1));
+        let policy = Arc::new(AddressPolicy::default());
+        let sites = Resolver::of_sites(names.clone(), policy, Hosting::DataCenter);
+        for (host, expected) in [
+            ("169.254.169.254", Err(Forbidden::LinkLocal)),
+            ("[fe80::1]", Err(Forbidden::LinkLocal)),
+            ("127.0.0.1", Err(Forbidden::Loopback)),
+            ("jira.localhost", Err(Forbidden::Loopback)),
+            ("10.0.0.1", Ok(())),
+            ("no-such-name.invalid", Ok(())),
+        ] {
+            let checked = sites.check_known(host);
+            assert_eq!(checked, expected.map_err(NameError::NotAllowed), "{host}");
+        }
+        // The administrator's proxy may be anywhere.
+        let proxy = Resolver::of_the_proxy(names);
+        assert_eq!(proxy.allowed(&ips(&["127.0.0.1"])), Ok(ips(&["127.0.0.1"])));
+        assert_eq!(proxy.allowed(&[]), Err(NameError::Unresolved));
     }
 
     #[tokio::test]

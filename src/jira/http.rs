@@ -3,51 +3,24 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
-use reqwest::{Client, Response, redirect, retry};
+use rustls::ClientConfig;
 
 use crate::api::Hosting;
+use crate::clock::Clock;
 use crate::jira::address_policy::AddressPolicy;
-use crate::jira::dns::{Names, SiteResolver};
+use crate::jira::call::{Client, Response, Timeouts};
+use crate::jira::connect::{Connector, ProxyRoute};
+use crate::jira::dns::{Names, Resolver};
+use crate::jira::proxy::Proxy;
 use crate::jira::tls::{Trust, TrustError};
+use crate::jira::transport_error::CallError;
 
 /// Longest answer that is read. A user is a few kilobytes.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Clients for private authorities that are kept; the one unused for longest goes first.
 const MOST_CLIENTS: usize = 32;
-const IDLE_CONNECTIONS_PER_HOST: usize = 4;
-const USER_AGENT: &str = concat!("jira-credential-operator/", env!("CARGO_PKG_VERSION"));
-
-/// How long each part of a call may take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
-    /// Resolution of the name; part of `connect`.
-    pub resolve: Duration,
-    /// Resolution, connection and TLS handshake.
-    pub connect: Duration,
-    /// Silence while an answer is awaited or read.
-    pub read: Duration,
-    /// The whole call.
-    pub total: Duration,
-    /// How long an unused connection is kept. Shorter than what servers keep (Tomcat, which
-    /// carries Data Center: 20 s): a request on a connection that is just being closed is lost
-    /// without an answer, and a password that may have been counted is not sent twice.
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            resolve: Duration::from_secs(4),
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(10),
-            total: Duration::from_secs(20),
-            idle: Duration::from_secs(15),
-        }
-    }
-}
 
 type Digest = [u8; SHA256_OUTPUT_LEN];
 
@@ -57,6 +30,7 @@ pub(super) struct Clients {
     trust: Trust,
     names: Names,
     addresses: Arc<AddressPolicy>,
+    proxy: Option<ProxyRoute>,
     timeouts: Timeouts,
     cloud: Client,
     data_center: Client,
@@ -70,20 +44,30 @@ impl Clients {
         names: &[(String, IpAddr)],
         timeouts: Timeouts,
         extra_ca_pem: Option<&[u8]>,
+        proxy: Option<Proxy>,
+        clock: &Clock,
     ) -> Result<Self, TrustError> {
         let trust = Trust::of_the_machine(extra_ca_pem)?;
         let names = Names::of_the_machine(timeouts.resolve).with(names);
         let addresses = Arc::new(addresses);
+        let tls = Arc::new(trust.client_config(None)?);
+        let proxy = proxy.map(|proxy| ProxyRoute {
+            proxy: Arc::new(proxy),
+            resolver: Resolver::of_the_proxy(names.clone()),
+            tls: Arc::clone(&tls),
+            clock: clock.clone(),
+        });
         let client = |hosting| {
-            let resolver = SiteResolver::new(names.clone(), Arc::clone(&addresses), hosting);
-            build(&trust, None, resolver, timeouts)
+            let resolver = Resolver::of_sites(names.clone(), Arc::clone(&addresses), hosting);
+            build(resolver, Arc::clone(&tls), proxy.clone(), timeouts)
         };
-        let (cloud, data_center) = (client(Hosting::Cloud)?, client(Hosting::DataCenter)?);
+        let (cloud, data_center) = (client(Hosting::Cloud), client(Hosting::DataCenter));
         let private = Mutex::default();
         Ok(Self {
             trust,
             names,
             addresses,
+            proxy,
             timeouts,
             cloud,
             data_center,
@@ -114,8 +98,9 @@ impl Clients {
             client
         } else {
             let addresses = Arc::clone(&self.addresses);
-            let resolver = SiteResolver::new(self.names.clone(), addresses, Hosting::DataCenter);
-            build(&self.trust, Some(pem), resolver, self.timeouts)?
+            let resolver = Resolver::of_sites(self.names.clone(), addresses, Hosting::DataCenter);
+            let tls = Arc::new(self.trust.client_config(Some(pem))?);
+            build(resolver, tls, self.proxy.clone(), self.timeouts)
         };
         clients.push_back((key, client.clone()));
         if clients.len() > MOST_CLIENTS {
@@ -125,31 +110,14 @@ impl Clients {
     }
 }
 
-/// A client that sends a credential to the site only: no redirect, no retry, no cookie, no
-/// referer, and no proxy. The proxy of the environment is left out on purpose: the name would be
-/// resolved by the proxy, behind the check of the address.
 fn build(
-    trust: &Trust,
-    ca_pem: Option<&[u8]>,
-    resolver: SiteResolver,
+    resolver: Resolver,
+    tls: Arc<ClientConfig>,
+    proxy: Option<ProxyRoute>,
     timeouts: Timeouts,
-) -> Result<Client, TrustError> {
-    Client::builder()
-        .tls_backend_preconfigured(trust.client_config(ca_pem)?)
-        .https_only(true)
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .no_proxy()
-        .dns_resolver(Arc::new(resolver))
-        .connect_timeout(timeouts.connect)
-        .read_timeout(timeouts.read)
-        .timeout(timeouts.total)
-        .pool_idle_timeout(timeouts.idle)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
-        .user_agent(USER_AGENT)
-        .build()
-        .map_err(|_| TrustError::Unsupported)
+) -> Client {
+    let connector = Connector::new(resolver, tls, proxy, timeouts.connect);
+    Client::new(connector, timeouts)
 }
 
 /// The beginning of a body.
@@ -160,7 +128,7 @@ pub(super) struct Body {
 }
 
 /// Reads the body of an answer of the usual length.
-pub(super) async fn read_body(response: &mut Response) -> Result<Body, reqwest::Error> {
+pub(super) async fn read_body(response: &mut Response) -> Result<Body, CallError> {
     read_body_up_to(response, LONGEST_BODY).await
 }
 
@@ -168,7 +136,7 @@ pub(super) async fn read_body(response: &mut Response) -> Result<Body, reqwest::
 pub(super) async fn read_body_up_to(
     response: &mut Response,
     longest: usize,
-) -> Result<Body, reqwest::Error> {
+) -> Result<Body, CallError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = longest - bytes.len();

@@ -196,9 +196,11 @@ impl Jira {
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store")
             .header("x-request-id", request.attempt);
-        let raw = match request.fill(call).send().await {
+        let (kind, body) = request.body();
+        let call = call.header(header::CONTENT_TYPE, kind).body(body);
+        let raw = match call.send().await {
             Ok(response) => Raw::read(response).await,
-            Err(error) => Err(transport_error::verdict(&error)),
+            Err(error) => Err(transport_error::verdict(error)),
         };
         match raw {
             Ok(raw) => read(

@@ -116,5 +116,6 @@ fn outage_word(outage: Outage) -> &'static str {
         Outage::NotSigned => "not_signed",
         Outage::TooLate => "too_late",
         Outage::Paused { .. } => "paused",
+        Outage::Proxy(fault) => fault.word(),
     }
 }

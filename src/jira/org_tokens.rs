@@ -185,20 +185,19 @@ impl Jira {
             .header(name, value)
             .send()
             .await;
-        let mut response = response.map_err(|error| transport_error::verdict(&error))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut response = response.map_err(transport_error::verdict)?;
         let body = match read_body_up_to(&mut response, LONGEST_PAGE).await {
             Ok(body) => body,
             // What another status means does not depend on the body.
-            Err(_) if status != 200 => Body {
+            Err(_) if response.status != 200 => Body {
                 bytes: Vec::new(),
                 complete: false,
             },
-            Err(error) => return Err(transport_error::verdict(&error)),
+            Err(error) => return Err(transport_error::verdict(error)),
         };
         Ok(Raw {
-            status,
-            headers,
+            status: response.status,
+            headers: response.headers,
             body,
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use reqwest::Method;
+use http::Method;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, header};
-use reqwest::Method;
+use http::{HeaderMap, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 

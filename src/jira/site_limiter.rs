@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::Hosting;
 use crate::clock::Clock;
-use crate::core::probe::{Outage, SiteWait, Verdict, WaitCause};
+use crate::core::probe::{Outage, ProxyFault, SiteWait, Verdict, WaitCause};
 use crate::core::spec::Site;
 
 /// Where the interface starts on the gateway.
@@ -134,7 +134,9 @@ impl Gates {
                 let retry_after = (wait.until - now).to_std().ok();
                 Err(match wait.cause {
                     WaitCause::RateLimited => Outage::RateLimited { retry_after },
-                    WaitCause::Unresponsive => Outage::Paused { retry_after },
+                    cause @ (WaitCause::Unresponsive | WaitCause::Proxy) => {
+                        Outage::Paused { retry_after, cause }
+                    }
                 })
             }
             None => Ok(Call {
@@ -210,7 +212,7 @@ impl Rests {
             namespace: caller.namespace.clone(),
             who: match cause {
                 WaitCause::RateLimited => caller.account.clone(),
-                WaitCause::Unresponsive => caller.credential.clone(),
+                WaitCause::Unresponsive | WaitCause::Proxy => caller.credential.clone(),
             },
         });
         let met = self.met.iter().filter(|met| met.cause == cause);
@@ -303,7 +305,17 @@ impl Call<'_> {
             ) => {
                 rests.meet(self.caller, WaitCause::RateLimited, *retry_after, now);
             }
-            Verdict::NoVerdict(Outage::Timeout | Outage::Connect) => {
+            // Each further try with wrong credentials may lock the account of the proxy.
+            Verdict::NoVerdict(Outage::Proxy(
+                ProxyFault::Unreachable | ProxyFault::Unauthorized { .. },
+            )) => {
+                rests.meet(self.caller, WaitCause::Proxy, None, now);
+            }
+            Verdict::NoVerdict(
+                Outage::Timeout
+                | Outage::Connect
+                | Outage::Proxy(ProxyFault::Silent | ProxyFault::Closed | ProxyFault::Failed(_)),
+            ) => {
                 rests.meet(self.caller, WaitCause::Unresponsive, None, now);
             }
             Verdict::Accepted(_) | Verdict::Refused(_) => {
@@ -323,7 +335,7 @@ fn own_wait(cause: WaitCause, in_a_row: u32) -> TimeDelta {
     let doublings = in_a_row.saturating_sub(1).min(10);
     let first = match cause {
         WaitCause::RateLimited => FIRST_WAIT,
-        WaitCause::Unresponsive => FIRST_UNRESPONSIVE_WAIT,
+        WaitCause::Unresponsive | WaitCause::Proxy => FIRST_UNRESPONSIVE_WAIT,
     };
     (first * 2_i32.pow(doublings)).min(LONGEST_WAIT)
 }

@@ -1,70 +1,70 @@
 //! What a call that got no answer says.
 
 use std::error::Error;
-use std::io;
 
 use rustls::AlertDescription;
 
 use crate::core::probe::{Outage, Verdict};
-use crate::jira::dns::NotAllowedError;
+use crate::jira::causes::find;
+use crate::jira::connect::ConnectError;
 
-/// Reads the error of a client. Nothing of its text is kept: it repeats the URL.
-pub(super) fn verdict(error: &reqwest::Error) -> Verdict {
-    if let Some(NotAllowedError(forbidden)) = find(error) {
-        return Verdict::NotAllowed(*forbidden);
-    }
-    Verdict::NoVerdict(outage(error))
+/// Why a call got no answer, or not all of it. Nothing of the client's own text is kept: it repeats
+/// the URL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CallError {
+    /// It was not sent, for want of a connection.
+    NoConnection(ConnectError),
+    /// It was not sent: its address or a header is none.
+    NotSendable,
+    /// No answer in time.
+    Timeout,
+    /// A server that wants a client certificate says so when TLS 1.3 is already up; it has not
+    /// processed the request.
+    ClientCertificate,
+    /// The connection broke.
+    Lost,
 }
 
-fn outage(error: &reqwest::Error) -> Outage {
-    let tls = find::<rustls::Error>(error);
-    match tls {
-        Some(rustls::Error::InvalidCertificate(_)) => return Outage::Certificate,
-        // A server that wants a client certificate says so when TLS 1.3 is already up; it has
-        // not processed the request.
-        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
-            return Outage::Tls;
+impl CallError {
+    /// Reads the error of a client.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        if let Some(error) = find::<ConnectError>(error) {
+            return CallError::NoConnection(*error);
         }
-        _ => {}
-    }
-    if error.is_dns() {
-        Outage::Dns
-    } else if error.is_connect() {
-        if tls.is_some() {
-            Outage::Tls
-        } else {
-            Outage::Connect
+        match find::<rustls::Error>(error) {
+            Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+                CallError::ClientCertificate
+            }
+            _ => CallError::Lost,
         }
-    } else if error.is_timeout() {
-        Outage::Timeout
-    } else {
-        Outage::ConnectionLost
     }
 }
 
-/// The first error of a type among an error and its causes.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // The cause of an io::Error is the cause of what it wraps, so that this would be skipped.
-        let wrapped = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
+/// What is learnt about the credential: nothing.
+pub(super) fn verdict(error: CallError) -> Verdict {
+    let no_connection = match error {
+        CallError::NoConnection(error) => error,
+        CallError::NotSendable => return Verdict::NoVerdict(Outage::Internal),
+        CallError::Timeout => return Verdict::NoVerdict(Outage::Timeout),
+        CallError::ClientCertificate => return Verdict::NoVerdict(Outage::Tls),
+        CallError::Lost => return Verdict::NoVerdict(Outage::ConnectionLost),
+    };
+    Verdict::NoVerdict(match no_connection {
+        ConnectError::NotAllowed(forbidden) => return Verdict::NotAllowed(forbidden),
+        ConnectError::Unresolved => Outage::Dns,
+        ConnectError::Unreachable => Outage::Connect,
+        ConnectError::Tls => Outage::Tls,
+        ConnectError::Certificate => Outage::Certificate,
+        ConnectError::Proxy(fault) => Outage::Proxy(fault),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
-    use crate::core::probe::Forbidden;
+    use crate::core::probe::{Forbidden, ProxyFault};
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
@@ -72,9 +72,27 @@ mod tests {
 
     #[test]
     fn causes_are_found_inside_io_errors_too() {
-        let cause = NotAllowedError(Forbidden::Loopback);
+        let cause = ConnectError::NotAllowed(Forbidden::Loopback);
         let nested = Outer(io::Error::other(Outer(io::Error::other(cause).into())).into());
-        assert_eq!(find::<NotAllowedError>(&nested), Some(&cause));
+        assert_eq!(find::<ConnectError>(&nested), Some(&cause));
         assert_eq!(find::<rustls::Error>(&nested), None);
+        assert_eq!(CallError::of(&nested), CallError::NoConnection(cause));
+    }
+
+    #[test]
+    fn what_the_proxy_did_not_let_through_was_not_sent() {
+        for fault in [
+            ProxyFault::Silent,
+            ProxyFault::Closed,
+            ProxyFault::Strange,
+            ProxyFault::Failed(502),
+        ] {
+            let error = CallError::NoConnection(ConnectError::Proxy(fault));
+            let Verdict::NoVerdict(outage) = verdict(error) else {
+                panic!("{fault:?}");
+            };
+            assert_eq!(outage, Outage::Proxy(fault));
+            assert!(!outage.may_have_arrived());
+        }
     }
 }

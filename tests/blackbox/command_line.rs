@@ -63,6 +63,89 @@ fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_used_ends_the_start_and_no_password_is_repeated() {
+    let (proxy, file) = (
+        "http://proxy.example:3128",
+        "--https-proxy-credentials-file",
+    );
+    for (arguments, named) in [
+        (
+            vec!["--https-proxy", "http://robot:canary@proxy.example:3128"],
+            file,
+        ),
+        (
+            vec!["--https-proxy", "robot:canary@proxy.example:3128"],
+            file,
+        ),
+        (
+            vec!["--https-proxy", "proxy.example:3128"],
+            "http://HOST:PORT",
+        ),
+        (
+            vec!["--https-proxy", proxy, "--no-proxy", "https://a.example"],
+            "--no-proxy",
+        ),
+        (vec!["--https-proxy", proxy, file, "/no/such/file"], file),
+        (vec![file, "/no/such/file"], "--https-proxy"),
+    ] {
+        let arguments = [vec!["run"], arguments].concat();
+        let output = run(&arguments);
+        let error = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains(named), "{arguments:?}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn the_start_names_the_proxy_and_what_it_changes_but_no_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "robot:canary").unwrap();
+    let file = file.to_str().unwrap();
+    let clear = "in clear text";
+    for (address, is_clear) in [
+        ("http://proxy.example:3128", true),
+        ("https://proxy.example:3129", false),
+    ] {
+        let mut command = binary();
+        command.args([
+            "run",
+            "--log-level",
+            "debug",
+            "--no-proxy",
+            "a.example,10.0.0.0/8",
+        ]);
+        command.args([
+            "--https-proxy",
+            address,
+            "--https-proxy-credentials-file",
+            file,
+        ]);
+        // There is no cluster, so that it ends.
+        command.env("KUBECONFIG", "/no/such/file");
+        command.env_remove("KUBERNETES_SERVICE_HOST");
+        let output = command.output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        let (_, name) = address.split_once("://").unwrap();
+        for words in [
+            name,
+            "Jira is called through a proxy",
+            "a.example,10.0.0.0/8",
+            "addresses and networks have no effect",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert_eq!(said.contains(clear), is_clear, "{said}");
+        assert!(
+            !said.contains("canary") && !said.contains("cm9ib3Q6"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_definition_and_the_version_are_printed() {
     let output = run(&["crd"]);
     assert!(output.status.success());

@@ -55,6 +55,10 @@ fn sample(key: &str, flag: &Arg) -> (Value, String) {
         Some(number) if number.parse::<u16>().is_ok() => (json!(3), "3".into()),
         // A level is shown in capitals, and read in any case.
         Some(text) => (json!(text.to_lowercase()), text.to_lowercase()),
+        None if key == "httpsProxy" => {
+            let address = "http://proxy.example:3128";
+            (json!(address), address.into())
+        }
         None if key == "leaderElectionNamespace" => (json!("leases"), "leases".into()),
         None => (json!("/a/file"), "/a/file".into()),
     }

@@ -31,6 +31,14 @@ fn wrong_values_are_refused_with_their_path() {
         ),
         ("config.maxConcurrentReconciles=0", "minimum: got 0, want 1"),
         ("config.extraCaFile=\"ca.pem\"", "'/config/extraCaFile'"),
+        (
+            "config.httpsProxy=\"http://robot:canary@proxy.example:3128\"",
+            "'/config/httpsProxy'",
+        ),
+        (
+            "httpsProxyCredentialsSecret.name=\"proxy\"",
+            "config.httpsProxy is not",
+        ),
         ("image.digest=\"sha256:1\"", "'/image/digest'"),
         (
             "terminationGracePeriodSeconds=30",

@@ -1,7 +1,8 @@
 //! Calls to a simulated Jira over real HTTPS: what is made of every kind of answer, and of none.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod proxied;
 mod safety;
 mod support;
 

@@ -34,6 +34,7 @@ mod outages;
 mod passwords;
 mod permissions;
 mod presets;
+mod proxied;
 mod rbac;
 mod redaction;
 mod restart;

@@ -333,6 +333,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         watched_since: None,
         site_wait: None,
         renewal_wait: None,
+        proxy: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
         lookups_are_full: false,

@@ -64,6 +64,7 @@ mod data_center_kept;
 mod dc;
 mod fault;
 mod fault_reply;
+mod forward_proxy;
 mod ids;
 mod links;
 mod oauth;
@@ -88,6 +89,7 @@ pub use config::{AUTH_HOST, CLOUD_SUFFIX, Config, DATA_CENTER_SUFFIX, GATEWAY_HO
 pub use data_center::DataCenter;
 pub use dc::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 pub use fault::{Canned, Fault, Rule};
+pub use forward_proxy::{Connect, ForwardProxy, ProxyAnswer, ProxyTransport};
 pub use links::{AccessToken, ApplicationLink, LinkKey};
 pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,

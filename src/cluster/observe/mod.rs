@@ -271,6 +271,7 @@ fn without_source(
         watched_since: around.watched_since,
         site_wait: around.site_wait,
         renewal_wait: around.renewal_wait,
+        proxy: around.proxy.clone(),
         api_key: api_key_shown(index, object),
         renewal: None,
         texts: Vec::new(),

@@ -1,5 +1,7 @@
 //! What an observation takes and gives.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::cluster::source::Material;
@@ -30,6 +32,8 @@ pub struct ObserveContext<'a> {
     pub site_wait: Option<SiteWait>,
     /// The same for a renewal that is due.
     pub renewal_wait: Option<SiteWait>,
+    /// Host and port of the proxy that Jira is called through, if there is one.
+    pub proxy: Option<Arc<str>>,
     /// What other credentials know of the same password, by its fingerprints.
     pub peer: &'a (dyn Fn(&PasswordPrints) -> Peer + Sync),
     /// The older credential that names this target, if there is one.

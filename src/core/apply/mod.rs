@@ -10,8 +10,7 @@ use crate::api::{Attempt, Reason, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
-    ApiKey, Denial, GrantState, Held, Holder, Peer, Source, TargetState, Twin,
-    ApiKey, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
+    ApiKey, Denial, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
 };
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
@@ -124,8 +123,7 @@ impl Facts {
             }
             Answer::TargetNotRendered(index, text) => {
                 self.set_target(index, TargetState::NotRendered(text));
-            Answer::Restarted(workload, restarted) => {
-                self.progress.restarts.push((workload, restarted));
+            }
             Answer::Restarted(workload, restarted) => self.record_restart(workload, restarted),
             Answer::RestartUnanswered(workload) => {
                 self.progress.restarts_stopped = true;

@@ -23,6 +23,8 @@ pub use types::{
     Source, TargetFacts, TargetState, TextValue, Twin,
 };
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::api::{
@@ -63,6 +65,8 @@ pub struct Facts {
     pub site_wait: Option<SiteWait>,
     /// The same for a renewal that is due, which waits only for what its own account was told.
     pub renewal_wait: Option<SiteWait>,
+    /// Host and port of the proxy that Jira is called through, if the administrator has set one.
+    pub proxy: Option<Arc<str>>,
     /// The grant of a credential that renews itself.
     pub renewal: Option<Renewal>,
     /// The key with which an organisation can be asked when the credential expires.

@@ -3,7 +3,8 @@
 
 use crate::api::{ConditionType, Reason};
 use crate::core::facts::Facts;
-use crate::core::probe::Outage;
+use crate::core::messages::proxy;
+use crate::core::probe::{Outage, WaitCause};
 
 /// `prefix` and the cause: what this reconcile met, else what an earlier one told in a sentence with the
 /// same prefix, else `usual`. `who` gives the tokens.
@@ -15,7 +16,7 @@ pub(crate) fn cause(
     usual: String,
 ) -> String {
     if let Some(outage) = facts.progress.renewal_outage {
-        return format!("{prefix}{}", words(outage, who));
+        return format!("{prefix}{}", words(facts, outage, who));
     }
     told(facts, reason, prefix).unwrap_or(usual)
 }
@@ -36,7 +37,7 @@ fn told(facts: &Facts, reason: Reason, prefix: &str) -> Option<String> {
 }
 
 /// One sentence without a full stop inside, so that it is found again in what was told.
-fn words(outage: Outage, who: &str) -> String {
+fn words(facts: &Facts, outage: Outage, who: &str) -> String {
     let what = match outage {
         Outage::Dns => "the name does not resolve",
         Outage::Connect => "there is no connection",
@@ -51,6 +52,12 @@ fn words(outage: Outage, who: &str) -> String {
         Outage::NotFound => "the answer is 404 (Not Found)",
         Outage::RateLimited { .. } => "the rate of calls is limited",
         Outage::Unavailable { .. } => "the answer is 503 (Service Unavailable)",
+        Outage::Paused {
+            cause: WaitCause::Proxy,
+            ..
+        } => {
+            "calls are paused, because the proxy of the operator does not let those of other credentials through"
+        }
         Outage::Paused { .. } => {
             "calls are paused, because those of other credentials get no answer"
         }
@@ -61,6 +68,7 @@ fn words(outage: Outage, who: &str) -> String {
         Outage::ServerError(status) | Outage::Unexpected(status) => {
             return format!("{who} gave no usable answer: it has the status {status}.");
         }
+        Outage::Proxy(fault) => return proxy::sentence(facts, fault, who),
         Outage::Redirect | Outage::SingleSignOn | Outage::Moved | Outage::ContextPath => {
             "the answer is a redirect, which is not followed"
         }

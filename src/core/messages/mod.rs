@@ -8,6 +8,7 @@ pub(crate) mod endpoint;
 pub mod hint;
 pub mod meanwhile;
 pub mod outage;
+pub(crate) mod proxy;
 pub mod refusal;
 pub mod renewal;
 pub mod replacement;

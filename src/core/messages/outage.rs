@@ -2,7 +2,7 @@
 
 use crate::api::{ConditionStatus, ConditionType, Hosting, Reason};
 use crate::core::facts::Facts;
-use crate::core::messages::{host, still};
+use crate::core::messages::{host, proxy, still};
 use crate::core::probe::{Forbidden, Judgement, Outage, WaitCause};
 
 /// What the message starts with when a password was sent and nothing is known of it.
@@ -125,9 +125,14 @@ fn message(facts: &Facts, outage: Outage) -> String {
                 .to_owned()
         }
         Outage::TooLate => format!("The call to {host} was not made in time."),
+        Outage::Paused {
+            cause: WaitCause::Proxy,
+            ..
+        } => proxy::paused_for_others(facts, &host),
         Outage::Paused { .. } => format!(
             "{host} does not answer the calls for other credentials either, so the operator has paused calls to it."
         ),
+        Outage::Proxy(fault) => proxy::message(facts, fault, &host),
         Outage::BadCaBundle => {
             "The CA certificates of spec.tls cannot be used. Store valid PEM certificates."
                 .to_owned()
@@ -177,6 +182,7 @@ pub fn pause(facts: &Facts) -> Option<(Reason, String)> {
 pub fn paused_by(facts: &Facts, cause: WaitCause) -> (Reason, String) {
     let host = host(facts);
     match cause {
+        WaitCause::Proxy => (Reason::SiteUnavailable, proxy::paused(facts, &host)),
         WaitCause::RateLimited => (
             Reason::RateLimited,
             format!("{host} limits the rate of calls; the operator waits before the next call."),

@@ -109,6 +109,7 @@ pub fn outage_reason(outage: Outage) -> Reason {
         | Outage::NotSigned
         | Outage::Internal
         | Outage::TooLate
-        | Outage::Paused { .. } => Reason::SiteUnavailable,
+        | Outage::Paused { .. }
+        | Outage::Proxy(_) => Reason::SiteUnavailable,
     }
 }

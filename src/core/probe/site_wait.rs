@@ -18,4 +18,6 @@ pub enum WaitCause {
     RateLimited,
     /// The site gave other callers no answer in time, or no connection.
     Unresponsive,
+    /// The proxy on the way to the site gave other callers no connection, or wants credentials.
+    Proxy,
 }

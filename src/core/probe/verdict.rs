@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::api::Account;
+use crate::core::probe::proxy::ProxyFault;
+use crate::core::probe::site_wait::WaitCause;
 
 /// The outcome of one probe.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,11 +133,15 @@ pub enum Outage {
     Internal,
     /// The call was delayed until another process may have made it, and was not made.
     TooLate,
-    /// The call was not made: the site does not answer the calls of others.
+    /// The call was not made: those of others get no answer.
     Paused {
         /// How long calls to the site are paused.
         retry_after: Option<Duration>,
+        /// Who does not answer: the site, or the proxy on the way to it.
+        cause: WaitCause,
     },
+    /// The proxy let no call through.
+    Proxy(ProxyFault),
 }
 
 /// Why the call was not made.
@@ -164,6 +170,7 @@ impl Outage {
             | Outage::TooLate
             | Outage::Internal
             | Outage::Paused { .. }
+            | Outage::Proxy(_)
             | Outage::RateLimited { .. } => false,
             Outage::Timeout
             | Outage::ConnectionLost
@@ -202,7 +209,7 @@ impl Outage {
         match self {
             Outage::RateLimited { retry_after }
             | Outage::Unavailable { retry_after }
-            | Outage::Paused { retry_after } => retry_after,
+            | Outage::Paused { retry_after, .. } => retry_after,
             _ => None,
         }
     }

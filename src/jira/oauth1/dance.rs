@@ -149,7 +149,7 @@ impl Jira {
             .header(header::CACHE_CONTROL, "no-store")
             .header(header::AUTHORIZATION, value);
         let response = call.send().await;
-        Raw::read(response.map_err(|error| transport_error::verdict(&error))?).await
+        Raw::read(response.map_err(transport_error::verdict)?).await
     }
 
     fn signed(

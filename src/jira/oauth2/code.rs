@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header;
-use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded::Serializer;
 
-use super::request::FORM;
+use super::request::{FORM, json};
 use super::{Sent, TokenAnswer, read};
 use crate::api::Hosting;
 use crate::core::probe::Outage;
@@ -75,9 +74,11 @@ impl Jira {
             .post(url)
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store");
-        let raw = match request.fill(call).send().await {
+        let (kind, body) = request.body();
+        let call = call.header(header::CONTENT_TYPE, kind).body(body);
+        let raw = match call.send().await {
             Ok(response) => Raw::read(response).await,
-            Err(error) => Err(transport_error::verdict(&error)),
+            Err(error) => Err(transport_error::verdict(error)),
         };
         match raw {
             Ok(raw) => read(&raw.answer(request.hosting, self.clock.now()), &Sent::Code),
@@ -87,8 +88,8 @@ impl Jira {
 }
 
 impl CodeExchange<'_> {
-    /// Puts the fields into a request, in the form that the endpoint reads.
-    fn fill(&self, call: RequestBuilder) -> RequestBuilder {
+    /// The fields in the form that the endpoint reads, and the name of that form.
+    fn body(&self) -> (&'static str, Vec<u8>) {
         let mut fields: BTreeMap<&str, &str> = [
             ("grant_type", "authorization_code"),
             ("client_id", self.client_id),
@@ -100,10 +101,10 @@ impl CodeExchange<'_> {
         let verifier = self.verifier.map(ExposeSecret::expose_secret);
         fields.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         match self.hosting {
-            Hosting::Cloud => call.json(&fields),
+            Hosting::Cloud => json(&fields),
             Hosting::DataCenter => {
                 let body = Serializer::new(String::new()).extend_pairs(fields).finish();
-                call.header(header::CONTENT_TYPE, FORM).body(body)
+                (FORM, body.into_bytes())
             }
         }
     }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::header;
-use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::api::Hosting;
@@ -100,14 +99,14 @@ impl TokenRequest<'_> {
         fields
     }
 
-    /// Puts the fields into a request, in the form that the endpoint reads.
-    pub(super) fn fill(&self, call: RequestBuilder) -> RequestBuilder {
+    /// The fields in the form that the endpoint reads, and the name of that form.
+    pub(super) fn body(&self) -> (&'static str, Vec<u8>) {
         let fields = self.fields();
         match self.provider {
-            Provider::Atlassian => call.json(&fields.into_iter().collect::<BTreeMap<_, _>>()),
+            Provider::Atlassian => json(&fields.into_iter().collect::<BTreeMap<_, _>>()),
             Provider::DataCenter { .. } => {
                 let body = Serializer::new(String::new()).extend_pairs(fields).finish();
-                call.header(header::CONTENT_TYPE, FORM).body(body)
+                (FORM, body.into_bytes())
             }
         }
     }
@@ -121,6 +120,15 @@ impl TokenRequest<'_> {
             }
         }
     }
+}
+
+/// The body that Atlassian's endpoint reads.
+pub(super) fn json<V: Serialize>(fields: &BTreeMap<&str, V>) -> (&'static str, Vec<u8>) {
+    // Texts by their names are always JSON.
+    (
+        "application/json",
+        serde_json::to_vec(fields).unwrap_or_default(),
+    )
 }
 
 /// What an answer is about.

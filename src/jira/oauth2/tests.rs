@@ -190,10 +190,7 @@ fn each_endpoint_gets_the_body_that_it_reads() {
             limit: Duration::from_secs(3),
             until: None,
         };
-        let call = reqwest::Client::new().post(request.endpoint);
-        let sent = request.fill(call).build().unwrap();
-        let kind = sent.headers()[header::CONTENT_TYPE].to_str().unwrap();
-        let body = sent.body().unwrap().as_bytes().unwrap().to_vec();
+        let (kind, body) = request.body();
         (kind.to_owned(), String::from_utf8(body).unwrap())
     };
     for (provider, refresh, kind, expected) in [

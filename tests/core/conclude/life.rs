@@ -9,7 +9,7 @@ use crate::simulator::{World, accepted, at};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Date, Period, Reason};
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::Facts;
-use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
+use jira_credential_operator::core::probe::{Forbidden, Outage, ProxyFault, Verdict};
 
 fn outages() -> Vec<Outage> {
     let retry_after = Some(Duration::from_secs(30));
@@ -36,6 +36,9 @@ fn outages() -> Vec<Outage> {
         Outage::OAuthForm,
         Outage::NotSigned,
         Outage::TooLate,
+        Outage::Proxy(ProxyFault::Unreachable),
+        Outage::Proxy(ProxyFault::Unauthorized { sent: true }),
+        Outage::Proxy(ProxyFault::Refused(403)),
     ]
 }
 

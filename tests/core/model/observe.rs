@@ -237,6 +237,7 @@ impl World {
             watched_since: None,
             site_wait: None,
             renewal_wait: None,
+            proxy: None,
             api_key: ApiKey::Unmoved,
             renewal: Some(Renewal {
                 grant: GrantState::NotRead,

@@ -405,6 +405,7 @@ impl World {
             watched_since: None,
             site_wait: self.site_wait(),
             renewal_wait: self.site_wait(),
+            proxy: None,
             api_key: ApiKey::Unmoved,
             renewal: None,
             texts: Vec::new(),

@@ -166,6 +166,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
         watched_since: None,
         site_wait: None,
         renewal_wait: None,
+        proxy: None,
         api_key: ApiKey::Unmoved,
         renewal: Some(Renewal {
             grant,

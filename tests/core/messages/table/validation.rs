@@ -8,7 +8,7 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::facts::TargetState;
 use jira_credential_operator::core::messages::{meanwhile, outage, refusal, still};
 use jira_credential_operator::core::probe::{
-    Cause, Forbidden, Judgement, Outage, Refusal, WaitCause, outage_reason,
+    Cause, Forbidden, Judgement, Outage, ProxyFault, Refusal, WaitCause, outage_reason,
 };
 use jira_credential_operator::core::spec::SourceError;
 use serde_json::json;
@@ -116,14 +116,35 @@ fn outages() -> Vec<Outage> {
         Outage::BadCaBundle,
         Outage::Internal,
         Outage::TooLate,
-        Outage::Paused { retry_after: None },
+        Outage::Paused {
+            retry_after: None,
+            cause: WaitCause::Unresponsive,
+        },
+        Outage::Paused {
+            retry_after: None,
+            cause: WaitCause::Proxy,
+        },
+        Outage::Proxy(ProxyFault::Unresolved),
+        Outage::Proxy(ProxyFault::Unreachable),
+        Outage::Proxy(ProxyFault::Tls),
+        Outage::Proxy(ProxyFault::Certificate),
+        Outage::Proxy(ProxyFault::NoCredentials),
+        Outage::Proxy(ProxyFault::Unauthorized { sent: true }),
+        Outage::Proxy(ProxyFault::Unauthorized { sent: false }),
+        Outage::Proxy(ProxyFault::Refused(403)),
+        Outage::Proxy(ProxyFault::Failed(502)),
+        Outage::Proxy(ProxyFault::Silent),
+        Outage::Proxy(ProxyFault::Closed),
+        Outage::Proxy(ProxyFault::Strange),
     ]
 }
 
 pub(super) fn valid_unknown() -> Section {
     let mut section = Section::default();
     for sample in samples() {
-        let facts = &sample.facts;
+        let mut facts = sample.facts.clone();
+        facts.proxy = Some("proxy.acme.example:3128".into());
+        let facts = &facts;
         let signed = [
             Outage::ClockSkew,
             Outage::NonceUsed,
@@ -153,7 +174,11 @@ pub(super) fn valid_unknown() -> Section {
             sample.method,
             outage::not_asked(facts),
         );
-        for cause in [WaitCause::RateLimited, WaitCause::Unresponsive] {
+        for cause in [
+            WaitCause::RateLimited,
+            WaitCause::Unresponsive,
+            WaitCause::Proxy,
+        ] {
             let (reason, why) = outage::paused_by(facts, cause);
             let text = format!("{why} {}", still(facts));
             section.add(reason, sample.method, text);
