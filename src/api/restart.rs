@@ -9,7 +9,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, rules};
@@ -56,7 +56,7 @@ pub struct RestartStatus {
     pub revision: Option<String>,
     /// Targets that did not hold the published credential at the restart: the workloads are restarted once
     /// more when one of these does.
-    #[schemars(length(max = 8), inner(length(max = 253)))]
+    #[schemars(schema_with = "pending_targets_schema")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_targets: Vec<String>,
     /// The workloads that could not be restarted.
@@ -89,4 +89,13 @@ pub struct FailedRestart {
     /// Why.
     #[schemars(schema_with = "super::condition::reason_schema")]
     pub reason: Reason,
+}
+
+fn pending_targets_schema(_: &mut SchemaGenerator) -> Schema {
+    let name = json_schema!({
+        "description": "Name of the Secret.",
+        "type": "string",
+        "maxLength": 253
+    });
+    json_schema!({ "type": "array", "maxItems": 8, "items": name })
 }

@@ -89,6 +89,8 @@ impl End<'_> {
             tokio::time::sleep(self.all).await;
         };
         tokio::select! {
+            // What ends at the same moment as the time has ended in time.
+            biased;
             () = stored => true,
             () = renewals_are_stored => false,
             () = time_is_up => false,
