@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cluster::Key;
+use crate::cluster::{ClusterError, Key};
 
 /// This many denials in a row are no start of an API server.
 const BELIEVED: u32 = 3;
@@ -31,6 +31,12 @@ impl Denials {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A missing right that is looked for again soon.
+pub(super) fn not_believed() -> ClusterError {
+    let why = "it denies a right, as it does until it knows the RBAC rules";
+    ClusterError::Unavailable(why.to_owned())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::cluster::{
 };
 use crate::controller::Operator;
 use crate::controller::act::ActError;
+use crate::controller::denials::not_believed;
 use crate::controller::password_guard::Password;
 use crate::controller::turns::Turns;
 use crate::core::decide::{Step, decide, restart_waits};
@@ -214,12 +215,6 @@ impl Operator {
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         Ok(plan)
     }
-}
-
-/// A missing right that is looked for again soon.
-pub(super) fn not_believed() -> ClusterError {
-    let why = "it denies a right, as it does until it knows the RBAC rules";
-    ClusterError::Unavailable(why.to_owned())
 }
 
 /// One line of log for a request that the API server denies for good.

@@ -2,6 +2,7 @@
 
 use jira_credential_operator::cluster::{Cluster, PolicyState};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
@@ -268,11 +269,28 @@ async fn a_missing_policy_and_one_that_does_not_refuse_are_reported() {
 /// How the policy about workloads begins its refusals.
 const RESTARTS: &str = "ValidatingAdmissionPolicy 'jira-credential-operator-restart-writes'";
 
-#[tokio::test]
-async fn a_workload_is_restarted_and_not_changed() {
-    use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-    let test = context("taken").await;
-    let client = taken(&test).await;
+/// A Deployment, a `StatefulSet` and a `DaemonSet` of the name `sync`.
+async fn workloads(client: &Client, namespace: &str) {
+    let params = PostParams::default();
+    let deployment = serde_json::from_value(sync()).unwrap();
+    Api::<Deployment>::namespaced(client.clone(), namespace)
+        .create(&params, &deployment)
+        .await
+        .unwrap();
+    let mut object = sync();
+    object["spec"]["serviceName"] = json!("sync");
+    object["spec"]["template"]["metadata"]["annotations"] = Value::Null;
+    Api::<StatefulSet>::namespaced(client.clone(), namespace)
+        .create(&params, &serde_json::from_value(object).unwrap())
+        .await
+        .unwrap();
+    Api::<DaemonSet>::namespaced(client.clone(), namespace)
+        .create(&params, &serde_json::from_value(sync()).unwrap())
+        .await
+        .unwrap();
+}
+
+fn sync() -> Value {
     let pods = json!({
         "selector": { "matchLabels": { "app": "sync" } },
         "template": {
@@ -280,26 +298,14 @@ async fn a_workload_is_restarted_and_not_changed() {
             "spec": { "containers": [{ "name": "sync", "image": "sync:1" }] }
         }
     });
-    let object = json!({ "metadata": { "name": "sync" }, "spec": pods });
-    let people = Api::<Deployment>::namespaced(test.client.clone(), &test.namespace);
-    let deployment = serde_json::from_value(object.clone()).unwrap();
-    people
-        .create(&PostParams::default(), &deployment)
-        .await
-        .unwrap();
-    let (daemons, mut object) = (object.clone(), object);
-    object["spec"]["serviceName"] = json!("sync");
-    object["spec"]["template"]["metadata"]["annotations"] = Value::Null;
-    let sets = Api::<StatefulSet>::namespaced(test.client.clone(), &test.namespace);
-    let set = serde_json::from_value(object).unwrap();
-    sets.create(&PostParams::default(), &set).await.unwrap();
+    json!({ "metadata": { "name": "sync" }, "spec": pods })
+}
 
-    let set = serde_json::from_value(daemons).unwrap();
-    Api::<DaemonSet>::namespaced(test.client.clone(), &test.namespace)
-        .create(&PostParams::default(), &set)
-        .await
-        .unwrap();
-
+#[tokio::test]
+async fn no_workload_is_restarted_in_the_namespaces_of_kubernetes_and_in_its_own() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let deployment = serde_json::from_value(sync()).unwrap();
     for (namespace, words) in [
         ("kube-system", "in a namespace of Kubernetes itself"),
         (OPERATOR, "in its own namespace"),
@@ -321,7 +327,13 @@ async fn a_workload_is_restarted_and_not_changed() {
         })
         .await;
     }
+}
 
+#[tokio::test]
+async fn a_workload_is_restarted_and_not_changed() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    workloads(&test.client, &test.namespace).await;
     let taken = Api::<Deployment>::namespaced(client.clone(), &test.namespace);
     let template = |template: Value| json!({ "spec": { "template": template } });
     let annotated = |key: &str| template(json!({ "metadata": { "annotations": { key: "1" } } }));

@@ -9,7 +9,7 @@ use crate::cluster::{
     ClusterError, Kept, Known, Material, Search, Stored, Tokens, grant_mark, key_of, token_print,
 };
 use crate::controller::act::error::ActError;
-use crate::controller::reconcile::not_believed;
+use crate::controller::denials::not_believed;
 use crate::controller::{Operator, SecretWatch};
 use crate::core::apply::{Answer, Written};
 use crate::core::facts::{Facts, Held, SeedState, Twin};

@@ -3,7 +3,7 @@
 use crate::api::Reason;
 use crate::cluster::{ClusterError, Rollout};
 use crate::controller::Operator;
-use crate::controller::act::ActError;
+use crate::controller::act::error::ActError;
 use crate::core::apply::Answer;
 use crate::core::decide::Restart;
 use crate::core::facts::{Facts, Restarted};

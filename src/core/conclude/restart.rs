@@ -31,16 +31,15 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     recorded.pending_targets.retain(is_target);
     match facts.restart_due() {
         RestartDue::All { revision } => {
-            let restarts: Option<Vec<_>> = facts
-                .spec
-                .restart
-                .iter()
-                .map(|workload| outcome(facts, workload))
+            let named = facts.spec.restart.iter();
+            let tried: Option<Vec<_>> = named
+                .map(|workload| Some((workload, outcome(facts, workload)?)))
                 .collect();
-            if let (Some(restarts), Some(print)) = (restarts, facts.published_print()) {
+            if let (Some(tried), Some(print)) = (tried, facts.published_print()) {
+                let failed = tried.into_iter();
                 recorded.fingerprint = print;
                 recorded.revision = Some(revision);
-                recorded.failed = restarts.into_iter().flatten().collect();
+                recorded.failed = failed.filter_map(|(of, what)| failure(of, what)).collect();
                 recorded.pending_targets = pending_targets(facts);
                 recorded.failures = 0;
                 plan_retry(facts, &mut recorded);
@@ -65,12 +64,11 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     status.restart = Some(recorded);
 }
 
-/// `None`: it is still to be tried in this reconcile or the next. `Some(None)`: it needs nothing more.
-fn outcome(facts: &Facts, workload: &Workload) -> Option<Option<FailedRestart>> {
+/// What became of a workload; none while it is still to be tried, in this reconcile or the next.
+fn outcome(facts: &Facts, workload: &Workload) -> Option<Restarted> {
     let not_reached = Restarted::Failed(Reason::RestartRefused);
     let stopped = facts.progress.restarts_stopped.then_some(not_reached);
-    let restarted = facts.restarted(workload).or(stopped)?;
-    Some(failure(workload, restarted))
+    facts.restarted(workload).or(stopped)
 }
 
 fn failure(workload: &Workload, restarted: Restarted) -> Option<FailedRestart> {
