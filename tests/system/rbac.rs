@@ -109,6 +109,9 @@ pub(crate) async fn need_every_right(world: &World, operator: &Running, watch: S
     operator.quiet().await;
     let token = jira.pat("bot");
     world.secret("source", &[("token", token.secret())]).await;
+    if watch == SecretWatch::None {
+        operator.poke();
+    }
     let (kind, status) = (ConditionType::RestartFailed, ConditionStatus::True);
     let missing = Reason::WorkloadMissing;
     world.wait("bot", kind, status, missing).await;
