@@ -77,15 +77,7 @@ fn member(method: MethodName) -> &'static str {
 
 #[test]
 fn the_reference_and_the_definition_list_the_variables_and_filters_of_templates() {
-    let methods = [
-        MethodName::ApiToken,
-        MethodName::OAuth2,
-        MethodName::ClientCredentials,
-        MethodName::PersonalAccessToken,
-        MethodName::Basic,
-        MethodName::Session,
-        MethodName::OAuth1,
-    ];
+    let methods = MethodName::ALL;
     let mut known: BTreeMap<&str, (bool, Vec<&str>)> = BTreeMap::new();
     for method in methods {
         for variable in variables(method) {

@@ -260,7 +260,7 @@ pub(super) fn target_metadata(field: &str) -> Rule {
 /// Keys of a template become keys of a Secret, which the API server takes in this form.
 pub(super) fn template_keys() -> Rule {
     Rule::new("self.all(key, key.matches('^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,249}|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]{0,248})$'))").message(
-        "data must have keys of a Secret: use letters, digits, -, _ and . only, at most 250 of them, neither . alone nor .. at the front",
+        "each key becomes a key of the Secret: use letters, digits, -, _ and . only, at most 250 of them, and neither . alone nor .. at the front",
     )
 }
 

@@ -173,6 +173,19 @@ pub enum MethodName {
     OAuth1,
 }
 
+impl MethodName {
+    /// Every method.
+    pub const ALL: [Self; 7] = [
+        Self::ApiToken,
+        Self::OAuth2,
+        Self::ClientCredentials,
+        Self::PersonalAccessToken,
+        Self::Basic,
+        Self::Session,
+        Self::OAuth1,
+    ];
+}
+
 /// What the account may do, as Jira last reported it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -76,7 +76,7 @@ fn name(object: &JiraCredential, notice: &Notice) -> String {
 }
 
 impl Cluster {
-    /// Publishes an event. One that exists was told before.
+    /// Publishes an event. One that exists was published before.
     ///
     /// # Errors
     /// When the API server does not take it.

@@ -2,7 +2,7 @@
 //! (`controller/turns`).
 //!
 //! Jira limits the rate of calls per user (its documentation of rate limits, Cloud and Data Center).
-//! So a 429 has the account wait that was told, and everybody only when it was told to others as well:
+//! So after a 429 the account that received it waits, and everybody only when others received one, too:
 //! a tenant whose account is limited must not have other tenants wait. A call without an answer, or a
 //! 503, may be the fault of the path that a tenant chose, so it counts for everybody only when
 //! tenants of several namespaces met it.
@@ -52,7 +52,7 @@ pub enum Urgency {
     /// It waits as long as the site rests.
     Routine,
     /// A renewal that is due: a token that expires meanwhile is worth a call more. It waits only for
-    /// what its own account was told.
+    /// limits of its own account.
     Renewal,
 }
 

@@ -27,16 +27,6 @@ const BOUNDS: [&str; 2] = [
     "takes more steps or memory than a template may. Make it simpler.",
 ];
 
-const METHODS: [MethodName; 7] = [
-    MethodName::ApiToken,
-    MethodName::OAuth2,
-    MethodName::ClientCredentials,
-    MethodName::PersonalAccessToken,
-    MethodName::Basic,
-    MethodName::Session,
-    MethodName::OAuth1,
-];
-
 /// Words of templates: those that there are, and those that have no use here.
 const WORDS: [&str; 75] = [
     "{{",
@@ -226,7 +216,7 @@ proptest! {
 
     #[test]
     fn any_template_is_rendered_within_bounds_or_refused_with_a_message(
-        text in text(), secret in secret(), method in select(METHODS.to_vec())
+        text in text(), secret in secret(), method in select(MethodName::ALL.to_vec())
     ) {
         let (target, secret) = (target(&text), SecretString::from(secret));
         let errors = if let Some(fault) = template_fault(&target, method) {

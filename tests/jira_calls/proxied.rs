@@ -40,6 +40,13 @@ fn proxy(server: &Server) -> ForwardProxy {
     ForwardProxy::start(&server.sim, 0, ProxyTransport::Plain).unwrap()
 }
 
+/// A proxy that wants `robot:right`, and a folder for the file that holds the credentials.
+fn strict_proxy(server: &Server) -> (ForwardProxy, tempfile::TempDir) {
+    let proxy = proxy(server);
+    proxy.require("robot", "right");
+    (proxy, tempfile::tempdir().unwrap())
+}
+
 /// A Data Center whose name only the proxy knows.
 struct Closed {
     server: Server,
@@ -181,9 +188,7 @@ async fn every_failure_of_the_proxy_is_told_apart() {
 #[tokio::test]
 async fn credentials_for_the_proxy_are_read_for_each_connection() {
     let closed = Closed::start();
-    let proxy = proxy(&closed.server);
-    proxy.require("robot", "right");
-    let folder = tempfile::tempdir().unwrap();
+    let (proxy, folder) = strict_proxy(&closed.server);
     let file = folder.path().join("credentials");
     std::fs::write(&file, "robot:wrong\n").unwrap();
     let jira = jira(through(&proxy.url(), &[], Some(&file)));
@@ -219,9 +224,7 @@ async fn renew(jira: &Jira) -> Verdict {
 #[tokio::test]
 async fn a_wrong_password_of_the_proxy_is_sent_once_for_all_sites_and_seldom_again() {
     let closed = Closed::start();
-    let proxy = proxy(&closed.server);
-    proxy.require("robot", "right");
-    let folder = tempfile::tempdir().unwrap();
+    let (proxy, folder) = strict_proxy(&closed.server);
     let file = folder.path().join("credentials");
     std::fs::write(&file, "robot:wrong").unwrap();
     let clock = Clock::standing_at(noon());

@@ -81,7 +81,7 @@ async fn carries_tells_and_comes_back(program: &Path) {
     recovers(&world, &operator, "bot").await;
     assert!(proxy.connects_to(&authority) > 2);
 
-    // What the proxy cannot reach is told as such.
+    // A site that the proxy cannot reach has a message of its own.
     world.sim.cut_connections();
     let closed = {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -8,9 +8,7 @@ mod sources;
 use sources::{Use, nothing_came_of_it, spec};
 use std::time::Duration;
 
-use jira_credential_operator::api::{
-    ConditionStatus, ConditionType, JiraCredential, JiraCredentialSpec, Reason,
-};
+use jira_credential_operator::api::{JiraCredential, JiraCredentialSpec, Reason};
 use jira_credential_operator::core::spec::{Site, SiteError};
 use jira_credential_operator::jira::HostPolicy;
 use kube::api::PostParams;
@@ -68,14 +66,7 @@ async fn a_site_that_is_not_there_is_told_with_what_to_check() {
         world
             .create(name, json!({"site": site, "auth": auth}))
             .await;
-        let object = world
-            .wait(
-                name,
-                ConditionType::Ready,
-                ConditionStatus::False,
-                Reason::SiteUnavailable,
-            )
-            .await;
+        let object = world.wait_unready(name, Reason::SiteUnavailable).await;
         nothing_came_of_it(&world, &object, remedy).await;
     }
     // The correction is tried at once, not after the wait that the wrong site had earned.
@@ -98,14 +89,7 @@ async fn a_change_of_the_spec_is_tried_at_once_after_an_outage() {
     world
         .create("bot", spec(&world, &jira, Use::Pat, "source"))
         .await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::SiteUnavailable,
-        )
-        .await;
+    let object = world.wait_unready("bot", Reason::SiteUnavailable).await;
     nothing_came_of_it(&world, &object, "For a private CA set spec.tls.").await;
     let ca = json!({"caSecretRef": {"name": "source", "key": "ca.crt"}});
     world.change("bot", json!({"tls": ca})).await;

@@ -18,7 +18,7 @@ impl World {
         .await
     }
 
-    /// Waits until an event with this reason was told, and that it was once.
+    /// Waits until an event with this reason was published, and once only.
     async fn until_reason(&self, name: &str, reason: &str) {
         self.until(reason, || async {
             let told = self.reasons(name).await;
@@ -30,7 +30,7 @@ impl World {
         assert_eq!(times, 1, "{told:?}");
     }
 
-    /// The reasons of the events about a credential, each as often as it was told.
+    /// The reasons of the events about a credential, each as often as it was published.
     async fn reasons(&self, name: &str) -> Vec<String> {
         let events = self.events(name).await;
         let mut reasons: Vec<String> = events

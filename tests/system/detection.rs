@@ -339,7 +339,7 @@ async fn a_context_path_that_is_missing_is_suggested() {
     world.advance(TimeDelta::minutes(5));
     operator.poke();
     world
-        .until_status("bot", "the redirect is told", |status| {
+        .until_status("bot", "the redirect is reported", |status| {
             let told = status.conditions.iter();
             told.into_iter()
                 .any(|condition| condition.message.contains("Add the path to spec.site"))

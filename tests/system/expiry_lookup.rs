@@ -487,7 +487,7 @@ async fn a_blocked_token_and_an_unused_one_are_a_persons_business() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_spec_counts_and_a_new_token_is_looked_up_anew() {
+async fn the_spec_counts_and_a_new_token_is_looked_up_again() {
     let scene = Scene::new().await;
     let world = &scene.world;
     let _operator = world.operator().await;

@@ -95,14 +95,7 @@ async fn a_grant_of_another_key_is_recognised_or_told_truly() {
         .await;
     world.create("bot", world.oauth_spec("bot", &app)).await;
     let operator = operator_in(&world, &home).await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantForeign,
-        )
-        .await;
+    let object = world.wait_unready("bot", Reason::GrantForeign).await;
     let message = says(&object, ConditionType::Ready).message;
     assert!(message.contains("another key"), "{message}");
     assert!(message.contains("restore the Secret"), "{message}");

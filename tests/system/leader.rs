@@ -440,8 +440,7 @@ async fn a_password_that_was_accepted_in_the_end_is_not_taken_for_refused() {
     let password = "the-one-of-tomorrow";
     jira.set_password("robot", "the-one-of-today");
     world.password("robot", "robot", password).await;
-    let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-    world.wait("robot", kind, no, Reason::Rejected).await;
+    world.wait_unready("robot", Reason::Rejected).await;
     // It lists what stands there now, and hears of what comes later.
     let second = Replica::new(&world).await;
     jira.set_password("robot", password);

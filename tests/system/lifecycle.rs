@@ -93,14 +93,7 @@ async fn a_revoked_token_is_confirmed_then_rejected_and_the_secret_stays() {
     );
     world.advance(TimeDelta::seconds(61));
     operator.look_again(1).await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::Rejected,
-        )
-        .await;
+    let object = world.wait_unready("bot", Reason::Rejected).await;
     assert_eq!(
         says(&object, ConditionType::Stalled).reason,
         Reason::Rejected

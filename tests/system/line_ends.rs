@@ -71,7 +71,7 @@ async fn a_token_is_used_without_its_line_end_and_that_is_told_once() {
     let same = world.secrets().get("ci").await.unwrap();
     assert_eq!(same.resource_version(), published.resource_version());
     assert_eq!(told(&world, "ci").await.len(), 1);
-    // Another content is told of again.
+    // Other contents are reported again.
     let next = world.data_center().pat("robot");
     let patch = json!({"stringData": {"token": format!("{}\r\n", next.secret())}});
     world.edit_secret("ci-source", patch).await;
@@ -101,7 +101,7 @@ async fn the_values_of_a_login_may_end_in_a_line_end() {
         world.wait_ready(name).await;
         // After the answer about a password the events follow the status.
         world
-            .until(&format!("{name}: both line ends are told"), || async {
+            .until(&format!("{name}: both line ends are reported"), || async {
                 (told(&world, name).await.len() == 2).then_some(())
             })
             .await;

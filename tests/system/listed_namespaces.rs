@@ -344,17 +344,21 @@ async fn the_same_token_in_two_namespaces_is_spent_once() {
 /// Stores the token that one namespace has used in the other, and the other way round.
 pub(crate) async fn twins(world: &World, other: &World) {
     for (here, there) in [(world, other), (other, world)] {
-        let (app, consent) = here.oauth("bot").await;
-        here.wait_ready("bot").await;
-        // Longer than the leeway: a second use would end the consent.
-        here.advance(TimeDelta::minutes(11));
-        there.seed("twin", &consent.refresh_token()).await;
-        there.client_secret("twin", &app.secret()).await;
-        there.create("twin", there.oauth_spec("twin", &app)).await;
-        let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-        there.wait("twin", kind, no, Reason::GrantConflict).await;
+        twin(here, there).await;
     }
     assert_eq!(world.outcomes(), ["exchanged", "exchanged"]);
+}
+
+/// Stores the token that `here` has used in `there`.
+async fn twin(here: &World, there: &World) {
+    let (app, consent) = here.oauth("bot").await;
+    here.wait_ready("bot").await;
+    // Longer than the leeway: a second use would end the consent.
+    here.advance(TimeDelta::minutes(11));
+    there.seed("twin", &consent.refresh_token()).await;
+    there.client_secret("twin", &app.secret()).await;
+    there.create("twin", there.oauth_spec("twin", &app)).await;
+    there.wait_unready("twin", Reason::GrantConflict).await;
 }
 
 /// A namespace whose roles are gone for a moment may hold the grant that has spent the token.
@@ -371,14 +375,7 @@ async fn a_conflict_stands_while_the_namespace_of_the_other_grant_may_not_be_rea
             config.watch_namespaces = vec![world.namespace.clone(), other.namespace.clone()];
         })
         .await;
-    let (app, consent) = other.oauth("bot").await;
-    other.wait_ready("bot").await;
-    world.advance(TimeDelta::minutes(11));
-    world.seed("twin", &consent.refresh_token()).await;
-    world.client_secret("twin", &app.secret()).await;
-    world.create("twin", world.oauth_spec("twin", &app)).await;
-    let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-    world.wait("twin", kind, no, Reason::GrantConflict).await;
+    twin(&other, &world).await;
     withdraw(&other).await;
     until_denied(&other, &home).await;
     let lists = Requests::verb(Verb::List)
@@ -400,7 +397,7 @@ async fn a_conflict_stands_while_the_namespace_of_the_other_grant_may_not_be_rea
             .await;
         operator.quiet().await;
         assert_eq!(world.outcomes(), ["exchanged"], "{step}");
-        world.wait("twin", kind, no, Reason::GrantConflict).await;
+        world.wait_unready("twin", Reason::GrantConflict).await;
     }
     operator.stop().await;
 }

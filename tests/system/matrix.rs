@@ -162,7 +162,7 @@ trait Way: Sized + 'static {
     fn works(world: &World, token: &str) -> bool;
 
     /// A person stores something new.
-    async fn store_anew(&mut self, world: &World);
+    async fn store_again(&mut self, world: &World);
 
     /// The credential as it is applied again.
     async fn apply(&self, world: &World);

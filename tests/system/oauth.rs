@@ -285,7 +285,7 @@ async fn client_credentials_with_another_client_id_do_not_disturb_those_that_hol
     world.create("robot", spec(app.client_id())).await;
     let robot = world.wait_ready("robot").await;
     let born = robot.metadata.creation_timestamp;
-    // Who is older is told in seconds.
+    // Ages are compared in seconds.
     world
         .until("a second has passed", || async {
             let younger = world.secret("clock", &[]).await;
@@ -294,12 +294,7 @@ async fn client_credentials_with_another_client_id_do_not_disturb_those_that_hol
         })
         .await;
     world.create("other", spec("mistyped")).await;
-    let object = world.wait(
-        "other",
-        ConditionType::Ready,
-        ConditionStatus::False,
-        Reason::GrantConflict,
-    );
+    let object = world.wait_unready("other", Reason::GrantConflict);
     let said = says(&object.await, ConditionType::Ready).message;
     assert!(said.contains("JiraCredential robot"), "{said}");
     let calls = world.calls();

@@ -137,7 +137,7 @@ async fn rights_of_an_administrator_are_told_for_every_method() {
         })
         .await;
     world.wait_ready("cloud").await;
-    // Taken away, it is told no more, a day later at the latest.
+    // Taken away, it is no longer reported, a day later at the latest.
     jira.set_permission("own", "SYSTEM_ADMIN", false);
     world.advance(TimeDelta::hours(25));
     operator.poke();

@@ -6,8 +6,6 @@ use serde_json::{Value, json};
 
 use crate::support::{World, keys, says, value};
 
-const READY: ConditionType = ConditionType::Ready;
-
 /// A credential of a personal access token with these targets.
 async fn with_targets(world: &World, targets: Value) -> String {
     let site = world.data_center().user("bot");
@@ -105,14 +103,7 @@ async fn a_preset_that_the_method_cannot_fill_is_named() {
         {"name": "plain"},
     ]);
     let token = with_targets(&world, targets).await;
-    let told = world
-        .wait(
-            "bot",
-            READY,
-            ConditionStatus::False,
-            Reason::TemplateInvalid,
-        )
-        .await;
+    let told = world.wait_unready("bot", Reason::TemplateInvalid).await;
     let stalled = says(&told, ConditionType::Stalled);
     assert_eq!(
         stalled.message,

@@ -110,7 +110,7 @@ async fn a_proxy_that_wants_other_credentials_is_the_administrators_matter() {
     world.wait_ready("bot").await;
 }
 
-/// Has `bot` validated until the outage is told in these words. The first call may still take the connection
+/// Has `bot` validated until its status reports the outage in these words. The first call may still take the connection
 /// that was just cut, and tells of its loss.
 async fn told_in_the_end(world: &World, operator: &Running, words: &str) -> String {
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The rules of `deploy/rbac.yaml`: every one is used, and without one its lack is told.
+//! The rules of `deploy/rbac.yaml`: every one is used, and a missing one is reported.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -317,14 +317,7 @@ async fn without_the_right_to_create_secrets_the_condition_says_so() {
         .operator_as(identity, |config| config.namespace = home)
         .await;
     world.api_token("bot").await;
-    let object = world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::WriteRefused,
-        )
-        .await;
+    let object = world.wait_unready("bot", Reason::WriteRefused).await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(
         said.contains("Secret bot")

@@ -197,7 +197,7 @@ async fn the_program_that_ships_tells_no_secret_at_its_most_talkative() {
     for said in ["started", "called Jira", "authentication failed", "stopped"] {
         assert!(log.contains(said), "{said} is not in {log}");
     }
-    // One object that cannot be read is told by name, and stopped nothing of the above.
+    // One object that cannot be read is named, and stopped nothing of the above.
     assert!(log.contains("the stored object cannot be read") && log.contains("unreadable"));
     assert!(!log.contains("panicked"), "{log}");
 }

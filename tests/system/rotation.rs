@@ -1,4 +1,4 @@
-//! Rotation: a person is told in time, and what works goes on working.
+//! Rotation: the status warns in time, and what works goes on working.
 
 use chrono::TimeDelta;
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};

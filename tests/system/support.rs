@@ -285,6 +285,12 @@ impl World {
         self.credentials().get(name).await.unwrap()
     }
 
+    /// Waits until a credential is not Ready for this reason.
+    pub(crate) async fn wait_unready(&self, name: &str, reason: Reason) -> JiraCredential {
+        let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+        self.wait(name, kind, status, reason).await
+    }
+
     /// Waits until a condition of a credential has this status and reason for the present spec.
     pub(crate) async fn wait(
         &self,

@@ -138,14 +138,7 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
     for (text, told) in cases {
         world.change("bot", json!({"targets": targets(text)})).await;
         world.observed("bot").await;
-        let object = world
-            .wait(
-                "bot",
-                READY,
-                ConditionStatus::False,
-                Reason::TemplateInvalid,
-            )
-            .await;
+        let object = world.wait_unready("bot", Reason::TemplateInvalid).await;
         for kind in [READY, ConditionType::Published, ConditionType::Stalled] {
             assert_eq!(says(&object, kind).message, told);
         }
@@ -178,14 +171,7 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
     world
         .change("bot", json!({"targets": targets("{{ nothing }}")}))
         .await;
-    world
-        .wait(
-            "bot",
-            READY,
-            ConditionStatus::False,
-            Reason::TemplateInvalid,
-        )
-        .await;
+    world.wait_unready("bot", Reason::TemplateInvalid).await;
     operator.quiet().await;
     world.until_value("file", "a.txt", &quoted).await;
 }
@@ -207,14 +193,7 @@ async fn what_fits_no_more_after_a_replacement_keeps_the_old_value_and_says_so()
     world.data_center().set_password("bot", new);
     let patch = json!({"stringData": {"password": new}});
     world.edit_secret("bot-source", patch).await;
-    let object = world
-        .wait(
-            "bot",
-            READY,
-            ConditionStatus::False,
-            Reason::TemplateInvalid,
-        )
-        .await;
+    let object = world.wait_unready("bot", Reason::TemplateInvalid).await;
     let told = says(&object, ConditionType::Published).message;
     assert_eq!(
         told,

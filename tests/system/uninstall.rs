@@ -78,7 +78,7 @@ async fn what_the_operator_made_is_ended_by_one_command_and_nothing_else() {
         told.contains("was gone") && !told.contains("ended"),
         "{told}"
     );
-    // What does not answer is told, and the command fails.
+    // A server that does not answer is reported, and the command fails.
     world.sim.refuse_connections(true);
     let failed = world.revoke().await;
     assert!(!failed.status.success(), "{failed:?}");

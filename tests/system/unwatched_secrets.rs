@@ -67,8 +67,7 @@ async fn a_source_that_was_missing_is_found_after_an_interval() {
     let mut spec = world.api_token_spec("bot");
     spec["validation"] = json!({"interval": "10s"});
     world.create("bot", spec).await;
-    let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-    world.wait("bot", kind, no, Reason::SourceMissing).await;
+    world.wait_unready("bot", Reason::SourceMissing).await;
     operator.quiet().await;
     world
         .secret("bot-source", &[("token", token.secret())])
@@ -101,8 +100,7 @@ async fn the_same_token_in_two_namespaces_is_spent_once() {
     operator.quiet().await;
     operator.look_again(2).await;
     for twin in [&world, &other] {
-        let (kind, no) = (ConditionType::Ready, ConditionStatus::False);
-        twin.wait("twin", kind, no, Reason::GrantConflict).await;
+        twin.wait_unready("twin", Reason::GrantConflict).await;
     }
     assert_eq!(world.outcomes(), ["exchanged", "exchanged"]);
     assert_eq!(lists(&operator), 0);

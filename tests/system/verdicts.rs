@@ -1,4 +1,4 @@
-//! Answers of a site or of the gateway whose cause is told, and none of which counts as an acceptance.
+//! Answers of a site or of the gateway whose cause is reported, and none of which counts as an acceptance.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `mypermissions`: who may do what, and what anonymous callers are told.
+//! `mypermissions`: who may do what, and what anonymous callers get.
 
 #![allow(clippy::unwrap_used, reason = "a test file")]
 

@@ -138,7 +138,7 @@ async fn an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was() {
             ("paste that whole address here", SIGNAL),
         ],
     ] {
-        // The shell goes on after an interrupt, and the plugin is told of it.
+        // The shell goes on after an interrupt, and the plugin gets the signal.
         let plugin = format!("bash -c \"echo pid \\$\\$; exec {line}\"");
         let line = format!("trap : INT; {plugin}; echo ended with $?; stty -a; echo over");
         let mut terminal = world

@@ -1,4 +1,4 @@
-//! Line ends that were left out: recorded, so that each is told of once.
+//! Line ends that were left out: recorded, so that each is reported once.
 
 use crate::api::{JiraCredentialStatus, LineEnd, Reason};
 use crate::core::conclude::notice::Notice;

@@ -1,4 +1,4 @@
-//! What is told by an event.
+//! What an event reports.
 
 use crate::api::Reason;
 

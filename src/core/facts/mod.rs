@@ -63,7 +63,7 @@ pub struct Facts {
     pub peer: Peer,
     /// Why no call is made to the site for now.
     pub site_wait: Option<SiteWait>,
-    /// The same for a renewal that is due, which waits only for what its own account was told.
+    /// The same for a renewal that is due, which waits only for limits of its own account.
     pub renewal_wait: Option<SiteWait>,
     /// Host and port of the proxy that Jira is called through, if the administrator has set one.
     pub proxy: Option<Arc<str>>,

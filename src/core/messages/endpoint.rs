@@ -6,7 +6,7 @@ use crate::core::facts::Facts;
 use crate::core::messages::proxy;
 use crate::core::probe::{Outage, WaitCause};
 
-/// `prefix` and the cause: what this reconcile met, else what an earlier one told in a sentence with the
+/// `prefix` and the cause: what this reconcile met, else what an earlier one reported in a sentence with the
 /// same prefix, else `usual`. `who` gives the tokens.
 pub(crate) fn cause(
     facts: &Facts,
@@ -36,7 +36,7 @@ fn told(facts: &Facts, reason: Reason, prefix: &str) -> Option<String> {
     Some(format!("{sentence}."))
 }
 
-/// One sentence without a full stop inside, so that it is found again in what was told.
+/// One sentence without a full stop inside, so that it is found again in the recorded message.
 fn words(facts: &Facts, outage: Outage, who: &str) -> String {
     let what = match outage {
         Outage::Dns => "the name does not resolve",

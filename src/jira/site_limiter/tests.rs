@@ -188,7 +188,7 @@ fn an_account_that_was_told_waits_and_all_wait_when_several_were_told() {
         let (gates, clock) = gates();
         let site = site("jira.example.com");
         for who in &told {
-            // A call that was under way when the account was told.
+            // A call that was under way when the account received the limit.
             let turn = gates.enter(&site, who, Urgency::Renewal);
             if let Ok(turn) = turn {
                 turn.learn(&limited(Some(600)));

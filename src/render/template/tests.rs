@@ -8,16 +8,6 @@ use crate::api::{DeletionPolicy, Hosting, MethodName, Preset, TargetTemplate};
 use crate::core::spec::{FILTERS, template_fault};
 use crate::render::{Parts, target_contents};
 
-const METHODS: [MethodName; 7] = [
-    MethodName::ApiToken,
-    MethodName::OAuth2,
-    MethodName::ClientCredentials,
-    MethodName::PersonalAccessToken,
-    MethodName::Basic,
-    MethodName::Session,
-    MethodName::OAuth1,
-];
-
 fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Validated<'_> {
     let has_user = matches!(method, MethodName::ApiToken | MethodName::Basic);
     let at_gateway = matches!(
@@ -76,7 +66,7 @@ fn made(text: &str, secret: &str) -> Result<String, String> {
 #[test]
 fn the_variables_are_the_keys_of_standard_and_two_names() {
     let secret = SecretString::from("JSESSIONID=canary");
-    for method in METHODS {
+    for method in MethodName::ALL {
         let keys = |is_whole| {
             let mut contents = Contents::default();
             standard::standard(&validated(method, &secret, is_whole), &mut contents);

@@ -1,5 +1,5 @@
 //! What people run today, under the same treatment: `dev/shell-loop/refresh.sh`, started by a
-//! schedule. Ignored: it needs curl and jq, which a machine may lack. `cargo xtask kill` runs it.
+//! schedule. `cargo xtask kill` runs it, to compare; `cargo test` leaves it out, because it tests no line of the operator.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -259,7 +259,7 @@ fn size() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl and jq; cargo xtask kill runs it"]
+#[ignore = "measures a script of others, with curl and jq; cargo xtask kill runs it"]
 async fn killed_while_the_leeway_lasts_longer_than_it_is_away() {
     let stage = Stage::new().await;
     let mut loops = Loops::gather(stage, &Tempo::divided_by(30, LIFE), size()).await;
@@ -269,7 +269,7 @@ async fn killed_while_the_leeway_lasts_longer_than_it_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl and jq; cargo xtask kill runs it"]
+#[ignore = "measures a script of others, with curl and jq; cargo xtask kill runs it"]
 async fn killed_and_away_for_longer_than_the_leeway() {
     let stage = Stage::new().await;
     let tempo = Tempo::divided_by(600, LIFE);
@@ -283,7 +283,7 @@ async fn killed_and_away_for_longer_than_the_leeway() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl and jq; cargo xtask kill runs it"]
+#[ignore = "measures a script of others, with curl and jq; cargo xtask kill runs it"]
 async fn the_api_server_is_away_when_it_has_an_answer() {
     let plane = ControlPlane::start().await.unwrap();
     let stage = Stage::on(&plane).await;
@@ -309,7 +309,7 @@ async fn the_api_server_is_away_when_it_has_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl and jq; cargo xtask kill runs it"]
+#[ignore = "measures a script of others, with curl and jq; cargo xtask kill runs it"]
 async fn two_runs_overlap() {
     let stage = Stage::new().await;
     let tempo = Tempo {

@@ -98,7 +98,7 @@ fn an_outage_is_no_verdict() {
                 "{outage:?}: {}",
                 ready(&validated)
             );
-            assert_eq!(events, [], "it was told: {outage:?}");
+            assert_eq!(events, [], "an event was published: {outage:?}");
             let message = &validated.condition(ConditionType::Ready).unwrap().message;
             assert!(message.starts_with(&cause), "{message}: {cause}");
             assert_eq!(validated.secrets, published, "pods keep what they have");

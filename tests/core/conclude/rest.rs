@@ -1,4 +1,4 @@
-//! What is told of a world in which nothing goes on.
+//! The conditions of a world in which nothing goes on.
 
 use chrono::TimeDelta;
 

@@ -58,7 +58,7 @@ fn a_credential_that_comes_back_after_a_bad_one_is_at_rest_again() {
 }
 
 #[test]
-fn a_refused_credential_that_comes_back_is_validated_anew() {
+fn a_refused_credential_that_comes_back_is_validated_again() {
     let mut world = World::token().with(|world| {
         world.spec.validation.interval = Some(Period::new("1d"));
     });

@@ -232,14 +232,7 @@ async fn a_password_whose_answer_says_nothing_waits_for_a_person() {
         world
             .create(name, spec(&world, &jira, Use::Basic, &source))
             .await;
-        let object = world
-            .wait(
-                name,
-                ConditionType::Ready,
-                ConditionStatus::False,
-                Reason::NotValidated,
-            )
-            .await;
+        let object = world.wait_unready(name, Reason::NotValidated).await;
         let remedy = "Set the annotation jira-operator.dev/renew to a new value to try again, or change the Secret.";
         nothing_came_of_it(&world, &object, remedy).await;
         assert_eq!(

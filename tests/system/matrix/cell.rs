@@ -295,7 +295,7 @@ impl<W: Way> Cell<W> {
 
     async fn let_a_person_act(&mut self) {
         match self.event {
-            Event::SeedEdited => self.way.store_anew(&self.world).await,
+            Event::SeedEdited => self.way.store_again(&self.world).await,
             Event::AppliedAnew => {
                 self.world.delete("bot").await;
                 self.way.apply(&self.world).await;

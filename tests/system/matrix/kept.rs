@@ -129,7 +129,7 @@ impl Way for Successor {
         world.data_center().accepts(token)
     }
 
-    async fn store_anew(&mut self, world: &World) {
+    async fn store_again(&mut self, world: &World) {
         world.made_by_hand("bot").await;
     }
 
@@ -244,7 +244,7 @@ impl Way for Session {
         world.data_center().accepts_session(token)
     }
 
-    async fn store_anew(&mut self, world: &World) {
+    async fn store_again(&mut self, world: &World) {
         let password = world.data_center().new_password("robot");
         world.login_secret("bot", "robot", &password).await;
     }

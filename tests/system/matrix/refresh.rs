@@ -64,7 +64,7 @@ impl Way for Refresh {
         true
     }
 
-    async fn store_anew(&mut self, world: &World) {
+    async fn store_again(&mut self, world: &World) {
         let sites = [&world.cloud()];
         self.consent = self.app.consent("bot@acme.example", &sites, &SCOPES);
         world.seed("bot", &self.consent.refresh_token()).await;

@@ -146,7 +146,7 @@ async fn scopes_that_are_missing_are_named() {
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
     world.seed("bot", &fresh.refresh_token()).await;
     world.wait_ready("bot").await;
-    // A spec that asks for more than was given is told, and what pods have stays.
+    // A spec that asks for more than was given is reported, and pods keep what they have.
     let token = world.published("bot").await;
     let more = json!({"auth": {"oauth2": {"scopes": ["read:jira-work", "write:jira-work"]}}});
     world.change("bot", more).await;

@@ -276,7 +276,7 @@ async fn client_credentials_of_a_service_account() {
     assert_ne!(world.published("bot").await, first);
     assert_at_rest(&world, &operator).await;
 
-    // More than the credential may do is told, what works goes on, and another spec mends it.
+    // A scope that the credential does not have is reported, what works goes on, and another spec mends it.
     let scopes = |scope: &str| json!({"auth": {"clientCredentials": {"scopes": [scope]}}});
     world.change("bot", scopes("WRITE")).await;
     world.lost(Reason::InsufficientScope).await;

@@ -3,9 +3,7 @@
 mod consents;
 
 use chrono::TimeDelta;
-use jira_credential_operator::api::{
-    ConditionStatus, ConditionType, RENEW_ANNOTATION, Reason, SecretKeyRef,
-};
+use jira_credential_operator::api::{ConditionType, RENEW_ANNOTATION, Reason, SecretKeyRef};
 use jira_credential_operator::core::spec::grant_name;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -89,12 +87,7 @@ async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
     let (world, operator, app, _) = renewing().await;
     let (token, spent) = (world.published("bot").await, world.outcomes().len());
     world.delete_secret(&grant_of("bot")).await;
-    let object = world.wait(
-        "bot",
-        ConditionType::Ready,
-        ConditionStatus::False,
-        Reason::GrantLost,
-    );
+    let object = world.wait_unready("bot", Reason::GrantLost);
     let object = object.await;
     assert_eq!(
         says(&object, ConditionType::Stalled).reason,
@@ -120,7 +113,7 @@ async fn a_grant_that_a_person_deletes_is_missed_and_nothing_is_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_anew() {
+async fn a_grant_that_a_person_deletes_during_a_renewal_is_written_again() {
     let (world, operator, _, consent) = renewing().await;
     let auth =
         atlassian_sim::Rule::new(atlassian_sim::Fault::HangAfter).host(world.sim.auth_host());
@@ -166,12 +159,7 @@ async fn a_copy_of_a_grant_is_used_and_not_spent_until_a_person_says_so() {
         .unwrap();
     let operator = world.operator().await;
     world.renewal_falls_due(&operator).await;
-    let object = world.wait(
-        "bot",
-        ConditionType::Ready,
-        ConditionStatus::False,
-        Reason::GrantRestored,
-    );
+    let object = world.wait_unready("bot", Reason::GrantRestored);
     let said = says(&object.await, ConditionType::Stalled).message;
     assert!(
         said.contains("copy") && said.contains(RENEW_ANNOTATION),
@@ -210,12 +198,7 @@ async fn a_grant_that_a_stranger_made_is_neither_used_nor_changed() {
         let params = PostParams::default();
         let made = world.secrets().create(&params, &stranger).await.unwrap();
         world.oauth("bot").await;
-        let object = world.wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantForeign,
-        );
+        let object = world.wait_unready("bot", Reason::GrantForeign);
         let said = says(&object.await, ConditionType::Ready).message;
         assert!(said.contains(&name), "{said}");
         operator.quiet().await;
@@ -273,14 +256,7 @@ async fn a_foreign_grant_with_a_token_is_not_used_for_client_credentials() {
         }},
     });
     world.create("bot", spec).await;
-    world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantForeign,
-        )
-        .await;
+    world.wait_unready("bot", Reason::GrantForeign).await;
     assert!(world.secrets().get_opt("bot").await.unwrap().is_none());
     world.delete_secret(&name).await;
     world.wait_ready("bot").await;
@@ -322,18 +298,13 @@ async fn one_grant_serves_several_credentials_and_each_token_is_spent_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_client_gets_nothing_of_a_grant() {
     let (world, operator, _, consent) = renewing().await;
-    // Ages are told in seconds.
+    // Ages are compared in seconds.
     let other = world.sim.oauth_app();
     world.client_secret("other", &other.secret()).await;
     let mut spec = world.oauth_spec("bot", &other);
     spec["auth"]["oauth2"]["clientSecretRefs"][0]["name"] = json!("other-client");
     world.create("other", spec).await;
-    let object = world.wait(
-        "other",
-        ConditionType::Ready,
-        ConditionStatus::False,
-        Reason::GrantConflict,
-    );
+    let object = world.wait_unready("other", Reason::GrantConflict);
     let object = object.await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(said.contains("clientId"), "{said}");
@@ -358,14 +329,7 @@ async fn a_changed_client_id_spends_nothing_until_it_is_changed_back() {
     // The clock moves only when the operator has seen the other client.
     world.observed("bot").await;
     world.renewal_falls_due(&operator).await;
-    world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantConflict,
-        )
-        .await;
+    world.wait_unready("bot", Reason::GrantConflict).await;
     assert_eq!(world.outcomes().len(), 1);
     let back = json!({"auth": {"oauth2": {"clientId": app.client_id()}}});
     world.change("bot", back).await;

@@ -3,7 +3,7 @@
 use atlassian_sim::{Canned, Fault, Rule};
 use chrono::TimeDelta;
 use control_plane::faults::{Fault as ApiFault, Requests, Verb};
-use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::api::Reason;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
@@ -120,14 +120,7 @@ async fn whatever_happens_to_a_renewal_no_token_is_told() {
         json!({"name": grant_of("bot"), "key": "grant"});
     world.client_secret("twin", &app.secret()).await;
     world.create("twin", spec).await;
-    world
-        .wait(
-            "twin",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::SourceIsTarget,
-        )
-        .await;
+    world.wait_unready("twin", Reason::SourceIsTarget).await;
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &SCOPES);
     canaries.watch("another seed", &fresh.refresh_token());
     fresh.revoke();
@@ -136,14 +129,7 @@ async fn whatever_happens_to_a_renewal_no_token_is_told() {
     consent.revoke();
     world.advance(RENEWAL_IS_DUE);
     operator.look_again(2).await;
-    world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::ReconsentRequired,
-        )
-        .await;
+    world.wait_unready("bot", Reason::ReconsentRequired).await;
     look_around(&world, &canaries).await;
     canaries.absent("metrics", &operator.metrics.render().unwrap());
     operator.stop().await;

@@ -130,14 +130,7 @@ async fn a_revoked_consent_is_told_and_a_new_one_heals() {
     let (world, operator, app, consent) = renewing().await;
     consent.revoke();
     world.renewal_falls_due(&operator).await;
-    world
-        .wait(
-            "bot",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::ReconsentRequired,
-        )
-        .await;
+    world.wait_unready("bot", Reason::ReconsentRequired).await;
     let fresh = app.consent("bot@acme.example", &[&world.cloud()], &super::SCOPES);
     world.seed("bot", &fresh.refresh_token()).await;
     world.wait_ready("bot").await;

@@ -42,7 +42,7 @@ pub(crate) async fn pat(world: &World, name: &str, dc: &atlassian_sim::DataCente
 /// Waits until `Reconciling` tells of an outage in these words.
 pub(crate) async fn told(world: &World, name: &str, words: &str) -> String {
     world
-        .until("the outage is told", async || {
+        .until("the status reports the outage", async || {
             let object = world.credential(name).await;
             let status = object.status.as_ref()?;
             let found = status.condition(ConditionType::Reconciling)?;

@@ -1,4 +1,4 @@
-//! No secret is told while the API server fails.
+//! No secret is logged while the API server fails.
 
 use super::stage::Stage;
 use crate::support::World;

@@ -3,7 +3,7 @@
 use super::Canaries;
 use crate::support::World;
 use atlassian_sim::{Canned, Fault, LinkKey, Rule};
-use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason};
+use jira_credential_operator::api::{ConditionType, Reason};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -376,14 +376,7 @@ impl<'a> Stage<'a> {
         world
             .annotate("good-basic", "jira-operator.dev/renew", "now")
             .await;
-        world
-            .wait(
-                "good-basic",
-                ConditionType::Ready,
-                ConditionStatus::False,
-                Reason::Rejected,
-            )
-            .await;
+        world.wait_unready("good-basic", Reason::Rejected).await;
         world
             .secret("good-basic-source", &[("password", &secret)])
             .await;

@@ -147,7 +147,7 @@ impl Rule {
     }
 }
 
-/// How the client is told that a request failed.
+/// How the client learns that a request failed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Failure {
     Connection,

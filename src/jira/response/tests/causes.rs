@@ -1,4 +1,4 @@
-//! Answers whose cause is told apart from others of the same status.
+//! Answers whose cause differs from others of the same status.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is told of the API server, and the events that belong to no condition.
+//! Messages about the API server, and the events that belong to no condition.
 
 use jira_credential_operator::api::{ConditionType, Reason};
 use jira_credential_operator::core::conclude::line_ends::line_end_ignored;

@@ -131,19 +131,12 @@ async fn a_mistyped_new_seed_leaves_the_old_consent_in_use_until_it_is_mended() 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_token_in_two_seeds_is_spent_by_the_older_grant_only() {
     let (world, operator, app, consent) = renewing().await;
-    // Who has a seed for longer is told by the second.
+    // Which grant has had a seed for longer is compared by the second.
     world.advance(TimeDelta::seconds(1));
     world.seed("twin", &consent.refresh_token()).await;
     world.client_secret("twin", &app.secret()).await;
     world.create("twin", world.oauth_spec("twin", &app)).await;
-    let object = world
-        .wait(
-            "twin",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantConflict,
-        )
-        .await;
+    let object = world.wait_unready("twin", Reason::GrantConflict).await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(said.contains("from the Secret bot-seed;"), "{said}");
     world.advance(RENEWAL_IS_DUE);
@@ -223,14 +216,7 @@ async fn the_holder_of_a_token_is_not_named_in_another_namespace() {
     neighbour.client_secret("twin", &app.secret()).await;
     let spec = neighbour.oauth_spec("twin", &app);
     neighbour.create("twin", spec).await;
-    let object = neighbour
-        .wait(
-            "twin",
-            ConditionType::Ready,
-            ConditionStatus::False,
-            Reason::GrantConflict,
-        )
-        .await;
+    let object = neighbour.wait_unready("twin", Reason::GrantConflict).await;
     let said = says(&object, ConditionType::Ready).message;
     assert!(
         said.contains("from a Secret in another namespace;"),
