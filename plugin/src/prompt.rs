@@ -4,15 +4,15 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
 
-/// A line of the terminal, without echo; none when it cannot be read as text. The terminal is as before
-/// at the end, however that comes.
+/// A line of the terminal, without echo; none when it cannot be read as text. The modes of
+/// the terminal are restored at the end, even when a signal ends the program.
 ///
 /// # Errors
 /// When the person pressed Ctrl-C. While the line is read, that is a character and no signal.
 pub async fn hidden(prompt: &'static str) -> Result<Option<Zeroizing<String>>, Failure> {
     // Before the prompt: a person who sees it may type at once.
     let _hushed = terminal::hush();
-    // A signal of before is noticed here, and ends the program.
+    // Lets a signal that arrived earlier end the program now.
     tokio::task::yield_now().await;
     let read = piped(move || rpassword::prompt_password(prompt)).await;
     match read {
@@ -42,7 +42,7 @@ mod terminal {
 
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-    /// The terminal and its modes of before, which come back when this is dropped.
+    /// The terminal and its earlier modes, which are restored when this is dropped.
     pub(super) struct Hushed(File, Termios);
 
     /// Takes the echo and the keys that send signals from the terminal of this process, if it has one.

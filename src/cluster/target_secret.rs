@@ -21,8 +21,8 @@ use crate::cluster::ownership::{MARK_ANNOTATION, Ownership, label_value, ownersh
 use crate::core::facts::Holder;
 use crate::render::Contents;
 
-/// Keys under this prefix are allowed by default and yet never removed: people set them on published
-/// Secrets before a template could have them.
+/// Keys under this prefix are allowed by default and never removed: people also set them on published Secrets
+/// themselves.
 const KEPT_PREFIX: &str = "reloader.stakater.com/";
 
 /// A target and what it is to hold.

@@ -170,7 +170,9 @@ fn published_print(object: &JiraCredential) -> Option<String> {
         .filter(|_| !object.spec.restart.is_empty());
     let follows = restarts.is_none_or(|restarts| {
         let mut failed = restarts.failed.iter();
-        restarts.fingerprint == print && !failed.any(|failed| leaves_pods(failed.reason))
+        restarts.fingerprint == print
+            && restarts.pending_targets.is_empty()
+            && !failed.any(|failed| leaves_pods(failed.reason))
     });
     (published.status == ConditionStatus::True && follows).then_some(print)
 }

@@ -108,6 +108,16 @@ impl Fingerprint {
     }
 }
 
+/// A digest of texts, none of which is secret. Where one text ends and the next begins is part of it.
+pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    hex(context.finish().as_ref(), 16)
+}
+
 /// The first `digits` hexadecimal digits of some bytes.
 pub(crate) fn hex(bytes: &[u8], digits: usize) -> String {
     let mut text = HEXLOWER.encode(bytes);

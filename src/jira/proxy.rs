@@ -39,8 +39,8 @@ pub struct Proxy {
     pub(super) attempts: Arc<Attempts>,
 }
 
-/// Why the flags of the proxy cannot be used. Nothing of the address is repeated: who writes a password
-/// into it must not find it in a log.
+/// Why the flags of the proxy cannot be used. The address is not repeated: it may contain a
+/// password, which must not reach a log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProxyError {
     /// No address of a proxy.

@@ -109,10 +109,15 @@ impl<'a> Attempt<'a> {
     /// Learns from what became of the CONNECT.
     pub(super) fn learn(&self, opened: Result<(), ProxyFault>, now: DateTime<Utc>) {
         let mut known = self.attempts.lock();
-        if !matches!(opened, Err(ProxyFault::Unauthorized { .. })) {
+        match opened {
+            Err(ProxyFault::Unauthorized { .. }) => {}
             // A proxy looks at credentials before it looks at the site.
-            *known = Known::Passed(self.digest);
-            return;
+            Ok(()) | Err(ProxyFault::Refused(_) | ProxyFault::Failed(_)) => {
+                *known = Known::Passed(self.digest);
+                return;
+            }
+            // Nobody knows whether it has looked at them.
+            Err(_) => return,
         }
         let before = match *known {
             Known::Refused {
@@ -186,7 +191,6 @@ mod tests {
             Ok(()),
             Err(ProxyFault::Refused(403)),
             Err(ProxyFault::Failed(502)),
-            Err(ProxyFault::Silent),
         ] {
             let attempts = Attempts::default();
             let secret = SecretString::from("secret");
@@ -196,5 +200,25 @@ mod tests {
             assert!(attempt.enter(at(0)).await.unwrap().is_none(), "{other:?}");
             drop(turn);
         }
+    }
+
+    #[tokio::test]
+    async fn what_got_no_answer_goes_on_one_by_one() {
+        let attempts = Attempts::default();
+        let secret = SecretString::from("secret");
+        let attempt = attempts.of(&secret);
+        attempt.learn(Err(REFUSED), at(0));
+        for minute in [2, 3] {
+            let turn = attempt.enter(at(minute)).await.unwrap();
+            assert!(turn.is_some(), "{minute}");
+            attempt.learn(Err(ProxyFault::Silent), at(minute));
+        }
+        attempt.learn(Err(REFUSED), at(4));
+        assert_eq!(
+            attempt.check(at(7)),
+            Err(REFUSED),
+            "the second wait is longer"
+        );
+        assert_eq!(attempt.check(at(8)), Ok(()));
     }
 }

@@ -305,7 +305,8 @@ impl Call<'_> {
             ) => {
                 rests.meet(self.caller, WaitCause::RateLimited, *retry_after, now);
             }
-            // Each further try with wrong credentials may lock the account of the proxy.
+            // The proxy is to blame, and not the site. How often wrong credentials are sent is limited in
+            // proxy_attempts.
             Verdict::NoVerdict(Outage::Proxy(
                 ProxyFault::Unreachable | ProxyFault::Unauthorized { .. },
             )) => {

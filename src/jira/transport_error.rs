@@ -12,7 +12,7 @@ use crate::jira::connect::ConnectError;
 /// the URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum CallError {
-    /// It was not sent, for want of a connection.
+    /// It was not sent: there was no connection.
     NoConnection(ConnectError),
     /// It was not sent: its address or a header is none.
     NotSendable,
@@ -40,7 +40,7 @@ impl CallError {
     }
 }
 
-/// What is learnt about the credential: nothing.
+/// The verdict of a call without an answer. It says nothing about the credential.
 pub(super) fn verdict(error: CallError) -> Verdict {
     let no_connection = match error {
         CallError::NoConnection(error) => error,

@@ -20,7 +20,9 @@ const WATCHDOG: &str = r#"while read -r _; do :; done; kill -KILL "$0""#;
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jira-credential-operator"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("JCO_") {
+        let text = name.to_string_lossy();
+        // The client of Kubernetes takes a proxy from the environment, which is not there in a pod.
+        if text.starts_with("JCO_") || text.eq_ignore_ascii_case("https_proxy") {
             command.env_remove(name);
         }
     }

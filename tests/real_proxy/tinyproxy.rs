@@ -41,6 +41,12 @@ fn extracted(cache: &Path, package: &str) -> Result<PathBuf, String> {
     }
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let mut download = Command::new("apt-get");
+    download.args([
+        "-o",
+        "Acquire::Retries=0",
+        "-o",
+        "Acquire::http::Timeout=30",
+    ]);
     download.args(["download", "--quiet", package]);
     run(download.current_dir(&folder))?;
     let packages = fs::read_dir(&folder).map_err(|error| error.to_string())?;

@@ -49,7 +49,9 @@ impl Operator {
             .while_("the log")?;
         let mut command = Command::new(start.binary);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("JCO_") {
+            let text = name.to_string_lossy();
+            // The client of Kubernetes takes a proxy from the environment, which is not there in a pod.
+            if text.starts_with("JCO_") || text.eq_ignore_ascii_case("https_proxy") {
                 command.env_remove(name);
             }
         }

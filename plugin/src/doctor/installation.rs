@@ -17,7 +17,7 @@ use crate::failure::Failure;
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The flag of the operator that lists the namespaces which it serves, and its variable.
-const LISTED: (&str, &str) = ("--watch-namespaces=", "JCO_WATCH_NAMESPACES");
+const LISTED: (&str, &str) = ("--watch-namespaces", "JCO_WATCH_NAMESPACES");
 
 /// Looks at everything that `crds` and `deploy` install, and whether the operator serves the namespace that is
 /// asked about.
@@ -154,6 +154,11 @@ fn listed(deployment: &Deployment) -> Option<Vec<String>> {
     let container = pod.containers.first()?;
     let mut arguments = container.args.iter().flatten();
     let argument = arguments.find_map(|argument| argument.strip_prefix(LISTED.0));
+    // `--flag LIST` or `--flag=LIST`.
+    let argument = match argument {
+        Some("") => arguments.next().map(String::as_str),
+        other => other.and_then(|rest| rest.strip_prefix('=')),
+    };
     let mut variables = container.env.iter().flatten();
     let variable = variables.find(|variable| variable.name == LISTED.1);
     let list = argument.or(variable.and_then(|variable| variable.value.as_deref()))?;

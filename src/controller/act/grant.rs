@@ -78,7 +78,8 @@ impl Operator {
         if recorded.is_some() {
             return Ok(Answer::DuplicateChecked(recorded));
         }
-        if !facts.has_effects() && !self.denials.met(&key_of(current)) {
+        let is_denied = matches!(error, ClusterError::Forbidden(_));
+        if is_denied && !facts.has_effects() && !self.denials.met(&key_of(current)) {
             return Err(not_believed().into());
         }
         let cause = error.denial().ok_or(ActError::Cluster(error))?;

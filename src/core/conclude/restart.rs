@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::{FailedRestart, JiraCredentialStatus, Reason, RestartStatus, Workload};
-use crate::core::facts::{Facts, RestartDue, Restarted, Source};
+use crate::core::decide::is_left_alone;
+use crate::core::facts::{Facts, RestartDue, Restarted};
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch};
 use crate::core::time::{backoff, later};
 
@@ -116,7 +117,7 @@ fn adopt_key(facts: &Facts, recorded: &mut RestartStatus) {
 /// When something is left to do: at once for a change that was not handled, else with the next attempt.
 pub(super) fn next_restart(facts: &Facts, status: &JiraCredentialStatus) -> Option<DateTime<Utc>> {
     let recorded = status.restart.as_ref()?;
-    if facts.spec.suspend || matches!(facts.source, Source::Unusable(_)) {
+    if is_left_alone(facts) {
         return None;
     }
     let print = facts.published_print();

@@ -117,7 +117,8 @@ pub fn restart_waits(facts: &Facts) -> bool {
     !is_left_alone(facts) && facts.awaits_record() && restart(facts).is_some()
 }
 
-fn is_left_alone(facts: &Facts) -> bool {
+/// Whether nothing is done for the credential.
+pub(crate) fn is_left_alone(facts: &Facts) -> bool {
     facts.object.deleting
         || facts.spec.suspend
         || facts.plan.is_err()

@@ -14,19 +14,15 @@ pub(crate) fn restart(facts: &Facts) -> Option<Step> {
         .targets
         .iter()
         .any(|target| wants_write(facts, target));
-    if due == RestartDue::Nothing || is_early || facts.progress.restarts_stopped {
+    if is_early || facts.progress.restarts_stopped {
         return None;
     }
-    match due {
-        RestartDue::Nothing => None,
+    let (workload, revision, only_look) = match due {
+        RestartDue::Nothing => return None,
         RestartDue::All { revision } => {
             let mut all = facts.spec.restart.iter();
-            let workload = all.find(|workload| facts.restarted(workload).is_none())?;
-            Some(Step::Restart(Restart {
-                workload: workload.clone(),
-                revision,
-                only_look: false,
-            }))
+            let next = all.find(|workload| facts.restarted(workload).is_none())?;
+            (next, revision, false)
         }
         RestartDue::Failed { revision } => {
             let mut failed = facts.status.restart.as_ref()?.failed.iter();
@@ -34,11 +30,13 @@ pub(crate) fn restart(facts: &Facts) -> Option<Step> {
                 facts.spec.restart.contains(&failed.workload)
                     && facts.restarted(&failed.workload).is_none()
             })?;
-            Some(Step::Restart(Restart {
-                workload: next.workload.clone(),
-                revision,
-                only_look: next.reason == Reason::WorkloadMissing,
-            }))
+            let is_missing = next.reason == Reason::WorkloadMissing;
+            (&next.workload, revision, is_missing)
         }
-    }
+    };
+    Some(Step::Restart(Restart {
+        workload: workload.clone(),
+        revision,
+        only_look,
+    }))
 }

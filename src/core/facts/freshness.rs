@@ -1,11 +1,10 @@
 //! How long the last validation counts, and when the credential expires.
 
 use crate::core::facts::Facts;
-use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 
 use crate::api::ExpiryLookupStatus;
-use crate::core::fingerprint::hex;
+use crate::core::fingerprint::digest_of;
 use crate::core::time;
 use crate::core::time::{RECORDED_EVERY, later};
 
@@ -82,12 +81,8 @@ impl Facts {
     /// A digest of the organisation and the label that are asked for.
     pub(crate) fn query(&self) -> Option<String> {
         let lookup = self.spec.expiry_lookup.as_ref()?;
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [&lookup.organization_id, &lookup.label] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        Some(hex(context.finish().as_ref(), 16))
+        let parts = [&lookup.organization_id, &lookup.label];
+        Some(digest_of(parts.map(String::as_str)))
     }
 
     /// The end of life of the credential that was validated last, if it does not renew itself: what

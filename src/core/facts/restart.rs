@@ -5,12 +5,10 @@
 //! that dies in between restarts the same workloads for the same revision, which changes nothing on those
 //! that have it.
 
-use aws_lc_rs::digest;
-
-use crate::api::{FailedRestart, Reason, RestartStatus, Workload};
+use crate::api::{ConditionStatus, ConditionType, FailedRestart, Reason, RestartStatus, Workload};
 use crate::core::facts::Facts;
 use crate::core::facts::types::Restarted;
-use crate::core::fingerprint::{Fingerprint, FingerprintMatch, hex};
+use crate::core::fingerprint::{Fingerprint, FingerprintMatch, digest_of};
 
 /// Which workloads are to be restarted, and for what.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,8 +41,23 @@ impl Facts {
             .or(status.validated_fingerprint.as_deref());
         self.status.restart = published.map(|print| RestartStatus {
             fingerprint: print.to_owned(),
+            pending_targets: self.targets_behind(),
             ..RestartStatus::default()
         });
+    }
+
+    /// Targets that were written once and may hold an older credential than the one that was validated last.
+    fn targets_behind(&self) -> Vec<String> {
+        let published = self.status.condition(ConditionType::Published);
+        if published.is_some_and(|published| published.status == ConditionStatus::True) {
+            return Vec::new();
+        }
+        let is_written = |name: &String| {
+            let mut recorded = self.status.targets.iter();
+            recorded.any(|target| target.name == *name && target.hash.is_some())
+        };
+        let names = self.targets.iter().map(|target| target.target.name.clone());
+        names.filter(is_written).collect()
     }
 
     /// The fingerprint of the credential that targets hold, if any does.
@@ -142,12 +155,7 @@ impl Facts {
     /// is another change. Where a target follows the others, the previous revision is. A `JiraCredential`
     /// that was created again makes changes of its own.
     fn revision(&self, before: &str, now: &str) -> String {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [self.object.uid.as_str(), before, now] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        hex(context.finish().as_ref(), 16)
+        digest_of([self.object.uid.as_str(), before, now])
     }
 }
 

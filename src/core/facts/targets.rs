@@ -1,13 +1,11 @@
 //! What a target Secret should hold, described without its secret values.
 
-use aws_lc_rs::digest;
-
 use crate::api::{
     Account, DeletionPolicy, JiraCredentialSpec, MethodName, Preset, Target, TargetVersion,
 };
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
-use crate::core::fingerprint::hex;
+use crate::core::fingerprint::digest_of;
 use crate::core::spec::{Site, preset_fault, presets, template_fault};
 
 /// Raised whenever the same facts are rendered to other contents, so that a new version of the
@@ -59,17 +57,8 @@ impl Publication<'_> {
             self.expires_at,
             &template,
         ];
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts
-            .into_iter()
-            .chain(site)
-            .chain(policy)
-            .chain(presets.as_deref())
-        {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        hex(context.finish().as_ref(), 16)
+        let parts = parts.into_iter().chain(site).chain(policy);
+        digest_of(parts.chain(presets.as_deref()))
     }
 }
 

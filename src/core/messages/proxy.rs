@@ -1,4 +1,4 @@
-//! The words for a call that did not get through the proxy: whose matter it is, and what they do.
+//! Messages about a call that did not get through the proxy: what is wrong, who can correct it, and how.
 
 use crate::core::facts::Facts;
 use crate::core::probe::ProxyFault;
@@ -12,7 +12,7 @@ pub(crate) fn message(facts: &Facts, fault: ProxyFault, host: &str) -> String {
     )
 }
 
-/// The same in one sentence without a full stop inside, for a call to who gives tokens.
+/// The same in one sentence without a full stop inside, for a call to the issuer of tokens.
 pub(crate) fn sentence(facts: &Facts, fault: ProxyFault, who: &str) -> String {
     let what = what(fault, name(facts));
     format!("{who} was not reached: {what}.")

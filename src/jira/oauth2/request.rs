@@ -124,7 +124,7 @@ impl TokenRequest<'_> {
 
 /// The body that Atlassian's endpoint reads.
 pub(super) fn json<V: Serialize>(fields: &BTreeMap<&str, V>) -> (&'static str, Vec<u8>) {
-    // Texts by their names are always JSON.
+    // A map with text keys and text values can always be written as JSON.
     (
         "application/json",
         serde_json::to_vec(fields).unwrap_or_default(),

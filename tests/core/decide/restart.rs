@@ -104,6 +104,23 @@ fn what_is_named_later_is_restarted_by_the_next_change() {
 }
 
 #[test]
+fn what_is_named_while_a_target_is_behind_is_restarted_when_it_follows() {
+    let mut world = World::token().at_rest();
+    world.jira.insert("next", accepted("anna"));
+    world
+        .workloads
+        .insert("DaemonSet late".into(), String::new());
+    world.refuses.insert("bot");
+    world.store("next");
+    world.pass();
+    world.refuses.clear();
+    world.edit(|spec| spec.restart = vec![workload(WorkloadKind::DaemonSet, "late")]);
+    assert_eq!(steps(&mut world), "publish bot, restart DaemonSet late");
+    world.restart();
+    assert_eq!(steps(&mut world), "");
+}
+
+#[test]
 fn going_back_to_an_older_credential_is_another_change() {
     let mut world = world();
     world.store("next");

@@ -74,7 +74,10 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let client = plane.client()?;
     let node = match Node::start(&tools, kubeconfig, directory.path(), client).await {
         Ok(node) => node,
-        Err(Blocked(why)) => return skipped(&why),
+        Err(Blocked(why)) => {
+            plane.stop().await?;
+            return skipped(&why);
+        }
     };
     let told = show(&ui, &tools, &plane, &node, &archive).await;
     ui.summary();

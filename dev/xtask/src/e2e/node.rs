@@ -57,7 +57,7 @@ impl Node {
         let configured = configure(directory, kubeconfig);
         configured.map_err(|failure| Blocked(failure.to_string()))?;
         let child = Command::new("setpriv")
-            // However we end, the node does, too.
+            // The node ends with this process, even if it is killed.
             .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"])
             .args(["--kill-child", "--mount-proc", "sh", "-c", START])
             .arg(directory)
@@ -205,23 +205,34 @@ impl Node {
             .join("state/io.containerd.runtime.v2.task/k8s.io");
         let running = children(&running).unwrap_or_default();
         self.child.kill().await.while_("ending the node")?;
-        remove_groups(&running);
+        // The containers end a moment after their first process.
+        for _ in 0..20 {
+            if remove_groups(&running) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Ok(())
     }
 }
 
 /// Removes the control groups of containers that were killed; runc does it only for those that it ends.
-fn remove_groups(containers: &[PathBuf]) {
+/// Returns whether none is left.
+fn remove_groups(containers: &[PathBuf]) -> bool {
+    let mut gone = true;
     let all = Path::new("/sys/fs/cgroup");
     let controllers = children(all).unwrap_or_default();
     for controller in controllers.iter().map(PathBuf::as_path).chain([all]) {
         let ours = controller.join("k8s.io");
         for container in containers.iter().filter_map(|path| path.file_name()) {
-            let _ = fs::remove_dir(ours.join(container));
+            let group = ours.join(container);
+            let _ = fs::remove_dir(&group);
+            gone &= !group.exists();
         }
         // Stays where another containerd has containers.
         let _ = fs::remove_dir(ours);
     }
+    gone
 }
 
 fn children(folder: &Path) -> Outcome<Vec<PathBuf>> {

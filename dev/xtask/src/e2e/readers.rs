@@ -131,7 +131,7 @@ const FILES: &str =
     "read_header() { busybox cat /jira/authorization; }; read_url() { busybox cat /jira/url; }";
 
 impl Stage<'_> {
-    /// Runs one pod that ends at once: what does not even run that is no machine for a node.
+    /// Runs one pod that ends at once. Where it does not run, this machine cannot be a node.
     pub(super) async fn first_pod(&self, tools: &Tools) -> Outcome {
         self.node.make_pause(tools).await?;
         self.make_image(tools).await?;

@@ -130,7 +130,7 @@ fn unpack() -> Result<PathBuf, Blocked> {
     match moved {
         Ok(()) => Ok(folder),
         Err(why) => Err(Blocked(format!(
-            "Debian's packages {packages} cannot be had: {why}"
+            "Debian's packages {packages} cannot be downloaded: {why}"
         ))),
     }
 }
@@ -147,7 +147,8 @@ fn download(folder: &Path) -> Result<(), String> {
     packages.dedup();
     said(
         Command::new("apt-get")
-            .args(["--quiet=2", "download"])
+            .args(["--quiet=2", "-o", "Acquire::Retries=0"])
+            .args(["-o", "Acquire::http::Timeout=30", "download"])
             .args(packages)
             .current_dir(folder),
     )?;

@@ -201,7 +201,7 @@ fn authorities() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The time that the image bears: `SOURCE_DATE_EPOCH`, else that of the last commit.
+/// The creation time of the image: `SOURCE_DATE_EPOCH`, else the time of the last commit.
 async fn created() -> Outcome<DateTime<Utc>> {
     let seconds = match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(seconds) => seconds,
@@ -214,10 +214,16 @@ async fn created() -> Outcome<DateTime<Utc>> {
 
 async fn last_commit() -> Outcome<String> {
     let mut git = Command::new("git");
+    // The checkout may belong to another user than the build.
+    git.args(["-c", "safe.directory=*", "-c", "log.showSignature=false"]);
     git.args(["log", "-1", "--format=%ct"]).current_dir(root());
     let output = git.output().await.while_("git")?;
     if !output.status.success() {
-        return fail("git knows no commit: give SOURCE_DATE_EPOCH, the seconds since 1970");
+        let said = String::from_utf8_lossy(&output.stderr);
+        return fail(format!(
+            "git names no last commit: give SOURCE_DATE_EPOCH, the seconds since 1970. {}",
+            said.trim_end()
+        ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

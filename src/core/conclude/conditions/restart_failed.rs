@@ -34,13 +34,13 @@ fn text(reason: Reason, failed: &[&FailedRestart]) -> Option<String> {
         "Running pods may still use the previous credential; the published Secrets are current.";
     Some(match reason {
         Reason::OperatorRightMissing => format!(
-            "The operator has no right to restart {names} of spec.restart. {still} Apply the rule for deployments, statefulsets and daemonsets of deploy/rbac.yaml, or remove them from spec.restart and restart them yourself. The operator retries."
+            "The operator has no right to restart {names} of spec.restart. {still} Give its ServiceAccount get and patch on deployments, statefulsets and daemonsets in this namespace, or remove them from spec.restart and restart them yourself. The operator retries."
         ),
         Reason::WorkloadMissing => format!(
             "spec.restart names workloads that do not exist: {names}. Correct the names or remove them from spec.restart. Pods that start later get the published credential."
         ),
         Reason::RestartHeld => format!(
-            "Not all pods of {names} of spec.restart are replaced: a paused Deployment, updateStrategy OnDelete and a partition of a StatefulSet wait for a person. {still} Resume the Deployment, delete the pods, set the partition to 0, or remove the workload from spec.restart. The operator looks again."
+            "Not all pods of {names} of spec.restart are replaced: a paused Deployment, updateStrategy OnDelete and a partition of a StatefulSet wait for a person. {still} Resume the Deployment, or set the partition to 0. Remove a workload with OnDelete from spec.restart, and delete its pods after each change. The operator looks again."
         ),
         _ => format!(
             "The API server did not restart {names} of spec.restart; the log of the operator says why. {still} Check admission policies and webhooks, or restart them yourself. The operator retries."

@@ -15,15 +15,7 @@ pub struct Variable {
     methods: &'static [MethodName],
 }
 
-const ALL: &[MethodName] = &[
-    ApiToken,
-    OAuth2,
-    ClientCredentials,
-    PersonalAccessToken,
-    Basic,
-    Session,
-    OAuth1,
-];
+const ALL: &[MethodName] = &MethodName::ALL;
 
 /// Every variable, in the order of the reference.
 const VARIABLES: [Variable; 20] = [
