@@ -357,7 +357,8 @@ async fn without_the_right_to_restart_workloads_a_condition_says_so_and_all_else
     let object = world.wait("bot", kind, status, reason).await;
     let said = says(&object, kind).message;
     assert!(
-        said.contains("no right to restart Deployment sync") && said.contains("deploy/rbac.yaml"),
+        said.contains("no right to restart Deployment sync")
+            && said.contains("Give its ServiceAccount get and patch on deployments"),
         "{said}"
     );
     assert!(
