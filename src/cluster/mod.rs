@@ -39,7 +39,7 @@ pub use refused_passwords::RefusedPassword;
 pub use scope::Scope;
 pub use secret_index::{GrantSeen, Known, OwnedSecret, Progress, VersionIndex};
 pub use slim::slim;
-pub use source::{Material, Signing, Tokens, UserAndPassword};
+pub use source::{Material, Signing, Tokens, UserAndPassword, material};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;
 pub use workload::Rollout;

@@ -13,6 +13,7 @@
 
 mod conclude;
 mod convergence;
+mod corpus;
 mod decide;
 mod expiry_lookup;
 mod gateway;

@@ -1,4 +1,4 @@
-//! The workshop's commands: `cargo xtask demo | bench | e2e | image | kill | krew | mutants | messages | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | e2e | image | kill | krew | mutants | soak | messages | generate`.
 
 mod bench;
 mod cargo;
@@ -13,6 +13,7 @@ mod krew;
 mod messages;
 mod mutants;
 mod operator;
+mod soak;
 mod stage;
 mod ui;
 
@@ -45,6 +46,8 @@ enum Command {
     Krew(krew::Options),
     /// Breaks the operator on purpose and requires a named test to notice.
     Mutants(mutants::Options),
+    /// Lets everything around many credentials fail in turn, and counts what was lost.
+    Soak(soak::Options),
     /// Writes docs/messages.md, the table of all messages.
     Messages,
     /// Writes the files that are generated from the code.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
             Command::Image(options) => image::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
             Command::Krew(options) => krew::run(&options).await,
+            Command::Soak(options) => Box::pin(soak::run(&options)).await,
             Command::Mutants(options) => mutants::run(&options).await,
             Command::Generate(options) => generate::run(&options),
             Command::Messages => messages::run().await,

@@ -93,7 +93,7 @@ impl Operator {
     async fn until_ready(&mut self) -> Outcome {
         let begun = Instant::now();
         loop {
-            if let Ok(200) = get(self.health, "/readyz").await {
+            if let Ok((200, _)) = get(self.health, "/readyz").await {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -120,6 +120,14 @@ impl Operator {
     /// Where its metrics are.
     pub(crate) fn metrics(&self) -> SocketAddr {
         self.metrics
+    }
+
+    /// What it exports, in the text format of Prometheus.
+    pub(crate) async fn scrape(&self) -> Outcome<String> {
+        match get(self.metrics, "/metrics").await? {
+            (200, text) => Ok(text),
+            (status, _) => fail(format!("/metrics answers with {status}")),
+        }
     }
 
     /// Fails if it has ended.
@@ -179,8 +187,8 @@ fn free_addresses() -> Outcome<(SocketAddr, SocketAddr)> {
     Ok((first.local_addr()?, second.local_addr()?))
 }
 
-/// Asks a plain HTTP server and returns the status.
-async fn get(address: SocketAddr, path: &str) -> Outcome<u16> {
+/// Asks a plain HTTP server and returns the status and the body.
+async fn get(address: SocketAddr, path: &str) -> Outcome<(u16, String)> {
     let answer = async {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n");
@@ -194,5 +202,8 @@ async fn get(address: SocketAddr, path: &str) -> Outcome<u16> {
         .split_ascii_whitespace()
         .nth(1)
         .and_then(|status| status.parse().ok());
-    status.map_or_else(|| fail("no HTTP answer"), Ok)
+    match (status, answer.split_once("\r\n\r\n")) {
+        (Some(status), Some((_, body))) => Ok((status, body.to_owned())),
+        _ => fail("no HTTP answer"),
+    }
 }

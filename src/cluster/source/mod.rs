@@ -59,6 +59,14 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
     names
 }
 
+/// The credential in Secrets that were read before; those that renew themselves are read one by one instead.
+///
+/// # Errors
+/// Which Secret and key hold no credential, and why; never what they hold.
+pub fn material(spec: &JiraCredentialSpec, secrets: Vec<Secret>) -> Result<Material, SourceError> {
+    Secrets(secrets).material(spec)
+}
+
 /// Reads a Secret, and remembers which version holds what.
 async fn secret(
     cluster: &Cluster,

@@ -10,7 +10,7 @@ mod audit;
 mod bulky;
 mod load;
 mod neighbour;
-mod process;
+pub(crate) mod process;
 mod renewals;
 mod report;
 mod run;

@@ -8,9 +8,9 @@ use crate::failure::{Outcome, While as _, fail};
 
 /// Memory of a process in kB.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Resident now.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
     /// The most that was resident since [`forget_peak`].
     pub(super) peak: u64,
 }
@@ -62,7 +62,7 @@ fn ticks_per_second() -> f64 {
 }
 
 /// Memory of a process.
-pub(super) fn memory(pid: u32) -> Outcome<Memory> {
+pub(crate) fn memory(pid: u32) -> Outcome<Memory> {
     let text =
         fs::read_to_string(format!("/proc/{pid}/status")).while_(format!("process {pid}"))?;
     let field = |name: &str| {

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: the operator at work, step by step.
 
+mod alert;
 mod cluster;
 pub(crate) mod examples;
 mod kept;

@@ -83,6 +83,7 @@ impl Demo<'_> {
         .await?;
         ui.step("The refusal is confirmed", self.confirmed(&revoked))
             .await?;
+        ui.step("An alert fires", self.alerted()).await?;
         let token = ui
             .step("A new token heals it", self.healed(&revoked))
             .await?;

@@ -1,0 +1,166 @@
+//! `cargo xtask soak`: many credentials of all methods, while everything around them fails in turn.
+
+mod load;
+mod replicas;
+mod report;
+mod troubles;
+mod tunnel;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use control_plane::ControlPlane;
+
+use crate::failure::Outcome;
+use crate::stage::{self, Jira, OPERATOR};
+use crate::ui::Ui;
+use crate::{cargo, root};
+
+use load::Load;
+use replicas::Replicas;
+use report::Report;
+use troubles::{Dice, Trouble};
+use tunnel::Tunnel;
+
+/// How many times faster than Atlassian's the protocol goes: the leeway for a refresh token, the overlap of
+/// access tokens, and the operator's own waits.
+const PACE: i32 = 4;
+
+/// The life of an access token, in place of an hour.
+const LIFE: TimeDelta = TimeDelta::minutes(5);
+
+/// What is built together, so that cargo compiles what they share once.
+const PACKAGES: [&str; 4] = ["-p", OPERATOR, "-p", "xtask"];
+
+/// How much of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Credentials, of all methods.
+    #[arg(long, default_value_t = 1000)]
+    credentials: usize,
+    /// How long there is trouble.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+    /// For how long the API server is away at the end.
+    #[arg(long, default_value_t = 5)]
+    outage_minutes: u64,
+    /// Decides the order of the troubles.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Everything that runs.
+struct Soak<'a> {
+    ui: &'a Ui,
+    plane: ControlPlane,
+    jira: Jira,
+    tunnel: Tunnel,
+    load: Load,
+    replicas: Replicas<'a>,
+    report: Report,
+}
+
+/// Runs it, and says whether nothing was lost.
+pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
+    let ui = Ui::new();
+    stage::binaries().await?;
+    let binary = cargo::build(OPERATOR, &PACKAGES, ui.is_terminal()).await?;
+    let plane = ControlPlane::start().await?;
+    let jira = Jira::start().await?;
+    jira.sim.configure_oauth(|oauth| {
+        oauth.access_life = LIFE;
+        oauth.leeway = TimeDelta::minutes(10) / PACE;
+        oauth.overlap = TimeDelta::minutes(10) / PACE;
+    });
+    let kubeconfig = jira.file("operator.kubeconfig");
+    stage::install(&plane, &kubeconfig, &root()).await?;
+    let tunnel = Tunnel::open(plane.port()).await?;
+    tunnel.lead_through(&kubeconfig)?;
+    let mut flags = jira.flags();
+    flags.extend(["--test-pace".to_owned(), PACE.to_string()]);
+    flags.push("--leader-elect".to_owned());
+    let logs = jira.directory.path().to_owned();
+    let replicas = Replicas::start(&binary, &kubeconfig, &logs, &flags).await?;
+    let load = Load::create(&ui, plane.client()?, &jira, options.credentials).await?;
+    let mut soak = Soak {
+        ui: &ui,
+        plane,
+        jira,
+        tunnel,
+        load,
+        replicas,
+        report: Report::default(),
+    };
+    let went = soak.go(options).await;
+    if went.is_err() {
+        ui.error(&soak.replicas.log_tails());
+    }
+    soak.replicas.stop().await?;
+    soak.plane.stop().await?;
+    went?;
+    let is_sound = soak.report.print(&ui);
+    Ok(if is_sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+impl Soak<'_> {
+    async fn go(&mut self, options: &Options) -> Outcome {
+        let (took, _) = self.load.until_all_ready(Duration::from_secs(600)).await?;
+        self.ui.line(&format!(
+            "{} credentials are Ready after {} s",
+            options.credentials,
+            took.as_secs()
+        ));
+        let begun = Instant::now();
+        let mut dice = Dice::new(options.seed);
+        while begun.elapsed() < Duration::from_secs(60 * options.minutes) {
+            let trouble = Trouble::draw(&mut dice);
+            let minute = begun.elapsed().as_secs() / 60;
+            self.make(trouble).await?;
+            self.report.count(trouble);
+            tokio::time::sleep(Duration::from_secs(15 + dice.below(30))).await;
+            let memory = self.replicas.memory().await?;
+            self.report.remember(minute, memory);
+            let ready = self.load.ready().await?;
+            self.ui.line(&format!(
+                "{minute:>3} min  {trouble}: {ready} Ready, {memory}"
+            ));
+        }
+        self.tunnel.allow();
+        self.jira.sim.clear_faults();
+        let (took, unready) = self.load.until_all_ready(Duration::from_secs(900)).await?;
+        self.report.settled = Some((took, unready));
+        if options.outage_minutes > 0 {
+            self.cold_outage(Duration::from_secs(60 * options.outage_minutes))
+                .await?;
+        }
+        self.report.weigh(&self.jira, &self.load).await
+    }
+
+    /// The API server goes away and comes back; what is asked of it then, and what is said meanwhile.
+    async fn cold_outage(&mut self, length: Duration) -> Outcome {
+        self.plane.stop_api_server().await?;
+        tokio::time::sleep(length).await;
+        // A replica that does not lead any more ends, as it does in a pod.
+        self.plane.start_api_server().await?;
+        self.replicas.revive().await?;
+        let client = self.plane.client()?;
+        let mut before = report::requests(&client).await?;
+        let mut most = 0.0_f64;
+        let mut unready = 0;
+        for _ in 0..60 {
+            let since = Instant::now();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = report::requests(&client).await?;
+            most = most.max((now - before) / since.elapsed().as_secs_f64());
+            before = now;
+            unready = unready.max(self.load.size() - self.load.ready().await?);
+        }
+        self.report.outage = Some((most, unready));
+        Ok(())
+    }
+}
