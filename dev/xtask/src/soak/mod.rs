@@ -6,6 +6,7 @@ mod report;
 mod troubles;
 mod tunnel;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,9 @@ pub(crate) struct Options {
     /// For how long the API server is away at the end.
     #[arg(long, default_value_t = 5)]
     outage_minutes: u64,
+    /// The operator to try, built with the feature `test-pace`, in place of one that is built now.
+    #[arg(long)]
+    operator: Option<PathBuf>,
     /// Decides the order of the troubles.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -65,7 +69,10 @@ struct Soak<'a> {
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let ui = Ui::new();
     stage::binaries().await?;
-    let binary = cargo::build(OPERATOR, &PACKAGES, ui.is_terminal()).await?;
+    let binary = match &options.operator {
+        Some(operator) => std::path::absolute(operator)?,
+        None => cargo::build(OPERATOR, &PACKAGES, ui.is_terminal()).await?,
+    };
     let plane = ControlPlane::start().await?;
     let jira = Jira::start().await?;
     jira.sim.configure_oauth(|oauth| {
