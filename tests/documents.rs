@@ -159,6 +159,8 @@ fn every_link_leads_somewhere() {
         root.to_owned(),
         root.join("docs"),
         root.join("docs/methods"),
+        root.join("docs/consumers"),
+        root.join("docs/site"),
     ];
     let files = folders
         .iter()
@@ -191,6 +193,27 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(links > 10);
+}
+
+/// mdBook leaves out a page that its summary does not name.
+#[test]
+fn the_site_has_every_page() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let summary = std::fs::read_to_string(root.join("docs/site/summary.md")).unwrap();
+    let mut pages = 0;
+    for folder in ["", "methods/", "consumers/"] {
+        for entry in std::fs::read_dir(root.join("docs").join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                assert!(
+                    summary.contains(&format!("(../{folder}{name})")),
+                    "{folder}{name}"
+                );
+                pages += 1;
+            }
+        }
+    }
+    assert!(pages > 20);
 }
 
 /// Whether a line is the heading that an anchor names.

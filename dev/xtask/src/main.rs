@@ -1,4 +1,4 @@
-//! The workshop's commands: `cargo xtask demo | bench | e2e | image | kill | krew | mutants | soak | messages | generate`.
+//! The workshop's commands: `cargo xtask demo | bench | e2e | image | kill | krew | mutants | site | soak | messages | generate`.
 
 mod bench;
 mod cargo;
@@ -13,6 +13,7 @@ mod krew;
 mod messages;
 mod mutants;
 mod operator;
+mod site;
 mod soak;
 mod stage;
 mod ui;
@@ -46,6 +47,8 @@ enum Command {
     Krew(krew::Options),
     /// Breaks the operator on purpose and requires a named test to notice.
     Mutants(mutants::Options),
+    /// Builds the documents as a web site, and checks its links.
+    Site(site::Options),
     /// Lets everything around many credentials fail in turn, and counts what was lost.
     Soak(soak::Options),
     /// Writes docs/messages.md, the table of all messages.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
             Command::Image(options) => image::run(&options).await,
             Command::Kill(options) => kill::run(&options).await,
             Command::Krew(options) => krew::run(&options).await,
+            Command::Site(options) => site::run(&options).await,
             Command::Soak(options) => Box::pin(soak::run(&options)).await,
             Command::Mutants(options) => mutants::run(&options).await,
             Command::Generate(options) => generate::run(&options),
