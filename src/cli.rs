@@ -14,7 +14,9 @@ use tracing::Level;
 
 use crate::cli::proxy_flags::ProxyFlags;
 use crate::clock::Clock;
-use crate::cluster::{Election, Leadership, Standing, Terms};
+use crate::cluster::{
+    Election, LONGEST_SILENCE, Leadership, Standing, Terms, with_longest_silence,
+};
 use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
@@ -198,6 +200,7 @@ impl RunArgs {
             .map_err(failed("--health-probe-bind-address"))?;
         let client = kube::Config::infer().await;
         let access = client.map_err(failed("the Kubernetes client"))?;
+        let access = with_longest_silence(access, LONGEST_SILENCE);
         let client = kube::Client::try_from(access.clone());
         let client = client.map_err(failed("the Kubernetes client"))?;
         let election = if self.leader_elect {

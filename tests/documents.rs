@@ -203,12 +203,11 @@ fn the_site_has_every_page() {
     let mut pages = 0;
     for folder in ["", "methods/", "consumers/"] {
         for entry in std::fs::read_dir(root.join("docs").join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") {
-                assert!(
-                    summary.contains(&format!("(../{folder}{name})")),
-                    "{folder}{name}"
-                );
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "md") {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let link = format!("(../{folder}{name})");
+                assert!(summary.contains(&link), "{folder}{name}");
                 pages += 1;
             }
         }

@@ -326,7 +326,7 @@ impl Operator {
         let mut read = None;
         match self.written.compare(shown, self.clock.elapsed()) {
             Shown::Current => {}
-            Shown::Behind => return Ok(Attended::Done(CATCH_UP)),
+            Shown::Behind => return Ok(Attended::PutBack(Action::requeue(CATCH_UP))),
             Shown::Doubtful => {
                 let (namespace, name) = (shown.namespace().unwrap_or_default(), shown.name_any());
                 let object = self.cluster.credential(&namespace, &name).await?;

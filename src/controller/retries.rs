@@ -2,7 +2,7 @@
 //! and all of them together come back at a bounded rate: an API server that returns from an outage
 //! must not be met by everybody at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +29,34 @@ pub(super) struct Retries(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     failures: HashMap<Key, u32>,
-    /// When the last of the repetitions that were promised takes place.
-    last: Duration,
+    promised: Promised,
+}
+
+/// The times at which a repetition takes place, counted in units of [`BETWEEN`]: begins of runs without a
+/// gap, and their ends.
+#[derive(Default)]
+struct Promised(BTreeMap<u128, u128>);
+
+impl Promised {
+    /// Takes the first free time that is not earlier than `wanted`.
+    fn take(&mut self, wanted: Duration, now: Duration) -> Duration {
+        let over = unit(now);
+        self.0.retain(|_, end| *end > over);
+        let wanted = unit(wanted);
+        let before = self.0.range(..=wanted).next_back();
+        let (begin, free) = match before {
+            Some((begin, end)) if *end >= wanted => (*begin, *end),
+            _ => (wanted, wanted),
+        };
+        // The run that this one grows into becomes part of it.
+        let end = self.0.remove(&(free + 1)).unwrap_or(free + 1);
+        self.0.insert(begin, end);
+        BETWEEN.saturating_mul(u32::try_from(free).unwrap_or(u32::MAX))
+    }
+}
+
+fn unit(time: Duration) -> u128 {
+    time.as_millis().div_ceil(BETWEEN.as_millis())
 }
 
 impl Retries {
@@ -53,8 +79,7 @@ impl Retries {
         if !error.is_silence() {
             return wait;
         }
-        let turn = (now + wait).max(inner.last + BETWEEN);
-        inner.last = turn;
+        let turn = inner.promised.take(now + wait, now);
         turn.saturating_sub(now)
     }
 
@@ -101,6 +126,40 @@ mod tests {
         assert!((2..4).contains(&next(&silence())));
         let refused = ClusterError::Refused("no".to_owned());
         assert!((300..302).contains(&next(&refused)));
+    }
+
+    #[test]
+    fn one_that_fails_for_long_holds_up_no_other() {
+        let retries = Retries::default();
+        let mut now = Duration::ZERO;
+        for _ in 0..10 {
+            let wait = retries.wait(&Key::new("team-a", "bad"), "bad", &silence(), now);
+            let other = retries.wait(&Key::new("team-b", "good"), "good", &silence(), now);
+            assert!(other < Duration::from_secs(5), "{other:?}");
+            retries.forget(&Key::new("team-b", "good"));
+            now += wait;
+        }
+        assert!(now > Duration::from_secs(600));
+    }
+
+    #[test]
+    fn each_time_is_promised_once() {
+        let mut promised = Promised::default();
+        let now = Duration::ZERO;
+        let mut taken = std::collections::BTreeSet::new();
+        for step in [5, 5, 7, 6, 5, 100, 7, 99, 98, 98, 0, 5] {
+            let wanted = BETWEEN * step;
+            let time = promised.take(wanted, now);
+            assert!(time >= wanted && taken.insert(time), "{step}: {time:?}");
+        }
+        let steps = taken
+            .iter()
+            .map(|time| time.as_millis() / BETWEEN.as_millis());
+        let steps: Vec<u128> = steps.collect();
+        assert_eq!(steps, [0, 5, 6, 7, 8, 9, 10, 11, 98, 99, 100, 101]);
+        assert_eq!(promised.0.len(), 3, "{:?}", promised.0);
+        promised.take(BETWEEN * 200, BETWEEN * 150);
+        assert_eq!(promised.0.len(), 1, "{:?}", promised.0);
     }
 
     /// 10,000 credentials, and an API server that is away for half an hour.

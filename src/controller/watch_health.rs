@@ -1,6 +1,7 @@
 //! Whether a watch works. A quiet cluster shows no events, so only failures tell: a watch that fails is
 //! tried again within a minute, and one that works fails rarely.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,11 +37,11 @@ impl Watches {
         self.kind
     }
 
-    /// The watch of a scope was refused, or broke. `now` is monotonic; `refusal` is set when the API server
-    /// denied the right.
-    pub(super) fn failed(&self, scope: &Scope, now: Duration, refusal: Option<String>) {
+    /// The watch of a scope was refused, or broke. `during`: since when nothing was heard, and now, by a
+    /// monotonic clock. `refusal` is set when the API server denied the right.
+    pub(super) fn failed(&self, scope: &Scope, during: Range<Duration>, refusal: Option<String>) {
         if let Some(health) = self.of(scope) {
-            health.failed(now, refusal);
+            health.failed(during, refusal);
         }
     }
 
@@ -78,19 +79,22 @@ struct WatchHealth(Mutex<Option<Failures>>);
 struct Failures {
     first: Duration,
     last: Duration,
+    /// When the next failure is noticed at the latest, if this one goes on.
+    next: Duration,
     refusal: Option<String>,
 }
 
 impl WatchHealth {
-    fn failed(&self, now: Duration, refusal: Option<String>) {
+    fn failed(&self, during: Range<Duration>, refusal: Option<String>) {
+        let Range { start, end } = during;
         let mut known = self.lock();
         let same = known
             .as_ref()
-            .filter(|known| now.saturating_sub(known.last) <= SAME_TROUBLE);
-        let first = same.map_or(now, |known| known.first);
+            .filter(|known| start.saturating_sub(known.last) <= SAME_TROUBLE);
         *known = Some(Failures {
-            first,
-            last: now,
+            first: same.map_or(start, |known| known.first),
+            last: end,
+            next: end + SAME_TROUBLE + end.saturating_sub(start),
             refusal,
         });
     }
@@ -105,8 +109,7 @@ impl WatchHealth {
 
     fn is_broken(&self, now: Duration) -> bool {
         self.lock().as_ref().is_some_and(|known| {
-            known.last.saturating_sub(known.first) >= TOLERATED
-                && now.saturating_sub(known.last) <= SAME_TROUBLE
+            known.last.saturating_sub(known.first) >= TOLERATED && now <= known.next
         })
     }
 
@@ -118,6 +121,25 @@ impl WatchHealth {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A failure without a wait for it.
+    fn at(second: u64) -> Range<Duration> {
+        Duration::from_secs(second)..Duration::from_secs(second)
+    }
+
+    #[test]
+    fn an_api_server_that_says_nothing_breaks_a_watch_until_it_answers() {
+        let watch = WatchHealth::default();
+        let silent = |second: u64| Duration::from_secs(second - 215)..Duration::from_secs(second);
+        watch.failed(silent(1000), None);
+        for (now, broken) in [(1000, true), (1300, true), (1310, false)] {
+            assert_eq!(watch.is_broken(Duration::from_secs(now)), broken, "{now}");
+        }
+        watch.failed(silent(1245), None);
+        assert!(watch.is_broken(Duration::from_secs(1500)));
+        watch.works();
+        assert!(!watch.is_broken(Duration::from_secs(1246)));
+    }
 
     #[test]
     fn a_watch_is_broken_while_it_fails_for_longer_than_a_minute() {
@@ -133,13 +155,13 @@ mod tests {
         for (name, failed, now, broken) in table {
             let watch = WatchHealth::default();
             for second in failed {
-                watch.failed(Duration::from_secs(*second), None);
+                watch.failed(at(*second), None);
             }
             assert_eq!(watch.is_broken(Duration::from_secs(now)), broken, "{name}");
         }
         let watch = WatchHealth::default();
         for second in [10, 40, 70] {
-            watch.failed(Duration::from_secs(second), None);
+            watch.failed(at(second), None);
         }
         watch.works();
         assert!(
@@ -155,7 +177,7 @@ mod tests {
         let (first, second) = (scopes.first().unwrap(), scopes.last().unwrap());
         for second in [10, 40, 70] {
             let refusal = Some("no right".to_owned());
-            watches.failed(first, Duration::from_secs(second), refusal);
+            watches.failed(first, at(second), refusal);
         }
         watches.works(second);
         let now = Duration::from_secs(71);

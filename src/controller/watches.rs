@@ -15,15 +15,12 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{
-    ClusterError, Key, OwnedSecret, Scope, Watched, controller_of, key_of, references, seen_grant,
-    slim,
+    ClusterError, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched, controller_of,
+    key_of, references, seen_grant, slim, was_silent,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
 use crate::core::facts::targets::targets;
-
-/// Load balancers drop a connection that is quiet for 240 s without a word; a watch ends earlier.
-const WATCH_SECONDS: u32 = 200;
 
 /// What a page leaves behind in the heap grows with its size, and an object may be 1.5 MB large: a
 /// page is held in memory three times while it is read.
@@ -202,7 +199,13 @@ impl Operator {
         if refusal.is_some() {
             self.index.progress().refused(scope);
         }
-        watches.failed(scope, self.clock.elapsed(), refusal);
+        let now = self.clock.elapsed();
+        let since = if was_silent(error) {
+            now.saturating_sub(LONGEST_SILENCE)
+        } else {
+            now
+        };
+        watches.failed(scope, since..now, refusal);
     }
 
     fn hear_of_credential(&self, event: &Event<Watched>, scope: &Scope, listed: &mut Listed) {

@@ -106,7 +106,7 @@ fn tokens(answer: &Answer<'_>) {
                     .expect("a time");
             }
             TokenAnswer::Dead => {
-                assert!((400..500).contains(&answer.status) && answer.status != 429)
+                assert!((400..500).contains(&answer.status) && answer.status != 429);
             }
             _ => {}
         }

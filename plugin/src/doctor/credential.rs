@@ -52,6 +52,12 @@ fn of_status(about: &str, report: &Report) -> Vec<Finding> {
                 ConditionType::Ready | ConditionType::Valid | ConditionType::Published,
                 ConditionStatus::False,
             ) => Level::Bad,
+            // Something fails while what pods mount still counts; else Ready says it.
+            (ConditionType::Reconciling | ConditionType::Stalled, ConditionStatus::True)
+                if report.ready == ConditionStatus::True =>
+            {
+                Level::Warning
+            }
             _ => continue,
         };
         let part = part(condition.reason);
@@ -133,7 +139,8 @@ mod tests {
             (
                 json!([
                     condition("Ready", "True", "Validated"),
-                    condition("Valid", "Unknown", "SiteUnavailable")
+                    condition("Valid", "True", "Accepted"),
+                    condition("Reconciling", "True", "SiteUnavailable")
                 ]),
                 vec![
                     "Warning DNS, TLS or connection to the site (SiteUnavailable): Do. -> docs/runbook.md, section SiteUnavailable",

@@ -152,7 +152,11 @@ impl Sender {
             .jira
             .whoami(site, self.ca_pem.as_deref(), &credential)
             .await;
-        let is_open = matches!(verdict, Verdict::Refused(_));
+        // Where a token with scopes is refused that the gateway takes. A password must not be sent there.
+        let is_open = matches!(
+            verdict,
+            Verdict::Refused(Refusal::Rejected | Refusal::Forbidden)
+        );
         if is_open
             && site.hosting == Hosting::Cloud
             && let Some(gateway) = self.at_gateway(site).await

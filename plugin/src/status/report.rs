@@ -62,11 +62,13 @@ pub struct Report {
 }
 
 /// Conditions that ask something of a person when they have this status, the most urgent first.
-const ASKING: [(ConditionType, ConditionStatus); 7] = [
+const ASKING: [(ConditionType, ConditionStatus); 9] = [
     (ConditionType::Valid, ConditionStatus::False),
     (ConditionType::Published, ConditionStatus::False),
     (ConditionType::Denied, ConditionStatus::True),
+    (ConditionType::Stalled, ConditionStatus::True),
     (ConditionType::RestartFailed, ConditionStatus::True),
+    (ConditionType::Reconciling, ConditionStatus::True),
     (ConditionType::RotationDue, ConditionStatus::True),
     (ConditionType::OverPrivileged, ConditionStatus::True),
     (ConditionType::ExpiryKnown, ConditionStatus::False),

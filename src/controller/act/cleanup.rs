@@ -8,7 +8,7 @@ use crate::cluster::{Kept, Material};
 use crate::controller::Operator;
 use crate::controller::act::error::ActError;
 use crate::controller::act::grant::{outdated, parts};
-use crate::controller::renewal_task::name_prefix;
+use crate::controller::renewal_task::{name_prefix, unlisted_reason};
 use crate::core::apply::Answer;
 use crate::core::decide::CleanupTask;
 use crate::core::decide::cleanup::due_to_end;
@@ -146,7 +146,17 @@ impl Operator {
         };
         match self.jira_for(facts).list_tokens(&owner).await {
             Ok(listed) => grant.identify(&origin, &listed, prefix, stated, facts.now),
-            Err(_) => grant.not_listed(&origin, facts.now),
+            Err(error) => {
+                let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+                let reason = unlisted_reason(&error);
+                tracing::warn!(
+                    namespace,
+                    name,
+                    ?reason,
+                    "could not read the list of the account's personal access tokens"
+                );
+                grant.not_listed(&origin, reason, facts.now);
+            }
         }
         Ok(())
     }

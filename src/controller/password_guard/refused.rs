@@ -50,15 +50,19 @@ impl Passwords {
         let gone = recorded.keys().filter(|print| !refused.contains_key(print));
         let mut changes: BTreeMap<_, _> = gone.map(|print| (print.clone(), None)).collect();
         let room = MOST_RECORDED.saturating_sub(recorded.len());
-        let fresh = refused.into_iter().filter(|(print, refused)| {
+        let (known, new): (BTreeMap<_, _>, BTreeMap<_, _>) = refused
+            .into_iter()
+            .partition(|(print, _)| recorded.contains_key(print));
+        let differs = |print: &Fingerprint, refused: &RefusedPassword| {
             let known = recorded.get(print);
-            known.is_none_or(|known| (&known.uid, known.reason) != (&refused.uid, refused.reason))
-        });
-        changes.extend(
-            fresh
-                .take(room)
-                .map(|(print, refused)| (print, Some(refused))),
-        );
+            known.is_some_and(|known| (&known.uid, known.reason) != (&refused.uid, refused.reason))
+        };
+        let outdated = known
+            .into_iter()
+            .filter(|(print, refused)| differs(print, refused));
+        // A full record takes no others; what it holds is kept up to date.
+        let all = outdated.chain(new.into_iter().take(room));
+        changes.extend(all.map(|(print, refused)| (print, Some(refused))));
         changes
     }
 

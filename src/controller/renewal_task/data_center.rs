@@ -98,14 +98,8 @@ impl Renewing {
     }
 
     fn denied(&self, denied: Denied) -> Nothing {
-        let reason = match denied {
-            Denied::LimitReached => Reason::TokenLimitReached,
-            Denied::Forbidden => Reason::MintingForbidden,
-            Denied::Absent => Reason::MintingUnsupported,
-            Denied::As(refusal) => Cause::Jira(refusal).reason(),
-        };
         Nothing {
-            miss: RenewalFailure::NotSpent(reason),
+            miss: RenewalFailure::NotSpent(denial_reason(denied)),
             outage: None,
             wait: self.time_scale.of(REFUSED_HEARTBEAT),
             word: denied.word(),
@@ -334,5 +328,24 @@ fn refusal_reason(refused: Refused) -> Reason {
     match refused {
         Refused::As(refusal) => Cause::Jira(refusal).reason(),
         Refused::MoreWanted => Reason::LoginDenied,
+    }
+}
+
+fn denial_reason(denied: Denied) -> Reason {
+    match denied {
+        Denied::LimitReached => Reason::TokenLimitReached,
+        Denied::Forbidden => Reason::MintingForbidden,
+        Denied::Absent => Reason::MintingUnsupported,
+        Denied::As(refusal) => Cause::Jira(refusal).reason(),
+    }
+}
+
+/// Why the list of an account's tokens could not be read.
+pub(in crate::controller) fn unlisted_reason(error: &TokensError) -> Reason {
+    match error {
+        TokensError::Denied(denied) => denial_reason(*denied),
+        TokensError::Silent(Verdict::NoVerdict(outage)) => outage_reason(*outage),
+        TokensError::Silent(Verdict::NotAllowed(_)) => Reason::HostNotAllowed,
+        TokensError::Silent(Verdict::Accepted(_) | Verdict::Refused(_)) => Reason::RotationFailed,
     }
 }

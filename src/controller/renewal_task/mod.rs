@@ -24,7 +24,7 @@ use crate::controller::renewal_registry::Running;
 
 mod data_center;
 
-pub(super) use data_center::name_prefix;
+pub(super) use data_center::{name_prefix, unlisted_reason};
 
 /// A call to the token endpoint is cut after this time, far before another process takes over.
 const CALL_LIMIT: TimeDelta = TimeDelta::seconds(30);

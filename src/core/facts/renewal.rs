@@ -120,7 +120,8 @@ impl Facts {
         }
     }
 
-    /// Why the last attempt to make a successor of a personal access token failed, which is retried.
+    /// Why the last attempt to make a successor of a personal access token, or to find the token in the list
+    /// of its account, failed; it is retried.
     pub fn retried_renewal(&self) -> Option<Reason> {
         if !self.makes_successors() {
             return None;
@@ -128,7 +129,7 @@ impl Facts {
         if self.grant_unread() {
             return self.status.grant.as_ref()?.retrying;
         }
-        self.held()?.grant.failure
+        self.held()?.grant.replacement_failure()
     }
 
     /// Whether Jira refused a token that should still live, and a renewal will tell more.

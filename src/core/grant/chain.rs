@@ -239,6 +239,9 @@ pub struct Search {
     pub asked: DateTime<Utc>,
     /// How many tokens of the account it may be; `None` when the list could not be read.
     pub likely: Option<u32>,
+    /// Why the list could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Reason>,
     /// Whether the grant is a copy and the original still uses this token: it is not looked for.
     #[serde(default)]
     pub left: bool,

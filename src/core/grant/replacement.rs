@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::api::Reason;
 use crate::core::grant::Grant;
 use crate::core::grant::chain::{Access, Chain, Dead, ENDLESS, Listed, Replaced, Retired, Search};
 use crate::core::spec::Client;
@@ -165,6 +166,7 @@ impl<S: Clone> Grant<S> {
         chain.search = Some(Search {
             asked: now,
             likely: Some(u32::try_from(likely.len()).unwrap_or(u32::MAX)),
+            missed: None,
             left: false,
         });
         let Some(access) = &mut chain.access else {
@@ -180,12 +182,20 @@ impl<S: Clone> Grant<S> {
         access.obtained = found.created.unwrap_or(access.obtained).min(now);
     }
 
-    /// Writes down that the list of the account's tokens could not be read.
-    pub fn not_listed(&mut self, origin: &str, now: DateTime<Utc>) {
+    /// Why no replacement can be made, or none can be planned: the last attempt failed, or the list of the
+    /// account's tokens could not be read.
+    pub fn replacement_failure(&self) -> Option<Reason> {
+        let missed = || self.live.as_ref()?.search.as_ref()?.missed;
+        self.failure.or_else(missed)
+    }
+
+    /// Writes down that the list of the account's tokens could not be read, and why.
+    pub fn not_listed(&mut self, origin: &str, reason: Reason, now: DateTime<Utc>) {
         if let Some(chain) = self.chain_mut(origin) {
             chain.search = Some(Search {
                 asked: now,
                 likely: None,
+                missed: Some(reason),
                 left: false,
             });
         }
@@ -258,6 +268,7 @@ impl<S: Clone> Grant<S> {
         live.search = Some(Search {
             asked: now,
             likely: None,
+            missed: None,
             left: true,
         });
     }

@@ -30,7 +30,7 @@ const UNTIL_IT_ENDS: &str = "Ready stays True until the current token expires.";
 
 /// What `Ready` says while validations get no answer.
 pub const READY_WITHOUT_ANSWER: &str = "The published credential is current, but Jira has not confirmed \
-    it at the last validation (see Reconciling). Ready stays True until the last acceptance is two \
+    it at the last validation; the condition Reconciling or Stalled says why. Ready stays True until the last acceptance is two \
     validation intervals old, or the credential ends.";
 
 /// A validation that got no answer.

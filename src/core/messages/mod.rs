@@ -49,6 +49,15 @@ pub fn still_refused(facts: &Facts) -> &'static str {
     }
 }
 
+/// What pods have when the operator cannot log in again.
+pub fn still_session(facts: &Facts) -> &'static str {
+    if is_published(facts) {
+        "Pods can use the published session until Jira ends it; Jira may have ended it already."
+    } else {
+        NOTHING
+    }
+}
+
 /// What pods have until it is known whether Jira refuses the credential.
 pub fn still_confirming(facts: &Facts) -> &'static str {
     if is_published(facts) {

@@ -13,10 +13,13 @@ const NO_TOKEN: &str = "Could not get a token: ";
 
 /// What happened, what still works, and what to do.
 pub fn message(facts: &Facts, reason: Reason) -> String {
-    let still = messages::still(facts);
     match facts.renewal_plan().map(|plan| plan.kind) {
-        Some(RenewalKind::Login) => return replacement::login(facts, reason, still),
-        Some(RenewalKind::Successor) => return replacement::successor(facts, reason, still),
+        Some(RenewalKind::Login) => {
+            return replacement::login(facts, reason, messages::still_session(facts));
+        }
+        Some(RenewalKind::Successor) => {
+            return replacement::successor(facts, reason, messages::still(facts));
+        }
         Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
     }
     let still = messages::still_unrenewed(facts);

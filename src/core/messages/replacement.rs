@@ -35,7 +35,7 @@ pub fn replacement_message(facts: &Facts, reason: Reason) -> String {
             "Jira at {host} took the request for a replacement of the personal access token for one of a browser (XSRF check) and refused it; the current token works until it expires. The operator retries: have the proxy in front of Jira pass the header X-Atlassian-Token, and add neither Origin nor Referer."
         ),
         Reason::RateLimited => format!(
-            "Jira at {host} limits the rate of calls, so the operator could not yet create a replacement for the personal access token; the current token works until it expires. The operator retries after the requested wait; if that does not help, store a new token in {}.",
+            "Jira at {host} limits the rate of calls, so the operator could not yet look up or replace the personal access token; the current token works until it expires. The operator retries after the requested wait; if that does not help, store a new token in {}.",
             source_key(facts)
         ),
         Reason::SiteUnavailable => {
@@ -93,7 +93,7 @@ pub(crate) fn successor(facts: &Facts, reason: Reason, still: &str) -> String {
 }
 
 /// How the message of a replacement without an answer begins.
-const NO_REPLACEMENT: &str = "Could not replace the personal access token: ";
+const NO_REPLACEMENT: &str = "Could not look up or replace the personal access token: ";
 
 /// How the message of a login without an answer begins.
 const NO_LOGIN: &str = "Could not log in: ";

@@ -150,3 +150,59 @@ async fn what_stands_in_the_way_of_a_successor_is_told_and_the_token_goes_on() {
         world.wait("bot", kind, status, Reason::NotDue).await;
     }
 }
+
+/// The list is read when a token is taken over, long before a successor is due.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_is_reported_while_the_token_works() {
+    let limit = Fault::RateLimit {
+        retry_after: Some(60),
+        html: false,
+    };
+    for (cause, kind, reason, word) in [
+        (
+            Cause::Absent,
+            ConditionType::RotationDue,
+            Reason::MintingUnsupported,
+            "/rest/pat/latest/tokens",
+        ),
+        (
+            Cause::Answer("GET", limit),
+            ConditionType::Reconciling,
+            Reason::RateLimited,
+            "look up or replace",
+        ),
+    ] {
+        let world = World::new().await;
+        let operator = world.operator().await;
+        configure(&world, &cause, true);
+        let fault = match &cause {
+            Cause::Answer(method, fault) => {
+                let rule = Rule::new(fault.clone()).host(world.data_center().host());
+                Some(world.sim.fault(rule.path(TOKENS).method(*method)))
+            }
+            _ => None,
+        };
+        world.made_by_hand("bot").await;
+        world.create("bot", world.automatic_spec("bot")).await;
+        let object = world.wait("bot", kind, ConditionStatus::True, reason).await;
+        let message = says(&object, kind).message;
+        assert!(message.contains(word), "{message}");
+        world.wait_ready("bot").await;
+        // It is read again after some hours, without a person.
+        configure(&world, &cause, false);
+        if let Some(fault) = fault {
+            fault.remove();
+        }
+        world.advance(TimeDelta::days(1));
+        operator.look_again(1).await;
+        world
+            .until("found in the list", || async {
+                let grant = world.pat_grant("bot").await;
+                grant["live"]["access"]["id"].is_string().then_some(())
+            })
+            .await;
+        let (kind, status) = (ConditionType::RotationDue, ConditionStatus::False);
+        world.wait("bot", kind, status, Reason::NotDue).await;
+        operator.stop().await;
+    }
+}

@@ -150,7 +150,7 @@ fn refused_for_another(facts: &Facts) -> Option<ConditionDraft> {
     };
     let text = format!(
         "Jira refused the same user name and password for another JiraCredential; the operator does not send them again. Correct the Secret, or set the annotation jira-operator.dev/renew to a new value to retry anyway. {}",
-        messages::still(facts)
+        messages::still_refused(facts)
     );
     Some(draft(ConditionStatus::False, reason, text))
 }

@@ -51,7 +51,7 @@ pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
     let grant = &facts.held()?.grant;
     let live = grant.live.as_ref()?;
     let access = live.access.as_ref()?;
-    match grant.failure {
+    match grant.replacement_failure() {
         // An outage is waited out, unless the end is near.
         Some(reason) if passes_by_itself(reason) => {
             let half = plan.renewed_before(access.life()) / 2;
