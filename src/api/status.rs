@@ -50,7 +50,8 @@ pub struct JiraCredentialStatus {
     #[schemars(with = "Vec<Scope>", length(max = 256))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
+    /// Keyed fingerprint of the credential that Jira accepted last: identifies it without revealing
+    /// it.
     #[serde(
         default,
         alias = "provenFingerprint",
@@ -83,7 +84,7 @@ pub struct JiraCredentialStatus {
     /// hour; the metric `jira_credential_last_validated_timestamp_seconds` has the exact time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_validated_time: Option<DateTime<Utc>>,
-    /// The last probe that did not end in an acceptance, and when the next may follow.
+    /// The last validation that Jira did not accept, and when the next may follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
     /// The versions of the sources that were read last.
@@ -296,7 +297,7 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub provisional: Option<String>,
-    /// What stands in the way of the renewal.
+    /// Why the renewal is blocked.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Reason>,
@@ -335,7 +336,7 @@ pub struct GrantStatus {
     /// When the person's consent ends (365 days after it was first used, by reports of Atlassian).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_expires_at: Option<DateTime<Utc>>,
-    /// When the grant dies if it is not used before (90 days after its last use).
+    /// When the refresh token expires if it is not used before (90 days after its last use).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_expires_at: Option<DateTime<Utc>>,
 }
