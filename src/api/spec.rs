@@ -28,7 +28,7 @@ use super::{
     namespaced,
     status = "JiraCredentialStatus",
     derive = "PartialEq",
-    doc = "A Jira credential that the operator validates against Jira, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
+    doc = "A Jira credential that the operator validates against Jira, renews where its method allows that, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id"),

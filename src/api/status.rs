@@ -282,14 +282,17 @@ pub struct GrantStatus {
     /// Its uid; empty when it does not exist.
     #[schemars(length(max = 128))]
     pub uid: String,
-    /// Keyed fingerprint of the refresh token that started the grant.
+    /// Keyed fingerprint of the refresh token, password or personal access token that started the
+    /// grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub seed: Option<String>,
-    /// Whether that refresh token was spent: it is not spent again without a person.
+    /// Whether it was used: it is not used again without a person. For a personal access token:
+    /// whether it was replaced.
     #[serde(default)]
     pub consumed: bool,
-    /// Digest of the refresh token from which the validated token descends.
+    /// Digest that says from which consent, password or attempt the validated token or session
+    /// comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub chain: Option<String>,
@@ -315,10 +318,12 @@ pub struct GrantStatus {
     /// When a renewal started whose result is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_time: Option<DateTime<Utc>>,
-    /// What became of a newer refresh token that has not taken the place of the present one.
+    /// The last attempt with a newer refresh token, password or personal access token that is not
+    /// in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Attempt>,
-    /// Why a personal access token has no successor though one is due.
+    /// Why a personal access token has no replacement although one is due, or none can be planned;
+    /// why a new password has no session.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "succession", skip_serializing_if = "Option::is_none")]
     pub replacement_blocked_by: Option<Reason>,
