@@ -26,8 +26,8 @@ use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::{self, LogFormat};
 use values::{bind_address, https_address, namespace_name};
 
-/// Keeps Jira credentials alive: validates them, publishes them as Secrets, flags what is to be
-/// rotated.
+/// Keeps Jira credentials alive: validates and renews them, publishes them as Secrets, flags what
+/// is to be rotated.
 #[derive(Debug, Parser)]
 #[command(name = "jira-credential-operator", version, about)]
 pub struct Cli {

@@ -102,7 +102,7 @@ pub(super) fn redirect_fits() -> Rule {
         "!has(self.auth.oauth2) || has(self.auth.oauth2.redirectUri) != {}",
         cloud()
     ))
-    .message("auth.oauth2.redirectUri is needed on Jira Data Center and unknown on Cloud: give the redirect URL of the application link there, leave it out here")
+    .message("auth.oauth2.redirectUri is required on Jira Data Center and not allowed on Cloud: on Data Center give the redirect URL of the application link, on Cloud remove it")
     .field_path(".auth.oauth2")
 }
 

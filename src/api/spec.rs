@@ -28,7 +28,7 @@ use super::{
     namespaced,
     status = "JiraCredentialStatus",
     derive = "PartialEq",
-    doc = "A Jira credential that the operator validates against Jira, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
+    doc = "A Jira credential that the operator validates against Jira, renews where its method allows that, publishes as Secrets for pods to mount, and flags when a person has to rotate it.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id"),
@@ -179,11 +179,12 @@ pub struct Rotation {
     /// the operator first saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Period>,
-    /// How long before any end of life the condition `RotationDue` turns True.
+    /// How long before an expiry, the maximum age or the end of a consent `RotationDue` becomes
+    /// True.
     #[serde(default = "default_warn_before")]
     pub warn_before: Period,
-    /// How long before its end a token is renewed that the operator can renew; never more than
-    /// half of its life. Left out: 15 minutes for tokens of an hour.
+    /// How long before its expiry the operator renews a token; at most half of its lifetime. Left
+    /// out: 15 minutes for tokens of an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_before: Option<Period>,
 }

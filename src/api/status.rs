@@ -50,7 +50,8 @@ pub struct JiraCredentialStatus {
     #[schemars(with = "Vec<Scope>", length(max = 256))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// Keyed fingerprint of the credential that Jira accepted last: says which without saying what.
+    /// Keyed fingerprint of the credential that Jira accepted last: identifies it without revealing
+    /// it.
     #[serde(
         default,
         alias = "provenFingerprint",
@@ -83,7 +84,7 @@ pub struct JiraCredentialStatus {
     /// hour; the metric `jira_credential_last_validated_timestamp_seconds` has the exact time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_validated_time: Option<DateTime<Utc>>,
-    /// The last probe that did not end in an acceptance, and when the next may follow.
+    /// The last validation that Jira did not accept, and when the next may follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
     /// The versions of the sources that were read last.
@@ -281,14 +282,17 @@ pub struct GrantStatus {
     /// Its uid; empty when it does not exist.
     #[schemars(length(max = 128))]
     pub uid: String,
-    /// Keyed fingerprint of the refresh token that started the grant.
+    /// Keyed fingerprint of the refresh token, password or personal access token that started the
+    /// grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub seed: Option<String>,
-    /// Whether that refresh token was spent: it is not spent again without a person.
+    /// Whether it was used: it is not used again without a person. For a personal access token:
+    /// whether it was replaced.
     #[serde(default)]
     pub consumed: bool,
-    /// Digest of the refresh token from which the validated token descends.
+    /// Digest that says from which consent, password or attempt the validated token or session
+    /// comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub chain: Option<String>,
@@ -296,7 +300,7 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub provisional: Option<String>,
-    /// What stands in the way of the renewal.
+    /// Why the renewal is blocked.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Reason>,
@@ -314,10 +318,12 @@ pub struct GrantStatus {
     /// When a renewal started whose result is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_time: Option<DateTime<Utc>>,
-    /// What became of a newer refresh token that has not taken the place of the present one.
+    /// The last attempt with a newer refresh token, password or personal access token that is not
+    /// in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Attempt>,
-    /// Why a personal access token has no successor though one is due.
+    /// Why a personal access token has no replacement although one is due, or none can be planned;
+    /// why a new password has no session.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "succession", skip_serializing_if = "Option::is_none")]
     pub replacement_blocked_by: Option<Reason>,
@@ -335,7 +341,7 @@ pub struct GrantStatus {
     /// When the person's consent ends (365 days after it was first used, by reports of Atlassian).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_expires_at: Option<DateTime<Utc>>,
-    /// When the grant dies if it is not used before (90 days after its last use).
+    /// When the refresh token expires if it is not used before (90 days after its last use).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_expires_at: Option<DateTime<Utc>>,
 }

@@ -20,8 +20,8 @@ use crate::core::facts::{Denied, DeniedWork, Facts, Source};
 use crate::core::spec::{Endpoints, Plan, SourceError, SpecError, check_metadata};
 use crate::jira::site_key;
 
-/// A spec has at most 8 targets and a status at most 32; every step settles one of them, or the
-/// validation. More steps would mean that a step changes nothing.
+/// A spec has at most 8 targets and 16 workloads to restart, and a status at most 32 targets; every step
+/// settles one of them, or the validation. More steps would mean that a step changes nothing.
 const MOST_STEPS: usize = 64;
 
 /// How often a reconcile may start again because the object was changed, by others or by itself.

@@ -1,6 +1,7 @@
 //! What a process does next about the lease: pure, without a clock and without a cluster. Times are
-//! those of the process's own monotonic clock. The times that stand in the lease come from the clocks of
-//! other machines, and nothing is decided by them.
+//! those of the process's own monotonic clock. The timestamps in the lease come from the clocks of
+//! other machines, and nothing is decided by them; its duration counts where it is longer than that
+//! of this process.
 
 use std::time::Duration;
 

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::api::{Account, Attempt, Reason, TargetVersion, Workload};
 use crate::core::grant::RefreshRequest;
 
-/// One effect: one write to the cluster, or one call to Jira.
+/// One effect: one write to the cluster, or one call to Jira. Three steps differ: `CheckDuplicate` only
+/// reads, and `Renew` and `Cleanup` may call Jira and write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
     /// Write down that a password is about to be sent, so that a crash cannot send it twice.
@@ -24,7 +25,7 @@ pub enum Step {
     CheckDuplicate,
     /// Write down that a refresh token is about to be spent.
     Intend(RefreshRequest),
-    /// Ask the token endpoint and store the answer: the one step with two effects.
+    /// Ask the token endpoint and store the answer.
     Renew(RefreshRequest),
     /// Let the validated candidate take the place of the chain in use.
     Promote,

@@ -1,10 +1,9 @@
 //! The renewal protocol: what is to be done next with a grant.
 //!
 //! ```text
-//!   Adopt ──► Seek ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish
-//!   a new     is it    write it   ask, and       GET       a new       the
-//!   seed      held     down       store          /myself   chain       targets
-//!             twice?
+//!   ImportToken ──► CheckDuplicate ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish
+//!   a new           is it held         write it   ask, and       GET          a new       the
+//!   seed            twice?             down       store          /myself      chain       targets
 //! ```
 //!
 //! A chain in use starts at Intend. Client credentials spend nothing and start at Renew. Sessions

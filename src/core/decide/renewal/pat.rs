@@ -1,10 +1,12 @@
 //! Personal access tokens of Data Center that make their own successors.
 //!
 //! ```text
-//!   Adopt ──► Seek ──► Validate ──► Promote ──► Publish        a token that a person made
-//!   Seek ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
-//!            write it   make the       GET       the          the         revoke the
-//!            down       successor      /myself   successor    targets     one before
+//!   a token that a person made:
+//!   ImportToken ──► CheckDuplicate ──► Validate ──► Promote ──► Publish
+//!
+//!   CheckDuplicate ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
+//!                      write it   make the       GET          the         the         revoke the
+//!                      down       successor      /myself      successor   targets     one before
 //! ```
 //!
 //! Nothing is spent but one of the account's slots: the token before goes on working until it is

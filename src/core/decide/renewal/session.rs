@@ -1,10 +1,10 @@
 //! Sessions: a login is counted by Jira, so that no refused one is ever repeated without a person.
 //!
 //! ```text
-//!   Adopt ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
-//!   a new     write it   log in, and    GET       a new        the         log the
-//!   password  down       store the      /myself   password     targets     session before
-//!                        cookie                                            out
+//!   ImportToken ──► Intend ──► Renew+Keep ──► Validate ──► Promote ──► Publish ──► Retire
+//!   a new           write it   log in, and    GET          a new       the         log the
+//!   password        down       store the      /myself      password    targets     session before
+//!                              cookie                                              out
 //! ```
 
 use chrono::{DateTime, TimeDelta, Utc};
