@@ -13,6 +13,9 @@ fn first_line(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// A word that no message holds: a secret that has it is told only if it was copied.
+const MARK: &str = "corpus";
+
 /// Panics when a text says something that it must not: no control characters, nothing endless, and
 /// nothing secret.
 fn check_said(said: &str, secret: &str) {
@@ -21,10 +24,6 @@ fn check_said(said: &str, secret: &str) {
         "control characters in {said:?}"
     );
     assert!(said.len() < 2048, "{} bytes: {said:?}", said.len());
-    // A shorter one may stand there by chance.
-    let is_telling = secret.chars().count() >= 12;
-    assert!(
-        !is_telling || !said.contains(secret),
-        "{said:?} tells {secret:?}"
-    );
+    let is_telling = secret.contains(MARK) && said.contains(secret);
+    assert!(!is_telling, "{said:?} tells {secret:?}");
 }

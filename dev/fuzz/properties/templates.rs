@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{check_said, first_line};
 
-const CREDENTIAL: &str = "Zq7wX '\"\\{%é";
+const CREDENTIAL: &str = "corpus Zq7wX '\"\\{%é";
 
 /// Panics when it does not hold.
 pub fn hold(input: &[u8]) {
