@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use crate::api::{JiraCredential, Reason};
+use crate::api::{JiraCredential, JiraCredentialStatus, Reason};
 use crate::controller::Operator;
 use crate::core::conclude::notice::Notice;
 use crate::core::facts::{Facts, TargetState};
@@ -83,5 +83,28 @@ pub(super) fn log_change(object: &JiraCredential, notice: &Notice) {
         tracing::warn!(namespace, name, ?reason, note, "status changed");
     } else {
         tracing::info!(namespace, name, ?reason, note, "status changed");
+    }
+}
+
+/// Logs each condition that has another status, whether or not an event tells about it.
+pub(super) fn log_transitions(
+    object: &JiraCredential,
+    stored: &JiraCredentialStatus,
+    concluded: &JiraCredentialStatus,
+) {
+    let (namespace, name) = (object.namespace(), object.name_any());
+    for new in &concluded.conditions {
+        let old = stored.condition(new.kind);
+        if old.is_none_or(|old| old.status != new.status) {
+            let (condition, status, reason) = (new.kind, new.status, new.reason);
+            tracing::info!(
+                namespace,
+                name,
+                ?condition,
+                ?status,
+                ?reason,
+                "condition changed"
+            );
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::api::{ConditionType, JiraCredential, JiraCredentialStatus, Reason};
 use crate::cluster::{Cluster, ClusterError, event};
 use crate::controller::Operator;
 use crate::controller::reconcile::{MOST_ROUNDS, Round, report_denied};
-use crate::controller::report::log_change;
+use crate::controller::report::{log_change, log_transitions};
 use crate::core::conclude::{Conclusion, Notice, conclude};
 use crate::core::facts::{Denial, Facts};
 
@@ -54,6 +54,7 @@ impl Operator {
         for notice in &conclusion.events {
             log_change(current, notice);
         }
+        log_transitions(current, &stored, &conclusion.status);
         self.add_pending(current, facts, &conclusion.events);
         let is_answer = facts.is_password() && facts.progress.judgement.is_some();
         if !is_answer {

@@ -50,7 +50,7 @@ impl Page {
             ),
             Self::Failed => (
                 "200 OK",
-                "Atlassian reported an error",
+                "Jira or Atlassian reported an error",
                 "No consent was stored. The terminal names the error and what to do.",
             ),
             Self::Foreign => (

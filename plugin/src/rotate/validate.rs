@@ -258,7 +258,10 @@ pub async fn authorities(
 /// Why a token was not accepted, and what to do.
 fn refusal(verdict: &Verdict, host: &str) -> String {
     let cause = match verdict {
-        Verdict::Refused(Refusal::Rejected | Refusal::PasswordNotAllowed) => {
+        Verdict::Refused(Refusal::PasswordNotAllowed) => {
+            "does not accept the account's password: create an API token, and enter that."
+        }
+        Verdict::Refused(Refusal::Rejected) => {
             "refuses the token: it is wrong, or belongs to another account. Copy it again, or create it as the account of the credential."
         }
         Verdict::Refused(Refusal::InsufficientScope) => {

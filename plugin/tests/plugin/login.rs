@@ -30,6 +30,10 @@ async fn a_first_consent_ends_ready_and_shows_no_secret() {
     let callback = desk.accepted(ANN, &url);
     let (code, state) = (parameter(&callback, "code"), parameter(&url, "state"));
     assert_eq!(state.len(), 64);
+    assert!(
+        !start.contains(&state),
+        "an argument of the browser: {start}"
+    );
     // An idle connection, as browsers make them, holds nobody up.
     let host = callback.split('/').nth(2).unwrap();
     let _idle = TcpStream::connect(host).await.unwrap();

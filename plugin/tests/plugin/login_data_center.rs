@@ -117,6 +117,7 @@ async fn a_first_consent_ends_ready_and_shows_no_secret() {
     // The browser is sent on by this machine: the state is in no argument.
     let start = until_file(&opened).await;
     assert!(start.starts_with("http://127.0.0.1:"), "{start}");
+    assert!(!start.contains(&parameter(&url, "state")), "{start}");
     let response = visit(&start).await;
     assert!(
         response.contains(&format!("Location: {url}\r\n")),

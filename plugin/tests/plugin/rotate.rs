@@ -203,6 +203,28 @@ async fn a_token_with_scopes_is_validated_at_the_gateway() {
 }
 
 #[tokio::test]
+async fn a_password_is_not_sent_to_the_gateway() {
+    let (world, _operator, _) = ready_world().await;
+    let flags = Flags::of(&world);
+    let password = world
+        .sim
+        .cloud_site("acme")
+        .new_password("bot@acme.example");
+    world.sim.clear_calls();
+    let done = world
+        .plugin_reading(&flags.args("bot", &[]), &password)
+        .await;
+    done.ended(3);
+    assert!(done.err.contains("create an API token"), "{}", done.err);
+    let calls = world.sim.calls();
+    let at_gateway = calls
+        .iter()
+        .filter(|call| call.host == world.sim.gateway_host());
+    assert_eq!(at_gateway.count(), 0, "{calls:?}");
+    assert!(!calls.is_empty());
+}
+
+#[tokio::test]
 async fn an_interrupt_while_a_pipe_is_read_ends_with_130() {
     let (world, _operator, _) = ready_world().await;
     let before = world.value("bot-source", "token").await;
