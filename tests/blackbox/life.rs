@@ -1,5 +1,9 @@
 //! An operator that nobody disturbs.
 
+use control_plane::ControlPlane;
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::Value;
 
 use crate::stage::{Stage, email, texts};
@@ -60,4 +64,35 @@ async fn it_validates_publishes_and_tells_about_it() {
     for secret in secrets {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_without_its_binding_is_logged_exported_and_shown_by_readyz() {
+    let plane = ControlPlane::start().await.unwrap();
+    let stage = Stage::on(&plane).await;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(stage.client());
+    let name = "jira-credential-operator";
+    bindings
+        .delete(name, &DeleteParams::default())
+        .await
+        .unwrap();
+    let mut operator = stage.operator().await;
+    operator
+        .until("looked for the policy", |process| {
+            let metrics = process.metrics();
+            let shown = |line: &str| line == "jira_credential_admission_policy 0";
+            metrics.lines().any(shown)
+        })
+        .await;
+    let lines = operator.log_lines();
+    let warns = |line: &&Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["level"] == "WARN" && message.contains("Apply deploy/admission-policy.yaml")
+    };
+    assert_eq!(lines.iter().filter(warns).count(), 1, "{lines:?}");
+    let (status, text) = operator.get_health("/readyz?verbose");
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("[-] admission policy"), "{text}");
+    operator.kill();
+    plane.stop().await.unwrap();
 }
