@@ -42,6 +42,9 @@ pub const GROUP: &str = "jira-operator.dev";
 /// Annotation whose every new value asks for a validation of the credential now.
 pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
 
+/// Annotation of a Lease: which credentials the operators that share it serve, by their labels.
+pub const SHARD_SELECTOR_ANNOTATION: &str = "jira-operator.dev/shard-selector";
+
 /// Prefix of the annotation that a restart sets in the pod template of a workload; the name of the
 /// `JiraCredential` follows, so that several can have restarted the same workload.
 pub const RESTART_ANNOTATION_PREFIX: &str = "restarted-for.jira-operator.dev/";

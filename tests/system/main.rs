@@ -42,6 +42,7 @@ mod restored;
 mod retained;
 mod rotation;
 mod sessions;
+mod shards;
 mod shared_secret;
 mod successors;
 mod support;

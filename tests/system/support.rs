@@ -174,6 +174,7 @@ impl World {
         OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
+            shard: None,
             watch_secrets: SecretWatch::Metadata,
             hosts,
             jira: JiraConfig {

@@ -124,6 +124,7 @@ impl World {
         let config = OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
+            shard: None,
             watch_secrets: SecretWatch::default(),
             hosts,
             jira: JiraConfig {
