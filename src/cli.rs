@@ -69,6 +69,9 @@ struct RunArgs {
     /// asking for those that a credential names, without the rights to list and watch Secrets.
     #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
     watch_secrets: SecretWatch,
+    /// Read Secrets as sources only if they have the label jira-operator.dev/source=true.
+    #[arg(long, env = "JCO_REQUIRE_SOURCE_LABEL")]
+    require_source_label: bool,
     /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
     #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
     cloud_hosts: Vec<String>,
@@ -269,6 +272,7 @@ impl RunArgs {
                 .map_err(failed("--watch-namespaces"))?,
             shard: self.shard().map_err(failed("--shard-selector"))?,
             watch_secrets: self.watch_secrets,
+            require_source_label: self.require_source_label,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {

@@ -58,6 +58,10 @@ pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
 /// Label on the Secret in which the operator keeps the tokens of a grant.
 pub const GRANT_LABEL: &str = "jira-operator.dev/grant";
 
+/// Label by which the owner of a Secret lets the operator read it as a source, with the value `true`. It
+/// counts where the administrator requires it.
+pub const SOURCE_LABEL: &str = "jira-operator.dev/source";
+
 /// Type of the Secret in which the operator keeps the tokens of a grant.
 pub const GRANT_TYPE: &str = "jira-operator.dev/grant";
 

@@ -90,4 +90,20 @@ mod tests {
         assert_eq!(metadata, kept);
         assert!(short(&long).len() < LONGEST_RENEW);
     }
+
+    #[test]
+    fn the_labels_that_decide_who_serves_an_object_are_kept_however_many_there_are() {
+        let selector = "shard=a".parse().unwrap();
+        for (others, kept) in [(3, 4), (MOST_LABELS, 1)] {
+            let others = (0..others).map(|label| (format!("l{label}"), String::new()));
+            let shard = ("shard".to_owned(), "a".to_owned());
+            let mut metadata = ObjectMeta {
+                labels: Some(others.chain([shard]).collect()),
+                ..ObjectMeta::default()
+            };
+            slim(&mut metadata, Some(&selector));
+            let labels = metadata.labels.unwrap();
+            assert_eq!((labels.len(), labels["shard"].as_str()), (kept, "a"));
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub struct OperatorConfig {
     pub shard: Option<Shard>,
     /// How changes of Secrets are noticed.
     pub watch_secrets: SecretWatch,
+    /// Whether a Secret is a source only with the label by which its owner lets it be one.
+    pub require_source_label: bool,
     /// Which hosts a credential may be sent to.
     pub hosts: HostPolicy,
     /// How Jira is called.

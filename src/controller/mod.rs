@@ -124,7 +124,9 @@ impl Operator {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, StartError> {
-        let cluster = Cluster::new(client, REQUEST_LIMIT).led_by(config.leadership.clone());
+        let cluster = Cluster::new(client, REQUEST_LIMIT)
+            .led_by(config.leadership.clone())
+            .requiring_source_label(config.require_source_label);
         let key = fingerprint_key(&cluster, &config.namespace).await?;
         let scopes = Scope::of(&config.watch_namespaces);
         let jira = jira_config(&config, &metrics);

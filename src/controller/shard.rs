@@ -125,3 +125,47 @@ impl Operator {
         !shard.selector().matches(labels) || is_watched == Served::Elsewhere
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn labelled(shard: &str) -> ObjectMeta {
+        ObjectMeta {
+            labels: Some(BTreeMap::from([("shard".to_owned(), shard.to_owned())])),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn what_comes_from_another_shard_waits_and_what_is_new_does_not() {
+        let shard = Shard::new("shard=a".parse().unwrap());
+        let mine = Membership::of(Some(shard), TimeScale(1));
+        let key = Key::new("team", "bot");
+        let at = Duration::from_secs;
+        assert!(!mine.note(&key, &labelled("a"), at(0)));
+        assert_eq!(mine.served(&key, at(0)), Served::Here);
+        assert!(mine.note(&key, &labelled("b"), at(1)));
+        assert_eq!(mine.served(&key, at(100)), Served::Elsewhere);
+        assert!(!mine.note(&key, &labelled("a"), at(100)));
+        assert!(!mine.note(&key, &labelled("a"), at(130)));
+        assert_eq!(mine.served(&key, at(130)), Served::In(at(30)));
+        assert_eq!(mine.served(&key, at(160)), Served::Here);
+        // Deleted and made again, it comes from nowhere.
+        mine.note(&key, &labelled("b"), at(200));
+        mine.forget(&key);
+        mine.note(&key, &labelled("a"), at(201));
+        assert_eq!(mine.served(&key, at(201)), Served::Here);
+        assert!(mine.note(&key, &ObjectMeta::default(), at(202)));
+    }
+
+    #[test]
+    fn without_a_selector_everything_is_served() {
+        let all = Membership::of(None, TimeScale(1));
+        let key = Key::new("team", "bot");
+        assert!(!all.is_partial() && !all.note(&key, &labelled("b"), Duration::ZERO));
+        assert_eq!(all.served(&key, Duration::ZERO), Served::Here);
+    }
+}

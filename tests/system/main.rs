@@ -21,6 +21,7 @@ mod freshness;
 mod installation;
 mod key_loss;
 mod kstatus;
+mod labelled_sources;
 mod leader;
 mod lifecycle;
 mod line_ends;

@@ -175,6 +175,7 @@ impl World {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
             shard: None,
+            require_source_label: false,
             watch_secrets: SecretWatch::Metadata,
             hosts,
             jira: JiraConfig {

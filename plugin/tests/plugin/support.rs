@@ -125,6 +125,7 @@ impl World {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
             shard: None,
+            require_source_label: false,
             watch_secrets: SecretWatch::default(),
             hosts,
             jira: JiraConfig {

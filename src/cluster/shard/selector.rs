@@ -54,9 +54,9 @@ impl Allowed {
     fn and(&self, other: &Self) -> Self {
         use Values::{AllBut, Only};
         let values = match (&self.values, &other.values) {
-            (Only(these), Only(those)) => Only(these & those),
+            (Only(some), Only(others)) => Only(some & others),
             (Only(some), AllBut(others)) | (AllBut(others), Only(some)) => Only(some - others),
-            (AllBut(these), AllBut(those)) => AllBut(these | those),
+            (AllBut(some), AllBut(others)) => AllBut(some | others),
         };
         let absent = self.absent && other.absent;
         Self { absent, values }
