@@ -161,6 +161,7 @@ async fn who_gives_its_lease_back_is_followed_at_once_by_an_overlapping_shard() 
     first.decided().await;
     let (_b, second, _) = cluster.operator("shard=a");
     pass(10).await;
+    assert!(!second.leads());
     a.resign().await;
     assert!(seconds(second.decided()).await <= 2 && second.leads());
 }
