@@ -8,9 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use kube::api::ObjectMeta;
 
-use crate::api::JiraCredential;
-use crate::cluster::{Key, Shard, key_of};
-use crate::controller::Operator;
+use crate::cluster::{Key, Shard};
 use crate::core::facts::TimeScale;
 
 /// A credential that comes from another shard is left alone for this long: the operator there sees the label
@@ -107,22 +105,6 @@ impl Membership {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Operator {
-    /// Whether a credential is served by another operator, or by none: by its labels here, and as the watch has
-    /// shown them last.
-    pub(super) fn is_elsewhere(&self, object: &JiraCredential) -> bool {
-        let Some(shard) = self.membership.shard() else {
-            return false;
-        };
-        let labels = object.metadata.labels.as_ref();
-        let is_watched = self
-            .membership
-            .served(&key_of(object), self.clock.elapsed());
-        // What the watch keeps has its labels, and so has what is read.
-        !shard.selector().matches(labels) || is_watched == Served::Elsewhere
     }
 }
 
