@@ -58,13 +58,8 @@ struct RunArgs {
     watch_namespaces: Vec<String>,
     /// The credentials that are served, by their labels, as in `kubectl get --selector`; all when it is left out.
     /// Operators with other selectors serve the others. Needs --leader-elect.
-    #[arg(
-        long,
-        env = "JCO_SHARD_SELECTOR",
-        default_value = "",
-        hide_default_value = true
-    )]
-    shard_selector: String,
+    #[arg(long, env = "JCO_SHARD_SELECTOR")]
+    shard_selector: Option<String>,
     /// How changes of Secrets are noticed: by a watch on the metadata of all of them, or (none) by
     /// asking for those that a credential names, without the rights to list and watch Secrets.
     #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
@@ -318,11 +313,11 @@ impl RunArgs {
 
     /// An empty variable is none. Without an election nobody would notice that two operators serve the same.
     fn shard(&self) -> Result<Option<Shard>, String> {
-        if self.shard_selector.trim().is_empty() {
+        let written = self.shard_selector.as_deref().map(str::trim);
+        let Some(written) = written.filter(|text| !text.is_empty()) else {
             return Ok(None);
-        }
-        let selector: Selector = self
-            .shard_selector
+        };
+        let selector: Selector = written
             .parse()
             .map_err(|error: SelectorError| error.to_string())?;
         if !self.leader_elect {
