@@ -15,7 +15,8 @@ use tracing::Level;
 use crate::cli::proxy_flags::ProxyFlags;
 use crate::clock::Clock;
 use crate::cluster::{
-    Election, LONGEST_SILENCE, Leadership, Standing, Terms, with_longest_silence,
+    Election, LONGEST_SILENCE, Leadership, Selector, SelectorError, Shard, Standing, Terms,
+    with_longest_silence,
 };
 use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
@@ -58,10 +59,17 @@ struct RunArgs {
     /// that of --namespace are enough.
     #[arg(long, env = "JCO_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace_name)]
     watch_namespaces: Vec<String>,
+    /// The credentials that are served, by their labels, as in `kubectl get --selector`; all when it is left out.
+    /// Operators with other selectors serve the others. Needs --leader-elect.
+    #[arg(long, env = "JCO_SHARD_SELECTOR")]
+    shard_selector: Option<String>,
     /// How changes of Secrets are noticed: by a watch on the metadata of all of them, or (none) by
     /// asking for those that a credential names, without the rights to list and watch Secrets.
     #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
     watch_secrets: SecretWatch,
+    /// Read Secrets as sources only if they have the label jira-operator.dev/source=true.
+    #[arg(long, env = "JCO_REQUIRE_SOURCE_LABEL")]
+    require_source_label: bool,
     /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
     #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
     cloud_hosts: Vec<String>,
@@ -239,8 +247,14 @@ impl RunArgs {
         let namespace = &self.leader_election_namespace;
         let namespace = namespace.as_ref().unwrap_or(&self.namespace);
         let terms = self.terms();
-        let (election, leadership) =
-            Election::start(client, namespace, &config.pod, Clock::system(), terms);
+        let (election, leadership) = Election::of_shard(
+            client,
+            namespace,
+            &config.pod,
+            Clock::system(),
+            terms,
+            config.shard.clone(),
+        );
         config.leadership = leadership.clone();
         Ok((election, leadership))
     }
@@ -255,7 +269,9 @@ impl RunArgs {
             watch_namespaces: self
                 .watched_namespaces()
                 .map_err(failed("--watch-namespaces"))?,
+            shard: self.shard().map_err(failed("--shard-selector"))?,
             watch_secrets: self.watch_secrets,
+            require_source_label: self.require_source_label,
             hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
                 .map_err(failed("the lists of hosts"))?,
             jira: JiraConfig {
@@ -297,6 +313,23 @@ impl RunArgs {
             }
             names => Ok(names.to_vec()),
         }
+    }
+
+    /// An empty variable is none. Without an election nobody would notice that two operators serve the same.
+    fn shard(&self) -> Result<Option<Shard>, String> {
+        let written = self.shard_selector.as_deref().map(str::trim);
+        let Some(written) = written.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let selector: Selector = written
+            .parse()
+            .map_err(|error: SelectorError| error.to_string())?;
+        if !self.leader_elect {
+            return Err("it needs --leader-elect: operators of several shards find each other by their Leases".to_owned());
+        }
+        let (lease, serves) = (selector.lease_name(), selector.to_string());
+        tracing::info!(lease, "serves the credentials with {serves}");
+        Ok(Some(Shard::new(selector)))
     }
 
     #[cfg(feature = "test-pace")]

@@ -209,6 +209,8 @@ pub enum Reason {
     LineEndIgnored,
     /// A source is a Secret that the operator itself publishes.
     SourceIsTarget,
+    /// A source lacks the label without which the administrator lets the operator read no Secret.
+    SourceNotAllowed,
     /// The site, or the address it resolves to, is not allowed by the administrator.
     HostNotAllowed,
     /// An older copy of a refresh token came back that was spent before.

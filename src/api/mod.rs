@@ -42,6 +42,9 @@ pub const GROUP: &str = "jira-operator.dev";
 /// Annotation whose every new value asks for a validation of the credential now.
 pub const RENEW_ANNOTATION: &str = "jira-operator.dev/renew";
 
+/// Annotation of a Lease: which credentials the operators that share it serve, by their labels.
+pub const SHARD_SELECTOR_ANNOTATION: &str = "jira-operator.dev/shard-selector";
+
 /// Prefix of the annotation that a restart sets in the pod template of a workload; the name of the
 /// `JiraCredential` follows, so that several can have restarted the same workload.
 pub const RESTART_ANNOTATION_PREFIX: &str = "restarted-for.jira-operator.dev/";
@@ -54,6 +57,10 @@ pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
 
 /// Label on the Secret in which the operator keeps the tokens of a grant.
 pub const GRANT_LABEL: &str = "jira-operator.dev/grant";
+
+/// Label by which the owner of a Secret lets the operator read it as a source, with the value `true`. It
+/// counts where the administrator requires it.
+pub const SOURCE_LABEL: &str = "jira-operator.dev/source";
 
 /// Type of the Secret in which the operator keeps the tokens of a grant.
 pub const GRANT_TYPE: &str = "jira-operator.dev/grant";

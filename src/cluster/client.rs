@@ -23,6 +23,7 @@ pub struct Cluster {
     client: kube::Client,
     limit: Duration,
     leadership: Leadership,
+    requires_source_label: bool,
 }
 
 impl Cluster {
@@ -32,6 +33,7 @@ impl Cluster {
             client,
             limit,
             leadership: Leadership::default(),
+            requires_source_label: false,
         }
     }
 
@@ -39,6 +41,19 @@ impl Cluster {
     #[must_use]
     pub fn led_by(self, leadership: Leadership) -> Self {
         Self { leadership, ..self }
+    }
+
+    /// The same API server for a process that uses a Secret as a source only if its owner has labelled it so.
+    #[must_use]
+    pub fn requiring_source_label(self, requires_source_label: bool) -> Self {
+        Self {
+            requires_source_label,
+            ..self
+        }
+    }
+
+    pub(super) fn requires_source_label(&self) -> bool {
+        self.requires_source_label
     }
 
     /// The same API server for what has to be recorded even when this process does not lead any more: the

@@ -6,15 +6,21 @@ use aws_lc_rs::digest;
 use kube::api::ObjectMeta;
 
 use crate::api::RENEW_ANNOTATION;
+use crate::cluster::shard::Selector;
 use crate::core::fingerprint::hex;
 
 /// Longest value of the annotation that is recorded as it is.
 const LONGEST_RENEW: usize = 256;
 
+/// Labels of an object that are all kept where labels decide who serves it.
+const MOST_LABELS: usize = 64;
+
 /// Keeps of an object's metadata what a reconcile looks at. A user may add 256 KiB of
-/// annotations to an object, and all objects stay in memory.
-pub fn slim(metadata: &mut ObjectMeta) {
+/// annotations to an object, and all objects stay in memory. `shard`: whose labels decide who serves the object.
+pub fn slim(metadata: &mut ObjectMeta, shard: Option<&Selector>) {
+    let labels = shard.and_then(|shard| Some(few(metadata.labels.take()?, shard)));
     *metadata = ObjectMeta {
+        labels,
         name: metadata.name.take(),
         namespace: metadata.namespace.take(),
         uid: metadata.uid.take(),
@@ -28,6 +34,14 @@ pub fn slim(metadata: &mut ObjectMeta) {
         }),
         ..ObjectMeta::default()
     };
+}
+
+/// The labels of an object; of one with very many, those that decide whether this operator serves it.
+fn few(mut labels: BTreeMap<String, String>, shard: &Selector) -> BTreeMap<String, String> {
+    if labels.len() > MOST_LABELS {
+        labels.retain(|key, _| shard.names(key));
+    }
+    labels
 }
 
 /// A value that fits into the status. An annotation may be far longer, and a status that the API
@@ -60,7 +74,7 @@ mod tests {
             annotations: Some(annotations.into()),
             ..ObjectMeta::default()
         };
-        slim(&mut metadata);
+        slim(&mut metadata, None);
         let kept = ObjectMeta {
             name: Some("bot".to_owned()),
             namespace: Some("team".to_owned()),
@@ -75,5 +89,21 @@ mod tests {
         };
         assert_eq!(metadata, kept);
         assert!(short(&long).len() < LONGEST_RENEW);
+    }
+
+    #[test]
+    fn the_labels_that_decide_who_serves_an_object_are_kept_however_many_there_are() {
+        let selector = "shard=a".parse().unwrap();
+        for (others, kept) in [(3, 4), (MOST_LABELS, 1)] {
+            let others = (0..others).map(|label| (format!("l{label}"), String::new()));
+            let shard = ("shard".to_owned(), "a".to_owned());
+            let mut metadata = ObjectMeta {
+                labels: Some(others.chain([shard]).collect()),
+                ..ObjectMeta::default()
+            };
+            slim(&mut metadata, Some(&selector));
+            let labels = metadata.labels.unwrap();
+            assert_eq!((labels.len(), labels["shard"].as_str()), (kept, "a"));
+        }
     }
 }

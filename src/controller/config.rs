@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 
-use crate::cluster::{ClusterError, Leadership};
+use crate::cluster::{ClusterError, Leadership, Shard};
 use crate::core::facts::TimeScale;
 use crate::jira::{HostPolicy, JiraConfig, JiraError};
 
@@ -26,8 +26,12 @@ pub struct OperatorConfig {
     pub namespace: String,
     /// The namespaces to watch; empty: all of them.
     pub watch_namespaces: Vec<String>,
+    /// The credentials that are served, by their labels; `None`: all.
+    pub shard: Option<Shard>,
     /// How changes of Secrets are noticed.
     pub watch_secrets: SecretWatch,
+    /// Whether a Secret is a source only with the label by which its owner lets it be one.
+    pub require_source_label: bool,
     /// Which hosts a credential may be sent to.
     pub hosts: HostPolicy,
     /// How Jira is called.

@@ -16,6 +16,7 @@ mod renewal_task;
 mod report;
 mod retries;
 mod secret_polls;
+mod shard;
 mod shared_verdicts;
 mod shutdown;
 mod status_versions;
@@ -57,6 +58,7 @@ use denials::Denials;
 use password_guard::Passwords;
 use renewal_registry::Renewals;
 use retries::Retries;
+use shard::{Membership, Served};
 use shared_verdicts::SharedVerdicts;
 use status_versions::{Shown, StatusVersions};
 use turns::{Capacity, priority_of};
@@ -101,6 +103,7 @@ pub struct Operator {
     retries: Retries,
     denials: Denials,
     unreadable: Unreadable,
+    membership: Membership,
     /// What is watched.
     scopes: Vec<Scope>,
     credentials_watch: Watches,
@@ -121,7 +124,9 @@ impl Operator {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, StartError> {
-        let cluster = Cluster::new(client, REQUEST_LIMIT).led_by(config.leadership.clone());
+        let cluster = Cluster::new(client, REQUEST_LIMIT)
+            .led_by(config.leadership.clone())
+            .requiring_source_label(config.require_source_label);
         let key = fingerprint_key(&cluster, &config.namespace).await?;
         let scopes = Scope::of(&config.watch_namespaces);
         let jira = jira_config(&config, &metrics);
@@ -133,12 +138,14 @@ impl Operator {
         Ok(Arc::new(Self {
             jira: Jira::new(jira, clock.clone())?,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale)
-                .led_by(config.leadership.clone()),
+                .led_by(config.leadership.clone())
+                .beside_others(config.shard.is_some()),
             look_ups: Semaphore::new(usize::from(config.max_concurrent_reconciles / 4).max(1)),
             capacity: Capacity::new(&config, &wake),
             verdicts: SharedVerdicts::default(),
             compared: Mutex::default(),
             wake,
+            membership: Membership::of(config.shard.clone(), config.time_scale),
             config,
             cluster,
             key,
@@ -281,6 +288,14 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
     // Everything is reconciled when this process begins to act.
     if !operator.acts_in(&object.namespace().unwrap_or_default()) {
         return Ok(Action::await_change());
+    }
+    match operator
+        .membership
+        .served(&key_of(&*object), operator.clock.elapsed())
+    {
+        Served::Here => {}
+        Served::In(wait) => return Ok(Action::requeue(wait)),
+        Served::Elsewhere => return Ok(Action::await_change()),
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {

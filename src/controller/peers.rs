@@ -1,4 +1,5 @@
-//! What other credentials and the site mean for one credential: conflicts, shared grants, limits.
+//! What other operators, other credentials and the site mean for one credential: who serves it, conflicts, shared
+//! grants, limits.
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -6,6 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method, MethodName};
 use crate::cluster::{creation_time, key_of};
 use crate::controller::Operator;
+use crate::controller::shard::Served;
 use crate::core::facts::restart::leaves_pods;
 use crate::core::facts::{Facts, targets};
 use crate::core::probe::SiteWait;
@@ -13,6 +15,20 @@ use crate::core::spec::{Plan, Site, grant_name, place};
 use crate::jira::{Caller, Holder, Jira, Urgency};
 
 impl Operator {
+    /// Whether a credential is served by another operator, or by none: by its labels here, and as the watch has
+    /// shown them last.
+    pub(super) fn is_elsewhere(&self, object: &JiraCredential) -> bool {
+        let Some(shard) = self.membership.shard() else {
+            return false;
+        };
+        let labels = object.metadata.labels.as_ref();
+        let is_watched = self
+            .membership
+            .served(&key_of(object), self.clock.elapsed());
+        // What the watch keeps has its labels, and so has what is read.
+        !shard.selector().matches(labels) || is_watched == Served::Elsewhere
+    }
+
     /// Why a credential has to wait at the place where it is used, and why a renewal that is due has
     /// to.
     pub(super) fn site_waits(&self, plan: &Plan, object: &JiraCredential) -> [Option<SiteWait>; 2] {

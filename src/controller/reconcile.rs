@@ -55,7 +55,11 @@ impl Operator {
             }
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             fresh = self.cluster.credential(&namespace, &name).await?;
-            if fresh.is_none() {
+            // By now it may be another operator's.
+            if fresh
+                .as_ref()
+                .is_none_or(|object| self.is_elsewhere(object))
+            {
                 break;
             }
         }

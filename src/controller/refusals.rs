@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::ClusterError;
 use crate::controller::Operator;
 
 /// What is refused within this time is recorded by one write; one that failed is repeated after it.
@@ -14,12 +15,33 @@ const LAST_TRIES: u32 = 3;
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 impl Operator {
+    /// Reads which passwords the operators of other shards saw refused, before this one sends a password. Two that
+    /// send the same one at the same moment do not hear of each other: each sends it once.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub(super) async fn hear_of_other_shards(&self) -> Result<(), ClusterError> {
+        if !self.membership.is_partial() {
+            return Ok(());
+        }
+        // Held during the request: what this process records meanwhile is not taken for news.
+        let mut known = self.refusals.lock().await;
+        let recorded = self.cluster.refused_passwords(&self.config.namespace);
+        let recorded = recorded.await?;
+        self.passwords.hear(&known, &recorded);
+        *known = recorded;
+        Ok(())
+    }
+
     pub(super) async fn record_refusals_as_they_come(self: Arc<Self>) {
         let all = async {
             self.serving().await;
             loop {
                 self.passwords.changed().await;
-                tokio::time::sleep(TOGETHER).await;
+                // The operators of other shards read it before they send the same.
+                if !self.membership.is_partial() {
+                    tokio::time::sleep(TOGETHER).await;
+                }
                 while !self.record_refusals().await {
                     tokio::time::sleep(TOGETHER).await;
                 }

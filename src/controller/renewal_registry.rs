@@ -17,6 +17,8 @@ pub(super) struct Renewals {
     holder: Holder,
     clock: Clock,
     leadership: Leadership,
+    /// Whether another process may lead, too: that of another shard.
+    beside_others: bool,
     time_scale: TimeScale,
     /// The tasks that nothing may cancel.
     pub(super) tasks: TaskTracker,
@@ -59,6 +61,7 @@ impl Renewals {
             },
             clock,
             leadership: Leadership::default(),
+            beside_others: false,
             time_scale,
             tasks: TaskTracker::new(),
             running: Arc::default(),
@@ -71,6 +74,14 @@ impl Renewals {
     /// The renewals of a process that stands for election.
     pub(super) fn led_by(self, leadership: Leadership) -> Self {
         Self { leadership, ..self }
+    }
+
+    /// The renewals of one of several processes that act at a time, each on credentials of its own.
+    pub(super) fn beside_others(self, beside_others: bool) -> Self {
+        Self {
+            beside_others,
+            ..self
+        }
     }
 
     /// How this process signs an intent.
@@ -126,7 +137,8 @@ impl Renewals {
             leads: self
                 .leadership
                 .is_elected()
-                .then(|| self.leadership.leads()),
+                .then(|| self.leadership.leads())
+                .filter(|_| !self.beside_others),
             stopping,
             ..Process::default()
         }

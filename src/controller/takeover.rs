@@ -70,7 +70,8 @@ impl Operator {
         if let Some(store) = self.store.get() {
             let acceptances = self.acceptances.clone();
             let last_validated = Box::new(move |object: &JiraCredential| acceptances.last(object));
-            self.metrics.show_credentials(store.clone(), last_validated);
+            self.metrics
+                .show_credentials(store.clone(), last_validated, self.config.shard.clone());
         }
         self.serving.cancel();
         self.learn_of_withdrawn(withdrawn).await;

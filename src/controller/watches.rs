@@ -161,8 +161,12 @@ impl Operator {
         reader: Store<Watched>,
     ) -> impl Stream<Item = watcher::Result<Event<Watched>>> + Send + 'static {
         let mut listed = Listed::new();
+        let keep = self
+            .membership
+            .shard()
+            .map(|shard| shard.selector().clone());
         changes(self.cluster.within_scope(&scope))
-            .modify(|object: &mut Watched| slim(object.meta_mut()))
+            .modify(move |object: &mut Watched| slim(object.meta_mut(), keep.as_ref()))
             .flat_map(move |event| {
                 let changes = match event {
                     Ok(event) => {
@@ -214,11 +218,23 @@ impl Operator {
             Event::InitApply(object) | Event::Apply(object) => {
                 let key = key_of(object);
                 self.unreadable.note(&key, object.0.is_ok());
+                let is_foreign = self
+                    .membership
+                    .note(&key, object.meta(), self.clock.elapsed());
+                if is_foreign {
+                    self.leave(&key);
+                }
                 if let Ok(object) = &object.0 {
                     let names = references(object);
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     self.wake_all(&self.index.refer(&key, &names));
-                    self.passwords.note(object);
+                    if !is_foreign {
+                        self.passwords.note(object);
+                    } else if self.passwords.note_elsewhere(object) {
+                        // Its operator wakes only its own.
+                        let uid = object.uid().unwrap_or_default();
+                        self.wake_password_users(&key.namespace, &uid);
+                    }
                 }
                 listed.insert(key);
             }
@@ -254,11 +270,17 @@ impl Operator {
 
     fn forget(&self, key: &Key) {
         self.wake_all(&self.index.refer(key, &[]));
+        self.unreadable.forget(key);
+        self.membership.forget(key);
+        self.leave(key);
+    }
+
+    /// Forgets what only the operator that serves a credential has to know of it.
+    fn leave(&self, key: &Key) {
         self.written.forget(key);
         self.acceptances.forget(key);
         self.retries.forget(key);
         self.denials.forget(key);
-        self.unreadable.forget(key);
         self.capacity.forget(key);
     }
 

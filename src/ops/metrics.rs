@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::api::{MethodName, Reason};
-use crate::cluster::{Leadership, PolicyState, Watched};
+use crate::cluster::{Leadership, PolicyState, Shard, Watched};
 
 use credentials::{Credentials, Shown};
 
@@ -116,11 +116,18 @@ impl Metrics {
     }
 
     /// From now on the credentials of this store are shown. `last_validated` knows the exact time of
-    /// the last acceptance, which the status tells at most once an hour.
-    pub fn show_credentials(&self, store: Store<Watched>, last_validated: LastValidated) {
+    /// the last acceptance, which the status tells at most once an hour. Of a shard, its credentials are shown, and
+    /// how many no shard serves.
+    pub fn show_credentials(
+        &self,
+        store: Store<Watched>,
+        last_validated: LastValidated,
+        shard: Option<Shard>,
+    ) {
         let _ = self.store.set(Shown {
             store,
             last_validated,
+            shard,
         });
     }
 

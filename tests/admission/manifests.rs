@@ -322,6 +322,34 @@ async fn the_network_policy_lets_through_what_the_operator_needs_and_nothing_els
 }
 
 #[tokio::test]
+async fn the_operators_of_two_shards_have_selectors_that_leave_nothing_out() {
+    deployed().await;
+    let objects = overlay("shards").await;
+    let deployments = objects.iter().filter(|it| it["kind"] == "Deployment");
+    let told: Vec<_> = deployments
+        .map(|deployment| {
+            let pod = &deployment["spec"]["template"];
+            let variables = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+            let mut selectors = variables
+                .iter()
+                .filter(|it| it["name"] == "JCO_SHARD_SELECTOR");
+            let selector = selectors.next().unwrap()["value"].as_str().unwrap();
+            assert!(selectors.next().is_none());
+            let selected = deployment["spec"]["selector"]["matchLabels"].as_object();
+            for (label, value) in selected.unwrap() {
+                assert_eq!(&pod["metadata"]["labels"][label], value);
+            }
+            (deployment["metadata"]["name"].as_str().unwrap(), selector)
+        })
+        .collect();
+    let expected = [
+        ("jira-credential-operator", "jira-operator.dev/shard!=b"),
+        ("jira-credential-operator-b", "jira-operator.dev/shard=b"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn the_pod_has_no_user_id_of_its_own_where_the_platform_assigns_one() {
     deployed().await;
     let objects = overlay("openshift").await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jira_credential_operator::api::JiraCredential;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::{
     Api,
@@ -247,6 +248,92 @@ async fn a_change_of_the_named_workloads_needs_the_right_to_patch_them() {
     assert!(error.contains("restart Deployment more"), "{error}");
     let fewer = json!({ "spec": { "restart": null } });
     assert_eq!(refusal(&user, &test, fewer).await, None);
+}
+
+async fn allow_sites(test: &Context, allowed: Option<&str>) {
+    let patch = json!({"metadata": {"annotations": {"jira-operator.dev/allowed-sites": allowed}}});
+    Api::<Namespace>::all(test.client.clone())
+        .patch(
+            &test.namespace,
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_namespace_can_be_limited_to_sites() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    user.may_secrets(&test.client, &["create", "update"], &["target"])
+        .await;
+    let at = |site: &str| {
+        let mut spec = password("login", &["target"]);
+        spec["site"] = site.into();
+        credential("sync", spec)
+    };
+    let corp = at("https://jira.corp.example:8443/jira");
+    user.is_accepted(&corp).await;
+
+    allow_sites(&test, Some("acme.atlassian.net, *.lab.example")).await;
+    let words = [
+        "spec.site",
+        "jira-operator.dev/allowed-sites",
+        &test.namespace,
+        "allows acme.atlassian.net, *.lab.example, not jira.corp.example",
+        "name a site that it allows",
+    ];
+    user.is_refused(&corp, &words).await;
+    user.is_accepted(&at("https://jira.lab.example")).await;
+    for other in [
+        "https://lab.example",
+        "https://jirallab.example",
+        "https://lab.example.corp.example",
+        "https://acme.atlassian.net.corp.example",
+    ] {
+        user.is_refused(&at(other), &["not "]).await;
+    }
+
+    // Names of hosts have no case; the port and the path do not count.
+    allow_sites(&test, Some(" acme.atlassian.net,,JIRA.corp.Example ,")).await;
+    user.is_accepted(&corp).await;
+    user.is_refused(&at("https://jira.lab.example"), &["spec.site"])
+        .await;
+
+    allow_sites(&test, Some("")).await;
+    user.is_refused(&corp, &["allows no host, not jira.corp.example"])
+        .await;
+    // More than any list is long: refused, whatever it says.
+    let long = "a.example,".repeat(20_000) + "jira.corp.example";
+    allow_sites(&test, Some(&long)).await;
+    user.is_answered(&corp, |answer| answer.is_err()).await;
+    allow_sites(&test, None).await;
+    user.is_accepted(&corp).await;
+}
+
+/// What exists is found when it changes, and is suspended all the same.
+#[tokio::test]
+async fn what_a_namespace_does_not_allow_any_more_is_refused_at_its_next_change() {
+    let (test, user) = created_by_the_administrator("ann", false).await;
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    user.may_secrets(&test.client, &["create", "update"], &["target"])
+        .await;
+    user.is_accepted(&credential("other", password("login", &["target"])))
+        .await;
+    allow_sites(&test, Some("acme.atlassian.net")).await;
+    user.is_refused(
+        &credential("other", password("login", &["target"])),
+        &["spec.site"],
+    )
+    .await;
+    let label = json!({ "metadata": { "labels": { "team": "a" } } });
+    assert_eq!(refusal(&user, &test, label).await, None);
+    assert_eq!(refusal(&user, &test, suspend(true)).await, None);
+    let change = json!({ "spec": { "validation": { "interval": "10m" } } });
+    let error = refusal(&user, &test, change).await.unwrap();
+    assert!(error.contains("spec.site"), "{error}");
 }
 
 /// A `JiraCredential` that the administrator made and the user has no rights on the Secrets of.

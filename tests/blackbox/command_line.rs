@@ -51,6 +51,9 @@ fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
         ("--allowed-hosts", "*.com", "*.com"),
         ("--allowed-addresses", "ten", "--allowed-addresses"),
         ("--extra-ca-file", "/no/such/file", "--extra-ca-file"),
+        ("--shard-selector", "shard is a", "key in (a,b)"),
+        ("--shard-selector", "shard=a,shard=b", "contradict"),
+        ("--shard-selector", "shard=a", "--leader-elect"),
     ] {
         let output = run(&["run", flag, value]);
         let error = text(&output.stderr);

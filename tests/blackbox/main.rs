@@ -14,5 +14,6 @@ mod leader;
 mod life;
 mod process;
 mod renewals;
+mod shards;
 mod stage;
 mod stopped;

@@ -112,8 +112,27 @@ impl Stage {
     /// Has the operators started from now on stand for election, by a Lease in this namespace whose times
     /// are divided.
     pub(crate) async fn elect(&mut self, lease_pace: u32) {
-        let namespace = self.namespace.as_str();
         let rbac = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml"));
+        self.grant(rbac).await;
+        let namespace = self.namespace.as_str();
+        let flags = ["--leader-elect", "--leader-election-namespace", namespace];
+        self.flags.extend(flags.map(str::to_owned));
+        self.flags
+            .extend(["--test-lease-pace".to_owned(), lease_pace.to_string()]);
+    }
+
+    /// Gives the operators what several shards need beside that.
+    pub(crate) async fn allow_shards(&self) {
+        let leases = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/overlays/shards/leases.yaml"
+        ));
+        self.grant(leases).await;
+    }
+
+    /// Creates the roles of a manifest, and what binds them, in this namespace.
+    async fn grant(&self, rbac: &str) {
+        let namespace = self.namespace.as_str();
         for mut object in serde_saphyr::from_multiple::<Value>(rbac).unwrap() {
             let kind = object["kind"].as_str().unwrap().to_owned();
             object["metadata"]["namespace"] = json!(namespace);
@@ -128,10 +147,6 @@ impl Stage {
                 bindings.create(&params, &binding).await.unwrap();
             }
         }
-        let flags = ["--leader-elect", "--leader-election-namespace", namespace];
-        self.flags.extend(flags.map(str::to_owned));
-        self.flags
-            .extend(["--test-lease-pace".to_owned(), lease_pace.to_string()]);
     }
 
     /// Who holds the Lease of this namespace.
@@ -163,6 +178,15 @@ impl Stage {
     /// Starts an operator; it is not ready yet. Several may run at a time.
     pub(crate) fn start(&self) -> Process {
         Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
+    }
+
+    /// Starts an operator for the credentials that this selector matches.
+    pub(crate) async fn operator_for(&self, selector: &str) -> Process {
+        let shard = ["--shard-selector".to_owned(), selector.to_owned()];
+        let flags = [self.flags.as_slice(), &shard].concat();
+        let mut process = Process::start(self.directory.path(), &self.kubeconfig, &flags);
+        process.ready().await;
+        process
     }
 
     pub(crate) async fn operator(&self) -> Process {

@@ -11,7 +11,7 @@ use crate::support::{OPERATOR, Objects, built, kustomized, objects, printed, rea
 pub(crate) const CHART: &str = "deploy/chart";
 
 /// Files that the chart shares with the manifests.
-const SHARED: [(&str, &str); 9] = [
+const SHARED: [(&str, &str); 10] = [
     ("crds/jiracredentials.yaml", "jiracredentials.yaml"),
     ("deploy/rbac.yaml", "rbac.yaml"),
     (
@@ -22,6 +22,7 @@ const SHARED: [(&str, &str); 9] = [
         "overlays/listed-namespaces/own-secrets.yaml",
         "own-secrets.yaml",
     ),
+    ("overlays/shards/leases.yaml", "shard-leases.yaml"),
     ("deploy/user-roles.yaml", "user-roles.yaml"),
     ("deploy/admission-policy.yaml", "admission-policy.yaml"),
     ("deploy/operator-policy.yaml", "operator-policy.yaml"),

@@ -9,6 +9,10 @@ use crate::support::{OPERATOR, documents, kustomized};
 
 const NO_LISTS: &str = r#"config.watchSecrets="none""#;
 
+/// Two operators.
+const REST: &str = r#"config.shardSelector="jira-operator.dev/shard!=b""#;
+const B: &str = r#"shards=[{"name": "b", "selector": "jira-operator.dev/shard=b"}]"#;
+
 /// By kind, namespace and name.
 type Placed = BTreeMap<(String, String, String), Value>;
 
@@ -43,6 +47,7 @@ fn the_chart_and_the_overlays_install_the_same() {
     for (overlay, values) in [
         ("listed-namespaces", vec![LISTED]),
         ("without-secret-lists", vec![LISTED, NO_LISTS]),
+        ("shards", vec![REST, B]),
     ] {
         let values = [values, vec!["crds.install=false"]].concat();
         let chart = without_marks_of_helm(rendered(&helm, &values));
@@ -55,6 +60,16 @@ fn the_chart_and_the_overlays_install_the_same() {
             pretty_equal(&chart[key], object, &format!("{key:?}"));
         }
     }
+}
+
+#[test]
+fn an_operator_for_everything_is_not_installed_beside_others() {
+    let Some(helm) = Helm::new() else { return };
+    let refused = helm.text(OPERATOR, &[B]).unwrap_err();
+    assert!(refused.contains("set config.shardSelector"), "{refused}");
+    let nameless = r#"shards=[{"selector": "a=b"}]"#;
+    let refused = helm.text(OPERATOR, &[REST, nameless]).unwrap_err();
+    assert!(refused.contains("name"), "{refused}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jira_credential_operator::api::Reason;
-use jira_credential_operator::cluster::PolicyState;
+use jira_credential_operator::cluster::{PolicyState, Selector, Shard};
 use jira_credential_operator::jira::Observer as _;
 use jira_credential_operator::ops::metrics::Metrics;
 
@@ -12,7 +12,9 @@ use jira_credential_operator::ops::metrics::Metrics;
 pub(crate) fn exported() -> BTreeSet<String> {
     let metrics = Metrics::default();
     let (credentials, _writer) = kube::runtime::reflector::store();
-    metrics.show_credentials(credentials, Box::new(|_| None));
+    let shard = Shard::new(Selector::default());
+    shard.show_live(Some(Vec::new()));
+    metrics.show_credentials(credentials, Box::new(|_| None), Some(shard));
     metrics.show_policy(PolicyState::InForce);
     // What is counted has no series before it has happened once.
     metrics.passed(true, Duration::ZERO);

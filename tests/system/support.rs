@@ -174,6 +174,8 @@ impl World {
         OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
+            shard: None,
+            require_source_label: false,
             watch_secrets: SecretWatch::Metadata,
             hosts,
             jira: JiraConfig {

@@ -92,7 +92,7 @@ about the Lease also their namespace.
 {{- $_ := set $metadata "annotations" . }}
 {{- end }}
 {{- end }}
-{{- $roles := list "files/rbac.yaml" "files/own-secrets.yaml" "files/namespace-roles.yaml" }}
+{{- $roles := list "files/rbac.yaml" "files/shard-leases.yaml" "files/own-secrets.yaml" "files/namespace-roles.yaml" }}
 {{- $installed := or $root.Values.rbac.install (not (has $file $roles)) }}
 {{- if eq $object.kind "ServiceAccount" }}
 {{- $installed = $root.Values.serviceAccount.create }}

@@ -17,7 +17,7 @@ pub(crate) struct Options {
 type Generator = fn() -> Outcome<String>;
 
 /// The files, and what writes them.
-const FILES: [(&str, Generator); 10] = [
+const FILES: [(&str, Generator); 11] = [
     ("crds/jiracredentials.yaml", crd),
     ("deploy/chart/files/jiracredentials.yaml", crd),
     ("deploy/chart/files/rbac.yaml", || copy("rbac.yaml")),
@@ -26,6 +26,9 @@ const FILES: [(&str, Generator); 10] = [
     }),
     ("deploy/chart/files/own-secrets.yaml", || {
         copy("../overlays/listed-namespaces/own-secrets.yaml")
+    }),
+    ("deploy/chart/files/shard-leases.yaml", || {
+        copy("../overlays/shards/leases.yaml")
     }),
     ("deploy/chart/files/user-roles.yaml", || {
         copy("user-roles.yaml")

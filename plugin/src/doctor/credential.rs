@@ -85,7 +85,10 @@ fn part(reason: Reason) -> &'static str {
         Reason::ClockSkew => "clock",
         Reason::SiteUnavailable => "DNS, TLS or connection to the site",
         Reason::IpBlocked | Reason::RateLimited => "what the site lets in",
-        Reason::SourceMissing | Reason::SourceMalformed | Reason::SourceIsTarget => "source Secret",
+        Reason::SourceMissing
+        | Reason::SourceMalformed
+        | Reason::SourceIsTarget
+        | Reason::SourceNotAllowed => "source Secret",
         Reason::TargetForeign | Reason::TargetConflict | Reason::WriteRefused => "published Secret",
         Reason::OperatorRightMissing
         | Reason::EventsDenied

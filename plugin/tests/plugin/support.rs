@@ -124,6 +124,8 @@ impl World {
         let config = OperatorConfig {
             namespace: OPERATOR.into(),
             watch_namespaces: vec![self.namespace.clone()],
+            shard: None,
+            require_source_label: false,
             watch_secrets: SecretWatch::default(),
             hosts,
             jira: JiraConfig {

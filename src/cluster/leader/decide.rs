@@ -82,6 +82,11 @@ impl Sighting {
         &self.holder
     }
 
+    /// Whether somebody holds the lease who may still act.
+    pub(super) fn is_live(&self, now: Duration, terms: Terms) -> bool {
+        !self.holder.is_empty() && !self.has_ended(now, terms)
+    }
+
     /// Whether nothing was written for as long as the lease lasts: by its holder, or by this process if
     /// that is longer.
     fn has_ended(&self, now: Duration, terms: Terms) -> bool {

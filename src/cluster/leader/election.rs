@@ -14,7 +14,9 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::leader::decide::{Next, Role, Sighting, decide};
 use crate::cluster::leader::leadership::{Leadership, Standing};
 use crate::cluster::leader::lease::{Leases, held, record, released};
+use crate::cluster::leader::neighbours::{Found, Neighbours};
 use crate::cluster::leader::terms::Terms;
+use crate::cluster::shard::Shard;
 use crate::core::fingerprint::hex;
 
 /// An election that this process stands for, until this value is dropped or ends it.
@@ -34,11 +36,26 @@ impl Election {
         clock: Clock,
         terms: Terms,
     ) -> (Self, Leadership) {
+        Self::of_shard(client, namespace, pod, clock, terms, None)
+    }
+
+    /// Stands for the election among the operators of one shard. Who wins it leads only as long as no
+    /// operator that lives serves the same credentials under another Lease.
+    pub fn of_shard(
+        client: kube::Client,
+        namespace: &str,
+        pod: &str,
+        clock: Clock,
+        terms: Terms,
+        shard: Option<Shard>,
+    ) -> (Self, Leadership) {
         let me = format!("{pod}_{}", nonce());
         let (standing, leadership) = Leadership::elected();
         let resigning = CancellationToken::new();
         let candidate = Candidate {
-            leases: Leases::new(client, namespace),
+            leases: Leases::new(client, namespace, shard.as_ref().map(Shard::selector)),
+            neighbours: shard.map(Neighbours::of),
+            leads: false,
             me,
             terms,
             clock,
@@ -85,6 +102,10 @@ struct Candidate {
     start: Instant,
     standing: watch::Sender<Standing>,
     role: Role,
+    /// The operators of other shards, if there may be some.
+    neighbours: Option<Neighbours>,
+    /// Whether it holds the lease and serves what nobody else does: it acts.
+    leads: bool,
     seen: Option<Sighting>,
     /// The lease as it was read or written last; `None`: it has to be read.
     lease: Option<Lease>,
@@ -129,10 +150,16 @@ impl Candidate {
         match (result, self.role) {
             (Ok(Next::Stop), _) => {
                 let holder = self.seen.as_ref().map(Sighting::holder);
-                tracing::error!(
-                    holder,
-                    "lost the lease: it is not in the name of this process"
-                );
+                if holder == Some(&self.me) {
+                    tracing::error!(
+                        "leaves its credentials to the operator whose selector overlaps: it has precedence"
+                    );
+                } else {
+                    tracing::error!(
+                        holder,
+                        "lost the lease: it is not in the name of this process"
+                    );
+                }
                 None
             }
             // Somebody else has written: what it is has to be seen at once.
@@ -161,10 +188,74 @@ impl Candidate {
             return Ok(Next::Wait);
         };
         let next = decide(&self.me, self.role, seen, self.now(), self.terms);
+        if next == Next::Take && self.look_around().await? != Found::Alone {
+            return Ok(Next::Wait);
+        }
         if let Next::Take | Next::Renew = next {
             self.write().await?;
+            return self.lead_or_yield(next).await;
         }
         Ok(next)
+    }
+
+    /// With the lease in its name: acts, waits for another to end, or yields to it. Two that have taken their
+    /// leases at the same time see each other here.
+    async fn lead_or_yield(&mut self, next: Next) -> Result<Next, ClusterError> {
+        if self.leads {
+            self.announce();
+        }
+        let found = match self.look_around().await {
+            // Who acts already goes on: nothing says that there is another.
+            Err(_) if self.leads => Found::Alone,
+            other => other?,
+        };
+        match found {
+            Found::Younger(_) if !self.leads => return Ok(Next::Wait),
+            Found::Elder(_) if !self.leads => {
+                self.give_back().await;
+                self.role = Role::Standby;
+                self.lease = None;
+                return Ok(Next::Wait);
+            }
+            Found::Elder(_) => return Ok(Next::Stop),
+            Found::Alone | Found::Younger(_) => {}
+        }
+        if !self.leads {
+            let (me, lease) = (&self.me, self.leases.name());
+            tracing::info!(me, lease, "took the lease: this process leads");
+            self.leads = true;
+            self.announce();
+        }
+        Ok(next)
+    }
+
+    /// Lets everybody in this process know until when it acts.
+    fn announce(&self) {
+        if let Role::Leader { until } = self.role {
+            let until = self.start + until;
+            self.standing.send_replace(Standing::Leads { until });
+        }
+    }
+
+    /// Looks which other operators serve what this one does.
+    async fn look_around(&mut self) -> Result<Found, ClusterError> {
+        if self.neighbours.is_none() {
+            return Ok(Found::Alone);
+        }
+        let leases = self.within(self.leases.all()).await;
+        let now = self.now();
+        let holds = matches!(self.role, Role::Leader { .. });
+        let mine = self.lease.as_ref().filter(|_| holds);
+        let Some(neighbours) = &mut self.neighbours else {
+            return Ok(Found::Alone);
+        };
+        match leases {
+            Ok(leases) => Ok(neighbours.look(&leases, mine, now, self.terms)),
+            Err(error) => {
+                neighbours.lose_sight(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Writes this process into the lease. The time for which that holds begins before the request.
@@ -178,13 +269,8 @@ impl Candidate {
         );
         let written = self.within(self.leases.write(&wanted)).await?;
         self.see(Some(written));
-        if self.role == Role::Standby {
-            tracing::info!(me = self.me, "took the lease: this process leads");
-        }
         let until = begun + self.terms.renew_deadline();
         self.role = Role::Leader { until };
-        let until = self.start + until;
-        self.standing.send_replace(Standing::Leads { until });
         Ok(())
     }
 

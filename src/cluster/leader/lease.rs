@@ -4,44 +4,62 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 
-use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME};
+use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME, SHARD_SELECTOR_ANNOTATION};
 use crate::cluster::error::ClusterError;
 use crate::cluster::leader::decide::Record;
+use crate::cluster::shard::Selector;
 use crate::cluster::time::to_micro;
 
-/// The name of the Lease.
-pub(super) const NAME: &str = OPERATOR_NAME;
+/// The name of the Lease of an operator that serves every credential.
+const NAME: &str = OPERATOR_NAME;
 
 /// How long a lease lasts that was given back; Kubernetes allows no shorter one.
 const RELEASED: i32 = 1;
 
-/// The Lease of one namespace.
+/// The Lease of one operator.
 pub(super) struct Leases {
     api: Api<Lease>,
+    selector: Option<Selector>,
+    name: String,
 }
 
 impl Leases {
-    pub(super) fn new(client: kube::Client, namespace: &str) -> Self {
+    /// The Lease in a namespace of the operators with this selector.
+    pub(super) fn new(client: kube::Client, namespace: &str, selector: Option<&Selector>) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
+            name: selector.map_or_else(|| NAME.to_owned(), Selector::lease_name),
+            selector: selector.cloned(),
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Leases of all operators in the namespace.
+    pub(super) async fn all(&self) -> Result<Vec<Lease>, ClusterError> {
+        let ours = format!("{MANAGED_BY_LABEL}={OPERATOR_NAME}");
+        let params = ListParams::default().labels(&ours);
+        Ok(self.api.list(&params).await?.items)
     }
 
     /// Reads the Lease, as it is stored and not as some cache has it.
     pub(super) async fn read(&self) -> Result<Option<Lease>, ClusterError> {
-        Ok(self.api.get_opt(NAME).await?)
+        Ok(self.api.get_opt(&self.name).await?)
     }
 
     /// Writes the Lease on the version that it says, or creates it if it has none.
     pub(super) async fn write(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+        let lease = &self.with_selector(lease.clone());
         let params = PostParams {
             field_manager: Some(super::MANAGER.into()),
             ..PostParams::default()
         };
         if lease.metadata.resource_version.is_some() {
-            return Ok(self.api.replace(NAME, &params, lease).await?);
+            return Ok(self.api.replace(&self.name, &params, lease).await?);
         }
         match self.api.create(&params, lease).await.map_err(Into::into) {
             Err(ClusterError::NotFound) => {
@@ -50,6 +68,20 @@ impl Leases {
             }
             other => other,
         }
+    }
+
+    /// The Lease with its name, and with what others find it by.
+    fn with_selector(&self, mut lease: Lease) -> Lease {
+        let metadata = &mut lease.metadata;
+        metadata.name = Some(self.name.clone());
+        if let Some(selector) = &self.selector {
+            let labels = metadata.labels.get_or_insert_default();
+            labels.insert(MANAGED_BY_LABEL.to_owned(), OPERATOR_NAME.to_owned());
+            let annotations = metadata.annotations.get_or_insert_default();
+            let written = selector.to_string();
+            annotations.insert(SHARD_SELECTOR_ANNOTATION.to_owned(), written);
+        }
+        lease
     }
 }
 
@@ -99,7 +131,6 @@ pub(super) fn released(before: &Lease, now: DateTime<Utc>) -> Lease {
 fn fresh() -> Lease {
     Lease {
         metadata: ObjectMeta {
-            name: Some(NAME.to_owned()),
             labels: Some([(MANAGED_BY_LABEL.to_owned(), OPERATOR_NAME.to_owned())].into()),
             ..ObjectMeta::default()
         },

@@ -8,6 +8,7 @@ mod decide;
 mod election;
 mod leadership;
 mod lease;
+mod neighbours;
 mod terms;
 
 pub use election::Election;

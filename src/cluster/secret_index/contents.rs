@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::{CREDENTIAL_LABEL, GRANT_LABEL, SourceVersion};
+use crate::api::{CREDENTIAL_LABEL, GRANT_LABEL, SOURCE_LABEL, SourceVersion};
 use crate::cluster::key::Key;
 
 /// What was read of Secrets. Nothing of the contents can be found out from it.
@@ -103,6 +103,7 @@ impl Contents {
         let ours = [CREDENTIAL_LABEL, GRANT_LABEL];
         ours.map(|label| secret.labels().contains_key(label))
             .hash(&mut hasher);
+        secret.labels().get(SOURCE_LABEL).hash(&mut hasher);
         secret.type_.hash(&mut hasher);
         hasher.finish()
     }

@@ -14,7 +14,7 @@ mod material;
 mod oauth1;
 mod secrets;
 
-use secrets::{Secrets, certificates, check_secret, value_of};
+use secrets::{Secrets, certificates, value_of};
 
 pub(in crate::cluster) use material::ReadValue;
 pub use material::{Material, Signing, Tokens, UserAndPassword};
@@ -64,7 +64,11 @@ pub(super) fn names(spec: &JiraCredentialSpec) -> Vec<&str> {
 /// # Errors
 /// Which Secret and key hold no credential, and why; never what they hold.
 pub fn material(spec: &JiraCredentialSpec, secrets: Vec<Secret>) -> Result<Material, SourceError> {
-    Secrets(secrets).material(spec)
+    let secrets = Secrets {
+        all: secrets,
+        must_be_labelled: false,
+    };
+    secrets.material(spec)
 }
 
 /// Reads a Secret, and remembers which version holds what.
@@ -102,7 +106,10 @@ pub(super) async fn read_token(
     reference: &SecretKeyRef,
 ) -> Result<OneToken, ClusterError> {
     let found = secret(cluster, index, namespace, &reference.name).await?;
-    let secrets = Secrets(found.into_iter().collect());
+    let secrets = Secrets {
+        all: found.into_iter().collect(),
+        must_be_labelled: cluster.requires_source_label(),
+    };
     Ok(OneToken {
         token: secrets.one_token(reference),
         values: secrets.values(std::slice::from_ref(reference)),
@@ -131,7 +138,10 @@ pub(super) async fn read_login(
     name: &str,
 ) -> Result<OneLogin, ClusterError> {
     let found = secret(cluster, index, namespace, name).await?;
-    let secrets = Secrets(found.into_iter().collect());
+    let secrets = Secrets {
+        all: found.into_iter().collect(),
+        must_be_labelled: cluster.requires_source_label(),
+    };
     let references = LOGIN_KEYS.map(|key| SecretKeyRef {
         name: name.to_owned(),
         key: key.to_owned(),
@@ -163,10 +173,13 @@ pub(super) async fn read(
     namespace: &str,
     spec: &JiraCredentialSpec,
 ) -> Result<Result<Everything, SourceError>, ClusterError> {
-    let mut secrets = Secrets(Vec::new());
+    let mut secrets = Secrets {
+        all: Vec::new(),
+        must_be_labelled: cluster.requires_source_label(),
+    };
     for name in names(spec) {
         match secret(cluster, index, namespace, name).await? {
-            Some(secret) => secrets.0.push(secret),
+            Some(secret) => secrets.all.push(secret),
             None => {
                 return Ok(Err(SourceError::Missing {
                     kind: "Secret",
@@ -215,8 +228,11 @@ pub(super) async fn read_authorities(
         });
     };
     let found = secret(cluster, index, namespace, &reference.name).await?;
-    let secrets = Secrets(found.into_iter().collect());
-    let checked = secrets.0.iter().try_for_each(check_secret);
+    let secrets = Secrets {
+        all: found.into_iter().collect(),
+        must_be_labelled: cluster.requires_source_label(),
+    };
+    let checked = secrets.check();
     Ok(Authorities {
         ca_pem: checked.and_then(|()| secrets.authorities(spec)),
         version: secrets.versions().into_iter().next(),

@@ -5,8 +5,8 @@ use kube::ResourceExt;
 use secrecy::SecretString;
 
 use crate::api::{
-    CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SecretKeyRef,
-    SourceVersion,
+    CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SOURCE_LABEL,
+    SecretKeyRef, SourceVersion,
 };
 use crate::cluster::source::material::{Material, ReadValue, UserAndPassword};
 use crate::core::spec::{InvalidValue, SourceError, authorities};
@@ -30,7 +30,12 @@ const FORBIDDEN_TYPES: [&str; 5] = [
 ];
 
 /// The Secrets of one credential, as they were read.
-pub(super) struct Secrets(pub(super) Vec<Secret>);
+#[derive(Default)]
+pub(super) struct Secrets {
+    pub(super) all: Vec<Secret>,
+    /// Whether each must have the label of a source.
+    pub(super) must_be_labelled: bool,
+}
 
 pub(super) fn value_of<'a, V>(
     kind: &'static str,
@@ -52,9 +57,7 @@ pub(super) fn value_of<'a, V>(
 
 impl Secrets {
     pub(super) fn material(&self, spec: &JiraCredentialSpec) -> Result<Material, SourceError> {
-        for secret in &self.0 {
-            check_secret(secret)?;
-        }
+        self.check()?;
         let mut signing = None;
         let (user, secret) = match spec.auth.method() {
             Some(Method::ApiToken(token)) => {
@@ -104,12 +107,28 @@ impl Secrets {
         certificates("Secret", name, key, pem).map(Some)
     }
 
+    /// Whether all of them may be read as sources.
+    pub(super) fn check(&self) -> Result<(), SourceError> {
+        for secret in &self.all {
+            check_secret(secret)?;
+            let label = secret.labels().get(SOURCE_LABEL);
+            if self.must_be_labelled && label.is_none_or(|label| label != "true") {
+                return Err(SourceError::NotAllowed {
+                    name: secret.name_any(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn one_login(&self, name: &str) -> Result<UserAndPassword, SourceError> {
-        let secret = self.0.first().ok_or_else(|| SourceError::Missing {
-            kind: "Secret",
-            name: name.to_owned(),
-        })?;
-        check_secret(secret)?;
+        if self.all.is_empty() {
+            return Err(SourceError::Missing {
+                kind: "Secret",
+                name: name.to_owned(),
+            });
+        }
+        self.check()?;
         self.login(name)
     }
 
@@ -122,11 +141,13 @@ impl Secrets {
     }
 
     pub(super) fn one_token(&self, reference: &SecretKeyRef) -> Result<SecretString, SourceError> {
-        let secret = self.0.first().ok_or_else(|| SourceError::Missing {
-            kind: "Secret",
-            name: reference.name.clone(),
-        })?;
-        check_secret(secret)?;
+        if self.all.is_empty() {
+            return Err(SourceError::Missing {
+                kind: "Secret",
+                name: reference.name.clone(),
+            });
+        }
+        self.check()?;
         self.token(reference)
     }
 
@@ -148,7 +169,7 @@ impl Secrets {
             uid: secret.uid().unwrap_or_default(),
             resource_version: secret.resource_version().unwrap_or_default(),
         };
-        self.0.iter().map(version).collect()
+        self.all.iter().map(version).collect()
     }
 
     /// A token: printable ASCII, since it travels in a header.
@@ -212,7 +233,7 @@ impl Secrets {
 
     pub(super) fn bytes(&self, name: &str, key: &str) -> Result<&[u8], SourceError> {
         let secret = self
-            .0
+            .all
             .iter()
             .find(|secret| secret.metadata.name.as_deref() == Some(name));
         let empty = std::collections::BTreeMap::new();
@@ -240,7 +261,7 @@ fn is_quoted(text: &str) -> bool {
 }
 
 /// What the operator publishes, and what the cluster itself uses, is never a source.
-pub(super) fn check_secret(secret: &Secret) -> Result<(), SourceError> {
+fn check_secret(secret: &Secret) -> Result<(), SourceError> {
     let ours = [CREDENTIAL_LABEL, GRANT_LABEL];
     if ours
         .iter()

@@ -44,6 +44,10 @@ impl Operator {
         if !self.config.leadership.leads() && !is_announced(&step, facts) {
             return Err(ClusterError::NotLeading.into());
         }
+        // Nor is it for the operator of another shard.
+        if self.is_elsewhere(current) && !is_announced(&step, facts) {
+            return Err(ActError::Stale);
+        }
         match step {
             Step::RecordAttempt(attempt) => self.record_attempt(attempt, facts, current).await,
             Step::Validate => Ok(self.validate(facts, material.as_ref()).await),
@@ -79,6 +83,7 @@ impl Operator {
     ) -> Result<Answer, ActError> {
         let password = Password::new(&facts.object.namespace, &attempt.fingerprint);
         let (uid, asked) = (&facts.object.uid, facts.password_is_asked_for());
+        self.hear_of_other_shards().await?;
         if let Err(peer) = self.passwords.claim(&password, uid, asked) {
             return Ok(Answer::AttemptNotOurs(peer));
         }

@@ -72,7 +72,7 @@ impl Operator {
     }
 
     /// The others in the namespace that send passwords look again: one may have been released.
-    fn wake_password_users(&self, namespace: &str, me: &str) {
+    pub(in crate::controller) fn wake_password_users(&self, namespace: &str, me: &str) {
         let Some(store) = self.store.get() else {
             return;
         };

@@ -37,6 +37,9 @@ impl Operator {
         if copy && plan.kind == RenewalKind::Successor {
             stored.grant.leave_to_original(facts.now);
         }
+        if plan.kind == RenewalKind::Login {
+            self.hear_of_other_shards().await?;
+        }
         if let Err(peer) = self.claim_login(facts, plan) {
             return Ok(Answer::AttemptNotOurs(peer));
         }

@@ -53,6 +53,23 @@ impl Passwords {
         self.lock().note(password, &uid, what);
     }
 
+    /// Learns the same from the status of a credential that another operator serves: that one knows best. Returns
+    /// whether nothing stands any more against sending a password.
+    pub(in crate::controller) fn note_elsewhere(&self, object: &JiraCredential) -> bool {
+        let uid = object.uid().unwrap_or_default();
+        let doubts = |(scope, sent): (&Scope, &Sent)| {
+            let is_doubt = scope.is_namespace() && sent.uid == uid && sent.what.is_doubt();
+            is_doubt.then(|| scope.clone())
+        };
+        let before: Vec<Scope> = self.lock().sent.iter().filter_map(doubts).collect();
+        for scope in &before {
+            self.lock().sent.remove(scope);
+        }
+        self.note(object);
+        let all = self.lock();
+        before.iter().any(|scope| !all.sent.contains_key(scope))
+    }
+
     /// An attempt that came through the watch only when its answer was here already: the
     /// answer follows.
     fn forget_interruption(&self, me: &str, namespace: &str, status: &JiraCredentialStatus) {

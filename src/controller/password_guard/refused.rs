@@ -40,6 +40,31 @@ impl Passwords {
         }
     }
 
+    /// Takes over what the operators of other shards have recorded since `before`, and what they have removed.
+    pub(in crate::controller) fn hear(
+        &self,
+        before: &BTreeMap<Fingerprint, RefusedPassword>,
+        recorded: &BTreeMap<Fingerprint, RefusedPassword>,
+    ) {
+        let mut all = self.lock();
+        for (print, refused) in recorded {
+            if before.get(print) != Some(refused) {
+                let sent = Sent::new(&refused.uid, What::Refused(refused.reason));
+                let scope = Scope::Everywhere(print.clone());
+                all.sent.entry(scope).or_insert(sent);
+            }
+        }
+        for (print, refused) in before {
+            let scope = Scope::Everywhere(print.clone());
+            let is_theirs = all.sent.get(&scope).is_some_and(|sent| {
+                sent.uid == refused.uid && matches!(sent.what, What::Refused(_))
+            });
+            if is_theirs && !recorded.contains_key(print) {
+                all.sent.remove(&scope);
+            }
+        }
+    }
+
     /// What is to be recorded beyond this process, after what is recorded already.
     pub(in crate::controller) fn changes(
         &self,

@@ -1,6 +1,8 @@
 use super::*;
 use crate::api::JiraCredential;
 
+mod shards;
+
 #[test]
 fn one_credential_sends_and_the_others_learn_from_it() {
     let passwords = Passwords::default();

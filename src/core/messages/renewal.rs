@@ -1,6 +1,6 @@
 //! The message for each reason that blocks a renewal.
 
-use crate::api::{Hosting, Method, Reason};
+use crate::api::{Hosting, Method, Reason, SOURCE_LABEL};
 use crate::core::facts::Facts;
 use crate::core::messages;
 use crate::core::messages::scopes::{listed, needed_scopes};
@@ -205,6 +205,9 @@ pub fn stored_token_message(facts: &Facts, reason: Reason) -> String {
             "What was stored in {seed} cannot be a refresh token, which is one line of printable ASCII without blanks; the operator keeps using the earlier consent. Store the new refresh token alone, without quotes or further lines."
         ),
         Reason::SourceIsTarget => "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator keeps using the earlier consent. Name the Secret that holds the original credential.".to_owned(),
+        Reason::SourceNotAllowed => format!(
+            "The Secret with the refresh token does not have the label {SOURCE_LABEL}=true, and the administrator lets this operator read only Secrets with it; the operator keeps using the earlier consent. Set the label, or ask the owner of the Secret for it."
+        ),
         Reason::ReconsentRequired | Reason::RotationFailed => format!(
             "{} does not accept the new refresh token in {seed}; the operator keeps using the earlier consent. Consent again{} and store the new refresh token.",
             provider(facts),

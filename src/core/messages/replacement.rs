@@ -1,7 +1,7 @@
 //! The message for each reason that blocks a session, or a personal access token that creates its
 //! own successor.
 
-use crate::api::{Method, Reason};
+use crate::api::{Method, Reason, SOURCE_LABEL};
 use crate::core::facts::{Facts, Twin};
 use crate::core::messages;
 use crate::core::messages::endpoint;
@@ -191,6 +191,9 @@ pub(crate) fn stored_value_message(facts: &Facts, reason: Reason) -> Option<Stri
         ),
         Reason::SourceIsTarget => format!(
             "This operator publishes the Secret that spec.auth names, so it cannot be a source; the operator {keeps}. Name the Secret that holds the original credential."
+        ),
+        Reason::SourceNotAllowed => format!(
+            "The Secret with the {what} does not have the label {SOURCE_LABEL}=true, and the administrator lets this operator read only Secrets with it; the operator {keeps}. Set the label, or ask the owner of the Secret for it."
         ),
         Reason::AccountChanged => format!(
             "The new {what} in {seed} belongs to another account than the one to which this JiraCredential is pinned; the operator {keeps}. If the change is intended, set spec.validation.accountId to the new account."

@@ -1,6 +1,6 @@
 //! What only a person can correct: a spec that contradicts itself, a source that is no credential.
 
-use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Preset, Reason};
+use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Preset, Reason, SOURCE_LABEL};
 use crate::core::spec::missing_right::MissingRight;
 use crate::core::spec::site::SiteError;
 
@@ -115,6 +115,14 @@ pub enum SourceError {
         /// Its name.
         name: String,
     },
+    /// The Secret lacks the label that the administrator requires.
+    #[error(
+        "the Secret {name} does not have the label {SOURCE_LABEL}=true, and the administrator lets this operator read only Secrets with it (--require-source-label); set the label, or ask the owner of the Secret for it"
+    )]
+    NotAllowed {
+        /// Its name.
+        name: String,
+    },
     /// The operator may not read it.
     #[error("{0}")]
     NotReadable(MissingRight),
@@ -212,7 +220,9 @@ impl SourceError {
             | SourceError::KeyMissing { kind, .. }
             | SourceError::Malformed { kind, .. } => *kind == "ConfigMap",
             SourceError::NotReadable(_) => true,
-            SourceError::IsTarget { .. } | SourceError::ForbiddenType { .. } => false,
+            SourceError::IsTarget { .. }
+            | SourceError::ForbiddenType { .. }
+            | SourceError::NotAllowed { .. } => false,
         }
     }
 
@@ -224,6 +234,7 @@ impl SourceError {
                 Reason::SourceMalformed
             }
             SourceError::IsTarget { .. } => Reason::SourceIsTarget,
+            SourceError::NotAllowed { .. } => Reason::SourceNotAllowed,
             SourceError::NotReadable(_) => Reason::OperatorRightMissing,
         }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
-use kube::ResourceExt;
 use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::api::{
     ConditionStatus, ConditionType, GrantStatus, JiraCredential, JiraCredentialStatus,
 };
-use crate::cluster::Watched;
+use crate::cluster::{Shard, Watched};
 use crate::core::spec::Periods;
 
 /// Tells when Jira last accepted a credential.
@@ -23,6 +23,8 @@ pub type LastValidated = Box<dyn Fn(&JiraCredential) -> Option<DateTime<Utc>> + 
 pub(super) struct Shown {
     pub(super) store: Store<Watched>,
     pub(super) last_validated: LastValidated,
+    /// The credentials that this process serves; `None`: all.
+    pub(super) shard: Option<Shard>,
 }
 
 /// The series of the credentials, made when they are asked for.
@@ -141,7 +143,11 @@ impl Collector for Credentials {
         let Some(shown) = self.0.get() else {
             return Ok(());
         };
-        let objects = shown.store.state();
+        let mut objects = shown.store.state();
+        if let Some(shard) = &shown.shard {
+            encode_unserved(&mut encoder, shard, &objects)?;
+            objects.retain(|object| shard.selector().matches(object.meta().labels.as_ref()));
+        }
         for (name, help, read) in SERIES {
             let gauge = ConstGauge::<i64>::new(0);
             let mut family = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
@@ -161,6 +167,22 @@ impl Collector for Credentials {
         encode_intervals(&mut encoder, readable())?;
         encode_conditions(&mut encoder, readable())
     }
+}
+
+/// How many credentials no operator serves; no series as long as that is not known.
+fn encode_unserved(
+    encoder: &mut DescriptorEncoder<'_>,
+    shard: &Shard,
+    objects: &[Arc<Watched>],
+) -> fmt::Result {
+    let labels = objects.iter().map(|object| object.meta().labels.as_ref());
+    let Some(unserved) = shard.unserved(labels) else {
+        return Ok(());
+    };
+    let gauge = ConstGauge::new(i64::try_from(unserved).unwrap_or(i64::MAX));
+    let help = "Credentials that match the selector of no operator that leads";
+    let kind = gauge.metric_type();
+    gauge.encode(encoder.encode_descriptor("unserved", help, None, kind)?)
 }
 
 /// What each credential is: to be joined with its other series.

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod shards;
+
 /// What the API server does with the next requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Mood {

@@ -28,7 +28,11 @@ fn read(entries: &[(&str, &str)]) -> Result<(SecretString, Signing), SourceError
         ..Secret::default()
     };
     secret.metadata.name = Some("link".into());
-    Secrets(vec![secret]).signing(&OAuth1 {
+    Secrets {
+        all: vec![secret],
+        ..Secrets::default()
+    }
+    .signing(&OAuth1 {
         consumer_key: "ci".into(),
         secret_ref: SecretRef {
             name: "link".into(),

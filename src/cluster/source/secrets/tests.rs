@@ -12,7 +12,10 @@ fn secret(value: Option<&[u8]>) -> Secrets {
         ..Secret::default()
     };
     secret.metadata.name = Some("source".into());
-    Secrets(vec![secret])
+    Secrets {
+        all: vec![secret],
+        ..Secrets::default()
+    }
 }
 
 #[test]
