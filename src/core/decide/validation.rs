@@ -106,6 +106,8 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
                     .map_or(ValidationDue::OnChange, at)
             }
         },
+        // What was published without a validation, while no call could be made, gets it at once.
+        None if facts.is_provisional() => ValidationDue::Now,
         None if facts.is_validated() && !pin_moved(facts) && facts.permissions_are_settled() => {
             facts
                 .status

@@ -197,6 +197,50 @@ async fn a_successor_is_published_at_once_though_jira_is_silent() {
     world.wait_ready("bot").await;
 }
 
+/// A renewal that is due does not wait for limits of other accounts; the validation behind it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_without_a_validation_is_validated_when_the_limit_ends() {
+    let (world, operator, _, _) = renewing().await;
+    let seldom = json!({"validation": {"interval": "2h"}});
+    world.change("bot", seldom).await;
+    let before = TimeDelta::minutes(8);
+    world.advance(RENEWAL_IS_DUE - before);
+    let jira = world.data_center();
+    for name in ["one", "two"] {
+        let (source, token) = (format!("{name}-source"), jira.pat(name));
+        world.secret(&source, &[("token", token.secret())]).await;
+        let reference = json!({"name": source, "key": "token"});
+        let auth = json!({"personalAccessToken": {"tokenSecretRef": reference}});
+        world
+            .create(name, json!({"site": jira.url(), "auth": auth}))
+            .await;
+        world.wait_ready(name).await;
+    }
+    operator.look_again(1).await;
+    let limited = world.sim.fault(Rule {
+        path_prefix: Some("/jira/rest/api".into()),
+        ..Rule::new(Fault::RateLimit {
+            retry_after: Some(900),
+            html: false,
+        })
+        .host(jira.host())
+    });
+    let (status, kind) = (ConditionStatus::True, ConditionType::Reconciling);
+    for name in ["one", "two"] {
+        world.annotate(name, "jira-operator.dev/renew", "1").await;
+        world.wait(name, kind, status, Reason::RateLimited).await;
+    }
+    world.sim.remove_fault(limited.id());
+    world.advance(before);
+    operator.poke();
+    let (status, kind) = (ConditionStatus::Unknown, ConditionType::Ready);
+    let reason = Reason::PublishedUnvalidated;
+    world.wait("bot", kind, status, reason).await;
+    world.advance(before);
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_that_jira_refuses_is_not_published() {
     let (world, operator, _, _) = renewing().await;
