@@ -315,12 +315,15 @@ impl RunArgs {
         }
     }
 
-    /// An empty variable is none. Without an election nobody would notice that two operators serve the same.
+    /// An empty selector is a mistake: as in kubectl it would be all, and that makes the operators of all other
+    /// shards stop. Without an election nobody would notice that two operators serve the same.
     fn shard(&self) -> Result<Option<Shard>, String> {
-        let written = self.shard_selector.as_deref().map(str::trim);
-        let Some(written) = written.filter(|text| !text.is_empty()) else {
+        let Some(written) = self.shard_selector.as_deref().map(str::trim) else {
             return Ok(None);
         };
+        if written.is_empty() {
+            return Err("it is empty: leave it out, and JCO_SHARD_SELECTOR too, if the operator is to serve all JiraCredentials".to_owned());
+        }
         let selector: Selector = written
             .parse()
             .map_err(|error: SelectorError| error.to_string())?;
@@ -443,6 +446,24 @@ mod tests {
         assert!(parsed("").unwrap().is_empty());
         for list in [",", "a,", ",a", "a,,b"] {
             assert!(parsed(list).is_err(), "{list}");
+        }
+    }
+    /// An operator for all would make those of other shards stop.
+    #[test]
+    fn an_empty_selector_is_a_mistake() {
+        let line = ["jira-credential-operator", "run", "--leader-elect"];
+        let shard = |more: &[&str]| match Cli::try_parse_from(line.iter().chain(more))
+            .unwrap()
+            .command
+        {
+            Command::Run(args) => args.shard(),
+            Command::Crd | Command::Version => panic!("not run"),
+        };
+        assert!(shard(&[]).unwrap().is_none());
+        assert!(shard(&["--shard-selector", "shard=a"]).unwrap().is_some());
+        for empty in ["", "  "] {
+            let refused = shard(&["--shard-selector", empty]).unwrap_err();
+            assert!(refused.contains("leave it out"), "{refused}");
         }
     }
 }

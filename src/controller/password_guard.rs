@@ -1,7 +1,7 @@
 //! Who has sent which password, across all credentials: Jira counts refusals, so the same
 //! password must not be tried once per object.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,6 +30,9 @@ struct Register {
     sent: HashMap<Scope, Sent>,
     /// The fingerprint that all namespaces share.
     everywhere: HashMap<Password, Shared>,
+    /// The uids of the credentials that sent a password here, or were seen to be deleted: what is recorded of
+    /// others is for other operators to remove.
+    own: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -190,6 +193,7 @@ impl Passwords {
         for scope in &scopes {
             all.may_claim(scope, me, asked)?;
         }
+        all.own.insert(me.to_owned());
         for scope in scopes {
             let before = all.sent.remove(&scope).and_then(Sent::before);
             all.sent
@@ -246,9 +250,14 @@ impl Passwords {
     /// The credential is gone. What stands against sending its password is kept for a while.
     pub(super) fn forget(&self, uid: &str, now: DateTime<Utc>) {
         let mut all = self.lock();
-        let Register { sent, everywhere } = &mut *all;
+        let Register {
+            sent,
+            everywhere,
+            own,
+        } = &mut *all;
         sent.retain(|_, sent| {
             if sent.uid == uid {
+                own.insert(uid.to_owned());
                 sent.gone.get_or_insert(now);
             }
             match sent.gone {

@@ -69,7 +69,8 @@ impl Operator {
     /// adds what was refused, and leaves it to the next leader to remove what counts no more.
     async fn record_refusals(&self) -> bool {
         let mut recorded = self.refusals.lock().await;
-        let mut changes = self.passwords.changes(&recorded, self.clock.now());
+        let (alone, now) = (!self.membership.is_partial(), self.clock.now());
+        let mut changes = self.passwords.changes(&recorded, alone, now);
         let leads = self.config.leadership.leads();
         let cluster = if leads {
             self.cluster.clone()

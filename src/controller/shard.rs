@@ -76,6 +76,15 @@ impl Membership {
         false
     }
 
+    /// This process begins to act, and the status of this credential has a password that was sent and not answered.
+    /// A process that started after the label was changed cannot know whether another shard sent it.
+    pub(super) fn may_have_arrived(&self, key: &Key, now: Duration) {
+        let mut known = self.lock();
+        if self.shard.is_some() && !known.foreign.contains(key) {
+            known.arrived.insert(key.clone(), now);
+        }
+    }
+
     pub(super) fn forget(&self, key: &Key) {
         let mut known = self.lock();
         known.foreign.remove(key);
@@ -141,6 +150,23 @@ mod tests {
         mine.note(&key, &labelled("a"), at(201));
         assert_eq!(mine.served(&key, at(201)), Served::Here);
         assert!(mine.note(&key, &ObjectMeta::default(), at(202)));
+    }
+
+    #[test]
+    fn what_may_have_been_begun_elsewhere_waits_when_this_process_begins() {
+        let at = Duration::from_secs;
+        let (key, other) = (Key::new("team", "bot"), Key::new("team", "other"));
+        let mine = Membership::of(Some(Shard::new("shard=a".parse().unwrap())), TimeScale(1));
+        mine.note(&key, &labelled("a"), at(0));
+        mine.note(&other, &labelled("b"), at(0));
+        mine.may_have_arrived(&key, at(10));
+        mine.may_have_arrived(&other, at(10));
+        assert_eq!(mine.served(&key, at(20)), Served::In(at(50)));
+        assert_eq!(mine.served(&key, at(70)), Served::Here);
+        assert_eq!(mine.served(&other, at(20)), Served::Elsewhere);
+        let all = Membership::of(None, TimeScale(1));
+        all.may_have_arrived(&key, at(10));
+        assert_eq!(all.served(&key, at(10)), Served::Here);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
 
-use crate::api::{JiraCredential, Method};
+use crate::api::{AttemptOutcome, JiraCredential, Method};
 use crate::cluster::{ClusterError, Key, Scope, key_of};
 use crate::controller::Operator;
 
@@ -108,7 +108,11 @@ impl Operator {
         let now = self.clock.now();
         self.passwords.start_over(&refused, now);
         let mut uids = HashSet::new();
-        for object in all.values() {
+        for (key, object) in &all {
+            if is_sending(object) {
+                let now = self.clock.elapsed();
+                self.membership.may_have_arrived(key, now);
+            }
             self.passwords.note(object);
             uids.extend(object.uid());
         }
@@ -160,6 +164,13 @@ impl Operator {
         });
         readable.collect()
     }
+}
+
+/// Whether a password was sent and not answered, as far as the status says.
+fn is_sending(object: &JiraCredential) -> bool {
+    let status = object.status.as_ref();
+    let attempt = status.and_then(|status| status.attempt.as_ref());
+    attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Started)
 }
 
 /// Whether a credential sends a password, or did.

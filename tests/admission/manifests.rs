@@ -145,7 +145,13 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
 async fn the_expressions_of_the_policy_fit_the_types() {
     let client = context("types").await.client;
     let policies = Api::<ValidatingAdmissionPolicy>::all(client);
-    for part in ["", "-restart", "-writes", "-restart-writes"] {
+    for part in [
+        "",
+        "-restart",
+        "-writes",
+        "-restart-writes",
+        "-lease-writes",
+    ] {
         let name = format!("{OPERATOR}{part}");
         eventually(async || {
             let policy = policies.get(&name).await.unwrap();

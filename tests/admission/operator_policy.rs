@@ -3,7 +3,9 @@
 use jira_credential_operator::cluster::{Cluster, PolicyState};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -407,4 +409,48 @@ async fn a_workload_is_restarted_and_not_changed() {
         .patch("sync", &dry, &Patch::Merge(&ours))
         .await
         .unwrap();
+}
+
+/// As overlays/shards grants it, but where the Leases of other programs are.
+#[tokio::test]
+async fn with_the_right_to_all_leases_only_those_of_operators_are_written() {
+    let test = context("taken").await;
+    let home = test.namespace.as_str();
+    let (role, binding) = (
+        json!({ "metadata": { "name": "leases" }, "rules": [{ "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"], "verbs": ["get", "list", "create", "update"] }] }),
+        json!({ "metadata": { "name": "leases" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases" },
+            "subjects": [{ "kind": "ServiceAccount", "name": OPERATOR, "namespace": OPERATOR }] }),
+    );
+    let params = PostParams::default();
+    let (role, binding): (Role, RoleBinding) = (
+        serde_json::from_value(role).unwrap(),
+        serde_json::from_value(binding).unwrap(),
+    );
+    let roles = Api::<Role>::namespaced(test.client.clone(), home);
+    roles.create(&params, &role).await.unwrap();
+    let bindings = Api::<RoleBinding>::namespaced(test.client.clone(), home);
+    bindings.create(&params, &binding).await.unwrap();
+    let client = taken(&test).await;
+    let leases = Api::<Lease>::namespaced(client, home);
+    let lease = |name: &str| -> Lease {
+        serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap()
+    };
+    let people = Api::<Lease>::namespaced(test.client.clone(), home);
+    let theirs = people.create(&params, &lease("another")).await.unwrap();
+    let refusal = "the operator writes only Leases";
+    eventually(
+        async || match leases.create(&params, &lease("jira-credential")).await {
+            Err(error) if error.to_string().contains(refusal) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
+    let overwritten = leases.replace("another", &params, &theirs).await;
+    assert!(overwritten.unwrap_err().to_string().contains(refusal));
+    for name in [OPERATOR, "jira-credential-operator-0123456789"] {
+        let ours = leases.create(&params, &lease(name)).await.unwrap();
+        leases.replace(name, &params, &ours).await.unwrap();
+    }
 }

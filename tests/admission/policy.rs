@@ -287,6 +287,7 @@ async fn a_namespace_can_be_limited_to_sites() {
     ];
     user.is_refused(&corp, &words).await;
     user.is_accepted(&at("https://jira.lab.example")).await;
+    user.is_accepted(&at("https://jira.lab.example.")).await;
     for other in [
         "https://lab.example",
         "https://jirallab.example",
@@ -297,7 +298,7 @@ async fn a_namespace_can_be_limited_to_sites() {
     }
 
     // Names of hosts have no case; the port and the path do not count.
-    allow_sites(&test, Some(" acme.atlassian.net,,JIRA.corp.Example ,")).await;
+    allow_sites(&test, Some(" acme.atlassian.net,,JIRA.corp.Example. ,")).await;
     user.is_accepted(&corp).await;
     user.is_refused(&at("https://jira.lab.example"), &["spec.site"])
         .await;

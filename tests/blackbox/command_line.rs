@@ -54,6 +54,7 @@ fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
         ("--shard-selector", "shard is a", "key in (a,b)"),
         ("--shard-selector", "shard=a,shard=b", "contradict"),
         ("--shard-selector", "shard=a", "--leader-elect"),
+        ("--shard-selector", " ", "leave it out"),
     ] {
         let output = run(&["run", flag, value]);
         let error = text(&output.stderr);

@@ -207,6 +207,9 @@ fn another_namespace_and_account_reach_every_place() {
     let policy = get(&all, "ValidatingAdmissionPolicy", name).to_string();
     assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
     assert!(policy.contains("request.namespace != 'jira'"));
+    let name = "jira-credential-operator-lease-writes";
+    let policy = get(&all, "ValidatingAdmissionPolicy", name).to_string();
+    assert!(policy.contains("== 'system:serviceaccount:jira:keeper'"));
 }
 
 #[test]

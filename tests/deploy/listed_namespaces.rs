@@ -70,6 +70,24 @@ fn an_operator_for_everything_is_not_installed_beside_others() {
     let nameless = r#"shards=[{"selector": "a=b"}]"#;
     let refused = helm.text(OPERATOR, &[REST, nameless]).unwrap_err();
     assert!(refused.contains("name"), "{refused}");
+    let alone = [
+        REST,
+        "config.leaderElect=false",
+        "replicas=1",
+        r#"strategy.type="Recreate""#,
+    ];
+    let refused = helm.text(OPERATOR, &alone).unwrap_err();
+    assert!(refused.contains("set config.leaderElect"), "{refused}");
+    let leases = r#"config.leaderElectionNamespace="kube-system""#;
+    let refused = helm.text(OPERATOR, &[REST, leases]).unwrap_err();
+    assert!(refused.contains("take another namespace"), "{refused}");
+    for blank in [
+        r#"config.shardSelector=" ""#,
+        r#"shards=[{"name": "b", "selector": " "}]"#,
+    ] {
+        let refused = helm.text(OPERATOR, &[blank]).unwrap_err();
+        assert!(refused.to_lowercase().contains("selector"), "{refused}");
+    }
 }
 
 #[test]

@@ -32,7 +32,13 @@ pub async fn examine(
     let mut findings = vec![definition(cluster).await?];
     let reader = cluster::Cluster::new(cluster.client.clone(), NO_LIMIT);
     // The names that deploy/ gives them.
-    for part in ["", "-restart", "-writes", "-restart-writes"] {
+    for part in [
+        "",
+        "-restart",
+        "-writes",
+        "-restart-writes",
+        "-lease-writes",
+    ] {
         let name = format!("{OPERATOR_NAME}{part}");
         let state = cluster.within(reader.admission_policy(&name)).await;
         let what = format!("read the admission policy {name}");

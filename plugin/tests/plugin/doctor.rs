@@ -55,6 +55,7 @@ async fn an_installation_is_examined_from_rights_to_secrets() {
         "ok admission policy jira-credential-operator-restart: in force".to_owned(),
         "ok admission policy jira-credential-operator-writes: in force".to_owned(),
         "ok admission policy jira-credential-operator-restart-writes: in force".to_owned(),
+        "ok admission policy jira-credential-operator-lease-writes: in force".to_owned(),
         "bad operator: jira-credential-operator/jira-credential-operator has no available"
             .to_owned(),
         format!("ok {}its Secrets have values", about("well")),

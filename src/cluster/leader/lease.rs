@@ -74,9 +74,9 @@ impl Leases {
     fn with_selector(&self, mut lease: Lease) -> Lease {
         let metadata = &mut lease.metadata;
         metadata.name = Some(self.name.clone());
+        let labels = metadata.labels.get_or_insert_default();
+        labels.insert(MANAGED_BY_LABEL.to_owned(), OPERATOR_NAME.to_owned());
         if let Some(selector) = &self.selector {
-            let labels = metadata.labels.get_or_insert_default();
-            labels.insert(MANAGED_BY_LABEL.to_owned(), OPERATOR_NAME.to_owned());
             let annotations = metadata.annotations.get_or_insert_default();
             let written = selector.to_string();
             annotations.insert(SHARD_SELECTOR_ANNOTATION.to_owned(), written);

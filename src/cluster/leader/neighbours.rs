@@ -42,10 +42,16 @@ fn rank(lease: &Lease) -> Rank {
     (creation_time(lease), lease.name_any())
 }
 
+/// The Lease of another operator, as it was when it existed last.
+struct Seen {
+    sighting: Sighting,
+    lease: Lease,
+}
+
 /// What one operator has seen of the others.
 pub(super) struct Neighbours {
     shard: Shard,
-    seen: BTreeMap<String, Sighting>,
+    seen: BTreeMap<String, Seen>,
     /// What was told last of a rival.
     told: Option<Rival>,
     /// Whether it was told that nothing can be seen of the others.
@@ -72,17 +78,11 @@ impl Neighbours {
     ) -> Found {
         self.is_blind = false;
         let my_name = self.shard.selector().lease_name();
-        let mut seen = BTreeMap::new();
-        let mut live = Vec::new();
-        for lease in leases.iter().filter(|lease| lease.name_any() != my_name) {
-            let name = lease.name_any();
-            let sighting = Sighting::look(self.seen.get(&name), Some(&record(lease)), now);
-            if sighting.is_live(now, terms) {
-                live.push(lease);
-            }
-            seen.insert(name, sighting);
-        }
-        self.seen = seen;
+        let others = leases.iter().filter(|lease| lease.name_any() != my_name);
+        self.see(others, now, terms);
+        let live = self.seen.values();
+        let live = live.filter(|seen| seen.sighting.is_live(now, terms));
+        let live: Vec<&Lease> = live.map(|seen| &seen.lease).collect();
         let found = self.judge(&live, mine.map(rank));
         let selectors = live.into_iter().map(selector_of);
         let mut selectors: Vec<Selector> = selectors.collect();
@@ -90,6 +90,24 @@ impl Neighbours {
         self.shard.show_live(Some(selectors));
         self.tell(&found);
         found
+    }
+
+    /// One whose Lease was deleted acts until its own deadline, and may write it again.
+    fn see<'a>(&mut self, others: impl Iterator<Item = &'a Lease>, now: Duration, terms: Terms) {
+        let mut before = std::mem::take(&mut self.seen);
+        for lease in others {
+            let known = before.remove(&lease.name_any());
+            let known = known.as_ref().map(|seen| &seen.sighting);
+            let sighting = Sighting::look(known, Some(&record(lease)), now);
+            let lease = lease.clone();
+            self.seen.insert(lease.name_any(), Seen { sighting, lease });
+        }
+        for (name, Seen { sighting, lease }) in before {
+            let sighting = Sighting::look(Some(&sighting), None, now);
+            if sighting.is_live(now, terms) {
+                self.seen.insert(name, Seen { sighting, lease });
+            }
+        }
     }
 
     fn judge(&self, live: &[&Lease], mine: Option<Rank>) -> Found {

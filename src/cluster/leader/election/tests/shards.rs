@@ -203,3 +203,37 @@ async fn who_may_not_see_the_others_does_not_begin_to_lead() {
     cluster.with(|kept| kept.refuses_lists = false);
     assert!(seconds(first.decided()).await <= 2 && first.leads());
 }
+
+/// Who deletes a Lease does not end the process that holds it.
+#[tokio::test(start_paused = true)]
+async fn one_whose_lease_vanishes_counts_until_its_deadline() {
+    let cluster = Cluster::default();
+    let (a, _, _) = cluster.operator("shard=a");
+    pass(3).await;
+    let (_b, second, _) = cluster.operator("shard in (a,b)");
+    pass(10).await;
+    drop(a);
+    cluster.with(|kept| kept.leases.clear());
+    let waited = seconds(second.decided()).await;
+    assert!((12..=17).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_without_the_label_that_others_look_for_gets_it_back() {
+    let cluster = Cluster::default();
+    let (_a, first, _) = cluster.operator("");
+    pass(3).await;
+    let label = |kept: &Kept| {
+        let labels = &kept.leases["jira-credential-operator"]["metadata"]["labels"];
+        labels["app.kubernetes.io/managed-by"].clone()
+    };
+    cluster.with(|kept| {
+        kept.version += 1;
+        let lease = kept.leases.get_mut("jira-credential-operator").unwrap();
+        lease["metadata"]["labels"] = Value::Null;
+        lease["metadata"]["resourceVersion"] = json!(kept.version.to_string());
+    });
+    pass(6).await;
+    assert!(first.leads());
+    assert_eq!(cluster.with(|kept| label(kept)), "jira-credential-operator");
+}
