@@ -21,6 +21,7 @@
 //! | [`core`] | decisions, as pure functions |
 //! | [`crd`] | the definition as it is installed |
 //! | [`render`] | the contents of published Secrets |
+//! | [`net`] | calls over HTTPS, to whomever |
 //! | [`jira`] | everything about Atlassian |
 //! | [`cluster`] | everything about Kubernetes |
 //! | [`ops`] | metrics, health, logs |
@@ -39,5 +40,6 @@ pub mod controller;
 pub mod core;
 pub mod crd;
 pub mod jira;
+pub mod net;
 pub mod ops;
 pub mod render;

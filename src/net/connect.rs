@@ -22,17 +22,17 @@ use tower_service::Service;
 
 use crate::clock::Clock;
 use crate::core::probe::{Forbidden, ProxyFault};
-use crate::jira::causes::find;
-use crate::jira::dns::{NameError, Resolver};
-use crate::jira::proxy::Proxy;
-use crate::jira::tunnel;
+use crate::net::causes::find;
+use crate::net::dns::{NameError, Resolver};
+use crate::net::proxy::Proxy;
+use crate::net::tunnel;
 
 /// An idle connection is asked this often whether it still lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Why there is no connection. Nothing has reached the site.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     /// The site has no address that may be connected to.
     #[error("the address of the site is not allowed: {0:?}")]
     NotAllowed(Forbidden),
