@@ -23,6 +23,7 @@
 //! | [`render`] | the contents of published Secrets |
 //! | [`net`] | calls over HTTPS, to whomever |
 //! | [`jira`] | everything about Atlassian |
+//! | [`notify`] | what receivers outside the cluster are told |
 //! | [`cluster`] | everything about Kubernetes |
 //! | [`ops`] | metrics, health, logs |
 //! | [`controller`] | watches, queue, reconciles, shutdown |
@@ -41,5 +42,6 @@ pub mod core;
 pub mod crd;
 pub mod jira;
 pub mod net;
+pub mod notify;
 pub mod ops;
 pub mod render;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers of the crate; each uses only those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "clock",
     "api",
     "core",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 11] = [
     "render",
     "net",
     "jira",
+    "notify",
     "cluster",
     "ops",
     "controller",

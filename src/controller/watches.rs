@@ -216,6 +216,7 @@ impl Operator {
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     self.wake_all(&self.index.refer(&key, &names));
                     self.passwords.note(object);
+                    self.notify_of(object);
                 }
                 listed.insert(key);
             }
@@ -252,6 +253,7 @@ impl Operator {
     fn forget(&self, key: &Key) {
         self.wake_all(&self.index.refer(key, &[]));
         self.written.forget(key);
+        self.notify_no_more_of(key);
         self.acceptances.forget(key);
         self.retries.forget(key);
         self.denials.forget(key);

@@ -53,6 +53,22 @@ pub(crate) enum ConnectError {
     Proxy(ProxyFault),
 }
 
+impl ConnectError {
+    /// The same for what is no site of Jira, in words that need no other.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => {
+                "its address is not allowed: loopback and link-local addresses need --allowed-addresses"
+            }
+            Self::Unresolved => "the name does not resolve",
+            Self::Unreachable => "no connection",
+            Self::Tls => "the TLS handshake failed",
+            Self::Certificate => "the certificate is not accepted",
+            Self::Proxy(_) => "the proxy opened no tunnel",
+        }
+    }
+}
+
 /// What TLS to a site is spoken over.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 

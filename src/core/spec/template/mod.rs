@@ -34,6 +34,14 @@ pub fn template_fault(target: &Target, method: MethodName) -> Option<String> {
     })
 }
 
+/// What is wrong with a template of the administrator that may use these variables: the line, and what it
+/// does, beginning with a verb; none when it can be rendered.
+pub fn text_fault(text: &str, names: &[&'static str]) -> Option<(Option<usize>, String)> {
+    let known: Vec<Variable> = names.iter().map(|name| Variable::named(name)).collect();
+    let fault = check::check(text, &known).err()?;
+    Some((fault.line, fault.what))
+}
+
 /// Says that a target is not written because of one of its templates. `what` begins with a verb.
 pub fn unwritten(target: &Target, key: &str, line: Option<usize>, what: &str) -> String {
     let line = line.map_or_else(String::new, |line| format!("line {line} of "));
