@@ -53,6 +53,14 @@ fn what_is_set_counts() {
     assert!(matches!(&sink.format, Format::Json(Some(text)) if text.contains("tojson")));
 }
 
+/// A mistake is told with its field and the remedy, and without a value.
+fn assert_told(text: &str, field: &str, remedy: &str) {
+    let told = parse(text).unwrap_err().to_string();
+    assert!(told.contains(field), "{text}\n{told}");
+    assert!(told.contains(remedy), "{text}\n{told}");
+    assert!(!told.contains("canary"), "{text}\n{told}");
+}
+
 #[test]
 fn a_mistake_is_told_with_its_field_and_the_remedy() {
     let sink = |lines: &str| with(&format!("name: chat\nformat: slack\n{URL}\n{lines}"));
@@ -128,6 +136,15 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
             "token",
         ),
         (json("{% if %}"), "sinks[0] (chat).template", "line 1"),
+    ] {
+        assert_told(&text, field, remedy);
+    }
+}
+
+#[test]
+fn what_fits_no_other_field_is_told_with_the_remedy() {
+    let chat = || with(&format!("name: chat\nformat: slack\n{URL}"));
+    for (text, field, remedy) in [
         (
             with("name: am\nformat: alertmanager\nurl: https://h.example\nreminders: Daily"),
             "sinks[0] (am).reminders",
@@ -139,23 +156,17 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
             "leave events out",
         ),
         (
-            format!(
-                "{}- {{name: chat, format: slack, {URL}}}\n",
-                sink("reminders: Never")
-            ),
+            format!("{}- {{name: chat, format: slack, {URL}}}\n", chat()),
             "sinks[1] (chat).name",
             "name of its own",
         ),
         (
-            format!("runbookUrl: docs/runbook.md\n{}", sink("reminders: Never")),
+            format!("runbookUrl: docs/runbook.md\n{}", chat()),
             "runbookUrl",
             "https://",
         ),
     ] {
-        let told = parse(&text).unwrap_err().to_string();
-        assert!(told.contains(field), "{text}\n{told}");
-        assert!(told.contains(remedy), "{text}\n{told}");
-        assert!(!told.contains("canary"), "{text}\n{told}");
+        assert_told(&text, field, remedy);
     }
 }
 

@@ -43,14 +43,14 @@ fn lines(message: &Message) -> Vec<Value> {
         Stage::Firing | Stage::Reminder => "attention",
         Stage::Resolved { .. } => "good",
     };
-    let title = line(vec![json!({
+    let title = line(&[json!({
         "type": "TextRun", "text": message.title(), "weight": "bolder", "color": colour,
     })]);
     let mut lines = vec![title];
-    lines.extend(message.body().map(|text| line(vec![run(text)])));
+    lines.extend(message.body().map(|text| line(&[run(text)])));
     for (name, value) in message.facts() {
         let name = json!({"type": "TextRun", "text": format!("{name}: "), "weight": "bolder"});
-        lines.push(line(vec![name, run(&value)]));
+        lines.push(line(&[name, run(&value)]));
     }
     lines
 }
@@ -60,6 +60,6 @@ fn run(text: &str) -> Value {
     json!({"type": "TextRun", "text": text})
 }
 
-fn line(inlines: Vec<Value>) -> Value {
+fn line(inlines: &[Value]) -> Value {
     json!({"type": "RichTextBlock", "inlines": inlines})
 }
