@@ -216,10 +216,11 @@ impl Operator {
         for task in [leads, secrets, collector, policy, refusals, rounds] {
             task.abort();
         }
-        self.finish_notifications().await;
+        // A receiver that is dead must not delay what keeps accounts from being locked.
         if self.serving.is_cancelled() {
             self.record_last_refusals().await;
         }
+        self.finish_notifications().await;
     }
 
     /// Whether everything that exists has been listed.

@@ -7,8 +7,9 @@ use crate::api::JiraCredential;
 use crate::cluster::Key;
 use crate::controller::Operator;
 
-/// How long the end of the process waits for notifications that are under way.
-const LAST: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for notifications that are under way: the lease is given back after
+/// that.
+const LAST: Duration = Duration::from_secs(2);
 
 impl Operator {
     /// Compares a credential, as the watch shows it, with what was told of it.
