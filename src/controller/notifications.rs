@@ -12,7 +12,8 @@ use crate::controller::Operator;
 const LAST: Duration = Duration::from_secs(2);
 
 impl Operator {
-    /// Compares a credential, as the watch shows it, with what was told of it.
+    /// Compares a credential, as the watch shows it or a write has returned it, with what was told of it. The
+    /// watch shows nothing any more while the process ends.
     pub(super) fn notify_of(&self, object: &JiraCredential) {
         if let Some(notifier) = &self.notifier {
             notifier.see(object);

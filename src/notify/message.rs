@@ -16,12 +16,32 @@ pub(super) enum Stage {
     Reminder,
     /// It is gone.
     Resolved {
-        /// Whether the credential needs a person for another cause.
+        /// Whether the sink was told of another cause, which is left.
         others_left: bool,
+        /// How the credential stands now.
+        now: Standing,
     },
 }
 
+/// How a credential stands when a cause is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// Jira accepts it.
+    Ready,
+    /// That is not known yet, or it is not so.
+    NotReady,
+    /// Somebody has suspended it.
+    Suspended,
+    /// It does not exist any more.
+    Deleted,
+}
+
 impl Stage {
+    /// Whether the cause is gone.
+    pub(super) fn is_over(self) -> bool {
+        matches!(self, Self::Resolved { .. })
+    }
+
     /// The word in payloads for programs.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -32,11 +52,53 @@ impl Stage {
     }
 }
 
+/// The object that a message is about: what is left of it when it is gone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct About {
+    pub(super) uid: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// The host of the site.
+    pub(super) site: String,
+    pub(super) owner: Owner,
+}
+
+impl About {
+    pub(super) fn of(object: &JiraCredential) -> Self {
+        Self {
+            uid: object.uid().unwrap_or_default(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            site: host(&object.spec.site),
+            owner: plain(object.spec.owner.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// Without what would end a line, or turn the direction in which people read.
+fn plain(owner: Owner) -> Owner {
+    let plain = |text: String| -> String {
+        text.chars()
+            .map(|letter| if is_invisible(letter) { ' ' } else { letter })
+            .collect()
+    };
+    Owner {
+        team: owner.team.map(plain),
+        contact: owner.contact.map(plain),
+    }
+}
+
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// One notification. Nothing in it is secret: no token, no fingerprint, no e-mail address of an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Message {
     pub(super) stage: Stage,
     pub(super) event: Event,
+    pub(super) uid: String,
     pub(super) namespace: String,
     pub(super) name: String,
     /// The host of the site.
@@ -51,23 +113,25 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn of(
-        object: &JiraCredential,
+        about: &About,
         problem: &Problem,
         stage: Stage,
         runbook: Option<&Url>,
     ) -> Self {
         let reason = format!("{:?}", problem.reason);
+        let about = about.clone();
         Self {
             stage,
             event: problem.event,
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-            site: host(&object.spec.site),
+            uid: about.uid,
+            namespace: about.namespace,
+            name: about.name,
+            site: about.site,
             link: runbook.map(|base| section(base, &reason)),
             reason,
             text: without_addresses(&problem.message),
             since: problem.since,
-            owner: object.spec.owner.clone().unwrap_or_default(),
+            owner: about.owner,
         }
     }
 
@@ -78,7 +142,16 @@ impl Message {
         match self.stage {
             Stage::Firing => format!("{about} needs a person: {reason}"),
             Stage::Reminder => format!("{about} still needs a person: {reason}"),
-            Stage::Resolved { .. } => format!("{about} needs nobody any more: {reason} is over"),
+            Stage::Resolved { now, .. } => match now {
+                Standing::Ready => format!("{about} is Ready: {reason} is over"),
+                Standing::NotReady => {
+                    format!("{about} does not report {reason} any more, and is not Ready yet")
+                }
+                Standing::Suspended => {
+                    format!("{about} is suspended: {reason} needs nobody as long as it is")
+                }
+                Standing::Deleted => format!("{about} is deleted: {reason} is over"),
+            },
         }
     }
 
@@ -104,7 +177,13 @@ impl Message {
 
     /// Whether chats get it: while a credential needs a person for another cause, nothing is over there.
     pub(super) fn is_for_people(&self) -> bool {
-        self.stage != Stage::Resolved { others_left: true }
+        !matches!(
+            self.stage,
+            Stage::Resolved {
+                others_left: true,
+                ..
+            }
+        )
     }
 }
 
@@ -176,6 +255,18 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_addresses(message), told);
+        }
+    }
+
+    #[test]
+    fn an_owner_is_one_line_in_one_direction() {
+        for letter in ['\n', '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}'] {
+            let owner = plain(Owner {
+                team: Some(format!("a{letter}b")),
+                contact: Some("Plattform, #ä".to_owned()),
+            });
+            assert_eq!(owner.team.as_deref(), Some("a b"), "{letter:?}");
+            assert_eq!(owner.contact.as_deref(), Some("Plattform, #ä"));
         }
     }
 

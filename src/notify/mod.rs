@@ -2,7 +2,8 @@
 //!
 //! What is told follows from the status of a credential alone (`problem`): the watch shows what a reconcile
 //! has written, and `notifier` compares it with what was there before. So a restart, which has nothing to
-//! compare, tells nothing again. Each sink has a queue and a task of its own (`sender`); nothing waits for it.
+//! compare, tells nothing again. Each sink has a task of its own
+//! (`sender`), which sends the last state of each cause (`waiting`); nothing waits for it.
 
 mod address;
 mod config;
@@ -15,6 +16,7 @@ mod sink;
 mod sink_fields;
 mod start;
 mod template;
+mod waiting;
 
 pub use config::{NotifyConfig, NotifyConfigError};
 pub use notifier::Notifier;

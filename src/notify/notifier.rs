@@ -1,16 +1,20 @@
 //! Decides what is told, from what the status of each credential said before and says now.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::ResourceExt;
+use tokio::time::Instant;
 use url::Url;
 
-use crate::api::JiraCredential;
+use crate::api::{ConditionStatus, ConditionType, JiraCredential};
 use crate::notify::config::NotifyConfig;
-use crate::notify::message::{Message, Stage};
+use crate::notify::message::{About, Message, Stage, Standing};
 use crate::notify::problem::{Event, Problem, problems};
 use crate::notify::sender::{Delivery, Sender};
 use crate::notify::sink::Reminders;
@@ -18,11 +22,15 @@ use crate::notify::sink::Reminders;
 /// How often reminders are looked for, and Alertmanager is told what lasts.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// Alerts in one request.
-const BATCH: usize = 100;
+/// What a standby has seen is told by it as the next leader, if it is not older: its predecessor may have ended
+/// before it told it.
+const SEEN_AS_STANDBY: Duration = Duration::from_secs(120);
 
 /// How often the end of the process looks whether everything is delivered.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A watch that shows older versions for longer is believed: etcd was restored from a backup.
+const LONGEST_LAG: Duration = Duration::from_secs(30);
 
 /// Tells people what needs them, and that it does not any more.
 pub struct Notifier {
@@ -33,12 +41,25 @@ pub struct Notifier {
     known: Mutex<HashMap<(String, String), Known>>,
     /// When reminders were looked for last.
     last_round: Mutex<DateTime<Utc>>,
+    /// What changed while this process might not send, by uid, and when.
+    unsent: Mutex<HashMap<String, Vec<(Instant, Change)>>>,
 }
 
 /// What a credential needed a person for when it was seen last.
 struct Known {
-    uid: String,
+    version: Option<u64>,
+    seen: Instant,
+    about: About,
+    /// Without their messages.
     problems: Vec<Problem>,
+}
+
+/// A change of a credential.
+struct Change {
+    about: About,
+    before: Vec<Problem>,
+    now: Vec<Problem>,
+    standing: Standing,
 }
 
 impl Notifier {
@@ -52,45 +73,93 @@ impl Notifier {
             last_round: Mutex::new(delivery.clock.now()),
             delivery,
             known: Mutex::default(),
+            unsent: Mutex::default(),
         }
     }
 
     /// Compares a credential, as the cluster has it now, with what it was before. What it needs when it is
     /// seen for the first time was told by the process that wrote it. A process that may not send
-    /// learns what there is, and leaves it to the leader.
+    /// keeps what changes for the case that it becomes the leader.
     pub fn see(&self, object: &JiraCredential) {
-        let key = (object.namespace().unwrap_or_default(), object.name_any());
-        let uid = object.uid().unwrap_or_default();
+        let about = About::of(object);
         let now = problems(object);
-        let seen = Known {
-            uid: uid.clone(),
-            // Nothing is told of a message alone.
-            problems: now.iter().map(Problem::without_message).collect(),
+        let version = object.resource_version();
+        let version = version.and_then(|version| version.parse::<u64>().ok());
+        let change = {
+            let mut known = lock(&self.known);
+            let key = (about.namespace.clone(), about.name.clone());
+            let before = known.get(&key);
+            // The watch follows what our own write returned, and may show what was before it.
+            let is_behind = |before: &Known| {
+                before.about.uid == about.uid
+                    && version.is_some_and(|version| before.version > Some(version))
+                    && before.seen.elapsed() < LONGEST_LAG
+            };
+            if before.is_some_and(is_behind) {
+                return;
+            }
+            let seen = Known {
+                version,
+                seen: Instant::now(),
+                about: about.clone(),
+                problems: now.iter().map(Problem::without_message).collect(),
+            };
+            known.insert(key, seen)
         };
-        let before = lock(&self.known).insert(key, seen);
-        let Some(before) = before.filter(|before| before.uid == uid) else {
+        let Some(before) = change else {
             return;
         };
-        if !(self.delivery.permit)() {
+        if before.about.uid != about.uid {
+            self.changed(before.deleted());
             return;
         }
-        for begun in missing(&now, &before.problems) {
-            self.tell(object, begun, Stage::Firing);
-        }
-        let others_left = !now.is_empty();
-        for over in missing(&before.problems, &now) {
-            self.tell(object, over, Stage::Resolved { others_left });
-        }
+        self.changed(Change {
+            about,
+            before: before.problems,
+            now,
+            standing: standing(object),
+        });
     }
 
-    /// Forgets a credential that is gone.
+    /// A credential is gone, and with it what it needed.
     pub fn forget(&self, namespace: &str, name: &str) {
-        lock(&self.known).remove(&(namespace.to_owned(), name.to_owned()));
+        let key = (namespace.to_owned(), name.to_owned());
+        let known = lock(&self.known).remove(&key);
+        if let Some(known) = known {
+            self.changed(known.deleted());
+        }
     }
 
-    /// From now on this process sends: reminders that were due before are those of its predecessor.
+    /// From now on this process sends: reminders that were due before are those of its predecessor, and so is
+    /// what changed longer ago.
     pub fn begin(&self) {
         *lock(&self.last_round) = self.delivery.clock.now();
+        let unsent = std::mem::take(&mut *lock(&self.unsent));
+        for (at, change) in unsent.into_values().flatten() {
+            if at.elapsed() <= SEEN_AS_STANDBY {
+                self.tell(&change);
+            }
+        }
+    }
+
+    fn changed(&self, change: Change) {
+        let reasons = |problems: &[Problem]| -> Vec<_> {
+            problems.iter().map(|one| (one.reason, one.event)).collect()
+        };
+        if reasons(&change.before) == reasons(&change.now) {
+            return;
+        }
+        if (self.delivery.permit)() {
+            self.tell(&change);
+            return;
+        }
+        let mut unsent = lock(&self.unsent);
+        unsent.retain(|_, changes| {
+            changes.retain(|(at, _)| at.elapsed() <= SEEN_AS_STANDBY);
+            !changes.is_empty()
+        });
+        let of_it = unsent.entry(change.about.uid.clone()).or_default();
+        of_it.push((Instant::now(), change));
     }
 
     /// How often [`Self::round`] is wanted.
@@ -105,72 +174,105 @@ impl Notifier {
         if !(self.delivery.permit)() {
             return;
         }
-        let mut alerts: Vec<Vec<Message>> = self.senders.iter().map(|_| Vec::new()).collect();
         for object in objects {
+            let about = About::of(object);
             for problem in problems(object) {
-                for (sender, alerts) in self.senders.iter().zip(&mut alerts) {
-                    if !wants(sender, object, &problem, Stage::Reminder) {
-                        continue;
+                for sender in &self.senders {
+                    let is_due = sender.sink.keeps_state()
+                        || is_due(sender.sink.reminders, problem.since, last, now);
+                    if is_due && wants(sender, &about, &problem) {
+                        sender.send(self.message(&about, &problem, Stage::Reminder));
                     }
-                    let message = || self.message(object, &problem, Stage::Reminder);
-                    if sender.sink.keeps_state() {
-                        alerts.push(message());
-                    } else if is_due(sender.sink.reminders, problem.since, last, now) {
-                        self.enqueue(sender, vec![message()]);
-                    }
-                }
-            }
-        }
-        for (sender, alerts) in self.senders.iter().zip(alerts) {
-            // What waits is not overtaken, and a sink that hangs is not told the same twice.
-            if sender.is_idle() {
-                for batch in alerts.chunks(BATCH) {
-                    self.enqueue(sender, batch.to_vec());
                 }
             }
         }
     }
 
-    /// Waits until everything is delivered, at most for this time.
+    /// Waits until everything is delivered, at most for this time. Who does not lead has nothing to deliver,
+    /// and a sink that fails is not waited for.
     pub async fn finish(&self, limit: Duration) {
-        let idle = async {
-            while !self.senders.iter().all(Sender::is_idle) {
+        if !(self.delivery.permit)() {
+            return;
+        }
+        self.senders.iter().for_each(Sender::hurry);
+        let settled = async {
+            while !self.senders.iter().all(Sender::is_settled) {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        if tokio::time::timeout(limit, idle).await.is_err() {
+        if tokio::time::timeout(limit, settled).await.is_err() {
             tracing::warn!(
                 "notifications are left: their reminders, if there are any, say the same"
             );
         }
     }
 
-    fn tell(&self, object: &JiraCredential, problem: &Problem, stage: Stage) {
+    /// Tells each sink what has begun and what is over, of that which it asks for.
+    fn tell(&self, change: &Change) {
+        let about = &change.about;
         for sender in &self.senders {
-            let message = self.message(object, problem, stage);
-            let is_for_it = sender.sink.keeps_state() || message.is_for_people();
-            if is_for_it && wants(sender, object, problem, stage) {
-                self.enqueue(sender, vec![message]);
+            let wanted = |problems: &[Problem]| -> Vec<Problem> {
+                let wanted = problems.iter().filter(|one| wants(sender, about, one));
+                wanted.cloned().collect()
+            };
+            let (before, now) = (wanted(&change.before), wanted(&change.now));
+            for begun in missing(&now, &before) {
+                sender.send(self.message(about, begun, Stage::Firing));
+            }
+            if !sender.sink.events.contains(&Event::Resolved) {
+                continue;
+            }
+            let stage = Stage::Resolved {
+                others_left: !now.is_empty(),
+                now: change.standing,
+            };
+            for over in missing(&before, &now) {
+                let message = self.message(about, over, stage);
+                if !sender.sink.format.is_for_people() || message.is_for_people() {
+                    sender.send(message);
+                }
             }
         }
     }
 
-    fn message(&self, object: &JiraCredential, problem: &Problem, stage: Stage) -> Message {
-        Message::of(object, problem, stage, self.runbook.as_ref())
-    }
-
-    fn enqueue(&self, sender: &Sender, messages: Vec<Message>) {
-        sender.send(messages, self.delivery.clock.elapsed());
+    fn message(&self, about: &About, problem: &Problem, stage: Stage) -> Message {
+        Message::of(about, problem, stage, self.runbook.as_ref())
     }
 }
 
-/// Whether a sink is told of a cause at this stage.
-fn wants(sender: &Sender, object: &JiraCredential, problem: &Problem, stage: Stage) -> bool {
-    let events = &sender.sink.events;
-    let is_over = matches!(stage, Stage::Resolved { .. });
-    sender.sink.covers(&object.namespace().unwrap_or_default())
-        && problem.is_one_of(events)
-        && (!is_over || events.contains(&Event::Resolved))
+impl Known {
+    /// The change when the object is gone.
+    fn deleted(self) -> Change {
+        Change {
+            about: self.about,
+            before: self.problems,
+            now: Vec::new(),
+            standing: Standing::Deleted,
+        }
+    }
+}
+
+fn standing(object: &JiraCredential) -> Standing {
+    let condition = |kind| {
+        object
+            .status
+            .as_ref()
+            .and_then(|status| status.condition(kind))
+    };
+    let is_ready =
+        condition(ConditionType::Ready).is_some_and(|ready| ready.status == ConditionStatus::True);
+    if object.spec.suspend {
+        Standing::Suspended
+    } else if is_ready {
+        Standing::Ready
+    } else {
+        Standing::NotReady
+    }
+}
+
+/// Whether a sink is told of a cause.
+fn wants(sender: &Sender, about: &About, problem: &Problem) -> bool {
+    sender.sink.covers(&about.namespace) && problem.is_one_of(&sender.sink.events)
 }
 
 /// The causes of one list whose reason the other lacks.
@@ -200,30 +302,4 @@ fn is_due(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reminders_come_a_whole_number_of_days_after_the_beginning() {
-        let since = DateTime::UNIX_EPOCH;
-        let at = |hours| since + TimeDelta::hours(hours);
-        for (reminders, last, now, due) in [
-            (Reminders::Daily, 23, 24, true),
-            (Reminders::Daily, 24, 25, false),
-            (Reminders::Daily, 1, 23, false),
-            (Reminders::Daily, 24, 100, true),
-            // The clock was set back.
-            (Reminders::Daily, 49, 25, false),
-            (Reminders::Daily, -30, -3, false),
-            (Reminders::Weekly, 24, 48, false),
-            (Reminders::Weekly, 167, 168, true),
-            (Reminders::Never, 23, 400, false),
-        ] {
-            let found = is_due(reminders, since, at(last), at(now));
-            assert_eq!(found, due, "{reminders:?} {last} {now}");
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! A receiver of notifications, as the administrator describes it.
 
+use std::fmt;
+
 use crate::notify::address::Address;
 use crate::notify::problem::Event;
 
@@ -18,7 +20,7 @@ pub(super) struct Sink {
 }
 
 /// What a sink understands.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) enum Format {
     Slack,
     Teams,
@@ -35,6 +37,13 @@ pub(super) enum Reminders {
     Never,
 }
 
+/// A template may hold what is secret, and is not shown.
+impl fmt::Debug for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
 impl Format {
     pub(super) fn word(&self) -> &'static str {
         match self {
@@ -42,6 +51,15 @@ impl Format {
             Self::Teams => "teams",
             Self::Alertmanager => "alertmanager",
             Self::Json(_) => "json",
+        }
+    }
+
+    /// How many messages one request takes: programs get one, or a batch; people get a line for what is left.
+    pub(super) fn most_at_once(&self, batch: usize) -> usize {
+        match self {
+            Self::Slack | Self::Teams => usize::MAX,
+            Self::Alertmanager => batch,
+            Self::Json(_) => 1,
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::spec::text_fault;
+use crate::core::spec::{text_fault, without_tojson};
 use crate::render::render_text;
 
 const LONGEST_TEMPLATE: usize = 8192;
+
+const REMEDY: &str = "must make JSON whatever the values are: write {{ message | tojson }}, without quotes around it, for each value";
 
 /// The variables of a template.
 pub(super) const VARIABLES: [&str; 11] = [
@@ -31,13 +33,24 @@ pub(super) fn check(template: &str) -> Result<(), String> {
         let line = line.map_or_else(String::new, |line| format!("(line {line}) "));
         return Err(format!("{line}{what}"));
     }
-    let hostile = values(|_| "a \"quoted\" \\ text\nof two lines".to_owned());
-    let rendered = render_text(template, &hostile)?;
-    if is_json(&rendered) {
-        Ok(())
-    } else {
-        Err("must make JSON whatever the values are: write {{ message | tojson }}, without quotes around it".to_owned())
+    if let Some(line) = without_tojson(template) {
+        return Err(format!("(line {line}) {REMEDY}"));
     }
+    for status in ["firing", "reminder", "resolved"] {
+        for event in ["Stalled", "RotationDue"] {
+            for other in ["a \"quoted\" \\ text\nof two lines", ""] {
+                let value = |name: &str| match name {
+                    "status" => status.to_owned(),
+                    "event" => event.to_owned(),
+                    _ => other.to_owned(),
+                };
+                if !is_json(&render_text(template, &values(value))?) {
+                    return Err(REMEDY.to_owned());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The variables with their values.

@@ -135,6 +135,22 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
             "sinks[0] (chat).template",
             "token",
         ),
+        // Only at the end, where a value may be what others have chosen.
+        (
+            json("{% if status == \"resolved\" %}{\"a\": \"{{ contact }}\"}{% else %}{}{% endif %}"),
+            "sinks[0] (chat).template",
+            "tojson",
+        ),
+        (
+            json("{\"a\": \"{% if contact %}\"{% endif %}}"),
+            "sinks[0] (chat).template",
+            "must make JSON",
+        ),
+        (
+            json("{% if event == \"RotationDue\" %}nothing{% else %}{}{% endif %}"),
+            "sinks[0] (chat).template",
+            "must make JSON",
+        ),
         (json("{% if %}"), "sinks[0] (chat).template", "line 1"),
     ] {
         assert_told(&text, field, remedy);

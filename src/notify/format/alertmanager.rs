@@ -32,13 +32,13 @@ fn alert(message: &Message, now: DateTime<Utc>) -> Value {
         ("name", Some(&message.name)),
         ("reason", Some(&message.reason)),
         ("severity", Some(severity)),
-        ("team", message.owner.team.as_deref()),
     ]);
     let summary = format!("JiraCredential {about} needs a person: {}", message.reason);
     let annotations = filled([
         ("summary", Some(&summary)),
         ("description", Some(&message.text)),
         ("site", Some(&message.site)),
+        ("team", message.owner.team.as_deref()),
         ("contact", message.owner.contact.as_deref()),
         ("runbook_url", message.link.as_deref()),
     ]);

@@ -34,6 +34,26 @@ pub(super) fn body(
     bytes(&value)
 }
 
+/// What one message to people names: the others are counted.
+const NAMED: usize = 10;
+
+/// The messages that are named, and a line about the others.
+fn named(messages: &[Message]) -> (&[Message], Option<String>) {
+    let Some((named, others)) = messages
+        .split_at_checked(NAMED)
+        .filter(|(_, rest)| !rest.is_empty())
+    else {
+        return (messages, None);
+    };
+    let over = others.iter().filter(|one| one.stage.is_over()).count();
+    let line = format!(
+        "and {} more: {} need a person, {over} are over. kubectl get jiracredentials --all-namespaces lists them.",
+        others.len(),
+        others.len() - over
+    );
+    (named, Some(line))
+}
+
 fn bytes(value: &Value) -> Result<Vec<u8>, String> {
     serde_json::to_vec(value).map_err(|_| "it cannot be encoded".to_owned())
 }

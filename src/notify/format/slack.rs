@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::notify::format::named;
 use crate::notify::message::Message;
 
 pub(super) fn payload(messages: &[Message]) -> Value {
-    let texts: Vec<String> = messages.iter().map(text).collect();
+    let (named, others) = named(messages);
+    let texts: Vec<String> = named.iter().map(text).chain(others).collect();
     json!({"text": texts.join("\n\n")})
 }
 
@@ -22,7 +24,7 @@ fn text(message: &Message) -> String {
 }
 
 /// `<` begins mentions and links in Slack; `@` at the front of a word is a mention elsewhere, and is kept from
-/// its word by an invisible character.
+/// its word by an invisible character, as is what Markdown makes links and formats of.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     let mut in_word = false;
@@ -32,6 +34,10 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '@' if !in_word => escaped.push_str("@\u{200b}"),
+            '*' | ']' | '`' | '~' => {
+                escaped.push(letter);
+                escaped.push('\u{200b}');
+            }
             control if control.is_control() => escaped.push(' '),
             other => escaped.push(other),
         }

@@ -1,20 +1,24 @@
 //! Workflow webhooks of Microsoft Teams: a message with an Adaptive Card.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use crate::notify::format::named;
 use crate::notify::message::{Message, Stage};
 
 /// Links to the runbook in one card.
 const MOST_ACTIONS: usize = 4;
 
 pub(super) fn payload(messages: &[Message]) -> Value {
-    let body: Vec<Value> = messages.iter().flat_map(lines).collect();
+    let (named, others) = named(messages);
+    let mut body: Vec<Value> = named.iter().flat_map(lines).collect();
+    body.extend(others.map(|text| line(&[run(&text)])));
     // One for all that have the same.
-    let mut links: Vec<&str> = messages
+    let links: BTreeMap<&str, &str> = named
         .iter()
-        .filter_map(|message| message.link.as_deref())
+        .filter_map(|message| Some((message.link.as_deref()?, message.reason.as_str())))
         .collect();
-    links.dedup();
     let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -22,7 +26,7 @@ pub(super) fn payload(messages: &[Message]) -> Value {
         "body": body,
     });
     // A card has room for few.
-    let open = |link: &&str| json!({"type": "Action.OpenUrl", "title": "Runbook", "url": link});
+    let open = |(link, reason): (&&str, &&str)| json!({"type": "Action.OpenUrl", "title": format!("Runbook: {reason}"), "url": link});
     let actions: Vec<Value> = links.iter().take(MOST_ACTIONS).map(open).collect();
     if let Some(card) = card.as_object_mut().filter(|_| !actions.is_empty()) {
         card.insert("actions".to_owned(), json!(actions));

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::Owner;
-use crate::notify::message::Stage;
+use crate::notify::message::{Stage, Standing};
 use crate::notify::problem::Event;
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -14,6 +14,7 @@ fn hostile(stage: Stage) -> Message {
     Message {
         stage,
         event: Event::Stalled,
+        uid: "uid".into(),
         namespace: "team-a".into(),
         name: "bot".into(),
         site: "acme.atlassian.net".into(),
@@ -37,7 +38,10 @@ fn bare(stage: Stage) -> Message {
     }
 }
 
-const OVER: Stage = Stage::Resolved { others_left: false };
+const OVER: Stage = Stage::Resolved {
+    others_left: false,
+    now: Standing::Ready,
+};
 
 fn sent(format: &Format, message: Message) -> Value {
     let body = body(format, &[message], at(60)).unwrap();
@@ -56,7 +60,7 @@ fn slack_gets_text_that_mentions_nobody() {
         text(hostile(Stage::Firing)).lines().collect::<Vec<_>>(),
         [
             "*JiraCredential team-a/bot needs a person: Rejected*",
-            "Jira says &lt;!channel&gt; &amp; \"no\" to @\u{200b}here. [click](https://evil.example)",
+            "Jira says &lt;!channel&gt; &amp; \"no\" to @\u{200b}here. [click]\u{200b}(https://evil.example)",
             "Site: acme.atlassian.net",
             "Owner: &lt;@\u{200b}U1&gt; a|b, #platform, platform@acme.example",
             "Since: 2027-01-15T08:00:00Z",
@@ -66,7 +70,7 @@ fn slack_gets_text_that_mentions_nobody() {
     assert_eq!(
         text(bare(OVER)).lines().collect::<Vec<_>>(),
         [
-            "*JiraCredential team-a/bot needs nobody any more: Rejected is over*",
+            "*JiraCredential team-a/bot is Ready: Rejected is over*",
             "Site: acme.atlassian.net",
             "Since: 2027-01-15T08:00:00Z",
         ]
@@ -104,7 +108,7 @@ fn teams_gets_a_card_without_markdown() {
                         line(json!([bold("Since: "), run("2027-01-15T08:00:00Z")])),
                     ],
                     "actions": [{
-                        "type": "Action.OpenUrl", "title": "Runbook",
+                        "type": "Action.OpenUrl", "title": "Runbook: Rejected",
                         "url": "https://docs.example/runbook#rejected",
                     }],
                 },
@@ -128,11 +132,24 @@ fn people_get_many_at_once_together() {
     let slack = together(Format::Slack);
     let texts: Vec<&str> = slack["text"].as_str().unwrap().split("\n\n").collect();
     assert_eq!(texts.len(), 3);
-    assert!(texts[1].contains("needs nobody any more"), "{texts:?}");
+    assert!(texts[1].contains("Rejected is over"), "{texts:?}");
     let teams = together(Format::Teams);
     let card = &teams["attachments"][0]["content"];
     assert_eq!(card["body"].as_array().unwrap().len(), 5 + 3 + 5);
     assert_eq!(card["actions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn people_get_ten_by_name_and_the_number_of_the_others() {
+    let all: Vec<Message> = (0..300)
+        .map(|at| bare(if at < 250 { Stage::Firing } else { OVER }))
+        .collect();
+    let text = |format| String::from_utf8(body(&format, &all, at(60)).unwrap()).unwrap();
+    for text in [text(Format::Slack), text(Format::Teams)] {
+        assert_eq!(text.matches("JiraCredential team-a/bot").count(), 10);
+        let line = "and 290 more: 240 need a person, 50 are over.";
+        assert!(text.contains(line), "{text}");
+    }
 }
 
 #[test]
@@ -143,12 +160,13 @@ fn alertmanager_gets_labels_that_stay_and_an_end() {
         json!([{
             "labels": {
                 "alertname": "JiraCredentialNeedsPerson", "namespace": "team-a", "name": "bot",
-                "reason": "Rejected", "severity": "critical", "team": "<@U1> a|b",
+                "reason": "Rejected", "severity": "critical",
             },
             "annotations": {
                 "summary": "JiraCredential team-a/bot needs a person: Rejected",
                 "description": hostile(Stage::Firing).text,
                 "site": "acme.atlassian.net",
+                "team": "<@U1> a|b",
                 "contact": "#platform, platform@acme.example",
                 "runbook_url": "https://docs.example/runbook#rejected",
             },
@@ -162,7 +180,7 @@ fn alertmanager_gets_labels_that_stay_and_an_end() {
     assert_eq!(over[0]["endsAt"], "2027-01-15T08:01:00Z");
     let bare = sent(&Format::Alertmanager, bare(Stage::Reminder));
     assert!(bare[0].get("generatorURL").is_none());
-    assert!(bare[0]["labels"].get("team").is_none());
+    assert!(bare[0]["annotations"].get("team").is_none());
     let all = [hostile(Stage::Firing), hostile(OVER)];
     let both = body(&Format::Alertmanager, &all, at(60)).unwrap();
     let both: Value = serde_json::from_slice(&both).unwrap();
