@@ -22,6 +22,7 @@ use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
+use crate::notify::NotifyConfig;
 use crate::ops::http::{Health, serve_health, serve_metrics};
 use crate::ops::metrics::Metrics;
 use crate::ops::telemetry::{self, LogFormat};
@@ -95,6 +96,9 @@ struct RunArgs {
     extra_ca_file: Option<PathBuf>,
     #[command(flatten)]
     proxy: ProxyFlags,
+    /// YAML file that says where notifications about credentials that need a person go.
+    #[arg(long, env = "JCO_NOTIFY_CONFIG")]
+    notify_config: Option<PathBuf>,
     /// Keep names and e-mail addresses of accounts out of the status and of messages.
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
@@ -283,6 +287,7 @@ impl RunArgs {
                 proxy: self.proxy.read().map_err(failed("the proxy"))?,
                 ..JiraConfig::default()
             },
+            notify: self.notify_config()?,
             hide_account_names: self.hide_account_names,
             allowed_metadata_keys: self
                 .allowed_metadata_keys
@@ -301,6 +306,17 @@ impl RunArgs {
             time_scale: self.time_scale(),
             reconciles: None,
         })
+    }
+
+    /// Where notifications go. An empty variable is none.
+    fn notify_config(&self) -> Result<Option<NotifyConfig>, Failure> {
+        let path = self.notify_config.as_deref();
+        let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        let config = NotifyConfig::load(path).map_err(failed("--notify-config"))?;
+        tracing::info!(sinks = config.summary(), "notifications are sent");
+        Ok(Some(config))
     }
 
     /// An empty variable is an empty list. A list of empty names is a mistake, and must not mean every

@@ -21,7 +21,9 @@
 //! | [`core`] | decisions, as pure functions |
 //! | [`crd`] | the definition as it is installed |
 //! | [`render`] | the contents of published Secrets |
+//! | [`net`] | calls over HTTPS, to whomever |
 //! | [`jira`] | everything about Atlassian |
+//! | [`notify`] | what receivers outside the cluster are told |
 //! | [`cluster`] | everything about Kubernetes |
 //! | [`ops`] | metrics, health, logs |
 //! | [`controller`] | watches, queue, reconciles, shutdown |
@@ -39,5 +41,7 @@ pub mod controller;
 pub mod core;
 pub mod crd;
 pub mod jira;
+pub mod net;
+pub mod notify;
 pub mod ops;
 pub mod render;

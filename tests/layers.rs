@@ -13,13 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers of the crate; each uses only those before it.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 12] = [
     "clock",
     "api",
     "core",
     "crd",
     "render",
+    "net",
     "jira",
+    "notify",
     "cluster",
     "ops",
     "controller",

@@ -9,6 +9,7 @@ mod date;
 mod lenient;
 mod lookup;
 mod oauth;
+mod owner;
 mod period;
 mod preset;
 mod reference;
@@ -23,6 +24,7 @@ pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, Se
 pub use date::Date;
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
+pub use owner::Owner;
 pub use period::Period;
 pub use preset::Preset;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};

@@ -216,6 +216,13 @@ pub(super) fn key() -> Rule {
         .message("key must be a key of a Secret: use letters, digits, -, _ and . only")
 }
 
+/// What is shown to people stays on its line, and cannot pretend to be another.
+pub(super) fn one_line(field: &str) -> Rule {
+    Rule::new("!self.matches('[[:cntrl:]]')").message(Message::Message(format!(
+        "{field} must be one line: remove line ends, tabs and other control characters"
+    )))
+}
+
 /// A length of time.
 pub(super) fn period() -> Rule {
     Rule::new("self.matches('^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$') && self.matches('[1-9]')")

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, Preset, SecretKeyRef,
+    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Owner, Period, Preset, SecretKeyRef,
     Workload, rules,
 };
 
@@ -97,6 +97,11 @@ pub struct JiraCredentialSpec {
     /// organisation's administrators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_lookup: Option<Box<ExpiryLookup>>,
+
+    /// Who looks after the credential: named in notifications, in the metric
+    /// `jira_credential_owner_info` and by `kubectl jira-credential status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
 
     /// Stop: no call to Jira and no write to a Secret until it is false again.
     #[serde(default)]

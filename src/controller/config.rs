@@ -1,12 +1,16 @@
 //! How the operator is configured, and why it cannot start.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 
+use crate::clock::Clock;
 use crate::cluster::{ClusterError, Leadership, Shard};
 use crate::core::facts::TimeScale;
-use crate::jira::{HostPolicy, JiraConfig, JiraError};
+use crate::jira::{HostPolicy, Jira, JiraConfig, JiraError, TrustError};
+use crate::notify::{self, Notifier, NotifyConfig};
+use crate::ops::metrics::Metrics;
 
 /// How the operator learns of changes of Secrets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
@@ -36,6 +40,8 @@ pub struct OperatorConfig {
     pub hosts: HostPolicy,
     /// How Jira is called.
     pub jira: JiraConfig,
+    /// Where notifications go, if they go anywhere.
+    pub notify: Option<NotifyConfig>,
     /// Whether names and e-mail addresses of accounts are kept out of the status.
     pub hide_account_names: bool,
     /// Prefixes of labels and annotations that a target may have.
@@ -60,6 +66,25 @@ pub struct OperatorConfig {
     pub reconciles: Option<UnboundedSender<Reconciled>>,
 }
 
+impl OperatorConfig {
+    /// Starts to send notifications, if there are receivers.
+    pub(super) fn notifier(
+        &self,
+        jira: &Jira,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Notifier>, StartError> {
+        let Some(sinks) = self.notify.clone() else {
+            return Ok(None);
+        };
+        let leadership = self.leadership.clone();
+        let permit = Arc::new(move || leadership.leads());
+        let (network, metrics) = (jira.network(), Arc::clone(metrics));
+        let notifier = notify::start(sinks, network, clock.clone(), metrics, permit);
+        notifier.map(Some).map_err(StartError::Notify)
+    }
+}
+
 /// A reconcile that has ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reconciled {
@@ -77,6 +102,9 @@ pub enum StartError {
     /// Jira cannot be called.
     #[error(transparent)]
     Jira(#[from] JiraError),
+    /// Notifications cannot be sent.
+    #[error("--notify-config: {0}")]
+    Notify(TrustError),
     /// The key of the fingerprints can be neither read nor made.
     #[error("the Secret with the key of the fingerprints: {0}")]
     Key(#[from] ClusterError),
@@ -86,7 +114,7 @@ impl StartError {
     /// Whether another try can succeed without anybody doing anything.
     pub fn is_passing(&self) -> bool {
         match self {
-            StartError::Jira(_) => false,
+            StartError::Jira(_) | StartError::Notify(_) => false,
             StartError::Key(error) => match error {
                 ClusterError::TimedOut
                 | ClusterError::Unavailable(_)

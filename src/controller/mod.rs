@@ -6,6 +6,7 @@ mod config;
 mod denials;
 mod fair_share;
 mod grant_gc;
+mod notifications;
 mod password_guard;
 mod peers;
 mod policy_check;
@@ -51,6 +52,7 @@ use crate::cluster::{
 };
 use crate::core::fingerprint::{Fingerprint, FingerprintKey};
 use crate::jira::{Jira, JiraConfig};
+use crate::notify::Notifier;
 use crate::ops::metrics::Metrics;
 use acceptances::Acceptances;
 pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
@@ -94,6 +96,7 @@ pub struct Operator {
     /// Secrets whose contents are compared.
     compared: Mutex<HashSet<Key>>,
     metrics: Arc<Metrics>,
+    notifier: Option<Notifier>,
     store: OnceLock<Store<Watched>>,
     written: StatusVersions,
     acceptances: Arc<Acceptances>,
@@ -135,8 +138,11 @@ impl Operator {
         passwords.restore(&refused, clock.now());
         let wake = Arc::default();
         metrics.show_leadership(config.leadership.clone());
+        let jira = Jira::new(jira, clock.clone())?;
+        let notifier = config.notifier(&jira, &clock, &metrics)?;
         Ok(Arc::new(Self {
-            jira: Jira::new(jira, clock.clone())?,
+            jira,
+            notifier,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale)
                 .led_by(config.leadership.clone())
                 .beside_others(config.shard.is_some()),
@@ -188,6 +194,7 @@ impl Operator {
         let collector = tokio::spawn(self.clone().collect_now_and_then());
         let policy = tokio::spawn(self.clone().check_policy_now_and_then());
         let refusals = tokio::spawn(self.clone().record_refusals_as_they_come());
+        let rounds = tokio::spawn(self.clone().notify_in_rounds());
         let stop = {
             let (stopping, shutdown) = (self.stopping.clone(), shutdown.clone());
             let leadership = self.config.leadership.clone();
@@ -213,12 +220,14 @@ impl Operator {
             .run(reconcile, on_error, self.clone())
             .for_each(|_| async {});
         self.until_all_is_stored(passes, &shutdown).await;
-        for task in [leads, secrets, collector, policy, refusals] {
+        for task in [leads, secrets, collector, policy, refusals, rounds] {
             task.abort();
         }
+        // A receiver that is dead must not delay what keeps accounts from being locked.
         if self.serving.is_cancelled() {
             self.record_last_refusals().await;
         }
+        self.finish_notifications().await;
     }
 
     /// Whether everything that exists has been listed.

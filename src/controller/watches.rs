@@ -230,6 +230,7 @@ impl Operator {
                     self.wake_all(&self.index.refer(&key, &names));
                     if !is_foreign {
                         self.passwords.note(object);
+                        self.notify_of(object);
                     } else if self.passwords.note_elsewhere(object) {
                         // Its operator wakes only its own.
                         let uid = object.uid().unwrap_or_default();
@@ -278,6 +279,7 @@ impl Operator {
     /// Forgets what only the operator that serves a credential has to know of it.
     fn leave(&self, key: &Key) {
         self.written.forget(key);
+        self.notify_no_more_of(key);
         self.acceptances.forget(key);
         self.retries.forget(key);
         self.denials.forget(key);

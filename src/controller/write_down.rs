@@ -90,6 +90,7 @@ impl Operator {
             match cluster.write_status(current, &conclusion.status).await {
                 Ok(written) => {
                     self.written.remember(&written);
+                    self.notify_of(&written);
                     *current = written;
                     return Ok(Wrote::Status);
                 }
@@ -102,6 +103,7 @@ impl Operator {
                         // Our own write, whose answer was lost.
                         Some(fresh) if fresh.status.as_ref() == Some(&conclusion.status) => {
                             self.written.remember(&fresh);
+                            self.notify_of(&fresh);
                             *current = fresh;
                             return Ok(Wrote::Status);
                         }

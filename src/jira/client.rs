@@ -13,15 +13,12 @@ use crate::api::Hosting;
 use crate::clock::Clock;
 use crate::core::probe::{Outage, SiteWait, Verdict};
 use crate::core::spec::Site;
-use crate::jira::address_policy::AddressPolicy;
-use crate::jira::call::{Response, Timeouts};
-use crate::jira::http::{Body, Clients, read_body};
+use crate::jira::http::Clients;
 use crate::jira::observer::{self, Holder, Observer};
-use crate::jira::proxy::Proxy;
 use crate::jira::response::Answer;
 use crate::jira::site_limiter::{Caller, Gates, Urgency};
-use crate::jira::tls::TrustError;
 use crate::jira::transport_error;
+use crate::net::{AddressPolicy, Body, Network, Proxy, Response, Timeouts, TrustError, read_body};
 
 /// How Jira is called.
 #[derive(Clone, Default)]
@@ -88,7 +85,8 @@ impl Jira {
             permit,
         } = config;
         let extra = extra_ca_pem.as_deref();
-        let clients = Clients::new(addresses, &names, timeouts, extra, proxy, &clock)?;
+        let network = Network::new(addresses, &names, timeouts, extra, proxy, &clock)?;
+        let clients = Clients::new(network)?;
         Ok(Self {
             clients: Arc::new(clients),
             gates: Arc::new(Gates::new(clock.clone())),
@@ -98,6 +96,11 @@ impl Jira {
             caller: Caller::default(),
             holder: None,
         })
+    }
+
+    /// What its connections are made with.
+    pub fn network(&self) -> &Network {
+        self.clients.network()
     }
 
     /// The same client, for another caller.

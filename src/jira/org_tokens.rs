@@ -14,11 +14,11 @@ use crate::core::spec::Site;
 use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::gateway::{endpoint, named};
-use crate::jira::http::{Body, read_body_up_to};
 use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::ADMIN_PATH;
 use crate::jira::site_limiter::Urgency;
 use crate::jira::transport_error;
+use crate::net::{Body, read_body_up_to};
 
 /// The name of the call, for the observer.
 const OPERATION: &str = "api_tokens";

@@ -43,6 +43,7 @@ pub struct Metrics {
     passes: Family<Outcome, Counter>,
     pass_seconds: Histogram,
     failures: Family<[(&'static str, String); 2], Counter>,
+    notifications: Family<[(&'static str, String); 2], Counter>,
     store: Arc<OnceLock<Shown>>,
     policy: Arc<Mutex<Option<PolicyState>>>,
     leadership: Arc<OnceLock<Leadership>>,
@@ -63,6 +64,7 @@ impl Default for Metrics {
             passes: Family::default(),
             pass_seconds: call_seconds(),
             failures: Family::default(),
+            notifications: Family::default(),
             store: store.clone(),
             policy: Arc::clone(&policy),
             leadership: Arc::clone(&leadership),
@@ -93,6 +95,11 @@ impl Default for Metrics {
             "auth_failures",
             "Refusals by method and reason",
             metrics.failures.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Notifications and attempts to send them, by sink and outcome",
+            metrics.notifications.clone(),
         );
         registry.register_collector(Box::new(Credentials::new(store)));
         registry.register_collector(Box::new(Policy(policy)));
@@ -182,6 +189,13 @@ impl crate::jira::Observer for Metrics {
         self.calls
             .get_or_create(&Call { operation, outcome })
             .observe(seconds);
+    }
+}
+
+impl crate::notify::Observer for Metrics {
+    fn notification(&self, sink: &str, outcome: &'static str) {
+        let labels = [("sink", sink.to_owned()), ("outcome", outcome.to_owned())];
+        self.notifications.get_or_create(&labels).inc();
     }
 }
 

@@ -9,6 +9,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use template::render_text;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;

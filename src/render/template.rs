@@ -38,6 +38,15 @@ pub(super) fn add(
     Ok(())
 }
 
+/// Renders a template of the administrator.
+///
+/// # Errors
+/// With what is wrong, beginning with a verb. Names no value.
+pub fn render_text(text: &str, values: &BTreeMap<&'static str, String>) -> Result<String, String> {
+    let values = Value::from_pairs(values.iter().map(|(name, value)| (*name, value.as_str())));
+    render(&environment(), text, &values).map_err(|error| said(&error))
+}
+
 /// The variables and their values.
 fn values(validated: &Validated<'_>) -> BTreeMap<&'static str, String> {
     let mut standard = Contents::default();

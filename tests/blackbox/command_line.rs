@@ -12,6 +12,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
 #[test]
 fn a_wrong_command_line_is_a_usage_error_that_names_what_is_wrong() {
     for (arguments, named) in [
@@ -99,6 +103,39 @@ fn a_proxy_that_cannot_be_used_ends_the_start_and_no_password_is_repeated() {
         assert!(error.contains(named), "{arguments:?}: {error}");
         assert!(!error.contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn receivers_that_cannot_be_used_end_the_start_and_no_address_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notify.yaml");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = binary();
+        command.args(["run", "--notify-config", file.to_str().unwrap()]);
+        // There is no cluster, so that it ends.
+        command.env("KUBECONFIG", "/no/such/file");
+        command.env_remove("KUBERNETES_SERVICE_HOST");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        text_of(&output)
+    };
+    for (sink, named) in [
+        ("http://hooks.example/canary", "sinks[0] (chat).url"),
+        ("[https://hooks.example/canary]", "line 4"),
+        ("https://hooks.example/canary\n  kind: a", "line 5"),
+    ] {
+        let said = start(&format!(
+            "sinks:\n- name: chat\n  format: slack\n  url: {sink}\n"
+        ));
+        assert!(said.contains("--notify-config: "), "{said}");
+        assert!(said.contains(named), "{named}: {said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+    let good = "sinks: [{name: chat, format: slack, url: 'https://hooks.example/canary'}]";
+    let said = start(good);
+    assert!(said.contains("chat (slack)"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
 }
 
 #[test]

@@ -279,6 +279,33 @@ fn the_credentials_of_a_proxy_are_mounted_from_their_secret() {
 }
 
 #[test]
+fn the_receivers_of_notifications_are_mounted_from_their_secret() {
+    let Some(helm) = Helm::new() else { return };
+    let all = helm
+        .template(&[
+            r#"notifyConfigSecret={"name": "receivers", "key": "all.yaml"}"#,
+            r#"extraVolumes=[{"name": "ca", "configMap": {"name": "ca"}}]"#,
+            r#"extraVolumeMounts=[{"name": "ca", "mountPath": "/ca"}]"#,
+        ])
+        .unwrap();
+    let pod = pod(&all);
+    let container = &pod["containers"][0];
+    let variables = container["env"].as_array().unwrap();
+    let file = variables
+        .iter()
+        .find(|variable| variable["name"] == "JCO_NOTIFY_CONFIG");
+    let mount = &container["volumeMounts"][0];
+    let path = format!("{}/all.yaml", mount["mountPath"].as_str().unwrap());
+    assert_eq!(file.unwrap()["value"], json!(path));
+    assert_eq!(mount["name"], pod["volumes"][0]["name"]);
+    // Whole, since the file names others beside it.
+    let source = json!({"secretName": "receivers"});
+    assert_eq!(pod["volumes"][0]["secret"], source);
+    assert_eq!(container["volumeMounts"][1]["mountPath"], json!("/ca"));
+    assert_eq!(pod["volumes"][1]["configMap"]["name"], json!("ca"));
+}
+
+#[test]
 fn what_a_pod_can_have_reaches_it() {
     let Some(helm) = Helm::new() else { return };
     let tolerations = r#"tolerations=[{"key": "infra", "operator": "Exists"}]"#;

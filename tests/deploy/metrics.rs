@@ -6,6 +6,7 @@ use std::time::Duration;
 use jira_credential_operator::api::Reason;
 use jira_credential_operator::cluster::{PolicyState, Selector, Shard};
 use jira_credential_operator::jira::Observer as _;
+use jira_credential_operator::notify::Observer as _;
 use jira_credential_operator::ops::metrics::Metrics;
 
 /// The names of all series, as Prometheus stores them.
@@ -20,6 +21,7 @@ pub(crate) fn exported() -> BTreeSet<String> {
     metrics.passed(true, Duration::ZERO);
     metrics.renewed(None, "granted");
     metrics.authentication_failed(None, Reason::Rejected);
+    metrics.notification("chat", "sent");
     metrics.call("myself", "accepted", 0.0);
     let text = metrics.render().unwrap();
     let mut names = BTreeSet::new();

@@ -39,6 +39,14 @@ fn wrong_values_are_refused_with_their_path() {
             "httpsProxyCredentialsSecret.name=\"proxy\"",
             "config.httpsProxy is not",
         ),
+        (
+            "notifyConfigSecret={\"name\": \"a\", \"key\": \"../a\"}",
+            "'/notifyConfigSecret/key'",
+        ),
+        (
+            "config.notifyConfig=\"notify.yaml\"",
+            "'/config/notifyConfig'",
+        ),
         ("image.digest=\"sha256:1\"", "'/image/digest'"),
         (
             "terminationGracePeriodSeconds=30",

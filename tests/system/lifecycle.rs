@@ -384,8 +384,17 @@ async fn a_deleted_credential_takes_its_targets_and_series_along() {
         world.api_token(name).await;
         let object = world.wait_ready(name).await;
         assert_eq!(object.metadata.finalizers, None);
+        let owner = json!({"owner": {"team": "platform", "contact": "\"#platform\""}});
+        world.change(name, owner).await;
+        world.observed(name).await;
     }
     operator.quiet().await;
+    let text = operator.metrics.render().unwrap();
+    let owner = format!(
+        "jira_credential_owner_info{{namespace=\"{}\",name=\"bot\",team=\"platform\",contact=\"\\\"#platform\\\"\"}} 1",
+        world.namespace
+    );
+    assert!(text.contains(&owner), "{owner}\n{text}");
     let series = |name: &str| {
         let text = operator.metrics.render().unwrap();
         let label = format!("name=\"{name}\"");

@@ -28,6 +28,7 @@ mod line_ends;
 mod listed_namespaces;
 mod matrix;
 mod moved;
+mod notifications;
 mod numbers;
 mod oauth;
 mod oauth1;

@@ -191,6 +191,7 @@ impl World {
                 },
                 ..JiraConfig::default()
             },
+            notify: None,
             hide_account_names: false,
             allowed_metadata_keys: [
                 "app.kubernetes.io/",

@@ -80,6 +80,7 @@ mod settings;
 mod sim;
 mod tls;
 mod token;
+mod webhook;
 mod world;
 
 pub use calls::{Call, Counters, Verdict};
@@ -102,3 +103,4 @@ pub use settings::{
 };
 pub use sim::Sim;
 pub use token::{Token, TokenKind, basic};
+pub use webhook::{Received, Webhook};

@@ -22,7 +22,7 @@ use crate::rules::{Rules, Strike, Subject};
 use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
-use crate::{cloud, dc, links, oauth};
+use crate::{cloud, dc, links, oauth, webhook};
 
 /// What the handles and the server share.
 #[derive(Debug)]
@@ -178,7 +178,11 @@ fn has_body(shared: &Shared, call: &Incoming) -> bool {
         shared.world().places.get(&call.host),
         Some(Place::DataCenter(_))
     );
-    asks_for_token(shared, call) || (instance && reads_body(&call.path))
+    let takes_all = matches!(
+        shared.world().places.get(&call.host),
+        Some(Place::Webhook(_))
+    );
+    takes_all || asks_for_token(shared, call) || (instance && reads_body(&call.path))
 }
 
 /// Whether a Data Center instance looks at the body of a POST to a path.
@@ -190,7 +194,7 @@ fn asks_for_token(shared: &Shared, call: &Incoming) -> bool {
     match shared.world().places.get(&call.host) {
         Some(Place::Auth) => true,
         Some(Place::DataCenter(_)) => oauth::is_token_path(&call.path),
-        Some(Place::Cloud(_) | Place::Gateway) | None => false,
+        Some(Place::Cloud(_) | Place::Gateway | Place::Webhook(_)) | None => false,
     }
 }
 
@@ -259,6 +263,7 @@ fn process(shared: &Shared, call: &Incoming, entry: &mut Entry<'_>) -> Reply {
         Some(Place::Auth) => oauth::handle(&mut world, call, &cx),
         Some(Place::Gateway) => cloud::gateway(&mut world, call, &cx, entry),
         Some(Place::DataCenter(_)) => dc::handle(&mut world, call, &cx, entry),
+        Some(Place::Webhook(_)) => webhook::handle(&mut world, call),
         None if call.host.ends_with(&shared.config.data_center_suffix) => {
             dc::handle(&mut world, call, &cx, entry)
         }

@@ -22,7 +22,8 @@ use crate::server;
 use crate::service::Shared;
 use crate::tls::Tls;
 use crate::token::Token;
-use crate::world::TokenRecord;
+use crate::webhook::Webhook;
+use crate::world::{Place, TokenRecord};
 
 /// A running simulator. Clones share it; it stops when the last clone (site and instance handles
 /// hold one each) is dropped.
@@ -165,6 +166,18 @@ impl Sim {
         let host = host_of(host);
         self.shared.world().ensure_instance(&host);
         DataCenter::new(self.clone(), host)
+    }
+
+    /// A receiver of webhooks on any host, made unless the host answers already.
+    pub fn webhook(&self, host: &str) -> Webhook {
+        let host = host_of(host);
+        let mut world = self.shared.world();
+        let places = &mut world.places;
+        places
+            .entry(host.clone())
+            .or_insert_with(|| Place::Webhook(Vec::new()));
+        drop(world);
+        Webhook::new(self.clone(), host)
     }
 
     /// A new organisation, which manages no account yet.

@@ -22,6 +22,8 @@ pub(crate) enum Place {
     Gateway,
     Auth,
     DataCenter(Instance),
+    /// Takes webhooks.
+    Webhook(Vec<crate::webhook::Received>),
 }
 
 /// A Cloud site.

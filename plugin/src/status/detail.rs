@@ -38,6 +38,12 @@ pub fn text(report: &Report, now: DateTime<Utc>, style: Style) -> String {
         ("Secrets", Some(report.secrets.join(", "))),
         ("Validated", relative(report.last_validated_time)),
     ];
+    let owner = report.owner.as_ref();
+    let owner = owner.map(|owner| [&owner.team, &owner.contact].into_iter().flatten());
+    let owner: Vec<&str> = owner.into_iter().flatten().map(String::as_str).collect();
+    if !owner.is_empty() {
+        fields.push(("Owner", Some(owner.join(", "))));
+    }
     if report.next_renewal_time.is_some() {
         fields.push(("Renewal", relative(report.next_renewal_time)));
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use jira_credential_operator::api::{
     Account, Condition, ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus,
-    MethodName, Reason, SiteStatus,
+    MethodName, Owner, Reason, SiteStatus,
 };
 use kube::ResourceExt;
 use serde::Serialize;
@@ -41,6 +41,9 @@ pub struct Report {
     /// Where Jira was called last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub called: Option<SiteStatus>,
+    /// Who looks after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// The published Secrets.
     pub secrets: Vec<String>,
     /// When Jira accepted it last.
@@ -94,6 +97,7 @@ impl Report {
             account: status.account.clone(),
             site: object.spec.site.clone(),
             called: status.site.clone(),
+            owner: object.spec.owner.clone(),
             secrets: published(object),
             last_validated_time: status.last_validated_time,
             next_renewal_time: status.next_renewal_time,

@@ -30,6 +30,7 @@ async fn one_credential_is_shown_with_everything() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    assert!(!text.contains("Owner:"), "nobody is named: {text}");
     assert!(!text.contains('\u{1b}'), "no colour in a pipe: {text}");
     let wide = world.plugin(&["status", "-o", "wide"]).await;
     let mut lines = wide.ended(0).lines();
@@ -67,6 +68,27 @@ async fn one_credential_is_shown_with_everything() {
     assert_eq!(one["readers"]["workloads"], json!([]));
     let yaml = world.plugin(&["status", "-o", "yaml"]).await;
     assert!(yaml.ended(0).contains("reason: Validated"), "{}", yaml.out);
+}
+
+#[tokio::test]
+async fn who_looks_after_it_is_named() {
+    let world = World::new().await;
+    for (name, owner, line) in [
+        (
+            "both",
+            json!({"team": "platform", "contact": "#platform"}),
+            "Owner:      platform, #platform\n",
+        ),
+        ("one", json!({"contact": "a\u{202e}b"}), "Owner:      a b\n"),
+    ] {
+        let mut spec = world.api_token_spec(name);
+        spec["owner"] = owner.clone();
+        world.create(name, spec).await;
+        let shown = world.plugin(&["status", name]).await;
+        assert!(shown.ended(0).contains(line), "{}", shown.out);
+        let json = world.plugin(&["status", name, "-o", "json"]).await.json();
+        assert_eq!(json["items"][0]["owner"], owner);
+    }
 }
 
 #[tokio::test]

@@ -133,6 +133,7 @@ impl World {
                 extra_ca_pem: Some(self.sim.ca_pem().as_bytes().to_vec()),
                 ..JiraConfig::default()
             },
+            notify: None,
             hide_account_names: false,
             allowed_metadata_keys: vec!["app.kubernetes.io/".into()],
             admission_policy: OPERATOR.to_owned(),

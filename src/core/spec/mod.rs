@@ -27,6 +27,8 @@ pub use presets::{has_user, is_oauth2, preset_fault, presets};
 pub use renewal_plan::{Client, RenewalKind, RenewalPlan, Stated};
 pub use rsa_key::RsaKey;
 pub use site::{CLOUD_SUFFIXES, Site, SiteError, is_cloud_host};
-pub use template::{FILTERS, template_data, template_fault, unwritten, variables};
+pub use template::{
+    FILTERS, template_data, template_fault, text_fault, unwritten, variables, without_tojson,
+};
 pub use text_values::{LOGIN_KEYS, text_values};
 pub use token_format::{TokenFormat, TokenKind};

@@ -164,6 +164,7 @@ impl Collector for Credentials {
         }
         let readable = || objects.iter().filter_map(|object| object.0.as_ref().ok());
         encode_info(&mut encoder, readable())?;
+        encode_owners(&mut encoder, readable())?;
         encode_intervals(&mut encoder, readable())?;
         encode_conditions(&mut encoder, readable())
     }
@@ -202,6 +203,30 @@ fn encode_info<'a>(
             name,
             ("method", method.unwrap_or_default()),
             ("site", host(&object.spec.site)),
+        ];
+        one.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// Who looks after each credential that says so: to be joined with its other series.
+fn encode_owners<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    objects: impl Iterator<Item = &'a JiraCredential>,
+) -> fmt::Result {
+    let one = ConstGauge::<i64>::new(1);
+    let help = "Always 1; spec.owner of the credential";
+    let mut family = encoder.encode_descriptor("owner_info", help, None, one.metric_type())?;
+    for object in objects {
+        let Some(owner) = &object.spec.owner else {
+            continue;
+        };
+        let [namespace, name] = labels(object);
+        let labels = [
+            namespace,
+            name,
+            ("team", owner.team.clone().unwrap_or_default()),
+            ("contact", owner.contact.clone().unwrap_or_default()),
         ];
         one.encode(family.encode_family(&labels)?)?;
     }

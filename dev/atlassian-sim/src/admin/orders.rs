@@ -133,7 +133,7 @@ pub(super) fn kind(sim: &Sim, host: &str) -> Result<Kind, SimError> {
     let data_center = match sim.shared.world().places.get(&host) {
         Some(Place::Cloud(_)) => false,
         Some(Place::DataCenter(_)) => true,
-        Some(Place::Gateway | Place::Auth) | None => {
+        Some(Place::Gateway | Place::Auth | Place::Webhook(_)) | None => {
             return Err(SimError::Unknown(format!("host: {host}")));
         }
     };
@@ -355,6 +355,7 @@ pub(super) fn hosts(sim: &Sim) -> Value {
             Place::Cloud(_) => (host, "cloud"),
             Place::Gateway => (host, "gateway"),
             Place::Auth => (host, "auth"),
+            Place::Webhook(_) => (host, "webhook"),
             Place::DataCenter(_) => (host, "data-center"),
         })
         .collect();

@@ -109,6 +109,12 @@ fn alert(namespace: &str, name: &str) -> Outcome<Value> {
     ];
     let rendered = |annotation: &str| {
         let text = text(rule, &format!("/annotations/{annotation}"));
+        // The credential has no owner, whom the rest names.
+        let text = text
+            .split(" {{- range")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         labels.iter().fold(text, |text, (label, value)| {
             text.replace(&format!("{{{{ $labels.{label} }}}}"), value)
         })

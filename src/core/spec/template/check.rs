@@ -49,6 +49,36 @@ pub(super) fn check(text: &str, variables: &[Variable]) -> Checked {
     checker.statement(&parsed)
 }
 
+/// The line of the first expression that is written without `tojson`.
+pub(super) fn without_tojson(text: &str) -> Option<usize> {
+    let parsed = parse(text, "template", SyntaxConfig::default()).ok()?;
+    bare(std::slice::from_ref(&parsed))
+}
+
+fn bare(statements: &[Stmt<'_>]) -> Option<usize> {
+    statements.iter().find_map(|statement| match statement {
+        Stmt::Template(template) => bare(&template.children),
+        Stmt::EmitExpr(emit) if !is_json(&emit.expr) => Some(usize::from(emit.span().start_line)),
+        Stmt::IfCond(condition) => {
+            bare(&condition.true_body).or_else(|| bare(&condition.false_body))
+        }
+        Stmt::ForLoop(repeat) => bare(&repeat.body).or_else(|| bare(&repeat.else_body)),
+        _ => None,
+    })
+}
+
+/// Whether an expression is a literal, comes from `tojson`, or is a number or truth value of `loop`.
+fn is_json(expression: &Expr<'_>) -> bool {
+    match expression {
+        Expr::Const(_) | Expr::GetAttr(_) => true,
+        Expr::Filter(filter) => filter.name == "tojson",
+        Expr::IfExpr(choice) => {
+            is_json(&choice.true_expr) && choice.false_expr.as_ref().is_none_or(is_json)
+        }
+        _ => false,
+    }
+}
+
 /// Bounds what the parser has to do, which goes deeper with each token of a kind.
 fn check_tokens(text: &str) -> Checked {
     let (mut tokens, mut tags) = (0, 0);

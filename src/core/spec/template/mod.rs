@@ -34,6 +34,20 @@ pub fn template_fault(target: &Target, method: MethodName) -> Option<String> {
     })
 }
 
+/// What is wrong with a template of the administrator that may use these variables: the line, and what it
+/// does, beginning with a verb; none when it can be rendered.
+pub fn text_fault(text: &str, names: &[&'static str]) -> Option<(Option<usize>, String)> {
+    let known: Vec<Variable> = names.iter().map(|name| Variable::named(name)).collect();
+    let fault = check::check(text, &known).err()?;
+    Some((fault.line, fault.what))
+}
+
+/// The line of the first expression that is written without the filter `tojson`, in a template that has no
+/// fault: what a stranger has chosen would not stay a text there. Literals stand for themselves.
+pub fn without_tojson(text: &str) -> Option<usize> {
+    check::without_tojson(text)
+}
+
 /// Says that a target is not written because of one of its templates. `what` begins with a verb.
 pub fn unwritten(target: &Target, key: &str, line: Option<usize>, what: &str) -> String {
     let line = line.map_or_else(String::new, |line| format!("line {line} of "));

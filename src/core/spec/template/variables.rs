@@ -15,6 +15,13 @@ pub struct Variable {
     methods: &'static [MethodName],
 }
 
+impl Variable {
+    /// A variable that belongs to no method.
+    pub(super) const fn named(name: &'static str) -> Self {
+        sometimes(name, &[])
+    }
+}
+
 const ALL: &[MethodName] = &MethodName::ALL;
 
 /// Every variable, in the order of the reference.

@@ -10,9 +10,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::jira::connect::Connector;
-use crate::jira::transport_error::CallError;
-use crate::jira::tunnel::USER_AGENT;
+use crate::net::connect::Connector;
+use crate::net::error::CallError;
+use crate::net::tunnel::USER_AGENT;
 
 const IDLE_CONNECTIONS_PER_HOST: usize = 4;
 
@@ -48,13 +48,13 @@ impl Default for Timeouts {
 /// Sends a credential to the site only, over HTTPS: it follows no redirect, repeats nothing that may have
 /// arrived, and keeps no cookie. Copies share their connections.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     connections: legacy::Client<Connector, Full<Bytes>>,
     timeouts: Timeouts,
 }
 
 /// A call that is not made yet.
-pub(super) struct Call {
+pub(crate) struct Call {
     client: Client,
     method: Method,
     url: Url,
@@ -66,9 +66,9 @@ pub(super) struct Call {
 }
 
 /// The head of an answer, and the rest as it comes.
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     body: Incoming,
     silence: Duration,
     until: Instant,
@@ -88,15 +88,15 @@ impl Client {
         }
     }
 
-    pub(super) fn get(&self, url: Url) -> Call {
+    pub(crate) fn get(&self, url: Url) -> Call {
         self.request(Method::GET, url)
     }
 
-    pub(super) fn post(&self, url: Url) -> Call {
+    pub(crate) fn post(&self, url: Url) -> Call {
         self.request(Method::POST, url)
     }
 
-    pub(super) fn request(&self, method: Method, url: Url) -> Call {
+    pub(crate) fn request(&self, method: Method, url: Url) -> Call {
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
@@ -114,7 +114,7 @@ impl Client {
 
 impl Call {
     /// Sets a header, in place of an earlier value.
-    pub(super) fn header<N, V>(mut self, name: N, value: V) -> Self
+    pub(crate) fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         HeaderName: TryFrom<N>,
         HeaderValue: TryFrom<V>,
@@ -128,19 +128,19 @@ impl Call {
         self
     }
 
-    pub(super) fn body(mut self, body: Vec<u8>) -> Self {
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body.into();
         self
     }
 
     /// How long the whole call may take, in place of the usual time.
-    pub(super) fn timeout(mut self, limit: Duration) -> Self {
+    pub(crate) fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// Makes the call.
-    pub(super) async fn send(self) -> Result<Response, CallError> {
+    pub(crate) async fn send(self) -> Result<Response, CallError> {
         let is_https = self.url.scheme() == "https";
         if !self.is_sendable || !is_https {
             return Err(CallError::NotSendable);
@@ -168,7 +168,7 @@ impl Call {
 
 impl Response {
     /// The next part of the body; `None` at its end.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
             let frame = timeout(self.silence.min(left), self.body.frame()).await;

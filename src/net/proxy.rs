@@ -15,8 +15,8 @@ use secrecy::zeroize::Zeroizing;
 use url::{Host, Url};
 
 use crate::core::probe::ProxyFault;
-use crate::jira::no_proxy::{NoProxy, NoProxyError};
-use crate::jira::proxy_attempts::Attempts;
+use crate::net::no_proxy::{NoProxy, NoProxyError};
+use crate::net::proxy_attempts::Attempts;
 
 /// Longest file with credentials that is read.
 const LONGEST_CREDENTIALS: u64 = 4096;

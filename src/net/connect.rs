@@ -22,17 +22,17 @@ use tower_service::Service;
 
 use crate::clock::Clock;
 use crate::core::probe::{Forbidden, ProxyFault};
-use crate::jira::causes::find;
-use crate::jira::dns::{NameError, Resolver};
-use crate::jira::proxy::Proxy;
-use crate::jira::tunnel;
+use crate::net::causes::find;
+use crate::net::dns::{NameError, Resolver};
+use crate::net::proxy::Proxy;
+use crate::net::tunnel;
 
 /// An idle connection is asked this often whether it still lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Why there is no connection. Nothing has reached the site.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     /// The site has no address that may be connected to.
     #[error("the address of the site is not allowed: {0:?}")]
     NotAllowed(Forbidden),
@@ -51,6 +51,22 @@ pub(super) enum ConnectError {
     /// The proxy opened no tunnel.
     #[error("the proxy opened no tunnel: {0:?}")]
     Proxy(ProxyFault),
+}
+
+impl ConnectError {
+    /// The same for what is no site of Jira, in words that need no other.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => {
+                "its address is not allowed: loopback and link-local addresses need --allowed-addresses"
+            }
+            Self::Unresolved => "the name does not resolve",
+            Self::Unreachable => "no connection",
+            Self::Tls => "the TLS handshake failed",
+            Self::Certificate => "the certificate is not accepted",
+            Self::Proxy(_) => "the proxy opened no tunnel",
+        }
+    }
 }
 
 /// What TLS to a site is spoken over.

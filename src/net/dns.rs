@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use crate::api::Hosting;
 use crate::core::probe::Forbidden;
-use crate::jira::address_policy::AddressPolicy;
+use crate::net::address_policy::AddressPolicy;
 
 const LOCALHOST: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,0 +1,143 @@
+//! The address of a sink: secret, since who knows it can write there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// Longest file with an address.
+const LONGEST: u64 = 4096;
+
+/// What an address must be.
+const EXPECTED: &str = "must be one address that begins with https://, has a host, and has neither a user nor a fragment";
+
+/// The path of Alertmanager's API.
+const ALERTS: &str = "/api/v2/alerts";
+
+/// Where a sink is: in the file of the configuration, or in one of its own.
+#[derive(Clone)]
+pub(super) enum Address {
+    Known(SecretString),
+    /// Read for each request, so that a new one in a mounted Secret needs no restart.
+    File(PathBuf),
+}
+
+/// Nothing of it is shown.
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Address")
+    }
+}
+
+impl Address {
+    /// The address now.
+    ///
+    /// # Errors
+    /// When there is none: what is wrong, without a part of it.
+    pub(super) async fn url(&self, alerts: bool) -> Result<Url, String> {
+        match self {
+            Self::Known(text) => parse(text.expose_secret(), alerts),
+            Self::File(path) => {
+                let about = tokio::fs::metadata(path).await;
+                check_length(about.ok().map(|about| about.len()))?;
+                let text = tokio::fs::read_to_string(path).await;
+                let text = SecretString::from(text.map_err(|_| UNREADABLE.to_owned())?);
+                parse(text.expose_secret(), alerts)
+            }
+        }
+    }
+
+    /// Checks the address as it is at the start.
+    ///
+    /// # Errors
+    /// As [`Self::url`].
+    pub(super) fn check(&self, alerts: bool) -> Result<(), String> {
+        let text = match self {
+            Self::Known(text) => return parse(text.expose_secret(), alerts).map(drop),
+            Self::File(path) => read_now(path)?,
+        };
+        parse(text.expose_secret(), alerts).map(drop)
+    }
+}
+
+const UNREADABLE: &str =
+    "names a file that cannot be read: mount it beside the configuration, or write its whole path";
+
+fn check_length(length: Option<u64>) -> Result<(), String> {
+    match length {
+        None => Err(UNREADABLE.to_owned()),
+        Some(length) if length > LONGEST => Err(format!(
+            "names a file of more than {LONGEST} bytes: it must hold one address alone"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+fn read_now(path: &Path) -> Result<SecretString, String> {
+    check_length(std::fs::metadata(path).ok().map(|about| about.len()))?;
+    let text = std::fs::read_to_string(path);
+    text.map(SecretString::from)
+        .map_err(|_| UNREADABLE.to_owned())
+}
+
+fn parse(text: &str, alerts: bool) -> Result<Url, String> {
+    let text = text.trim();
+    let url = Url::parse(text).map_err(|_| EXPECTED.to_owned())?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let in_one_line = !text.contains(char::is_whitespace);
+    if url.scheme() != "https" || url.host().is_none() || !bare || !in_one_line {
+        return Err(EXPECTED.to_owned());
+    }
+    if !alerts || url.path().ends_with(ALERTS) {
+        return Ok(url);
+    }
+    let mut whole = url;
+    let path = format!("{}{ALERTS}", whole.path().trim_end_matches('/'));
+    whole.set_path(&path);
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_alertmanager_is_completed() {
+        for (text, url) in [
+            (
+                "https://am.example:9093",
+                "https://am.example:9093/api/v2/alerts",
+            ),
+            (
+                "https://am.example/am/\n",
+                "https://am.example/am/api/v2/alerts",
+            ),
+            (
+                "https://am.example/api/v2/alerts",
+                "https://am.example/api/v2/alerts",
+            ),
+        ] {
+            assert_eq!(parse(text, true).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn an_address_is_not_shown() {
+        let known = Address::Known("https://hooks.example/canary".into());
+        let file = Address::File("/canary".into());
+        assert!(!format!("{known:?} {file:?}").contains("canary"));
+        for bad in [
+            "http://hooks.example/canary",
+            "https://canary@hooks.example",
+            "https://hooks.example/a\nhttps://canary.example",
+            "https://hooks.example/#canary",
+            "canary",
+            "",
+        ] {
+            let error = parse(bad, false).unwrap_err();
+            assert!(!error.contains("canary"), "{error}");
+            assert!(error.contains("https://"), "{error}");
+        }
+    }
+}
