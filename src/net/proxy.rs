@@ -146,10 +146,7 @@ impl Proxy {
                 fault = fault.word(),
                 "the proxy lets no call through"
             ),
-            None => tracing::info!(
-                proxy = self.name,
-                "the proxy lets calls through again"
-            ),
+            None => tracing::info!(proxy = self.name, "the proxy lets calls through again"),
         }
         *last = fault;
     }

@@ -137,7 +137,9 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
         ),
         // Only at the end, where a value may be what others have chosen.
         (
-            json("{% if status == \"resolved\" %}{\"a\": \"{{ contact }}\"}{% else %}{}{% endif %}"),
+            json(
+                "{% if status == \"resolved\" %}{\"a\": \"{{ contact }}\"}{% else %}{}{% endif %}",
+            ),
             "sinks[0] (chat).template",
             "tojson",
         ),
