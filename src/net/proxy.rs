@@ -144,12 +144,9 @@ impl Proxy {
             Some(fault) => tracing::warn!(
                 proxy = self.name,
                 fault = fault.word(),
-                "the proxy lets no call to Jira through"
+                "the proxy lets no call through"
             ),
-            None => tracing::info!(
-                proxy = self.name,
-                "the proxy lets calls to Jira through again"
-            ),
+            None => tracing::info!(proxy = self.name, "the proxy lets calls through again"),
         }
         *last = fault;
     }
