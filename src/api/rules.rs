@@ -257,6 +257,22 @@ pub(super) fn target_metadata(field: &str) -> Rule {
     ))
 }
 
+/// Of a Secret that somebody else made, nothing but keys is written.
+pub(super) fn merge_fits() -> Rule {
+    let jenkins = "has(self.presets) && 'Jenkins' in self.presets";
+    let template = "has(self.template) && (has(self.template.type) || has(self.template.labels) || has(self.template.annotations))";
+    let retain = "has(self.deletionPolicy) && self.deletionPolicy == 'Retain'";
+    let answer = format!(
+        "{retain} ? 'deletionPolicy must not be Retain with creationPolicy Merge: leave it out, the Secret stays in any case and only the keys of the operator go' : \
+         {jenkins} ? 'the preset Jenkins needs labels, which creationPolicy Merge does not write: give Jenkins a target of its own without creationPolicy' : \
+         'template must not have type, labels or annotations with creationPolicy Merge: remove them, the operator writes only keys into a Secret of somebody else'"
+    );
+    Rule::new(format!(
+        "!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !({retain}) && !({jenkins}) && !({template})"
+    ))
+    .message(Message::Expression(answer))
+}
+
 /// Keys of a template become keys of a Secret, which the API server takes in this form.
 pub(super) fn template_keys() -> Rule {
     Rule::new("self.all(key, key.matches('^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,249}|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]{0,248})$'))").message(

@@ -12,8 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Period, Preset, SecretKeyRef,
-    Workload, rules,
+    Auth, ConfigMapKeyRef, CreationPolicy, ExpiryLookup, JiraCredentialStatus, Period, Preset,
+    SecretKeyRef, Workload, rules,
 };
 
 /// A Jira credential that is validated against Jira and published as Secrets.
@@ -206,8 +206,9 @@ fn default_warn_before() -> Period {
 }
 
 /// A Secret to write.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::merge_fits())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -223,6 +224,11 @@ pub struct Target {
     /// Type, labels and annotations of the Secret, and keys of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
+    /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator writes its
+    /// own keys into it. It must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of
+    /// the `JiraCredential`.
+    #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
+    pub creation_policy: CreationPolicy,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
     /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]

@@ -15,8 +15,8 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{
-    ClusterError, Key, OwnedSecret, Scope, Watched, controller_of, key_of, references, seen_grant,
-    slim,
+    ClusterError, Key, OwnedSecret, Scope, Watched, controller_of, key_of, merged_into, references,
+    seen_grant, slim,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
@@ -257,6 +257,9 @@ impl Operator {
         self.denials.forget(key);
         self.unreadable.forget(key);
         self.capacity.forget(key);
+        if !self.index.merged().of(key).is_empty() {
+            self.keys_orphaned.notify_one();
+        }
     }
 
     /// Follows the metadata of all Secrets; keeps versions of those that are referred to.
@@ -342,6 +345,7 @@ impl Operator {
         match event {
             Event::Init => {
                 self.index.list_begins(scope);
+                self.index.merged().list_begins(scope);
                 Vec::new()
             }
             Event::InitApply(secret) => {
@@ -354,6 +358,8 @@ impl Operator {
                 if let Some(seen) = seen_grant(secret.meta()) {
                     self.index.grant_shown(key_of(&secret), seen);
                 }
+                let merged = merged_into(secret.meta());
+                self.index.merged().shown(key_of(&secret), merged);
                 let uid = secret.uid().unwrap_or_default();
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
@@ -366,9 +372,11 @@ impl Operator {
                 }
                 concerned
             }
-            Event::Delete(secret) => self
-                .index
-                .gone(&key_of(&secret), &secret.uid().unwrap_or_default()),
+            Event::Delete(secret) => {
+                let key = key_of(&secret);
+                self.index.merged().gone(&key);
+                self.index.gone(&key, &secret.uid().unwrap_or_default())
+            }
         }
     }
 

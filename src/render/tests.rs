@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{DeletionPolicy, Target};
+use crate::api::Target;
 use crate::core::spec::preset_fault;
 
 fn rendered(validated: &Validated<'_>) -> Contents {
@@ -294,8 +294,7 @@ fn presets_that_fit_agree_on_the_keys_that_they_share() {
         let target = |presets: &[Preset]| Target {
             name: "bot".to_owned(),
             presets: presets.to_vec(),
-            template: None,
-            deletion_policy: DeletionPolicy::Delete,
+            ..Target::default()
         };
         for pair in Preset::ALL
             .iter()

@@ -209,6 +209,85 @@ async fn what_others_made_is_neither_changed_nor_deleted() {
         .unwrap();
 }
 
+/// A Secret of a person that takes keys: what the operator may do to it.
+#[tokio::test]
+async fn in_a_secret_that_has_opted_in_only_keys_of_its_own_change() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let people = Api::<Secret>::namespaced(test.client.clone(), &test.namespace);
+    let theirs = json!({
+        "stringData": { "theirs": "x" },
+        "metadata": { "annotations": { "jira-operator.dev/merge-from": "bot" } }
+    });
+    for (name, more) in [
+        ("open", theirs.clone()),
+        (
+            "typed",
+            json!({ "type": "example.org/app", "metadata": theirs["metadata"] }),
+        ),
+        ("closed", json!({})),
+    ] {
+        let made = secret(name, &more);
+        people.create(&PostParams::default(), &made).await.unwrap();
+    }
+    let taken = Api::<Secret>::namespaced(client, &test.namespace);
+    let apply = PatchParams::apply("jira-credential-operator/merge-bot");
+    let ours = |value: &str| {
+        Patch::Apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" },
+            "data": { "ours": value }
+        }))
+    };
+    // Its own key comes, changes and goes.
+    taken.patch("open", &apply, &ours("YQ==")).await.unwrap();
+    taken.patch("open", &apply, &ours("Yg==")).await.unwrap();
+    let own = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" } });
+    let kept = apply.clone().dry_run();
+    taken
+        .patch("open", &kept, &Patch::Apply(own))
+        .await
+        .unwrap();
+    for (name, change) in [
+        ("open", json!({ "data": { "theirs": "YQ==" } })),
+        ("open", json!({ "data": { "theirs": null } })),
+        (
+            "open",
+            json!({ "data": { "ours": "YQ==", "theirs": "YQ==" } }),
+        ),
+        ("open", json!({ "immutable": true })),
+        (
+            "open",
+            json!({ "metadata": { "labels": { "example.org/team": "a" } } }),
+        ),
+        (
+            "open",
+            json!({ "metadata": { "annotations": { "jira-operator.dev/merge-from": "bot, x" } } }),
+        ),
+        (
+            "open",
+            json!({ "metadata": { "finalizers": ["example.org/a"] } }),
+        ),
+        ("typed", json!({ "data": { "a": "YQ==" } })),
+        ("closed", json!({ "data": { "a": "YQ==" } })),
+    ] {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let answer = taken.patch(name, &params, &Patch::Merge(&change)).await;
+        let said = answer.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            said.contains("only Secrets that it wrote"),
+            "{name} {change}: {said}"
+        );
+    }
+    let deleted = taken
+        .delete("open", &DeleteParams::default().dry_run())
+        .await;
+    let said = deleted.map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("only Secrets that it wrote"), "{said}");
+}
+
 /// The other way round: neither labels nor types are taken away from what the operator wrote.
 #[tokio::test]
 async fn what_it_wrote_stays_recognisable() {

@@ -26,6 +26,7 @@ mod lifecycle;
 mod line_ends;
 mod listed_namespaces;
 mod matrix;
+mod merged;
 mod moved;
 mod numbers;
 mod oauth;

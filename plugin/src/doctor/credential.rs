@@ -80,7 +80,13 @@ fn part(reason: Reason) -> &'static str {
         Reason::SiteUnavailable => "DNS, TLS or connection to the site",
         Reason::IpBlocked | Reason::RateLimited => "what the site lets in",
         Reason::SourceMissing | Reason::SourceMalformed | Reason::SourceIsTarget => "source Secret",
-        Reason::TargetForeign | Reason::TargetConflict | Reason::WriteRefused => "published Secret",
+        Reason::TargetForeign
+        | Reason::TargetConflict
+        | Reason::MergeTargetMissing
+        | Reason::MergeNotAllowed
+        | Reason::MergeUnsuitable
+        | Reason::MergeConflict
+        | Reason::WriteRefused => "published Secret",
         Reason::OperatorRightMissing
         | Reason::EventsDenied
         | Reason::GrantWriteRefused

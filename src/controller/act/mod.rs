@@ -4,6 +4,7 @@ mod cleanup;
 mod error;
 mod expiry_lookup;
 mod grant;
+mod merge;
 mod passwords;
 mod renewal;
 mod restart;
@@ -19,6 +20,7 @@ use crate::controller::password_guard::{Password, Settled};
 use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
+use crate::core::facts::targets::merges;
 use crate::core::facts::{Facts, TargetFacts};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
@@ -26,6 +28,7 @@ use crate::core::spec::{Plan, RenewalPlan, Site};
 use crate::jira::{Credential, Question, Signer};
 use crate::render::{Contents, Parts, Validated, target_contents};
 pub(super) use error::ActError;
+pub(super) use merge::report_removed;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -194,6 +197,9 @@ impl Operator {
             digest: &publish.digest,
             allowed_keys: &self.config.allowed_metadata_keys,
         };
+        if merges(&target.target) {
+            return self.merge(publish, facts, &publication).await;
+        }
         Ok(
             match self
                 .cluster
@@ -222,6 +228,9 @@ impl Operator {
         facts: &Facts,
         current: &JiraCredential,
     ) -> Result<Answer, ActError> {
+        if old.merge.is_some() {
+            return self.remove_keys(old, facts).await;
+        }
         let mark = self.target_mark(facts, &old.name);
         self.cluster.retract(current, old, mark.as_str()).await?;
         Ok(Answer::TargetDeleted(old.name.clone()))
@@ -236,7 +245,7 @@ impl Operator {
         )
     }
 
-    fn learn(&self, namespace: &str, version: &TargetVersion) {
+    pub(super) fn learn(&self, namespace: &str, version: &TargetVersion) {
         let known = Known::Present {
             uid: version.uid.clone(),
             resource_version: version.resource_version.clone(),

@@ -29,6 +29,8 @@ pub enum Answer {
     TargetWritten(usize, TargetVersion),
     /// Another party holds the target.
     TargetOwnedByOther(usize, Holder, TargetVersion),
+    /// A Secret of somebody else does not take the keys of the target; `None`: there is no such Secret.
+    TargetNotMerged(usize, Option<TargetVersion>),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
     /// The target could not be rendered, for this reason.
@@ -117,6 +119,10 @@ impl Facts {
             }
             Answer::TargetOwnedByOther(index, holder, version) => {
                 self.set_target(index, TargetState::OwnedByOther(holder, version));
+            }
+            Answer::TargetNotMerged(index, found) => {
+                let state = found.map_or(TargetState::Absent, TargetState::NotMerged);
+                self.set_target(index, state);
             }
             Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));

@@ -197,9 +197,9 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     for target in &facts.targets {
         let recorded = facts.recorded(&target.target.name).cloned();
         let now = match &target.state {
-            TargetState::Written(version) | TargetState::OwnedByOther(_, version) => {
-                Some(version.clone())
-            }
+            TargetState::Written(version)
+            | TargetState::OwnedByOther(_, version)
+            | TargetState::NotMerged(version) => Some(version.clone()),
             TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
             // The other owner was found under another spec, and has to be found again.
             TargetState::Present { .. } => {

@@ -1,7 +1,8 @@
 //! What a target Secret should hold, described without its secret values.
 
 use crate::api::{
-    Account, DeletionPolicy, JiraCredentialSpec, MethodName, Preset, Target, TargetVersion,
+    Account, CreationPolicy, DeletionPolicy, JiraCredentialSpec, MergeStatus, MethodName, Preset,
+    Reason, Target, TargetVersion,
 };
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
@@ -43,6 +44,7 @@ impl Publication<'_> {
             DeletionPolicy::Delete => None,
             DeletionPolicy::Retain => Some("Retain"),
         };
+        let creation = merges(self.target).then_some("Merge");
         let presets = presets(self.target);
         let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
         let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
@@ -57,7 +59,7 @@ impl Publication<'_> {
             self.expires_at,
             &template,
         ];
-        let parts = parts.into_iter().chain(site).chain(policy);
+        let parts = parts.into_iter().chain(site).chain(policy).chain(creation);
         digest_of(parts.chain(presets.as_deref()))
     }
 }
@@ -67,16 +69,46 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
         vec![Target {
             name: name.to_owned(),
-            presets: Vec::new(),
-            template: None,
-            deletion_policy: DeletionPolicy::Delete,
+            ..Target::default()
         }]
     } else {
         spec.targets.clone()
     }
 }
 
+/// Whether a target consists of keys in a Secret that somebody else made.
+pub fn merges(target: &Target) -> bool {
+    target.creation_policy == CreationPolicy::Merge
+}
+
 impl Facts {
+    /// Why the keys of a target are not in the Secret of somebody else into which they are to be written, as
+    /// far as that is known.
+    pub fn merge_problem(&self, facts: &TargetFacts) -> Option<MergeStatus> {
+        if !merges(&facts.target) {
+            return None;
+        }
+        let found = match &facts.state {
+            TargetState::Absent => {
+                return Some(MergeStatus {
+                    blocked_by: Some(Reason::MergeTargetMissing),
+                    detail: None,
+                });
+            }
+            TargetState::NotMerged(version) => Some(version),
+            TargetState::Present { .. } if self.is_held_by_another(facts) => {
+                self.recorded(&facts.target.name)
+            }
+            TargetState::Present { .. }
+            | TargetState::Unknown
+            | TargetState::Written(_)
+            | TargetState::OwnedByOther(..)
+            | TargetState::Refused(_)
+            | TargetState::NotRendered(_) => None,
+        };
+        found?.merge.clone()
+    }
+
     /// The digest that a target has when it holds the credential that was validated last.
     pub fn wanted_digest(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
@@ -125,6 +157,7 @@ impl Facts {
             TargetState::Unknown
             | TargetState::Absent
             | TargetState::OwnedByOther(..)
+            | TargetState::NotMerged(_)
             | TargetState::Refused(_)
             | TargetState::NotRendered(_) => None,
         };
@@ -134,7 +167,7 @@ impl Facts {
     /// Whether a target is known to have another owner, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
-            TargetState::OwnedByOther(..) => true,
+            TargetState::OwnedByOther(..) | TargetState::NotMerged(_) => true,
             TargetState::Present {
                 uid,
                 resource_version,

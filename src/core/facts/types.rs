@@ -84,6 +84,8 @@ pub enum TargetState {
     Written(TargetVersion),
     /// This reconcile found that it has another owner.
     OwnedByOther(Holder, TargetVersion),
+    /// This reconcile found a Secret of somebody else that does not take the keys: what to record of it.
+    NotMerged(TargetVersion),
     /// The API server refused to write it in this reconcile.
     Refused(String),
     /// This reconcile could not render its templates with the credential, for this reason.

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use secrecy::SecretString;
 
 use super::*;
-use crate::api::{DeletionPolicy, Hosting, MethodName, Preset, TargetTemplate};
+use crate::api::{Hosting, MethodName, Preset, TargetTemplate};
 use crate::core::spec::{FILTERS, template_fault};
 use crate::render::{Parts, target_contents};
 
@@ -44,7 +44,7 @@ fn target(presets: &[Preset], data: &[(&str, &str)]) -> Target {
                 .collect(),
             ..TargetTemplate::default()
         }),
-        deletion_policy: DeletionPolicy::Delete,
+        ..Target::default()
     }
 }
 

@@ -1,0 +1,41 @@
+//! Targets in a Secret that somebody else made.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+
+/// Annotation by which a Secret lets credentials write their keys into it: the names of `JiraCredentials` of
+/// its namespace, separated by commas.
+pub const MERGE_ANNOTATION: &str = "jira-operator.dev/merge-from";
+
+/// Who makes the Secret of a target.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum CreationPolicy {
+    /// The operator creates it and owns all of it.
+    #[default]
+    Owner,
+    /// It exists. The operator writes its own keys into it and leaves all others alone.
+    Merge,
+}
+
+impl CreationPolicy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde prescribes it")]
+    pub(super) fn is_owner(&self) -> bool {
+        *self == Self::Owner
+    }
+}
+
+/// How the operator's keys in a Secret of somebody else stand.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MergeStatus {
+    /// Why the keys are not written; absent when the Secret holds them.
+    #[schemars(schema_with = "super::condition::reason_schema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Reason>,
+    /// What is in the way, in words.
+    #[schemars(length(max = 1024))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
