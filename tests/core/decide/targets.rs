@@ -187,6 +187,7 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
 #[test]
 fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
     use Reason::{MergeNotAllowed, MergeTargetMissing, Written};
+    type State<'a> = &'a dyn Fn(&TargetVersion) -> TargetState;
     let blocked = |version: &TargetVersion| TargetVersion {
         hash: None,
         merge: Some(MergeStatus {
@@ -199,7 +200,6 @@ fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
         uid: version.uid.clone(),
         resource_version: version.resource_version.clone(),
     };
-    type State<'a> = &'a dyn Fn(&TargetVersion) -> TargetState;
     let edited: State<'_> = &|version| TargetState::Present {
         uid: version.uid.clone(),
         resource_version: "1000".into(),
