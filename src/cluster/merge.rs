@@ -34,8 +34,15 @@ const LONGEST_NAME: usize = 64;
 
 /// What became of keys that were to be written.
 pub enum Merged {
-    /// The Secret holds them.
+    /// The Secret holds them, and did before.
     Held(TargetVersion),
+    /// The Secret holds them now.
+    Written {
+        /// Its version.
+        version: TargetVersion,
+        /// Whether a key went that the credential had applied before: others may want it.
+        freed: bool,
+    },
     /// Something is in the way; `None`: there is no such Secret.
     Blocked(Option<TargetVersion>),
 }
@@ -193,7 +200,11 @@ impl Cluster {
             }
             match self.apply(&namespace, &found, &credential, &data).await {
                 Ok(Applied::Written(secret)) => {
-                    return Ok(Merged::Held(publication.merged(&secret.metadata)));
+                    let applied = applied_keys(&found.metadata, &credential).unwrap_or_default();
+                    return Ok(Merged::Written {
+                        version: publication.merged(&secret.metadata),
+                        freed: applied.iter().any(|key| !data.contains_key(*key)),
+                    });
                 }
                 Ok(Applied::Conflict(detail)) => {
                     return Ok(blocked((Reason::MergeConflict, detail)));

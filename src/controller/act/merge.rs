@@ -1,7 +1,7 @@
 //! Keys in Secrets that somebody else made.
 
 use crate::api::TargetVersion;
-use crate::cluster::{Merged, Publication, Removed};
+use crate::cluster::{Key, Merged, Publication, Removed};
 use crate::controller::Operator;
 use crate::controller::act::error::ActError;
 use crate::core::apply::Answer;
@@ -18,11 +18,26 @@ impl Operator {
     ) -> Result<Answer, ActError> {
         let index = publish.index;
         let merged = self.cluster.merge(publication).await;
-        if let Ok(Merged::Held(version) | Merged::Blocked(Some(version))) = &merged {
-            self.learn(&facts.object.namespace, version);
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        if let Ok(
+            Merged::Held(version)
+            | Merged::Written { version, .. }
+            | Merged::Blocked(Some(version)),
+        ) = &merged
+        {
+            self.learn(namespace, version);
         }
         match merged {
             Ok(Merged::Held(version)) => Ok(Answer::TargetWritten(index, version)),
+            Ok(Merged::Written { version, freed }) => {
+                // Our own write is not news on the watch.
+                let users = self.index.users(namespace, &version.name);
+                let me = Key::new(namespace, name);
+                for user in users.iter().filter(|user| freed && **user != me) {
+                    self.wake.wake(user);
+                }
+                Ok(Answer::TargetWritten(index, version))
+            }
             Ok(Merged::Blocked(found)) => Ok(Answer::TargetNotMerged(index, found)),
             Err(error) if error.is_refusal() => Ok(Answer::TargetRefused(index, error.to_string())),
             Err(error) => Err(error.into()),
