@@ -130,6 +130,16 @@ pub(super) fn tls_fits() -> Rule {
         .field_path(".tls")
 }
 
+/// Only what the operator ends itself is known to work after it was replaced.
+pub(super) fn previous_fits() -> Rule {
+    Rule::new(
+        "!has(self.targets) || self.targets.all(target, !has(target.keepPrevious) || !target.keepPrevious) || \
+         has(self.auth.session) || has(self.auth.personalAccessToken) && has(self.auth.personalAccessToken.rotation) && self.auth.personalAccessToken.rotation == 'Automatic'",
+    )
+    .message("keepPrevious is for auth.session, and for auth.personalAccessToken with rotation: Automatic: remove it from the targets of other methods, whose previous value ends at once or is a person's")
+    .field_path(".targets")
+}
+
 /// Exactly one source of CA certificates.
 pub(super) fn one_ca() -> Rule {
     Rule::new("has(self.caSecretRef) != has(self.caConfigMapRef)")

@@ -51,6 +51,7 @@ use super::{
 #[x_kube(validation = rules::scopes_are_told())]
 #[x_kube(validation = rules::lookup_fits())]
 #[x_kube(validation = rules::tls_fits())]
+#[x_kube(validation = rules::previous_fits())]
 pub struct JiraCredentialSpec {
     /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
     /// Center may have a port and a context path. Always https.
@@ -229,10 +230,20 @@ pub struct Target {
     /// the `JiraCredential`.
     #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
     pub creation_policy: CreationPolicy,
+    /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
+    /// `previous.authorization`, or `previous.cookie`. For `session`, and for `personalAccessToken` with
+    /// `rotation: Automatic`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_previous: bool,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
     /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
     pub deletion_policy: DeletionPolicy,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde prescribes it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What becomes of a published Secret that nothing publishes any more.

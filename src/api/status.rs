@@ -297,6 +297,10 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub provisional: Option<String>,
+    /// Keyed fingerprint of the token or session that was replaced last and still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub previous: Option<String>,
     /// What stands in the way of the renewal.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,7 @@ mod outages;
 mod passwords;
 mod permissions;
 mod presets;
+mod previous;
 mod proxied;
 mod rbac;
 mod redaction;

@@ -1,6 +1,8 @@
 //! Keys that credentials write into Secrets of other people.
 
-use control_plane::faults::{Requests, Side, Verb};
+use std::time::Duration;
+
+use control_plane::faults::{Fault, Requests, Side, Verb};
 use jira_credential_operator::api::{ConditionType, MERGE_ANNOTATION, Reason};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -231,13 +233,22 @@ async fn two_credentials_share_a_secret_and_leave_it_without_a_trace() {
     world.wait_ready("one").await;
     world.wait_ready("two").await;
     operator.quiet().await;
-    // The third tries again, as the Secret has changed.
-    assert_eq!(patches(&operator, mark), 2);
+    // The third may try again, as the Secret has changed.
+    let tries = patches(&operator, mark);
+    assert!(tries == 1 || tries == 2, "{tries}");
     // What two leaves is free for the third.
     world.delete("two").await;
     world.wait_ready("three").await;
     let found = world.until_keys("a b theirs").await;
     assert_ne!(value(&found, "b"), two.secret());
+    // So is what one gives up.
+    let targets = |key: &str| json!({"targets": [merge_target(&[key])]});
+    world.change("three", targets("a")).await;
+    world.wait_unready("three", Reason::MergeConflict).await;
+    world.change("one", targets("c")).await;
+    world.wait_ready("three").await;
+    world.wait_ready("one").await;
+    world.until_keys("a c theirs").await;
     // While nobody is there, the others go, too.
     operator.stop().await;
     world.delete("one").await;
@@ -251,6 +262,14 @@ async fn two_credentials_share_a_secret_and_leave_it_without_a_trace() {
     assert_eq!(operator.requests_since(mark), [""; 0]);
 }
 
+/// Requests that write into Secrets; these arrive so late that others are faster.
+fn late_patches(operator: &Running, late: usize) -> Requests {
+    let patches = Requests::verb(Verb::Patch).resource("secrets");
+    let delay = Fault::DelayBefore(Duration::from_millis(500));
+    operator.faults.add(patches.clone(), 1..=late, delay);
+    patches
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_a_person_writes_the_same_secret_all_the_time() {
     let world = World::new().await;
@@ -259,28 +278,50 @@ async fn nothing_is_lost_while_a_person_writes_the_same_secret_all_the_time() {
     world.merging("bot", "jira").await;
     world.wait_ready("bot").await;
     operator.quiet().await;
-    let mark = operator.mark();
-    let mut token = None;
-    for number in 0..40 {
-        let theirs = number.to_string();
-        if number % 10 == 0 {
-            token = Some(world.next_token("bot").await);
-        }
+    let (mark, before) = (operator.mark(), operator.faults.requests().len());
+    let late = late_patches(&operator, 3);
+    let token = world.next_token("bot").await;
+    let mut number = 0;
+    loop {
+        let requests = operator.faults.requests().into_iter().skip(before);
+        let tried = requests.filter(|request| late.matches(request)).count();
+        number += 1;
         let key = format!("theirs-{number}");
+        let theirs = number.to_string();
         world
             .edit_app(json!({"stringData": {"theirs": theirs, key: theirs}}))
             .await;
+        if tried >= 3 {
+            break;
+        }
     }
-    let token = token.unwrap();
     world.until_value("app", "jira", token.secret()).await;
     operator.quiet().await;
     world.wait_ready("bot").await;
     let found = world.found_app().await;
-    assert_eq!(keys(&found).len(), 42);
-    assert_eq!(value(&found, "theirs"), "39");
-    // Four values, and a few attempts on a version that was gone already.
+    assert_eq!(keys(&found).len(), number + 2);
+    assert_eq!(value(&found, "theirs"), number.to_string());
     let patches = patches(&operator, mark);
-    assert!(patches <= 4 * 5 * 2, "{patches} writes");
+    assert!((4..=10).contains(&patches), "{patches} attempts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_closed_between_the_look_and_the_write_is_not_written() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.app_for("bot").await;
+    let late = late_patches(&operator, 1);
+    world.merging("bot", "jira").await;
+    world
+        .until("it is about to write", || async {
+            (operator.faults.count(&late) > 0).then_some(())
+        })
+        .await;
+    let close = json!({"metadata": {"annotations": {MERGE_ANNOTATION: null}}});
+    let closed = world.edit_app(close).await;
+    world.wait_unready("bot", Reason::MergeNotAllowed).await;
+    operator.quiet().await;
+    assert_eq!(world.found_app().await, closed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

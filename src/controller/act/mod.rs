@@ -26,6 +26,8 @@ use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
 use crate::core::spec::{Plan, RenewalPlan, Site};
 use crate::jira::{Credential, Question, Signer};
+use secrecy::SecretString;
+
 use crate::render::{Contents, Parts, Validated, target_contents};
 pub(super) use error::ActError;
 pub(super) use merge::report_removed;
@@ -309,6 +311,12 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     })
 }
 
+/// What was replaced last and is not ended yet.
+fn retired_token(material: &Material) -> Option<&SecretString> {
+    let stored = material.tokens.as_ref()?.stored.as_ref()?;
+    stored.grant.retired.last().map(|old| &old.token.0)
+}
+
 /// What a target is to hold.
 fn render(
     plan: &Plan,
@@ -328,6 +336,10 @@ fn render(
         cloud_id: facts.cloud_id(),
         user: material.user.as_deref(),
         secret: token.as_ref().unwrap_or(&material.secret),
+        previous: facts
+            .previous()
+            .filter(|_| target.target.keep_previous)
+            .and_then(|_| retired_token(material)),
         signing: material.signing.as_ref().map(|signing| Parts {
             consumer_key: &signing.consumer_key,
             private_key: &signing.private_key,

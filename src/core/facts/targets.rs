@@ -29,6 +29,8 @@ pub struct Publication<'a> {
     pub account: &'a Account,
     /// When it expires, as RFC 3339 text; empty when unknown.
     pub expires_at: &'a str,
+    /// The fingerprint of what it replaced, if that is to be published, too.
+    pub previous: Option<&'a str>,
     /// The target.
     pub target: &'a Target,
 }
@@ -59,7 +61,9 @@ impl Publication<'_> {
             self.expires_at,
             &template,
         ];
+        let previous = self.previous.map(|print| ["previous", print]);
         let parts = parts.into_iter().chain(site).chain(policy).chain(creation);
+        let parts = parts.chain(previous.into_iter().flatten());
         digest_of(parts.chain(presets.as_deref()))
     }
 }
@@ -113,6 +117,7 @@ impl Facts {
     pub fn wanted_digest(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         let wanted = self.wanted()?;
+        let previous = self.previous().filter(|_| target.keep_previous);
         let publication = Publication {
             fingerprint: &wanted.print,
             method: plan.method,
@@ -123,6 +128,7 @@ impl Facts {
                 .expires_at
                 .map(|time| time.to_rfc3339())
                 .unwrap_or_default(),
+            previous,
             target,
         };
         Some(publication.digest())

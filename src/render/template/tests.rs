@@ -23,6 +23,7 @@ fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Valid
         cloud_id: Some("id").filter(|_| is_whole && at_gateway),
         user: Some("bot@acme.example").filter(|_| has_user),
         secret,
+        previous: None,
         signing: (method == MethodName::OAuth1).then_some(Parts {
             consumer_key: "ci",
             private_key: secret,

@@ -548,6 +548,7 @@ fn too_large() -> String {
         cloud_id: None,
         user: None,
         secret: &token,
+        previous: None,
         signing: None,
         account: "JIRAUSER10000",
         expires_at: None,
