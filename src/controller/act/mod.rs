@@ -311,10 +311,10 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     })
 }
 
-/// What was replaced last and is not ended yet.
+/// What was published and replaced last, and is not ended yet.
 fn retired_token(material: &Material) -> Option<&SecretString> {
     let stored = material.tokens.as_ref()?.stored.as_ref()?;
-    stored.grant.retired.last().map(|old| &old.token.0)
+    stored.grant.previous().map(|old| &old.token.0)
 }
 
 /// What a target is to hold.

@@ -205,8 +205,7 @@ impl Facts {
             Some(held) => {
                 // What is of another site is not published for this one.
                 self.chain()?;
-                let retired = held.grant.retired.last();
-                let works = retired.filter(|old| old.until > self.now);
+                let works = held.grant.previous().filter(|old| old.until > self.now);
                 works.map(|old| old.token.as_str())
             }
             None if self.grant_unread() => self.status.grant.as_ref()?.previous.as_deref(),
