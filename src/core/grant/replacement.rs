@@ -100,7 +100,8 @@ impl<S: Clone> Grant<S> {
         let now = access.obtained;
         let in_use = self.live.as_ref().is_some_and(|live| live.origin == origin);
         // What everybody has yet to replace is what is published, and not the session that came after it.
-        let published = in_use && self.retired.iter().all(|old| old.shown.is_some());
+        let waits = |old: &Retired<S>| old.published && old.shown.is_none();
+        let published = in_use && !self.retired.iter().any(waits);
         let Some(chain) = self.chain_mut(origin) else {
             return;
         };

@@ -265,7 +265,13 @@ fn only_what_was_published_counts_as_the_previous_one() {
             "a successor without a verdict, and a token of a person",
             |grant| {
                 grant.keep_successor("one", "second", access("second", Some("2"), 180));
-                grant.import_token("two", access("third", Some("3"), 90), client(), at(2), false);
+                grant.import_token(
+                    "two",
+                    access("third", Some("3"), 90),
+                    client(),
+                    at(2),
+                    false,
+                );
             },
             None,
         ),
