@@ -281,11 +281,44 @@ async fn in_a_secret_that_has_opted_in_only_keys_of_its_own_change() {
             "{name} {change}: {said}"
         );
     }
+    takes_over_nothing(&taken).await;
     let deleted = taken
         .delete("open", &DeleteParams::default().dry_run())
         .await;
     let said = deleted.map(|_| ()).unwrap_err().to_string();
     assert!(said.contains("only Secrets that it wrote"), "{said}");
+}
+
+/// A key of others would be the operator's with one request, and might get another value with the next.
+async fn takes_over_nothing(taken: &Api<Secret>) {
+    let other = PatchParams::apply("jira-credential-operator/merge-x");
+    for (params, key, value) in [
+        (other.clone(), "theirs", "eA=="),
+        (other.clone().force(), "theirs", "eA=="),
+        (other.clone().force(), "theirs", "YQ=="),
+        (other.force(), "new", "YQ=="),
+    ] {
+        let apply = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" }, "data": { key: value }
+        });
+        let answer = taken.patch("open", &params, &Patch::Apply(apply)).await;
+        let said = answer.map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("only Secrets that it wrote"), "{key}: {said}");
+    }
+    let mut forged = taken.get("open").await.unwrap();
+    let fields = json!([{
+        "manager": "jira-credential-operator/merge-x", "operation": "Apply", "apiVersion": "v1",
+        "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:data": { ".": {}, "f:theirs": {} } }
+    }]);
+    forged.metadata.managed_fields = serde_json::from_value(fields).unwrap();
+    let params = PostParams::default();
+    let answer = taken.replace("open", &params, &forged).await;
+    let said = answer.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        said.contains("only Secrets that it wrote"),
+        "forged: {said}"
+    );
 }
 
 /// The other way round: neither labels nor types are taken away from what the operator wrote.
