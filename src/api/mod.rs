@@ -23,7 +23,7 @@ pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
 pub use date::Date;
 pub use lookup::{ExpiryLookup, ExpiryLookupStatus};
-pub use merge::{CreationPolicy, MERGE_ANNOTATION, MergeStatus};
+pub use merge::{CreationPolicy, LONGEST_DETAIL, MERGE_ANNOTATION, MergeStatus};
 pub use oauth::{ClientCredentials, OAuth2, Scope};
 pub use period::Period;
 pub use preset::Preset;

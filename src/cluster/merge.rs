@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,22 +16,33 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::api::{
-    CREDENTIAL_LABEL, GRANT_LABEL, MANAGED_BY_LABEL, MERGE_ANNOTATION, MergeStatus, OPERATOR_NAME,
-    Reason, TargetVersion,
+    CREDENTIAL_LABEL, GRANT_LABEL, GROUP, LONGEST_DETAIL, MANAGED_BY_LABEL, MERGE_ANNOTATION,
+    MergeStatus, OPERATOR_NAME, Reason, TargetVersion,
 };
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::ownership::label_value;
 use crate::cluster::target_secret::Publication;
+use crate::core::facts::Repair;
 
 /// Others may write the same Secret at the same time: it is looked at again so often.
 const MOST_ROUNDS: usize = 5;
 
+/// Whoever writes annotations and managers decides how many credentials a Secret names.
+const MOST_CREDENTIALS: usize = 32;
+
 /// Keys that a message names.
 const MOST_KEYS: usize = 8;
 
-/// A longer name of a type or of a client is cut in messages.
+/// A longer name of a type or of a key is cut in messages.
 const LONGEST_NAME: usize = 64;
+
+/// The API server takes no longer name of a client.
+const LONGEST_CLIENT: usize = 128;
+
+/// A list of keys and clients ends behind so many characters: the message has room for the remedy, and the
+/// status for the list.
+const LONGEST_LIST: usize = 600;
 
 /// What became of keys that were to be written.
 pub enum Merged {
@@ -40,6 +52,8 @@ pub enum Merged {
     Written {
         /// Its version.
         version: TargetVersion,
+        /// The resource version that it had before.
+        over: String,
         /// Whether a key went that the credential had applied before: others may want it.
         freed: bool,
     },
@@ -48,12 +62,28 @@ pub enum Merged {
 }
 
 /// What became of keys that were to be removed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Removed {
     /// None of them is left.
     Gone,
-    /// The Secret does not let the credential write any more: they stay.
-    NotAllowed,
+    /// The Secret does not let the credential write any more: these stay.
+    NotAllowed(Vec<String>),
+    /// Other clients manage these, too, or the Secret does not say any more who wrote them: they stay.
+    Left(Vec<String>),
+}
+
+impl Removed {
+    /// What is left of `keys`, as the Secret shows.
+    fn of(keys: &BTreeSet<String>, secret: &Secret, allowed: bool) -> Self {
+        let data = secret.data.as_ref();
+        let stays = |key: &&String| data.is_some_and(|data| data.contains_key(*key));
+        let left: Vec<String> = keys.iter().filter(stays).cloned().collect();
+        match (left.is_empty(), allowed) {
+            (true, _) => Self::Gone,
+            (false, true) => Self::Left(left),
+            (false, false) => Self::NotAllowed(left),
+        }
+    }
 }
 
 /// What an apply without force met.
@@ -81,10 +111,13 @@ pub(super) fn is_merge_target(metadata: &ObjectMeta) -> bool {
     allowed(metadata).next().is_some()
 }
 
-/// The credentials that have written keys into a Secret and still may.
+/// The credentials that have written keys into a Secret and still may, at most [`MOST_CREDENTIALS`].
 pub fn merged_into(metadata: &ObjectMeta) -> Vec<String> {
-    let wrote = |name: &&str| applied_keys(metadata, name).is_some();
-    allowed(metadata).filter(wrote).map(str::to_owned).collect()
+    let wrote = |name: &&str| applied_keys(metadata, name).is_some_and(|keys| !keys.is_empty());
+    let mut seen = BTreeSet::new();
+    let names = allowed(metadata).filter(|name| seen.insert(*name));
+    let mine = names.filter(wrote).take(MOST_CREDENTIALS);
+    mine.map(str::to_owned).collect()
 }
 
 /// The keys that a credential has applied; `None` if it has applied nothing.
@@ -114,6 +147,25 @@ fn holds(found: &Secret, credential: &str, data: &BTreeMap<String, ByteString>) 
             .all(|(key, value)| applied.contains(key.as_str()) && present(key, value))
 }
 
+/// The keys of a credential that a Secret does not hold as they were written.
+fn lost(found: &Secret, credential: &str, data: &BTreeMap<String, ByteString>) -> String {
+    let applied = applied_keys(&found.metadata, credential).unwrap_or_default();
+    let there = |key: &String, value: &ByteString| {
+        let present = found.data.as_ref().and_then(|all| all.get(key));
+        present == Some(value) && applied.contains(key.as_str())
+    };
+    let lost = data.iter().filter(|(key, value)| !there(key, value));
+    list(lost.map(|(key, _)| short(key)).collect())
+}
+
+/// Whether a key that is to be written is in a Secret, and not by an apply of the credential.
+fn is_taken(found: &Secret, credential: &str, data: &BTreeMap<String, ByteString>) -> bool {
+    let applied = applied_keys(&found.metadata, credential).unwrap_or_default();
+    let present = found.data.iter().flat_map(BTreeMap::keys);
+    let mut others = present.filter(|key| !applied.contains(key.as_str()));
+    others.any(|key| data.contains_key(key))
+}
+
 /// Why keys of a credential cannot be written into a Secret.
 fn obstacle(found: &Secret, credential: &str) -> Option<(Reason, String)> {
     let unsuitable = |detail: String| Some((Reason::MergeUnsuitable, detail));
@@ -121,8 +173,10 @@ fn obstacle(found: &Secret, credential: &str) -> Option<(Reason, String)> {
     let ours = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(OPERATOR_NAME)
         || labels.contains_key(CREDENTIAL_LABEL)
         || labels.contains_key(GRANT_LABEL);
-    if ours || super::controller_of(&found.metadata).is_some() {
-        return unsuitable("its labels say that the operator writes it as a whole".to_owned());
+    if ours || has_owner(&found.metadata) {
+        return unsuitable(
+            "its labels or owners say that the operator writes it as a whole".to_owned(),
+        );
     }
     let kind = found.type_.as_deref().unwrap_or("Opaque");
     if kind != "Opaque" {
@@ -137,8 +191,38 @@ fn obstacle(found: &Secret, credential: &str) -> Option<(Reason, String)> {
     Some((Reason::MergeNotAllowed, String::new()))
 }
 
+/// Whether a credential owns a Secret, as its controller or beside it.
+fn has_owner(metadata: &ObjectMeta) -> bool {
+    let group = |version: &str| version.split('/').next() == Some(GROUP);
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.kind == "JiraCredential" && group(&owner.api_version))
+}
+
 fn short(name: &str) -> String {
-    name.chars().take(LONGEST_NAME).collect()
+    first(LONGEST_NAME, name)
+}
+
+fn first(most: usize, text: &str) -> String {
+    text.chars().take(most).collect()
+}
+
+/// The beginning of a list, and whether there is more.
+fn list(mut items: Vec<String>) -> String {
+    items.sort_unstable();
+    let mut length = 0;
+    let fits = items.iter().take(MOST_KEYS).take_while(|item| {
+        length += item.chars().count() + 2;
+        length <= LONGEST_LIST
+    });
+    let fits = fits.count();
+    let more = items.len() > fits;
+    items.truncate(fits);
+    let list = items.join(", ");
+    if more {
+        format!("{list} and others")
+    } else {
+        list
+    }
 }
 
 /// What others manage of what was to be applied: keys and clients; `None` for any other answer.
@@ -148,26 +232,17 @@ fn conflict(error: &kube::Error) -> Option<String> {
     };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict");
-    let mut keys: Vec<String> = conflicts
+    let keys: Vec<String> = conflicts
         .map(|cause| {
             // The rest of the text has a time in it.
-            let client = cause.message.split('"').nth(1).map(short);
+            let client = cause.message.split('"').nth(1);
+            let client = client.map(|client| first(LONGEST_CLIENT, client));
             let key = cause.field.strip_prefix(".data.").unwrap_or(&cause.field);
             let client = client.map_or_else(String::new, |client| format!(" ({client})"));
             format!("the key {}{client}", short(key))
         })
         .collect();
-    keys.sort_unstable();
-    let more = keys.len() > MOST_KEYS;
-    keys.truncate(MOST_KEYS);
-    let list = keys.join(", ");
-    (!list.is_empty()).then(|| {
-        if more {
-            format!("{list} and others")
-        } else {
-            list
-        }
-    })
+    (!keys.is_empty()).then(|| list(keys))
 }
 
 impl Cluster {
@@ -175,39 +250,54 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError::Refused`] when the API server will not have it, others when it could not be asked.
-    pub async fn merge(&self, publication: &Publication<'_>) -> Result<Merged, ClusterError> {
+    pub async fn merge(
+        &self,
+        publication: &Publication<'_>,
+        repair: Repair,
+    ) -> Result<Merged, ClusterError> {
         let (namespace, name) = (publication.namespace(), &publication.target.name);
         let (credential, data) = (publication.owner.name_any(), publication.data());
         for _ in 0..MOST_ROUNDS {
             let Some(found) = self.secret(&namespace, name).await? else {
                 return Ok(Merged::Blocked(None));
             };
-            let blocked = |(reason, detail): (Reason, String)| {
+            let blocked = |(reason, detail): (Reason, String), again: Option<DateTime<Utc>>| {
                 Merged::Blocked(Some(TargetVersion {
                     hash: None,
                     merge: Some(MergeStatus {
                         blocked_by: Some(reason),
-                        detail: Some(detail).filter(|detail| !detail.is_empty()),
+                        detail: Some(first(LONGEST_DETAIL, &detail))
+                            .filter(|text| !text.is_empty()),
+                        next_repair_time: again,
+                        ..MergeStatus::default()
                     }),
                     ..publication.version(&found.metadata)
                 }))
             };
             if let Some(obstacle) = obstacle(&found, &credential) {
-                return Ok(blocked(obstacle));
+                return Ok(blocked(obstacle, None));
             }
             if holds(&found, &credential, &data) {
                 return Ok(Merged::Held(publication.merged(&found.metadata)));
+            }
+            // What others have taken over conflicts anyway.
+            if let Repair::NotBefore(time) = repair
+                && !is_taken(&found, &credential, &data)
+            {
+                let lost = lost(&found, &credential, &data);
+                return Ok(blocked((Reason::MergeConflict, lost), Some(time)));
             }
             match self.apply(&namespace, &found, &credential, &data).await {
                 Ok(Applied::Written(secret)) => {
                     let applied = applied_keys(&found.metadata, &credential).unwrap_or_default();
                     return Ok(Merged::Written {
                         version: publication.merged(&secret.metadata),
+                        over: found.resource_version().unwrap_or_default(),
                         freed: applied.iter().any(|key| !data.contains_key(*key)),
                     });
                 }
                 Ok(Applied::Conflict(detail)) => {
-                    return Ok(blocked((Reason::MergeConflict, detail)));
+                    return Ok(blocked((Reason::MergeConflict, detail), None));
                 }
                 // Somebody was faster: what the Secret allows now is looked at again.
                 Err(ClusterError::Conflict | ClusterError::NotFound) => {}
@@ -217,7 +307,8 @@ impl Cluster {
         Err(ClusterError::Conflict)
     }
 
-    /// Removes the keys of a credential from a Secret of somebody else. Keys that others apply, too, stay.
+    /// Removes the keys of a credential from a Secret of somebody else: those that it manages there, and looks
+    /// what became of those that it `wrote`. Keys that others apply, too, stay.
     ///
     /// # Errors
     /// When the API server refuses it, or could not be asked.
@@ -226,20 +317,23 @@ impl Cluster {
         namespace: &str,
         name: &str,
         credential: &str,
+        wrote: &[String],
     ) -> Result<Removed, ClusterError> {
         for _ in 0..MOST_ROUNDS {
             let Some(found) = self.secret(namespace, name).await? else {
                 return Ok(Removed::Gone);
             };
-            if applied_keys(&found.metadata, credential).is_none() {
-                return Ok(Removed::Gone);
-            }
-            if obstacle(&found, credential).is_some() {
-                return Ok(Removed::NotAllowed);
+            let applied = applied_keys(&found.metadata, credential);
+            let mut keys: BTreeSet<String> = wrote.iter().cloned().collect();
+            keys.extend(applied.iter().flatten().map(|key| (*key).to_owned()));
+            let allowed = obstacle(&found, credential).is_none();
+            if applied.is_none() || !allowed {
+                return Ok(Removed::of(&keys, &found, allowed));
             }
             let nothing = BTreeMap::new();
             match self.apply(namespace, &found, credential, &nothing).await {
-                Ok(_) => return Ok(Removed::Gone),
+                Ok(Applied::Written(secret)) => return Ok(Removed::of(&keys, &secret, true)),
+                Ok(Applied::Conflict(_)) => return Ok(Removed::of(&keys, &found, true)),
                 Err(ClusterError::Conflict | ClusterError::NotFound) => {}
                 Err(error) => return Err(error),
             }

@@ -263,7 +263,14 @@ impl Publication<'_> {
     /// The version of a Secret that holds the keys among others.
     pub(super) fn merged(&self, metadata: &ObjectMeta) -> TargetVersion {
         TargetVersion {
-            merge: Some(MergeStatus::default()),
+            merge: Some(MergeStatus {
+                keys: self
+                    .contents
+                    .iter()
+                    .map(|(key, _)| key.to_owned())
+                    .collect(),
+                ..MergeStatus::default()
+            }),
             ..self.version(metadata)
         }
     }

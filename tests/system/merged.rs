@@ -161,6 +161,21 @@ async fn what_a_person_does_to_the_secret_is_looked_at_and_no_war_begins() {
     world.until_value("app", "jira", token.secret()).await;
     operator.quiet().await;
     assert_eq!(patches(&operator, mark), 1);
+    // Removed again at once: the operator waits, and does not answer each removal with a write.
+    let mark = operator.mark();
+    world.edit_app(json!({"data": {"jira": null}})).await;
+    let object = world.wait_unready("bot", Reason::MergeConflict).await;
+    let said = says(&object, ConditionType::Published).message;
+    assert!(said.contains("in growing pauses: jira"), "{said}");
+    world.edit_app(json!({"stringData": {"theirs": "z"}})).await;
+    operator.quiet().await;
+    assert_eq!(patches(&operator, mark), 0);
+    world.advance(chrono::TimeDelta::minutes(6));
+    operator.look_again(1).await;
+    world.wait_ready("bot").await;
+    world.until_value("app", "jira", token.secret()).await;
+    operator.quiet().await;
+    assert_eq!(patches(&operator, mark), 1);
     // Our key, changed: it is theirs now.
     let mark = operator.mark();
     world

@@ -28,6 +28,12 @@ fn keys_go_only_into_a_plain_secret_that_allows_it() {
     use Reason::{MergeNotAllowed, MergeUnsuitable};
     let annotation = |value: &str| json!({"metadata": {"annotations": {MERGE_ANNOTATION: value}}});
     let label = |key: &str, value: &str| json!({"metadata": {"labels": {key: value}}});
+    let beside = |kind: &str, version: &str| {
+        json!({"metadata": {"ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "1", "controller": true},
+            {"apiVersion": version, "kind": kind, "name": "x", "uid": "2"},
+        ]}})
+    };
     let owner = json!({"metadata": {
         "labels": {MANAGED_BY_LABEL: OPERATOR_NAME},
         "ownerReferences": [{
@@ -66,30 +72,39 @@ fn keys_go_only_into_a_plain_secret_that_allows_it() {
             label(MANAGED_BY_LABEL, OPERATOR_NAME),
             Some((
                 MergeUnsuitable,
-                "its labels say that the operator writes it as a whole",
+                "its labels or owners say that the operator writes it as a whole",
             )),
         ),
         (
             label(CREDENTIAL_LABEL, "bot"),
             Some((
                 MergeUnsuitable,
-                "its labels say that the operator writes it as a whole",
+                "its labels or owners say that the operator writes it as a whole",
             )),
         ),
         (
             label(GRANT_LABEL, "1"),
             Some((
                 MergeUnsuitable,
-                "its labels say that the operator writes it as a whole",
+                "its labels or owners say that the operator writes it as a whole",
             )),
         ),
         (
             owner,
             Some((
                 MergeUnsuitable,
-                "its labels say that the operator writes it as a whole",
+                "its labels or owners say that the operator writes it as a whole",
             )),
         ),
+        (
+            beside("JiraCredential", "jira-operator.dev/v1alpha1"),
+            Some((
+                MergeUnsuitable,
+                "its labels or owners say that the operator writes it as a whole",
+            )),
+        ),
+        (beside("JiraCredential", "example.org/v1"), None),
+        (beside("Application", "jira-operator.dev/v1alpha1"), None),
     ] {
         let found = obstacle(&secret(&more), "bot");
         let expected = expected.map(|(reason, detail)| (reason, detail.to_owned()));
@@ -159,6 +174,20 @@ fn whose_keys_a_secret_has_is_told_by_managers_and_annotation_together() {
         entry("kubectl", "Apply", &["theirs"]),
     ]}}));
     assert_eq!(merged_into(&found.metadata), ["bot"]);
+    // Neither a name that stands there twice nor one that has nothing there costs a request.
+    let names: Vec<String> = (0..40).map(|name| format!("c{name}")).collect();
+    let mut entries: Vec<Value> = names
+        .iter()
+        .map(|name| entry(&manager(name), "Apply", &["token"]))
+        .collect();
+    entries.push(entry(&manager("empty"), "Apply", &[]));
+    let list = format!("empty,c0,c0, c1,{}", names.join(","));
+    let many = secret(&json!({"metadata": {
+        "annotations": {MERGE_ANNOTATION: list}, "managedFields": entries,
+    }}));
+    let found = merged_into(&many.metadata);
+    assert_eq!(found.len(), MOST_CREDENTIALS);
+    assert_eq!(found, names[..MOST_CREDENTIALS]);
     let long = "a".repeat(200);
     assert!(manager(&long).len() <= 128);
     assert_ne!(manager(&long), manager(&long[..199]));
@@ -205,4 +234,55 @@ fn a_conflict_names_keys_and_clients_and_nothing_that_changes() {
         .collect();
     let found = conflict(&refusal(json!(many))).unwrap();
     assert!(found.ends_with("the key 7 (x) and others"), "{found}");
+    // The longest names that there are leave room in the status and in the message.
+    let client = format!("jira-credential-operator/merge-{}", "c".repeat(99));
+    let longest: Vec<Value> = (0..8)
+        .map(|key| cause(&format!(".data.{key}{}", "k".repeat(252)), &client))
+        .collect();
+    let found = conflict(&refusal(json!(longest))).unwrap();
+    assert!(found.chars().count() <= LONGEST_DETAIL, "{found}");
+    assert!(found.contains(&format!("({client})")), "{found}");
+    assert!(found.ends_with(" and others"), "{found}");
+}
+
+#[test]
+fn a_removal_is_told_by_what_the_secret_shows() {
+    let keys = |names: &[&str]| -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    };
+    let left = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    for (name, wrote, present, allowed, expected) in [
+        ("all went", keys(&["a", "b"]), "theirs", true, Removed::Gone),
+        (
+            "another client applies one, too",
+            keys(&["a", "b"]),
+            "b theirs",
+            true,
+            Removed::Left(left(&["b"])),
+        ),
+        (
+            "the Secret is closed",
+            keys(&["a", "b"]),
+            "a b",
+            false,
+            Removed::NotAllowed(left(&["a", "b"])),
+        ),
+        (
+            "closed, and a person has removed them",
+            keys(&["a"]),
+            "theirs",
+            false,
+            Removed::Gone,
+        ),
+        ("nothing was written", keys(&[]), "a", true, Removed::Gone),
+    ] {
+        let mut found = secret(&json!({}));
+        let present = present.split(' ').map(str::to_owned);
+        found.data = Some(present.map(|key| (key, ByteString(vec![1]))).collect());
+        assert_eq!(Removed::of(&wrote, &found, allowed), expected, "{name}");
+    }
+    assert_eq!(
+        Removed::of(&keys(&["a"]), &secret(&json!({})), true),
+        Removed::Gone
+    );
 }

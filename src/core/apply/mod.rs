@@ -10,7 +10,7 @@ use crate::api::{Attempt, Reason, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
-    ApiKey, Denial, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
+    ApiKey, Denial, GrantState, Held, Holder, KeysStay, Peer, Restarted, Source, TargetState, Twin,
 };
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
@@ -41,6 +41,8 @@ pub enum Answer {
     RestartUnanswered(Workload),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
+    /// Keys of a surplus target stay in the Secret of somebody else.
+    KeysStay(KeysStay),
     /// The new seed stands in the grant.
     TokenImported(Written),
     /// Where an older grant holds the same seed, if there is one.
@@ -136,6 +138,10 @@ impl Facts {
                 self.record_restart(workload, Restarted::Failed(Reason::RestartRefused));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
+            Answer::KeysStay(keys) => {
+                self.progress.deleted_targets.push(keys.secret.clone());
+                self.progress.keys_stay.push(keys);
+            }
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),
             Answer::CleanedUp(cleanup_task, written) => {
                 self.progress.looked_for |= cleanup_task == CleanupTask::FindTokenId;

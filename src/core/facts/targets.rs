@@ -96,7 +96,7 @@ impl Facts {
             TargetState::Absent => {
                 return Some(MergeStatus {
                     blocked_by: Some(Reason::MergeTargetMissing),
-                    detail: None,
+                    ..MergeStatus::default()
                 });
             }
             TargetState::NotMerged(version) => Some(version),
@@ -183,6 +183,7 @@ impl Facts {
                     && seen.hash.is_none()
                     && seen.uid == *uid
                     && seen.resource_version == *resource_version
+                    && !self.repair_is_due(seen)
             }),
             TargetState::Unknown
             | TargetState::Absent
@@ -190,5 +191,11 @@ impl Facts {
             | TargetState::Refused(_)
             | TargetState::NotRendered(_) => false,
         }
+    }
+
+    /// Whether the pause before keys are written again is over.
+    fn repair_is_due(&self, seen: &TargetVersion) -> bool {
+        let next = seen.merge.as_ref().and_then(|merge| merge.next_repair_time);
+        next.is_some_and(|time| time <= self.now)
     }
 }

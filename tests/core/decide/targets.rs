@@ -8,7 +8,7 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::{Step, decide};
-use jira_credential_operator::core::facts::{Holder, Source, TargetState};
+use jira_credential_operator::core::facts::{Holder, KeysStay, Source, TargetState};
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
@@ -192,7 +192,7 @@ fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
         hash: None,
         merge: Some(MergeStatus {
             blocked_by: Some(MergeNotAllowed),
-            detail: None,
+            ..MergeStatus::default()
         }),
         ..version.clone()
     };
@@ -289,4 +289,34 @@ fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
     };
     facts.surplus = vec![old.clone()];
     assert_eq!(decide(&facts), Some(Step::DeleteTarget(old)));
+}
+
+#[test]
+fn keys_that_stay_in_a_secret_of_somebody_else_are_told_in_an_event() {
+    for reason in [Reason::MergeNotAllowed, Reason::MergeConflict] {
+        let mut facts = World::token().at_rest().observe();
+        let old = TargetVersion {
+            name: "app".into(),
+            hash: None,
+            merge: Some(MergeStatus::default()),
+            ..facts.status.targets[0].clone()
+        };
+        facts.surplus = vec![old];
+        let facts = facts.apply(Answer::KeysStay(KeysStay {
+            secret: "app".into(),
+            keys: vec!["jira".into(), "url".into()],
+            reason,
+        }));
+        assert_eq!(decide(&facts), None, "it is not tried again");
+        let conclusion = conclude(&facts, &facts.status);
+        let [event] = conclusion.events.as_slice() else {
+            panic!("{:?}", conclusion.events)
+        };
+        assert_eq!((event.warning, event.reason), (true, reason));
+        for words in ["the Secret app", "jira, url", "has to remove these keys"] {
+            assert!(event.note.contains(words), "{}", event.note);
+        }
+        let kept = conclusion.status.targets.iter();
+        assert!(kept.clone().all(|target| target.name != "app"));
+    }
 }

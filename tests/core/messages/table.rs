@@ -442,18 +442,26 @@ fn expiry_known() -> Section {
 fn merge_problems(published: &Facts, version: &TargetVersion, section: &mut Section) {
     let mut facts = published.clone();
     facts.targets[0].target.creation_policy = CreationPolicy::Merge;
-    for (reason, detail) in [
-        (Reason::MergeTargetMissing, None),
-        (Reason::MergeNotAllowed, None),
+    for (reason, detail, again) in [
+        (Reason::MergeTargetMissing, None, None),
+        (Reason::MergeNotAllowed, None, None),
         (
             Reason::MergeUnsuitable,
             Some("its type is kubernetes.io/tls"),
+            None,
         ),
-        (Reason::MergeConflict, Some("the key token (kubectl-edit)")),
+        (
+            Reason::MergeConflict,
+            Some("the key token (kubectl-edit)"),
+            None,
+        ),
+        (Reason::MergeConflict, Some("token"), Some(facts.now)),
     ] {
         let merge = MergeStatus {
             blocked_by: Some(reason),
             detail: detail.map(str::to_owned),
+            next_repair_time: again,
+            ..MergeStatus::default()
         };
         let version = TargetVersion {
             hash: None,
