@@ -283,6 +283,40 @@ pub(super) fn merge_fits() -> Rule {
     .message(Message::Expression(answer))
 }
 
+/// What there is to say of a target that changes between a Secret of its own and keys in one of somebody else.
+///
+/// What the operator has written under the old policy would stay: it removes what left the spec.
+const POLICY_STAYS: &str = "creationPolicy must not change from or to Merge while the target stays: remove the target, apply, wait until its Secret or its keys are gone, and add it again, or give it another name";
+
+/// The creation policy of a target stays.
+pub(super) fn policy_stays() -> Rule {
+    let merges = |target: &str| {
+        format!("(has({target}.creationPolicy) && {target}.creationPolicy == 'Merge')")
+    };
+    Rule::new(format!("{} == {}", merges("self"), merges("oldSelf"))).message(POLICY_STAYS)
+}
+
+/// The same for the target that a spec without targets has.
+pub(super) fn default_policy_stays() -> Rule {
+    let some =
+        |object: &str| format!("has({object}.spec.targets) && {object}.spec.targets.size() > 0");
+    let merges = |object: &str| {
+        format!(
+            "{object}.spec.targets.exists(target, has(target.creationPolicy) && target.creationPolicy == 'Merge' && target.name == {object}.metadata.name)"
+        )
+    };
+    Rule::new(format!(
+        "{} ? {} || !{} : !({}) || !{}",
+        some("self"),
+        some("oldSelf"),
+        merges("self"),
+        some("oldSelf"),
+        merges("oldSelf"),
+    ))
+    .message(POLICY_STAYS)
+    .field_path(".spec.targets")
+}
+
 /// Keys of a template become keys of a Secret, which the API server takes in this form.
 pub(super) fn template_keys() -> Rule {
     Rule::new("self.all(key, key.matches('^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,249}|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]{0,248})$'))").message(

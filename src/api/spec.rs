@@ -41,7 +41,8 @@ use super::{
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = rules::object_name(),
-    validation = rules::targets_are_free()
+    validation = rules::targets_are_free(),
+    validation = rules::default_policy_stays()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::hosting_is_required())]
@@ -210,6 +211,7 @@ fn default_warn_before() -> Period {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::merge_fits())]
+#[x_kube(validation = rules::policy_stays())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -227,7 +229,7 @@ pub struct Target {
     pub template: Option<TargetTemplate>,
     /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator writes its
     /// own keys into it. It must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of
-    /// the `JiraCredential`.
+    /// the `JiraCredential`. It cannot be changed while the target stays.
     #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
     pub creation_policy: CreationPolicy,
     /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
