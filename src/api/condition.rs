@@ -135,6 +135,14 @@ pub enum Reason {
     TargetForeign,
     /// Another `JiraCredential` holds the Secret of this name.
     TargetConflict,
+    /// The Secret into which keys are to be written does not exist.
+    MergeTargetMissing,
+    /// The Secret does not let this credential write keys into it.
+    MergeNotAllowed,
+    /// Keys cannot be written into this Secret.
+    MergeUnsuitable,
+    /// Another client manages a key that is to be written.
+    MergeConflict,
     /// A target cannot have the keys that the spec asks for.
     TemplateInvalid,
     /// The API server refused to write a target.

@@ -130,6 +130,16 @@ pub(super) fn tls_fits() -> Rule {
         .field_path(".tls")
 }
 
+/// Only what the operator ends itself is known to work after it was replaced.
+pub(super) fn previous_fits() -> Rule {
+    Rule::new(
+        "!has(self.targets) || self.targets.all(target, !has(target.keepPrevious) || !target.keepPrevious) || \
+         has(self.auth.session) || has(self.auth.personalAccessToken) && has(self.auth.personalAccessToken.rotation) && self.auth.personalAccessToken.rotation == 'Automatic'",
+    )
+    .message("keepPrevious is for auth.session, and for auth.personalAccessToken with rotation: Automatic: remove it from the targets of other methods, whose previous value ends at once or is a person's")
+    .field_path(".targets")
+}
+
 /// Exactly one source of CA certificates.
 pub(super) fn one_ca() -> Rule {
     Rule::new("has(self.caSecretRef) != has(self.caConfigMapRef)")
@@ -262,6 +272,56 @@ pub(super) fn target_metadata(field: &str) -> Rule {
             "{field} must not have keys under {GROUP}/: they belong to the operator, remove them"
         ),
     ))
+}
+
+/// Of a Secret that somebody else made, nothing but keys is written.
+pub(super) fn merge_fits() -> Rule {
+    let jenkins = "has(self.presets) && 'Jenkins' in self.presets";
+    let template = "has(self.template) && (has(self.template.type) || has(self.template.labels) || has(self.template.annotations))";
+    let retain = "has(self.deletionPolicy) && self.deletionPolicy == 'Retain'";
+    let answer = format!(
+        "{retain} ? 'deletionPolicy must not be Retain with creationPolicy Merge: leave it out, the Secret stays in any case and only the keys of the operator go' : \
+         {jenkins} ? 'the preset Jenkins needs labels, which creationPolicy Merge does not write: give Jenkins a target of its own without creationPolicy' : \
+         'template must not have type, labels or annotations with creationPolicy Merge: remove them, the operator writes only keys into a Secret of somebody else'"
+    );
+    Rule::new(format!(
+        "!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !({retain}) && !({jenkins}) && !({template})"
+    ))
+    .message(Message::Expression(answer))
+}
+
+/// What there is to say of a target that changes between a Secret of its own and keys in one of somebody else.
+///
+/// What the operator has written under the old policy would stay: it removes what left the spec.
+const POLICY_STAYS: &str = "creationPolicy must not change from or to Merge while the target stays: remove the target, apply, wait until its Secret or its keys are gone, and add it again, or give it another name";
+
+/// The creation policy of a target stays.
+pub(super) fn policy_stays() -> Rule {
+    let merges = |target: &str| {
+        format!("(has({target}.creationPolicy) && {target}.creationPolicy == 'Merge')")
+    };
+    Rule::new(format!("{} == {}", merges("self"), merges("oldSelf"))).message(POLICY_STAYS)
+}
+
+/// The same for the target that a spec without targets has.
+pub(super) fn default_policy_stays() -> Rule {
+    let some =
+        |object: &str| format!("has({object}.spec.targets) && {object}.spec.targets.size() > 0");
+    let merges = |object: &str| {
+        format!(
+            "{object}.spec.targets.exists(target, has(target.creationPolicy) && target.creationPolicy == 'Merge' && target.name == {object}.metadata.name)"
+        )
+    };
+    Rule::new(format!(
+        "{} ? {} || !{} : !({}) || !{}",
+        some("self"),
+        some("oldSelf"),
+        merges("self"),
+        some("oldSelf"),
+        merges("oldSelf"),
+    ))
+    .message(POLICY_STAYS)
+    .field_path(".spec.targets")
 }
 
 /// Keys of a template become keys of a Secret, which the API server takes in this form.

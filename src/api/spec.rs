@@ -12,8 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, ConfigMapKeyRef, ExpiryLookup, JiraCredentialStatus, Owner, Period, Preset, SecretKeyRef,
-    Workload, rules,
+    Auth, ConfigMapKeyRef, CreationPolicy, ExpiryLookup, JiraCredentialStatus, Owner, Period,
+    Preset, SecretKeyRef, Workload, rules,
 };
 
 /// A Jira credential that is validated against Jira and published as Secrets.
@@ -41,7 +41,8 @@ use super::{
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = rules::object_name(),
-    validation = rules::targets_are_free()
+    validation = rules::targets_are_free(),
+    validation = rules::default_policy_stays()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::hosting_is_required())]
@@ -51,6 +52,7 @@ use super::{
 #[x_kube(validation = rules::scopes_are_told())]
 #[x_kube(validation = rules::lookup_fits())]
 #[x_kube(validation = rules::tls_fits())]
+#[x_kube(validation = rules::previous_fits())]
 pub struct JiraCredentialSpec {
     /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
     /// Center may have a port and a context path. Always https.
@@ -212,8 +214,10 @@ fn default_warn_before() -> Period {
 }
 
 /// A Secret to write.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::merge_fits())]
+#[x_kube(validation = rules::policy_stays())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -229,10 +233,25 @@ pub struct Target {
     /// Type, labels and annotations of the Secret, and keys of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
+    /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator writes its
+    /// own keys into it. It must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of
+    /// the `JiraCredential`. It cannot be changed while the target stays.
+    #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
+    pub creation_policy: CreationPolicy,
+    /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
+    /// `previous.authorization`, or `previous.cookie`. For `session`, and for `personalAccessToken` with
+    /// `rotation: Automatic`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_previous: bool,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
     /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
     pub deletion_policy: DeletionPolicy,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde prescribes it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What becomes of a published Secret that nothing publishes any more.

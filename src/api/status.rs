@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, ConditionType, ExpiryLookupStatus, Hosting, Permission, Reason, RestartStatus, Scope,
+    Condition, ConditionType, ExpiryLookupStatus, Hosting, MergeStatus, Permission, Reason,
+    RestartStatus, Scope,
 };
 
 /// The state of a `JiraCredential`.
@@ -300,6 +301,10 @@ pub struct GrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub provisional: Option<String>,
+    /// Keyed fingerprint of the token or session that was replaced last and still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub previous: Option<String>,
     /// Why the renewal is blocked.
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, alias = "trouble", skip_serializing_if = "Option::is_none")]
@@ -439,6 +444,9 @@ pub struct TargetVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub held_by: Option<String>,
+    /// Present for a Secret of somebody else into which the operator writes its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeStatus>,
 }
 
 /// Reference to the Secret to bind to (servicebinding.io, provisioned service).

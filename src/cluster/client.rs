@@ -275,7 +275,7 @@ impl Cluster {
         }
     }
 
-    fn secrets(&self, namespace: &str) -> Api<Secret> {
+    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
     }
 

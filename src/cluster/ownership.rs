@@ -115,6 +115,7 @@ fn is_recorded(found: &ObjectMeta, owner: &JiraCredential) -> bool {
     let mut recorded = status.iter().flat_map(|status| &status.targets);
     recorded.any(|target| {
         target.hash.is_some()
+            && target.merge.is_none()
             && Some(&target.name) == found.name.as_ref()
             && Some(&target.uid) == found.uid.as_ref()
     })
@@ -164,6 +165,7 @@ mod tests {
             resource_version: "1".into(),
             hash: hash.map(str::to_owned),
             held_by: None,
+            merge: None,
         };
         let targets = vec![
             target("jira", "written", Some("d")),

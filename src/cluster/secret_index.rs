@@ -4,6 +4,7 @@
 
 mod contents;
 mod known;
+mod merged;
 mod progress;
 
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,7 @@ use crate::cluster::scope::Scope;
 use contents::Contents;
 pub use known::Known;
 use known::is_older;
+pub use merged::MergedKeys;
 pub use progress::Progress;
 
 /// The versions of all Secrets that are referred to.
@@ -27,6 +29,7 @@ pub struct VersionIndex {
     inner: Mutex<Inner>,
     contents: Contents,
     progress: Progress,
+    merged: MergedKeys,
 }
 
 #[derive(Debug, Default)]
@@ -115,12 +118,23 @@ impl VersionIndex {
             inner: Mutex::default(),
             contents: Contents::default(),
             progress: Progress::over(scopes),
+            merged: MergedKeys::default(),
         }
     }
 
     /// How far the lists are.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Which credentials have keys in Secrets of others.
+    pub fn merged(&self) -> &MergedKeys {
+        &self.merged
+    }
+
+    /// Whether a credential is known to exist.
+    pub fn refers(&self, credential: &Key) -> bool {
+        self.lock().references.contains_key(credential)
     }
 
     /// The credentials of a scope that refer to anything.

@@ -1,4 +1,4 @@
-//! Writing targets. Never by server-side apply: applied to a Secret with another owner it would
+//! Writing targets that are the operator's as a whole. Never by server-side apply: applied to a Secret with another owner it would
 //! merge our keys and our owner reference into it, and the garbage collector would later delete
 //! a Secret that a person made.
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::api::{
     CREDENTIAL_LABEL, DELETION_POLICY_ANNOTATION, DeletionPolicy, JiraCredential, MANAGED_BY_LABEL,
-    OPERATOR_NAME, Target, TargetVersion,
+    MergeStatus, OPERATOR_NAME, Target, TargetVersion,
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
@@ -104,6 +104,7 @@ impl Cluster {
             let seen = TargetVersion {
                 hash: None,
                 held_by,
+                merge: None,
                 ..publication.version(&found.metadata)
             };
             return Ok(Published::Held(holder, seen));
@@ -189,7 +190,7 @@ impl Cluster {
 }
 
 impl Publication<'_> {
-    fn namespace(&self) -> String {
+    pub(super) fn namespace(&self) -> String {
         self.owner.namespace().unwrap_or_default()
     }
 
@@ -237,7 +238,7 @@ impl Publication<'_> {
         Some(reference).filter(|_| !self.is_retained())
     }
 
-    fn data(&self) -> BTreeMap<String, ByteString> {
+    pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
         let pairs = self.contents.iter();
         pairs
             .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
@@ -259,13 +260,29 @@ impl Publication<'_> {
         }
     }
 
-    fn version(&self, metadata: &ObjectMeta) -> TargetVersion {
+    /// The version of a Secret that holds the keys among others.
+    pub(super) fn merged(&self, metadata: &ObjectMeta) -> TargetVersion {
+        TargetVersion {
+            merge: Some(MergeStatus {
+                keys: self
+                    .contents
+                    .iter()
+                    .map(|(key, _)| key.to_owned())
+                    .collect(),
+                ..MergeStatus::default()
+            }),
+            ..self.version(metadata)
+        }
+    }
+
+    pub(super) fn version(&self, metadata: &ObjectMeta) -> TargetVersion {
         TargetVersion {
             name: self.target.name.clone(),
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             hash: Some(self.digest.to_owned()),
             held_by: None,
+            merge: None,
         }
     }
 

@@ -22,7 +22,17 @@ impl Operator {
             self.serving().await;
             loop {
                 self.collect_grants().await;
-                tokio::time::sleep(INTERVAL).await;
+                let next = tokio::time::sleep(INTERVAL);
+                let keys = async {
+                    loop {
+                        self.collect_merged().await;
+                        self.keys_orphaned.notified().await;
+                    }
+                };
+                tokio::select! {
+                    () = next => {}
+                    () = keys => {}
+                }
             }
         };
         // What is cut short is done in a later round: every step starts from what is stored.
@@ -45,7 +55,7 @@ impl Operator {
 
     /// Whether it is known which credentials a namespace has now: what is used by one that nobody shows is
     /// not unused.
-    fn knows_users_in(&self, namespace: &str) -> bool {
+    pub(super) fn knows_users_in(&self, namespace: &str) -> bool {
         let mut mine = self.scopes.iter().filter(|scope| scope.covers(namespace));
         self.acts_in(namespace) && mine.all(|scope| self.credentials_watch.refusal(scope).is_none())
     }

@@ -6,6 +6,7 @@ mod config;
 mod denials;
 mod fair_share;
 mod grant_gc;
+mod merge_gc;
 mod notifications;
 mod password_guard;
 mod peers;
@@ -41,7 +42,7 @@ use kube::ResourceExt;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::JiraCredential;
@@ -107,6 +108,8 @@ pub struct Operator {
     denials: Denials,
     unreadable: Unreadable,
     membership: Membership,
+    /// A credential is gone whose keys may stand in Secrets of others.
+    keys_orphaned: Notify,
     /// What is watched.
     scopes: Vec<Scope>,
     credentials_watch: Watches,
@@ -168,6 +171,7 @@ impl Operator {
             retries: Retries::default(),
             denials: Denials::default(),
             unreadable: Unreadable::default(),
+            keys_orphaned: Notify::new(),
             credentials_watch: Watches::over("JiraCredentials", &scopes),
             secrets_watch: Watches::over("Secrets", &scopes),
             scopes,

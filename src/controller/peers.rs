@@ -105,7 +105,9 @@ impl Operator {
                 let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
                 let rival = rival.0.as_ref().ok()?;
                 let names = targets::targets(&rival.spec, &rival.name_any());
-                let claims = names.iter().any(|other| other.name == target);
+                let claims = names
+                    .iter()
+                    .any(|other| other.name == target && !targets::merges(other));
                 (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
             });
         rivals.min().map(|(_, name)| name)

@@ -238,6 +238,7 @@ fn work(step: &Step, facts: &Facts) -> DeniedWork {
                 DeniedWork::Grant(plan.grant.clone())
             })
         }
+        Step::DeleteTarget(old) if old.merge.is_some() => DeniedWork::Removal(old.name.clone()),
         Step::DeleteTarget(old) => DeniedWork::Deletion(old.name.clone()),
         Step::RecordAttempt(_)
         | Step::Validate

@@ -20,7 +20,13 @@ impl Operator {
             tracing::info!(namespace, name, "renewed the token");
         }
         for target in &facts.targets {
-            if matches!(target.state, TargetState::Written(_)) {
+            if let TargetState::Written(version) = &target.state {
+                // Others may change a Secret that holds our keys often.
+                let recorded = facts.recorded(&version.name);
+                let same = recorded.is_some_and(|seen| seen.hash == version.hash);
+                if version.merge.is_some() && same {
+                    continue;
+                }
                 let secret = &target.target.name;
                 tracing::info!(namespace, name, secret, "published the credential");
             }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cluster::{
     ClusterError, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched, controller_of,
-    key_of, references, seen_grant, slim, was_silent,
+    key_of, merged_into, references, seen_grant, slim, was_silent,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
@@ -274,6 +274,9 @@ impl Operator {
         self.unreadable.forget(key);
         self.membership.forget(key);
         self.leave(key);
+        if !self.index.merged().of(key).is_empty() {
+            self.keys_orphaned.notify_one();
+        }
     }
 
     /// Forgets what only the operator that serves a credential has to know of it.
@@ -369,6 +372,7 @@ impl Operator {
         match event {
             Event::Init => {
                 self.index.list_begins(scope);
+                self.index.merged().list_begins(scope);
                 Vec::new()
             }
             Event::InitApply(secret) => {
@@ -381,6 +385,8 @@ impl Operator {
                 if let Some(seen) = seen_grant(secret.meta()) {
                     self.index.grant_shown(key_of(&secret), seen);
                 }
+                let merged = merged_into(secret.meta());
+                self.index.merged().shown(key_of(&secret), merged);
                 let uid = secret.uid().unwrap_or_default();
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
@@ -393,9 +399,11 @@ impl Operator {
                 }
                 concerned
             }
-            Event::Delete(secret) => self
-                .index
-                .gone(&key_of(&secret), &secret.uid().unwrap_or_default()),
+            Event::Delete(secret) => {
+                let key = key_of(&secret);
+                self.index.merged().gone(&key);
+                self.index.gone(&key, &secret.uid().unwrap_or_default())
+            }
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Validated<'a> {
     pub user: Option<&'a str>,
     /// Token or password.
     pub secret: &'a SecretString,
+    /// The token or session that it replaced, if that is to be published, too.
+    pub previous: Option<&'a SecretString>,
     /// What consumers sign with, for OAuth 1.0a.
     pub signing: Option<Parts<'a>>,
     /// The account that it belongs to.
@@ -130,6 +132,9 @@ const LARGEST_SECRET: usize = 1024 * 1024;
 /// With what is wrong, for a person: a template cannot be rendered, or the Secret would be too large.
 pub fn target_contents(validated: &Validated<'_>, target: &Target) -> Result<Contents, String> {
     let mut contents = contents(validated, presets(target));
+    if let Some(previous) = validated.previous {
+        standard::previous(validated.method, previous, &mut contents);
+    }
     template::add(validated, target, &mut contents)?;
     let size: usize = contents.iter().map(|(_, value)| value.len()).sum();
     if size > LARGEST_SECRET {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::SecondsFormat;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Contents, Validated};
 use crate::api::MethodName;
@@ -76,6 +76,24 @@ fn by_method(validated: &Validated<'_>, contents: &mut Contents) {
         if let Some(secret) = parts.token_secret {
             contents.set("tokenSecret", secret.expose_secret());
         }
+    }
+}
+
+/// What was replaced and still works.
+pub(super) fn previous(method: MethodName, secret: &SecretString, contents: &mut Contents) {
+    let secret = secret.expose_secret();
+    match method {
+        MethodName::Session => contents.set("previous.cookie", secret),
+        MethodName::PersonalAccessToken => {
+            contents.set("previous.token", secret);
+            contents.set("previous.authorization", format!("Bearer {secret}"));
+        }
+        // Nothing of these methods is kept after it was replaced.
+        MethodName::ApiToken
+        | MethodName::Basic
+        | MethodName::OAuth2
+        | MethodName::ClientCredentials
+        | MethodName::OAuth1 => {}
     }
 }
 

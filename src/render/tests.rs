@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{DeletionPolicy, Target};
+use crate::api::Target;
 use crate::core::spec::preset_fault;
 
 fn rendered(validated: &Validated<'_>) -> Contents {
@@ -40,6 +40,7 @@ fn every_method_has_its_keys() {
             cloud_id: (method == MethodName::OAuth2).then_some("id"),
             user,
             secret: &secret,
+            previous: None,
             signing: None,
             account: "account",
             expires_at: Some(DateTime::UNIX_EPOCH),
@@ -63,6 +64,7 @@ fn the_header_is_whole() {
         cloud_id: None,
         user: Some("user"),
         secret: &secret,
+        previous: None,
         signing: None,
         account: "account",
         expires_at: None,
@@ -101,6 +103,7 @@ fn who_signs_gets_the_parts_and_no_header() {
             cloud_id: None,
             user: None,
             secret: &token,
+            previous: None,
             signing: Some(Parts {
                 consumer_key: "ci",
                 private_key: &key,
@@ -154,6 +157,7 @@ fn with<'a>(method: MethodName, user: Option<&'a str>, secret: &'a SecretString)
         cloud_id: gateway.then_some("id"),
         user,
         secret,
+        previous: None,
         signing: None,
         account: "account",
         expires_at: None,
@@ -294,8 +298,7 @@ fn presets_that_fit_agree_on_the_keys_that_they_share() {
         let target = |presets: &[Preset]| Target {
             name: "bot".to_owned(),
             presets: presets.to_vec(),
-            template: None,
-            deletion_policy: DeletionPolicy::Delete,
+            ..Target::default()
         };
         for pair in Preset::ALL
             .iter()

@@ -211,6 +211,118 @@ async fn what_others_made_is_neither_changed_nor_deleted() {
         .unwrap();
 }
 
+/// A Secret of a person that takes keys: what the operator may do to it.
+#[tokio::test]
+async fn in_a_secret_that_has_opted_in_only_keys_of_its_own_change() {
+    let test = context("taken").await;
+    let client = taken(&test).await;
+    let people = Api::<Secret>::namespaced(test.client.clone(), &test.namespace);
+    let theirs = json!({
+        "stringData": { "theirs": "x" },
+        "metadata": { "annotations": { "jira-operator.dev/merge-from": "bot" } }
+    });
+    for (name, more) in [
+        ("open", theirs.clone()),
+        (
+            "typed",
+            json!({ "type": "example.org/app", "metadata": theirs["metadata"] }),
+        ),
+        ("closed", json!({})),
+    ] {
+        let made = secret(name, &more);
+        people.create(&PostParams::default(), &made).await.unwrap();
+    }
+    let taken = Api::<Secret>::namespaced(client, &test.namespace);
+    let apply = PatchParams::apply("jira-credential-operator/merge-bot");
+    let ours = |value: &str| {
+        Patch::Apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" },
+            "data": { "ours": value }
+        }))
+    };
+    // Its own key comes, changes and goes.
+    taken.patch("open", &apply, &ours("YQ==")).await.unwrap();
+    taken.patch("open", &apply, &ours("Yg==")).await.unwrap();
+    let own = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" } });
+    let kept = apply.clone().dry_run();
+    taken
+        .patch("open", &kept, &Patch::Apply(own))
+        .await
+        .unwrap();
+    for (name, change) in [
+        ("open", json!({ "data": { "theirs": "YQ==" } })),
+        ("open", json!({ "data": { "theirs": null } })),
+        (
+            "open",
+            json!({ "data": { "ours": "YQ==", "theirs": "YQ==" } }),
+        ),
+        ("open", json!({ "immutable": true })),
+        (
+            "open",
+            json!({ "metadata": { "labels": { "example.org/team": "a" } } }),
+        ),
+        (
+            "open",
+            json!({ "metadata": { "annotations": { "jira-operator.dev/merge-from": "bot, x" } } }),
+        ),
+        (
+            "open",
+            json!({ "metadata": { "finalizers": ["example.org/a"] } }),
+        ),
+        ("typed", json!({ "data": { "a": "YQ==" } })),
+        ("closed", json!({ "data": { "a": "YQ==" } })),
+    ] {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let answer = taken.patch(name, &params, &Patch::Merge(&change)).await;
+        let said = answer.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            said.contains("only Secrets that it wrote"),
+            "{name} {change}: {said}"
+        );
+    }
+    takes_over_nothing(&taken).await;
+    let deleted = taken
+        .delete("open", &DeleteParams::default().dry_run())
+        .await;
+    let said = deleted.map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("only Secrets that it wrote"), "{said}");
+}
+
+/// A key of others would be the operator's with one request, and might get another value with the next.
+async fn takes_over_nothing(taken: &Api<Secret>) {
+    let other = PatchParams::apply("jira-credential-operator/merge-x");
+    for (params, key, value) in [
+        (other.clone(), "theirs", "eA=="),
+        (other.clone().force(), "theirs", "eA=="),
+        (other.clone().force(), "theirs", "YQ=="),
+        (other.force(), "new", "YQ=="),
+    ] {
+        let apply = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "open" }, "data": { key: value }
+        });
+        let answer = taken.patch("open", &params, &Patch::Apply(apply)).await;
+        let said = answer.map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("only Secrets that it wrote"), "{key}: {said}");
+    }
+    let mut forged = taken.get("open").await.unwrap();
+    let fields = json!([{
+        "manager": "jira-credential-operator/merge-x", "operation": "Apply", "apiVersion": "v1",
+        "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:data": { ".": {}, "f:theirs": {} } }
+    }]);
+    forged.metadata.managed_fields = serde_json::from_value(fields).unwrap();
+    let params = PostParams::default();
+    let answer = taken.replace("open", &params, &forged).await;
+    let said = answer.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        said.contains("only Secrets that it wrote"),
+        "forged: {said}"
+    );
+}
+
 /// The other way round: neither labels nor types are taken away from what the operator wrote.
 #[tokio::test]
 async fn what_it_wrote_stays_recognisable() {

@@ -16,6 +16,8 @@ struct Row {
     name: String,
     #[serde(default = "credential")]
     object: String,
+    /// The spec that is changed, if it is not a new object.
+    before: Option<Value>,
     spec: Value,
     refused: Option<Refused>,
 }
@@ -50,6 +52,11 @@ fn rows() -> Vec<Row> {
 impl Row {
     fn object(&self) -> Value {
         support::credential(&self.object, self.spec.clone())
+    }
+
+    fn before(&self) -> Option<Value> {
+        let spec = self.before.clone()?;
+        Some(support::credential(&self.object, spec))
     }
 
     /// What is wrong with an answer; `Ok` is acceptance.
@@ -94,7 +101,8 @@ fn the_rules_of_the_file_hold_by_themselves() {
             let mut object = row.object();
             // The API server does so before it asks a rule.
             without_nulls(&mut object);
-            let answer = Validator::new().validate(schema, &object, None);
+            let before = row.before();
+            let answer = Validator::new().validate(schema, &object, before.as_ref());
             row.complaint(&answer.map_err(|errors| {
                 errors
                     .iter()
@@ -121,7 +129,10 @@ async fn the_api_server_takes_and_refuses_by_the_table() {
     } = support::context("rules").await;
     let mut found = Vec::new();
     for row in rows() {
-        let answer = support::create(&client, &namespace, &row.object(), true).await;
+        let answer = match row.before() {
+            None => support::create(&client, &namespace, &row.object(), true).await,
+            Some(before) => support::change(&client, &namespace, &before, row.object()).await,
+        };
         found.extend(row.complaint(&answer.map(drop)));
     }
     assert!(found.is_empty(), "{found:#?}");

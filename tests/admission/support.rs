@@ -240,6 +240,31 @@ pub(crate) fn credential(name: &str, spec: Value) -> Value {
     object
 }
 
+/// Creates a `JiraCredential`, asks whether it may be changed to another, and deletes it.
+pub(crate) async fn change(
+    client: &Client,
+    namespace: &str,
+    before: &Value,
+    mut after: Value,
+) -> Result<Value, String> {
+    let stored = create(client, namespace, before, false).await.unwrap();
+    after["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+    let name = before["metadata"]["name"].as_str().unwrap();
+    let uri =
+        format!("/apis/jira-operator.dev/v1alpha1/namespaces/{namespace}/jiracredentials/{name}");
+    let request = Request::put(format!("{uri}?fieldValidation=Strict&dryRun=All"))
+        .header("content-type", "application/json")
+        .body(after.to_string().into_bytes())
+        .unwrap();
+    let answer = client.request(request).await;
+    let gone = Request::delete(uri).body(Vec::new()).unwrap();
+    client.request::<Value>(gone).await.unwrap();
+    answer.map_err(|error| match error {
+        kube::Error::Api(status) => status.message,
+        other => panic!("the API server did not answer: {other}"),
+    })
+}
+
 /// Creates a `JiraCredential` under strict validation; an error is the API server's message.
 pub(crate) async fn create(
     client: &Client,

@@ -74,6 +74,7 @@ pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts,
             resource_version: "rewritten".into(),
             hash: Some(publish.digest.clone()),
             held_by: None,
+            merge: None,
         };
         facts = facts.apply(Answer::TargetWritten(publish.index, written));
     }

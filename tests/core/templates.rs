@@ -201,6 +201,7 @@ fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Valid
         cloud_id: is_whole.then_some("id"),
         user: has_user.then_some("bot@acme.example"),
         secret,
+        previous: None,
         signing: (method == MethodName::OAuth1).then_some(Parts {
             consumer_key: "ci",
             private_key: secret,
@@ -316,6 +317,7 @@ fn without_templates_the_digest_is_that_of_earlier_versions() {
             site: &site,
             account: &account,
             expires_at: "",
+            previous: None,
             target: &target,
         };
         assert_eq!(publication.digest(), digest, "{template}");

@@ -360,6 +360,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         cloud_id: None,
         user: material.user.as_deref(),
         secret: &material.secret,
+        previous: None,
         signing: Some(Parts {
             consumer_key: "sync",
             private_key: &material.secret,

@@ -89,7 +89,13 @@ fn part(reason: Reason) -> &'static str {
         | Reason::SourceMalformed
         | Reason::SourceIsTarget
         | Reason::SourceNotAllowed => "source Secret",
-        Reason::TargetForeign | Reason::TargetConflict | Reason::WriteRefused => "published Secret",
+        Reason::TargetForeign
+        | Reason::TargetConflict
+        | Reason::MergeTargetMissing
+        | Reason::MergeNotAllowed
+        | Reason::MergeUnsuitable
+        | Reason::MergeConflict
+        | Reason::WriteRefused => "published Secret",
         Reason::OperatorRightMissing
         | Reason::EventsDenied
         | Reason::GrantWriteRefused

@@ -7,7 +7,7 @@ pub(super) mod types;
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::api::{JiraCredential, RENEW_ANNOTATION, SourceVersion, TargetVersion};
+use crate::api::{JiraCredential, MergeStatus, RENEW_ANNOTATION, SourceVersion, TargetVersion};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::key::Key;
@@ -216,7 +216,8 @@ fn without_source(
     let status = object.status.clone().unwrap_or_default();
     let targets = targets::targets(&object.spec, &object.name_any());
     let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
-    let recorded = status.targets.iter().filter(|old| old.hash.is_some());
+    let wrote = |old: &&TargetVersion| old.hash.is_some() || old.merge.is_some();
+    let recorded = status.targets.iter().filter(wrote);
     let strays = index.strays(&namespace, &object.uid().unwrap_or_default());
     let strays = strays
         .into_iter()
@@ -228,8 +229,21 @@ fn without_source(
             // What it holds is not known.
             hash: Some(String::new()),
             held_by: None,
+            merge: None,
         });
-    let surplus = recorded.cloned().chain(strays);
+    let me = key_of(object);
+    let merged = index.merged().of(&me).into_iter();
+    let merged = merged
+        .filter(|name| !status.targets.iter().any(|seen| seen.name == *name))
+        .map(|name| TargetVersion {
+            name,
+            uid: String::new(),
+            resource_version: String::new(),
+            hash: None,
+            held_by: None,
+            merge: Some(MergeStatus::default()),
+        });
+    let surplus = recorded.cloned().chain(strays).chain(merged);
     let surplus = surplus.filter(|old| !is_wanted(&old.name)).collect();
     Facts {
         now: around.now,
@@ -263,7 +277,10 @@ fn without_source(
                         resource_version,
                     },
                 },
-                older_claim: (around.older_claim)(&target.name),
+                // Several may write keys into one Secret.
+                older_claim: Some(&target)
+                    .filter(|target| !targets::merges(target))
+                    .and_then(|target| (around.older_claim)(&target.name)),
                 target,
             })
             .collect(),

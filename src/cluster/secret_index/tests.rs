@@ -1,4 +1,6 @@
 use super::*;
+use crate::api::TargetVersion;
+use crate::cluster::merge::Merged;
 
 fn version(uid: &str) -> Known {
     Known::Present {
@@ -93,4 +95,48 @@ fn a_list_that_began_before_our_own_write_does_not_undo_it() {
     assert!(index.shown(secret, "a".into(), "19".into()).is_empty());
     index.list_ends(&Scope::Cluster);
     assert_eq!(index.look("team", "source"), numbered("20"));
+}
+
+#[test]
+fn what_others_wrote_into_a_shared_secret_is_told_to_everybody_who_writes_there() {
+    let version = |resource_version: &str| TargetVersion {
+        name: "app".into(),
+        uid: "u".into(),
+        resource_version: resource_version.into(),
+        hash: None,
+        held_by: None,
+        merge: None,
+    };
+    let written = |over: &str, freed| Merged::Written {
+        version: version("6"),
+        over: over.into(),
+        freed,
+    };
+    // The watch has shown version 4, and 5 is on its way.
+    for (name, merged, woken, told) in [
+        ("read", Merged::Held(version("5")), 0, 2),
+        ("blocked", Merged::Blocked(Some(version("5"))), 0, 2),
+        ("no such Secret", Merged::Blocked(None), 0, 2),
+        ("written over what is known", written("4", false), 0, 0),
+        ("written over what is not", written("5", false), 1, 0),
+        ("a key is free", written("4", true), 1, 0),
+    ] {
+        let index = VersionIndex::default();
+        let (me, other) = (Key::new("team", "a"), Key::new("team", "b"));
+        index.refer(&me, &["app"]);
+        index.refer(&other, &["app"]);
+        let secret = Key::new("team", "app");
+        let show = |version: &str| index.shown(secret.clone(), "u".into(), version.into());
+        assert_eq!(show("4").len(), 2, "{name}");
+        let users = index.learn_merge(&me, &merged);
+        assert_eq!(users, vec![other; woken], "{name}");
+        assert_eq!(show("5").len(), told, "{name}");
+    }
+    // The watch was faster than the answer.
+    let index = VersionIndex::default();
+    let (me, other) = (Key::new("team", "a"), Key::new("team", "b"));
+    index.refer(&me, &["app"]);
+    index.refer(&other, &["app"]);
+    index.shown(Key::new("team", "app"), "u".into(), "6".into());
+    assert_eq!(index.learn_merge(&me, &written("5", false)), []);
 }

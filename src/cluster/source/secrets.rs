@@ -8,6 +8,7 @@ use crate::api::{
     CREDENTIAL_LABEL, GRANT_LABEL, GRANT_TYPE, JiraCredentialSpec, Method, SOURCE_LABEL,
     SecretKeyRef, SourceVersion,
 };
+use crate::cluster::merge::is_merge_target;
 use crate::cluster::source::material::{Material, ReadValue, UserAndPassword};
 use crate::core::spec::{InvalidValue, SourceError, authorities};
 
@@ -266,6 +267,7 @@ fn check_secret(secret: &Secret) -> Result<(), SourceError> {
     if ours
         .iter()
         .any(|label| secret.labels().contains_key(*label))
+        || is_merge_target(&secret.metadata)
     {
         return Err(SourceError::IsTarget {
             name: secret.name_any(),

@@ -4,6 +4,7 @@ mod cleanup;
 mod error;
 mod expiry_lookup;
 mod grant;
+mod merge;
 mod passwords;
 mod renewal;
 mod restart;
@@ -19,13 +20,17 @@ use crate::controller::password_guard::{Password, Settled};
 use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
+use crate::core::facts::targets::merges;
 use crate::core::facts::{Facts, TargetFacts};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
 use crate::core::spec::{Plan, RenewalPlan, Site};
 use crate::jira::{Credential, Question, Signer};
+use secrecy::SecretString;
+
 use crate::render::{Contents, Parts, Validated, target_contents};
 pub(super) use error::ActError;
+pub(super) use merge::report_removed;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -199,6 +204,9 @@ impl Operator {
             digest: &publish.digest,
             allowed_keys: &self.config.allowed_metadata_keys,
         };
+        if merges(&target.target) {
+            return self.merge(publish, facts, &publication).await;
+        }
         Ok(
             match self
                 .cluster
@@ -227,6 +235,9 @@ impl Operator {
         facts: &Facts,
         current: &JiraCredential,
     ) -> Result<Answer, ActError> {
+        if old.merge.is_some() {
+            return self.remove_keys(old, facts).await;
+        }
         let mark = self.target_mark(facts, &old.name);
         self.cluster.retract(current, old, mark.as_str()).await?;
         Ok(Answer::TargetDeleted(old.name.clone()))
@@ -241,7 +252,7 @@ impl Operator {
         )
     }
 
-    fn learn(&self, namespace: &str, version: &TargetVersion) {
+    pub(super) fn learn(&self, namespace: &str, version: &TargetVersion) {
         let known = Known::Present {
             uid: version.uid.clone(),
             resource_version: version.resource_version.clone(),
@@ -305,6 +316,12 @@ fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     })
 }
 
+/// What was published and replaced last, and is not ended yet.
+fn retired_token(material: &Material) -> Option<&SecretString> {
+    let stored = material.tokens.as_ref()?.stored.as_ref()?;
+    stored.grant.previous().map(|old| &old.token.0)
+}
+
 /// What a target is to hold.
 fn render(
     plan: &Plan,
@@ -324,6 +341,10 @@ fn render(
         cloud_id: facts.cloud_id(),
         user: material.user.as_deref(),
         secret: token.as_ref().unwrap_or(&material.secret),
+        previous: facts
+            .previous()
+            .filter(|_| target.target.keep_previous)
+            .and_then(|_| retired_token(material)),
         signing: material.signing.as_ref().map(|signing| Parts {
             consumer_key: &signing.consumer_key,
             private_key: &signing.private_key,

@@ -10,7 +10,7 @@ use crate::api::{Attempt, Reason, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
-    ApiKey, Denial, GrantState, Held, Holder, Peer, Restarted, Source, TargetState, Twin,
+    ApiKey, Denial, GrantState, Held, Holder, KeysStay, Peer, Restarted, Source, TargetState, Twin,
 };
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
@@ -29,6 +29,8 @@ pub enum Answer {
     TargetWritten(usize, TargetVersion),
     /// Another party holds the target.
     TargetOwnedByOther(usize, Holder, TargetVersion),
+    /// A Secret of somebody else does not take the keys of the target; `None`: there is no such Secret.
+    TargetNotMerged(usize, Option<TargetVersion>),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
     /// The target could not be rendered, for this reason.
@@ -39,6 +41,8 @@ pub enum Answer {
     RestartUnanswered(Workload),
     /// The surplus target of this name is gone, or was not ours.
     TargetDeleted(String),
+    /// Keys of a surplus target stay in the Secret of somebody else.
+    KeysStay(KeysStay),
     /// The new seed stands in the grant.
     TokenImported(Written),
     /// Where an older grant holds the same seed, if there is one.
@@ -118,6 +122,10 @@ impl Facts {
             Answer::TargetOwnedByOther(index, holder, version) => {
                 self.set_target(index, TargetState::OwnedByOther(holder, version));
             }
+            Answer::TargetNotMerged(index, found) => {
+                let state = found.map_or(TargetState::Absent, TargetState::NotMerged);
+                self.set_target(index, state);
+            }
             Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));
             }
@@ -130,6 +138,10 @@ impl Facts {
                 self.record_restart(workload, Restarted::Failed(Reason::RestartRefused));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
+            Answer::KeysStay(keys) => {
+                self.progress.deleted_targets.push(keys.secret.clone());
+                self.progress.keys_stay.push(keys);
+            }
             Answer::TokenImported(written) | Answer::Promoted(written) => self.set_grant(written),
             Answer::CleanedUp(cleanup_task, written) => {
                 self.progress.looked_for |= cleanup_task == CleanupTask::FindTokenId;

@@ -52,6 +52,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
             .chain_print()
             .filter(|_| provisional)
             .map(|print| print.as_str().to_owned()),
+        previous: previous(facts).map(str::to_owned),
         blocked_by: renewal_blocker(facts),
         conflicts_with: conflicts.then(|| renewal.rival.clone().unwrap_or_default()),
         duplicate_of: twin_name(facts).filter(|_| conflicts),
@@ -69,6 +70,13 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
         status.expires_at = access.and_then(Access::end).or(status.expires_at);
     }
     status.next_renewal_time = next_renewal(facts);
+}
+
+/// What was replaced and is published, too.
+fn previous(facts: &Facts) -> Option<&str> {
+    let mut targets = facts.targets.iter();
+    let kept = targets.any(|target| target.target.keep_previous);
+    facts.previous().filter(|_| kept)
 }
 
 /// Where the older grant is that was found in this reconcile, as it is recorded.

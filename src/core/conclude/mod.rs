@@ -33,6 +33,7 @@ use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
 use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
+use crate::core::messages;
 use crate::core::time::{LONGEST_WAIT, RECORDED_EVERY, later};
 
 /// The end of a reconcile.
@@ -105,6 +106,11 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
     if facts.progress.clock_was_ahead {
         events.insert(0, clock_was_ahead());
     }
+    events.extend(facts.progress.keys_stay.iter().map(|keys| Notice {
+        warning: true,
+        reason: keys.reason,
+        note: truncate(messages::merge::keys_stay(facts, keys), 1024),
+    }));
     let mut changes = changes;
     changes.extend(next_restart(facts, &status));
     let wake = wake(facts, &changes);
@@ -197,9 +203,9 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     for target in &facts.targets {
         let recorded = facts.recorded(&target.target.name).cloned();
         let now = match &target.state {
-            TargetState::Written(version) | TargetState::OwnedByOther(_, version) => {
-                Some(version.clone())
-            }
+            TargetState::Written(version)
+            | TargetState::OwnedByOther(_, version)
+            | TargetState::NotMerged(version) => Some(version.clone()),
             TargetState::Absent if facts.plan.is_ok() && !facts.spec.suspend => None,
             // The other owner was found under another spec, and has to be found again.
             TargetState::Present { .. } => {
@@ -292,6 +298,11 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
         {
             times.push(later(facts.now, REFUSED_WRITE));
         }
+        let problems = facts
+            .targets
+            .iter()
+            .filter_map(|target| facts.merge_problem(target));
+        times.extend(problems.filter_map(|problem| problem.next_repair_time));
         match facts.peer {
             Peer::Silent | Peer::Accepted => {}
             Peer::InFlight => times.push(later(facts.now, PEER_ANSWERS)),

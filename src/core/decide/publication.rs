@@ -3,6 +3,7 @@
 use crate::api::AttemptOutcome;
 use crate::core::decide::step::{Publish, Step};
 use crate::core::decide::validation::pin_moved;
+use crate::core::facts::targets::merges;
 use crate::core::facts::{Facts, Peer, Source, TargetFacts, TargetState};
 
 /// Whether the credential in the source may be written into targets: it is the one that Jira
@@ -27,10 +28,16 @@ pub fn may_publish(facts: &Facts) -> bool {
 pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     let tried = matches!(
         target.state,
-        TargetState::Refused(_) | TargetState::NotRendered(_) | TargetState::OwnedByOther(..)
+        TargetState::Refused(_)
+            | TargetState::NotRendered(_)
+            | TargetState::OwnedByOther(..)
+            | TargetState::NotMerged(_)
     );
+    // It is written when somebody has made it.
+    let missing = merges(&target.target) && target.state == TargetState::Absent;
     may_publish(facts)
         && !tried
+        && !missing
         && !facts.is_in_sync(target)
         && (target.older_claim.is_none() || holds(facts, target).is_some())
         && !facts.is_held_by_another(target)
@@ -42,7 +49,7 @@ pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
 pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
     let recorded = facts
         .recorded(&target.target.name)
-        .filter(|seen| seen.hash.is_some())?;
+        .filter(|seen| seen.hash.is_some() && seen.merge.is_none())?;
     match &target.state {
         TargetState::Present { uid, .. } if *uid == recorded.uid => Some(uid.clone()),
         TargetState::Unknown => Some(recorded.uid.clone()),
@@ -50,6 +57,7 @@ pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
         | TargetState::Absent
         | TargetState::Written(_)
         | TargetState::OwnedByOther(..)
+        | TargetState::NotMerged(_)
         | TargetState::Refused(_)
         | TargetState::NotRendered(_) => None,
     }

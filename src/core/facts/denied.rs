@@ -32,6 +32,8 @@ pub enum DeniedWork {
     Keep(String),
     /// To delete the target of this name.
     Deletion(String),
+    /// To remove the keys of this credential from the Secret of this name, which somebody else made.
+    Removal(String),
     /// Something else.
     Other,
 }
@@ -53,9 +55,10 @@ impl Denied {
             (Denial::Refused(_), DeniedWork::Grant(_) | DeniedWork::Keep(_)) => {
                 Reason::GrantWriteRefused
             }
-            (Denial::Refused(_), DeniedWork::Deletion(_) | DeniedWork::Other) => {
-                Reason::WriteRefused
-            }
+            (
+                Denial::Refused(_),
+                DeniedWork::Deletion(_) | DeniedWork::Removal(_) | DeniedWork::Other,
+            ) => Reason::WriteRefused,
         }
     }
 }

@@ -11,16 +11,18 @@ pub mod identity;
 pub mod permissions;
 pub mod process;
 pub mod renewal;
+pub mod repairs;
 pub mod restart;
 pub mod targets;
 pub mod types;
 
 pub use denied::{Denial, Denied, DeniedWork};
 pub use process::{Process, TimeScale, Watched};
+pub use repairs::{Repair, repair};
 pub use restart::RestartDue;
 pub use types::{
-    ApiKey, GrantState, Held, Holder, Object, Peer, Progress, Renewal, Restarted, SeedState,
-    Source, TargetFacts, TargetState, TextValue, Twin,
+    ApiKey, GrantState, Held, Holder, KeysStay, Object, Peer, Progress, Renewal, Restarted,
+    SeedState, Source, TargetFacts, TargetState, TextValue, Twin,
 };
 
 use std::sync::Arc;

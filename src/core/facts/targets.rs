@@ -1,7 +1,8 @@
 //! What a target Secret should hold, described without its secret values.
 
 use crate::api::{
-    Account, DeletionPolicy, JiraCredentialSpec, MethodName, Preset, Target, TargetVersion,
+    Account, CreationPolicy, DeletionPolicy, JiraCredentialSpec, MergeStatus, MethodName, Preset,
+    Reason, Target, TargetVersion,
 };
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
@@ -28,6 +29,8 @@ pub struct Publication<'a> {
     pub account: &'a Account,
     /// When it expires, as RFC 3339 text; empty when unknown.
     pub expires_at: &'a str,
+    /// The fingerprint of what it replaced, if that is to be published, too.
+    pub previous: Option<&'a str>,
     /// The target.
     pub target: &'a Target,
 }
@@ -43,6 +46,7 @@ impl Publication<'_> {
             DeletionPolicy::Delete => None,
             DeletionPolicy::Retain => Some("Retain"),
         };
+        let creation = merges(self.target).then_some("Merge");
         let presets = presets(self.target);
         let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
         let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
@@ -57,7 +61,9 @@ impl Publication<'_> {
             self.expires_at,
             &template,
         ];
-        let parts = parts.into_iter().chain(site).chain(policy);
+        let previous = self.previous.map(|print| ["previous", print]);
+        let parts = parts.into_iter().chain(site).chain(policy).chain(creation);
+        let parts = parts.chain(previous.into_iter().flatten());
         digest_of(parts.chain(presets.as_deref()))
     }
 }
@@ -67,20 +73,51 @@ pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
         vec![Target {
             name: name.to_owned(),
-            presets: Vec::new(),
-            template: None,
-            deletion_policy: DeletionPolicy::Delete,
+            ..Target::default()
         }]
     } else {
         spec.targets.clone()
     }
 }
 
+/// Whether a target consists of keys in a Secret that somebody else made.
+pub fn merges(target: &Target) -> bool {
+    target.creation_policy == CreationPolicy::Merge
+}
+
 impl Facts {
+    /// Why the keys of a target are not in the Secret of somebody else into which they are to be written, as
+    /// far as that is known.
+    pub fn merge_problem(&self, facts: &TargetFacts) -> Option<MergeStatus> {
+        if !merges(&facts.target) {
+            return None;
+        }
+        let found = match &facts.state {
+            TargetState::Absent => {
+                return Some(MergeStatus {
+                    blocked_by: Some(Reason::MergeTargetMissing),
+                    ..MergeStatus::default()
+                });
+            }
+            TargetState::NotMerged(version) => Some(version),
+            TargetState::Present { .. } if self.is_held_by_another(facts) => {
+                self.recorded(&facts.target.name)
+            }
+            TargetState::Present { .. }
+            | TargetState::Unknown
+            | TargetState::Written(_)
+            | TargetState::OwnedByOther(..)
+            | TargetState::Refused(_)
+            | TargetState::NotRendered(_) => None,
+        };
+        found?.merge.clone()
+    }
+
     /// The digest that a target has when it holds the credential that was validated last.
     pub fn wanted_digest(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
         let wanted = self.wanted()?;
+        let previous = self.previous().filter(|_| target.keep_previous);
         let publication = Publication {
             fingerprint: &wanted.print,
             method: plan.method,
@@ -91,6 +128,7 @@ impl Facts {
                 .expires_at
                 .map(|time| time.to_rfc3339())
                 .unwrap_or_default(),
+            previous,
             target,
         };
         Some(publication.digest())
@@ -125,6 +163,7 @@ impl Facts {
             TargetState::Unknown
             | TargetState::Absent
             | TargetState::OwnedByOther(..)
+            | TargetState::NotMerged(_)
             | TargetState::Refused(_)
             | TargetState::NotRendered(_) => None,
         };
@@ -134,7 +173,7 @@ impl Facts {
     /// Whether a target is known to have another owner, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
-            TargetState::OwnedByOther(..) => true,
+            TargetState::OwnedByOther(..) | TargetState::NotMerged(_) => true,
             TargetState::Present {
                 uid,
                 resource_version,
@@ -144,6 +183,7 @@ impl Facts {
                     && seen.hash.is_none()
                     && seen.uid == *uid
                     && seen.resource_version == *resource_version
+                    && !self.repair_is_due(seen)
             }),
             TargetState::Unknown
             | TargetState::Absent
@@ -151,5 +191,11 @@ impl Facts {
             | TargetState::Refused(_)
             | TargetState::NotRendered(_) => false,
         }
+    }
+
+    /// Whether the pause before keys are written again is over.
+    fn repair_is_due(&self, seen: &TargetVersion) -> bool {
+        let next = seen.merge.as_ref().and_then(|merge| merge.next_repair_time);
+        next.is_some_and(|time| time <= self.now)
     }
 }

@@ -84,6 +84,8 @@ pub enum TargetState {
     Written(TargetVersion),
     /// This reconcile found that it has another owner.
     OwnedByOther(Holder, TargetVersion),
+    /// This reconcile found a Secret of somebody else that does not take the keys: what to record of it.
+    NotMerged(TargetVersion),
     /// The API server refused to write it in this reconcile.
     Refused(String),
     /// This reconcile could not render its templates with the credential, for this reason.
@@ -133,6 +135,17 @@ pub enum Restarted {
     Failed(Reason),
 }
 
+/// Keys that stay in a Secret of somebody else, though the spec does not name it any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeysStay {
+    /// The Secret.
+    pub secret: String,
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Why: `MergeNotAllowed`, or `MergeConflict`.
+    pub reason: Reason,
+}
+
 /// What has happened in this reconcile.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(
@@ -148,6 +161,8 @@ pub struct Progress {
     pub judgement: Option<Judgement>,
     /// Names of surplus targets that were removed, or turned out to be gone or another's.
     pub deleted_targets: Vec<String>,
+    /// Keys that could not be removed from Secrets of others.
+    pub keys_stay: Vec<KeysStay>,
     /// Another grant holds the same seed was looked for.
     pub duplicate_checked: bool,
     /// An older grant holds the same seed.

@@ -214,6 +214,9 @@ pub struct Retired<S> {
     pub since: DateTime<Utc>,
     /// When it expires.
     pub until: DateTime<Utc>,
+    /// Whether it was validated and published; one that was made and never used was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub published: bool,
     /// Since when everybody shows what took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<DateTime<Utc>>,
@@ -274,6 +277,7 @@ impl<S> Retired<S> {
             token: see(&self.token),
             since: self.since,
             until: self.until,
+            published: self.published,
             shown: self.shown,
             next_attempt: self.next_attempt,
         }

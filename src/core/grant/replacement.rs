@@ -99,6 +99,10 @@ impl<S: Clone> Grant<S> {
         self.intent = None;
         self.forget_failures();
         let now = access.obtained;
+        let in_use = self.live.as_ref().is_some_and(|live| live.origin == origin);
+        // What everybody has yet to replace is what is published, and not the session that came after it.
+        let waits = |old: &Retired<S>| old.published && old.shown.is_none();
+        let published = in_use && !self.retired.iter().any(waits);
         let Some(chain) = self.chain_mut(origin) else {
             return;
         };
@@ -111,6 +115,7 @@ impl<S: Clone> Grant<S> {
             token: before.token,
             since: now,
             until: before.expires,
+            published,
             shown: None,
             next_attempt: None,
         }));
@@ -122,7 +127,7 @@ impl<S: Clone> Grant<S> {
         let here = client(&self.live) == client(&self.candidate);
         let before = self.live.take();
         if here {
-            self.retire(before, what, now);
+            self.retire(before, what, now, true);
         } else {
             // Tokens of another site are never sent to this one.
             self.retired.clear();
@@ -278,10 +283,16 @@ impl<S: Clone> Grant<S> {
     fn retire_candidate(&mut self, what: Replaced, client: &Client, now: DateTime<Utc>) {
         let made = |chain: &mut Chain<S>| chain.attempt.is_some() && chain.client == *client;
         let before = self.candidate.take_if(made);
-        self.retire(before, what, now);
+        self.retire(before, what, now, false);
     }
 
-    fn retire(&mut self, before: Option<Chain<S>>, what: Replaced, now: DateTime<Utc>) {
+    fn retire(
+        &mut self,
+        before: Option<Chain<S>>,
+        what: Replaced,
+        now: DateTime<Utc>,
+        published: bool,
+    ) {
         let Some(chain) = before else { return };
         let disowned = chain.dead.is_some();
         let Some(access) = chain.access.filter(|access| access.expires > now) else {
@@ -298,6 +309,7 @@ impl<S: Clone> Grant<S> {
             token: access.token,
             since: now,
             until: access.expires.min(later(now, GIVEN_UP)),
+            published,
             shown: None,
             next_attempt: None,
         });
@@ -314,6 +326,11 @@ impl<S: Clone> Grant<S> {
 }
 
 impl<S> Grant<S> {
+    /// What was published and replaced last, of what is not ended yet.
+    pub fn previous(&self) -> Option<&Retired<S>> {
+        self.retired.iter().rev().find(|old| old.published)
+    }
+
     /// Whether a seed, or any if none is named, has a successor: then it counts as spent.
     pub fn has_successor(&self, digest: Option<&str>) -> bool {
         let mut chains = [&self.live, &self.candidate].into_iter().flatten();

@@ -7,6 +7,7 @@
 pub(crate) mod endpoint;
 pub mod hint;
 pub mod meanwhile;
+pub mod merge;
 pub mod outage;
 pub(crate) mod proxy;
 pub mod refusal;
@@ -83,7 +84,7 @@ fn is_published(facts: &Facts) -> bool {
     // As the next reconcile will find it recorded, so that it says the same.
     facts.targets.iter().any(|target| match &target.state {
         TargetState::Written(_) => true,
-        TargetState::Absent | TargetState::OwnedByOther(..) => false,
+        TargetState::Absent | TargetState::OwnedByOther(..) | TargetState::NotMerged(_) => false,
         TargetState::Unknown
         | TargetState::Present { .. }
         | TargetState::Refused(_)

@@ -109,7 +109,7 @@ pub enum SourceError {
     },
     /// The Secret is one that the operator publishes.
     #[error(
-        "the Secret {name} is published by this operator and cannot be a source; name the Secret that holds the original credential"
+        "the Secret {name} is published by this operator, or lets it write keys (annotation jira-operator.dev/merge-from), and cannot be a source; name the Secret that holds the original credential"
     )]
     IsTarget {
         /// Its name.

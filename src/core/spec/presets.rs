@@ -101,14 +101,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::api::{DeletionPolicy, TargetTemplate};
+    use crate::api::TargetTemplate;
 
     fn target(presets: &[Preset]) -> Target {
         Target {
             name: "bot".to_owned(),
             presets: presets.to_vec(),
-            template: None,
-            deletion_policy: DeletionPolicy::Delete,
+            ..Target::default()
         }
     }
 

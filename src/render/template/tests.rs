@@ -4,7 +4,7 @@ use chrono::DateTime;
 use secrecy::SecretString;
 
 use super::*;
-use crate::api::{DeletionPolicy, Hosting, MethodName, Preset, TargetTemplate};
+use crate::api::{Hosting, MethodName, Preset, TargetTemplate};
 use crate::core::spec::{FILTERS, template_fault};
 use crate::render::{Parts, target_contents};
 
@@ -23,6 +23,7 @@ fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Valid
         cloud_id: Some("id").filter(|_| is_whole && at_gateway),
         user: Some("bot@acme.example").filter(|_| has_user),
         secret,
+        previous: None,
         signing: (method == MethodName::OAuth1).then_some(Parts {
             consumer_key: "ci",
             private_key: secret,
@@ -44,7 +45,7 @@ fn target(presets: &[Preset], data: &[(&str, &str)]) -> Target {
                 .collect(),
             ..TargetTemplate::default()
         }),
-        deletion_policy: DeletionPolicy::Delete,
+        ..Target::default()
     }
 }
 

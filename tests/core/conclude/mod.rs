@@ -2,7 +2,7 @@ mod life;
 mod rest;
 
 use crate::simulator::{Effects, Held, REJECTED, Standing, World, accepted, at};
-use jira_credential_operator::api::{ConditionType, DeletionPolicy, Reason, Target};
+use jira_credential_operator::api::{ConditionType, Reason, Target};
 use jira_credential_operator::core::facts::Holder;
 use jira_credential_operator::core::probe::{Refusal, Verdict};
 
@@ -145,10 +145,8 @@ fn the_time_of_transition_moves_with_the_status_alone() {
 #[test]
 fn one_problem_is_told_at_a_time_and_by_the_right_name() {
     let target = |name: &str| Target {
-        presets: Vec::new(),
         name: name.into(),
-        template: None,
-        deletion_policy: DeletionPolicy::Delete,
+        ..Target::default()
     };
     let foreign = |uid: &str| Standing {
         uid: uid.into(),

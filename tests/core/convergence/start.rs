@@ -9,8 +9,8 @@ use proptest::sample::select;
 use crate::simulator::act::held_by;
 use crate::simulator::{Effects, Held, Sent, Standing, Told, World, accepted};
 use jira_credential_operator::api::{
-    Account, Attempt, AttemptOutcome, DeletionPolicy, MethodName, Period, Reason, SiteStatus,
-    Target, TargetTemplate, TargetVersion,
+    Account, Attempt, AttemptOutcome, MethodName, Period, Reason, SiteStatus, Target,
+    TargetTemplate, TargetVersion,
 };
 use jira_credential_operator::core::facts::{Holder, Peer};
 use jira_credential_operator::core::probe::{Forbidden, Outage, Verdict};
@@ -271,10 +271,9 @@ impl Start {
         let names = NAMES.iter().take(self.spec.targets);
         spec.targets = names
             .map(|name| Target {
-                presets: Vec::new(),
                 name: (*name).into(),
                 template: template.clone(),
-                deletion_policy: DeletionPolicy::Delete,
+                ..Target::default()
             })
             .collect();
     }
@@ -289,10 +288,8 @@ impl Start {
                 world.refuses.insert(name);
             }
             let wanted = Target {
-                presets: Vec::new(),
                 name: (*name).into(),
-                template: None,
-                deletion_policy: DeletionPolicy::Delete,
+                ..Target::default()
             };
             let digest = world.observe().wanted_digest(&wanted);
             let print = world.status.validated_fingerprint.clone().zip(digest);
@@ -316,6 +313,7 @@ impl Start {
                 resource_version: version.into(),
                 hash,
                 held_by: held_by(standing.holder.as_ref()),
+                merge: None,
             };
             let hash = standing.contents.clone().map(|(_, digest)| digest);
             if self.recorded.is_some() {

@@ -7,7 +7,7 @@ mod targets;
 use chrono::TimeDelta;
 
 use crate::simulator::{Effects, Held, World, accepted, at};
-use jira_credential_operator::api::{DeletionPolicy, Period, TargetTemplate};
+use jira_credential_operator::api::{Period, TargetTemplate};
 use jira_credential_operator::core::decide::step::Step;
 use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::core::time::next_validation;
@@ -37,10 +37,9 @@ fn target(name: &str, kind: Option<&str>) -> jira_credential_operator::api::Targ
         ..Default::default()
     });
     jira_credential_operator::api::Target {
-        presets: Vec::new(),
         name: name.into(),
         template,
-        deletion_policy: DeletionPolicy::Delete,
+        ..jira_credential_operator::api::Target::default()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use crate::decide::{OUT, steps, target};
 use crate::simulator::{Standing, World, at};
-use jira_credential_operator::api::{ConditionType, Period, TargetVersion};
+use jira_credential_operator::api::{
+    ConditionType, CreationPolicy, MergeStatus, Period, Reason, TargetVersion,
+};
 use jira_credential_operator::core::apply::Answer;
+use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::{Step, decide};
-use jira_credential_operator::core::facts::{Holder, Source, TargetState};
+use jira_credential_operator::core::facts::{Holder, KeysStay, Source, TargetState};
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
@@ -170,6 +173,7 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
         resource_version: "1".into(),
         hash: Some("hash".into()),
         held_by: None,
+        merge: None,
     };
     facts.targets[0].state = TargetState::OwnedByOther(Holder::Stranger, old(99));
     facts.surplus = (0..24).map(old).collect();
@@ -178,4 +182,141 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
     assert_eq!(decide(&facts), Some(Step::DeleteTarget(old(0))));
     let facts = facts.apply(Answer::TargetDeleted("old-0".into()));
     assert_eq!(decide(&facts), None);
+}
+
+#[test]
+fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
+    use Reason::{MergeNotAllowed, MergeTargetMissing, Written};
+    type State<'a> = &'a dyn Fn(&TargetVersion) -> TargetState;
+    let blocked = |version: &TargetVersion| TargetVersion {
+        hash: None,
+        merge: Some(MergeStatus {
+            blocked_by: Some(MergeNotAllowed),
+            ..MergeStatus::default()
+        }),
+        ..version.clone()
+    };
+    let present = |version: &TargetVersion| TargetState::Present {
+        uid: version.uid.clone(),
+        resource_version: version.resource_version.clone(),
+    };
+    let edited: State<'_> = &|version| TargetState::Present {
+        uid: version.uid.clone(),
+        resource_version: "1000".into(),
+    };
+    let absent: State<'_> = &|_| TargetState::Absent;
+    let unknown: State<'_> = &|_| TargetState::Unknown;
+    let found: State<'_> = &|version| TargetState::NotMerged(blocked(version));
+    for (name, state, is_blocked, spec_changed, writes, reason) in [
+        (
+            "at rest",
+            &present as State<'_>,
+            false,
+            false,
+            false,
+            Some(Written),
+        ),
+        ("edited", edited, false, false, true, None),
+        (
+            "gone",
+            absent,
+            false,
+            false,
+            false,
+            Some(MergeTargetMissing),
+        ),
+        ("not seen", unknown, false, false, true, None),
+        (
+            "closed",
+            &present,
+            true,
+            false,
+            false,
+            Some(MergeNotAllowed),
+        ),
+        ("closed and edited", edited, true, false, true, None),
+        ("closed and another spec", &present, true, true, true, None),
+        (
+            "found closed",
+            found,
+            false,
+            false,
+            false,
+            Some(MergeNotAllowed),
+        ),
+    ] {
+        let mut facts = World::token().at_rest().observe();
+        facts.targets[0].target.creation_policy = CreationPolicy::Merge;
+        let hash = facts.wanted_digest(&facts.targets[0].target);
+        let recorded = &mut facts.status.targets[0];
+        assert_ne!(recorded.hash, hash, "another policy is another target");
+        recorded.hash = hash;
+        recorded.merge = Some(MergeStatus::default());
+        if is_blocked {
+            *recorded = blocked(recorded);
+        }
+        facts.targets[0].state = state(&facts.status.targets[0]);
+        if spec_changed {
+            facts.object.generation += 1;
+        }
+        facts.source = Source::Read {
+            fingerprint: facts.fingerprint().unwrap(),
+            versions: facts.status.sources.clone(),
+        };
+        match decide(&facts) {
+            Some(Step::Publish(publish)) => {
+                assert!(writes, "{name}");
+                assert_eq!(publish.holds, None, "{name}: it is never ours");
+            }
+            other => assert!(!writes && other.is_none(), "{name}: {other:?}"),
+        }
+        if let Some(reason) = reason {
+            let status = conclude(&facts, &facts.status).status;
+            let published = status.condition(ConditionType::Published).unwrap();
+            assert_eq!(published.reason, reason, "{name}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
+    let mut facts = World::token().at_rest().observe();
+    let old = TargetVersion {
+        name: "app".into(),
+        hash: None,
+        merge: Some(MergeStatus::default()),
+        ..facts.status.targets[0].clone()
+    };
+    facts.surplus = vec![old.clone()];
+    assert_eq!(decide(&facts), Some(Step::DeleteTarget(old)));
+}
+
+#[test]
+fn keys_that_stay_in_a_secret_of_somebody_else_are_told_in_an_event() {
+    for reason in [Reason::MergeNotAllowed, Reason::MergeConflict] {
+        let mut facts = World::token().at_rest().observe();
+        let old = TargetVersion {
+            name: "app".into(),
+            hash: None,
+            merge: Some(MergeStatus::default()),
+            ..facts.status.targets[0].clone()
+        };
+        facts.surplus = vec![old];
+        let facts = facts.apply(Answer::KeysStay(KeysStay {
+            secret: "app".into(),
+            keys: vec!["jira".into(), "url".into()],
+            reason,
+        }));
+        assert_eq!(decide(&facts), None, "it is not tried again");
+        let conclusion = conclude(&facts, &facts.status);
+        let [event] = conclusion.events.as_slice() else {
+            panic!("{:?}", conclusion.events)
+        };
+        assert_eq!((event.warning, event.reason), (true, reason));
+        for words in ["the Secret app", "jira, url", "has to remove these keys"] {
+            assert!(event.note.contains(words), "{}", event.note);
+        }
+        let kept = conclusion.status.targets.iter();
+        assert!(kept.clone().all(|target| target.name != "app"));
+    }
 }

@@ -15,7 +15,8 @@ use validation::{valid_false, valid_unknown};
 
 use chrono::TimeDelta;
 use jira_credential_operator::api::{
-    ConditionType, GrantStatus, Hosting, MethodName, Preset, Reason, Target,
+    ConditionType, CreationPolicy, GrantStatus, Hosting, MergeStatus, MethodName, Preset, Reason,
+    Target, TargetVersion,
 };
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Facts, Holder, TargetState};
@@ -439,10 +440,49 @@ fn expiry_known() -> Section {
     section
 }
 
+/// What stands in the way of keys in a Secret of somebody else.
+fn merge_problems(published: &Facts, version: &TargetVersion, section: &mut Section) {
+    let mut facts = published.clone();
+    facts.targets[0].target.creation_policy = CreationPolicy::Merge;
+    for (reason, detail, again) in [
+        (Reason::MergeTargetMissing, None, None),
+        (Reason::MergeNotAllowed, None, None),
+        (
+            Reason::MergeUnsuitable,
+            Some("its type is kubernetes.io/tls"),
+            None,
+        ),
+        (
+            Reason::MergeConflict,
+            Some("the key token (kubectl-edit)"),
+            None,
+        ),
+        (Reason::MergeConflict, Some("token"), Some(facts.now)),
+    ] {
+        let merge = MergeStatus {
+            blocked_by: Some(reason),
+            detail: detail.map(str::to_owned),
+            next_repair_time: again,
+            ..MergeStatus::default()
+        };
+        let version = TargetVersion {
+            hash: None,
+            merge: Some(merge),
+            ..version.clone()
+        };
+        facts.targets[0].state = match reason {
+            Reason::MergeTargetMissing => TargetState::Absent,
+            _ => TargetState::NotMerged(version),
+        };
+        add_concluded(section, ConditionType::Published, "apiToken", &facts);
+    }
+}
+
 fn published() -> Section {
     let mut section = Section::default();
     let passed = World::token().pass();
     let version = passed.conclusion.status.targets[0].clone();
+    let seen = version.clone();
     let facts = passed.facts;
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     for state in [
@@ -455,6 +495,7 @@ fn published() -> Section {
         facts.targets[0].state = state;
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
+    merge_problems(&facts, &seen, &mut section);
     for text in [
         "{{ passwrod }}",
         "\n{{ token",
@@ -517,6 +558,7 @@ fn too_large() -> String {
         cloud_id: None,
         user: None,
         secret: &token,
+        previous: None,
         signing: None,
         account: "JIRAUSER10000",
         expires_at: None,

@@ -312,6 +312,7 @@ impl World {
                     resource_version: world.versions().2.to_string(),
                     hash: Some(publish.digest.clone()),
                     held_by: None,
+                    merge: None,
                 };
                 world.apply(who, pass, &Answer::TargetWritten(publish.index, version));
             } else {

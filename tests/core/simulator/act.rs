@@ -149,6 +149,7 @@ impl World {
             resource_version: standing.version.to_string(),
             hash,
             held_by: held_by(standing.holder.as_ref()),
+            merge: None,
         };
         let standing = self.secrets.entry(name.clone()).or_insert_with(|| {
             assert!(!older, "an older credential names it: {facts:#?}");

@@ -68,6 +68,9 @@ fn text(facts: &Facts, denied: &Denied) -> String {
         DeniedWork::Deletion(name) => format!(
             "The API server refuses to delete the Secret {name}, which spec.targets no longer names: {cause} Pods can still mount it. The operator retries; you may delete the Secret yourself."
         ),
+        DeniedWork::Removal(name) => format!(
+            "The API server refuses to remove the keys of this JiraCredential from the Secret {name}, which spec.targets no longer names: {cause} Pods can still read them. The operator retries; you may remove the keys yourself."
+        ),
         DeniedWork::Other => format!(
             "The API server refuses a request that this credential needs: {cause} The operator retries. {still}"
         ),

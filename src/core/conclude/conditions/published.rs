@@ -4,6 +4,7 @@ use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
+use crate::core::messages;
 
 /// Whether every target holds the credential that was validated last.
 pub(crate) fn published(facts: &Facts) -> ConditionDraft {
@@ -60,6 +61,14 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
     }
     if let Some(text) = facts.target_fault(&target.target) {
         return Some(draft(False, Reason::TemplateInvalid, text));
+    }
+    if let Some(merge) = facts.merge_problem(target) {
+        let reason = merge.blocked_by.unwrap_or(Reason::MergeUnsuitable);
+        return Some(draft(
+            False,
+            reason,
+            messages::merge::merge(facts, name, &merge),
+        ));
     }
     match &target.state {
         TargetState::OwnedByOther(Holder::Credential(other), _) => Some(conflict(other)),

@@ -59,7 +59,10 @@ pub fn ready(
             (draft(True, Reason::Validated, text), BlockedOn::Nothing)
         }
         (True, False | Unknown) => {
-            let waits = if published.reason == Reason::Waiting {
+            let waits = if matches!(
+                published.reason,
+                Reason::Waiting | Reason::MergeTargetMissing
+            ) {
                 BlockedOn::Time
             } else {
                 BlockedOn::Person

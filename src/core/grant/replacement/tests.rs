@@ -247,3 +247,91 @@ fn what_is_to_be_ended_is_shown_first_and_tried_again() {
     grant.settle_retired(0, None);
     assert!(grant.retired.is_empty());
 }
+
+#[test]
+fn only_what_was_published_counts_as_the_previous_one() {
+    type Change = fn(&mut Grant<&'static str>);
+    let token: [(&str, Change, Option<&str>); 4] = [
+        ("nothing was replaced", |_| {}, None),
+        (
+            "its successor took its place",
+            |grant| {
+                grant.keep_successor("one", "second", access("second", Some("2"), 180));
+                grant.succeed(Replaced::Token, at(1));
+            },
+            Some("first"),
+        ),
+        (
+            "a successor without a verdict, and a token of a person",
+            |grant| {
+                grant.keep_successor("one", "second", access("second", Some("2"), 180));
+                grant.import_token(
+                    "two",
+                    access("third", Some("3"), 90),
+                    client(),
+                    at(2),
+                    false,
+                );
+            },
+            None,
+        ),
+        (
+            "two successors, of which the second took its place",
+            |grant| {
+                grant.keep_successor("one", "second", access("second", Some("2"), 180));
+                grant.keep_successor("one", "third", access("third", Some("3"), 180));
+                grant.succeed(Replaced::Token, at(1));
+            },
+            Some("first"),
+        ),
+    ];
+    for (name, change, expected) in token {
+        let mut grant = adopted(Some("1"));
+        change(&mut grant);
+        let previous = grant.previous().map(|old| old.token);
+        assert_eq!(previous, expected, "{name}");
+    }
+    let session: [(&str, Change, Option<&str>); 4] = [
+        (
+            "the next session",
+            |grant| grant.keep_session("one", "b", access("cookie-2", None, 2), false),
+            Some("cookie-1"),
+        ),
+        (
+            "two more, and nobody shows the first of them",
+            |grant| {
+                grant.keep_session("one", "b", access("cookie-2", None, 2), false);
+                grant.keep_session("one", "c", access("cookie-3", None, 2), false);
+            },
+            Some("cookie-1"),
+        ),
+        (
+            "two more, and everybody shows the first of them",
+            |grant| {
+                grant.keep_session("one", "b", access("cookie-2", None, 2), false);
+                grant.show(at(0));
+                grant.keep_session("one", "c", access("cookie-3", None, 2), false);
+            },
+            Some("cookie-2"),
+        ),
+        (
+            "sessions of another password that was not validated",
+            |grant| {
+                grant.import_login("two", client(), at(0));
+                grant.keep_session("two", "b", access("cookie-2", None, 2), false);
+                grant.keep_session("two", "c", access("cookie-3", None, 2), false);
+                grant.import_login("three", client(), at(0));
+            },
+            None,
+        ),
+    ];
+    for (name, change, expected) in session {
+        let mut grant: Grant<&'static str> = Grant::default();
+        grant.import_login("one", client(), at(0));
+        grant.keep_session("one", "a", access("cookie-1", None, 2), false);
+        grant.succeed(Replaced::Session, at(0));
+        change(&mut grant);
+        let previous = grant.previous().map(|old| old.token);
+        assert_eq!(previous, expected, "{name}");
+    }
+}

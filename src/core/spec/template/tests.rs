@@ -1,17 +1,16 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::api::{DeletionPolicy, TargetTemplate};
+use crate::api::TargetTemplate;
 
 fn target(text: &str) -> Target {
     Target {
         name: "bot".to_owned(),
-        presets: Vec::new(),
         template: Some(TargetTemplate {
             data: BTreeMap::from([("file".to_owned(), text.to_owned())]),
             ..TargetTemplate::default()
         }),
-        deletion_policy: DeletionPolicy::Delete,
+        ..Target::default()
     }
 }
 

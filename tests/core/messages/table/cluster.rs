@@ -30,6 +30,7 @@ pub(super) fn denied() -> Section {
     let works = [
         (DeniedWork::Deletion("old".into()), true),
         (DeniedWork::Deletion("old".into()), false),
+        (DeniedWork::Removal("app".into()), false),
         (DeniedWork::Other, true),
         (DeniedWork::Other, false),
     ];

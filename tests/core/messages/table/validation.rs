@@ -229,6 +229,7 @@ pub(super) fn beside_ready() -> Section {
                 resource_version: "1".into(),
                 hash: Some("hash".into()),
                 held_by: None,
+                merge: None,
             });
         }
         for outage in [Outage::Timeout, Outage::Dns] {
