@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::JiraCredential;
-use crate::cluster::Key;
+use crate::cluster::{Key, key_of};
 use crate::controller::Operator;
+use crate::controller::shard::Served;
 
 /// How long the end of the process waits for notifications that are under way: the lease is given back after
 /// that.
@@ -27,6 +28,13 @@ impl Operator {
         }
     }
 
+    /// A credential is served by another shard, which tells about it from now on.
+    pub(super) fn leave_notifications_of(&self, key: &Key) {
+        if let Some(notifier) = &self.notifier {
+            notifier.leave(&key.namespace, &key.name);
+        }
+    }
+
     /// Reminds of what lasts, as long as this process acts.
     pub(super) async fn notify_in_rounds(self: Arc<Self>) {
         let Some(notifier) = &self.notifier else {
@@ -39,7 +47,12 @@ impl Operator {
                 tokio::time::sleep(notifier.round_every()).await;
                 if let Some(store) = self.store.get() {
                     let all = store.state();
-                    notifier.round(all.iter().filter_map(|object| object.0.as_ref().ok()));
+                    let readable = all.iter().filter_map(|object| object.0.as_ref().ok());
+                    let now = self.clock.elapsed();
+                    notifier.round(readable.filter(|object| {
+                        let served = self.membership.served(&key_of(*object), now);
+                        served != Served::Elsewhere
+                    }));
                 }
             }
         };

@@ -273,6 +273,7 @@ impl Operator {
         self.wake_all(&self.index.refer(key, &[]));
         self.unreadable.forget(key);
         self.membership.forget(key);
+        self.notify_no_more_of(key);
         self.leave(key);
         if !self.index.merged().of(key).is_empty() {
             self.keys_orphaned.notify_one();
@@ -282,7 +283,7 @@ impl Operator {
     /// Forgets what only the operator that serves a credential has to know of it.
     fn leave(&self, key: &Key) {
         self.written.forget(key);
-        self.notify_no_more_of(key);
+        self.leave_notifications_of(key);
         self.acceptances.forget(key);
         self.retries.forget(key);
         self.denials.forget(key);

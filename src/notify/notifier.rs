@@ -130,6 +130,12 @@ impl Notifier {
         }
     }
 
+    /// A credential is none of this process any more: nothing about it has ended.
+    pub fn leave(&self, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        lock(&self.known).remove(&key);
+    }
+
     /// From now on this process sends: reminders that were due before are those of its predecessor, and so is
     /// what changed longer ago.
     pub fn begin(&self) {

@@ -52,6 +52,7 @@ fn validated(method: MethodName, secret: &SecretString, is_whole: bool) -> Valid
         cloud_id: is_whole.then_some("id"),
         user: has_user.then_some("bot@acme.example"),
         secret,
+        previous: None,
         signing: (method == MethodName::OAuth1).then_some(Parts {
             consumer_key: "ci",
             private_key: secret,
