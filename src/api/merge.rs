@@ -43,7 +43,7 @@ pub struct MergeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The keys that the operator wrote last.
-    #[schemars(length(max = 256), inner(length(max = 253)))]
+    #[schemars(schema_with = "keys_schema")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// How often in a row the operator wrote keys again that another client had removed.
@@ -55,4 +55,12 @@ pub struct MergeStatus {
     /// While another client removes the keys again and again: they are not written before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_repair_time: Option<DateTime<Utc>>,
+}
+
+fn keys_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "maxItems": 256,
+        "items": { "type": "string", "maxLength": 253, "description": "A key of the Secret." },
+    })
 }

@@ -235,7 +235,7 @@ fn a_conflict_names_keys_and_clients_and_nothing_that_changes() {
     let found = conflict(&refusal(json!(many))).unwrap();
     assert!(found.ends_with("the key 7 (x) and others"), "{found}");
     // The longest names that there are leave room in the status and in the message.
-    let client = format!("jira-credential-operator/merge-{}", "c".repeat(99));
+    let client = format!("jira-credential-operator/merge-{}", "c".repeat(97));
     let longest: Vec<Value> = (0..8)
         .map(|key| cause(&format!(".data.{key}{}", "k".repeat(252)), &client))
         .collect();
