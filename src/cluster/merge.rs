@@ -28,7 +28,7 @@ use crate::core::facts::Repair;
 /// Others may write the same Secret at the same time: it is looked at again so often.
 const MOST_ROUNDS: usize = 5;
 
-/// Whoever writes annotations and managers decides how many credentials a Secret names.
+/// A user who writes annotations and managers decides how many credentials a Secret names.
 const MOST_CREDENTIALS: usize = 32;
 
 /// Keys that a message names.

@@ -13,7 +13,7 @@ fn first_line(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// A word that no message holds: a secret that has it is told only if it was copied.
+/// A word that no message holds: one that has it copied a secret.
 const MARK: &str = "corpus";
 
 /// Panics when a text says something that it must not: no control characters, nothing endless, and

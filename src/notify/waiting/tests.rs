@@ -120,7 +120,7 @@ fn who_has_many_waits_behind_who_has_few() {
     pending.put(message("few", "few-2", Stage::Firing), at(1));
     let four = ["many-0", "few-1", "many-1", "few-2"].map(|name| format!("firing {name}"));
     assert_eq!(send(&mut pending, 4, 2), four);
-    // One at a time it is the same, whoever comes later.
+    // One at a time it is the same, whichever comes later.
     pending.put(message("few", "few-3", Stage::Firing), at(3));
     let one = [send(&mut pending, 1, 3), send(&mut pending, 1, 3)].concat();
     assert_eq!(one, ["firing many-2", "firing few-3"]);
