@@ -111,7 +111,7 @@ pub(super) fn is_merge_target(metadata: &ObjectMeta) -> bool {
     allowed(metadata).next().is_some()
 }
 
-/// The credentials that have written keys into a Secret and still may, at most [`MOST_CREDENTIALS`].
+/// The credentials that have written keys into a Secret and still may, at most 32.
 pub fn merged_into(metadata: &ObjectMeta) -> Vec<String> {
     let wrote = |name: &&str| applied_keys(metadata, name).is_some_and(|keys| !keys.is_empty());
     let mut seen = BTreeSet::new();
