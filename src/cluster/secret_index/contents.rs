@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::{CREDENTIAL_LABEL, GRANT_LABEL, SOURCE_LABEL, SourceVersion};
+use crate::api::{CREDENTIAL_LABEL, GRANT_LABEL, MERGE_ANNOTATION, SOURCE_LABEL, SourceVersion};
 use crate::cluster::key::Key;
 
 /// What was read of Secrets. Nothing of the contents can be found out from it.
@@ -104,6 +104,10 @@ impl Contents {
         ours.map(|label| secret.labels().contains_key(label))
             .hash(&mut hasher);
         secret.labels().get(SOURCE_LABEL).hash(&mut hasher);
+        secret
+            .annotations()
+            .contains_key(MERGE_ANNOTATION)
+            .hash(&mut hasher);
         secret.type_.hash(&mut hasher);
         hasher.finish()
     }
@@ -134,6 +138,19 @@ mod tests {
             uid: "u".to_owned(),
             resource_version: version.to_owned(),
         }
+    }
+
+    #[test]
+    fn a_secret_that_lets_others_write_is_another_one() {
+        let (contents, key) = (Contents::default(), Key::new("team", "source"));
+        let mut read = secret("5", "YQ==", &json!({}));
+        contents.learn(&key, &read);
+        assert!(contents.is_settled(&key));
+        read.metadata.resource_version = Some("6".to_owned());
+        let open = (MERGE_ANNOTATION.to_owned(), "bot".to_owned());
+        read.metadata.annotations = Some([open].into());
+        contents.learn(&key, &read);
+        assert!(!contents.is_settled(&key));
     }
 
     #[test]

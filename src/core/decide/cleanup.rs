@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::core::decide::renewal::blocker::passes_by_itself;
 use crate::core::decide::step::CleanupTask;
 use crate::core::facts::{Facts, Held, Renewal};
 use crate::core::fingerprint::Fingerprint;
@@ -24,6 +25,9 @@ const LIST_AGAIN: TimeDelta = TimeDelta::hours(24);
 
 /// And after this time if the list could not be read.
 const LIST_SOON: TimeDelta = TimeDelta::hours(1);
+
+/// And after this time if that passes by itself, such as an outage: alerts wait for 15 minutes.
+const LIST_AT_ONCE: TimeDelta = TimeDelta::minutes(5);
 
 /// What is to be done now.
 pub fn cleanup_task(facts: &Facts) -> Option<CleanupTask> {
@@ -122,6 +126,7 @@ fn look_at(facts: &Facts, renewal: &Renewal, held: &Held) -> Option<DateTime<Utc
     }
     let wait = match search.likely {
         Some(_) => LIST_AGAIN,
+        None if search.missed.is_some_and(passes_by_itself) => LIST_AT_ONCE,
         None => LIST_SOON,
     };
     Some(later(search.asked, renewal.time_scale.of(wait)))

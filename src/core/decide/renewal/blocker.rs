@@ -66,7 +66,7 @@ pub fn replacement_blocker(facts: &Facts) -> Option<Reason> {
 }
 
 /// Whether a failure says nothing that a person has to act on at once.
-fn passes_by_itself(reason: Reason) -> bool {
+pub(crate) fn passes_by_itself(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::SiteUnavailable
