@@ -52,10 +52,11 @@ pub fn still_refused(facts: &Facts) -> &'static str {
 
 /// What pods have when the operator cannot log in again.
 pub fn still_session(facts: &Facts) -> &'static str {
-    if is_published(facts) {
+    if is_published(facts) && facts.is_of_validated_chain() {
         "Pods can use the published session until Jira ends it; Jira may have ended it already."
     } else {
-        NOTHING
+        // Nothing, or what another method or another login published.
+        still(facts)
     }
 }
 
