@@ -23,7 +23,7 @@
 //! | [`render`] | the contents of published Secrets |
 //! | [`net`] | calls over HTTPS, to whomever |
 //! | [`jira`] | everything about Atlassian |
-//! | [`notify`] | what receivers outside the cluster are told |
+//! | [`notify`] | notifications to receivers outside the cluster |
 //! | [`cluster`] | everything about Kubernetes |
 //! | [`ops`] | metrics, health, logs |
 //! | [`controller`] | watches, queue, reconciles, shutdown |

@@ -1,4 +1,4 @@
-//! Decides what is told, from what the status of each credential said before and says now.
+//! Decides what is sent, from what the status of each credential said before and says now.
 
 #[cfg(test)]
 mod tests;
@@ -19,11 +19,11 @@ use crate::notify::problem::{Event, Problem, problems};
 use crate::notify::sender::{Delivery, Sender};
 use crate::notify::sink::Reminders;
 
-/// How often reminders are looked for, and Alertmanager is told what lasts.
+/// How often reminders are looked for, and Alertmanager gets all active causes.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// What a standby has seen is told by it as the next leader, if it is not older: its predecessor may have ended
-/// before it told it.
+/// The next leader sends what it has seen as a standby, if it is not older: its predecessor may have ended
+/// before it sent that.
 const SEEN_AS_STANDBY: Duration = Duration::from_secs(120);
 
 /// How often the end of the process looks whether everything is delivered.
@@ -276,7 +276,7 @@ fn standing(object: &JiraCredential) -> Standing {
     }
 }
 
-/// Whether a sink is told of a cause.
+/// Whether a sink gets a cause.
 fn wants(sender: &Sender, about: &About, problem: &Problem) -> bool {
     sender.sink.covers(&about.namespace) && problem.is_one_of(&sender.sink.events)
 }

@@ -22,7 +22,7 @@ pub(super) enum Event {
 pub(super) struct Problem {
     /// Which condition says so.
     pub(super) event: Event,
-    /// Its reason: a cause is told once, whatever its message is.
+    /// Its reason: a cause is sent once, whatever its message is.
     pub(super) reason: Reason,
     /// Its message.
     pub(super) message: String,
@@ -33,7 +33,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Whether who asks for these events is told of it.
+    /// Whether a receiver that asks for these events gets it.
     pub(super) fn is_one_of(&self, events: &[Event]) -> bool {
         events.contains(&self.event)
             || (self.is_rotation_too && events.contains(&Event::RotationDue))

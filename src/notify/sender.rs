@@ -20,7 +20,7 @@ use crate::notify::waiting::Pending;
 /// After one message to people the next comes after this time, with everything that has come up.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A cause is told again after this time, so that one that comes and goes is no storm.
+/// A cause is sent again after this time at the earliest, so that one that comes and goes causes no storm.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// Alerts in one request.

@@ -12,7 +12,7 @@ pub(super) struct Sink {
     pub(super) name: String,
     pub(super) address: Address,
     pub(super) format: Format,
-    /// What it is told of.
+    /// The events that it gets.
     pub(super) events: Vec<Event>,
     /// Names of namespaces, or beginnings of names with a `*` behind; empty: all.
     pub(super) namespaces: Vec<String>,
@@ -29,7 +29,7 @@ pub(super) enum Format {
     Json(Option<String>),
 }
 
-/// How often a cause is told again while it lasts.
+/// How often a cause is sent again while it lasts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reminders {
     Daily,
@@ -70,7 +70,7 @@ impl Format {
 }
 
 impl Sink {
-    /// Whether it is told of what happens in a namespace.
+    /// Whether it gets what happens in a namespace.
     pub(super) fn covers(&self, namespace: &str) -> bool {
         let matches = |pattern: &String| match pattern.strip_suffix('*') {
             Some(beginning) => namespace.starts_with(beginning),

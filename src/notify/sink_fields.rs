@@ -48,7 +48,7 @@ pub(super) fn sink(raw: RawSink, folder: &Path) -> Result<Sink, Fault> {
     }
     let reminders = match (raw.reminders.as_deref(), &format) {
         (Some(_), Format::Alertmanager) => {
-            let what = "has no effect for alertmanager, which is told every minute and repeats by itself: remove it";
+            let what = "has no effect for alertmanager, which gets all active causes every minute and repeats by itself: remove it";
             return Err(("reminders", what.to_owned()));
         }
         (None | Some("Daily"), _) => Reminders::Daily,

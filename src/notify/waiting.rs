@@ -27,7 +27,7 @@ pub(super) struct Waiting {
 
 /// What a sink is still to be told. Times are monotonic.
 pub(super) struct Pending {
-    /// A cause is told again after this time. `None`: what keeps a state is told every change.
+    /// A cause is sent again after this time. `None`: a receiver that keeps a state gets every change.
     again: Option<Duration>,
     causes: HashMap<Cause, Waiting>,
     /// When a cause was told last.
@@ -48,7 +48,7 @@ impl Pending {
         }
     }
 
-    /// Adds a message: the last state wins. A beginning and an end that both wait are told neither.
+    /// Adds a message: the last state wins. A beginning and an end that both wait cancel each other.
     pub(super) fn put(&mut self, message: Message, now: Duration) {
         let cause = cause(&message);
         let waits = self.causes.get(&cause);

@@ -53,7 +53,7 @@ fn what_is_set_counts() {
     assert!(matches!(&sink.format, Format::Json(Some(text)) if text.contains("tojson")));
 }
 
-/// A mistake is told with its field and the remedy, and without a value.
+/// The message about a mistake names its field and the remedy, and no value.
 fn assert_told(text: &str, field: &str, remedy: &str) {
     let told = parse(text).unwrap_err().to_string();
     assert!(told.contains(field), "{text}\n{told}");

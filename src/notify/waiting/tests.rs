@@ -58,7 +58,7 @@ fn a_beginning_and_an_end_that_both_wait_are_told_neither() {
     put(&mut pending, Stage::Reminder, 0);
     put(&mut pending, OVER, 1);
     assert_eq!(send(&mut pending, 9, 1), ["resolved a"]);
-    // What keeps a state is told the last.
+    // A receiver that keeps a state gets the last.
     let mut pending = Pending::new(None);
     put(&mut pending, Stage::Firing, 0);
     put(&mut pending, OVER, 1);
