@@ -12,6 +12,7 @@
 mod attacks;
 mod documents;
 mod manifests;
+mod oldest;
 mod operator_policy;
 mod policy;
 mod rules;

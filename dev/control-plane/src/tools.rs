@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::{
     Error, binaries,
+    error::Context as _,
     go_build::{Module, Target, cache_directory},
 };
 
@@ -88,6 +89,52 @@ static NODE: Module = Module {
     estimate: "about 3 minutes on 2 cores, once",
 };
 
+/// The oldest Kubernetes that is supported. Only its API server: what is asked of the other programs of the
+/// control plane is the same in both.
+const OLDEST_VERSION: &str = "1.30.14";
+
+static OLDEST: Module = Module {
+    name: "oldest",
+    version: OLDEST_VERSION,
+    files: &[
+        ("go.mod", include_str!("../oldest/go.mod")),
+        ("go.sum", include_str!("../oldest/go.sum")),
+    ],
+    linker_flags: "-s -w \
+        -X k8s.io/component-base/version.gitVersion=v1.30.14 \
+        -X k8s.io/component-base/version.gitMajor=1 \
+        -X k8s.io/component-base/version.gitMinor=30",
+    tags: "",
+    targets: &[Target {
+        name: "kube-apiserver",
+        package: "k8s.io/kubernetes/cmd/kube-apiserver",
+    }],
+    estimate: "about 4 minutes on 2 cores, once",
+};
+
+/// The API server of the oldest Kubernetes that is supported, beside the other programs of the control
+/// plane, in a folder for `KUBEBUILDER_ASSETS`. It goes away with the value.
+///
+/// # Errors
+/// When a program cannot be built, or the folder cannot be written.
+pub fn oldest_assets() -> Result<tempfile::TempDir, Error> {
+    let api_server = OLDEST
+        .ensure(&cache_directory("control-plane")?)?
+        .join("kube-apiserver");
+    let others = binaries::ensure()?;
+    let what = "making a folder with the oldest API server";
+    let folder = tempfile::tempdir().context(what)?;
+    for (name, program) in [
+        ("etcd", others.etcd),
+        ("kubectl", others.kubectl),
+        ("kube-controller-manager", others.kube_controller_manager),
+        ("kube-apiserver", api_server),
+    ] {
+        std::os::unix::fs::symlink(program, folder.path().join(name)).context(what)?;
+    }
+    Ok(folder)
+}
+
 /// The folder of the kubelet and the scheduler.
 pub fn node() -> Result<PathBuf, Error> {
     NODE.ensure(&cache_directory("control-plane")?)
@@ -117,7 +164,7 @@ fn ensure(module: &Module) -> Result<PathBuf, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HELM, HELM_FLAGS, NODE, PROMTOOL};
+    use super::{HELM, HELM_FLAGS, NODE, OLDEST, PROMTOOL};
 
     #[test]
     fn the_versions_are_those_that_are_pinned() {
@@ -125,11 +172,17 @@ mod tests {
             (&HELM, "helm.sh/helm/v3"),
             (&PROMTOOL, "github.com/prometheus/prometheus"),
             (&NODE, "k8s.io/kubernetes"),
+            (&OLDEST, "k8s.io/kubernetes"),
         ] {
             let pin = format!("{path} v{} ", module.version);
             let (_, text) = module.files.first().unwrap();
             assert!(text.contains(&pin), "{pin}");
         }
+        assert!(
+            OLDEST
+                .linker_flags
+                .contains(&format!("gitVersion=v{} ", OLDEST.version))
+        );
         assert!(HELM_FLAGS.contains(&format!("version=v{} ", HELM.version)));
     }
 }
