@@ -102,6 +102,26 @@ fn each_alert_says_how_bad_it_is_and_what_to_do() {
     assert!(names.len() > 12);
 }
 
+/// In the same words as the alert whose text promtool tests.
+#[test]
+fn each_alert_about_one_credential_names_its_owner() {
+    let owner = |alert: &Value| {
+        let text = text(&alert["annotations"]["description"]);
+        text.split_once("{{- range printf \"max by (team, contact)")
+            .map(|(_, rest)| rest.trim().to_owned())
+    };
+    let alerts = alerts();
+    let tested = owner(&alerts[0]).unwrap();
+    let mut found = 0;
+    for alert in &alerts {
+        if text(&alert["annotations"]["summary"]).contains("$labels.name }}") {
+            assert_eq!(owner(alert).as_ref(), Some(&tested), "{}", alert["alert"]);
+            found += 1;
+        }
+    }
+    assert!(found >= 11, "{found}");
+}
+
 #[test]
 fn the_rules_name_only_metrics_that_are_exported() {
     let exported = exported();
