@@ -227,6 +227,8 @@ pub enum Reason {
     GrantLost,
     /// The Secret that the operator needs to store the tokens was not created by it.
     GrantForeign,
+    /// A newer version of the operator wrote the Secret with the tokens, in a format that this one cannot read.
+    GrantVersionUnsupported,
     /// The Secret in which the operator keeps the tokens is a copy, from a backup or elsewhere.
     GrantRestored,
     /// Another `JiraCredential` holds the same refresh token in another way.

@@ -33,6 +33,10 @@ pub use name::grant_mark;
 pub(super) use name::{seed_digest, seed_print};
 pub use seed::{SEED_LABEL, Search};
 
+/// The format of a grant. A program neither uses nor changes one of a higher format, since with what it does not know
+/// it would drop tokens or dates. So whatever an earlier program must not drop raises it.
+const VERSION: u32 = 1;
+
 /// The key under which the grant stands in its Secret.
 const KEY: &str = "grant";
 
@@ -73,6 +77,21 @@ impl<'de> Deserialize<'de> for Kept {
     }
 }
 
+/// What the key holds: the grant, and in which format.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    #[serde(flatten)]
+    grant: &'a Grant<Kept>,
+}
+
+/// The format alone. Grants of the first versions do not name it.
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    version: u32,
+}
+
 /// A grant with the Secret that it stands in.
 #[derive(Clone, Debug)]
 pub struct Stored {
@@ -88,6 +107,8 @@ pub enum Found {
     Nothing,
     /// Something that is no grant.
     Other,
+    /// A grant in the format of a later version of the operator.
+    Later,
     /// A grant.
     Grant(Box<Stored>),
 }
@@ -129,16 +150,20 @@ impl Stored {
         }
     }
 
-    /// Reads a Secret as a grant; `None` when it is none.
-    fn read(secret: Secret) -> Option<Self> {
-        if secret.type_.as_deref() != Some(GRANT_TYPE) {
-            return None;
+    fn read(secret: Secret) -> Found {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(KEY));
+        let (Some(GRANT_TYPE), Some(bytes)) = (secret.type_.as_deref(), bytes) else {
+            return Found::Other;
+        };
+        match serde_json::from_slice::<Format>(&bytes.0) {
+            Ok(format) if format.version > VERSION => return Found::Later,
+            Ok(_) | Err(_) => {}
         }
-        let bytes = secret.data.as_ref()?.get(KEY)?;
-        let grant = serde_json::from_slice(&bytes.0).ok()?;
-        let mut metadata = secret.metadata;
-        metadata.managed_fields = None;
-        Some(Self { grant, metadata })
+        let Ok(grant) = serde_json::from_slice(&bytes.0) else {
+            return Found::Other;
+        };
+        let metadata = without_managed_fields(secret.metadata);
+        Found::Grant(Box::new(Self { grant, metadata }))
     }
 
     /// Whether this installation made the grant.
@@ -174,7 +199,11 @@ impl Stored {
     }
 
     fn secret(&self) -> Result<Secret, ClusterError> {
-        let bytes = serde_json::to_vec(&self.grant)
+        let document = Document {
+            version: VERSION,
+            grant: &self.grant,
+        };
+        let bytes = serde_json::to_vec(&document)
             .map_err(|_| ClusterError::Refused("the grant cannot be written".into()))?;
         Ok(Secret {
             metadata: self.metadata.clone(),
@@ -197,10 +226,7 @@ impl Cluster {
     pub async fn grant(&self, namespace: &str, name: &str) -> Result<Found, ClusterError> {
         Ok(match self.secret(namespace, name).await? {
             None => Found::Nothing,
-            Some(secret) => match Stored::read(secret) {
-                Some(stored) => Found::Grant(Box::new(stored)),
-                None => Found::Other,
-            },
+            Some(secret) => Stored::read(secret),
         })
     }
 

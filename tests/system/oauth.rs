@@ -6,6 +6,7 @@ mod endpoint_errors;
 mod grant;
 pub(crate) mod redaction;
 mod renewal;
+mod versions;
 
 use atlassian_sim::{Consent, OAuthApp, Spend, SpendOutcome};
 use chrono::TimeDelta;

@@ -226,7 +226,7 @@ impl Reading<'_> {
         let mark = grant_mark(self.key, self.namespace(), grant_name);
         match found {
             Found::Grant(stored) => is_known(stored) || stored.is_marked(&mark),
-            Found::Nothing | Found::Other => false,
+            Found::Nothing | Found::Other | Found::Later => false,
         }
     }
 
@@ -260,11 +260,14 @@ impl Reading<'_> {
                 self.tokens.stored = Some(*stored);
                 GrantState::Read(Box::new(held))
             }
+            Found::Later => GrantState::Later,
             Found::Other | Found::Grant(_) => GrantState::Foreign,
         };
         let intent = match &state {
             GrantState::Read(held) => held.grant.intent.clone(),
-            GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
+            GrantState::NotRead | GrantState::Absent | GrantState::Foreign | GrantState::Later => {
+                None
+            }
         };
         let process = (self.around.process)(name, intent.as_ref());
         if let Some(renewal) = &mut self.facts.renewal {

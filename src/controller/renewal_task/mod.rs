@@ -336,7 +336,7 @@ impl Renewing {
         let attempt = self.running.attempt();
         let fresh = match self.cluster.grant(namespace, name).await? {
             Found::Nothing => return Ok(Looked::Gone),
-            Found::Other => return Err(ClusterError::AlreadyExists),
+            Found::Other | Found::Later => return Err(ClusterError::AlreadyExists),
             Found::Grant(fresh) => fresh,
         };
         let grant = &fresh.grant;

@@ -38,7 +38,9 @@ impl Facts {
     pub fn held(&self) -> Option<&Held> {
         match &self.renewal.as_ref()?.grant {
             GrantState::Read(held) => Some(held),
-            GrantState::NotRead | GrantState::Absent | GrantState::Foreign => None,
+            GrantState::NotRead | GrantState::Absent | GrantState::Foreign | GrantState::Later => {
+                None
+            }
         }
     }
 

@@ -79,7 +79,7 @@ impl Facts {
                 let alive = self.status.expires_at.is_some_and(|end| end > self.now);
                 unvalidated || alive || endless
             }
-            GrantState::Absent | GrantState::Foreign => false,
+            GrantState::Absent | GrantState::Foreign | GrantState::Later => false,
             // It is another's to use.
             GrantState::Read(held) if self.progress.is_duplicate && held.grant.live.is_none() => {
                 false

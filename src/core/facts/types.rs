@@ -246,6 +246,8 @@ pub enum GrantState {
     Absent,
     /// Another party made a Secret of this name.
     Foreign,
+    /// A later version of the operator wrote it in a format that this one does not know.
+    Later,
     /// It was read.
     Read(Box<Held>),
 }

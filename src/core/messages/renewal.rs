@@ -13,20 +13,28 @@ const NO_TOKEN: &str = "Could not get a token: ";
 
 /// What happened, what still works, and what to do.
 pub fn message(facts: &Facts, reason: Reason) -> String {
-    match facts.renewal_plan().map(|plan| plan.kind) {
-        Some(RenewalKind::Login) => {
-            return replacement::login(facts, reason, messages::still_session(facts));
+    let kind = facts.renewal_plan().map(|plan| plan.kind);
+    let still = match kind {
+        Some(RenewalKind::Login) => messages::still_session(facts),
+        Some(RenewalKind::Successor) => messages::still(facts),
+        Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {
+            messages::still_unrenewed(facts)
         }
-        Some(RenewalKind::Successor) => {
-            return replacement::successor(facts, reason, messages::still(facts));
-        }
-        Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
-    }
-    let still = messages::still_unrenewed(facts);
+    };
     let grant = facts
         .renewal_plan()
         .map(|plan| plan.grant.as_str())
         .unwrap_or_default();
+    match kind {
+        _ if reason == Reason::GrantVersionUnsupported => {
+            return format!(
+                "The Secret {grant}, in which the operator stores what it must not lose, was written by a newer version of the operator, in a format that this version cannot read; the operator did not use or change it. {still} Have the administrator install the newer version again."
+            );
+        }
+        Some(RenewalKind::Login) => return replacement::login(facts, reason, still),
+        Some(RenewalKind::Successor) => return replacement::successor(facts, reason, still),
+        Some(RenewalKind::Refresh | RenewalKind::ClientCredentials) | None => {}
+    }
     let seed = source_key(facts);
     let consent = consent_remedy(facts);
     let who = provider(facts);

@@ -13,10 +13,11 @@ use jira_credential_operator::core::messages::{outage, refusal};
 use jira_credential_operator::core::probe::{Cause, Outage, Refusal};
 use jira_credential_operator::core::spec::{Client, RenewalKind, RenewalPlan, Site, Stated};
 
-const TROUBLES: [Reason; 9] = [
+const TROUBLES: [Reason; 10] = [
     Reason::ReconsentRequired,
     Reason::ClientRejected,
     Reason::GrantForeign,
+    Reason::GrantVersionUnsupported,
     Reason::GrantLost,
     Reason::GrantRestored,
     Reason::GrantConflict,

@@ -208,7 +208,11 @@ fn of_oauth2() -> Sample {
 
 /// What can block a renewal of this kind.
 fn blockers(kind: RenewalKind) -> Vec<Reason> {
-    let mut all = vec![Reason::GrantForeign, Reason::GrantConflict];
+    let mut all = vec![
+        Reason::GrantForeign,
+        Reason::GrantVersionUnsupported,
+        Reason::GrantConflict,
+    ];
     all.extend(match kind {
         RenewalKind::Refresh => vec![
             Reason::ReconsentRequired,

@@ -93,7 +93,11 @@ fn login_beside(facts: &Facts) -> Option<Reason> {
 pub fn needs_person(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::GrantForeign | Reason::GrantLost | Reason::GrantRestored | Reason::GrantConflict
+        Reason::GrantForeign
+            | Reason::GrantVersionUnsupported
+            | Reason::GrantLost
+            | Reason::GrantRestored
+            | Reason::GrantConflict
     )
 }
 

@@ -36,6 +36,7 @@ pub fn next(facts: &Facts) -> Option<Move> {
         GrantState::NotRead => {
             return Some(facts.status.next_renewal_time.map_or(Move::Idle, Move::At));
         }
+        GrantState::Later => return Some(Move::Blocked(Reason::GrantVersionUnsupported)),
         GrantState::Foreign => return Some(Move::Blocked(Reason::GrantForeign)),
         GrantState::Absent if renewal.rival.is_some() => {
             return Some(Move::Blocked(Reason::GrantConflict));

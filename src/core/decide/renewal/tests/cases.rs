@@ -114,6 +114,8 @@ fn a_grant_that_is_gone_or_strange_waits_for_a_person() {
     let mut foreign = facts(10, None);
     foreign.renewal.as_mut().unwrap().grant = GrantState::Foreign;
     assert_eq!(word(&foreign), "blocked GrantForeign");
+    foreign.renewal.as_mut().unwrap().grant = GrantState::Later;
+    assert_eq!(word(&foreign), "blocked GrantVersionUnsupported");
 
     let mut copy = in_use();
     copy.uid = Some("another".into());
