@@ -10,7 +10,7 @@ use crate::controller::shard::Served;
 
 /// How long the end of the process waits for notifications that are under way: the lease is given back after
 /// that.
-const LAST: Duration = Duration::from_secs(2);
+const LAST: Duration = Duration::from_secs(1);
 
 impl Operator {
     /// Compares a credential, as the watch shows it or a write has returned it, with what was told of it. The

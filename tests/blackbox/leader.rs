@@ -70,12 +70,13 @@ async fn after_sigterm_another_leads_soon_and_finds_nothing_to_do() {
     let (versions, calls) = (stage.versions().await, stage.sim.calls().len());
 
     first.terminate();
-    second.until_it_leads().await;
+    let all = second.until_it_leads().await;
     let status = first.ended(PATIENCE).await;
     assert_eq!(status.code(), Some(0), "{}", first.log());
     let took = logged(&second, "took the lease") - logged(&first, "gave the lease back");
-    println!("after the leader gave the lease back: {took}");
+    println!("after SIGTERM: {all:?}; after the leader gave the lease back: {took}");
     assert!(took < SOON, "{took}");
+    assert!(all < SOON.to_std().unwrap(), "{all:?}");
     second
         .until("through with everything", |process| process.passes() >= 2)
         .await;
