@@ -18,6 +18,7 @@ mod every_method;
 mod expiry_lookup;
 mod faults;
 mod freshness;
+mod gitops;
 mod installation;
 mod key_loss;
 mod kstatus;
