@@ -12,6 +12,7 @@ mod command_line;
 mod killed;
 mod leader;
 mod life;
+mod log;
 mod process;
 mod renewals;
 mod shards;

@@ -47,12 +47,13 @@ impl Process {
     pub(crate) fn start(directory: &Path, kubeconfig: &Path, flags: &[String]) -> Self {
         let (metrics, health) = (free_address(), free_address());
         let log = directory.join(format!("{}.log", metrics.port()));
+        let is_format = |flag: &&String| flag.starts_with("--log-format");
+        let format = (flags.iter().find(is_format)).map_or("--log-format=json", String::as_str);
         let child = binary()
-            .arg("run")
-            .args(["--log-format", "json", "--log-level", "debug"])
+            .args(["run", format, "--log-level", "debug"])
             .args(["--metrics-bind-address", &metrics.to_string()])
             .args(["--health-probe-bind-address", &health.to_string()])
-            .args(flags)
+            .args(flags.iter().filter(|flag| !is_format(flag)))
             .env("KUBECONFIG", kubeconfig)
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

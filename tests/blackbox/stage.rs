@@ -38,7 +38,7 @@ pub(crate) struct Stage {
     directory: TempDir,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
-    flags: Vec<String>,
+    pub(crate) flags: Vec<String>,
     turn: Option<SemaphorePermit<'static>>,
 }
 
