@@ -16,10 +16,20 @@ use crate::core::spec::Site;
 /// An answer is shared for this time. A refusal is confirmed after a longer one.
 const SHARED_FOR: Duration = Duration::from_secs(20);
 
+/// Old answers are dropped this often: with each call, a pass over those of thousands of credentials would cost
+/// more than what the call itself needs.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// The last answers.
 #[derive(Default)]
 pub(super) struct SharedVerdicts {
-    by_call: Mutex<HashMap<SameCall, Arc<Shared>>>,
+    by_call: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    all: HashMap<SameCall, Arc<Shared>>,
+    swept: Option<Instant>,
 }
 
 /// Everything that the answer of Jira depends on.
@@ -61,9 +71,12 @@ impl SharedVerdicts {
     ) -> Verdict {
         let came = Instant::now();
         let shared = {
-            let mut all = self.lock();
-            all.retain(|_, shared| shared.is_wanted());
-            Arc::clone(all.entry(same).or_default())
+            let mut calls = self.lock();
+            if calls.swept.is_none_or(|swept| came - swept >= SWEEP) {
+                calls.all.retain(|_, shared| shared.is_wanted());
+                calls.swept = Some(came);
+            }
+            Arc::clone(calls.all.entry(same).or_default())
         };
         let mut answer = shared.answer.lock().await;
         if let Some(known) = answer.as_mut()
@@ -82,7 +95,7 @@ impl SharedVerdicts {
         verdict
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SameCall, Arc<Shared>>> {
+    fn lock(&self) -> MutexGuard<'_, Calls> {
         self.by_call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,7 +176,7 @@ mod tests {
         tokio::time::sleep(SHARED_FOR).await;
         ask("one", "user-4", REFUSED).await;
         assert_eq!(calls(), 1);
-        assert_eq!(verdicts.lock().len(), 1, "what is too old is forgotten");
+        assert_eq!(verdicts.lock().all.len(), 1, "what is too old is forgotten");
         // Outages are shared with those who waited, and with nobody else.
         let outage = Verdict::NoVerdict(Outage::Timeout);
         let all = users.iter().map(|user| ask("silent", user, outage.clone()));

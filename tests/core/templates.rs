@@ -347,3 +347,73 @@ fn what_cannot_be_rendered_is_not_tried_again_in_the_same_pass_and_waits_for_a_p
     // What it holds is still recorded, so that it is repaired and not taken for a stranger's.
     assert!(status.targets.iter().any(|seen| seen.name == "bot"));
 }
+
+/// What grows most of all that the syntax allows.
+fn greedy() -> Vec<String> {
+    let times = |unit: &str, join: &str, times: usize| vec![unit; times].join(join);
+    let (sum, half) = (times("token", " ~ ", 90), times("token", " ~ ", 45));
+    let list = times("1", ",", 95);
+    let filtered = ["tojson", "urlencode", "b64encode", "shquote"]
+        .map(|filter| format!("{{{{ token{} }}}}", format!("|{filter}").repeat(95)));
+    let nested =
+        format!("{{% for i in [{list}] %}}").repeat(3) + "{{ token }}" + &"{% endfor %}".repeat(3);
+    let unused = format!("{{% if ({half}) == ({half}) %}}x{{% endif %}}");
+    [
+        format!("{{{{ {sum} }}}}"),
+        format!("{{{{ ({sum})|tojson|urlencode }}}}"),
+        format!("{{% if ({sum})|urlencode == token %}}x{{% endif %}}").repeat(6),
+        unused,
+        nested,
+        "{{ token }}".repeat(700),
+    ]
+    .into_iter()
+    .chain(filtered)
+    .collect()
+}
+
+/// The most memory that this process has had, in kB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
+
+/// In a process of its own, since other tests need memory, too.
+#[test]
+#[cfg(target_os = "linux")]
+fn greedy_templates_take_little_memory() {
+    const CHILD: &str = "JCO_GREEDY_TEMPLATES";
+    if std::env::var_os(CHILD).is_none() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "templates::greedy_templates_take_little_memory",
+                "--nocapture",
+            ])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}");
+        println!("{text}");
+        return;
+    }
+    let secret = SecretString::from("\\\"".repeat(32 * 1024));
+    let (before, all) = (peak(), greedy());
+    for text in &all {
+        let target = target(text);
+        assert_eq!(
+            template_fault(&target, MethodName::ApiToken),
+            None,
+            "{text}"
+        );
+        drop(target_contents(
+            &validated(MethodName::ApiToken, &secret, true),
+            &target,
+        ));
+    }
+    let grown = peak() - before;
+    println!("{} greedy templates took {grown} kB at most", all.len());
+    assert!(grown < 16 * 1024, "{grown} kB");
+}

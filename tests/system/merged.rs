@@ -286,16 +286,19 @@ fn late_patches(operator: &Running, late: usize) -> Requests {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_while_a_person_writes_the_same_secret_all_the_time() {
+async fn nothing_is_lost_while_two_credentials_and_a_person_write_the_same_secret() {
     let world = World::new().await;
     let operator = world.operator().await;
-    world.app_for("bot").await;
-    world.merging("bot", "jira").await;
-    world.wait_ready("bot").await;
+    world.app_for("bot, other").await;
+    for (name, key) in [("bot", "jira"), ("other", "second")] {
+        world.merging(name, key).await;
+        world.wait_ready(name).await;
+    }
     operator.quiet().await;
     let (mark, before) = (operator.mark(), operator.faults.requests().len());
-    let late = late_patches(&operator, 3);
+    let late = late_patches(&operator, 6);
     let token = world.next_token("bot").await;
+    let second = world.next_token("other").await;
     let mut number = 0;
     loop {
         let requests = operator.faults.requests().into_iter().skip(before);
@@ -306,18 +309,20 @@ async fn nothing_is_lost_while_a_person_writes_the_same_secret_all_the_time() {
         world
             .edit_app(json!({"stringData": {"theirs": theirs, key: theirs}}))
             .await;
-        if tried >= 3 {
+        if tried >= 6 {
             break;
         }
     }
     world.until_value("app", "jira", token.secret()).await;
+    world.until_value("app", "second", second.secret()).await;
     operator.quiet().await;
     world.wait_ready("bot").await;
+    world.wait_ready("other").await;
     let found = world.found_app().await;
-    assert_eq!(keys(&found).len(), number + 2);
+    assert_eq!(keys(&found).len(), number + 3);
     assert_eq!(value(&found, "theirs"), number.to_string());
     let patches = patches(&operator, mark);
-    assert!((4..=10).contains(&patches), "{patches} attempts");
+    assert!((7..=20).contains(&patches), "{patches} attempts");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,12 +22,19 @@ pub(crate) struct Dead {
 pub(crate) struct Seen {
     dead: Mutex<Vec<Dead>>,
     uses: Mutex<u64>,
+    /// Secrets of which one key was of another renewal than another.
+    mixed: Mutex<Vec<String>>,
 }
 
 impl Seen {
     pub(crate) fn dead(&self) -> Vec<Dead> {
         let dead = self.dead.lock();
         dead.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn mixed(&self) -> Vec<String> {
+        let mixed = self.mixed.lock();
+        mixed.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn uses(&self) -> u64 {
@@ -56,7 +63,11 @@ pub(crate) async fn read_on(cast: Arc<Cast>, seen: Arc<Seen>) {
             if !cast.members.iter().any(|member| member.name == name) {
                 continue;
             }
-            let token = texts(&secret)["token"].clone();
+            let values = texts(&secret);
+            let token = values["token"].clone();
+            if values["authorization"] != format!("Bearer {token}") {
+                seen.mixed.lock().unwrap().push(name.clone());
+            }
             let answer = http.get(&myself).bearer_auth(&token).send().await;
             *seen.uses.lock().unwrap() += 1;
             if answer.is_ok_and(|answer| answer.status() == 401) {

@@ -86,6 +86,7 @@ impl Report {
         wrong.extend(wrong_events(asked, &told, lives));
         let excuses = excuses(cast, &spends, asked);
         let dead = seen.dead();
+        assert_eq!(seen.mixed(), [""; 0], "keys of different renewals");
         wrong.extend(
             dead.iter()
                 .filter_map(|dead| inexcusable(dead, lives, &excuses)),
