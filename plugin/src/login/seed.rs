@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jira_credential_operator::api::SOURCE_LABEL;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -266,6 +267,8 @@ fn filled(name: &str, known: Option<Secret>, values: &[(&str, &SecretString)]) -
     let mut secret = known.unwrap_or_else(|| Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
+            // Made for the operator to read, which may read no other with --require-source-label.
+            labels: Some([(SOURCE_LABEL.to_owned(), "true".to_owned())].into()),
             ..ObjectMeta::default()
         },
         ..Secret::default()

@@ -178,3 +178,13 @@ async fn a_dry_run_is_no_proof_that_anything_is_stored() {
     let failure = seed.check(Some(&read), &["token"]).await.unwrap_err();
     assert!(failure.message.contains("somebody changed"), "{failure}");
 }
+
+#[test]
+fn a_new_secret_is_labelled_as_a_source_and_the_labels_of_another_stay() {
+    let token = SecretString::from("new");
+    let labels = |known: Option<Secret>| filled("s", known, &[("token", &token)]).metadata.labels;
+    let source = [(SOURCE_LABEL.to_owned(), "true".to_owned())].into();
+    assert_eq!(labels(None), Some(source));
+    let known = secret("1", "u", &json!({"token": "b2xk"}));
+    assert_eq!(labels(Some(serde_json::from_value(known).unwrap())), None);
+}
