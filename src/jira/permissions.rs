@@ -88,7 +88,10 @@ fn address(site: &Site, keys: &[&str]) -> Result<Url, Verdict> {
 }
 
 /// Reads a response of `mypermissions`, by the requested keys.
-pub(super) fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
+///
+/// # Errors
+/// Why nothing was learnt, as of [`Jira::permissions`].
+pub fn read(answer: &Answer<'_>, keys: &[&str]) -> Result<Permissions, Verdict> {
     let untold = Verdict::Refused(Refusal::Forbidden);
     match answer.status {
         200 if response::is_anonymous(answer.headers) => Err(untold),

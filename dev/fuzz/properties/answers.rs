@@ -10,7 +10,9 @@ use jira_credential_operator::api::Hosting;
 use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::jira::oauth2::{self, Sent};
 use jira_credential_operator::jira::response::{self, Answer};
-use jira_credential_operator::jira::{LoginAnswer, MintAnswer, TokenAnswer, pat, session};
+use jira_credential_operator::jira::{
+    LoginAnswer, MintAnswer, TokenAnswer, pat, permissions, session,
+};
 use secrecy::ExposeSecret;
 
 use super::{check_said, first_line};
@@ -57,6 +59,24 @@ pub fn hold(input: &[u8]) {
     tokens(&answer);
     cookie(&answer);
     own_tokens(&answer);
+    permissions(&answer);
+}
+
+fn permissions(answer: &Answer<'_>) {
+    const KEYS: [&str; 2] = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
+    let read = permissions::read(answer, &KEYS);
+    if let Ok(known) = read {
+        assert!(known.held.is_empty() || (answer.status == 200 && answer.complete));
+        let all = [known.held, known.missing, known.unknown].concat();
+        assert!(
+            all.iter().all(|key| KEYS.contains(&key.as_str())),
+            "{all:?}"
+        );
+        assert_eq!(all.len(), KEYS.len(), "{all:?}");
+    } else if let Err(verdict) = read {
+        check_verdict(&verdict, answer);
+        assert!(!matches!(verdict, Verdict::Accepted(_)));
+    }
 }
 
 fn user(answer: &Answer<'_>) {
