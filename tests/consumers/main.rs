@@ -51,6 +51,9 @@ fn main() {
     let documented = Trial::test("the_table_of_the_docs_is_up_to_date", || {
         table::compare_with_docs().map_err(Failed::from)
     });
+    let skips = Trial::test("a_wrong_pin_is_not_skipped", || {
+        tools::check_what_is_skipped().map_err(Failed::from)
+    });
     let trials = rows.into_iter().map(|row| {
         let name = format!("{} with {}", row.client, row.method);
         let skipped = matches!(row.outcome, Outcome::Skipped(_));
@@ -60,7 +63,7 @@ fn main() {
         });
         trial.with_ignored_flag(skipped)
     });
-    let trials = trials.chain([documented]).collect();
+    let trials = trials.chain([documented, skips]).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
