@@ -15,6 +15,7 @@ use crate::tools::{Missing, Tools};
 pub(crate) enum Client {
     Curl,
     CurlNetrc,
+    CurlEnv,
     PypiJira,
     AtlassianPythonApi,
     McpAtlassian,
@@ -81,9 +82,10 @@ impl Pod<'_> {
 }
 
 impl Client {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Curl,
         Self::CurlNetrc,
+        Self::CurlEnv,
         Self::PypiJira,
         Self::AtlassianPythonApi,
         Self::McpAtlassian,
@@ -94,15 +96,15 @@ impl Client {
 
     /// The preset that it is run with, if it knows the method.
     pub(crate) fn preset(self, method: Method) -> Option<&'static str> {
-        let (has_user, session) = (method.has_user(), method == Method::Session);
+        let (session, signed) = (method == Method::Session, method == Method::OAuth1);
         match self {
-            Self::Curl | Self::PypiJira | Self::AtlassianPythonApi | Self::JiraJs => {
-                Some("Standard")
-            }
-            Self::CurlNetrc => has_user.then_some("Netrc"),
-            Self::McpAtlassian => (!session).then_some("McpAtlassian"),
-            Self::JiraCli => (!session).then_some("JiraCli"),
-            Self::Amtool => Some("Alertmanager"),
+            Self::PypiJira | Self::AtlassianPythonApi => Some("Standard"),
+            Self::Curl | Self::JiraJs => (!signed).then_some("Standard"),
+            Self::CurlNetrc => method.has_user().then_some("Netrc"),
+            Self::CurlEnv => (!session && !signed).then_some("Env"),
+            Self::McpAtlassian => (!session && !signed).then_some("McpAtlassian"),
+            Self::JiraCli => (!session && !signed).then_some("JiraCli"),
+            Self::Amtool => (!signed).then_some("Alertmanager"),
         }
     }
 
@@ -113,7 +115,7 @@ impl Client {
 
     fn tool(self, tools: &Tools) -> &Result<PathBuf, Missing> {
         match self {
-            Self::Curl | Self::CurlNetrc => &tools.curl,
+            Self::Curl | Self::CurlNetrc | Self::CurlEnv => &tools.curl,
             Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
             Self::JiraJs => &tools.node,
             Self::JiraCli | Self::Amtool => &tools.go,
@@ -131,6 +133,12 @@ impl Client {
             Self::CurlNetrc => {
                 let file = json!(pod.mount("Netrc").join(".netrc"));
                 curl(tool, pod, "Netrc", &format!("netrc-file = {file}\n"))
+            }
+            Self::CurlEnv => {
+                let mut sh = pod.program("sh".as_ref());
+                sh.args(["-c", include_str!("clients/env.sh")]);
+                pod.variables("Env", &mut sh);
+                is_me(pod, &run(&mut sh, "")?)
             }
             Self::PypiJira => python(tool, pod, include_str!("clients/pypi_jira.py"), None),
             Self::AtlassianPythonApi => python(
@@ -179,7 +187,12 @@ fn curl(tool: &Path, pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), St
     curl.arg("--cacert").arg(pod.authority);
     curl.arg(format!("{url}/rest/api/2/myself"));
     let answer = run(&mut curl, config).map_err(|error| format!("{preset}: {error}"))?;
-    let me: serde_json::Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+    is_me(pod, &answer)
+}
+
+/// Whether Jira's answer to `myself` is of the account.
+fn is_me(pod: &Pod<'_>, answer: &str) -> Result<(), String> {
+    let me: serde_json::Value = serde_json::from_str(answer).map_err(|error| error.to_string())?;
     let id = me["accountId"].as_str().or(me["key"].as_str());
     is_account(pod, id.unwrap_or_default())
 }
@@ -256,6 +269,7 @@ impl fmt::Display for Client {
         formatter.write_str(match self {
             Self::Curl => "curl, a header",
             Self::CurlNetrc => "curl, --netrc-file",
+            Self::CurlEnv => "curl, variables",
             Self::PypiJira => "jira (PyPI)",
             Self::AtlassianPythonApi => "atlassian-python-api",
             Self::McpAtlassian => "mcp-atlassian",

@@ -41,7 +41,11 @@ pub(crate) struct Row {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let rows = if arguments.list { Vec::new() } else { run() };
+    let rows = if arguments.list {
+        Vec::new()
+    } else {
+        run(&arguments)
+    };
     print!("{}", table::of(&rows));
     for row in &rows {
         if let Outcome::Skipped(reason) = &row.outcome {
@@ -55,7 +59,7 @@ fn main() {
         tools::check_what_is_skipped().map_err(Failed::from)
     });
     let trials = rows.into_iter().map(|row| {
-        let name = format!("{} with {}", row.client, row.method);
+        let name = name(row.client, row.method);
         let skipped = matches!(row.outcome, Outcome::Skipped(_));
         let trial = Trial::test(name, move || match row.outcome {
             Outcome::Passed | Outcome::Skipped(_) => Ok(()),
@@ -67,7 +71,24 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn run() -> Vec<Row> {
+fn name(client: Client, method: Method) -> String {
+    format!("{client} with {method}")
+}
+
+/// Whether a test of the method was asked for.
+fn is_wanted(arguments: &Arguments, method: Method) -> bool {
+    let is_wanted = |filter: &str| {
+        let mut names = Client::ALL.into_iter().map(|client| name(client, method));
+        names.any(|name| name.contains(filter))
+    };
+    arguments.filter.as_deref().is_none_or(is_wanted)
+}
+
+fn run(arguments: &Arguments) -> Vec<Row> {
+    let methods = Method::ALL.map(|method| is_wanted(arguments, method).then_some(method));
+    if methods == [None; Method::ALL.len()] {
+        return Vec::new();
+    }
     let tools = tools::Tools::install();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -76,7 +97,7 @@ fn run() -> Vec<Row> {
         .unwrap();
     runtime.block_on(async {
         let mut rows = Vec::new();
-        for method in Method::ALL {
+        for method in methods.into_iter().flatten() {
             rows.extend(method::run(method, &tools).await);
         }
         rows

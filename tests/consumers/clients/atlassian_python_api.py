@@ -17,6 +17,14 @@ if scheme == "Cookie":
 elif scheme == "Basic":
     key = "token" if (folder / "token").exists() else "password"
     login = {"username": read("username"), "password": read(key)}
+elif scheme == "OAuth":
+    login = {"oauth": {
+        "consumer_key": read("consumerKey"),
+        "key_cert": read("privateKey"),
+        "access_token": read("token"),
+        "access_token_secret": read("tokenSecret"),
+        "signature_method": read("signatureMethod"),
+    }}
 else:
     login = {"token": read("token")}
 jira = Jira(read("url"), cloud=read("hosting") == "Cloud", **login)

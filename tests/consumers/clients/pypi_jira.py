@@ -19,6 +19,14 @@ if scheme == "Cookie":
 elif scheme == "Basic":
     key = "token" if (folder / "token").exists() else "password"
     login = {"basic_auth": (read("username"), read(key))}
+elif scheme == "OAuth":
+    login = {"oauth": {
+        "consumer_key": read("consumerKey"),
+        "key_cert": read("privateKey"),
+        "access_token": read("token"),
+        "access_token_secret": read("tokenSecret"),
+        "signature_method": read("signatureMethod"),
+    }}
 else:
     login = {"token_auth": read("token")}
 jira = JIRA(options=options, get_server_info=False, max_retries=0, **login)
