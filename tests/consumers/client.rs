@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::method::Method;
+use crate::pages;
 use crate::tools::{Missing, Tools};
 
 /// A client of Jira.
@@ -21,7 +22,7 @@ pub(crate) enum Client {
     McpAtlassian,
     JiraJs,
     JiraCli,
-    Amtool,
+    Alertmanager,
 }
 
 /// What a pod has: its published Secrets as folders, one for each preset, and where Jira is.
@@ -91,7 +92,7 @@ impl Client {
         Self::McpAtlassian,
         Self::JiraJs,
         Self::JiraCli,
-        Self::Amtool,
+        Self::Alertmanager,
     ];
 
     /// The preset that it is run with, if it knows the method.
@@ -104,7 +105,7 @@ impl Client {
             Self::CurlEnv => (!session && !signed).then_some("Env"),
             Self::McpAtlassian => (!session && !signed).then_some("McpAtlassian"),
             Self::JiraCli => (!session && !signed).then_some("JiraCli"),
-            Self::Amtool => (!signed).then_some("Alertmanager"),
+            Self::Alertmanager => (!signed).then_some("Alertmanager"),
         }
     }
 
@@ -118,7 +119,24 @@ impl Client {
             Self::Curl | Self::CurlNetrc | Self::CurlEnv => &tools.curl,
             Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
             Self::JiraJs => &tools.node,
-            Self::JiraCli | Self::Amtool => &tools.go,
+            Self::JiraCli | Self::Alertmanager => &tools.go,
+        }
+    }
+
+    /// The end of the path that it calls, if it does not say who it is: then the simulator says it.
+    pub(crate) fn silent_call(self, method: Method) -> Option<&'static str> {
+        match self {
+            // It asks for what Jira tells everybody.
+            Self::JiraCli => Some("/serverInfo"),
+            Self::Alertmanager if method.is_cloud() => Some("/search/jql"),
+            Self::Alertmanager => Some("/search"),
+            Self::Curl
+            | Self::CurlNetrc
+            | Self::CurlEnv
+            | Self::PypiJira
+            | Self::AtlassianPythonApi
+            | Self::McpAtlassian
+            | Self::JiraJs => None,
         }
     }
 
@@ -164,7 +182,7 @@ impl Client {
                 let file = pod.mount("JiraCli").join(".config.yml");
                 run(jira.arg("--config").arg(file).arg("serverinfo"), "").map(drop)
             }
-            Self::Amtool => amtool(tool, pod),
+            Self::Alertmanager => alertmanager(tool, pod),
         }
     }
 }
@@ -206,32 +224,27 @@ fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> 
     is_account(pod, &run(&mut python, "")?)
 }
 
-/// Alertmanager reads the files at each notification; its own check reads the configuration.
-fn amtool(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
+/// Alertmanager's notifier, with the configuration of the page.
+fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     let preset = "Alertmanager";
-    let file = |key: &str| json!(pod.mount(preset).join(key)).to_string();
     let login = if !pod.file(preset, "username").is_empty() {
-        format!(
-            "basic_auth: {{username_file: {}, password_file: {}}}",
-            file("username"),
-            file("password")
-        )
+        None
     } else if !pod.file(preset, "credentials").is_empty() {
-        format!(
-            "authorization: {{credentials_file: {}}}",
-            file("credentials")
-        )
+        Some("authorization")
     } else {
-        format!("http_headers: {{Cookie: {{files: [{}]}}}}", file("cookie"))
+        Some("http_headers")
     };
-    let (url, kind) = (pod.file(preset, "api_url"), pod.file(preset, "api_type"));
-    let config = format!(
-        "route: {{receiver: jira}}\nreceivers:\n- name: jira\n  jira_configs:\n  - api_url: {url}\n    api_type: {kind}\n    project: OPS\n    issue_type: Task\n    http_config:\n      {login}\n"
-    );
+    let mut config = pages::alertmanager(login, &pod.mount(preset));
+    let jira = &mut config["receivers"][0]["jira_configs"][0];
+    // They are taken from no file.
+    for key in ["api_url", "api_type"] {
+        jira[key] = json!(pod.file(preset, key));
+    }
+    jira["http_config"]["proxy_from_environment"] = json!(true);
     let path = pod.mounts.join("alertmanager.yml");
-    fs::write(&path, config).unwrap();
-    let mut amtool = pod.program(&tool.join("amtool"));
-    run(amtool.arg("check-config").arg(path), "").map(drop)
+    fs::write(&path, config.to_string()).unwrap();
+    let mut notify = pod.program(&tool.join("alertmanager-notify"));
+    run(notify.arg(path), "").map(drop)
 }
 
 fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
@@ -275,7 +288,7 @@ impl fmt::Display for Client {
             Self::McpAtlassian => "mcp-atlassian",
             Self::JiraJs => "jira.js",
             Self::JiraCli => "jira-cli",
-            Self::Amtool => "Alertmanager (amtool check-config)",
+            Self::Alertmanager => "Alertmanager",
         })
     }
 }

@@ -10,6 +10,7 @@
 
 mod client;
 mod method;
+mod pages;
 #[expect(dead_code, reason = "shared with another test, which needs more of it")]
 #[path = "../blackbox/process.rs"]
 mod process;

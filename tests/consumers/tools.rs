@@ -17,7 +17,7 @@ static GO_CLIENTS: Module = Module {
     files: &[
         ("go.mod", include_str!("go/go.mod")),
         ("go.sum", include_str!("go/go.sum")),
-        ("clients.go", include_str!("go/clients.go")),
+        ("main.go", include_str!("go/main.go")),
     ],
     linker_flags: "-s -w",
     tags: "",
@@ -27,8 +27,8 @@ static GO_CLIENTS: Module = Module {
             package: "github.com/ankitpokhrel/jira-cli/cmd/jira",
         },
         Target {
-            name: "amtool",
-            package: "github.com/prometheus/alertmanager/cmd/amtool",
+            name: "alertmanager-notify",
+            package: ".",
         },
     ],
     estimate: "about 2 minutes on 2 cores, once",
