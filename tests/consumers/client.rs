@@ -147,65 +147,69 @@ impl Client {
     pub(crate) fn log_in(self, pod: &Pod<'_>) -> Result<(), String> {
         let tool = self.tool(pod.tools).as_deref().unwrap();
         match self {
-            Self::Curl => curl(tool, pod, "Standard", &curl_headers(pod)),
+            Self::Curl => {
+                let is_cookie = !pod.file("Standard", "cookie").is_empty();
+                let script = pages::curl(is_cookie, &pod.mount("Standard"));
+                is_me(pod, &shell(pod, &script, None, None)?)
+            }
             Self::CurlNetrc => {
-                let file = json!(pod.mount("Netrc").join(".netrc"));
-                curl(tool, pod, "Netrc", &format!("netrc-file = {file}\n"))
+                let script = pages::netrc(&pod.mount("Netrc"));
+                is_me(pod, &shell(pod, &script, None, None)?)
             }
-            Self::CurlEnv => {
-                let mut sh = pod.program("sh".as_ref());
-                sh.args(["-c", include_str!("clients/env.sh")]);
-                pod.variables("Env", &mut sh);
-                is_me(pod, &run(&mut sh, "")?)
+            Self::CurlEnv => is_me(pod, &shell(pod, &pages::variables(), Some("Env"), None)?),
+            Self::PypiJira => {
+                let script = pages::python("jira", &pod.mount("Standard"));
+                python(tool, pod, &script, None)
             }
-            Self::PypiJira => python(tool, pod, include_str!("clients/pypi_jira.py"), None),
-            Self::AtlassianPythonApi => python(
-                tool,
-                pod,
-                include_str!("clients/atlassian_python_api.py"),
-                None,
-            ),
+            Self::AtlassianPythonApi => {
+                let script = pages::python("atlassian", &pod.mount("Standard"));
+                python(tool, pod, &script, None)
+            }
             Self::McpAtlassian => {
                 let script = include_str!("clients/mcp_atlassian.py");
                 python(tool, pod, script, Some("McpAtlassian"))
             }
-            Self::JiraJs => {
-                let mut node = pod.program("node".as_ref());
-                node.arg("--require").arg(tool.join("localhost.cjs"));
-                node.arg(tool.join("jira_js.mjs"))
-                    .arg(pod.mount("Standard"));
-                is_account(pod, &run(&mut node, "")?)
-            }
+            Self::JiraJs => node(tool, pod),
             Self::JiraCli => {
-                let mut jira = pod.program(&tool.join("jira"));
-                pod.variables("JiraCli", &mut jira);
-                let file = pod.mount("JiraCli").join(".config.yml");
-                run(jira.arg("--config").arg(file).arg("serverinfo"), "").map(drop)
+                let script = pages::jira_cli(&pod.mount("JiraCli"));
+                shell(pod, &script, None, Some(tool)).map(drop)
             }
             Self::Alertmanager => alertmanager(tool, pod),
         }
     }
 }
 
-fn curl_headers(pod: &Pod<'_>) -> String {
-    let cookie = pod.file("Standard", "cookie");
-    let header = if cookie.is_empty() {
-        format!("Authorization: {}", pod.file("Standard", "authorization"))
-    } else {
-        format!("Cookie: {cookie}")
-    };
-    // What stands in arguments is seen by everybody.
-    format!("header = {header:?}\n")
+/// Runs a script with the keys of a preset as variables, and with one more folder of programs.
+fn shell(
+    pod: &Pod<'_>,
+    script: &str,
+    variables: Option<&str>,
+    programs: Option<&Path>,
+) -> Result<String, String> {
+    let mut sh = pod.program("sh".as_ref());
+    sh.args(["-c", script]);
+    if let Some(preset) = variables {
+        pod.variables(preset, &mut sh);
+    }
+    if let Some(folder) = programs {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        sh.env("PATH", std::env::join_paths(path).unwrap());
+    }
+    run(&mut sh)
 }
 
-fn curl(tool: &Path, pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
-    let url = pod.file("Standard", "url");
-    let mut curl = pod.program(tool);
-    curl.args(["--silent", "--show-error", "--fail", "--config", "-"]);
-    curl.arg("--cacert").arg(pod.authority);
-    curl.arg(format!("{url}/rest/api/2/myself"));
-    let answer = run(&mut curl, config).map_err(|error| format!("{preset}: {error}"))?;
-    is_me(pod, &answer)
+/// The module of the page, where its packages are found.
+fn node(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
+    let script = pod.mounts.join("connect.mjs");
+    fs::write(&script, pages::node(&pod.mount("Standard"))).unwrap();
+    let packages = pod.mounts.join("node_modules");
+    if !packages.exists() {
+        std::os::unix::fs::symlink(tool.join("node_modules"), packages).unwrap();
+    }
+    let mut node = pod.program("node".as_ref());
+    node.arg("--require").arg(tool.join("localhost.cjs"));
+    is_account(pod, &run(node.arg(script))?)
 }
 
 /// Whether Jira's answer to `myself` is of the account.
@@ -217,11 +221,11 @@ fn is_me(pod: &Pod<'_>, answer: &str) -> Result<(), String> {
 
 fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
     let mut python = pod.program(tool);
-    python.args(["-I", "-c", script]).arg(pod.mount("Standard"));
+    python.args(["-I", "-c", script]);
     if let Some(preset) = variables {
         pod.variables(preset, &mut python);
     }
-    is_account(pod, &run(&mut python, "")?)
+    is_account(pod, &run(&mut python)?)
 }
 
 /// Alertmanager's notifier, with the configuration of the page.
@@ -244,7 +248,7 @@ fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     let path = pod.mounts.join("alertmanager.yml");
     fs::write(&path, config.to_string()).unwrap();
     let mut notify = pod.program(&tool.join("alertmanager-notify"));
-    run(notify.arg(path), "").map(drop)
+    run(notify.arg(path)).map(drop)
 }
 
 fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
@@ -256,19 +260,8 @@ fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
     Err(format!("the account {found:?}, expected {account:?}"))
 }
 
-fn run(command: &mut Command, input: &str) -> Result<String, String> {
-    use std::io::Write as _;
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    // A client that does not read is not an error.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);

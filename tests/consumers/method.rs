@@ -274,9 +274,12 @@ pub(crate) async fn run(method: Method, tools: &Tools) -> Vec<Row> {
     let mut spec = method.site(&stage);
     spec["auth"] = auth;
     let presets = method.presets();
-    let targets = presets
-        .iter()
-        .map(|preset| json!({"name": preset.to_lowercase(), "presets": [preset]}));
+    let targets = presets.iter().map(|preset| {
+        // The page of curl has the address beside `.netrc`.
+        let more = (*preset == "Netrc").then_some("Standard");
+        let all: Vec<&str> = std::iter::once(*preset).chain(more).collect();
+        json!({"name": preset.to_lowercase(), "presets": all})
+    });
     spec["targets"] = targets.collect();
     stage.create("bot", spec).await;
     stage.wait_ready("bot").await;

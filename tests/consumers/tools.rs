@@ -49,7 +49,7 @@ pub(crate) struct Tools {
     pub(crate) curl: Result<PathBuf, Missing>,
     /// The interpreter that knows the packages.
     pub(crate) python: Result<PathBuf, Missing>,
-    /// A folder with `node_modules` and the scripts.
+    /// A folder with `node_modules`, and what resolves names.
     pub(crate) node: Result<PathBuf, Missing>,
     /// A folder with the programs written in Go.
     pub(crate) go: Result<PathBuf, Missing>,
@@ -110,15 +110,12 @@ fn node(cache: &Path) -> Result<PathBuf, Missing> {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         run(npm.current_dir(folder))
     })?;
-    // Modules are looked up from where the script stands.
-    for (name, script) in [
-        ("jira_js.mjs", include_str!("clients/jira_js.mjs")),
-        ("localhost.cjs", include_str!("clients/localhost.cjs")),
-    ] {
-        let path = place.folder.join(name);
-        if fs::read_to_string(&path).ok().as_deref() != Some(script) {
-            fs::write(path, script).map_err(text)?;
-        }
+    let (path, script) = (
+        place.folder.join("localhost.cjs"),
+        include_str!("clients/localhost.cjs"),
+    );
+    if fs::read_to_string(&path).ok().as_deref() != Some(script) {
+        fs::write(path, script).map_err(text)?;
     }
     Ok(place.folder)
 }
