@@ -2,6 +2,7 @@
 //! it publishes.
 
 mod cluster;
+mod first;
 mod node;
 mod readers;
 mod story;
@@ -26,7 +27,8 @@ pub(crate) struct Options {
     /// An image that `cargo xtask image` has written, instead of building one.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Fail, instead of saying so and ending well, where a node cannot run.
+    /// Fail, instead of saying so and ending well, where a node cannot run. The variable
+    /// `JCO_E2E_REQUIRED`, with any value, means the same.
     #[arg(long)]
     required: bool,
 }
@@ -48,9 +50,10 @@ struct Stage<'a> {
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let ui = Ui::new();
     ui.line("jira-credential-operator: its image in a real pod, on a real kubelet");
+    let required = options.required || std::env::var_os("JCO_E2E_REQUIRED").is_some();
     let skipped = |why: &str| {
         ui.line(&format!("skipped: no node can run here: {why}"));
-        Ok(if options.required {
+        Ok(if required {
             ExitCode::FAILURE
         } else {
             ExitCode::SUCCESS
@@ -119,8 +122,8 @@ async fn show(
         node,
     };
     // A machine whose kernel or sandbox runs no container is no failure of ours.
-    if let Err(failure) = stage.first_pod(tools).await {
-        return Ok(Some(failure.to_string()));
+    if let Err(Blocked(why)) = stage.first_pod(tools).await? {
+        return Ok(Some(why));
     }
     stage.tell(archive).await.map_err(|failure| {
         let pods = ["operator", "file-reader", "env-reader", "subpath-reader"];

@@ -2,19 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::tools::Tools;
 use super::{Stage, cluster};
 use crate::failure::{Outcome, fail};
-use crate::image::{self, layout::Image};
 
 /// The image of the pods: busybox and curl.
-const IMAGE: &str = "docker.io/library/reader:local";
-
-/// The pod that only shows that containers run.
-const FIRST: &str = "first";
+pub(super) const IMAGE: &str = "docker.io/library/reader:local";
 
 /// Prints for each call the status of the answer and a digest of the header that was sent. The header
 /// goes through a pipe, where no list of processes shows it.
@@ -113,13 +107,13 @@ impl Reader {
 }
 
 /// What the Pod Security Standard `restricted` asks of a pod.
-fn pod_context() -> Value {
+pub(super) fn pod_context() -> Value {
     let profile = json!({"type": "RuntimeDefault"});
     json!({"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": profile})
 }
 
 /// What it asks of a container.
-fn container_context() -> Value {
+pub(super) fn container_context() -> Value {
     json!({
         "allowPrivilegeEscalation": false,
         "readOnlyRootFilesystem": true,
@@ -131,72 +125,6 @@ const FILES: &str =
     "read_header() { busybox cat /jira/authorization; }; read_url() { busybox cat /jira/url; }";
 
 impl Stage<'_> {
-    /// Runs one pod that ends at once. Where it does not run, this machine cannot be a node.
-    pub(super) async fn first_pod(&self, tools: &Tools) -> Outcome {
-        self.node.make_pause(tools).await?;
-        self.make_image(tools).await?;
-        let namespace = self.cluster.namespace();
-        self.cluster
-            .kubectl(&["create", "namespace", namespace])
-            .await?;
-        let pod = json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": FIRST},
-            "spec": {
-                "hostNetwork": true,
-                "automountServiceAccountToken": false,
-                "restartPolicy": "Never",
-                "securityContext": pod_context(),
-                "containers": [{
-                    "name": FIRST,
-                    "image": IMAGE,
-                    "imagePullPolicy": "Never",
-                    "command": ["curl", "--version"],
-                    "securityContext": container_context(),
-                }],
-            },
-        });
-        self.cluster.store(&pod.to_string()).await?;
-        self.until_succeeded().await
-    }
-
-    /// Makes the image of the readers.
-    async fn make_image(&self, tools: &Tools) -> Outcome {
-        let mut files = tools.with_libraries("busybox")?;
-        for file in tools.with_libraries("curl")? {
-            if files.iter().all(|other| other.path != file.path) {
-                files.push(file);
-            }
-        }
-        let image = Image {
-            architecture: image::here()?,
-            files,
-            config: json!({"Env": ["PATH=/bin"], "Entrypoint": ["busybox"]}),
-        };
-        self.node.make(IMAGE, image).await
-    }
-
-    async fn until_succeeded(&self) -> Outcome {
-        let pods = kube::Api::<Pod>::namespaced(self.plane.client()?, self.cluster.namespace());
-        let begun = Instant::now();
-        loop {
-            let status = pods.get(FIRST).await?.status.unwrap_or_default();
-            match status.phase.as_deref().unwrap_or_default() {
-                "Succeeded" => return Ok(()),
-                "Failed" => return fail(format!("the first container fails: {}", json!(status))),
-                _ if begun.elapsed() > cluster::PATIENCE => {
-                    return fail(format!(
-                        "the first container does not run: {}\n{}",
-                        json!(status),
-                        self.node.logs()
-                    ));
-                }
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    }
-
     /// Starts the pods that read the published Secret.
     pub(super) async fn start_readers(&self, secret: &str) -> Outcome<((), String)> {
         let ca = json!({
