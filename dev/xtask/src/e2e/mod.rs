@@ -8,8 +8,10 @@ mod readers;
 mod story;
 mod tools;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use control_plane::{ControlPlane, binaries::KUBERNETES_VERSION};
 
@@ -44,6 +46,8 @@ struct Stage<'a> {
     cluster: Cluster<'a>,
     plane: &'a ControlPlane,
     node: &'a Node,
+    /// What the pods of the readers have printed, by pod.
+    printed: Mutex<BTreeMap<String, String>>,
 }
 
 /// Runs it, or says in one line why it cannot run here.
@@ -120,12 +124,17 @@ async fn show(
         cluster: Cluster::new(ui, plane, "team-a")?,
         plane,
         node,
+        printed: Mutex::default(),
     };
     // A machine whose kernel or sandbox runs no container is no failure of ours.
     if let Err(Blocked(why)) = stage.first_pod(tools).await? {
         return Ok(Some(why));
     }
-    stage.tell(archive).await.map_err(|failure| {
+    let told = tokio::select! {
+        told = stage.tell(archive) => told,
+        failed = stage.keep_output() => failed,
+    };
+    told.map_err(|failure| {
         let pods = ["operator", "file-reader", "env-reader", "subpath-reader"];
         let logs = pods.map(|pod| format!("--- {pod}\n{}", stage.tail(pod)));
         Failure::new(format!("{failure}\n\n{}", logs.join("\n")))

@@ -1,7 +1,9 @@
 //! Pods that log in to Jira again and again with what they mount.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{Stage, cluster};
@@ -37,11 +39,36 @@ pub(super) enum Reader {
 pub(super) const READERS: [Reader; 3] = [Reader::File, Reader::Env, Reader::SubPath];
 
 /// One line of a reader.
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Login {
+    /// When it was printed.
+    pub(super) at: DateTime<Utc>,
     /// The status of the answer.
     pub(super) code: String,
     /// A digest of the header.
     pub(super) header: String,
+}
+
+/// The logins in a file of the kubelet, where a time, a stream and a tag begin each line.
+fn parsed(text: &str) -> impl Iterator<Item = Login> {
+    text.lines().filter_map(|line| {
+        let mut words = line.splitn(4, ' ');
+        let at = words.next()?.parse().ok()?;
+        let (code, header) = words.nth(2)?.split_once(' ')?;
+        Some(Login {
+            at,
+            code: code.to_owned(),
+            header: header.to_owned(),
+        })
+    })
+}
+
+/// The first login that should have been accepted and was not. From `excused` on they may be refused.
+pub(super) fn refused(logins: &[Login], excused: Option<DateTime<Utc>>) -> Option<&Login> {
+    logins.iter().find(|login| {
+        let is_excused = excused.is_some_and(|from| login.at >= from);
+        login.code != "200" && !is_excused
+    })
 }
 
 impl Reader {
@@ -144,19 +171,51 @@ impl Stage<'_> {
         Ok(((), "each logs in to Jira with what it mounts".to_owned()))
     }
 
-    /// What all pods of a reader have printed; the newest pod last.
-    pub(super) async fn logins(&self, reader: Reader) -> Outcome<Vec<Login>> {
+    /// Keeps what pods print from now on; ends with a failure only.
+    pub(super) async fn keep_output(&self) -> Outcome {
+        loop {
+            self.collect()?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Keeps what the pods of all readers have printed: it goes away with a pod.
+    fn collect(&self) -> Outcome {
+        let mut kept = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        for reader in READERS {
+            let begin = format!("{}-", reader.name());
+            for (pod, text) in self.node.output(self.cluster.namespace(), &begin)? {
+                let before = kept.entry(pod).or_default();
+                // A file that is being removed is shorter.
+                if text.len() > before.len() {
+                    *before = text;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the pods of a reader have printed whose names begin like this.
+    fn logins_of(&self, begin: &str) -> Outcome<Vec<Login>> {
+        self.collect()?;
+        let begin = format!("{}_{begin}", self.cluster.namespace());
+        let kept = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        let pods = kept.iter().filter(|(pod, _)| pod.starts_with(&begin));
+        Ok(pods.flat_map(|(_, text)| parsed(text)).collect())
+    }
+
+    /// What all pods of a reader have printed, those that are gone included.
+    pub(super) fn logins(&self, reader: Reader) -> Outcome<Vec<Login>> {
+        self.logins_of(&format!("{}-", reader.name()))
+    }
+
+    /// The last line of the newest pod of a reader.
+    async fn last_login(&self, reader: Reader) -> Outcome<Option<Login>> {
         let newest = self
             .until_ready(self.cluster.namespace(), reader.name())
             .await?;
         let newest = newest.metadata.name.unwrap_or_default();
-        let lines = self.node.output(self.cluster.namespace(), &newest)?;
-        let parsed = lines.iter().filter_map(|line| {
-            let (code, header) = line.split_once(' ')?;
-            let (code, header) = (code.to_owned(), header.to_owned());
-            Some(Login { code, header })
-        });
-        Ok(parsed.collect())
+        Ok(self.logins_of(&format!("{newest}_"))?.pop())
     }
 
     /// Waits until the last login of a reader was accepted and is as wanted; returns its header's digest.
@@ -167,7 +226,7 @@ impl Stage<'_> {
     ) -> Outcome<String> {
         let begun = Instant::now();
         loop {
-            let last = self.logins(reader).await?.pop();
+            let last = self.last_login(reader).await?;
             if let Some(last) = last.filter(|last| last.code == "200" && wanted(last)) {
                 return Ok(last.header);
             }
@@ -186,5 +245,32 @@ impl Stage<'_> {
             self.cluster.namespace()
         };
         self.node.tail(namespace, 12, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    const PRINTED: &str = "\
+2026-01-02T03:04:05.5Z stdout F 200 abc
+2026-01-02T03:04:06.0Z stderr F curl: (7) failed
+2026-01-02T03:04:06.5Z stdout F 401 abc
+";
+
+    #[test]
+    fn a_refused_login_is_found_unless_the_token_has_ended() {
+        let logins: Vec<Login> = parsed(PRINTED)
+            .filter(|login| login.code.len() == 3)
+            .collect();
+        assert_eq!(logins.len(), 2);
+        let at = |text: &str| Some(text.parse::<DateTime<Utc>>().unwrap());
+        let found = |excused| refused(&logins, excused).map(|login| login.code.as_str());
+        assert_eq!(found(None), Some("401"));
+        assert_eq!(found(at("2026-01-02T03:04:07Z")), Some("401"));
+        assert_eq!(found(at("2026-01-02T03:04:06Z")), None);
+        assert_eq!(refused(&logins[..1], None), None);
     }
 }
