@@ -243,3 +243,36 @@ fn every_claim_about_security_names_a_test() {
         assert!(source.contains(&format!("fn {name}(")), "{path}: {name}");
     }
 }
+
+/// `.ci/run` says at its end what was skipped.
+#[test]
+fn whatever_a_log_of_tests_says_was_skipped_is_counted() {
+    let log = "running 3 tests
+test a ... ok
+skipped: Helm cannot be built without its Go modules
+test b ... skipped: this machine has no ::1
+ok
+test c ... ignored, measures something; cargo xtask kill runs it
+test d ... ignored, too slow
+test curl with `apiToken`                   ... ignored
+skipped: curl with `apiToken`: curl: not found
+skipped: Helm cannot be built without its Go modules
+";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), log).unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let told = std::process::Command::new(format!("{root}/.ci/skips"))
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let mut lines: Vec<&str> = told.lines().collect();
+    lines.sort_unstable();
+    let wanted = [
+        "Helm cannot be built without its Go modules (2 times)",
+        "curl with `apiToken`: curl: not found",
+        "this machine has no ::1",
+        "too slow",
+    ];
+    assert_eq!(lines, wanted);
+}

@@ -13,7 +13,11 @@ use crate::support::context;
 const GROUPS: [&str; 5] = ["jira-operator.dev", "apps", "batch", "", "policy"];
 
 /// Kinds of other projects.
-const FOREIGN: [&str; 2] = ["external-secrets.io", "monitoring.coreos.com"];
+const FOREIGN: [&str; 3] = [
+    "external-secrets.io",
+    "monitoring.coreos.com",
+    "secrets.hashicorp.com",
+];
 
 #[tokio::test]
 async fn every_manifest_in_the_documents_is_accepted() {

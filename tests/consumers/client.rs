@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::method::Method;
+use crate::pages;
 use crate::tools::{Missing, Tools};
 
 /// A client of Jira.
@@ -15,12 +16,13 @@ use crate::tools::{Missing, Tools};
 pub(crate) enum Client {
     Curl,
     CurlNetrc,
+    CurlEnv,
     PypiJira,
     AtlassianPythonApi,
     McpAtlassian,
     JiraJs,
     JiraCli,
-    Amtool,
+    Alertmanager,
 }
 
 /// What a pod has: its published Secrets as folders, one for each preset, and where Jira is.
@@ -81,28 +83,29 @@ impl Pod<'_> {
 }
 
 impl Client {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Curl,
         Self::CurlNetrc,
+        Self::CurlEnv,
         Self::PypiJira,
         Self::AtlassianPythonApi,
         Self::McpAtlassian,
         Self::JiraJs,
         Self::JiraCli,
-        Self::Amtool,
+        Self::Alertmanager,
     ];
 
     /// The preset that it is run with, if it knows the method.
     pub(crate) fn preset(self, method: Method) -> Option<&'static str> {
-        let (has_user, session) = (method.has_user(), method == Method::Session);
+        let (session, signed) = (method == Method::Session, method == Method::OAuth1);
         match self {
-            Self::Curl | Self::PypiJira | Self::AtlassianPythonApi | Self::JiraJs => {
-                Some("Standard")
-            }
-            Self::CurlNetrc => has_user.then_some("Netrc"),
-            Self::McpAtlassian => (!session).then_some("McpAtlassian"),
-            Self::JiraCli => (!session).then_some("JiraCli"),
-            Self::Amtool => Some("Alertmanager"),
+            Self::PypiJira | Self::AtlassianPythonApi => Some("Standard"),
+            Self::Curl | Self::JiraJs => (!signed).then_some("Standard"),
+            Self::CurlNetrc => method.has_user().then_some("Netrc"),
+            Self::CurlEnv => (!session && !signed).then_some("Env"),
+            Self::McpAtlassian => (!session && !signed).then_some("McpAtlassian"),
+            Self::JiraCli => (!session && !signed).then_some("JiraCli"),
+            Self::Alertmanager => (!signed).then_some("Alertmanager"),
         }
     }
 
@@ -113,10 +116,27 @@ impl Client {
 
     fn tool(self, tools: &Tools) -> &Result<PathBuf, Missing> {
         match self {
-            Self::Curl | Self::CurlNetrc => &tools.curl,
+            Self::Curl | Self::CurlNetrc | Self::CurlEnv => &tools.curl,
             Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
             Self::JiraJs => &tools.node,
-            Self::JiraCli | Self::Amtool => &tools.go,
+            Self::JiraCli | Self::Alertmanager => &tools.go,
+        }
+    }
+
+    /// The end of the path that it calls, if it does not say who it is: then the simulator says it.
+    pub(crate) fn silent_call(self, method: Method) -> Option<&'static str> {
+        match self {
+            // It asks for what Jira tells everybody.
+            Self::JiraCli => Some("/serverInfo"),
+            Self::Alertmanager if method.is_cloud() => Some("/search/jql"),
+            Self::Alertmanager => Some("/search"),
+            Self::Curl
+            | Self::CurlNetrc
+            | Self::CurlEnv
+            | Self::PypiJira
+            | Self::AtlassianPythonApi
+            | Self::McpAtlassian
+            | Self::JiraJs => None,
         }
     }
 
@@ -127,98 +147,108 @@ impl Client {
     pub(crate) fn log_in(self, pod: &Pod<'_>) -> Result<(), String> {
         let tool = self.tool(pod.tools).as_deref().unwrap();
         match self {
-            Self::Curl => curl(tool, pod, "Standard", &curl_headers(pod)),
-            Self::CurlNetrc => {
-                let file = json!(pod.mount("Netrc").join(".netrc"));
-                curl(tool, pod, "Netrc", &format!("netrc-file = {file}\n"))
+            Self::Curl => {
+                let is_cookie = !pod.file("Standard", "cookie").is_empty();
+                let script = pages::curl(is_cookie, &pod.mount("Standard"));
+                is_me(pod, &shell(pod, &script, None, None)?)
             }
-            Self::PypiJira => python(tool, pod, include_str!("clients/pypi_jira.py"), None),
-            Self::AtlassianPythonApi => python(
-                tool,
-                pod,
-                include_str!("clients/atlassian_python_api.py"),
-                None,
-            ),
+            Self::CurlNetrc => {
+                let script = pages::netrc(&pod.mount("Netrc"));
+                is_me(pod, &shell(pod, &script, None, None)?)
+            }
+            Self::CurlEnv => is_me(pod, &shell(pod, &pages::variables(), Some("Env"), None)?),
+            Self::PypiJira => {
+                let script = pages::python("jira", &pod.mount("Standard"));
+                python(tool, pod, &script, None)
+            }
+            Self::AtlassianPythonApi => {
+                let script = pages::python("atlassian", &pod.mount("Standard"));
+                python(tool, pod, &script, None)
+            }
             Self::McpAtlassian => {
                 let script = include_str!("clients/mcp_atlassian.py");
                 python(tool, pod, script, Some("McpAtlassian"))
             }
-            Self::JiraJs => {
-                let mut node = pod.program("node".as_ref());
-                node.arg("--require").arg(tool.join("localhost.cjs"));
-                node.arg(tool.join("jira_js.mjs"))
-                    .arg(pod.mount("Standard"));
-                is_account(pod, &run(&mut node, "")?)
-            }
+            Self::JiraJs => node(tool, pod),
             Self::JiraCli => {
-                let mut jira = pod.program(&tool.join("jira"));
-                pod.variables("JiraCli", &mut jira);
-                let file = pod.mount("JiraCli").join(".config.yml");
-                run(jira.arg("--config").arg(file).arg("serverinfo"), "").map(drop)
+                let script = pages::jira_cli(&pod.mount("JiraCli"));
+                shell(pod, &script, None, Some(tool)).map(drop)
             }
-            Self::Amtool => amtool(tool, pod),
+            Self::Alertmanager => alertmanager(tool, pod),
         }
     }
 }
 
-fn curl_headers(pod: &Pod<'_>) -> String {
-    let cookie = pod.file("Standard", "cookie");
-    let header = if cookie.is_empty() {
-        format!("Authorization: {}", pod.file("Standard", "authorization"))
-    } else {
-        format!("Cookie: {cookie}")
-    };
-    // What stands in arguments is seen by everybody.
-    format!("header = {header:?}\n")
+/// Runs a script with the keys of a preset as variables, and with one more folder of programs.
+fn shell(
+    pod: &Pod<'_>,
+    script: &str,
+    variables: Option<&str>,
+    programs: Option<&Path>,
+) -> Result<String, String> {
+    let mut sh = pod.program("sh".as_ref());
+    sh.args(["-c", script]);
+    if let Some(preset) = variables {
+        pod.variables(preset, &mut sh);
+    }
+    if let Some(folder) = programs {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        sh.env("PATH", std::env::join_paths(path).unwrap());
+    }
+    run(&mut sh)
 }
 
-fn curl(tool: &Path, pod: &Pod<'_>, preset: &str, config: &str) -> Result<(), String> {
-    let url = pod.file("Standard", "url");
-    let mut curl = pod.program(tool);
-    curl.args(["--silent", "--show-error", "--fail", "--config", "-"]);
-    curl.arg("--cacert").arg(pod.authority);
-    curl.arg(format!("{url}/rest/api/2/myself"));
-    let answer = run(&mut curl, config).map_err(|error| format!("{preset}: {error}"))?;
-    let me: serde_json::Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+/// The module of the page, where its packages are found.
+fn node(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
+    let script = pod.mounts.join("connect.mjs");
+    fs::write(&script, pages::node(&pod.mount("Standard"))).unwrap();
+    let packages = pod.mounts.join("node_modules");
+    if !packages.exists() {
+        std::os::unix::fs::symlink(tool.join("node_modules"), packages).unwrap();
+    }
+    let mut node = pod.program("node".as_ref());
+    node.arg("--require").arg(tool.join("localhost.cjs"));
+    is_account(pod, &run(node.arg(script))?)
+}
+
+/// Whether Jira's answer to `myself` is of the account.
+fn is_me(pod: &Pod<'_>, answer: &str) -> Result<(), String> {
+    let me: serde_json::Value = serde_json::from_str(answer).map_err(|error| error.to_string())?;
     let id = me["accountId"].as_str().or(me["key"].as_str());
     is_account(pod, id.unwrap_or_default())
 }
 
 fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
     let mut python = pod.program(tool);
-    python.args(["-I", "-c", script]).arg(pod.mount("Standard"));
+    python.args(["-I", "-c", script]);
     if let Some(preset) = variables {
         pod.variables(preset, &mut python);
     }
-    is_account(pod, &run(&mut python, "")?)
+    is_account(pod, &run(&mut python)?)
 }
 
-/// Alertmanager reads the files at each notification; its own check reads the configuration.
-fn amtool(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
+/// Alertmanager's notifier, with the configuration of the page.
+fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     let preset = "Alertmanager";
-    let file = |key: &str| json!(pod.mount(preset).join(key)).to_string();
     let login = if !pod.file(preset, "username").is_empty() {
-        format!(
-            "basic_auth: {{username_file: {}, password_file: {}}}",
-            file("username"),
-            file("password")
-        )
+        None
     } else if !pod.file(preset, "credentials").is_empty() {
-        format!(
-            "authorization: {{credentials_file: {}}}",
-            file("credentials")
-        )
+        Some("authorization")
     } else {
-        format!("http_headers: {{Cookie: {{files: [{}]}}}}", file("cookie"))
+        Some("http_headers")
     };
-    let (url, kind) = (pod.file(preset, "api_url"), pod.file(preset, "api_type"));
-    let config = format!(
-        "route: {{receiver: jira}}\nreceivers:\n- name: jira\n  jira_configs:\n  - api_url: {url}\n    api_type: {kind}\n    project: OPS\n    issue_type: Task\n    http_config:\n      {login}\n"
-    );
+    let mut config = pages::alertmanager(login, &pod.mount(preset));
+    let jira = &mut config["receivers"][0]["jira_configs"][0];
+    // They are taken from no file.
+    for key in ["api_url", "api_type"] {
+        jira[key] = json!(pod.file(preset, key));
+    }
+    jira["http_config"]["proxy_from_environment"] = json!(true);
     let path = pod.mounts.join("alertmanager.yml");
-    fs::write(&path, config).unwrap();
-    let mut amtool = pod.program(&tool.join("amtool"));
-    run(amtool.arg("check-config").arg(path), "").map(drop)
+    fs::write(&path, config.to_string()).unwrap();
+    let mut notify = pod.program(&tool.join("alertmanager-notify"));
+    run(notify.arg(path)).map(drop)
 }
 
 fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
@@ -230,19 +260,8 @@ fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
     Err(format!("the account {found:?}, expected {account:?}"))
 }
 
-fn run(command: &mut Command, input: &str) -> Result<String, String> {
-    use std::io::Write as _;
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    // A client that does not read is not an error.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
@@ -256,12 +275,13 @@ impl fmt::Display for Client {
         formatter.write_str(match self {
             Self::Curl => "curl, a header",
             Self::CurlNetrc => "curl, --netrc-file",
+            Self::CurlEnv => "curl, variables",
             Self::PypiJira => "jira (PyPI)",
             Self::AtlassianPythonApi => "atlassian-python-api",
             Self::McpAtlassian => "mcp-atlassian",
             Self::JiraJs => "jira.js",
             Self::JiraCli => "jira-cli",
-            Self::Amtool => "Alertmanager (amtool check-config)",
+            Self::Alertmanager => "Alertmanager",
         })
     }
 }

@@ -10,6 +10,7 @@
 
 mod client;
 mod method;
+mod pages;
 #[expect(dead_code, reason = "shared with another test, which needs more of it")]
 #[path = "../blackbox/process.rs"]
 mod process;
@@ -41,7 +42,11 @@ pub(crate) struct Row {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let rows = if arguments.list { Vec::new() } else { run() };
+    let rows = if arguments.list {
+        Vec::new()
+    } else {
+        run(&arguments)
+    };
     print!("{}", table::of(&rows));
     for row in &rows {
         if let Outcome::Skipped(reason) = &row.outcome {
@@ -51,8 +56,11 @@ fn main() {
     let documented = Trial::test("the_table_of_the_docs_is_up_to_date", || {
         table::compare_with_docs().map_err(Failed::from)
     });
+    let skips = Trial::test("a_wrong_pin_is_not_skipped", || {
+        tools::check_what_is_skipped().map_err(Failed::from)
+    });
     let trials = rows.into_iter().map(|row| {
-        let name = format!("{} with {}", row.client, row.method);
+        let name = name(row.client, row.method);
         let skipped = matches!(row.outcome, Outcome::Skipped(_));
         let trial = Trial::test(name, move || match row.outcome {
             Outcome::Passed | Outcome::Skipped(_) => Ok(()),
@@ -60,11 +68,28 @@ fn main() {
         });
         trial.with_ignored_flag(skipped)
     });
-    let trials = trials.chain([documented]).collect();
+    let trials = trials.chain([documented, skips]).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn run() -> Vec<Row> {
+fn name(client: Client, method: Method) -> String {
+    format!("{client} with {method}")
+}
+
+/// Whether a test of the method was asked for.
+fn is_wanted(arguments: &Arguments, method: Method) -> bool {
+    let is_wanted = |filter: &str| {
+        let mut names = Client::ALL.into_iter().map(|client| name(client, method));
+        names.any(|name| name.contains(filter))
+    };
+    arguments.filter.as_deref().is_none_or(is_wanted)
+}
+
+fn run(arguments: &Arguments) -> Vec<Row> {
+    let methods = Method::ALL.map(|method| is_wanted(arguments, method).then_some(method));
+    if methods == [None; Method::ALL.len()] {
+        return Vec::new();
+    }
     let tools = tools::Tools::install();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -73,7 +98,7 @@ fn run() -> Vec<Row> {
         .unwrap();
     runtime.block_on(async {
         let mut rows = Vec::new();
-        for method in Method::ALL {
+        for method in methods.into_iter().flatten() {
             rows.extend(method::run(method, &tools).await);
         }
         rows

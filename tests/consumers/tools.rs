@@ -17,7 +17,7 @@ static GO_CLIENTS: Module = Module {
     files: &[
         ("go.mod", include_str!("go/go.mod")),
         ("go.sum", include_str!("go/go.sum")),
-        ("clients.go", include_str!("go/clients.go")),
+        ("main.go", include_str!("go/main.go")),
     ],
     linker_flags: "-s -w",
     tags: "",
@@ -27,8 +27,8 @@ static GO_CLIENTS: Module = Module {
             package: "github.com/ankitpokhrel/jira-cli/cmd/jira",
         },
         Target {
-            name: "amtool",
-            package: "github.com/prometheus/alertmanager/cmd/amtool",
+            name: "alertmanager-notify",
+            package: ".",
         },
     ],
     estimate: "about 2 minutes on 2 cores, once",
@@ -49,7 +49,7 @@ pub(crate) struct Tools {
     pub(crate) curl: Result<PathBuf, Missing>,
     /// The interpreter that knows the packages.
     pub(crate) python: Result<PathBuf, Missing>,
-    /// A folder with `node_modules` and the scripts.
+    /// A folder with `node_modules`, and what resolves names.
     pub(crate) node: Result<PathBuf, Missing>,
     /// A folder with the programs written in Go.
     pub(crate) go: Result<PathBuf, Missing>,
@@ -92,7 +92,8 @@ fn python(cache: &Path) -> Result<PathBuf, Missing> {
         fs::write(folder.join("requirements.txt"), REQUIREMENTS).map_err(text)?;
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+        // Not quietly: that an index refuses is said as information only.
+        pip.args(["-m", "pip", "install", "--no-deps"]);
         pip.args(["--disable-pip-version-check", "--only-binary", ":all:"]);
         run(pip.arg("-r").arg(folder.join("requirements.txt")))
     })?;
@@ -109,15 +110,12 @@ fn node(cache: &Path) -> Result<PathBuf, Missing> {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         run(npm.current_dir(folder))
     })?;
-    // Modules are looked up from where the script stands.
-    for (name, script) in [
-        ("jira_js.mjs", include_str!("clients/jira_js.mjs")),
-        ("localhost.cjs", include_str!("clients/localhost.cjs")),
-    ] {
-        let path = place.folder.join(name);
-        if fs::read_to_string(&path).ok().as_deref() != Some(script) {
-            fs::write(path, script).map_err(text)?;
-        }
+    let (path, script) = (
+        place.folder.join("localhost.cjs"),
+        include_str!("clients/localhost.cjs"),
+    );
+    if fs::read_to_string(&path).ok().as_deref() != Some(script) {
+        fs::write(path, script).map_err(text)?;
     }
     Ok(place.folder)
 }
@@ -172,8 +170,8 @@ impl Place {
     }
 }
 
-/// What a program says when it does not reach a registry, when that does not have a package for this
-/// machine, or when the interpreter of the system is without its installer.
+/// What a program says when it does not reach a registry, or when the interpreter of the system is without
+/// its installer.
 const NOT_TO_BE_HAD: [&str; 15] = [
     "NewConnectionError",
     "ConnectTimeoutError",
@@ -181,16 +179,64 @@ const NOT_TO_BE_HAD: [&str; 15] = [
     "ProxyError",
     "Temporary failure in name resolution",
     "Network is unreachable",
-    "No matching distribution found",
-    "403",
+    "HTTP error 403",
+    "403 Client Error",
+    "E403",
     "ensurepip",
     "ENOTFOUND",
     "EAI_AGAIN",
     "ETIMEDOUT",
     "ECONNREFUSED",
     "ECONNRESET",
-    "E404",
 ];
+
+/// Whether this machine cannot have what is pinned. A pin that is mistyped, or that was withdrawn, is
+/// wrong on every machine.
+fn is_not_to_be_had(told: &str) -> bool {
+    // The package is there, for another version of Python.
+    let is_for_another_python =
+        told.contains("No matching distribution found") && told.contains("Requires-Python");
+    is_for_another_python || NOT_TO_BE_HAD.iter().any(|sign| told.contains(sign))
+}
+
+/// Judges what the installers say of pins and networks.
+pub(crate) fn check_what_is_skipped() -> Result<(), String> {
+    const WRONG_PIN: &str = "ERROR: Could not find a version that satisfies the requirement jira==3.10.55 (from versions: 3.10.4, 3.10.5)\nERROR: No matching distribution found for jira==3.10.55";
+    let other_python = format!(
+        "ERROR: Ignored the following versions that require a different python version: 3.10.55 Requires-Python >=3.15\n{WRONG_PIN}"
+    );
+    let cases = [
+        (WRONG_PIN, false),
+        (other_python.as_str(), true),
+        (
+            "npm error code E404\nnpm error 404 '@types/node@24.40300.0' is not in this registry.",
+            false,
+        ),
+        (
+            "npm error code EINTEGRITY\nnpm error sha512-0403 integrity checksum failed",
+            false,
+        ),
+        ("npm error code E403\nnpm error 403 Forbidden", true),
+        (
+            "ERROR: HTTP error 403 while getting https://pypi.example/jira.whl",
+            true,
+        ),
+        (
+            "Could not fetch URL https://pypi.example/simple/jira/: 403 Client Error: Forbidden - skipping",
+            true,
+        ),
+        ("npm error code ENOTFOUND", true),
+    ];
+    for (told, expected) in cases {
+        if is_not_to_be_had(told) != expected {
+            return Err(format!(
+                "is skipped: {}, expected {expected}: {told}",
+                !expected
+            ));
+        }
+    }
+    Ok(())
+}
 
 fn run(command: &mut Command) -> Result<String, Missing> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -204,8 +250,7 @@ fn run(command: &mut Command) -> Result<String, Missing> {
     let last: Vec<&str> = errors.lines().rev().take(3).collect();
     let text = format!("{program}: {}", last.join("; "));
     let told = String::from_utf8_lossy(&output.stdout);
-    let is_told = |sign: &&str| errors.contains(*sign) || told.contains(*sign);
-    if NOT_TO_BE_HAD.iter().any(is_told) {
+    if is_not_to_be_had(&format!("{told}\n{errors}")) {
         Err(Missing::Here(text))
     } else {
         Err(Missing::Broken(text))

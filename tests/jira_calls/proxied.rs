@@ -1,5 +1,6 @@
 //! Calls through a proxy: who resolves what, whom TLS is with, and what each failure is taken for.
 
+use std::io::Write as _;
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -448,7 +449,8 @@ async fn on_ipv6_alone(to: std::net::SocketAddr) -> Option<u16> {
 async fn a_site_that_has_ipv6_alone_is_called() {
     let server = Server::start();
     let Some(port) = on_ipv6_alone(server.sim.addr()).await else {
-        println!("skipped: this machine has no ::1");
+        // Past the harness, which hides what passing tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: this machine has no ::1");
         return;
     };
     let six: IpAddr = "::1".parse().unwrap();

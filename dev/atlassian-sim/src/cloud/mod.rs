@@ -159,7 +159,9 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
     let Some(resource) = rest_resource(visit.path()) else {
         return answers::unknown_path(visit);
     };
-    if !matches!(visit.call.method, Method::GET | Method::HEAD) {
+    // A search may be long, so that it may come in a body.
+    let is_search = resource == "search/jql" && visit.call.method == Method::POST;
+    if !is_search && !matches!(visit.call.method, Method::GET | Method::HEAD) {
         return answers::method_not_allowed(visit);
     }
     let (verdict, identity) = match login {

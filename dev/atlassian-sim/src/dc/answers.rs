@@ -239,6 +239,11 @@ pub(super) fn no_projects() -> Reply {
     Reply::json(200, &json!([]))
 }
 
+pub(super) fn no_issues() -> Reply {
+    let body = json!({ "startAt": 0, "maxResults": 50, "total": 0, "issues": [] });
+    Reply::json(200, &body)
+}
+
 /// `serverInfo`; a recorded Data Center 10.4 says `deploymentType` "Server".
 pub(super) fn server_info(visit: &Visit<'_>, now: DateTime<Utc>) -> Reply {
     let numbers = visit.settings.version_numbers();

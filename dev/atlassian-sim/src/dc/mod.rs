@@ -156,7 +156,9 @@ fn resource(call: &Incoming, visit: &Visit<'_>, user: Option<&DcUser>, cx: &Cont
         }
         _ => return answers::not_found(visit.path),
     };
-    if !matches!(call.method, Method::GET | Method::HEAD) {
+    // A search may be long, so that it may come in a body.
+    let is_search = resource == "search" && call.method == Method::POST;
+    if !is_search && !matches!(call.method, Method::GET | Method::HEAD) {
         return answers::method_not_allowed();
     }
     match (resource, user) {
@@ -171,9 +173,11 @@ fn resource(call: &Incoming, visit: &Visit<'_>, user: Option<&DcUser>, cx: &Cont
             );
             permissions::on_data_center(&caller, verdict)
         }
+        ("search", Some(_)) => answers::no_issues().verdict(verdict),
+        ("search", None) if visit.settings.anonymous => answers::no_issues().verdict(verdict),
         ("project", Some(_)) => answers::no_projects().verdict(verdict),
         ("project", None) if visit.settings.anonymous => answers::no_projects().verdict(verdict),
-        ("myself" | "project", None) => match &visit.settings.sso {
+        ("myself" | "project" | "search", None) => match &visit.settings.sso {
             Sso::Off => answers::not_logged_in().verdict(verdict),
             Sso::LoginPage => answers::login_page(200).verdict(verdict),
             Sso::Redirect(to) => Reply::redirect(302, to).verdict(verdict),

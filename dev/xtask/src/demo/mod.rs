@@ -2,6 +2,7 @@
 
 mod alert;
 mod cluster;
+mod consumer;
 pub(crate) mod examples;
 mod kept;
 mod login;

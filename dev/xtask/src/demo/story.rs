@@ -39,6 +39,8 @@ impl Demo<'_> {
             self.keys(&examples),
         )
         .await?;
+        ui.step("A consumer logs in with its files", self.consumed())
+            .await?;
         let revoked = ui
             .step("Atlassian revokes a token", self.revoke(&examples))
             .await?;

@@ -2,13 +2,16 @@
 //! it publishes.
 
 mod cluster;
+mod first;
 mod node;
 mod readers;
 mod story;
 mod tools;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use control_plane::{ControlPlane, binaries::KUBERNETES_VERSION};
 
@@ -26,7 +29,8 @@ pub(crate) struct Options {
     /// An image that `cargo xtask image` has written, instead of building one.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Fail, instead of saying so and ending well, where a node cannot run.
+    /// Fail, instead of saying so and ending well, where a node cannot run. The variable
+    /// `JCO_E2E_REQUIRED`, with any value, means the same.
     #[arg(long)]
     required: bool,
 }
@@ -42,15 +46,18 @@ struct Stage<'a> {
     cluster: Cluster<'a>,
     plane: &'a ControlPlane,
     node: &'a Node,
+    /// What the pods of the readers have printed, by pod.
+    printed: Mutex<BTreeMap<String, String>>,
 }
 
 /// Runs it, or says in one line why it cannot run here.
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let ui = Ui::new();
     ui.line("jira-credential-operator: its image in a real pod, on a real kubelet");
+    let required = options.required || std::env::var_os("JCO_E2E_REQUIRED").is_some();
     let skipped = |why: &str| {
         ui.line(&format!("skipped: no node can run here: {why}"));
-        Ok(if options.required {
+        Ok(if required {
             ExitCode::FAILURE
         } else {
             ExitCode::SUCCESS
@@ -117,12 +124,17 @@ async fn show(
         cluster: Cluster::new(ui, plane, "team-a")?,
         plane,
         node,
+        printed: Mutex::default(),
     };
     // A machine whose kernel or sandbox runs no container is no failure of ours.
-    if let Err(failure) = stage.first_pod(tools).await {
-        return Ok(Some(failure.to_string()));
+    if let Err(Blocked(why)) = stage.first_pod(tools).await? {
+        return Ok(Some(why));
     }
-    stage.tell(archive).await.map_err(|failure| {
+    let told = tokio::select! {
+        told = stage.tell(archive) => told,
+        failed = stage.keep_output() => failed,
+    };
+    told.map_err(|failure| {
         let pods = ["operator", "file-reader", "env-reader", "subpath-reader"];
         let logs = pods.map(|pod| format!("--- {pod}\n{}", stage.tail(pod)));
         Failure::new(format!("{failure}\n\n{}", logs.join("\n")))

@@ -4,6 +4,7 @@
 //! There is no network of containers: pods share that of the machine, which is why they reach the
 //! API server and the simulator on loopback.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -149,24 +150,24 @@ impl Node {
         self.make(PAUSE, image).await
     }
 
-    /// What the containers of a pod have printed, without the time and stream that begin each line.
-    pub(crate) fn output(&self, namespace: &str, pod: &str) -> Outcome<Vec<String>> {
-        let begin = format!("{namespace}_{pod}_");
-        let mut lines = Vec::new();
+    /// What the containers of pods have printed whose names begin like this, by the folder of the pod. A
+    /// pod that is gone has no folder any more.
+    pub(crate) fn output(&self, namespace: &str, begin: &str) -> Outcome<BTreeMap<String, String>> {
+        let begin = format!("{namespace}_{begin}");
+        let mut printed = BTreeMap::new();
         for folder in children(&self.directory.join("logs"))? {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             if !name.starts_with(&begin) {
                 continue;
             }
-            for file in children(&folder)?.iter().flat_map(|path| children(path)) {
-                for file in file {
-                    let text = fs::read_to_string(&file).unwrap_or_default();
-                    let after = |line: &str| line.splitn(4, ' ').nth(3).map(str::to_owned);
-                    lines.extend(text.lines().filter_map(after));
-                }
-            }
+            let containers = children(&folder).unwrap_or_default();
+            let files = containers.iter().flat_map(|path| children(path)).flatten();
+            let text: String = files
+                .filter_map(|file| fs::read_to_string(file).ok())
+                .collect();
+            printed.insert(name.into_owned(), text);
         }
-        Ok(lines)
+        Ok(printed)
     }
 
     /// The end of what pods have printed whose names begin like this.

@@ -1,20 +1,16 @@
 //! Pods that log in to Jira again and again with what they mount.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Pod;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::tools::Tools;
 use super::{Stage, cluster};
 use crate::failure::{Outcome, fail};
-use crate::image::{self, layout::Image};
 
 /// The image of the pods: busybox and curl.
-const IMAGE: &str = "docker.io/library/reader:local";
-
-/// The pod that only shows that containers run.
-const FIRST: &str = "first";
+pub(super) const IMAGE: &str = "docker.io/library/reader:local";
 
 /// Prints for each call the status of the answer and a digest of the header that was sent. The header
 /// goes through a pipe, where no list of processes shows it.
@@ -43,11 +39,36 @@ pub(super) enum Reader {
 pub(super) const READERS: [Reader; 3] = [Reader::File, Reader::Env, Reader::SubPath];
 
 /// One line of a reader.
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Login {
+    /// When it was printed.
+    pub(super) at: DateTime<Utc>,
     /// The status of the answer.
     pub(super) code: String,
     /// A digest of the header.
     pub(super) header: String,
+}
+
+/// The logins in a file of the kubelet, where a time, a stream and a tag begin each line.
+fn parsed(text: &str) -> impl Iterator<Item = Login> {
+    text.lines().filter_map(|line| {
+        let mut words = line.splitn(4, ' ');
+        let at = words.next()?.parse().ok()?;
+        let (code, header) = words.nth(2)?.split_once(' ')?;
+        Some(Login {
+            at,
+            code: code.to_owned(),
+            header: header.to_owned(),
+        })
+    })
+}
+
+/// The first login that should have been accepted and was not. From `excused` on they may be refused.
+pub(super) fn refused(logins: &[Login], excused: Option<DateTime<Utc>>) -> Option<&Login> {
+    logins.iter().find(|login| {
+        let is_excused = excused.is_some_and(|from| login.at >= from);
+        login.code != "200" && !is_excused
+    })
 }
 
 impl Reader {
@@ -113,13 +134,13 @@ impl Reader {
 }
 
 /// What the Pod Security Standard `restricted` asks of a pod.
-fn pod_context() -> Value {
+pub(super) fn pod_context() -> Value {
     let profile = json!({"type": "RuntimeDefault"});
     json!({"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": profile})
 }
 
 /// What it asks of a container.
-fn container_context() -> Value {
+pub(super) fn container_context() -> Value {
     json!({
         "allowPrivilegeEscalation": false,
         "readOnlyRootFilesystem": true,
@@ -131,72 +152,6 @@ const FILES: &str =
     "read_header() { busybox cat /jira/authorization; }; read_url() { busybox cat /jira/url; }";
 
 impl Stage<'_> {
-    /// Runs one pod that ends at once. Where it does not run, this machine cannot be a node.
-    pub(super) async fn first_pod(&self, tools: &Tools) -> Outcome {
-        self.node.make_pause(tools).await?;
-        self.make_image(tools).await?;
-        let namespace = self.cluster.namespace();
-        self.cluster
-            .kubectl(&["create", "namespace", namespace])
-            .await?;
-        let pod = json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": FIRST},
-            "spec": {
-                "hostNetwork": true,
-                "automountServiceAccountToken": false,
-                "restartPolicy": "Never",
-                "securityContext": pod_context(),
-                "containers": [{
-                    "name": FIRST,
-                    "image": IMAGE,
-                    "imagePullPolicy": "Never",
-                    "command": ["curl", "--version"],
-                    "securityContext": container_context(),
-                }],
-            },
-        });
-        self.cluster.store(&pod.to_string()).await?;
-        self.until_succeeded().await
-    }
-
-    /// Makes the image of the readers.
-    async fn make_image(&self, tools: &Tools) -> Outcome {
-        let mut files = tools.with_libraries("busybox")?;
-        for file in tools.with_libraries("curl")? {
-            if files.iter().all(|other| other.path != file.path) {
-                files.push(file);
-            }
-        }
-        let image = Image {
-            architecture: image::here()?,
-            files,
-            config: json!({"Env": ["PATH=/bin"], "Entrypoint": ["busybox"]}),
-        };
-        self.node.make(IMAGE, image).await
-    }
-
-    async fn until_succeeded(&self) -> Outcome {
-        let pods = kube::Api::<Pod>::namespaced(self.plane.client()?, self.cluster.namespace());
-        let begun = Instant::now();
-        loop {
-            let status = pods.get(FIRST).await?.status.unwrap_or_default();
-            match status.phase.as_deref().unwrap_or_default() {
-                "Succeeded" => return Ok(()),
-                "Failed" => return fail(format!("the first container fails: {}", json!(status))),
-                _ if begun.elapsed() > cluster::PATIENCE => {
-                    return fail(format!(
-                        "the first container does not run: {}\n{}",
-                        json!(status),
-                        self.node.logs()
-                    ));
-                }
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    }
-
     /// Starts the pods that read the published Secret.
     pub(super) async fn start_readers(&self, secret: &str) -> Outcome<((), String)> {
         let ca = json!({
@@ -216,19 +171,51 @@ impl Stage<'_> {
         Ok(((), "each logs in to Jira with what it mounts".to_owned()))
     }
 
-    /// What all pods of a reader have printed; the newest pod last.
-    pub(super) async fn logins(&self, reader: Reader) -> Outcome<Vec<Login>> {
+    /// Keeps what pods print from now on; ends with a failure only.
+    pub(super) async fn keep_output(&self) -> Outcome {
+        loop {
+            self.collect()?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Keeps what the pods of all readers have printed: it goes away with a pod.
+    fn collect(&self) -> Outcome {
+        let mut kept = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        for reader in READERS {
+            let begin = format!("{}-", reader.name());
+            for (pod, text) in self.node.output(self.cluster.namespace(), &begin)? {
+                let before = kept.entry(pod).or_default();
+                // A file that is being removed is shorter.
+                if text.len() > before.len() {
+                    *before = text;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the pods of a reader have printed whose names begin like this.
+    fn logins_of(&self, begin: &str) -> Outcome<Vec<Login>> {
+        self.collect()?;
+        let begin = format!("{}_{begin}", self.cluster.namespace());
+        let kept = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        let pods = kept.iter().filter(|(pod, _)| pod.starts_with(&begin));
+        Ok(pods.flat_map(|(_, text)| parsed(text)).collect())
+    }
+
+    /// What all pods of a reader have printed, those that are gone included.
+    pub(super) fn logins(&self, reader: Reader) -> Outcome<Vec<Login>> {
+        self.logins_of(&format!("{}-", reader.name()))
+    }
+
+    /// The last line of the newest pod of a reader.
+    async fn last_login(&self, reader: Reader) -> Outcome<Option<Login>> {
         let newest = self
             .until_ready(self.cluster.namespace(), reader.name())
             .await?;
         let newest = newest.metadata.name.unwrap_or_default();
-        let lines = self.node.output(self.cluster.namespace(), &newest)?;
-        let parsed = lines.iter().filter_map(|line| {
-            let (code, header) = line.split_once(' ')?;
-            let (code, header) = (code.to_owned(), header.to_owned());
-            Some(Login { code, header })
-        });
-        Ok(parsed.collect())
+        Ok(self.logins_of(&format!("{newest}_"))?.pop())
     }
 
     /// Waits until the last login of a reader was accepted and is as wanted; returns its header's digest.
@@ -239,7 +226,7 @@ impl Stage<'_> {
     ) -> Outcome<String> {
         let begun = Instant::now();
         loop {
-            let last = self.logins(reader).await?.pop();
+            let last = self.last_login(reader).await?;
             if let Some(last) = last.filter(|last| last.code == "200" && wanted(last)) {
                 return Ok(last.header);
             }
@@ -258,5 +245,32 @@ impl Stage<'_> {
             self.cluster.namespace()
         };
         self.node.tail(namespace, 12, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    const PRINTED: &str = "\
+2026-01-02T03:04:05.5Z stdout F 200 abc
+2026-01-02T03:04:06.0Z stderr F curl: (7) failed
+2026-01-02T03:04:06.5Z stdout F 401 abc
+";
+
+    #[test]
+    fn a_refused_login_is_found_unless_the_token_has_ended() {
+        let logins: Vec<Login> = parsed(PRINTED)
+            .filter(|login| login.code.len() == 3)
+            .collect();
+        assert_eq!(logins.len(), 2);
+        let at = |text: &str| Some(text.parse::<DateTime<Utc>>().unwrap());
+        let found = |excused| refused(&logins, excused).map(|login| login.code.as_str());
+        assert_eq!(found(None), Some("401"));
+        assert_eq!(found(at("2026-01-02T03:04:07Z")), Some("401"));
+        assert_eq!(found(at("2026-01-02T03:04:06Z")), None);
+        assert_eq!(refused(&logins[..1], None), None);
     }
 }

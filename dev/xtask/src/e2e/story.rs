@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::readers::{READERS, Reader};
+use super::readers::{READERS, Reader, refused};
 use super::{Stage, cluster};
 use crate::demo::examples;
 use crate::failure::{Outcome, fail};
@@ -15,8 +15,21 @@ use crate::failure::{Outcome, fail};
 const NAME: &str = "sync-bot";
 const SECRET: &str = "sync-bot-jira";
 
-/// The life of an access token: the operator renews it when half of it is over.
-const LIFE: TimeDelta = TimeDelta::seconds(100);
+/// The life of an access token. The operator renews it when half of it is over, as `RENEW_BEFORE` has it, so
+/// that the old one ends with the overlap and not before.
+const LIFE: TimeDelta = TimeDelta::seconds(120);
+
+/// `rotation.renewBefore` of the credential.
+const RENEW_BEFORE: &str = "1m";
+
+/// How long an access token works on after its renewal, in seconds.
+const OVERLAP: u32 = 50;
+
+/// How long a mounted file may take: that of a kubelet with its defaults.
+const MOUNTED: Duration = Duration::from_secs(60);
+
+/// A token is renewed before it is published, on a busy machine by so long.
+const BEFORE_PUBLICATION: TimeDelta = TimeDelta::seconds(5);
 
 impl Stage<'_> {
     pub(super) async fn tell(&self, archive: &Path) -> Outcome {
@@ -30,23 +43,27 @@ impl Stage<'_> {
         ui.step("Publish an OAuth 2.0 token", self.publish())
             .await?;
         ui.step("Pods mount it", self.start_readers(SECRET)).await?;
-        ui.step("The token is renewed under them", self.renewed())
+        let since = ui
+            .step("The token is renewed under them", self.renewed())
             .await?;
         ui.step("The node is drained", Box::pin(self.drain()))
             .await?;
-        ui.step("The new pod goes on with the same consent", self.goes_on())
-            .await
+        ui.step(
+            "The new pod goes on with the same consent",
+            self.goes_on(since),
+        )
+        .await
     }
 
     async fn publish(&self) -> Outcome<((), String)> {
         self.jira.sim.configure_oauth(|settings| {
             settings.access_life = LIFE;
-            settings.overlap = LIFE / 2;
+            settings.overlap = TimeDelta::seconds(OVERLAP.into());
         });
         self.ui.say(&format!(
             "Atlassian's tokens live an hour, and ten minutes after a renewal; here {} and {} s.",
             LIFE.num_seconds(),
-            LIFE.num_seconds() / 2
+            OVERLAP
         ));
         let example = examples::read(self.jira, "oauth2.yaml", None, TimeDelta::zero())?;
         self.cluster
@@ -55,7 +72,8 @@ impl Stage<'_> {
         self.ui
             .say("What reads it by variable is named, so that the operator restarts it:");
         let restart = json!([{"kind": "Deployment", "name": Reader::Env.name()}]);
-        let patch = json!({"spec": {"restart": restart}}).to_string();
+        let rotation = json!({"renewBefore": RENEW_BEFORE});
+        let patch = json!({"spec": {"restart": restart, "rotation": rotation}}).to_string();
         let jc = format!("jc/{NAME}");
         let patch = ["patch", &jc, "--type=merge", "--patch", &patch];
         self.cluster.kubectl(&patch).await?;
@@ -70,37 +88,59 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Waits for a renewal, and until the files of a mounted volume hold the new token. Every login until
-    /// then must have been accepted.
-    async fn renewed(&self) -> Outcome<((), String)> {
+    /// Waits for a renewal, and until each reader has followed in its time. Returns when the new token was
+    /// published.
+    async fn renewed(&self) -> Outcome<(DateTime<Utc>, String)> {
         let old = self.until_logged_in(Reader::File, |_| true).await?;
         self.until_renewed().await?;
-        let begun = Instant::now();
+        let (begun, since) = (Instant::now(), self.jira.sim.clock().now());
         self.until_logged_in(Reader::File, |login| login.header != old)
             .await?;
-        let took = begun.elapsed().as_secs_f64();
+        let took = begun.elapsed();
         // What was read once stays as it was, and works only as long as the old token lives.
         self.until_logged_in(Reader::SubPath, |login| login.header == old)
             .await?;
         self.until_logged_in(Reader::Env, |login| login.header != old)
             .await?;
-        let restarted = begun.elapsed().as_secs_f64();
-        for reader in READERS {
-            let logins = self.logins(reader).await?;
-            if let Some(refused) = logins.iter().find(|login| login.code != "200") {
-                let name = reader.name();
+        let restarted = begun.elapsed();
+        let half = Duration::from_secs((OVERLAP / 2).into());
+        for (what, took, most) in [
+            ("the mounted file", took, MOUNTED),
+            ("the restart", restarted, half),
+        ] {
+            if took > most {
                 return fail(format!(
-                    "a login of {name} was answered with {}",
-                    refused.code
+                    "{what} should follow within {most:?}, and took {took:?}"
                 ));
             }
         }
+        self.nobody_was_refused(since)?;
+        let (took, restarted) = (took.as_secs_f64(), restarted.as_secs_f64());
         Ok((
-            (),
+            since,
             format!(
                 "new token in the mounted file after {took:.1} s, in the restarted pod after {restarted:.1} s"
             ),
         ))
+    }
+
+    /// Fails if a login of any pod was refused, but those with what was mounted by `subPath` when the first
+    /// token had ended.
+    fn nobody_was_refused(&self, since: DateTime<Utc>) -> Outcome {
+        let end = since + TimeDelta::seconds(OVERLAP.into()) - BEFORE_PUBLICATION;
+        for reader in READERS {
+            let excused = (reader == Reader::SubPath).then_some(end);
+            let logins = self.logins(reader)?;
+            if let Some(refused) = refused(&logins, excused) {
+                return fail(format!(
+                    "a login of {} was answered with {} at {}",
+                    reader.name(),
+                    refused.code,
+                    refused.at
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Waits until another token is published than now.
@@ -126,13 +166,14 @@ impl Stage<'_> {
     }
 
     /// The pod that came after the drain renews, too: nothing was lost with the one before.
-    async fn goes_on(&self) -> Outcome<((), String)> {
+    async fn goes_on(&self, since: DateTime<Utc>) -> Outcome<((), String)> {
         self.until_renewed().await?;
         self.ready().await?;
         let published = self.published().await?;
         if !(self.jira.sim).access_token_lives(&String::from_utf8_lossy(&published)) {
             return fail("the published token should live");
         }
+        self.nobody_was_refused(since)?;
         let jc = format!("jc/{NAME}");
         self.cluster.kubectl(&["get", &jc]).await?;
         Ok(((), "the new pod has renewed the token; Ready".to_owned()))

@@ -1,4 +1,5 @@
-//! An OCI image layout in a tar archive, as `ctr images import`, `skopeo` and `docker load` read it.
+//! An OCI image layout in a tar archive, as `ctr images import` and `skopeo` read it. For one architecture it
+//! also has the `manifest.json` that `docker load` needs where Docker keeps images in its own store.
 //! Equal files give equal bytes: nothing in it depends on the machine or the time of day.
 //!
 //! The format is three small documents, <https://github.com/opencontainers/image-spec>.
@@ -44,10 +45,17 @@ pub(crate) fn write(
     images: &[Image],
 ) -> Outcome<String> {
     let mut blobs = Blobs::default();
-    let manifests = images
-        .iter()
-        .map(|image| blobs.image(image, created))
-        .collect::<Outcome<Vec<Value>>>()?;
+    let mut manifests = Vec::new();
+    let mut loadable = Vec::new();
+    for image in images {
+        let stored = blobs.image(image, created)?;
+        manifests.push(stored.descriptor);
+        loadable.push(json!({
+            "Config": stored.config,
+            "RepoTags": [name],
+            "Layers": [stored.layer],
+        }));
+    }
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -70,9 +78,23 @@ pub(crate) fn write(
         "oci-layout",
         br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
     ));
+    // The older format names one image of a tag, whatever the architecture.
+    if images.len() == 1 {
+        files.push(plain("manifest.json", bytes(&json!(loadable))?));
+    }
     let packed = tar(&files).while_("packing the image")?;
     std::fs::write(archive, packed).while_(archive.display())?;
     Ok(digest)
+}
+
+/// An image that is in the layout.
+struct Stored {
+    /// The descriptor of its manifest.
+    descriptor: Value,
+    /// The path of its configuration.
+    config: String,
+    /// The path of its layer.
+    layer: String,
 }
 
 /// What the layout stores by its digest.
@@ -93,8 +115,8 @@ impl Blobs {
         Value::Object(members.map(|(name, value)| (name.into(), value)).collect())
     }
 
-    /// Stores an image and returns the descriptor of its manifest.
-    fn image(&mut self, image: &Image, created: DateTime<Utc>) -> Outcome<Value> {
+    /// Stores an image.
+    fn image(&mut self, image: &Image, created: DateTime<Utc>) -> Outcome<Stored> {
         let layer = tar(&image.files).while_("packing the layer")?;
         let layer_id = format!("sha256:{}", sha256(&layer));
         let config = bytes(&json!({
@@ -108,6 +130,7 @@ impl Blobs {
         let packed = gzip(&layer).while_("compressing the layer")?;
         let layer_type = "application/vnd.oci.image.layer.v1.tar+gzip";
         let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+        let (config_path, layer_path) = (path(&sha256(&config)), path(&sha256(&packed)));
         let manifest = bytes(&json!({
             "schemaVersion": 2,
             "mediaType": manifest_type,
@@ -115,13 +138,22 @@ impl Blobs {
             "layers": [self.add(layer_type, packed, None)],
         }))?;
         let platform = json!({"architecture": image.architecture, "os": "linux"});
-        Ok(self.add(manifest_type, manifest, Some(("platform", platform))))
+        Ok(Stored {
+            descriptor: self.add(manifest_type, manifest, Some(("platform", platform))),
+            config: config_path,
+            layer: layer_path,
+        })
     }
 
     fn files(self) -> Vec<File> {
-        let blob = |(hash, content)| plain(&format!("blobs/sha256/{hash}"), content);
+        let blob = |(hash, content): (String, Vec<u8>)| plain(&path(&hash), content);
         self.0.into_iter().map(blob).collect()
     }
+}
+
+/// Where a blob is.
+fn path(hash: &str) -> String {
+    format!("blobs/sha256/{hash}")
 }
 
 /// A file that is no program.
@@ -202,11 +234,10 @@ mod tests {
         assert_ne!(made("1", "a").0, made("3", "b").0);
     }
 
-    #[test]
-    fn every_descriptor_names_a_blob_with_its_size_and_digest() {
+    fn written(images: &[Image]) -> BTreeMap<String, Vec<u8>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image.tar");
-        write(&path, "x:1", DateTime::UNIX_EPOCH, &[image("a")]).unwrap();
+        write(&path, "x/y:1", DateTime::UNIX_EPOCH, images).unwrap();
         let mut found = BTreeMap::new();
         let mut archive = tar::Archive::new(std::fs::File::open(path).unwrap());
         for entry in archive.entries().unwrap() {
@@ -216,6 +247,35 @@ mod tests {
             std::io::copy(&mut entry, &mut content).unwrap();
             found.insert(name, content);
         }
+        found
+    }
+
+    #[test]
+    fn docker_finds_the_configuration_and_the_layer_of_one_architecture() {
+        let found = written(&[image("a")]);
+        let manifest: Value = serde_json::from_slice(&found["manifest.json"]).unwrap();
+        assert_eq!(manifest[0]["RepoTags"], json!(["x/y:1"]));
+        let file = |path: &Value| &found[path.as_str().unwrap()];
+        let config: Value = serde_json::from_slice(file(&manifest[0]["Config"])).unwrap();
+        assert_eq!(config["architecture"], "amd64");
+        let layers = manifest[0]["Layers"].as_array().unwrap();
+        assert_eq!(layers.len(), 1);
+        let mut layer = Vec::new();
+        let packed = file(&layers[0]).as_slice();
+        std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut layer).unwrap();
+        let id = format!("sha256:{}", sha256(&layer));
+        assert_eq!(config["rootfs"]["diff_ids"], json!([id]));
+        // The format has one image for a tag.
+        let arm = Image {
+            architecture: "arm64",
+            ..image("b")
+        };
+        assert!(!written(&[image("a"), arm]).contains_key("manifest.json"));
+    }
+
+    #[test]
+    fn every_descriptor_names_a_blob_with_its_size_and_digest() {
+        let found = written(&[image("a")]);
         let mut open = vec![found["index.json"].clone()];
         let mut seen = 0;
         while let Some(document) = open.pop() {

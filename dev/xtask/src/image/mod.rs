@@ -1,6 +1,7 @@
 //! The container image, made without a container engine: the static program on an empty base.
 
 pub(crate) mod layout;
+mod sbom;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     let out = root().join(&options.out);
     let digest = write(&wanted, &options.name, &out).await?;
     println!("{} written", out.display());
+    println!("{} written", bill_of(&out).display());
     println!("{}@{digest}", options.name);
     Ok(ExitCode::SUCCESS)
 }
@@ -112,7 +114,24 @@ async fn write(wanted: &[Arch], name: &str, out: &Path) -> Outcome<String> {
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder).while_(folder.display())?;
     }
-    layout::write(out, name, created().await?, &images)
+    let created = created().await?;
+    let digest = layout::write(out, name, created, &images)?;
+    let mut components = sbom::Components::new();
+    for arch in wanted {
+        let metadata = sbom::metadata(arch.triple()).await?;
+        components.extend(sbom::components(&metadata, PROGRAM)?);
+    }
+    let bill = bill_of(out);
+    let document = sbom::document(name, &digest, created, components)?;
+    std::fs::write(&bill, document).while_(bill.display())?;
+    Ok(digest)
+}
+
+/// Where the bill of materials of an archive is: beside it.
+fn bill_of(archive: &Path) -> PathBuf {
+    let mut name = archive.as_os_str().to_owned();
+    name.push(".cdx.json");
+    name.into()
 }
 
 /// Builds the operator as one static program.
