@@ -24,20 +24,15 @@ async fn a_name_that_holds_line_ends_and_control_characters_makes_no_line() {
         let mut lines = 0;
         for line in log.lines() {
             lines += 1;
-            match format {
-                "json" => {
-                    let line: Value = serde_json::from_str(line).unwrap();
-                    assert!(line["timestamp"].is_string(), "{line}");
-                    assert_ne!(line["message"], "forged");
-                }
-                _ => {
-                    let time = line.split_whitespace().next().unwrap_or_default();
-                    assert!(
-                        chrono::DateTime::parse_from_rfc3339(time).is_ok(),
-                        "no line of the operator: {line}"
-                    );
-                    assert!(!line.starts_with("2027-01-01T00:00:00Z"), "{line}");
-                }
+            if format == "json" {
+                let line: Value = serde_json::from_str(line).unwrap();
+                assert!(line["timestamp"].is_string(), "{line}");
+                assert_ne!(line["message"], "forged");
+            } else {
+                let time = line.split_whitespace().next().unwrap_or_default();
+                let is_time = chrono::DateTime::parse_from_rfc3339(time).is_ok();
+                assert!(is_time, "no line of the operator: {line}");
+                assert_ne!(time, "2027-01-01T00:00:00Z", "{line}");
             }
         }
         assert!(lines > 10, "{log}");

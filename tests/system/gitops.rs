@@ -31,15 +31,15 @@ async fn is_applied_without_effect(world: &World, operator: &Running, name: &str
     std::fs::write(&file, manifest.to_string()).unwrap();
     let file = file.display();
     for way in WAYS {
-        kubectl(&world.plane, &format!("{way} -f {file}")).await;
+        kubectl(world.plane, &format!("{way} -f {file}")).await;
         world.wait_ready(name).await;
         operator.quiet().await;
         let (before, calls, spends) = seen(world, name).await;
         // These fail when there is a difference.
-        kubectl(&world.plane, &format!("diff -f {file}")).await;
+        kubectl(world.plane, &format!("diff -f {file}")).await;
         let server_side = "diff --server-side --field-manager=flux --force-conflicts";
-        kubectl(&world.plane, &format!("{server_side} -f {file}")).await;
-        kubectl(&world.plane, &format!("{way} -f {file}")).await;
+        kubectl(world.plane, &format!("{server_side} -f {file}")).await;
+        kubectl(world.plane, &format!("{way} -f {file}")).await;
         operator.quiet().await;
         let (after, calls_after, spends_after) = seen(world, name).await;
         let generation = |object: &JiraCredential| object.metadata.generation;
