@@ -6,8 +6,10 @@ use atlassian_sim::Consent;
 use chrono::TimeDelta;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
-use jira_credential_operator::api::{ConditionStatus, ConditionType, JiraCredential};
-use kube::api::{Api, ListParams};
+use jira_credential_operator::api::{
+    ConditionStatus, ConditionType, JiraCredential, RENEW_ANNOTATION,
+};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -110,11 +112,39 @@ impl Load {
         &self,
         longest: Duration,
     ) -> Outcome<(Duration, Vec<String>)> {
+        self.until_all(longest, is_ready).await
+    }
+
+    /// Has all validated or renewed, and waits until they are Ready after that; returns what the others say.
+    pub(super) async fn validate_again(&self, longest: Duration) -> Outcome<Vec<String>> {
+        let api = Api::<JiraCredential>::namespaced(self.client.clone(), NAMESPACE);
+        let ask = json!({"metadata": {"annotations": {RENEW_ANNOTATION: AT_THE_END}}});
+        let (params, patch) = (PatchParams::default(), Patch::Merge(ask));
+        let all = self.list().await?;
+        stream::iter(&all)
+            .map(async |object| api.patch(&object.name_any(), &params, &patch).await)
+            .buffer_unordered(PARALLEL)
+            .try_for_each(async |_| Ok(()))
+            .await?;
+        let is_answered = |object: &JiraCredential| {
+            let status = object.status.as_ref();
+            let handled = status.and_then(|status| status.last_handled_renew.as_deref());
+            is_ready(object) && handled == Some(AT_THE_END)
+        };
+        let (_, others) = self.until_all(longest, is_answered).await?;
+        Ok(others)
+    }
+
+    async fn until_all(
+        &self,
+        longest: Duration,
+        is_well: impl Fn(&JiraCredential) -> bool,
+    ) -> Outcome<(Duration, Vec<String>)> {
         let begun = Instant::now();
         loop {
             let all = self.list().await?;
             let unready: Vec<&JiraCredential> =
-                all.iter().filter(|object| !is_ready(object)).collect();
+                all.iter().filter(|object| !is_well(object)).collect();
             if all.len() == self.size && unready.is_empty() {
                 return Ok((begun.elapsed(), Vec::new()));
             }
@@ -125,6 +155,9 @@ impl Load {
         }
     }
 }
+
+/// The value of the annotation `renew` with which all are validated in the end.
+const AT_THE_END: &str = "at-the-end";
 
 /// The file of one credential, and the word in it that is made unique.
 fn example_of(number: usize) -> (&'static str, &'static str) {
