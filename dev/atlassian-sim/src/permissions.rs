@@ -57,6 +57,11 @@ impl Permissions {
         }
     }
 
+    /// Whether it is held.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.contains(key)
+    }
+
     pub(crate) fn set_all(&mut self, keys: Vec<String>) {
         self.0 = keys.into_iter().collect();
     }
@@ -74,7 +79,7 @@ pub(crate) enum Caller<'a> {
 impl Caller<'_> {
     fn may(&self, key: &str) -> bool {
         match self {
-            Caller::Known(permissions) => permissions.0.contains(key),
+            Caller::Known(permissions) => permissions.has(key),
             Caller::Anonymous { may_browse } => *may_browse && key == "BROWSE_PROJECTS",
         }
     }

@@ -5,9 +5,12 @@ mod answers;
 mod api_tokens;
 mod login;
 
+use std::sync::PoisonError;
+
 use http::Method;
 
 use crate::calls::{Call, Verdict};
+use crate::issues;
 use crate::permissions::{self, Caller};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
@@ -159,6 +162,9 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
     let Some(resource) = rest_resource(visit.path()) else {
         return answers::unknown_path(visit);
     };
+    if issues::knows(&visit.call.method, resource, true) {
+        return about_issues(visit, login, resource);
+    }
     if !matches!(visit.call.method, Method::GET | Method::HEAD) {
         return answers::method_not_allowed(visit);
     }
@@ -197,6 +203,36 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
         },
         _ => answers::unknown_path(visit),
     }
+}
+
+/// Nobody finds nothing, and may do nothing.
+fn about_issues(visit: &Visit<'_>, login: &Login<'_>, resource: &str) -> Reply {
+    let method = &visit.call.method;
+    let Login::Known(identity) = login else {
+        if resource == "search/jql" && visit.site.settings.anonymous {
+            return answers::empty_list(resource).verdict(why(login));
+        }
+        return unauthorized(visit).verdict(why(login));
+    };
+    let may = if issues::writes(method, resource) {
+        login::may_write_work(identity)
+    } else {
+        login::may_read_work(identity)
+    };
+    scoped(may, || {
+        let version = visit.path().split('/').nth(3).unwrap_or_default();
+        let ask = issues::Ask {
+            method,
+            version,
+            resource,
+            body: &visit.call.body,
+            permissions: &identity.account.permissions,
+            is_cloud: true,
+            base: visit.base,
+        };
+        let projects = visit.site.projects.lock();
+        issues::answer(&mut projects.unwrap_or_else(PoisonError::into_inner), &ask)
+    })
 }
 
 fn why(login: &Login<'_>) -> Verdict {
