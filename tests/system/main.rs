@@ -19,6 +19,7 @@ mod expiry_lookup;
 mod faults;
 mod freshness;
 mod installation;
+mod issues;
 mod key_loss;
 mod kstatus;
 mod labelled_sources;

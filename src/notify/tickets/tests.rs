@@ -1,0 +1,123 @@
+use chrono::DateTime;
+
+use super::*;
+use crate::api::Owner;
+use crate::notify::message::Stage;
+use crate::notify::problem::Event;
+
+fn message(uid: &str, reason: &str) -> Message {
+    Message {
+        stage: Stage::Firing,
+        event: Event::Stalled,
+        uid: uid.to_owned(),
+        namespace: "team-a".to_owned(),
+        name: "bot".to_owned(),
+        site: "acme.atlassian.net".to_owned(),
+        reason: reason.to_owned(),
+        text: "It is refused.".to_owned(),
+        since: DateTime::UNIX_EPOCH,
+        owner: Owner::default(),
+        link: None,
+    }
+}
+
+#[test]
+fn a_label_tells_credentials_and_causes_apart() {
+    let first = label(&message("uid-1", "Rejected"));
+    // Processes of other versions must find it.
+    assert_eq!(first, "jco-38d626ed777c2573a6a0");
+    assert_eq!(first, label(&message("uid-1", "Rejected")));
+    assert_ne!(first, label(&message("uid-2", "Rejected")));
+    assert_ne!(first, label(&message("uid-1", "Expired")));
+}
+
+fn transition(id: &str, name: &str, target: &str, is_done: bool) -> Transition {
+    Transition {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        target: target.to_owned(),
+        is_done,
+    }
+}
+
+#[test]
+fn a_transition_is_chosen_by_name_then_by_target_then_by_category() {
+    let all = [
+        transition("1", "Start", "In Progress", false),
+        transition("2", "Cancel", "Cancelled", true),
+        transition("3", "Finish", "Done", true),
+        transition("4", "Done", "Archive", false),
+    ];
+    for (wanted, id) in [
+        (None, Some("2")),
+        (Some("finish"), Some("3")),
+        (Some("Done"), Some("4")),
+        (Some("in progress"), Some("1")),
+        (Some("Gone"), None),
+    ] {
+        let found = chosen(&all, wanted).map(|one| one.id.as_str());
+        assert_eq!(found, id, "{wanted:?}");
+    }
+    assert_eq!(chosen(&all[..1], None), None);
+}
+
+fn tracker() -> Tracker {
+    Tracker {
+        namespace: "jira-operator".to_owned(),
+        credential: "ticket-writer".to_owned(),
+        project: "OPS".to_owned(),
+        issue_type: "Task".to_owned(),
+        labels: Vec::new(),
+        done_transition: None,
+    }
+}
+
+fn denied(status: u16, fields: &[&str]) -> IssueError {
+    IssueError::Denied {
+        status,
+        fields: fields.iter().map(|&field| field.to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_failure_says_what_to_grant() {
+    let scope = IssueError::Other(Verdict::Refused(Refusal::InsufficientScope));
+    let refused = IssueError::Other(Verdict::Refused(Refusal::Rejected));
+    let silent = IssueError::Other(Verdict::NoVerdict(Outage::Timeout));
+    for (deed, error, words) in [
+        (Deed::Search, denied(400, &[]), "Browse Projects"),
+        (Deed::Create, denied(403, &[]), "Create Issues"),
+        (Deed::Create, denied(400, &[]), "Create Issues"),
+        (
+            Deed::Create,
+            denied(400, &["customfield_1", "priority"]),
+            "customfield_1, priority",
+        ),
+        (Deed::Comment, denied(403, &[]), "Add Comments"),
+        (Deed::Create, scope, "write:jira-work"),
+        (
+            Deed::Create,
+            refused,
+            "jira-operator/ticket-writer (rejected)",
+        ),
+        (Deed::Comment, silent, "timeout"),
+    ] {
+        let told = cause(deed, &error, &tracker());
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn only_a_wish_that_jira_does_not_take_is_dropped() {
+    for (deed, error, dropped) in [
+        (Deed::Create, denied(400, &["priority"]), true),
+        // A lack of permission may be told so.
+        (Deed::Create, denied(400, &["project"]), false),
+        (Deed::Create, denied(400, &[]), false),
+        (Deed::Create, denied(403, &[]), false),
+        (Deed::Search, denied(400, &[]), false),
+        (Deed::Comment, denied(403, &[]), true),
+    ] {
+        assert_eq!(is_dropped(deed, &error), dropped, "{error:?}");
+    }
+}
