@@ -192,7 +192,7 @@ impl Jira {
             "maxResults": 10,
         });
         let call = self.issue_call(desk, "issue_search", Method::POST, path, Some(&query));
-        let found: Found = parsed(call.await?)?;
+        let found: Found = parsed(&call.await?)?;
         let mut open = found.issues.into_iter().filter_map(Entry::issue);
         Ok(open.find(|issue| !issue.is_done))
     }
@@ -204,7 +204,7 @@ impl Jira {
     pub async fn issue(&self, desk: &Desk<'_>, key: &str) -> Result<Issue, IssueError> {
         let path = format!("{ISSUES}/{key}?fields=status");
         let call = self.issue_call(desk, "issue", Method::GET, &path, None);
-        let entry: Entry = parsed(call.await?)?;
+        let entry: Entry = parsed(&call.await?)?;
         entry.issue().ok_or(UNREADABLE)
     }
 
@@ -225,7 +225,7 @@ impl Jira {
             "labels": new.labels,
         }});
         let call = self.issue_call(desk, "issue_create", Method::POST, ISSUES, Some(&wish));
-        let created: Created = parsed(call.await?)?;
+        let created: Created = parsed(&call.await?)?;
         checked_key(created.key).ok_or(UNREADABLE)
     }
 
@@ -251,7 +251,7 @@ impl Jira {
     ) -> Result<Vec<Transition>, IssueError> {
         let path = format!("{ISSUES}/{key}/transitions");
         let call = self.issue_call(desk, "issue_transitions", Method::GET, &path, None);
-        let listed: Transitions = parsed(call.await?)?;
+        let listed: Transitions = parsed(&call.await?)?;
         let all = listed.transitions.into_iter().map(|one| Transition {
             id: one.id,
             name: one.name,
@@ -351,7 +351,7 @@ fn fields(body: &[u8]) -> Vec<String> {
     names.filter(is_name).take(MOST_FIELDS).collect()
 }
 
-fn parsed<T: DeserializeOwned>(raw: Raw) -> Result<T, IssueError> {
+fn parsed<T: DeserializeOwned>(raw: &Raw) -> Result<T, IssueError> {
     if !raw.body.complete {
         return Err(Verdict::NoVerdict(Outage::TooLarge).into());
     }

@@ -4,6 +4,7 @@
 //! process is also remembered, because the search lags behind.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -114,9 +115,12 @@ impl Tickets {
 fn label(message: &Message) -> String {
     let text = format!("{}\0{}", message.uid, message.reason);
     let digest = digest(&SHA256, text.as_bytes());
-    let bytes = digest.as_ref().iter().take(LABEL_BYTES);
-    let hex: String = bytes.map(|byte| format!("{byte:02x}")).collect();
-    format!("{OWN_LABELS}{hex}")
+    let mut label = OWN_LABELS.to_owned();
+    for byte in digest.as_ref().iter().take(LABEL_BYTES) {
+        // Writing to a String cannot fail.
+        let _ = write!(label, "{byte:02x}");
+    }
+    label
 }
 
 type Failure = (Deed, IssueError);

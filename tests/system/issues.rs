@@ -256,6 +256,28 @@ async fn an_answer_that_was_lost_is_found_by_the_label() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_limited_waits_as_long_as_jira_asks() {
+    let world = World::new().await;
+    let project = project(&world);
+    let operator = world.operator_with(config(&world)).await;
+    writer(&world).await;
+    let limit = Fault::RateLimit {
+        retry_after: Some(1),
+        html: false,
+    };
+    let host = world.cloud().host().to_owned();
+    let search = Rule::new(limit).host(&host).path("/rest/api/3/search");
+    let limited = world.sim.fault(search.times(1));
+    refused(&world, "bot").await;
+    // Attempts go on, and send nothing: time stands still.
+    until_counted(&world, &operator, SINK, "failed", 3).await;
+    assert_eq!((limited.hits(), project.issues().len()), (1, 0));
+    world.advance(TimeDelta::minutes(1));
+    one_open(&world, &project).await;
+    assert_eq!(limited.hits(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_files_no_issues() {
     let world = World::new().await;
     let log = Log::default();

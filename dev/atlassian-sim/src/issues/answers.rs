@@ -36,6 +36,10 @@ fn denied(text: &str) -> Reply {
     said(403, text).verdict(Verdict::NoAccess)
 }
 
+fn text_at<'a>(value: &'a Value, place: &str) -> Option<&'a str> {
+    value.pointer(place)?.as_str()
+}
+
 fn status(name: &str) -> Value {
     let (key, category) = match name {
         "Done" => ("done", "Done"),
@@ -102,7 +106,7 @@ pub(super) fn search(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply 
 /// Cloud's documentation has 403 for a lack of permission, that of Data Center 400.
 pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Reply {
     let fields = &wish["fields"];
-    let key = fields["project"]["key"].as_str().unwrap_or_default();
+    let key = text_at(wish, "/fields/project/key").unwrap_or_default();
     let Some(project) = projects.get_mut(key).filter(|_| ask.may("BROWSE_PROJECTS")) else {
         return wrong(&[("project", "valid project is required")]);
     };
@@ -119,8 +123,7 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
     let labels = fields["labels"].as_array().into_iter().flatten();
     let issue = Issue {
         key: format!("{key}-{}", project.issues.len() + 1),
-        issue_type: fields["issuetype"]["name"]
-            .as_str()
+        issue_type: text_at(fields, "/issuetype/name")
             .unwrap_or_default()
             .to_owned(),
         summary: text("summary"),
@@ -134,13 +137,14 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
     };
     let shown = shown(ask, &issue);
     project.issues.push(issue);
-    let body = json!({ "id": shown["id"], "key": shown["key"], "self": shown["self"] });
+    let told = |name: &str| shown.get(name).cloned();
+    let body = json!({ "id": told("id"), "key": told("key"), "self": told("self") });
     Reply::json(201, &body).verdict(Verdict::Accepted)
 }
 
 fn faults<'a>(project: &'a Kept, ask: &Ask<'_>, fields: &Value) -> Vec<(&'a str, &'static str)> {
     let mut faults = Vec::new();
-    let kind = fields["issuetype"]["name"].as_str();
+    let kind = text_at(fields, "/issuetype/name");
     if !kind.is_some_and(|kind| TYPES.contains(&kind)) {
         faults.push(("issuetype", "The issue type selected is invalid."));
     }
@@ -251,7 +255,7 @@ pub(super) fn transition(projects: &mut Projects, ask: &Ask<'_>, key: &str, wish
     let Some((issue, is_endless)) = seen(projects, ask, key) else {
         return absent();
     };
-    let wanted = wish["transition"]["id"].as_str().unwrap_or_default();
+    let wanted = text_at(wish, "/transition/id").unwrap_or_default();
     let found = open_to(ask, issue, is_endless).find(|(id, _, _)| *id == wanted);
     let Some((_, _, to)) = found else {
         return said(400, "It seems that you have tried to perform an operation which you are not permitted to perform.")
