@@ -1,6 +1,6 @@
 //! Projects and issues: search, create, comment, transition.
 
-#![allow(clippy::unwrap_used, reason = "a test file")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test file")]
 
 mod support;
 
