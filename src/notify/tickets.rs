@@ -137,7 +137,10 @@ impl Work<'_> {
     /// A comment if an issue is open, else an issue.
     async fn tell(&self) -> Result<(), Failure> {
         if let Some(known) = self.open().await? {
-            return self.comment(&known.key).await;
+            self.comment(&known.key).await?;
+            // An end that was told before was not the last.
+            self.remember(known.key, false);
+            return Ok(());
         }
         let tracker = &self.tickets.tracker;
         let mut labels = vec![self.label.clone()];

@@ -189,6 +189,7 @@ async fn a_writer_that_is_refused_files_nothing_and_everything_once_it_is_healed
         .until_status(WRITER, "a first refusal", |status| status.attempt.is_some())
         .await;
     world.advance(TimeDelta::minutes(2));
+    operator.poke();
     world.wait_unready(WRITER, Reason::Rejected).await;
     let failed = count(&operator, SINK, "failed");
     until_counted(&world, &operator, SINK, "failed", failed + 2).await;
