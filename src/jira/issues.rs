@@ -63,8 +63,10 @@ pub struct NewIssue<'a> {
 /// An issue that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Issue {
-    /// Its key.
+    /// Its key, which begins with that of its project.
     pub key: String,
+    /// Its labels.
+    pub labels: Vec<String>,
     /// Whether its status counts as done.
     pub is_done: bool,
 }
@@ -131,6 +133,8 @@ struct Entry {
 #[derive(Deserialize)]
 struct Fields {
     status: Status,
+    #[serde(default)]
+    labels: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -171,7 +175,7 @@ struct Complaint {
 }
 
 impl Jira {
-    /// The newest issue of a project with a label that is not done. Neither may hold quotes or backslashes.
+    /// The oldest issue of a project with a label that the account has created and that is not done. Neither may hold quotes or backslashes.
     /// What was created or changed in the last seconds may be missing (Atlassian documentation).
     ///
     /// # Errors
@@ -188,7 +192,7 @@ impl Jira {
         };
         let query = json!({
             "jql": search(project, label),
-            "fields": ["status"],
+            "fields": ["status", "labels"],
             "maxResults": 10,
         });
         let call = self.issue_call(desk, "issue_search", Method::POST, path, Some(&query));
@@ -202,7 +206,7 @@ impl Jira {
     /// # Errors
     /// When there is none, or Jira does not tell.
     pub async fn issue(&self, desk: &Desk<'_>, key: &str) -> Result<Issue, IssueError> {
-        let path = format!("{ISSUES}/{key}?fields=status");
+        let path = format!("{ISSUES}/{key}?fields=status,labels");
         let call = self.issue_call(desk, "issue", Method::GET, &path, None);
         let entry: Entry = parsed(&call.await?)?;
         entry.issue().ok_or(UNREADABLE)
@@ -307,23 +311,23 @@ impl Jira {
 
 const UNREADABLE: IssueError = IssueError::Other(Verdict::NoVerdict(Outage::NotJson));
 
-/// The search for what is not done; everything in it was checked or made by the operator.
+/// The search for what is not done; everything in it was checked or made by the operator. Others may copy or
+/// plant the label: what they have created does not count.
 fn search(project: &str, label: &str) -> String {
     format!(
-        "project = \"{project}\" AND labels = \"{label}\" AND statusCategory != Done ORDER BY created DESC"
+        "project = \"{project}\" AND labels = \"{label}\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC"
     )
 }
 
 /// Why an answer is no success; `None`: it is one.
 fn denied(answer: &Answer<'_>) -> Option<IssueError> {
+    // Some Jira answers a refused credential as nobody's: a search finds nothing then, or no project.
+    let is_anonymous = response::is_anonymous(answer.headers);
     let verdict = match answer.status {
         // A login page has no answer in it.
         200..=299 if response::is_html(answer) => Verdict::NoVerdict(Outage::NotJson),
-        // Some Jira answers a refused credential as nobody's; a search would find nothing then.
-        200..=299 if response::is_anonymous(answer.headers) => {
-            Verdict::NoVerdict(Outage::Anonymous)
-        }
-        200..=299 => return None,
+        200..=299 if !is_anonymous => return None,
+        200..=299 => Verdict::NoVerdict(Outage::Anonymous),
         _ => response::read(answer),
     };
     let is_own_word = response::is_json(answer.headers);
@@ -334,6 +338,9 @@ fn denied(answer: &Answer<'_>) -> Option<IssueError> {
             | Verdict::NoVerdict(Outage::NotFound | Outage::Unexpected(_))
     );
     if is_own_word && is_general && matches!(answer.status, 400 | 403 | 404 | 409 | 413) {
+        if is_anonymous {
+            return Some(Verdict::NoVerdict(Outage::Anonymous).into());
+        }
         return Some(IssueError::Denied {
             status: answer.status,
             fields: fields(answer.body),
@@ -374,6 +381,7 @@ impl Entry {
     fn issue(self) -> Option<Issue> {
         Some(Issue {
             is_done: self.fields.status.is_done(),
+            labels: self.fields.labels,
             key: checked_key(self.key)?,
         })
     }

@@ -3,19 +3,23 @@
 //! The issue is found by its label, so that the next process finds it, too. What was created or closed by this
 //! process is also remembered, because the search lags behind.
 
+mod failure;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::core::probe::{Outage, Refusal, Verdict};
-use crate::jira::{Desk, IssueError, NewIssue, Transition};
+use crate::core::probe::{Refusal, Verdict};
+use crate::jira::{Desk, Issue, IssueError, NewIssue, Transition};
 use crate::notify::attempt::Attempt;
 use crate::notify::delivery::Delivery;
 use crate::notify::format::jira;
 use crate::notify::message::Message;
+use crate::notify::tickets::failure::{Deed, cause, is_doubtful, is_dropped, wait};
 use crate::notify::tracker::{OWN_LABELS, Tracker};
 use crate::notify::writer::Writer;
 
@@ -31,7 +35,7 @@ pub(super) struct Tickets {
 
 #[derive(Default)]
 struct Memory {
-    /// The issues that this process has created or met, by label.
+    /// The issues that this process has created or met, by label. The credential may be that of another site now.
     issues: HashMap<String, Known>,
     /// The validation after which Jira refused the credential: it is not sent before the next.
     refused: Option<String>,
@@ -39,6 +43,7 @@ struct Memory {
 
 #[derive(Clone)]
 struct Known {
+    site: String,
     key: String,
     /// The comment that it is over stands, and the issue is still to be closed.
     is_commented: bool,
@@ -50,14 +55,6 @@ struct Work<'a> {
     writer: &'a Writer,
     message: &'a Message,
     label: String,
-}
-
-/// What was to be done when it failed: what to grant depends on it.
-#[derive(Clone, Copy)]
-enum Deed {
-    Search,
-    Create,
-    Comment,
 }
 
 impl Tickets {
@@ -102,7 +99,10 @@ impl Tickets {
         };
         match result {
             Ok(()) => Attempt::Sent,
-            Err((deed, error)) => work.failed(deed, &error),
+            Err((deed, error)) => {
+                let error = work.believed(error).await;
+                work.failed(deed, &error)
+            }
         }
     }
 
@@ -204,35 +204,51 @@ impl Work<'_> {
     /// The open issue of the cause.
     async fn open(&self) -> Result<Option<Known>, Failure> {
         let (jira, desk) = (&self.writer.jira, self.desk());
+        let project = &self.tickets.tracker.project;
         let known = self.tickets.memory().issues.get(&self.label).cloned();
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| known.site == desk.site.base) {
             match jira.issue(&desk, &known.key).await {
-                Ok(issue) if !issue.is_done => return Ok(Some(known)),
-                // A person has closed, moved or deleted it.
-                Ok(_) | Err(IssueError::Denied { .. }) => {
-                    self.tickets.memory().issues.remove(&self.label);
-                }
+                Ok(issue) if is_open(&issue, project, &self.label) => return Ok(Some(known)),
+                // A person has closed, moved or deleted it, or taken the label away.
+                Ok(_) | Err(IssueError::Denied { .. }) => {}
                 Err(error) => return Err((Deed::Search, error)),
             }
         }
-        let project = &self.tickets.tracker.project;
         let found = jira.find_issue(&desk, project, &self.label).await;
         let found = found.map_err(|error| (Deed::Search, error))?;
         // Jira may search for a credential that it refuses as for nobody, who finds nothing.
         if found.is_none() && self.message.stage.is_over() {
-            let site = desk.site;
-            match jira.whoami(site, desk.ca_pem, desk.credential).await {
-                Verdict::Accepted(_) => {}
-                verdict => return Err((Deed::Search, IssueError::Other(verdict))),
-            }
+            self.asked().await.map_err(|error| (Deed::Search, error))?;
         }
-        Ok(found.map(|issue| {
-            self.remember(issue.key.clone(), false);
-            Known {
-                key: issue.key,
-                is_commented: false,
-            }
-        }))
+        let Some(issue) = found else {
+            self.tickets.memory().issues.remove(&self.label);
+            return Ok(None);
+        };
+        Ok(Some(self.remember(issue.key, false)))
+    }
+
+    /// Whether Jira accepts the credential.
+    async fn asked(&self) -> Result<(), IssueError> {
+        let desk = self.desk();
+        let asked = self
+            .writer
+            .jira
+            .whoami(desk.site, desk.ca_pem, desk.credential);
+        match asked.await {
+            Verdict::Accepted(_) => Ok(()),
+            verdict => Err(IssueError::Other(verdict)),
+        }
+    }
+
+    /// A denial counts if Jira accepts the credential: a private project does not exist for nobody.
+    async fn believed(&self, error: IssueError) -> IssueError {
+        if !is_doubtful(&error) {
+            return error;
+        }
+        match self.asked().await {
+            Ok(()) => error,
+            Err(refused) => refused,
+        }
     }
 
     async fn comment(&self, key: &str) -> Result<(), Failure> {
@@ -241,10 +257,16 @@ impl Work<'_> {
         comment.map_err(|error| (Deed::Comment, error))
     }
 
-    fn remember(&self, key: String, is_commented: bool) {
-        let known = Known { key, is_commented };
+    fn remember(&self, key: String, is_commented: bool) -> Known {
+        let site = self.writer.site.base.clone();
+        let known = Known {
+            site,
+            key,
+            is_commented,
+        };
         let mut memory = self.tickets.memory();
-        memory.issues.insert(self.label.clone(), known);
+        memory.issues.insert(self.label.clone(), known.clone());
+        known
     }
 
     fn log(&self, key: &str, text: &'static str) {
@@ -283,23 +305,13 @@ impl Work<'_> {
     }
 }
 
-/// Whether another attempt would fail as well. Some Jira tell by 400 that an account may create no issues.
-fn is_dropped(deed: Deed, error: &IssueError) -> bool {
-    match (deed, error) {
-        (Deed::Create, IssueError::Denied { fields, .. }) => {
-            fields.iter().any(|field| field != "project")
-        }
-        (Deed::Comment, IssueError::Denied { .. }) => true,
-        _ => false,
-    }
-}
-
-/// How long Jira asks to wait.
-fn wait(outage: Outage) -> Option<Duration> {
-    match outage {
-        Outage::RateLimited { retry_after } | Outage::Unavailable { retry_after } => retry_after,
-        _ => None,
-    }
+/// Whether an issue is the open one of a label in a project. Jira follows the old key of one that was moved.
+fn is_open(issue: &Issue, project: &str, label: &str) -> bool {
+    let is_here = issue
+        .key
+        .rsplit_once('-')
+        .is_some_and(|(of, _)| of == project);
+    !issue.is_done && is_here && issue.labels.iter().any(|one| one == label)
 }
 
 /// The transition that closes an issue: by its name or that of its target, else the first into done.
@@ -313,37 +325,3 @@ fn chosen<'a>(all: &'a [Transition], wanted: Option<&str>) -> Option<&'a Transit
         None => all.iter().find(|one| one.is_done),
     }
 }
-
-/// What failed, and what to do about it.
-fn cause(deed: Deed, error: &IssueError, tracker: &Tracker) -> String {
-    let (project, writer) = (&tracker.project, tracker.writer());
-    let IssueError::Denied { status, fields } = error else {
-        return match error {
-            IssueError::Other(Verdict::Refused(Refusal::InsufficientScope)) => format!(
-                "JiraCredential {writer} lacks a scope: it needs read:jira-work and write:jira-work"
-            ),
-            IssueError::Other(Verdict::Refused(_)) => {
-                format!("Jira refuses JiraCredential {writer} ({})", error.word())
-            }
-            _ => format!("no answer of Jira that counts ({})", error.word()),
-        };
-    };
-    let fields = fields.join(", ");
-    match deed {
-        Deed::Search => format!(
-            "Jira answered a search in {project} with {status}: the project must exist, and the account of JiraCredential {writer} needs Browse Projects in it"
-        ),
-        Deed::Create if *status == 403 || fields.is_empty() => format!(
-            "Jira created no issue in {project} ({status}): the account of JiraCredential {writer} needs Create Issues in it"
-        ),
-        Deed::Create => format!(
-            "Jira created no issue in {project} ({status}) because of the fields {fields}: the project must exist and let the account of JiraCredential {writer} create issues, issueType must be one of its types, and no other field may be required"
-        ),
-        Deed::Comment => format!(
-            "Jira took no comment in {project} ({status}): the account of JiraCredential {writer} needs Add Comments in it"
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -165,6 +165,85 @@ async fn what_a_person_has_closed_is_filed_afresh_at_the_next_reminder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_copied_or_relabelled_stays_as_it_is() {
+    let world = World::new().await;
+    let project = project(&world);
+    let operator = world.operator_with(config(&world)).await;
+    writer(&world).await;
+    refused(&world, "bot").await;
+    let issue = one_open(&world, &project).await;
+    project.clone_issue(&issue.key, "ann@acme.example");
+    // The next process remembers nothing.
+    operator.stop().await;
+    let operator = world.operator_with(config(&world)).await;
+    operator.look_again(2).await;
+    world.advance(TimeDelta::hours(24));
+    let commented = |all: &[Issue]| all.iter().any(|issue| !issue.comments.is_empty());
+    let issues = until_issues(&world, &project, "the reminder", commented).await;
+    assert_eq!((issues.len(), issues[0].comments.len()), (2, 1));
+    project.set_labels(&issue.key, &["jira-credential"]);
+    world.advance(TimeDelta::hours(24));
+    let third = |all: &[Issue]| all.len() == 3 || all[0].comments.len() == 2;
+    until_issues(&world, &project, "an issue with the label", third).await;
+    heal(&world, "bot").await;
+    let closed = |all: &[Issue]| all.iter().any(|issue| issue.status == "Done");
+    let issues = until_issues(&world, &project, "the end", closed).await;
+    operator.quiet().await;
+    let shown = issues.iter();
+    let shown: Vec<_> = shown
+        .map(|issue| (issue.status.as_str(), issue.comments.len()))
+        .collect();
+    assert_eq!(shown, [("To Do", 1), ("To Do", 0), ("Done", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_means_nothing_at_another_site() {
+    let world = World::new().await;
+    let old = project(&world);
+    let new = world.data_center().project("OPS");
+    let _operator = world.operator_with(config(&world)).await;
+    writer(&world).await;
+    refused(&world, "bot").await;
+    let issue = one_open(&world, &old).await;
+    world.delete(WRITER).await;
+    world
+        .until("the end of the writer", async || {
+            let found = world.credentials().get_opt(WRITER).await.unwrap();
+            found.is_none().then_some(())
+        })
+        .await;
+    world.pat(WRITER).await;
+    world.wait_ready(WRITER).await;
+    world.advance(TimeDelta::hours(24));
+    one_open(&world, &new).await;
+    assert_eq!(old.issues(), [issue]);
+    let calls = world.sim.calls_for(world.data_center().host());
+    let paths: Vec<String> = calls.into_iter().map(|call| call.path).collect();
+    let asked = paths.iter().filter(|path| path.ends_with("/issue/OPS-1"));
+    assert_eq!(asked.count(), 0, "{paths:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_writer_is_not_sent_again_where_a_private_project_is_unknown_to_nobody() {
+    let world = World::new().await;
+    let project = project(&world);
+    project.set_private(true);
+    let log = Log::default();
+    let operator = world.operator_logging(config(&world), log.dispatch()).await;
+    let token = writer(&world).await;
+    world.sim.revoke(&token);
+    refused(&world, "bot").await;
+    until_counted(&world, &operator, SINK, "failed", 3).await;
+    let calls = world.sim.calls_for(world.cloud().host()).into_iter();
+    let searches = calls.filter(|call| call.path.ends_with("/search/jql"));
+    assert_eq!(searches.count(), 1);
+    operator.stop().await;
+    let text = log.text();
+    assert!(text.contains("Jira refuses JiraCredential"), "{text}");
+    assert!(!text.contains("Browse Projects"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_is_refused_files_nothing_and_everything_once_it_is_healed() {
     let world = World::new().await;
     let project = project(&world);

@@ -48,6 +48,11 @@ impl Default for Permissions {
 }
 
 impl Permissions {
+    /// Those of nobody.
+    pub(crate) fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// Gives a permission, or takes it away.
     pub(crate) fn set(&mut self, key: &str, held: bool) {
         if held {

@@ -94,8 +94,7 @@ fn wish(summary: &str) -> Value {
     }})
 }
 
-const OPEN: &str =
-    "project = \"OPS\" AND labels = \"a-1\" AND statusCategory != Done ORDER BY created DESC";
+const OPEN: &str = "project = \"OPS\" AND labels = \"a-1\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC";
 
 async fn lives(desk: &Desk, search: &str) {
     let created = desk.post("/rest/api/2/issue", wish("first")).await;
@@ -104,7 +103,7 @@ async fn lives(desk: &Desk, search: &str) {
         (201, &json!("OPS-1"))
     );
     desk.post("/rest/api/2/issue", wish("second")).await;
-    assert_eq!(desk.found(search, OPEN).await, ["OPS-2", "OPS-1"]);
+    assert_eq!(desk.found(search, OPEN).await, ["OPS-1", "OPS-2"]);
     let comment = desk.post(
         "/rest/api/2/issue/OPS-1/comment",
         json!({"body": "a comment"}),
@@ -221,6 +220,39 @@ async fn a_refused_token_finds_nothing_and_may_do_nothing() {
         401
     );
     assert_eq!(desk.project.issues().len(), 1);
+}
+
+#[tokio::test]
+async fn a_private_project_is_unknown_to_a_refused_token() {
+    let mut desk = Desk::cloud();
+    desk.post("/rest/api/2/issue", wish("first")).await;
+    desk.project.set_private(true);
+    assert_eq!(desk.found("/rest/api/3/search/jql", OPEN).await, ["OPS-1"]);
+    desk.authorization = basic(USER, "wrong");
+    let jql = json!({"jql": OPEN});
+    let found = desk.post("/rest/api/3/search/jql", jql).await;
+    let seen = desk.get("/rest/api/2/issue/OPS-1").await;
+    let created = desk.post("/rest/api/2/issue", wish("second")).await;
+    assert_eq!((found.status, seen.status, created.status), (400, 404, 400));
+    assert!(created.json()["errors"]["project"].is_string());
+    assert_eq!(desk.project.issues().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clone_is_found_by_its_creator_alone() {
+    let desk = Desk::cloud();
+    desk.post("/rest/api/2/issue", wish("first")).await;
+    desk.project.clone_issue("OPS-1", "ann@acme.example");
+    assert_eq!(desk.found("/rest/api/3/search/jql", OPEN).await, ["OPS-1"]);
+    desk.project.set_labels("OPS-1", &["b"]);
+    assert_eq!(desk.found("/rest/api/3/search/jql", OPEN).await, [""; 0]);
+    let of_all = OPEN
+        .replace("creator = currentUser() AND ", "")
+        .replace("\"a-1\"", "\"b\"");
+    assert_eq!(
+        desk.found("/rest/api/3/search/jql", &of_all).await,
+        ["OPS-1", "OPS-2"]
+    );
 }
 
 #[tokio::test]

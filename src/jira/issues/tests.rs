@@ -3,7 +3,15 @@ use http::{HeaderMap, HeaderValue, header};
 use super::*;
 
 fn read(status: u16, kind: &'static str, body: &str) -> Option<IssueError> {
-    let mut headers = HeaderMap::new();
+    read_with(HeaderMap::new(), status, kind, body)
+}
+
+fn read_with(
+    mut headers: HeaderMap,
+    status: u16,
+    kind: &'static str,
+    body: &str,
+) -> Option<IssueError> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     denied(&Answer {
         hosting: Hosting::Cloud,
@@ -71,6 +79,29 @@ fn what_says_nothing_about_the_wish_is_no_denial() {
 }
 
 #[test]
+fn what_is_said_to_nobody_is_no_denial() {
+    for (name, value) in [
+        ("x-seraph-loginreason", "AUTHENTICATED_FAILED"),
+        ("x-ausername", "anonymous"),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        for status in [200, 400, 403, 404] {
+            let found = read_with(headers.clone(), status, JSON, "{}");
+            assert!(
+                matches!(
+                    found,
+                    Some(IssueError::Other(
+                        Verdict::NoVerdict(Outage::Anonymous) | Verdict::Refused(_)
+                    ))
+                ),
+                "{name} {status} {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn only_a_plain_key_goes_into_a_path() {
     for (key, is_one) in [
         ("OPS-12", true),
@@ -87,6 +118,6 @@ fn only_a_plain_key_goes_into_a_path() {
 fn the_search_asks_for_what_is_open() {
     assert_eq!(
         search("OPS", "jco-0123"),
-        "project = \"OPS\" AND labels = \"jco-0123\" AND statusCategory != Done ORDER BY created DESC"
+        "project = \"OPS\" AND labels = \"jco-0123\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC"
     );
 }

@@ -2,6 +2,7 @@ use chrono::DateTime;
 
 use super::*;
 use crate::api::Owner;
+use crate::core::probe::Outage;
 use crate::notify::message::Stage;
 use crate::notify::problem::Event;
 
@@ -29,6 +30,40 @@ fn a_label_tells_credentials_and_causes_apart() {
     assert_eq!(first, label(&message("uid-1", "Rejected")));
     assert_ne!(first, label(&message("uid-2", "Rejected")));
     assert_ne!(first, label(&message("uid-1", "Expired")));
+}
+
+#[test]
+fn an_issue_that_was_moved_closed_or_has_lost_its_label_is_not_the_one() {
+    for (key, is_done, labels, expected) in [
+        ("OPS-1", false, &["b", "jco-1"][..], true),
+        ("OPS-1", true, &["jco-1"], false),
+        ("NEW-7", false, &["jco-1"], false),
+        ("OPS-X-1", false, &["jco-1"], false),
+        ("OPS-1", false, &["jco-2"], false),
+        ("OPS-1", false, &[], false),
+    ] {
+        let issue = Issue {
+            key: key.to_owned(),
+            labels: labels.iter().map(|&label| label.to_owned()).collect(),
+            is_done,
+        };
+        assert_eq!(is_open(&issue, "OPS", "jco-1"), expected, "{issue:?}");
+    }
+}
+
+#[test]
+fn what_nobody_may_have_been_told_is_doubtful() {
+    let other = |verdict| IssueError::Other(Verdict::NoVerdict(verdict));
+    for (error, expected) in [
+        (denied(400, &[]), true),
+        (denied(404, &[]), true),
+        (denied(400, &["project"]), true),
+        (denied(400, &["priority"]), false),
+        (other(Outage::Anonymous), true),
+        (other(Outage::Timeout), false),
+    ] {
+        assert_eq!(is_doubtful(&error), expected, "{error:?}");
+    }
 }
 
 fn transition(id: &str, name: &str, target: &str, is_done: bool) -> Transition {

@@ -11,7 +11,7 @@ use http::Method;
 
 use crate::calls::{Call, Verdict};
 use crate::issues;
-use crate::permissions::{self, Caller};
+use crate::permissions::{self, Caller, Permissions};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::service::Context;
@@ -208,31 +208,39 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
 /// Nobody finds nothing, and may do nothing.
 fn about_issues(visit: &Visit<'_>, login: &Login<'_>, resource: &str) -> Reply {
     let method = &visit.call.method;
+    let projects = visit.site.projects.lock();
+    let mut projects = projects.unwrap_or_else(PoisonError::into_inner);
+    let hides = projects.values().any(|project| project.is_private);
+    let mut answer = |caller: &str, permissions: &Permissions| {
+        let ask = issues::Ask {
+            method,
+            version: visit.path().split('/').nth(3).unwrap_or_default(),
+            resource,
+            body: &visit.call.body,
+            caller,
+            permissions,
+            is_cloud: true,
+            base: visit.base,
+        };
+        issues::answer(&mut projects, &ask)
+    };
     let Login::Known(identity) = login else {
-        if resource == "search/jql" && visit.site.settings.anonymous {
-            return answers::empty_list(resource).verdict(why(login));
-        }
-        return unauthorized(visit).verdict(why(login));
+        let reply = if hides {
+            answer("", &Permissions::none())
+        } else if resource == "search/jql" && visit.site.settings.anonymous {
+            answers::empty_list(resource)
+        } else {
+            unauthorized(visit)
+        };
+        return reply.verdict(why(login));
     };
     let may = if issues::writes(method, resource) {
         login::may_write_work(identity)
     } else {
         login::may_read_work(identity)
     };
-    scoped(may, || {
-        let version = visit.path().split('/').nth(3).unwrap_or_default();
-        let ask = issues::Ask {
-            method,
-            version,
-            resource,
-            body: &visit.call.body,
-            permissions: &identity.account.permissions,
-            is_cloud: true,
-            base: visit.base,
-        };
-        let projects = visit.site.projects.lock();
-        issues::answer(&mut projects.unwrap_or_else(PoisonError::into_inner), &ask)
-    })
+    let account = identity.account;
+    scoped(may, || answer(&account.email, &account.permissions))
 }
 
 fn why(login: &Login<'_>) -> Verdict {

@@ -145,6 +145,7 @@ fn about_issues(
         version: "2",
         resource,
         body: &call.body,
+        caller: &user.name,
         permissions: &user.permissions,
         is_cloud: false,
         base: visit.base,

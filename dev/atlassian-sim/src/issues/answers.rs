@@ -85,13 +85,13 @@ pub(super) fn search(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply 
         .issues
         .iter()
         .take(known)
-        .rev()
         .filter(|issue| {
             query
                 .label
                 .as_ref()
                 .is_none_or(|label| issue.labels.contains(label))
         })
+        .filter(|issue| !query.own_only || issue.creator == ask.caller)
         .filter(|issue| !query.open_only || issue.status != "Done")
         .map(|issue| shown(ask, issue))
         .collect();
@@ -123,6 +123,7 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
     let labels = fields["labels"].as_array().into_iter().flatten();
     let issue = Issue {
         key: format!("{key}-{}", project.issues.len() + 1),
+        creator: ask.caller.to_owned(),
         issue_type: text_at(fields, "/issuetype/name")
             .unwrap_or_default()
             .to_owned(),

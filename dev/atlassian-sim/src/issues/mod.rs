@@ -25,7 +25,7 @@ pub(crate) fn reads_body(path: &str) -> bool {
     resource.is_some_and(|rest| rest.contains("/issue") || rest.contains("/search"))
 }
 
-/// A request about issues by somebody who is logged in.
+/// A request about issues.
 pub(crate) struct Ask<'a> {
     pub(crate) method: &'a Method,
     /// `2`, `3` or `latest`.
@@ -33,6 +33,8 @@ pub(crate) struct Ask<'a> {
     /// The path behind the version.
     pub(crate) resource: &'a str,
     pub(crate) body: &'a [u8],
+    /// The name of the account; empty for nobody.
+    pub(crate) caller: &'a str,
     pub(crate) permissions: &'a Permissions,
     pub(crate) is_cloud: bool,
     pub(crate) base: &'a str,

@@ -9,6 +9,8 @@ use crate::world::Place;
 pub struct Issue {
     /// Its key.
     pub key: String,
+    /// The name of the account that created it.
+    pub creator: String,
     /// Its type.
     pub issue_type: String,
     /// Its summary.
@@ -29,6 +31,8 @@ pub(crate) struct Kept {
     pub(crate) issues: Vec<Issue>,
     /// Fields beside the summary without which no issue is created.
     pub(crate) required: Vec<String>,
+    /// To who is not logged in there is no such project, and Cloud answers a refused credential as nobody's.
+    pub(crate) is_private: bool,
     /// No transition leads to `Done`.
     pub(crate) is_endless: bool,
     /// How many of the issues the search knows; `None`: all.
@@ -73,6 +77,34 @@ impl Project {
                 status.clone_into(&mut issue.status);
             }
         });
+    }
+
+    /// A person gives an issue other labels.
+    pub fn set_labels(&self, key: &str, labels: &[&str]) {
+        self.with(|kept| {
+            for issue in kept.issues.iter_mut().filter(|issue| issue.key == key) {
+                issue.labels = labels.iter().map(|&label| label.to_owned()).collect();
+            }
+        });
+    }
+
+    /// Another account clones an issue: everything but the comments is copied.
+    pub fn clone_issue(&self, key: &str, creator: &str) {
+        self.with(|kept| {
+            let found = kept.issues.iter().find(|issue| issue.key == key);
+            if let Some(mut issue) = found.cloned() {
+                issue.key = format!("{}-{}", self.key, kept.issues.len() + 1);
+                creator.clone_into(&mut issue.creator);
+                issue.comments.clear();
+                kept.issues.push(issue);
+            }
+        });
+    }
+
+    /// Whether the project is hidden from who is not logged in. Cloud answers a refused credential as nobody's
+    /// then, in place of 401.
+    pub fn set_private(&self, is_private: bool) {
+        self.with(|kept| kept.is_private = is_private);
     }
 
     /// Has the project require one more field.

@@ -5,18 +5,20 @@
 pub(super) struct Query {
     pub(super) project: Option<String>,
     pub(super) label: Option<String>,
+    /// Only what the caller has created.
+    pub(super) own_only: bool,
     /// What is done is left out.
     pub(super) open_only: bool,
 }
 
-/// Reads `project = "X"`, `labels = "X"` and `statusCategory != Done`, joined by `AND`, with an order behind
-/// them; `None` for anything else.
+/// Reads `project = "X"`, `labels = "X"`, `creator = currentUser()` and `statusCategory != Done`, joined by `AND`,
+/// with an order behind them; `None` for anything else.
 pub(super) fn read(jql: &str) -> Option<Query> {
     let (conditions, order) = match jql.split_once(" ORDER BY ") {
         Some((conditions, order)) => (conditions, Some(order)),
         None => (jql, None),
     };
-    if order.is_some_and(|order| order != "created DESC") {
+    if order.is_some_and(|order| order != "created ASC") {
         return None;
     }
     let mut query = Query::default();
@@ -24,6 +26,7 @@ pub(super) fn read(jql: &str) -> Option<Query> {
         match condition.trim().splitn(3, ' ').collect::<Vec<_>>()[..] {
             ["project", "=", value] => query.project = Some(quoted(value)?),
             ["labels", "=", value] => query.label = Some(quoted(value)?),
+            ["creator", "=", "currentUser()"] => query.own_only = true,
             ["statusCategory", "!=", "Done"] => query.open_only = true,
             _ => return None,
         }
@@ -42,10 +45,11 @@ mod tests {
 
     #[test]
     fn a_search_is_read_or_refused() {
-        let whole = "project = \"OPS\" AND labels = \"a-1\" AND statusCategory != Done ORDER BY created DESC";
+        let whole = "project = \"OPS\" AND labels = \"a-1\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC";
         let expected = Query {
             project: Some("OPS".to_owned()),
             label: Some("a-1".to_owned()),
+            own_only: true,
             open_only: true,
         };
         assert_eq!(read(whole), Some(expected));
