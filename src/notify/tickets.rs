@@ -26,6 +26,9 @@ use crate::notify::writer::Writer;
 /// Bytes of the digest in a label.
 const LABEL_BYTES: usize = 10;
 
+/// Issues that are remembered. The label finds the others, too.
+const MOST_ISSUES: usize = 10_000;
+
 /// Files issues in one project.
 pub(super) struct Tickets {
     sink: String,
@@ -36,7 +39,8 @@ pub(super) struct Tickets {
 #[derive(Default)]
 struct Memory {
     /// The issues that this process has created or met, by label. The credential may be that of another site now.
-    issues: HashMap<String, Known>,
+    issues: HashMap<String, (u64, Known)>,
+    next: u64,
     /// The validation after which Jira refused the credential: it is not sent before the next.
     refused: Option<String>,
 }
@@ -55,6 +59,25 @@ struct Work<'a> {
     writer: &'a Writer,
     message: &'a Message,
     label: String,
+}
+
+impl Memory {
+    fn known(&self, label: &str, site: &str) -> Option<Known> {
+        let (_, known) = self.issues.get(label)?;
+        (known.site == site).then(|| known.clone())
+    }
+
+    /// Remembers an issue in place of that which was not needed for longest.
+    fn keep(&mut self, label: &str, known: Known) {
+        self.next += 1;
+        self.issues.insert(label.to_owned(), (self.next, known));
+        if self.issues.len() > MOST_ISSUES {
+            let oldest = self.issues.iter().min_by_key(|(_, (order, _))| *order);
+            if let Some(oldest) = oldest.map(|(label, _)| label.clone()) {
+                self.issues.remove(&oldest);
+            }
+        }
+    }
 }
 
 impl Tickets {
@@ -183,7 +206,7 @@ impl Work<'_> {
                 let text = "an issue stays open: Jira does not make the transition; it may need a field, or the permission Transition Issues";
                 self.warn(&known.key, text);
             }
-            Err(error) => return Err((Deed::Comment, error)),
+            Err(error) => return Err((Deed::Close, error)),
         }
         self.tickets.memory().issues.remove(&self.label);
         comment
@@ -205,8 +228,8 @@ impl Work<'_> {
     async fn open(&self) -> Result<Option<Known>, Failure> {
         let (jira, desk) = (&self.writer.jira, self.desk());
         let project = &self.tickets.tracker.project;
-        let known = self.tickets.memory().issues.get(&self.label).cloned();
-        if let Some(known) = known.filter(|known| known.site == desk.site.base) {
+        let known = self.tickets.memory().known(&self.label, &desk.site.base);
+        if let Some(known) = known {
             match jira.issue(&desk, &known.key).await {
                 Ok(issue) if is_open(&issue, project, &self.label) => return Ok(Some(known)),
                 // A person has closed, moved or deleted it, or taken the label away.
@@ -264,8 +287,7 @@ impl Work<'_> {
             key,
             is_commented,
         };
-        let mut memory = self.tickets.memory();
-        memory.issues.insert(self.label.clone(), known.clone());
+        self.tickets.memory().keep(&self.label, known.clone());
         known
     }
 
@@ -284,6 +306,8 @@ impl Work<'_> {
     /// take as it is, is not.
     fn failed(&self, deed: Deed, error: &IssueError) -> Attempt {
         let cause = cause(deed, error, &self.tickets.tracker);
+        // The comment stands: who reads it must also read that the cause has begun again.
+        let is_told = matches!(deed, Deed::Close);
         if is_dropped(deed, error) {
             return Attempt::Refused(cause);
         }
@@ -291,14 +315,18 @@ impl Work<'_> {
             IssueError::Other(Verdict::NoVerdict(outage)) => Attempt::Failed {
                 cause,
                 after: wait(*outage),
-                may_be_told: outage.may_have_arrived(),
+                may_be_told: is_told || outage.may_have_arrived(),
             },
             IssueError::Other(Verdict::Refused(refusal)) => {
                 // More scopes come with another token, and the next validation knows nothing of these.
                 if *refusal != Refusal::InsufficientScope {
                     self.tickets.memory().refused = Some(self.writer.validation.clone());
                 }
-                Attempt::failed(cause)
+                Attempt::Failed {
+                    cause,
+                    after: None,
+                    may_be_told: is_told,
+                }
             }
             IssueError::Denied { .. } | IssueError::Other(_) => Attempt::failed(cause),
         }

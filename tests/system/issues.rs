@@ -197,6 +197,47 @@ async fn what_others_have_copied_or_relabelled_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cause_that_begins_again_before_its_issue_is_closed_is_told() {
+    let world = World::new().await;
+    let project = project(&world);
+    let operator = world.operator_with(config(&world)).await;
+    writer(&world).await;
+    refused(&world, "bot").await;
+    let issue = one_open(&world, &project).await;
+    let limit = Fault::RateLimit {
+        retry_after: Some(1),
+        html: false,
+    };
+    let path = format!("/rest/api/2/issue/{}/transitions", issue.key);
+    let limited = Rule::new(limit).host(world.cloud().host()).path(&path);
+    let limited = world.sim.fault(limited.times(1));
+    heal(&world, "bot").await;
+    world
+        .until("the end that is not closed", async || {
+            (limited.hits() == 1 && count(&operator, SINK, "failed") >= 1).then_some(())
+        })
+        .await;
+    // The comment says that it is over: the beginning does not cancel what waits.
+    world
+        .secret("bot-source", &[("token", "no-such-token")])
+        .await;
+    world.wait_unready("bot", Reason::Rejected).await;
+    operator.quiet().await;
+    world.advance(TimeDelta::minutes(11));
+    let again = |all: &[Issue]| all[0].comments.len() == 2;
+    let issues = until_issues(&world, &project, "the second beginning", again).await;
+    assert!(
+        issues[0].comments[1].contains("needs a person"),
+        "{:?}",
+        issues[0].comments
+    );
+    heal(&world, "bot").await;
+    let closed = |all: &[Issue]| all[0].status == "Done";
+    let issues = until_issues(&world, &project, "the end", closed).await;
+    assert_eq!((issues.len(), issues[0].comments.len()), (1, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_means_nothing_at_another_site() {
     let world = World::new().await;
     let old = project(&world);

@@ -12,6 +12,8 @@ pub(super) enum Deed {
     Search,
     Create,
     Comment,
+    /// The transition, after the comment.
+    Close,
 }
 
 /// Whether Jira may have answered a credential that it refuses as nobody's.
@@ -24,13 +26,16 @@ pub(super) fn is_doubtful(error: &IssueError) -> bool {
     }
 }
 
-/// Whether another attempt would fail as well. Some Jira tell by 400 that an account may create no issues.
+/// Whether another attempt would fail as well. One missing permission may be told as 403 or 404, as 400 that names
+/// the project and whatever depends on it, or as 400 that names no field.
 pub(super) fn is_dropped(deed: Deed, error: &IssueError) -> bool {
     match (deed, error) {
-        (Deed::Create, IssueError::Denied { fields, .. }) => {
-            fields.iter().any(|field| field != "project")
-        }
-        (Deed::Comment, IssueError::Denied { .. }) => true,
+        (Deed::Create, IssueError::Denied { status, fields }) => match status {
+            403 | 404 => false,
+            400 => !fields.is_empty() && !fields.iter().any(|field| field == "project"),
+            _ => true,
+        },
+        (Deed::Comment | Deed::Close, IssueError::Denied { .. }) => true,
         _ => false,
     }
 }
@@ -62,13 +67,16 @@ pub(super) fn cause(deed: Deed, error: &IssueError, tracker: &Tracker) -> String
         Deed::Search => format!(
             "Jira answered a search in {project} with {status}: the project must exist, and the account of JiraCredential {writer} needs Browse Projects in it"
         ),
-        Deed::Create if *status == 403 || fields.is_empty() => format!(
+        Deed::Create if *status == 403 => format!(
             "Jira created no issue in {project} ({status}): the account of JiraCredential {writer} needs Create Issues in it"
         ),
-        Deed::Create => format!(
-            "Jira created no issue in {project} ({status}) because of the fields {fields}: the project must exist and let the account of JiraCredential {writer} create issues, issueType must be one of its types, and no other field may be required"
+        Deed::Create if fields.is_empty() => format!(
+            "Jira created no issue in {project} ({status}) and names no field: the account of JiraCredential {writer} needs Create Issues in it, and no validator of its workflow may refuse the issue"
         ),
-        Deed::Comment => format!(
+        Deed::Create => format!(
+            "Jira created no issue in {project} ({status}) because of the fields {fields}: the project must exist and let the account of JiraCredential {writer} create issues, issueType must be one of its types, its create screen must have description and labels, and no other field may be required"
+        ),
+        Deed::Comment | Deed::Close => format!(
             "Jira took no comment in {project} ({status}): the account of JiraCredential {writer} needs Add Comments in it"
         ),
     }

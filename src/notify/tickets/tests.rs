@@ -123,6 +123,8 @@ fn a_failure_says_what_to_grant() {
         (Deed::Search, denied(400, &[]), "Browse Projects"),
         (Deed::Create, denied(403, &[]), "Create Issues"),
         (Deed::Create, denied(400, &[]), "Create Issues"),
+        (Deed::Create, denied(400, &[]), "validator"),
+        (Deed::Create, denied(400, &["labels"]), "create screen"),
         (
             Deed::Create,
             denied(400, &["customfield_1", "priority"]),
@@ -148,6 +150,10 @@ fn only_a_wish_that_jira_does_not_take_is_dropped() {
         (Deed::Create, denied(400, &["priority"]), true),
         // A lack of permission may be told so.
         (Deed::Create, denied(400, &["project"]), false),
+        (Deed::Create, denied(400, &["issuetype", "project"]), false),
+        (Deed::Create, denied(404, &[]), false),
+        (Deed::Create, denied(403, &["labels"]), false),
+        (Deed::Create, denied(413, &[]), true),
         (Deed::Create, denied(400, &[]), false),
         (Deed::Create, denied(403, &[]), false),
         (Deed::Search, denied(400, &[]), false),
@@ -155,4 +161,25 @@ fn only_a_wish_that_jira_does_not_take_is_dropped() {
     ] {
         assert_eq!(is_dropped(deed, &error), dropped, "{error:?}");
     }
+}
+
+#[test]
+fn the_memory_is_bounded_and_forgets_what_is_oldest() {
+    let mut memory = Memory::default();
+    let known = || Known {
+        site: "https://acme.atlassian.net".to_owned(),
+        key: "OPS-1".to_owned(),
+        is_commented: false,
+    };
+    for number in 0..MOST_ISSUES {
+        memory.keep(&number.to_string(), known());
+    }
+    memory.keep("0", known());
+    memory.keep("one more", known());
+    assert_eq!(memory.issues.len(), MOST_ISSUES);
+    for (label, is_known) in [("0", true), ("1", false), ("2", true), ("one more", true)] {
+        let found = memory.known(label, "https://acme.atlassian.net");
+        assert_eq!(found.is_some(), is_known, "{label}");
+    }
+    assert!(memory.known("0", "https://other.atlassian.net").is_none());
 }
