@@ -1,5 +1,7 @@
 //! Notifications that are issues of Jira: one for each credential and cause.
 
+use std::collections::BTreeSet;
+
 use atlassian_sim::{Fault, Issue, Project, Rule, Token};
 use chrono::TimeDelta;
 use jira_credential_operator::api::Reason;
@@ -7,6 +9,7 @@ use jira_credential_operator::controller::OperatorConfig;
 use serde_json::{Value, json};
 
 use crate::notifications::{count, heal, refused, to, until_counted};
+use crate::oauth::RENEWAL_IS_DUE;
 use crate::redaction::Log;
 use crate::support::World;
 
@@ -396,6 +399,45 @@ async fn an_account_that_is_limited_waits_as_long_as_jira_asks() {
     world.advance(TimeDelta::minutes(1));
     one_open(&world, &project).await;
     assert_eq!(limited.hits(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_renewed_files_and_closes_with_the_token_in_use() {
+    let world = World::new().await;
+    let project = project(&world);
+    let operator = world.operator_with(config(&world)).await;
+    let app = world.sim.oauth_app();
+    let scopes = [
+        "read:jira-work",
+        "write:jira-work",
+        "read:jira-user",
+        "offline_access",
+    ];
+    let consent = app.consent(&writers_address(), &[&world.cloud()], &scopes);
+    world.seed(WRITER, &consent.refresh_token()).await;
+    world.client_secret(WRITER, &app.secret()).await;
+    let mut spec = world.oauth_spec(WRITER, &app);
+    spec["auth"]["oauth2"]["scopes"] = json!(&scopes[..3]);
+    world.create(WRITER, spec).await;
+    world.wait_ready(WRITER).await;
+    let first = world.published(WRITER).await;
+    refused(&world, "bot").await;
+    one_open(&world, &project).await;
+    world.advance(RENEWAL_IS_DUE);
+    operator.poke();
+    world
+        .until("another token", async || {
+            (world.published(WRITER).await != first).then_some(())
+        })
+        .await;
+    operator.quiet().await;
+    heal(&world, "bot").await;
+    let closed = |all: &[Issue]| all[0].status == "Done";
+    until_issues(&world, &project, "the end", closed).await;
+    let calls = world.sim.calls().into_iter();
+    let calls = calls.filter(|call| call.path.contains("/rest/api/2/issue"));
+    let tokens: BTreeSet<_> = calls.map(|call| call.token_id).collect();
+    assert_eq!((tokens.len(), tokens.contains(&None)), (2, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
