@@ -23,6 +23,7 @@ mod shared_verdicts;
 mod shutdown;
 mod status_versions;
 mod takeover;
+mod ticket_writer;
 mod turns;
 mod unreadable;
 mod untold;
@@ -143,7 +144,7 @@ impl Operator {
         metrics.show_leadership(config.leadership.clone());
         let jira = Jira::new(jira, clock.clone())?;
         let notifier = config.notifier(&jira, &clock, &metrics)?;
-        Ok(Arc::new(Self {
+        let operator = Arc::new(Self {
             jira,
             notifier,
             renewals: Renewals::new(config.pod.clone(), clock.clone(), config.time_scale)
@@ -178,7 +179,9 @@ impl Operator {
             untold: Untold::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
-        }))
+        });
+        operator.lend_to_notifier();
+        Ok(operator)
     }
 
     /// Runs until `shutdown` is cancelled, or this process has lost the leadership, and the reconciles

@@ -136,7 +136,8 @@ impl Operator {
         }
     }
 
-    async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
+    /// Gathers the facts of a credential.
+    pub(super) async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
         let plan = self.plan(&object.spec);
         let waits = plan.as_ref().map(|plan| self.site_waits(plan, object));
         let [site_wait, renewal_wait] = waits.unwrap_or_default();

@@ -25,7 +25,7 @@ const TOKENS: &str = "/rest/pat/latest/tokens";
 const MOST_LISTED: usize = 1000;
 
 /// The outcome of a call that is no question about an account.
-const ANSWERED: Verdict = Verdict::Accepted(Account {
+pub(super) const ANSWERED: Verdict = Verdict::Accepted(Account {
     id: String::new(),
     kind: None,
     display_name: None,

@@ -4,7 +4,7 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,10 +14,12 @@ use url::Url;
 
 use crate::api::{ConditionStatus, ConditionType, JiraCredential};
 use crate::notify::config::NotifyConfig;
+use crate::notify::delivery::Delivery;
 use crate::notify::message::{About, Message, Stage, Standing};
 use crate::notify::problem::{Event, Problem, problems};
-use crate::notify::sender::{Delivery, Sender};
+use crate::notify::sender::Sender;
 use crate::notify::sink::Reminders;
+use crate::notify::writer::Writers;
 
 /// How often reminders are looked for, and Alertmanager gets all active causes.
 const ROUND: Duration = Duration::from_secs(60);
@@ -75,6 +77,12 @@ impl Notifier {
             known: Mutex::default(),
             unsent: Mutex::default(),
         }
+    }
+
+    /// Says who lends the credentials that file issues. Nothing is filed before.
+    pub fn write_with(&self, writers: Weak<dyn Writers>) {
+        // It is said once, when the operator is put together.
+        let _ = self.delivery.writers.set(writers);
     }
 
     /// Compares a credential, as the cluster has it now, with what it was before. What it needs when it is

@@ -3,22 +3,24 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use http::{HeaderMap, header};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
 use crate::core::time::backoff;
-use crate::net::{CallError, Client, read_body};
-use crate::notify::format::body;
+use crate::notify::address::Address;
+use crate::notify::attempt::{Attempt, post};
+use crate::notify::delivery::Delivery;
 use crate::notify::message::Message;
-use crate::notify::sink::{Format, Sink};
+use crate::notify::sink::{Destination, Sink};
+use crate::notify::tickets::Tickets;
 use crate::notify::waiting::Pending;
 
 /// After one message to people the next comes after this time, with everything that has come up.
 const PAUSE: Duration = Duration::from_secs(30);
+
+/// After one issue or comment the next comes after this time, whatever happens: each is mail to people.
+const PAUSE_OF_ISSUES: Duration = Duration::from_secs(5);
 
 /// A cause is sent again after this time at the earliest, so that one that comes and goes causes no storm.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
@@ -29,34 +31,11 @@ const BATCH: usize = 100;
 /// What keeps a state is tried again after this time at the latest: its alerts end without.
 const LONGEST_WAIT_FOR_ALERTS: Duration = Duration::from_secs(60);
 
-/// One request, from the name of the host to the last byte of the answer.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// What could not be delivered for so long is given up: its reminder says the same.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// No wait that a sink asks for is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-
-/// Counts what becomes of notifications.
-pub trait Observer: Send + Sync {
-    /// One notification was delivered or dropped, or one attempt failed. Both words come from a small set.
-    fn notification(&self, sink: &str, outcome: &'static str);
-}
-
-/// Tells whether this process may send now.
-pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// What deliveries share.
-#[derive(Clone)]
-pub(super) struct Delivery {
-    pub(super) client: Client,
-    pub(super) clock: Clock,
-    pub(super) observer: Arc<dyn Observer>,
-    pub(super) permit: Permit,
-    /// Divides the waits; 1 outside of tests.
-    pub(super) pace: u32,
-}
 
 /// A sink and what it is still to be told.
 pub(super) struct Sender {
@@ -80,32 +59,6 @@ struct State {
     failures: i32,
     /// The process ends: no pauses any more.
     is_last: bool,
-}
-
-/// What became of one request.
-#[derive(Debug)]
-enum Attempt {
-    Sent,
-    Failed {
-        cause: String,
-        /// How long the sink asks to wait.
-        after: Option<Duration>,
-        /// Whether the sink may have taken it all the same.
-        may_be_told: bool,
-    },
-    /// No other attempt would succeed.
-    Refused(String),
-}
-
-impl Attempt {
-    /// It never reached the sink, or the sink said no.
-    fn failed(cause: String) -> Self {
-        Self::Failed {
-            cause,
-            after: None,
-            may_be_told: false,
-        }
-    }
 }
 
 impl Shared {
@@ -133,8 +86,15 @@ impl Sender {
             changed: Notify::new(),
             start: Instant::now(),
         });
+        let route = match &sink.destination {
+            Destination::Address(address) => Route::Post(address.clone()),
+            Destination::Project(tracker) => {
+                Route::File(Box::new(Tickets::new(&sink.name, tracker.clone())))
+            }
+        };
         let worker = Worker {
             sink: Arc::clone(&sink),
+            route,
             delivery,
             shared: Arc::clone(&shared),
         };
@@ -188,8 +148,15 @@ impl Drop for Sender {
     }
 }
 
+/// How a sink is told.
+enum Route {
+    Post(Address),
+    File(Box<Tickets>),
+}
+
 struct Worker {
     sink: Arc<Sink>,
+    route: Route,
     delivery: Delivery,
     shared: Arc<Shared>,
 }
@@ -210,7 +177,8 @@ impl Worker {
             let now = self.shared.now();
             let (ready, hurries) = {
                 let state = self.shared.state();
-                let hurries = state.is_last && state.failures == 0;
+                let may_hurry = !matches!(self.route, Route::File(_));
+                let hurries = may_hurry && state.is_last && state.failures == 0;
                 (state.pending.ready_in(now), hurries)
             };
             let rest = rested.saturating_sub(now);
@@ -299,11 +267,12 @@ impl Worker {
     }
 
     fn pause(&self) -> Duration {
-        if self.sink.format.is_for_people() {
-            PAUSE / self.delivery.pace.max(1)
-        } else {
-            Duration::ZERO
-        }
+        let pause = match self.route {
+            Route::File(_) => PAUSE_OF_ISSUES,
+            Route::Post(_) if self.sink.format.is_for_people() => PAUSE,
+            Route::Post(_) => Duration::ZERO,
+        };
+        pause / self.delivery.pace.max(1)
     }
 
     fn note(&self, outcome: &'static str) {
@@ -325,109 +294,11 @@ impl Worker {
     }
 
     async fn attempt(&self, messages: &[Message]) -> Attempt {
-        // A file may be a pipe, or on a file system that hangs.
-        let alerts = self.sink.format == Format::Alertmanager;
-        let url = match tokio::time::timeout(LIMIT, self.sink.address.url(alerts)).await {
-            Ok(Ok(url)) => url,
-            Ok(Err(what)) => return Attempt::failed(format!("urlFile {what}")),
-            Err(_) => return Attempt::failed("urlFile cannot be read in time".to_owned()),
-        };
-        let now = self.delivery.clock.now();
-        let body = match body(&self.sink.format, messages, now) {
-            Ok(body) => body,
-            Err(cause) => return Attempt::Refused(cause),
-        };
-        let call = self.delivery.client.post(url);
-        let call = call.header(header::CONTENT_TYPE, "application/json");
-        let mut answer = match call.body(body).timeout(LIMIT).send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let may_be_told = matches!(error, CallError::Timeout | CallError::Lost);
-                return Attempt::Failed {
-                    cause: cause(error).to_owned(),
-                    after: None,
-                    may_be_told,
-                };
+        match &self.route {
+            Route::Post(address) => {
+                post(address, &self.sink.format, &self.delivery, messages).await
             }
-        };
-        // What it says is not used, but a connection whose answer is read can be used again.
-        let _ = read_body(&mut answer).await;
-        answered(answer.status, &answer.headers, now)
-    }
-}
-
-/// What a status makes of an attempt. One that speaks of the address is tried again: the file that holds the
-/// address may be replaced.
-fn answered(status: u16, headers: &HeaderMap, now: DateTime<Utc>) -> Attempt {
-    let cause = format!("the sink answered with {status}");
-    match status {
-        200..=299 => Attempt::Sent,
-        300..=399 => Attempt::Refused(format!("{cause}, a redirect, which is not followed")),
-        401 | 403 | 404 | 408 | 410 | 429 | 500..=599 => Attempt::Failed {
-            cause,
-            after: retry_after(headers, now),
-            may_be_told: false,
-        },
-        _ => Attempt::Refused(cause),
-    }
-}
-
-/// How long an answer asks to wait: in seconds, or until a date.
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date: DateTime<Utc> = httpdate::parse_http_date(text).ok()?.into();
-    (date - now).to_std().ok()
-}
-
-/// Why there was no answer, without the address.
-fn cause(error: CallError) -> &'static str {
-    match error {
-        CallError::NoConnection(error) => error.cause(),
-        CallError::NotSendable => "the address cannot be called",
-        CallError::Timeout => "no answer in time",
-        CallError::ClientCertificate => "the sink wants a client certificate",
-        CallError::Lost => "the connection broke",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_wait_is_read_in_seconds_or_as_a_date() {
-        let now = DateTime::from_timestamp(1_445_412_480, 0).unwrap();
-        for (text, seconds) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Wed, 21 Oct 2015 07:28:30 GMT", Some(30)),
-            ("Wed, 21 Oct 2015 07:27:30 GMT", None),
-            ("soon", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
-            let found = retry_after(&headers, now).map(|wait| wait.as_secs());
-            assert_eq!(found, seconds, "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
-    }
-
-    #[test]
-    fn what_another_address_may_mend_is_tried_again() {
-        let tried_again = |status| {
-            let answer = answered(status, &HeaderMap::new(), DateTime::UNIX_EPOCH);
-            matches!(answer, Attempt::Failed { .. })
-        };
-        for status in [401, 403, 404, 408, 410, 429, 500, 503] {
-            assert!(tried_again(status), "{status}");
-        }
-        for status in [200, 202, 301, 308, 400, 413, 422] {
-            assert!(!tried_again(status), "{status}");
+            Route::File(tickets) => tickets.deliver(messages, &self.delivery).await,
         }
     }
 }

@@ -4,19 +4,29 @@ use std::fmt;
 
 use crate::notify::address::Address;
 use crate::notify::problem::Event;
+use crate::notify::tracker::Tracker;
 
 /// One receiver of notifications.
 #[derive(Clone, Debug)]
 pub(super) struct Sink {
     /// How people and metrics name it.
     pub(super) name: String,
-    pub(super) address: Address,
+    pub(super) destination: Destination,
     pub(super) format: Format,
     /// The events that it gets.
     pub(super) events: Vec<Event>,
     /// Names of namespaces, or beginnings of names with a `*` behind; empty: all.
     pub(super) namespaces: Vec<String>,
     pub(super) reminders: Reminders,
+}
+
+/// Where a sink is.
+#[derive(Clone, Debug)]
+pub(super) enum Destination {
+    /// It is posted to.
+    Address(Address),
+    /// It gets issues.
+    Project(Tracker),
 }
 
 /// What a sink understands.
@@ -27,6 +37,8 @@ pub(super) enum Format {
     Alertmanager,
     /// JSON, as a template makes it or as the operator does.
     Json(Option<String>),
+    /// Issues of Jira.
+    Jira,
 }
 
 /// How often a cause is sent again while it lasts.
@@ -51,6 +63,7 @@ impl Format {
             Self::Teams => "teams",
             Self::Alertmanager => "alertmanager",
             Self::Json(_) => "json",
+            Self::Jira => "jira",
         }
     }
 
@@ -59,7 +72,7 @@ impl Format {
         match self {
             Self::Slack | Self::Teams => usize::MAX,
             Self::Alertmanager => batch,
-            Self::Json(_) => 1,
+            Self::Json(_) | Self::Jira => 1,
         }
     }
 

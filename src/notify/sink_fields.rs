@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use crate::notify::address::Address;
 use crate::notify::problem::Event;
-use crate::notify::sink::{Format, Reminders, Sink};
+use crate::notify::sink::{Destination, Format, Reminders, Sink};
 use crate::notify::template;
+use crate::notify::tracker::{RawReference, RawTracker};
 
 const LONGEST_NAME: usize = 32;
 
@@ -24,6 +25,11 @@ pub(super) struct RawSink {
     namespaces: Vec<String>,
     reminders: Option<String>,
     template: Option<String>,
+    credential: Option<RawReference>,
+    project: Option<String>,
+    issue_type: Option<String>,
+    labels: Option<Vec<String>>,
+    done_transition: Option<String>,
 }
 
 /// What is wrong with a field: its name, and what it must be.
@@ -38,7 +44,14 @@ pub(super) fn sink(raw: RawSink, folder: &Path) -> Result<Sink, Fault> {
         return Err(("name", what));
     }
     let format = format(&raw.format, raw.template)?;
-    let address = address(raw.url, raw.url_file, folder, &format)?;
+    let tracker = RawTracker {
+        credential: raw.credential,
+        project: raw.project,
+        issue_type: raw.issue_type,
+        labels: raw.labels,
+        done_transition: raw.done_transition,
+    };
+    let destination = destination(raw.url, raw.url_file, folder, &format, tracker)?;
     let events = events(raw.events, &format)?;
     for pattern in &raw.namespaces {
         if !is_pattern(pattern) {
@@ -60,7 +73,7 @@ pub(super) fn sink(raw: RawSink, folder: &Path) -> Result<Sink, Fault> {
     };
     Ok(Sink {
         name: raw.name,
-        address,
+        destination,
         format,
         events,
         namespaces: raw.namespaces,
@@ -77,6 +90,7 @@ fn format(word: &str, template: Option<String>) -> Result<Format, Fault> {
         "slack" => Ok(Format::Slack),
         "teams" => Ok(Format::Teams),
         "alertmanager" => Ok(Format::Alertmanager),
+        "jira" => Ok(Format::Jira),
         "json" => {
             if let Some(template) = &template {
                 template::check(template).map_err(|what| ("template", what))?;
@@ -84,10 +98,33 @@ fn format(word: &str, template: Option<String>) -> Result<Format, Fault> {
             Ok(Format::Json(template))
         }
         _ => {
-            let what = "must be slack, teams, alertmanager or json";
+            let what = "must be slack, teams, alertmanager, json or jira";
             Err(("format", what.to_owned()))
         }
     }
+}
+
+fn destination(
+    url: Option<String>,
+    file: Option<String>,
+    folder: &Path,
+    format: &Format,
+    tracker: RawTracker,
+) -> Result<Destination, Fault> {
+    if *format != Format::Jira {
+        if let Some(field) = tracker.first() {
+            let what = "is for the format jira only: remove it, or set format: jira";
+            return Err((field, what.to_owned()));
+        }
+        return address(url, file, folder, format).map(Destination::Address);
+    }
+    for (field, is_there) in [("url", url.is_some()), ("urlFile", file.is_some())] {
+        if is_there {
+            let what = "is not for the format jira: remove it, the site is that of the JiraCredential in credential";
+            return Err((field, what.to_owned()));
+        }
+    }
+    tracker.read().map(Destination::Project)
 }
 
 fn address(

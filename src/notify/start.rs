@@ -6,8 +6,8 @@ use crate::api::Hosting;
 use crate::clock::Clock;
 use crate::net::{Network, TrustError};
 use crate::notify::config::NotifyConfig;
+use crate::notify::delivery::{Delivery, Observer, Permit};
 use crate::notify::notifier::Notifier;
-use crate::notify::sender::{Delivery, Observer, Permit};
 
 /// Starts to send notifications.
 ///
@@ -28,6 +28,7 @@ pub fn start(
         clock,
         observer,
         permit,
+        writers: Arc::default(),
         pace: config.pace,
     };
     Ok(Notifier::start(config, delivery))

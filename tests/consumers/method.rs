@@ -93,6 +93,10 @@ impl Method {
 
     /// Makes the credential at Jira and its Secret, and says what `spec` has of it.
     async fn make(self, stage: &Stage) -> (Value, Held) {
+        for site in [stage.cloud(), atlassian_site(stage)] {
+            site.project("OPS");
+        }
+        stage.data_center().project("OPS");
         let (auth, data, held) = match self {
             Self::ApiToken => api_token(stage.cloud().api_token(EMAIL)),
             Self::ScopedApiToken => api_token(stage.cloud().scoped_token(EMAIL, &SCOPES[..2])),

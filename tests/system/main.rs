@@ -20,6 +20,7 @@ mod faults;
 mod freshness;
 mod gitops;
 mod installation;
+mod issues;
 mod key_loss;
 mod kstatus;
 mod labelled_sources;

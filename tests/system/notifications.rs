@@ -24,7 +24,7 @@ fn sink(name: &str, format: &str, hook: &Webhook) -> Value {
     json!({"name": name, "format": format, "url": format!("{}/{SECRET}", hook.url())})
 }
 
-fn to(sinks: &Value) -> impl FnOnce(&mut OperatorConfig) + use<> {
+pub(crate) fn to(sinks: &Value) -> impl FnOnce(&mut OperatorConfig) + use<> {
     let text = json!({"runbookUrl": "https://docs.example/runbook", "sinks": sinks}).to_string();
     let mut notify = NotifyConfig::parse(&text, std::path::Path::new("/")).unwrap();
     notify.pace = PACE;
@@ -58,7 +58,7 @@ async fn until_texts(world: &World, hook: &Webhook, count: usize) -> Vec<String>
         .await
 }
 
-fn count(operator: &Running, sink: &str, outcome: &str) -> u64 {
+pub(crate) fn count(operator: &Running, sink: &str, outcome: &str) -> u64 {
     let text = operator.metrics.render().unwrap();
     let series =
         format!("jira_credential_notifications_total{{sink=\"{sink}\",outcome=\"{outcome}\"}} ");
@@ -66,7 +66,13 @@ fn count(operator: &Running, sink: &str, outcome: &str) -> u64 {
     line.map_or(0, |value| value.parse().unwrap())
 }
 
-async fn until_counted(world: &World, operator: &Running, sink: &str, outcome: &str, least: u64) {
+pub(crate) async fn until_counted(
+    world: &World,
+    operator: &Running,
+    sink: &str,
+    outcome: &str,
+    least: u64,
+) {
     world
         .until(&format!("{least} {outcome} of {sink}"), async || {
             (count(operator, sink, outcome) >= least).then_some(())
@@ -75,7 +81,7 @@ async fn until_counted(world: &World, operator: &Running, sink: &str, outcome: &
 }
 
 /// A credential that Jira refuses, with an owner.
-async fn refused(world: &World, name: &str) {
+pub(crate) async fn refused(world: &World, name: &str) {
     world
         .secret(&format!("{name}-source"), &[("token", "no-such-token")])
         .await;
@@ -86,7 +92,7 @@ async fn refused(world: &World, name: &str) {
 }
 
 /// Stores the token that Jira knows.
-async fn heal(world: &World, name: &str) {
+pub(crate) async fn heal(world: &World, name: &str) {
     let token = world.cloud().api_token(&format!("{name}@acme.example"));
     world
         .secret(&format!("{name}-source"), &[("token", token.secret())])

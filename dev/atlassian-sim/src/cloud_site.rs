@@ -1,5 +1,6 @@
 //! The handle on a Cloud site.
 
+use crate::issues::{Host, Project};
 use crate::oauth::{OAuthApp, Service, resources};
 use crate::settings::{CloudSettings, SiteState, UserState};
 use crate::sim::Sim;
@@ -55,6 +56,15 @@ impl CloudSite {
     /// Changes the settings.
     pub fn configure(&self, change: impl FnOnce(&mut CloudSettings)) {
         self.sim.shared.world().configure_site(&self.host, change);
+    }
+
+    /// A project of this key, which is made unless it exists.
+    pub fn project(&self, key: &str) -> Project {
+        let host = Host {
+            sim: self.sim.clone(),
+            name: self.host.clone(),
+        };
+        Project::new(host, key)
     }
 
     fn set(self, change: impl FnOnce(&mut CloudSettings)) -> Self {

@@ -1,5 +1,6 @@
 //! The handle on a Data Center instance.
 
+use crate::issues::{Host, Project};
 use crate::settings::{DataCenterSettings, Sso, UserState};
 use crate::sim::Sim;
 use crate::token::{Token, TokenKind};
@@ -165,6 +166,15 @@ impl DataCenter {
     /// Deactivates the user, or puts it back in service.
     pub fn set_user_state(&self, user: &str, state: UserState) {
         self.with_user(user, |user| user.state = state);
+    }
+
+    /// A project of this key, which is made unless it exists.
+    pub fn project(&self, key: &str) -> Project {
+        let host = Host {
+            sim: self.sim.clone(),
+            name: self.host.clone(),
+        };
+        Project::new(host, key)
     }
 
     /// Gives the user a permission, such as `ADMINISTER`, or takes it away.

@@ -66,6 +66,7 @@ mod fault;
 mod fault_reply;
 mod forward_proxy;
 mod ids;
+mod issues;
 mod links;
 mod oauth;
 mod organization;
@@ -91,6 +92,7 @@ pub use data_center::DataCenter;
 pub use dc::{Pat, PatAsk, PatRequest, Session, SessionAct, SessionEvent};
 pub use fault::{Canned, Fault, Rule};
 pub use forward_proxy::{Connect, ForwardProxy, ProxyAnswer, ProxyTransport};
+pub use issues::{Issue, Project};
 pub use links::{AccessToken, ApplicationLink, LinkKey};
 pub use oauth::{
     Consent, DataCenterOAuthSettings, OAuthApp, OAuthSettings, Replay, Spend, SpendOutcome,

@@ -48,6 +48,11 @@ impl Default for Permissions {
 }
 
 impl Permissions {
+    /// Those of nobody.
+    pub(crate) fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// Gives a permission, or takes it away.
     pub(crate) fn set(&mut self, key: &str, held: bool) {
         if held {
@@ -55,6 +60,11 @@ impl Permissions {
         } else {
             self.0.remove(key);
         }
+    }
+
+    /// Whether it is held.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.contains(key)
     }
 
     pub(crate) fn set_all(&mut self, keys: Vec<String>) {
@@ -74,7 +84,7 @@ pub(crate) enum Caller<'a> {
 impl Caller<'_> {
     fn may(&self, key: &str) -> bool {
         match self {
-            Caller::Known(permissions) => permissions.0.contains(key),
+            Caller::Known(permissions) => permissions.has(key),
             Caller::Anonymous { may_browse } => *may_browse && key == "BROWSE_PROJECTS",
         }
     }

@@ -46,6 +46,12 @@ impl Reply {
         Self::new(status, HTML, page)
     }
 
+    /// Without its body.
+    pub(crate) fn empty(mut self) -> Self {
+        self.body = Bytes::new();
+        self
+    }
+
     /// A redirect with an empty body.
     pub(crate) fn redirect(status: u16, location: &str) -> Self {
         Self::new(status, HTML, "").set(header::LOCATION, location)

@@ -22,7 +22,7 @@ use crate::rules::{Rules, Strike, Subject};
 use crate::server::Orders;
 use crate::tls::Tls;
 use crate::world::{Place, World};
-use crate::{cloud, dc, links, oauth, webhook};
+use crate::{cloud, dc, issues, links, oauth, webhook};
 
 /// What the handles and the server share.
 #[derive(Debug)]
@@ -182,7 +182,10 @@ fn has_body(shared: &Shared, call: &Incoming) -> bool {
         shared.world().places.get(&call.host),
         Some(Place::Webhook(_))
     );
-    takes_all || asks_for_token(shared, call) || (instance && reads_body(&call.path))
+    takes_all
+        || issues::reads_body(&call.path)
+        || asks_for_token(shared, call)
+        || (instance && reads_body(&call.path))
 }
 
 /// Whether a Data Center instance looks at the body of a POST to a path.

@@ -1,12 +1,13 @@
 //! Everything that exists: sites, instances, accounts, tokens.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::Verdict;
 use crate::ids::Rng;
+use crate::issues::Projects;
 use crate::links::Links;
 use crate::oauth::{OAuth, Source};
 use crate::organization::Organizations;
@@ -32,6 +33,8 @@ pub(crate) struct Site {
     pub(crate) settings: CloudSettings,
     /// The e-mails (lower case) of the accounts with access.
     pub(crate) members: HashSet<String>,
+    /// Behind a lock of its own: answers are made with the rest of the world in view.
+    pub(crate) projects: Mutex<Projects>,
 }
 
 /// An Atlassian account; one account serves all sites, as at Atlassian.
@@ -54,6 +57,7 @@ pub(crate) struct Instance {
     pub(crate) requests: u64,
     pub(crate) links: Box<Links>,
     pub(crate) kept: Box<crate::dc::Kept>,
+    pub(crate) projects: Projects,
 }
 
 /// A user of a Data Center instance.
@@ -182,6 +186,7 @@ impl World {
         let site = Site {
             settings,
             members: HashSet::new(),
+            projects: Mutex::default(),
         };
         self.places.insert(host.to_owned(), Place::Cloud(site));
     }
@@ -197,6 +202,7 @@ impl World {
             requests: 0,
             links: Box::default(),
             kept: Box::default(),
+            projects: Projects::default(),
         };
         self.places
             .insert(host.to_owned(), Place::DataCenter(instance));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
 use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
 use crate::controller::Operator;
-use crate::controller::act::grant::{asked_token, chain_token, of_chain};
+use crate::controller::act::grant::asked_token;
 use crate::controller::password_guard::{Password, Settled};
 use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
@@ -30,6 +30,7 @@ use secrecy::SecretString;
 
 use crate::render::{Contents, Parts, Validated, target_contents};
 pub(super) use error::ActError;
+pub(super) use grant::{chain_token, of_chain};
 pub(super) use merge::report_removed;
 
 /// How long an answer is waited for that nothing depends on: a status is waiting to be written.
@@ -290,7 +291,7 @@ fn read(material: &mut Option<Material>) -> Result<&mut Material, ActError> {
 }
 
 /// The credential that stands to be validated, as it is sent.
-fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
+pub(super) fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     if facts.renews() {
         let token = asked_token(facts, material)?;
         return Some(of_chain(facts.plan.as_ref().ok()?.method, token));

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::notify::problem::Event;
-use crate::notify::sink::{Format, Reminders};
+use crate::notify::sink::{Destination, Format, Reminders};
 
 fn parse(text: &str) -> Result<NotifyConfig, NotifyConfigError> {
     NotifyConfig::parse(text, Path::new("/"))
@@ -182,6 +182,111 @@ fn what_fits_no_other_field_is_told_with_the_remedy() {
             format!("runbookUrl: docs/runbook.md\n{}", chat()),
             "runbookUrl",
             "https://",
+        ),
+    ] {
+        assert_told(&text, field, remedy);
+    }
+}
+
+#[test]
+fn a_project_gets_issues() {
+    let lines = "name: tickets\nformat: jira\ncredential: {namespace: jira-operator, name: ticket-writer}\nproject: OPS";
+    let read = |text: &str| {
+        let config = parse(text).unwrap();
+        assert_eq!(config.summary(), "tickets (jira)");
+        match config.sinks.into_iter().next().unwrap().destination {
+            Destination::Project(tracker) => tracker,
+            Destination::Address(_) => panic!("it has an address"),
+        }
+    };
+    let tracker = read(&with(lines));
+    assert_eq!(tracker.writer(), "jira-operator/ticket-writer");
+    assert_eq!(
+        (tracker.project.as_str(), tracker.issue_type.as_str()),
+        ("OPS", "Task")
+    );
+    assert_eq!((tracker.labels.len(), &tracker.done_transition), (0, &None));
+    let more =
+        "issueType: Bug\nlabels: [jira-credential, b]\ndoneTransition: Close it\nreminders: Weekly";
+    let tracker = read(&with(&format!("{lines}\n{more}")));
+    assert_eq!(tracker.issue_type, "Bug");
+    assert_eq!(tracker.labels, ["jira-credential", "b"]);
+    assert_eq!(tracker.done_transition.as_deref(), Some("Close it"));
+}
+
+#[test]
+fn a_mistake_about_a_project_is_told_with_its_field_and_the_remedy() {
+    let writer = "credential: {namespace: a, name: b}";
+    let jira = |lines: &str| with(&format!("name: t\nformat: jira\n{lines}"));
+    let whole = |lines: &str| jira(&format!("{writer}\nproject: OPS\n{lines}"));
+    let chat = |lines: &str| with(&format!("name: t\nformat: slack\n{URL}\n{lines}"));
+    let long = "x".repeat(300);
+    for (text, field, remedy) in [
+        (
+            jira("project: OPS"),
+            "sinks[0] (t).credential",
+            "{namespace: NAMESPACE, name: NAME}",
+        ),
+        (
+            jira("project: OPS\ncredential: {namespace: a, name: Canary}"),
+            "credential",
+            "JiraCredential",
+        ),
+        (
+            jira("project: OPS\ncredential: {namespace: a, name: b, key: c}"),
+            "line",
+            "key",
+        ),
+        (jira(writer), "sinks[0] (t).project", "such as OPS"),
+        (
+            jira(&format!("{writer}\nproject: 'A\" OR project = B'")),
+            "sinks[0] (t).project",
+            "such as OPS",
+        ),
+        (
+            whole("issueType: ''"),
+            "sinks[0] (t).issueType",
+            "such as Task",
+        ),
+        (
+            whole("doneTransition: ' '"),
+            "sinks[0] (t).doneTransition",
+            "such as Done",
+        ),
+        (
+            whole("labels: [a b]"),
+            "sinks[0] (t).labels",
+            "without blanks",
+        ),
+        (
+            whole(&format!("labels: [{long}]")),
+            "sinks[0] (t).labels",
+            "255",
+        ),
+        (whole("labels: [jco-canary]"), "sinks[0] (t).labels", "jco-"),
+        (whole(URL), "sinks[0] (t).url", "remove it"),
+        (
+            whole("urlFile: canary"),
+            "sinks[0] (t).urlFile",
+            "remove it",
+        ),
+        (
+            whole("template: '{}'"),
+            "sinks[0] (t).template",
+            "format: json",
+        ),
+        (chat(writer), "sinks[0] (t).credential", "format: jira"),
+        (chat("project: OPS"), "sinks[0] (t).project", "format: jira"),
+        (
+            chat("issueType: Task"),
+            "sinks[0] (t).issueType",
+            "format: jira",
+        ),
+        (chat("labels: []"), "sinks[0] (t).labels", "format: jira"),
+        (
+            chat("doneTransition: Done"),
+            "sinks[0] (t).doneTransition",
+            "format: jira",
         ),
     ] {
         assert_told(&text, field, remedy);

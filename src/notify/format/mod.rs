@@ -1,6 +1,7 @@
 //! What a sink is sent.
 
 mod alertmanager;
+pub(super) mod jira;
 mod json;
 mod slack;
 mod teams;
@@ -30,6 +31,7 @@ pub(super) fn body(
         Format::Teams => teams::payload(messages),
         Format::Json(None) => json::payload(first()?),
         Format::Json(Some(template)) => return json::rendered(template, first()?),
+        Format::Jira => return Err("an issue is more than one request".to_owned()),
     };
     bytes(&value)
 }

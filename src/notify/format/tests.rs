@@ -236,3 +236,62 @@ fn a_template_makes_the_json_that_a_program_wants() {
     let told = body(&broken, &[message], at(0)).unwrap_err();
     assert!(!told.contains("click"), "{told}");
 }
+
+#[test]
+fn an_issue_mentions_nobody_and_shows_markup_as_text() {
+    let message = Message {
+        text: "[~ann] {noformat} {color:red}h1. [a|https://evil.example]!b.png!\nnext".into(),
+        ..hostile(Stage::Firing)
+    };
+    let text = jira::description(&message, "jco-01");
+    let inside = text.strip_prefix("{noformat}\n").unwrap();
+    let (inside, behind) = inside.split_once("\n{noformat}\n").unwrap();
+    assert!(
+        inside.starts_with("JiraCredential team-a/bot needs a person: Rejected\n\n[~ann] "),
+        "{inside}"
+    );
+    assert!(
+        !inside.contains("{noformat") && !inside.contains("{color"),
+        "{inside}"
+    );
+    assert!(
+        inside.contains("Site: acme.atlassian.net\nOwner: <@U1> a|b, #platform, "),
+        "{inside}"
+    );
+    assert!(inside.contains("Since: 2027-01-15T08:00:00Z"), "{inside}");
+    assert_eq!(
+        behind.lines().next(),
+        Some("Runbook: https://docs.example/runbook#rejected")
+    );
+    assert!(behind.ends_with("by its label jco-01."), "{behind}");
+    let over = jira::comment(&bare(OVER));
+    assert_eq!(
+        over,
+        "{noformat}\nJiraCredential team-a/bot is Ready: Rejected is over\n\nSite: acme.atlassian.net\nSince: 2027-01-15T08:00:00Z\n{noformat}"
+    );
+}
+
+#[test]
+fn lines_of_an_issue_are_wrapped_and_its_summary_is_one_short_line() {
+    let words = "word ".repeat(60);
+    let message = Message {
+        text: format!("{words}{}", "x".repeat(150)),
+        name: "n".repeat(250),
+        ..bare(Stage::Firing)
+    };
+    let text = jira::comment(&message);
+    let words = |line: &&str| line.starts_with("word");
+    let lines: Vec<&str> = text.lines().filter(words).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines.iter().all(|line| line.len() <= 100), "{lines:?}");
+    // What has no blank in it is not cut.
+    assert!(text.lines().any(|line| line == "x".repeat(150)), "{text}");
+    let summary = jira::summary(&message);
+    assert_eq!(summary.chars().count(), 255);
+    assert!(summary.ends_with('\u{2026}'));
+    let short = jira::summary(&bare(Stage::Reminder));
+    assert_eq!(
+        short,
+        "JiraCredential team-a/bot still needs a person: Rejected"
+    );
+}

@@ -8,7 +8,7 @@ use super::*;
 use crate::api::Hosting;
 use crate::clock::Clock;
 use crate::net::{AddressPolicy, Network, Timeouts};
-use crate::notify::sender::Observer;
+use crate::notify::delivery::Observer;
 
 struct Nobody;
 
@@ -44,6 +44,7 @@ fn world(sinks: &[Value]) -> World {
         clock,
         observer: Arc::new(Nobody),
         permit: Arc::new(move || permit.load(Ordering::Relaxed)),
+        writers: Arc::default(),
         pace: 1,
     };
     World {

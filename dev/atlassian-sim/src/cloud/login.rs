@@ -56,6 +56,13 @@ pub(super) fn may_read_work(identity: &Identity<'_>) -> bool {
         || has_scope(identity, "read:project:jira")
 }
 
+/// What changes issues wants `write:jira-work`, or its granular counterparts.
+pub(super) fn may_write_work(identity: &Identity<'_>) -> bool {
+    unscoped(identity)
+        || has_scope(identity, "write:jira-work")
+        || has_scope(identity, "write:issue:jira")
+}
+
 fn unscoped(identity: &Identity<'_>) -> bool {
     identity.token.kind == TokenKind::Classic
 }

@@ -5,10 +5,13 @@ mod answers;
 mod api_tokens;
 mod login;
 
+use std::sync::PoisonError;
+
 use http::Method;
 
 use crate::calls::{Call, Verdict};
-use crate::permissions::{self, Caller};
+use crate::issues;
+use crate::permissions::{self, Caller, Permissions};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
 use crate::service::Context;
@@ -159,6 +162,9 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
     let Some(resource) = rest_resource(visit.path()) else {
         return answers::unknown_path(visit);
     };
+    if issues::knows(&visit.call.method, resource, true) {
+        return about_issues(visit, login, resource);
+    }
     // A search may be long, so that it may come in a body.
     let is_search = resource == "search/jql" && visit.call.method == Method::POST;
     if !is_search && !matches!(visit.call.method, Method::GET | Method::HEAD) {
@@ -199,6 +205,44 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
         },
         _ => answers::unknown_path(visit),
     }
+}
+
+/// Nobody finds nothing, and may do nothing.
+fn about_issues(visit: &Visit<'_>, login: &Login<'_>, resource: &str) -> Reply {
+    let method = &visit.call.method;
+    let projects = visit.site.projects.lock();
+    let mut projects = projects.unwrap_or_else(PoisonError::into_inner);
+    let hides = projects.values().any(|project| project.is_private);
+    let mut answer = |caller: &str, permissions: &Permissions| {
+        let ask = issues::Ask {
+            method,
+            version: visit.path().split('/').nth(3).unwrap_or_default(),
+            resource,
+            body: &visit.call.body,
+            caller,
+            permissions,
+            is_cloud: true,
+            base: visit.base,
+        };
+        issues::answer(&mut projects, &ask)
+    };
+    let Login::Known(identity) = login else {
+        let reply = if hides {
+            answer("", &Permissions::none())
+        } else if resource == "search/jql" && visit.site.settings.anonymous {
+            answers::empty_list(resource)
+        } else {
+            unauthorized(visit)
+        };
+        return reply.verdict(why(login));
+    };
+    let may = if issues::writes(method, resource) {
+        login::may_write_work(identity)
+    } else {
+        login::may_read_work(identity)
+    };
+    let account = identity.account;
+    scoped(may, || answer(&account.email, &account.permissions))
 }
 
 fn why(login: &Login<'_>) -> Verdict {

@@ -8,6 +8,7 @@ mod login;
 use http::Method;
 
 use crate::calls::{Call, Verdict};
+use crate::issues;
 use crate::permissions::{self, Caller};
 use crate::reply::Reply;
 use crate::request::{Authorization, Incoming};
@@ -109,6 +110,11 @@ fn answer(
     if let Some(reply) = kept::resource(world, call, cx, visit, &login, asked) {
         return (reply, name);
     }
+    if let Login::Known(user) = &login
+        && let Some(reply) = about_issues(world, call, visit, user)
+    {
+        return (reply, name);
+    }
     let reply = match &login {
         Login::Captcha => answers::captcha(visit),
         Login::Problem(problem) => answers::oauth_problem(visit, problem),
@@ -121,6 +127,31 @@ fn answer(
         _ => reply,
     };
     (reply, name)
+}
+
+/// The answer to a request about issues; `None` for any other.
+fn about_issues(
+    world: &mut World,
+    call: &Incoming,
+    visit: &Visit<'_>,
+    user: &DcUser,
+) -> Option<Reply> {
+    let resource = visit.path.strip_prefix("/rest/api/2/")?;
+    if !issues::knows(&call.method, resource, false) {
+        return None;
+    }
+    let ask = issues::Ask {
+        method: &call.method,
+        version: "2",
+        resource,
+        body: &call.body,
+        caller: &user.name,
+        permissions: &user.permissions,
+        is_cloud: false,
+        base: visit.base,
+    };
+    let instance = world.instance_mut(&call.host)?;
+    Some(issues::answer(&mut instance.projects, &ask))
 }
 
 fn rejected(visit: &Visit<'_>, basic: bool, verdict: Verdict) -> Reply {

@@ -1,0 +1,391 @@
+//! Issues: search by a label, create, comment, transition.
+//!
+//! Version 2 of these resources exists on Cloud and on Data Center, and takes texts as wiki markup. The search
+//! does not: Cloud has removed the resource that Data Center has (both Atlassian documentation).
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::Hosting;
+use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::core::spec::Site;
+use crate::core::time::later;
+use crate::jira::client::{Jira, Raw};
+use crate::jira::credential::Credential;
+use crate::jira::data_center::Place;
+use crate::jira::observer;
+use crate::jira::pat::ANSWERED;
+use crate::jira::response::{self, Answer};
+use crate::jira::site_limiter::Urgency;
+
+const ISSUES: &str = "/rest/api/2/issue";
+
+/// One call may take so long.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Fields of a refusal that are told.
+const MOST_FIELDS: usize = 10;
+
+/// The key of the category of every status that means done, whatever its name and language.
+const DONE: &str = "done";
+
+/// Where issues are, and with which credential.
+#[derive(Clone, Copy)]
+pub struct Desk<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// Authorities that are trusted there beside those of the system.
+    pub ca_pem: Option<&'a [u8]>,
+    /// The credential.
+    pub credential: &'a Credential,
+}
+
+/// An issue to be created.
+#[derive(Clone, Debug)]
+pub struct NewIssue<'a> {
+    /// The key of the project.
+    pub project: &'a str,
+    /// The name of the type.
+    pub issue_type: &'a str,
+    /// One line of plain text.
+    pub summary: &'a str,
+    /// Wiki markup.
+    pub description: &'a str,
+    /// Labels; none has a blank.
+    pub labels: &'a [String],
+}
+
+/// An issue that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Issue {
+    /// Its key, which begins with that of its project.
+    pub key: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Whether its status counts as done.
+    pub is_done: bool,
+}
+
+/// A transition that an account may make with an issue now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Transition {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The name of the status that it leads to.
+    pub target: String,
+    /// Whether that status counts as done.
+    pub is_done: bool,
+}
+
+/// Why a call about issues has no result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum IssueError {
+    /// Jira does not do it: 400, 403, 404, 409 or 413 in its own words.
+    Denied {
+        /// The status.
+        status: u16,
+        /// The names of the fields that Jira complains about.
+        fields: Vec<String>,
+    },
+    /// The credential is refused, or nothing was learnt.
+    Other(Verdict),
+}
+
+impl From<Verdict> for IssueError {
+    fn from(verdict: Verdict) -> Self {
+        Self::Other(verdict)
+    }
+}
+
+impl IssueError {
+    /// One word for logs, from a small set.
+    pub fn word(&self) -> &'static str {
+        observer::outcome(&self.verdict())
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            // Jira knows the account, and says no to one wish.
+            Self::Denied { .. } => Verdict::Refused(Refusal::Forbidden),
+            Self::Other(verdict) => verdict.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Found {
+    issues: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    key: String,
+    fields: Fields,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    status: Status,
+    #[serde(default)]
+    labels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    name: String,
+    status_category: Category,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct Transitions {
+    transitions: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    name: String,
+    to: Status,
+}
+
+/// What Jira says of a wish that it does not fulfil.
+#[derive(Default, Deserialize)]
+struct Complaint {
+    #[serde(default)]
+    errors: serde_json::Map<String, Value>,
+}
+
+impl Jira {
+    /// The oldest issue of a project with a label that the account has created and that is not done. Neither may hold quotes or backslashes.
+    /// What was created or changed in the last seconds may be missing (Atlassian documentation).
+    ///
+    /// # Errors
+    /// When Jira does not tell.
+    pub async fn find_issue(
+        &self,
+        desk: &Desk<'_>,
+        project: &str,
+        label: &str,
+    ) -> Result<Option<Issue>, IssueError> {
+        let path = match desk.site.hosting {
+            Hosting::Cloud => "/rest/api/3/search/jql",
+            Hosting::DataCenter => "/rest/api/2/search",
+        };
+        let query = json!({
+            "jql": search(project, label),
+            "fields": ["status", "labels"],
+            "maxResults": 10,
+        });
+        let call = self.issue_call(desk, "issue_search", Method::POST, path, Some(&query));
+        let found: Found = parsed(&call.await?)?;
+        let mut open = found.issues.into_iter().filter_map(Entry::issue);
+        Ok(open.find(|issue| !issue.is_done))
+    }
+
+    /// An issue by its key.
+    ///
+    /// # Errors
+    /// When there is none, or Jira does not tell.
+    pub async fn issue(&self, desk: &Desk<'_>, key: &str) -> Result<Issue, IssueError> {
+        let path = format!("{ISSUES}/{key}?fields=status,labels");
+        let call = self.issue_call(desk, "issue", Method::GET, &path, None);
+        let entry: Entry = parsed(&call.await?)?;
+        entry.issue().ok_or(UNREADABLE)
+    }
+
+    /// Creates an issue; returns its key.
+    ///
+    /// # Errors
+    /// When Jira does not, or did not say so.
+    pub async fn create_issue(
+        &self,
+        desk: &Desk<'_>,
+        new: &NewIssue<'_>,
+    ) -> Result<String, IssueError> {
+        let wish = json!({"fields": {
+            "project": {"key": new.project},
+            "issuetype": {"name": new.issue_type},
+            "summary": new.summary,
+            "description": new.description,
+            "labels": new.labels,
+        }});
+        let call = self.issue_call(desk, "issue_create", Method::POST, ISSUES, Some(&wish));
+        let created: Created = parsed(&call.await?)?;
+        checked_key(created.key).ok_or(UNREADABLE)
+    }
+
+    /// Adds a comment in wiki markup.
+    ///
+    /// # Errors
+    /// When Jira does not, or did not say so.
+    pub async fn comment(&self, desk: &Desk<'_>, key: &str, text: &str) -> Result<(), IssueError> {
+        let path = format!("{ISSUES}/{key}/comment");
+        let wish = json!({"body": text});
+        let call = self.issue_call(desk, "issue_comment", Method::POST, &path, Some(&wish));
+        call.await.map(drop)
+    }
+
+    /// The transitions that the account may make with an issue now.
+    ///
+    /// # Errors
+    /// When Jira does not tell.
+    pub async fn transitions(
+        &self,
+        desk: &Desk<'_>,
+        key: &str,
+    ) -> Result<Vec<Transition>, IssueError> {
+        let path = format!("{ISSUES}/{key}/transitions");
+        let call = self.issue_call(desk, "issue_transitions", Method::GET, &path, None);
+        let listed: Transitions = parsed(&call.await?)?;
+        let all = listed.transitions.into_iter().map(|one| Transition {
+            id: one.id,
+            name: one.name,
+            is_done: one.to.is_done(),
+            target: one.to.name,
+        });
+        Ok(all.collect())
+    }
+
+    /// Makes a transition.
+    ///
+    /// # Errors
+    /// When Jira does not, or did not say so.
+    pub async fn transition(&self, desk: &Desk<'_>, key: &str, id: &str) -> Result<(), IssueError> {
+        let path = format!("{ISSUES}/{key}/transitions");
+        let wish = json!({"transition": {"id": id}});
+        let call = self.issue_call(desk, "issue_transition", Method::POST, &path, Some(&wish));
+        call.await.map(drop)
+    }
+
+    /// One call, in its turn at the site.
+    async fn issue_call(
+        &self,
+        desk: &Desk<'_>,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        wish: Option<&Value>,
+    ) -> Result<Raw, IssueError> {
+        let place = Place {
+            site: desk.site,
+            ca_pem: desk.ca_pem,
+            limit: LIMIT,
+            until: Some(later(self.clock.now(), TimeDelta::seconds(60))),
+        };
+        let call = async {
+            let body = wish.map(|wish| wish.to_string().into_bytes());
+            let call = self.call_resource(&place, method, path, Some(desk.credential), body);
+            let raw = call.await?;
+            match denied(&raw.answer(desk.site.hosting, self.clock.now())) {
+                Some(error) => Err(error),
+                None => Ok(raw),
+            }
+        };
+        let verdict_of = |answer: &Result<Raw, IssueError>| match answer {
+            Ok(_) => ANSWERED,
+            Err(error) => error.verdict(),
+        };
+        self.limited(desk.site, (operation, Urgency::Routine), call, verdict_of)
+            .await?
+    }
+}
+
+const UNREADABLE: IssueError = IssueError::Other(Verdict::NoVerdict(Outage::NotJson));
+
+/// The search for what is not done; everything in it was checked or made by the operator. Others may copy or
+/// plant the label: what they have created does not count.
+fn search(project: &str, label: &str) -> String {
+    format!(
+        "project = \"{project}\" AND labels = \"{label}\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC"
+    )
+}
+
+/// Why an answer is no success; `None`: it is one.
+fn denied(answer: &Answer<'_>) -> Option<IssueError> {
+    // Some Jira answers a refused credential as nobody's: a search finds nothing then, or no project.
+    let is_anonymous = response::is_anonymous(answer.headers);
+    let verdict = match answer.status {
+        // A login page has no answer in it.
+        200..=299 if response::is_html(answer) => Verdict::NoVerdict(Outage::NotJson),
+        200..=299 if !is_anonymous => return None,
+        200..=299 => Verdict::NoVerdict(Outage::Anonymous),
+        _ => response::read(answer),
+    };
+    let is_own_word = response::is_json(answer.headers);
+    let is_general = matches!(
+        verdict,
+        Verdict::Accepted(_)
+            | Verdict::Refused(Refusal::Forbidden)
+            | Verdict::NoVerdict(Outage::NotFound | Outage::Unexpected(_))
+    );
+    if is_own_word && is_general && matches!(answer.status, 400 | 403 | 404 | 409 | 413) {
+        if is_anonymous {
+            return Some(Verdict::NoVerdict(Outage::Anonymous).into());
+        }
+        return Some(IssueError::Denied {
+            status: answer.status,
+            fields: fields(answer.body),
+        });
+    }
+    Some(IssueError::Other(verdict))
+}
+
+/// The names of the fields that Jira complains about, as far as they are names. Its texts may repeat anything.
+fn fields(body: &[u8]) -> Vec<String> {
+    let complaint: Complaint = serde_json::from_slice(body).unwrap_or_default();
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let is_name = |name: &String| name.len() <= 64 && name.bytes().all(is_inner);
+    let names = complaint.errors.into_iter().map(|(name, _)| name);
+    names.filter(is_name).take(MOST_FIELDS).collect()
+}
+
+fn parsed<T: DeserializeOwned>(raw: &Raw) -> Result<T, IssueError> {
+    if !raw.body.complete {
+        return Err(Verdict::NoVerdict(Outage::TooLarge).into());
+    }
+    serde_json::from_slice(&raw.body.bytes).map_err(|_| UNREADABLE)
+}
+
+/// A key as it can stand in a path.
+fn checked_key(key: String) -> Option<String> {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    ((1..=100).contains(&key.len()) && key.bytes().all(is_inner)).then_some(key)
+}
+
+impl Status {
+    fn is_done(&self) -> bool {
+        self.status_category.key == DONE
+    }
+}
+
+impl Entry {
+    fn issue(self) -> Option<Issue> {
+        Some(Issue {
+            is_done: self.fields.status.is_done(),
+            labels: self.fields.labels,
+            key: checked_key(self.key)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
