@@ -4,6 +4,7 @@ mod acceptances;
 mod act;
 mod config;
 mod denials;
+mod elsewhere;
 mod fair_share;
 mod grant_gc;
 mod merge_gc;
@@ -73,6 +74,9 @@ use watch_health::Watches;
 /// How long a reconcile waits for the watch to show our own last write.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
+/// How soon it is looked again whether the Secrets of another namespace are listed.
+const LIST_ELSEWHERE: Duration = Duration::from_secs(1);
+
 /// No request to the API server takes longer, its retries included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
@@ -108,8 +112,10 @@ pub struct Operator {
     denials: Denials,
     unreadable: Unreadable,
     membership: Membership,
-    /// A credential is gone whose keys may stand in Secrets of others.
-    keys_orphaned: Notify,
+    /// A credential is gone whose keys may stand in Secrets of others, or whose Secrets in other namespaces.
+    orphaned: Notify,
+    /// Whether the policy is in force without which nothing is published into other namespaces.
+    publishes_elsewhere: Mutex<Option<bool>>,
     /// What is watched.
     scopes: Vec<Scope>,
     credentials_watch: Watches,
@@ -171,7 +177,8 @@ impl Operator {
             retries: Retries::default(),
             denials: Denials::default(),
             unreadable: Unreadable::default(),
-            keys_orphaned: Notify::new(),
+            orphaned: Notify::new(),
+            publishes_elsewhere: Mutex::default(),
             credentials_watch: Watches::over("JiraCredentials", &scopes),
             secrets_watch: Watches::over("Secrets", &scopes),
             scopes,
@@ -309,6 +316,13 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
         Served::Here => {}
         Served::In(wait) => return Ok(Action::requeue(wait)),
         Served::Elsewhere => return Ok(Action::await_change()),
+    }
+    if object
+        .0
+        .as_ref()
+        .is_ok_and(|object| operator.awaits_list_elsewhere(object))
+    {
+        return Ok(Action::requeue(LIST_ELSEWHERE));
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {

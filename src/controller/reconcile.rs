@@ -158,6 +158,7 @@ impl Operator {
                 .map(|proxy| proxy.name().into()),
             peer: &|prints| self.peer(&namespace, &uid, prints),
             older_claim: &|target| self.older_claim(object, target),
+            barrier: &|target| self.barrier(target),
             lookups_are_full: self.look_ups.available_permits() == 0,
             renewals: RenewalContext {
                 rival: self.rival(object),
@@ -239,7 +240,7 @@ fn work(step: &Step, facts: &Facts) -> DeniedWork {
             })
         }
         Step::DeleteTarget(old) if old.merge.is_some() => DeniedWork::Removal(old.name.clone()),
-        Step::DeleteTarget(old) => DeniedWork::Deletion(old.name.clone()),
+        Step::DeleteTarget(old) => DeniedWork::Deletion(old.path()),
         Step::RecordAttempt(_)
         | Step::Validate
         | Step::Publish(_)

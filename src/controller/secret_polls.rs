@@ -56,9 +56,13 @@ impl Operator {
             return Ok(());
         }
         let me = key_of(object);
-        for name in references(object) {
-            let key = Key::new(&me.namespace, &name);
-            let found = match self.cluster.secret_metadata(&key.namespace, &name).await {
+        for key in references(object) {
+            // Nothing is asked where nothing is done.
+            if !self.scopes.iter().any(|scope| scope.covers(&key.namespace)) {
+                continue;
+            }
+            let (namespace, name) = (&*key.namespace, &*key.name);
+            let found = match self.cluster.secret_metadata(namespace, name).await {
                 Ok(found) => found,
                 // The read of its contents is refused as well, and says so.
                 Err(error) if error.is_refusal() => continue,

@@ -14,9 +14,11 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use crate::api::JiraCredential;
 use crate::cluster::{
-    ClusterError, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched, controller_of,
-    key_of, merged_into, references, seen_grant, slim, was_silent,
+    ClusterError, FoundElsewhere, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched,
+    controller_of, key_of, key_of_target, merged_into, owner_elsewhere, references, seen_grant,
+    slim, was_silent,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
@@ -225,9 +227,8 @@ impl Operator {
                     self.leave(&key);
                 }
                 if let Ok(object) = &object.0 {
-                    let names = references(object);
-                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                    self.wake_all(&self.index.refer(&key, &names));
+                    self.wake_all(&self.index.refer(&key, references(object)));
+                    self.hear_of_recorded_targets(object);
                     if !is_foreign {
                         self.passwords.note(object);
                         self.notify_of(object);
@@ -270,13 +271,14 @@ impl Operator {
     }
 
     fn forget(&self, key: &Key) {
-        self.wake_all(&self.index.refer(key, &[]));
+        self.wake_all(&self.index.refer(key, Vec::new()));
         self.unreadable.forget(key);
         self.membership.forget(key);
         self.notify_no_more_of(key);
         self.leave(key);
-        if !self.index.merged().of(key).is_empty() {
-            self.keys_orphaned.notify_one();
+        let left = self.index.merged().of(key).len() + self.index.elsewhere().of(key).len();
+        if left > 0 {
+            self.orphaned.notify_one();
         }
     }
 
@@ -348,19 +350,19 @@ impl Operator {
         };
         let users = self.index.users(&key.namespace, &key.name);
         for user in users {
-            if !is_same || self.is_target_of(&key.name, &user) {
+            if !is_same || self.is_target_of(&key, &user) {
                 self.wake.wake(&user);
             }
         }
     }
 
-    fn is_target_of(&self, secret: &str, user: &Key) -> bool {
+    fn is_target_of(&self, secret: &Key, user: &Key) -> bool {
         let object = ObjectRef::new(&user.name).within(&user.namespace);
         let object = self.store.get().and_then(|store| store.get(&object));
         object.is_none_or(|object| match &object.0 {
-            Ok(object) => targets(&object.spec, &object.name_any())
+            Ok(object) => targets(&object.spec, &user.namespace, &user.name)
                 .iter()
-                .any(|target| target.name == secret),
+                .any(|target| key_of_target(object, target) == *secret),
             Err(_) => true,
         })
     }
@@ -374,6 +376,7 @@ impl Operator {
             Event::Init => {
                 self.index.list_begins(scope);
                 self.index.merged().list_begins(scope);
+                self.index.elsewhere().list_begins(scope);
                 Vec::new()
             }
             Event::InitApply(secret) => {
@@ -389,6 +392,7 @@ impl Operator {
                 let merged = merged_into(secret.meta());
                 self.index.merged().shown(key_of(&secret), merged);
                 let uid = secret.uid().unwrap_or_default();
+                self.hear_of_elsewhere(&secret, &uid);
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
             }
@@ -403,6 +407,7 @@ impl Operator {
             Event::Delete(secret) => {
                 let key = key_of(&secret);
                 self.index.merged().gone(&key);
+                self.index.elsewhere().gone(&key);
                 self.index.gone(&key, &secret.uid().unwrap_or_default())
             }
         }
@@ -433,7 +438,32 @@ impl Operator {
         found.then(|| Key::new(&namespace, &owner.name))
     }
 
-    fn wake_all(&self, keys: &[Key]) {
+    /// The watch or the list shows a Secret that may be of a credential in another namespace.
+    fn hear_of_elsewhere(&self, secret: &PartialObjectMeta<Secret>, uid: &str) {
+        let owner = owner_elsewhere(secret.meta(), &self.key);
+        let uid = uid.to_owned();
+        let found = owner.map(|owner| FoundElsewhere { owner, uid });
+        self.index.elsewhere().shown(key_of(secret), found);
+    }
+
+    /// Where Secrets are not watched, the status alone says which ones a credential has in other namespaces. They
+    /// are looked at before anything is done with them.
+    fn hear_of_recorded_targets(&self, object: &JiraCredential) {
+        let recorded = object.status.iter().flat_map(|status| &status.targets);
+        let written = recorded.filter(|target| target.hash.is_some());
+        for target in written {
+            if let Some(namespace) = &target.namespace {
+                let found = FoundElsewhere {
+                    owner: key_of(object),
+                    uid: target.uid.clone(),
+                };
+                let key = Key::new(namespace, &target.name);
+                self.index.elsewhere().shown(key, Some(found));
+            }
+        }
+    }
+
+    pub(super) fn wake_all(&self, keys: &[Key]) {
         for key in keys {
             self.wake.wake(key);
         }

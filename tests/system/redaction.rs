@@ -336,6 +336,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         proxy: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
+        barrier: &|_| None,
         lookups_are_full: false,
         renewals: RenewalContext {
             rival: None,

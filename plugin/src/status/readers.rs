@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::connect::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::status::published::published;
+use crate::status::published::published_here;
 
 /// How a pod reads a Secret.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -78,7 +78,7 @@ pub async fn of(cluster: &Cluster, object: &JiraCredential) -> Result<Readers, F
     let what = format!("list pods in the namespace {namespace}");
     match cluster.ask(&what, api.list(&ListParams::default())).await {
         Ok(pods) => Ok(Readers::Known {
-            workloads: workloads(&pods.items, &published(object)),
+            workloads: workloads(&pods.items, &published_here(object)),
         }),
         Err(failure) if failure.exit == Exit::TimedOut => Err(failure),
         Err(failure) => Ok(Readers::Unknown {

@@ -71,7 +71,7 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     let mut surplus = facts
         .surplus
         .iter()
-        .filter(|old| !facts.progress.deleted_targets.contains(&old.name));
+        .filter(|old| !facts.progress.deleted_targets.contains(&old.path()));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
     if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
         let next = surplus.next().cloned();

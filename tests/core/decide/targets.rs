@@ -168,6 +168,7 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
     let mut world = World::token().at_rest();
     let mut facts = world.observe();
     let old = |number: usize| TargetVersion {
+        namespace: None,
         name: format!("old-{number}"),
         uid: format!("uid-{number}"),
         resource_version: "1".into(),
@@ -282,6 +283,7 @@ fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
 fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
     let mut facts = World::token().at_rest().observe();
     let old = TargetVersion {
+        namespace: None,
         name: "app".into(),
         hash: None,
         merge: Some(MergeStatus::default()),
@@ -296,6 +298,7 @@ fn keys_that_stay_in_a_secret_of_somebody_else_are_told_in_an_event() {
     for reason in [Reason::MergeNotAllowed, Reason::MergeConflict] {
         let mut facts = World::token().at_rest().observe();
         let old = TargetVersion {
+            namespace: None,
             name: "app".into(),
             hash: None,
             merge: Some(MergeStatus::default()),

@@ -1,0 +1,165 @@
+//! Targets in other namespaces than that of their credential.
+//!
+//! The rights of the operator reach every namespace. That an author may publish into one is checked by the admission
+//! policy alone, so nothing is written there unless the policy is known to be in force.
+
+use std::sync::PoisonError;
+
+use crate::api::{JiraCredential, Target};
+use crate::cluster::{ClusterError, FoundElsewhere, Key, key_of, key_of_target, owner_elsewhere};
+use crate::controller::Operator;
+use crate::core::decide::Publish;
+use crate::core::facts::{Barrier, targets};
+
+/// The targets of a credential that are in other namespaces.
+fn targets_elsewhere(object: &JiraCredential) -> Vec<Target> {
+    let me = key_of(object);
+    let mut targets = targets::targets(&object.spec, &me.namespace, &me.name);
+    targets.retain(|target| target.namespace.is_some());
+    targets
+}
+
+impl Operator {
+    /// Whether the policy is in force that checks who may publish into other namespaces; `None`: nobody has looked.
+    pub(super) fn publishes_elsewhere(&self) -> Option<bool> {
+        let known = self.publishes_elsewhere.lock();
+        *known.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns whether that policy is in force, and has those looked at whom it concerns if that is news.
+    pub(super) fn learn_of_elsewhere(&self, publishes: bool) {
+        let known = self.publishes_elsewhere.lock();
+        let before = known
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(publishes);
+        if before.is_none_or(|before| before == publishes) {
+            return;
+        }
+        for object in self
+            .store
+            .get()
+            .map(|store| store.state())
+            .unwrap_or_default()
+        {
+            if let Ok(object) = &object.0 {
+                // Others may wait for the same Secret.
+                for target in targets_elsewhere(object) {
+                    let key = key_of_target(object, &target);
+                    self.wake_all(&self.index.users(&key.namespace, &key.name));
+                }
+            }
+        }
+    }
+
+    /// Whether any credential has a target in another namespace.
+    pub(super) fn names_elsewhere(&self) -> bool {
+        let all = self.store.get().map(|store| store.state());
+        let all = all.unwrap_or_default();
+        let readable = all.iter().filter_map(|object| object.0.as_ref().ok());
+        readable
+            .into_iter()
+            .any(|object| !targets_elsewhere(object).is_empty())
+    }
+
+    /// Why nothing is written into the namespace of a target, as far as that is known.
+    pub(super) fn barrier(&self, target: &Target) -> Option<Barrier> {
+        let namespace = target.namespace.as_deref()?;
+        if !self.scopes.iter().any(|scope| scope.covers(namespace)) {
+            return Some(Barrier::NotWatched);
+        }
+        if !self.index.progress().serves(namespace) {
+            return Some(Barrier::NotListed);
+        }
+        (self.publishes_elsewhere() == Some(false)).then_some(Barrier::Policy)
+    }
+
+    /// Whether a list is under way that shows what a target in another namespace holds.
+    pub(super) fn awaits_list_elsewhere(&self, object: &JiraCredential) -> bool {
+        let targets = targets_elsewhere(object).into_iter();
+        let mut namespaces = targets.filter_map(|target| target.namespace);
+        namespaces.any(|namespace| !self.index.progress().is_settled(&namespace))
+    }
+
+    /// Why a target is not written. Before a Secret is made in another namespace, the policy is looked at afresh:
+    /// without it, its author may have been admitted a moment ago.
+    pub(super) async fn barrier_now(
+        &self,
+        publish: &Publish,
+        target: &Target,
+    ) -> Result<Option<Barrier>, ClusterError> {
+        let is_known = publish.holds.is_some() && self.publishes_elsewhere() == Some(true);
+        if target.namespace.is_none() || is_known {
+            return Ok(None);
+        }
+        let checks = self.check_policy().await?;
+        Ok((!checks).then_some(Barrier::Policy))
+    }
+
+    /// Records that the operator has written a Secret in another namespace.
+    pub(super) fn wrote_elsewhere(&self, owner: Key, secret: Key, uid: String) {
+        let found = FoundElsewhere { owner, uid };
+        self.index.elsewhere().shown(secret, Some(found));
+    }
+
+    /// Deletes what credentials that are gone have left in other namespaces. The garbage collector does not: there
+    /// are no owner references across namespaces.
+    pub async fn collect_elsewhere(&self) {
+        for (secret, owner) in self.index.elsewhere().all() {
+            let home = &*owner.namespace;
+            // Nobody knows what an object names that cannot be read.
+            let known = self.knows_users_in(home) && !self.unreadable.is_in(home);
+            // One that is there deletes its Secrets itself.
+            if !known || self.index.refers(&owner) {
+                continue;
+            }
+            match self.remove_left(&secret, &owner).await {
+                Ok(true) => self.index.elsewhere().gone(&secret),
+                Ok(false) => {}
+                Err(error) => {
+                    let (namespace, shown) = (&*secret.namespace, &*secret.name);
+                    tracing::warn!(namespace, secret = shown, credential = %format!("{home}/{}", owner.name), %error, "failed to delete the Secret of a deleted credential of another namespace; the operator retries");
+                }
+            }
+        }
+    }
+
+    /// Deletes what a credential has left, if a live look proves that it is gone and that the Secret is its own.
+    /// Returns whether nothing is left to do.
+    async fn remove_left(&self, secret: &Key, owner: &Key) -> Result<bool, ClusterError> {
+        let (namespace, name) = (&*secret.namespace, &*secret.name);
+        // What this process has not been shown may be new.
+        let credential = self.cluster.credential(&owner.namespace, &owner.name);
+        if credential.await?.is_some() {
+            return Ok(false);
+        }
+        let Some(found) = self.cluster.secret_metadata(namespace, name).await? else {
+            return Ok(true);
+        };
+        let metadata = found.metadata;
+        if owner_elsewhere(&metadata, &self.key).as_ref() != Some(owner) {
+            return Ok(true);
+        }
+        let uid = metadata.uid.unwrap_or_default();
+        let version = metadata.resource_version.as_deref();
+        let deleted = self
+            .cluster
+            .delete_version(namespace, name, &uid, version)
+            .await;
+        match deleted {
+            Ok(()) => {
+                let credential = format!("{}/{}", owner.namespace, owner.name);
+                tracing::info!(
+                    namespace,
+                    secret = name,
+                    credential,
+                    "deleted the Secret of a deleted credential of another namespace"
+                );
+                Ok(true)
+            }
+            Err(ClusterError::NotFound) => Ok(true),
+            // What it has become is looked at in the next round.
+            Err(ClusterError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
