@@ -29,6 +29,7 @@ mod listed_namespaces;
 mod matrix;
 mod merged;
 mod moved;
+mod namespaces;
 mod notifications;
 mod numbers;
 mod oauth;

@@ -10,7 +10,7 @@ pub fn barred(secret: &str, target: &Target, barrier: Barrier) -> (Reason, Strin
         Barrier::Policy => (
             Reason::PolicyNotInForce,
             format!(
-                "The Secret {secret} is not written: the operator publishes into other namespaces only while the admission policy is in force that checks who may do so. An administrator has to apply deploy/admission-policy.yaml of this version; then the operator goes on by itself."
+                "The Secret {secret} is not written: the operator publishes into other namespaces only while the admission policy is in force that checks who may do so. An administrator has to apply deploy/admission-policy.yaml of this version; then the operator goes on."
             ),
         ),
         Barrier::NotWatched => (

@@ -8,7 +8,52 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::{Step, decide};
-use jira_credential_operator::core::facts::{Holder, KeysStay, Source, TargetState};
+use jira_credential_operator::core::facts::{
+    Barrier, Facts, Holder, KeysStay, Source, TargetState,
+};
+
+/// A target in another namespace, of which nothing is known.
+fn elsewhere(world: &mut World) -> Facts {
+    let mut facts = world.pass().facts;
+    let mut target = facts.targets[0].clone();
+    target.target.namespace = Some("team-b".to_owned());
+    target.state = TargetState::Absent;
+    facts.targets.push(target);
+    facts
+}
+
+#[test]
+fn a_target_of_another_namespace_is_another_and_waits_behind_a_barrier_alone() {
+    let mut facts = elsewhere(&mut World::token());
+    // What is recorded of the name at home says nothing of it.
+    let mut world = World::token();
+    steps(&mut world);
+    let rested = elsewhere(&mut world);
+    assert!(rested.recorded(&rested.targets[0].target).is_some());
+    assert!(rested.recorded(&rested.targets[1].target).is_none());
+    let step = decide(&facts);
+    assert!(
+        matches!(&step, Some(Step::Publish(publish)) if publish.index == 1 && publish.holds.is_none()),
+        "{step:?}"
+    );
+    let barriers = [
+        Barrier::Policy,
+        Barrier::NotWatched,
+        Barrier::NotListed,
+        Barrier::Missing,
+    ];
+    for barrier in barriers {
+        facts.targets[1].barrier = Some(barrier);
+        assert_eq!(decide(&facts), None);
+        facts.targets[0].state = TargetState::Absent;
+        let step = decide(&facts);
+        assert!(
+            matches!(&step, Some(Step::Publish(publish)) if publish.index == 0),
+            "{step:?}"
+        );
+        facts.targets[0].state = elsewhere(&mut World::token()).targets[0].state.clone();
+    }
+}
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
