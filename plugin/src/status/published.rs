@@ -28,3 +28,26 @@ fn named(object: &JiraCredential, wanted: fn(&Target) -> bool) -> Vec<String> {
     let targets = targets.iter().filter(|target| wanted(target));
     targets.map(Target::path).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_of_another_namespace_is_named_with_it_and_is_not_here() {
+        let object: JiraCredential = serde_json::from_value(json!({
+            "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
+            "metadata": {"name": "bot", "namespace": "team"},
+            "spec": {"site": "https://acme.atlassian.net", "auth": {}, "targets": [
+                {"name": "a"}, {"name": "b", "namespace": "team"}, {"name": "c", "namespace": "other"}
+            ]},
+        }))
+        .unwrap();
+        assert_eq!(published(&object), ["a", "b", "other/c"]);
+        assert_eq!(published_here(&object), ["a", "b"]);
+    }
+}
