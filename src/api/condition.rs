@@ -213,6 +213,8 @@ pub enum Reason {
     RestartHeld,
     /// The API server refused to change a workload of `spec.restart`, or did not answer.
     RestartRefused,
+    /// Workloads read a published Secret in a way that needs a restart, and nothing restarts them.
+    ReadersNotRestarted,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.

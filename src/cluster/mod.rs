@@ -1,5 +1,6 @@
 //! Everything about Kubernetes. Nothing here knows how to call Jira.
 
+mod access;
 mod admission_policy;
 mod client;
 mod error;
@@ -11,6 +12,7 @@ mod leader;
 mod merge;
 mod observe;
 mod ownership;
+mod readers;
 mod refused_passwords;
 mod right;
 mod scope;
@@ -24,6 +26,7 @@ mod target_secret;
 mod time;
 mod workload;
 
+pub use access::{Access, ways};
 pub use admission_policy::{AdmissionPolicy, PolicyState};
 pub use client::Cluster;
 pub use error::ClusterError;

@@ -6,13 +6,23 @@
 use std::sync::PoisonError;
 
 use crate::api::{JiraCredential, Target};
-use crate::cluster::{ClusterError, FoundElsewhere, Key, key_of, key_of_target, owner_elsewhere};
+use crate::cluster::{
+    ClusterError, FoundElsewhere, Key, Known, key_of, key_of_target, owner_elsewhere,
+};
 use crate::controller::Operator;
 use crate::core::decide::Publish;
 use crate::core::facts::{Barrier, targets};
 
 /// The targets of a credential that are in other namespaces.
 fn targets_elsewhere(object: &JiraCredential) -> Vec<Target> {
+    if object
+        .spec
+        .targets
+        .iter()
+        .all(|target| target.namespace.is_none())
+    {
+        return Vec::new();
+    }
     let me = key_of(object);
     let mut targets = targets::targets(&object.spec, &me.namespace, &me.name);
     targets.retain(|target| target.namespace.is_some());
@@ -78,6 +88,31 @@ impl Operator {
         let targets = targets_elsewhere(object).into_iter();
         let mut namespaces = targets.filter_map(|target| target.namespace);
         namespaces.any(|namespace| !self.index.progress().is_settled(&namespace))
+    }
+
+    /// Asks for what no list has shown: the Secrets of a namespace may be listed before the credentials of another.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub(super) async fn ask_elsewhere(&self, object: &JiraCredential) -> Result<(), ClusterError> {
+        for target in targets_elsewhere(object) {
+            let key = key_of_target(object, &target);
+            let (namespace, name) = (&*key.namespace, &*key.name);
+            let is_served = self.index.progress().serves(namespace);
+            if !is_served || self.index.look(namespace, name) != Known::Unknown {
+                continue;
+            }
+            match self.cluster.secret_metadata(namespace, name).await {
+                Ok(found) => {
+                    self.index
+                        .asked(&key, found.as_ref().map(|found| &found.metadata));
+                }
+                // The write is refused as well, and says so.
+                Err(error) if error.is_refusal() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Why a target is not written. Before a Secret is made in another namespace, the policy is looked at afresh:

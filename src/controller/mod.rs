@@ -12,6 +12,7 @@ mod notifications;
 mod password_guard;
 mod peers;
 mod policy_check;
+mod readers;
 mod reconcile;
 mod refusals;
 mod renewal_registry;
@@ -60,6 +61,7 @@ use acceptances::Acceptances;
 pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
 use denials::Denials;
 use password_guard::Passwords;
+use readers::Readers;
 use renewal_registry::Renewals;
 use retries::Retries;
 use shard::{Membership, Served};
@@ -121,6 +123,7 @@ pub struct Operator {
     credentials_watch: Watches,
     secrets_watch: Watches,
     untold: Untold,
+    readers: Readers,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -183,6 +186,7 @@ impl Operator {
             secrets_watch: Watches::over("Secrets", &scopes),
             scopes,
             untold: Untold::default(),
+            readers: Readers::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         }))

@@ -128,6 +128,9 @@ impl Operator {
         failure = failure.or_else(|| unknown.map(|cause| ActError::Cluster(cause.into())));
         self.report(&facts);
         let round = self.write_down(&mut current, &mut facts, &recorded).await?;
+        if matches!(round, Round::Done(_)) {
+            self.look_for_readers(&current, &facts, &recorded);
+        }
         match failure {
             None if restart_waits(&facts) => Ok(Round::Outdated),
             Some(ActError::Stale) => Ok(Round::Outdated),

@@ -53,7 +53,7 @@ impl Operator {
         object: &JiraCredential,
     ) -> Result<(), ClusterError> {
         if self.config.watch_secrets == SecretWatch::Metadata {
-            return Ok(());
+            return self.ask_elsewhere(object).await;
         }
         let me = key_of(object);
         for key in references(object) {

@@ -41,6 +41,7 @@ mod presets;
 mod previous;
 mod proxied;
 mod rbac;
+mod readers;
 mod redaction;
 mod restart;
 mod restored;

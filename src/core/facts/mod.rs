@@ -12,6 +12,7 @@ pub mod permissions;
 pub mod process;
 pub mod renewal;
 pub mod repairs;
+mod replaced;
 pub mod restart;
 pub mod targets;
 pub mod types;

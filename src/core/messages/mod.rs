@@ -11,6 +11,7 @@ pub mod meanwhile;
 pub mod merge;
 pub mod outage;
 pub(crate) mod proxy;
+pub mod readers;
 pub mod refusal;
 pub mod renewal;
 pub mod replacement;
