@@ -5,6 +5,11 @@
 
 use std::sync::PoisonError;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Resource;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::Store;
+
 use crate::api::{JiraCredential, Target};
 use crate::cluster::{
     ClusterError, FoundElsewhere, Key, Known, key_of, key_of_target, owner_elsewhere,
@@ -45,12 +50,7 @@ impl Operator {
         if before.is_none_or(|before| before == publishes) {
             return;
         }
-        for object in self
-            .store
-            .get()
-            .map(|store| store.state())
-            .unwrap_or_default()
-        {
+        for object in self.store.get().map(Store::state).unwrap_or_default() {
             if let Ok(object) = &object.0 {
                 // Others may wait for the same Secret.
                 for target in targets_elsewhere(object) {
@@ -63,7 +63,7 @@ impl Operator {
 
     /// Whether any credential has a target in another namespace.
     pub(super) fn names_elsewhere(&self) -> bool {
-        let all = self.store.get().map(|store| store.state());
+        let all = self.store.get().map(Store::state);
         let all = all.unwrap_or_default();
         let readable = all.iter().filter_map(|object| object.0.as_ref().ok());
         readable
@@ -128,6 +128,31 @@ impl Operator {
         }
         let checks = self.check_policy().await?;
         Ok((!checks).then_some(Barrier::Policy))
+    }
+
+    /// The watch or the list shows a Secret that may be of a credential in another namespace.
+    pub(super) fn hear_of_elsewhere(&self, secret: &PartialObjectMeta<Secret>, uid: &str) {
+        let owner = owner_elsewhere(secret.meta(), &self.key);
+        let uid = uid.to_owned();
+        let found = owner.map(|owner| FoundElsewhere { owner, uid });
+        self.index.elsewhere().shown(key_of(secret), found);
+    }
+
+    /// Where Secrets are not watched, the status alone says which ones a credential has in other namespaces. They
+    /// are looked at before anything is done with them.
+    pub(super) fn hear_of_recorded_targets(&self, object: &JiraCredential) {
+        let recorded = object.status.iter().flat_map(|status| &status.targets);
+        let written = recorded.filter(|target| target.hash.is_some());
+        for target in written {
+            if let Some(namespace) = &target.namespace {
+                let found = FoundElsewhere {
+                    owner: key_of(object),
+                    uid: target.uid.clone(),
+                };
+                let key = Key::new(namespace, &target.name);
+                self.index.elsewhere().shown(key, Some(found));
+            }
+        }
     }
 
     /// Records that the operator has written a Secret in another namespace.

@@ -14,11 +14,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::api::JiraCredential;
 use crate::cluster::{
-    ClusterError, FoundElsewhere, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched,
-    controller_of, key_of, key_of_target, merged_into, owner_elsewhere, references, seen_grant,
-    slim, was_silent,
+    ClusterError, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched, controller_of,
+    key_of, key_of_target, merged_into, references, seen_grant, slim, was_silent,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
@@ -436,31 +434,6 @@ impl Operator {
         };
         let found = self.index.found(&namespace, stray);
         found.then(|| Key::new(&namespace, &owner.name))
-    }
-
-    /// The watch or the list shows a Secret that may be of a credential in another namespace.
-    fn hear_of_elsewhere(&self, secret: &PartialObjectMeta<Secret>, uid: &str) {
-        let owner = owner_elsewhere(secret.meta(), &self.key);
-        let uid = uid.to_owned();
-        let found = owner.map(|owner| FoundElsewhere { owner, uid });
-        self.index.elsewhere().shown(key_of(secret), found);
-    }
-
-    /// Where Secrets are not watched, the status alone says which ones a credential has in other namespaces. They
-    /// are looked at before anything is done with them.
-    fn hear_of_recorded_targets(&self, object: &JiraCredential) {
-        let recorded = object.status.iter().flat_map(|status| &status.targets);
-        let written = recorded.filter(|target| target.hash.is_some());
-        for target in written {
-            if let Some(namespace) = &target.namespace {
-                let found = FoundElsewhere {
-                    owner: key_of(object),
-                    uid: target.uid.clone(),
-                };
-                let key = Key::new(namespace, &target.name);
-                self.index.elsewhere().shown(key, Some(found));
-            }
-        }
     }
 
     pub(super) fn wake_all(&self, keys: &[Key]) {

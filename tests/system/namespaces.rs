@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, OPERATOR_NAME, OWNER_ANNOTATION, Reason,
+    TargetVersion,
 };
 use jira_credential_operator::controller::SecretWatch;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
@@ -70,7 +71,7 @@ impl World {
 
 fn targets(object: &JiraCredential) -> Vec<String> {
     let status = object.status.as_ref().unwrap();
-    status.targets.iter().map(|target| target.path()).collect()
+    status.targets.iter().map(TargetVersion::path).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

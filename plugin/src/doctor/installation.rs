@@ -44,7 +44,7 @@ pub async fn examine(
         let what = format!("read the admission policy {name}");
         let state = state.ok_or_else(|| timed_out(&what))?;
         let state = state.map_err(|error| error.to_string());
-        let checks = part.is_empty() && state.as_ref().is_ok_and(is_outdated);
+        let checks = part.is_empty() && state.as_ref().is_ok_and(|found| is_outdated(*found));
         findings.push(policy(&name, state.map(|found| found.state)));
         findings.extend(checks.then(|| outdated(&name)));
     }
@@ -113,7 +113,7 @@ fn compare(installed: &CustomResourceDefinition, own: &CustomResourceDefinition)
 }
 
 /// Whether a policy is in force and does not check who may publish into other namespaces.
-fn is_outdated(found: &AdmissionPolicy) -> bool {
+fn is_outdated(found: AdmissionPolicy) -> bool {
     found.state == PolicyState::InForce && !found.checks_namespaces
 }
 
