@@ -126,7 +126,11 @@ impl Operator {
         if target.namespace.is_none() || is_known {
             return Ok(None);
         }
-        let checks = self.check_policy().await?;
+        let checks = match self.check_policy().await {
+            // Who may not look does not know.
+            Err(error) if error.is_refusal() => false,
+            checks => checks?,
+        };
         Ok((!checks).then_some(Barrier::Policy))
     }
 

@@ -416,6 +416,28 @@ async fn nothing_is_written_there_unless_the_policy_is_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_may_not_be_read_counts_as_none() {
+    let home = World::new().await;
+    let other = home.neighbour().await;
+    let namespaces = vec![home.namespace.clone(), other.namespace.clone()];
+    let operator = home
+        .operator_with(|config| {
+            config.watch_namespaces = namespaces;
+            config.admission_policy = "another".to_owned();
+        })
+        .await;
+    home.published_to(
+        "bot",
+        json!([{"name": "jira", "namespace": other.namespace}]),
+    )
+    .await;
+    home.until_barred("bot", Reason::PolicyNotInForce).await;
+    operator.quiet().await;
+    home.until_told("bot", "PolicyNotInForce").await;
+    assert_eq!(other.found("jira").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_works_without_lists_of_secrets() {
     let home = World::new().await;
     let other = home.neighbour().await;
