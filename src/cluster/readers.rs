@@ -43,37 +43,36 @@ impl Templated for DaemonSet {
 }
 
 impl Cluster {
-    /// The workloads of a namespace whose pods read a Secret so that they get another value by a restart only, and
-    /// which Reloader does not restart.
+    /// The workloads of a namespace whose pods read one of these Secrets so that they get another value by a restart
+    /// only, and which Reloader does not restart: those of each Secret, in the same order.
     ///
     /// # Errors
     /// When the API server cannot be asked, or refuses.
     pub async fn stale_readers(
         &self,
         namespace: &str,
-        secret: &str,
-    ) -> Result<Vec<Workload>, ClusterError> {
-        let mut found = self
-            .readers_of::<Deployment>(namespace, secret, WorkloadKind::Deployment)
+        secrets: &[&str],
+    ) -> Result<Vec<Vec<Workload>>, ClusterError> {
+        let mut found = vec![Vec::new(); secrets.len()];
+        let kind = WorkloadKind::Deployment;
+        self.add_readers::<Deployment>(namespace, secrets, kind, &mut found)
             .await?;
-        let (sets, agents) = (WorkloadKind::StatefulSet, WorkloadKind::DaemonSet);
-        found.extend(
-            self.readers_of::<StatefulSet>(namespace, secret, sets)
-                .await?,
-        );
-        found.extend(
-            self.readers_of::<DaemonSet>(namespace, secret, agents)
-                .await?,
-        );
+        let kind = WorkloadKind::StatefulSet;
+        self.add_readers::<StatefulSet>(namespace, secrets, kind, &mut found)
+            .await?;
+        let kind = WorkloadKind::DaemonSet;
+        self.add_readers::<DaemonSet>(namespace, secrets, kind, &mut found)
+            .await?;
         Ok(found)
     }
 
-    async fn readers_of<K>(
+    async fn add_readers<K>(
         &self,
         namespace: &str,
-        secret: &str,
+        secrets: &[&str],
         kind: WorkloadKind,
-    ) -> Result<Vec<Workload>, ClusterError>
+        found: &mut [Vec<Workload>],
+    ) -> Result<(), ClusterError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Templated
@@ -83,18 +82,19 @@ impl Cluster {
             + Send,
     {
         let api: Api<K> = Api::namespaced(self.client(), namespace);
-        let mut found = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = self.within(api.list(&params)).await?;
-            let stale = page.items.iter().filter(|item| is_stale(*item, secret));
-            found.extend(stale.map(|item| Workload {
-                kind,
-                name: item.name_any(),
-            }));
+            for (secret, found) in secrets.iter().zip(found.iter_mut()) {
+                let stale = page.items.iter().filter(|item| is_stale(*item, secret));
+                found.extend(stale.map(|item| Workload {
+                    kind,
+                    name: item.name_any(),
+                }));
+            }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
+                None => return Ok(()),
             }
         }
     }

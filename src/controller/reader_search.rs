@@ -54,7 +54,7 @@ impl Readers {
     }
 }
 
-/// One search.
+/// One search in one namespace.
 pub(super) struct Search {
     /// The API server.
     pub(super) cluster: Cluster,
@@ -64,8 +64,10 @@ pub(super) struct Search {
     pub(super) readers: Readers,
     /// The credential after its status was written.
     pub(super) object: JiraCredential,
-    /// The target that holds another credential now.
-    pub(super) target: Target,
+    /// The namespace.
+    pub(super) namespace: String,
+    /// The targets in it that hold another credential now.
+    pub(super) targets: Vec<Target>,
 }
 
 impl Search {
@@ -78,26 +80,33 @@ impl Search {
         let Ok(_runs) = self.readers.running.acquire().await else {
             return;
         };
-        let me = key_of(&self.object);
-        let own = &*me.namespace;
-        let namespace = self.target.namespace.as_deref().unwrap_or(own);
+        let namespace = &*self.namespace;
         if self.readers.is_denied(namespace, self.clock.elapsed()) {
             return;
         }
-        let found = self.cluster.stale_readers(namespace, &self.target.name);
-        let mut workloads = match found.await {
-            Ok(workloads) => workloads,
+        let names: Vec<&str> = self.targets.iter().map(|target| &*target.name).collect();
+        match self.cluster.stale_readers(namespace, &names).await {
+            Ok(found) => {
+                for (target, workloads) in self.targets.iter().zip(found) {
+                    self.tell(target, workloads).await;
+                }
+            }
             Err(error) => {
                 tracing::debug!(namespace, %error, "the workloads that read a published Secret are not known");
                 if error.is_refusal() {
                     let until = self.clock.elapsed() + DENIED_FOR;
                     self.readers.lock().insert(namespace.to_owned(), until);
                 }
-                return;
             }
-        };
+        }
+    }
+
+    /// Tells which of the workloads that read a target nothing restarts.
+    async fn tell(&self, target: &Target, mut workloads: Vec<Workload>) {
+        let me = key_of(&self.object);
+        let own = &*me.namespace;
         let listed = &self.object.spec.restart;
-        let is_restarted = |workload: &Workload| namespace == own && listed.contains(workload);
+        let is_restarted = |workload: &Workload| self.namespace == own && listed.contains(workload);
         workloads.retain(|workload| !is_restarted(workload));
         if workloads.is_empty() {
             return;
@@ -105,7 +114,7 @@ impl Search {
         let notice = Notice {
             warning: true,
             reason: Reason::ReadersNotRestarted,
-            note: not_restarted(&self.target, &workloads),
+            note: not_restarted(target, &workloads),
         };
         let (name, note) = (&*me.name, &notice.note);
         tracing::warn!(

@@ -1,6 +1,8 @@
 //! After a renewal or a rotation the readers of the published Secrets are looked for.
 
-use crate::api::{JiraCredential, JiraCredentialStatus};
+use std::collections::BTreeMap;
+
+use crate::api::{JiraCredential, JiraCredentialStatus, Target};
 use crate::controller::Operator;
 use crate::controller::reader_search::Search;
 use crate::core::facts::Facts;
@@ -13,13 +15,21 @@ impl Operator {
         facts: &Facts,
         before: &JiraCredentialStatus,
     ) {
+        // Lists of workloads are long: one for all targets of a namespace.
+        let mut all: BTreeMap<String, Vec<Target>> = BTreeMap::new();
         for target in facts.replaced_targets(before) {
+            let namespace = target.namespace.as_ref();
+            let namespace = namespace.unwrap_or(&facts.object.namespace).clone();
+            all.entry(namespace).or_default().push(target.clone());
+        }
+        for (namespace, targets) in all {
             let search = Search {
                 cluster: self.cluster.clone(),
                 clock: self.clock.clone(),
                 readers: self.readers.clone(),
                 object: object.clone(),
-                target: target.clone(),
+                namespace,
+                targets,
             };
             tokio::spawn(
                 self.stopping

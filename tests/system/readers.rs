@@ -89,6 +89,8 @@ async fn readers_that_nothing_restarts_are_named_after_a_change_and_only_then() 
     world.deployment("by-env", &env()).await;
     world.deployment("listed", &env()).await;
     world.deployment("by-file", &mounted(None)).await;
+    let other = json!({"envFrom": [{"secretRef": {"name": "other"}}]});
+    world.deployment("by-other", &other).await;
     let reloaded = template(&json!({"reloader.stakater.com/auto": "true"}), &env());
     world
         .make::<Deployment>("reloaded", reloaded, json!({"replicas": 0}))
@@ -112,33 +114,30 @@ async fn readers_that_nothing_restarts_are_named_after_a_change_and_only_then() 
     let damage = json!({"stringData": {"token": "vandalised"}});
     world.edit_secret("bot", damage).await;
     world.until_value("bot", "token", &token).await;
-    world
-        .change(
-            "bot",
-            json!({"targets": [{"name": "bot", "presets": ["Standard", "Env"]}]}),
-        )
-        .await;
+    let targets = json!([{"name": "bot", "presets": ["Standard", "Env"]}, {"name": "other"}]);
+    world.change("bot", json!({"targets": targets})).await;
     world.until_value("bot", "JIRA_API_TOKEN", &token).await;
+    world.until_value("other", "token", &token).await;
     operator.quiet().await;
     assert_eq!(lists(&operator), 0);
     world.advance(RENEWAL_IS_DUE);
     operator.look_again(1).await;
-    let told = world.until_told_of_readers(1).await;
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told[0].contains(
-            ": Deployment by-env, StatefulSet by-part, DaemonSet by-all. Add them to spec.restart"
-        ),
-        "{told:?}"
-    );
+    let told = world.until_told_of_readers(2).await;
+    for (told, expected) in told.iter().zip([
+        "The Secret bot holds another credential, and these workloads use the one before until they are restarted, since they read it by environment variables or subPath: Deployment by-env, StatefulSet by-part, DaemonSet by-all. Add them to spec.restart",
+        "The Secret other holds another credential, and these workloads use the one before until they are restarted, since they read it by environment variables or subPath: Deployment by-other. Add them to spec.restart",
+    ]) {
+        assert!(told.starts_with(expected), "{told}");
+    }
     operator.quiet().await;
+    // One list for both.
     assert_eq!(lists(&operator), 1);
     // A restart of the operator tells nothing.
     operator.stop().await;
     let operator = world.operator().await;
     operator.look_again(1).await;
     assert_eq!(lists(&operator), 0);
-    assert_eq!(world.told_of_readers().await.len(), 1);
+    assert_eq!(world.told_of_readers().await.len(), 2);
     drop(app);
 }
 
