@@ -172,6 +172,21 @@ impl Facts {
         current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
     }
 
+    /// Whether everything stands that may take the place of a target that the spec no longer names. A target into
+    /// whose namespace nothing is written may stay so for ever, and holds up no other; only one that was never
+    /// written may be the new name or the new namespace of the old one.
+    pub fn is_replaced(&self, old: &TargetVersion) -> bool {
+        self.targets.iter().all(|facts| {
+            let target = &facts.target;
+            let resembles = target.namespace == old.namespace || target.name == old.name;
+            let was_written = || {
+                let recorded = self.recorded(target);
+                recorded.is_some_and(|seen| seen.hash.is_some())
+            };
+            self.is_in_sync(facts) || facts.barrier.is_some() && (!resembles || was_written())
+        })
+    }
+
     /// Whether a target is known to have another owner, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {

@@ -173,6 +173,45 @@ fn old_targets_go_only_when_all_new_ones_are_there() {
     assert_eq!(world.secrets.keys().collect::<Vec<_>>(), ["one", "two"]);
 }
 
+/// One that is barred may be so for ever.
+#[test]
+fn a_barred_target_holds_up_no_old_one_but_the_one_whose_place_it_takes() {
+    let old = |namespace: Option<&str>, name: &str| TargetVersion {
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        uid: "uid".into(),
+        resource_version: "1".into(),
+        hash: Some("hash".into()),
+        held_by: None,
+        merge: None,
+    };
+    let new = ("team-b", "jira");
+    // The second target, whether it was written before, what is left, and whether that goes.
+    for (name, was_written, surplus, goes) in [
+        ("elsewhere", false, old(Some("team-c"), "old"), true),
+        ("at home", false, old(None, "old"), true),
+        ("renamed", false, old(Some("team-b"), "old"), false),
+        ("removed beside it", true, old(Some("team-b"), "old"), true),
+        ("moved", false, old(None, "jira"), false),
+        ("moved on", false, old(Some("team-c"), "jira"), false),
+    ] {
+        let mut facts = elsewhere(&mut World::token().at_rest());
+        let target = &mut facts.targets[1];
+        target.target.name = new.1.to_owned();
+        target.barrier = Some(Barrier::Policy);
+        if was_written {
+            facts.status.targets.push(old(Some(new.0), new.1));
+        }
+        facts.surplus = vec![surplus.clone()];
+        let expected = goes.then_some(Step::DeleteTarget(surplus));
+        assert_eq!(decide(&facts), expected, "{name}");
+        // Without the barrier it comes first.
+        facts.targets[1].barrier = None;
+        let step = decide(&facts);
+        assert!(!matches!(step, Some(Step::DeleteTarget(_))), "{name}");
+    }
+}
+
 #[test]
 fn nothing_is_published_that_was_refused_or_is_in_doubt() {
     type Change = fn(&mut World);
