@@ -194,16 +194,19 @@ impl Cluster {
         };
         let namespace = target.namespace.clone().or_else(|| owner.namespace());
         let namespace = namespace.unwrap_or_default();
-        let found = self.secret_metadata(&namespace, &old.name).await?;
-        let ours = found.is_some_and(|found| {
-            !is_retained(&found.metadata)
-                && found.metadata.uid.as_deref() == Some(&old.uid)
-                && ownership(&found.metadata, owner, &target, mark) == Ownership::Ours
-        });
+        let Some(found) = self.secret_metadata(&namespace, &old.name).await? else {
+            return Ok(());
+        };
+        let uid = found.metadata.uid.as_deref().unwrap_or_default();
+        // In another namespace the mark alone says whose it is, also after somebody made it again.
+        let is_known = old.namespace.is_some() || uid == old.uid;
+        let ours = is_known
+            && !is_retained(&found.metadata)
+            && ownership(&found.metadata, owner, &target, mark) == Ownership::Ours;
         if !ours {
             return Ok(());
         }
-        match self.delete_secret(&namespace, &old.name, &old.uid).await {
+        match self.delete_secret(&namespace, &old.name, uid).await {
             Ok(()) | Err(ClusterError::NotFound | ClusterError::Conflict) => Ok(()),
             Err(error) => Err(error),
         }
