@@ -10,13 +10,14 @@ use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 
-use crate::api::{JiraCredential, Target};
+use crate::api::{JiraCredential, Target, TargetVersion};
 use crate::cluster::{
     ClusterError, FoundElsewhere, Key, Known, key_of, key_of_target, owner_elsewhere,
 };
-use crate::controller::Operator;
+use crate::controller::{Operator, SecretWatch};
+use crate::core::apply::Answer;
 use crate::core::decide::Publish;
-use crate::core::facts::{Barrier, targets};
+use crate::core::facts::{Barrier, Facts, targets};
 
 /// The targets of a credential that are in other namespaces.
 fn targets_elsewhere(object: &JiraCredential) -> Vec<Target> {
@@ -34,6 +35,12 @@ fn targets_elsewhere(object: &JiraCredential) -> Vec<Target> {
     targets
 }
 
+/// Whether anything depends on what a look at the policy has found. Until somebody has looked, claims from other
+/// namespaces count.
+fn is_news(before: Option<bool>, publishes: bool) -> bool {
+    before.unwrap_or(true) != publishes
+}
+
 impl Operator {
     /// Whether the policy is in force that checks who may publish into other namespaces; `None`: nobody has looked.
     pub(super) fn publishes_elsewhere(&self) -> Option<bool> {
@@ -47,7 +54,7 @@ impl Operator {
         let before = known
             .unwrap_or_else(PoisonError::into_inner)
             .replace(publishes);
-        if before.is_none_or(|before| before == publishes) {
+        if !is_news(before, publishes) {
             return;
         }
         for object in self.store.get().map(Store::state).unwrap_or_default() {
@@ -74,7 +81,7 @@ impl Operator {
     /// Why nothing is written into the namespace of a target, as far as that is known.
     pub(super) fn barrier(&self, target: &Target) -> Option<Barrier> {
         let namespace = target.namespace.as_deref()?;
-        if !self.scopes.iter().any(|scope| scope.covers(namespace)) {
+        if !self.watches(namespace) {
             return Some(Barrier::NotWatched);
         }
         if !self.index.progress().serves(namespace) {
@@ -83,11 +90,9 @@ impl Operator {
         (self.publishes_elsewhere() == Some(false)).then_some(Barrier::Policy)
     }
 
-    /// Whether a list is under way that shows what a target in another namespace holds.
-    pub(super) fn awaits_list_elsewhere(&self, object: &JiraCredential) -> bool {
-        let targets = targets_elsewhere(object).into_iter();
-        let mut namespaces = targets.filter_map(|target| target.namespace);
-        namespaces.any(|namespace| !self.index.progress().is_settled(&namespace))
+    /// Whether the operator is set up to watch a namespace.
+    pub(super) fn watches(&self, namespace: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.covers(namespace))
     }
 
     /// Asks for what no list has shown: the Secrets of a namespace may be listed before the credentials of another.
@@ -145,10 +150,15 @@ impl Operator {
     /// Where Secrets are not watched, the status alone says which ones a credential has in other namespaces. They
     /// are looked at before anything is done with them.
     pub(super) fn hear_of_recorded_targets(&self, object: &JiraCredential) {
+        // A watch shows who they belong to, and a status may be out of date.
+        if self.config.watch_secrets != SecretWatch::None {
+            return;
+        }
         let recorded = object.status.iter().flat_map(|status| &status.targets);
         let written = recorded.filter(|target| target.hash.is_some());
         for target in written {
-            if let Some(namespace) = &target.namespace {
+            let namespace = target.namespace.as_ref();
+            if let Some(namespace) = namespace.filter(|namespace| self.watches(namespace)) {
                 let found = FoundElsewhere {
                     owner: key_of(object),
                     uid: target.uid.clone(),
@@ -163,6 +173,25 @@ impl Operator {
     pub(super) fn wrote_elsewhere(&self, owner: Key, secret: Key, uid: String) {
         let found = FoundElsewhere { owner, uid };
         self.index.elsewhere().shown(secret, Some(found));
+    }
+
+    /// Gives up a surplus target in a namespace that is not served: the operator may have no rights there any more.
+    pub(super) fn leave_target(
+        &self,
+        elsewhere: &str,
+        old: &TargetVersion,
+        facts: &Facts,
+    ) -> Answer {
+        let (namespace, name) = (&facts.object.namespace, &facts.object.name);
+        let secret = old.path();
+        tracing::warn!(
+            namespace,
+            name,
+            secret,
+            "a Secret that spec.targets no longer names stays: its namespace is not served"
+        );
+        self.index.elsewhere().gone(&Key::new(elsewhere, &old.name));
+        Answer::TargetStays(secret, elsewhere.to_owned())
     }
 
     /// Deletes what credentials that are gone have left in other namespaces. The garbage collector does not: there
@@ -224,6 +253,29 @@ impl Operator {
             // What it has become is looked at in the next round.
             Err(ClusterError::Conflict) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_news;
+
+    #[test]
+    fn who_yielded_to_a_claim_before_the_first_look_is_woken_if_it_counts_for_nothing() {
+        for (before, publishes, expected) in [
+            (None, true, false),
+            (None, false, true),
+            (Some(true), true, false),
+            (Some(true), false, true),
+            (Some(false), true, true),
+            (Some(false), false, false),
+        ] {
+            assert_eq!(
+                is_news(before, publishes),
+                expected,
+                "{before:?} {publishes}"
+            );
         }
     }
 }

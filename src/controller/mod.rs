@@ -77,9 +77,6 @@ use watch_health::Watches;
 /// How long a reconcile waits for the watch to show our own last write.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
-/// How soon it is looked again whether the Secrets of another namespace are listed.
-const LIST_ELSEWHERE: Duration = Duration::from_secs(1);
-
 /// No request to the API server takes longer, its retries included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
@@ -321,13 +318,6 @@ async fn reconcile(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Acti
         Served::Here => {}
         Served::In(wait) => return Ok(Action::requeue(wait)),
         Served::Elsewhere => return Ok(Action::await_change()),
-    }
-    if object
-        .0
-        .as_ref()
-        .is_ok_and(|object| operator.awaits_list_elsewhere(object))
-    {
-        return Ok(Action::requeue(LIST_ELSEWHERE));
     }
     let started = std::time::Instant::now();
     let result = match &object.0 {

@@ -435,6 +435,73 @@ async fn a_policy_that_may_not_be_read_counts_as_none() {
     operator.quiet().await;
     home.until_told("bot", "PolicyNotInForce").await;
     assert_eq!(other.found("jira").await, None);
+    // Nor does what nobody has checked hold up those of the other namespace.
+    let theirs = other
+        .published_to("theirs", json!([{"name": "jira"}]))
+        .await;
+    other.wait_ready("theirs").await;
+    other.until_value("jira", "token", theirs.secret()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_in_a_namespace_that_is_not_served_any_more_is_given_up() {
+    let (home, other, operator) = two().await;
+    let elsewhere = json!({"name": "jira", "namespace": other.namespace});
+    home.published_to("bot", json!([{"name": "bot"}, elsewhere]))
+        .await;
+    home.wait_ready("bot").await;
+    operator.stop().await;
+    let operator = over(&home, &[]).await;
+    home.until_barred("bot", Reason::NamespaceNotServed).await;
+    home.change("bot", json!({"targets": [{"name": "bot"}]}))
+        .await;
+    home.until("the status forgets the target", || async {
+        let object = home.credential("bot").await;
+        (targets(&object) == ["bot"]).then_some(())
+    })
+    .await;
+    let start = format!("The Secret {}/jira stays, ", other.namespace);
+    home.until("the event", || async {
+        let mut events = home.events("bot").await.into_iter();
+        let told = events.any(|event| event.note.is_some_and(|note| note.starts_with(&start)));
+        told.then_some(())
+    })
+    .await;
+    home.wait_ready("bot").await;
+    operator.quiet().await;
+    assert!(other.found("jira").await.is_some());
+    let mark = operator.mark();
+    operator.look_again(1).await;
+    assert_eq!(operator.requests_since(mark), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_somebody_made_again_goes_with_its_target() {
+    let home = World::new().await;
+    let other = home.neighbour().await;
+    let namespaces = vec![home.namespace.clone(), other.namespace.clone()];
+    let operator = home
+        .operator_with(|config| {
+            config.watch_secrets = SecretWatch::None;
+            config.watch_namespaces = namespaces;
+        })
+        .await;
+    home.published_to(
+        "bot",
+        json!([{"name": "bot"}, {"name": "jira", "namespace": other.namespace}]),
+    )
+    .await;
+    home.wait_ready("bot").await;
+    operator.quiet().await;
+    let mut backup = other.found("jira").await.unwrap();
+    backup.metadata.uid = None;
+    backup.metadata.resource_version = None;
+    other.delete_secret("jira").await;
+    other.put(serde_json::to_value(backup).unwrap()).await;
+    home.change("bot", json!({"targets": [{"name": "bot"}]}))
+        .await;
+    other.until_gone("jira").await;
+    operator.quiet().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

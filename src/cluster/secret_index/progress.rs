@@ -103,13 +103,6 @@ impl Progress {
         mine.any(|scope| state.serves(scope))
     }
 
-    /// Whether the list of Secrets of a namespace is complete or refused, or nobody waits for one.
-    pub fn is_settled(&self, namespace: &str) -> bool {
-        let state = self.state.borrow();
-        let mut mine = self.scopes.iter().filter(|scope| scope.covers(namespace));
-        mine.all(|scope| state.listed.contains(scope) || state.refused.contains(scope))
-    }
-
     /// The scopes of which something is not known.
     pub fn missing(&self) -> Vec<Scope> {
         let state = self.state.borrow();

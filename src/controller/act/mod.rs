@@ -249,6 +249,10 @@ impl Operator {
         if old.merge.is_some() {
             return self.remove_keys(old, facts).await;
         }
+        let unserved = old.namespace.as_ref().filter(|at| !self.watches(at));
+        if let Some(namespace) = unserved {
+            return Ok(self.leave_target(namespace, old, facts));
+        }
         let mark = self.target_mark(facts, old.namespace.as_deref(), &old.name);
         self.cluster.retract(current, old, mark.as_str()).await?;
         if let Some(namespace) = &old.namespace {

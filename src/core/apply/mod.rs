@@ -44,6 +44,8 @@ pub enum Answer {
     RestartUnanswered(Workload),
     /// The surplus target of this path is gone, or was not ours.
     TargetDeleted(String),
+    /// The surplus target of this path stays: the operator does not serve this namespace.
+    TargetStays(String, String),
     /// Keys of a surplus target stay in the Secret of somebody else.
     KeysStay(KeysStay),
     /// The new seed stands in the grant.
@@ -146,6 +148,10 @@ impl Facts {
                 self.record_restart(workload, Restarted::Failed(Reason::RestartRefused));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
+            Answer::TargetStays(path, namespace) => {
+                self.progress.deleted_targets.push(path.clone());
+                self.progress.targets_stay.push((path, namespace));
+            }
             Answer::KeysStay(keys) => {
                 self.progress.deleted_targets.push(keys.secret.clone());
                 self.progress.keys_stay.push(keys);

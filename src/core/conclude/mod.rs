@@ -12,6 +12,7 @@ pub use notice::Notice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::api::Reason;
 use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, TargetVersion};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::denied::{blocks_ready, denied};
@@ -110,6 +111,12 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         warning: true,
         reason: keys.reason,
         note: truncate(messages::merge::keys_stay(facts, keys), 1024),
+    }));
+    let stay = facts.progress.targets_stay.iter();
+    events.extend(stay.map(|(path, namespace)| Notice {
+        warning: true,
+        reason: Reason::NamespaceNotServed,
+        note: messages::elsewhere::stays(path, namespace),
     }));
     let mut changes = changes;
     changes.extend(next_restart(facts, &status));

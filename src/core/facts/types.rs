@@ -178,6 +178,8 @@ pub struct Progress {
     pub judgement: Option<Judgement>,
     /// Paths of surplus targets that were removed, or turned out to be gone or another's.
     pub deleted_targets: Vec<String>,
+    /// Paths of surplus targets that stay, with their namespaces, which the operator does not serve.
+    pub targets_stay: Vec<(String, String)>,
     /// Keys that could not be removed from Secrets of others.
     pub keys_stay: Vec<KeysStay>,
     /// Another grant holds the same seed was looked for.

@@ -33,3 +33,10 @@ pub fn barred(secret: &str, target: &Target, barrier: Barrier) -> (Reason, Strin
         ),
     }
 }
+
+/// What is said of a Secret that the spec no longer names in a namespace that the operator does not serve.
+pub fn stays(secret: &str, namespace: &str) -> String {
+    format!(
+        "The Secret {secret} stays, though spec.targets does not name it any more: the operator does not serve the namespace {namespace}. A token in it may still work. Somebody who may delete Secrets there has to delete it."
+    )
+}

@@ -378,6 +378,28 @@ fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
 }
 
 #[test]
+fn a_secret_that_stays_in_a_namespace_that_is_not_served_is_told_and_forgotten() {
+    let mut facts = World::token().at_rest().observe();
+    let old = TargetVersion {
+        namespace: Some("team-b".to_owned()),
+        ..facts.status.targets[0].clone()
+    };
+    facts.status.targets.push(old.clone());
+    facts.surplus = vec![old.clone()];
+    let answer = Answer::TargetStays(old.path(), "team-b".to_owned());
+    let facts = facts.apply(answer);
+    assert_eq!(decide(&facts), None, "it is not tried again");
+    let conclusion = conclude(&facts, &facts.status);
+    let [event] = conclusion.events.as_slice() else {
+        panic!("{:?}", conclusion.events)
+    };
+    assert!(event.warning && event.reason == Reason::NamespaceNotServed);
+    assert!(event.note.contains(&old.path()), "{}", event.note);
+    let kept = conclusion.status.targets.iter();
+    assert!(kept.clone().all(|target| target.namespace.is_none()));
+}
+
+#[test]
 fn keys_that_stay_in_a_secret_of_somebody_else_are_told_in_an_event() {
     for reason in [Reason::MergeNotAllowed, Reason::MergeConflict] {
         let mut facts = World::token().at_rest().observe();
