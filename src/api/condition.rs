@@ -135,6 +135,12 @@ pub enum Reason {
     TargetForeign,
     /// Another `JiraCredential` holds the Secret of this name.
     TargetConflict,
+    /// Nothing checks who may publish into other namespaces: the admission policy is not in force.
+    PolicyNotInForce,
+    /// The operator does not serve the namespace of a target.
+    NamespaceNotServed,
+    /// The namespace of a target does not exist.
+    NamespaceMissing,
     /// The Secret into which keys are to be written does not exist.
     MergeTargetMissing,
     /// The Secret does not let this credential write keys into it.
@@ -207,6 +213,8 @@ pub enum Reason {
     RestartHeld,
     /// The API server refused to change a workload of `spec.restart`, or did not answer.
     RestartRefused,
+    /// Workloads read a published Secret in a way that needs a restart, and nothing restarts them.
+    ReadersNotRestarted,
     /// The spec contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.

@@ -59,6 +59,14 @@ pub const DELETION_POLICY_ANNOTATION: &str = "jira-operator.dev/deletion-policy"
 /// Label on a published Secret: the name of the `JiraCredential` that holds it.
 pub const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
 
+/// Annotation on a published Secret in another namespace: namespace and name of the `JiraCredential` that holds
+/// it. There is no owner reference across namespaces.
+pub const OWNER_ANNOTATION: &str = "jira-operator.dev/owner";
+
+/// Annotation of the admission policy, with the value `true`: it checks the rights of authors in the namespaces of
+/// `spec.targets`.
+pub const CHECKS_NAMESPACES_ANNOTATION: &str = "jira-operator.dev/checks-target-namespaces";
+
 /// Label on the Secret in which the operator keeps the tokens of a grant.
 pub const GRANT_LABEL: &str = "jira-operator.dev/grant";
 

@@ -220,6 +220,13 @@ pub(super) fn name() -> Rule {
         .message("name must be a DNS name: use lower-case letters, digits, - and . only, and begin and end with a letter or digit")
 }
 
+/// A name of a namespace.
+pub(super) fn namespace() -> Rule {
+    Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
+        "namespace must be the name of a namespace: use lower-case letters, digits and - only, and begin and end with a letter or digit",
+    )
+}
+
 /// A key of a Secret or `ConfigMap`.
 pub(super) fn key() -> Rule {
     Rule::new("self.matches('^[-._a-zA-Z0-9]+$')")
@@ -280,12 +287,13 @@ pub(super) fn merge_fits() -> Rule {
     let template = "has(self.template) && (has(self.template.type) || has(self.template.labels) || has(self.template.annotations))";
     let retain = "has(self.deletionPolicy) && self.deletionPolicy == 'Retain'";
     let answer = format!(
-        "{retain} ? 'deletionPolicy must not be Retain with creationPolicy Merge: leave it out, the Secret stays in any case and only the keys of the operator go' : \
+        "has(self.__namespace__) ? 'namespace must not be given with creationPolicy Merge: remove it, the operator writes keys only into Secrets of the namespace of the JiraCredential' : \
+         {retain} ? 'deletionPolicy must not be Retain with creationPolicy Merge: leave it out, the Secret stays in any case and only the keys of the operator go' : \
          {jenkins} ? 'the preset Jenkins needs labels, which creationPolicy Merge does not write: give Jenkins a target of its own without creationPolicy' : \
          'template must not have type, labels or annotations with creationPolicy Merge: remove them, the operator writes only keys into a Secret of somebody else'"
     );
     Rule::new(format!(
-        "!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !({retain}) && !({jenkins}) && !({template})"
+        "!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !has(self.__namespace__) && !({retain}) && !({jenkins}) && !({template})"
     ))
     .message(Message::Expression(answer))
 }

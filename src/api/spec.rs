@@ -223,6 +223,12 @@ pub struct Target {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name())]
     pub name: String,
+    /// The namespace of the Secret; left out, that of the `JiraCredential`. In another one you need the rights to
+    /// create and update this Secret there, and the admission policy must be in force.
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::namespace())]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Which keys the Secret has: Standard (the default), Env, `BasicAuth`, Netrc, `JiraCli`,
     /// Alertmanager, `McpAtlassian`, Jenkins. Several add their keys together. With `template.data` and no
     /// preset, the Secret has the keys of the template only.
@@ -247,6 +253,21 @@ pub struct Target {
     /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
     pub deletion_policy: DeletionPolicy,
+}
+
+impl Target {
+    /// The name of the Secret, behind its namespace where that is said.
+    pub fn path(&self) -> String {
+        path(self.namespace.as_deref(), &self.name)
+    }
+}
+
+/// The name of a Secret, behind its namespace if that is another than the one that is spoken of.
+pub(super) fn path(namespace: Option<&str>, name: &str) -> String {
+    namespace.map_or_else(
+        || name.to_owned(),
+        |namespace| format!("{namespace}/{name}"),
+    )
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde prescribes it")]

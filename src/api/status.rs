@@ -10,9 +10,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::spec::path;
 use super::{
     Condition, ConditionType, ExpiryLookupStatus, Hosting, MergeStatus, Permission, Reason,
-    RestartStatus, Scope,
+    RestartStatus, Scope, Target,
 };
 
 /// The state of a `JiraCredential`.
@@ -429,6 +430,10 @@ pub struct TargetVersion {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub name: String,
+    /// Its namespace, when that is another than the one of the `JiraCredential`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
     /// Its uid.
     #[schemars(length(max = 128))]
     pub uid: String,
@@ -440,7 +445,8 @@ pub struct TargetVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub hash: Option<String>,
-    /// The `JiraCredential` that the Secret belongs to, when it is another.
+    /// The `JiraCredential` that the Secret belongs to, when it is another; empty when that is in another
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub held_by: Option<String>,
@@ -455,6 +461,18 @@ pub struct Binding {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub name: String,
+}
+
+impl TargetVersion {
+    /// The name of the Secret, behind its namespace where that is another.
+    pub fn path(&self) -> String {
+        path(self.namespace.as_deref(), &self.name)
+    }
+
+    /// Whether this is the record of a target.
+    pub fn is_of(&self, target: &Target) -> bool {
+        self.name == target.name && self.namespace == target.namespace
+    }
 }
 
 impl JiraCredentialStatus {

@@ -7,8 +7,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::Api;
+use kube::{Api, ResourceExt};
 
+use crate::api::CHECKS_NAMESPACES_ANNOTATION;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 
@@ -25,6 +26,16 @@ pub enum PolicyState {
     NotEnforced,
     /// The API server did not answer, or refuses to show it.
     Unknown,
+}
+
+/// The admission policy as it was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AdmissionPolicy {
+    /// What became of it.
+    pub state: PolicyState,
+    /// Whether it says that it checks the rights of authors in the namespaces of `spec.targets`: one of an earlier
+    /// version does not.
+    pub checks_namespaces: bool,
 }
 
 impl PolicyState {
@@ -59,14 +70,18 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server cannot be asked, or refuses.
-    pub async fn admission_policy(&self, name: &str) -> Result<PolicyState, ClusterError> {
+    pub async fn admission_policy(&self, name: &str) -> Result<AdmissionPolicy, ClusterError> {
         let policies: Api<ValidatingAdmissionPolicy> = Api::all(self.client());
         let policy = self.within(policies.get_opt(name)).await?;
         let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client());
         let binding = self.within(bindings.get_opt(name)).await?;
-        Ok(match policy {
-            Some(policy) => judge(&policy, binding.as_ref()),
-            None => PolicyState::NoPolicy,
+        let annotations = policy.as_ref().map(ResourceExt::annotations);
+        let says = annotations.and_then(|all| all.get(CHECKS_NAMESPACES_ANNOTATION));
+        Ok(AdmissionPolicy {
+            checks_namespaces: says.is_some_and(|value| value == "true"),
+            state: policy.as_ref().map_or(PolicyState::NoPolicy, |policy| {
+                judge(policy, binding.as_ref())
+            }),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Everything about Kubernetes. Nothing here knows how to call Jira.
 
+mod access;
 mod admission_policy;
 mod client;
 mod error;
@@ -11,6 +12,7 @@ mod leader;
 mod merge;
 mod observe;
 mod ownership;
+mod readers;
 mod refused_passwords;
 mod right;
 mod scope;
@@ -24,7 +26,8 @@ mod target_secret;
 mod time;
 mod workload;
 
-pub use admission_policy::PolicyState;
+pub use access::{Access, ways};
+pub use admission_policy::{AdmissionPolicy, PolicyState};
 pub use client::Cluster;
 pub use error::ClusterError;
 pub use events::event;
@@ -37,11 +40,13 @@ pub use leader::{Election, Leadership, Standing, Terms};
 pub use merge::{Merged, Removed, merged_into};
 pub use observe::fingerprints::token_print;
 pub use observe::types::{ObserveContext, Observed, PasswordPrints, RenewalContext};
-pub use observe::{key_of, observe, references};
-pub use ownership::{controller_of, target_mark};
+pub use observe::{inputs, key_of, key_of_target, observe, references};
+pub use ownership::{controller_of, owner_elsewhere, target_mark};
 pub use refused_passwords::RefusedPassword;
 pub use scope::Scope;
-pub use secret_index::{GrantSeen, Known, MergedKeys, OwnedSecret, Progress, VersionIndex};
+pub use secret_index::{
+    Elsewhere, FoundElsewhere, GrantSeen, Known, MergedKeys, OwnedSecret, Progress, VersionIndex,
+};
 pub use shard::{Labels, Selector, SelectorError, Shard};
 pub use silence::{LONGEST_SILENCE, WATCH_SECONDS, was_silent, with_longest_silence};
 pub use slim::slim;

@@ -3,6 +3,7 @@
 //! refers to.
 
 mod contents;
+mod elsewhere;
 mod known;
 mod merged;
 mod progress;
@@ -18,6 +19,7 @@ use crate::api::SourceVersion;
 use crate::cluster::key::Key;
 use crate::cluster::scope::Scope;
 use contents::Contents;
+pub use elsewhere::{Elsewhere, FoundElsewhere};
 pub use known::Known;
 use known::is_older;
 pub use merged::MergedKeys;
@@ -30,6 +32,7 @@ pub struct VersionIndex {
     contents: Contents,
     progress: Progress,
     merged: MergedKeys,
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +122,7 @@ impl VersionIndex {
             contents: Contents::default(),
             progress: Progress::over(scopes),
             merged: MergedKeys::default(),
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -130,6 +134,11 @@ impl VersionIndex {
     /// Which credentials have keys in Secrets of others.
     pub fn merged(&self) -> &MergedKeys {
         &self.merged
+    }
+
+    /// Which credentials have Secrets in other namespaces.
+    pub fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
     }
 
     /// Whether a credential is known to exist.
@@ -148,16 +157,9 @@ impl VersionIndex {
 
     /// Says which Secrets a credential refers to from now on. Returns the credentials that share
     /// a Secret which this one no longer refers to: they may take it over.
-    pub fn refer(&self, user: &Key, names: &[&str]) -> Vec<Key> {
+    pub fn refer(&self, user: &Key, new: Vec<Key>) -> Vec<Key> {
         let mut inner = self.lock();
         let old = inner.references.remove(user).unwrap_or_default();
-        let new: Vec<Key> = names
-            .iter()
-            .map(|name| Key {
-                namespace: user.namespace.clone(),
-                name: (*name).into(),
-            })
-            .collect();
         for key in new.iter().filter(|key| !old.contains(key)) {
             // A list under way may have shown the Secret before any credential referred to it.
             let unknown = !inner.secrets.contains_key(key);

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 
 use crate::api::{
     CREDENTIAL_LABEL, DELETION_POLICY_ANNOTATION, DeletionPolicy, JiraCredential, MANAGED_BY_LABEL,
-    MergeStatus, OPERATOR_NAME, Target, TargetVersion,
+    MergeStatus, OPERATOR_NAME, OWNER_ANNOTATION, Target, TargetVersion,
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
-use crate::cluster::ownership::{MARK_ANNOTATION, Ownership, label_value, ownership};
+use crate::cluster::ownership::{
+    MARK_ANNOTATION, Ownership, full_name, is_retained, label_value, ownership,
+};
 use crate::core::facts::Holder;
 use crate::render::Contents;
 
@@ -47,6 +49,8 @@ pub enum Published {
     Written(TargetVersion),
     /// Another party holds the Secret of this name.
     Held(Holder, TargetVersion),
+    /// The other namespace in which it was to be does not exist.
+    NoNamespace,
 }
 
 impl Cluster {
@@ -69,7 +73,7 @@ impl Cluster {
             }
             None => self.create_secret(&namespace, &publication.secret()).await,
         };
-        match written {
+        let published = match written {
             Ok(secret) => self.finish(publication, secret).await,
             // It exists though we hold none, or it is not as we left it: look who holds it.
             Err(
@@ -79,6 +83,11 @@ impl Cluster {
                 | ClusterError::NotFound,
             ) => self.publish_with_care(publication).await,
             Err(error) => Err(error),
+        };
+        match published {
+            // Nothing else is missing where a Secret cannot be created.
+            Err(ClusterError::NotFound) if publication.is_elsewhere() => Ok(Published::NoNamespace),
+            published => published,
         }
     }
 
@@ -95,10 +104,16 @@ impl Cluster {
                 .await?;
             return Ok(Published::Written(publication.version(&created.metadata)));
         };
-        let ownership = ownership(&found.metadata, publication.owner, publication.mark);
+        let ownership = ownership(
+            &found.metadata,
+            publication.owner,
+            publication.target,
+            publication.mark,
+        );
         if let Ownership::Theirs(holder) = ownership {
             let held_by = match &holder {
                 Holder::Credential(name) => Some(name.clone()),
+                Holder::Elsewhere => Some(String::new()),
                 Holder::Stranger => None,
             };
             let seen = TargetVersion {
@@ -172,17 +187,26 @@ impl Cluster {
         old: &TargetVersion,
         mark: &str,
     ) -> Result<(), ClusterError> {
-        let namespace = owner.namespace().unwrap_or_default();
-        let found = self.secret_metadata(&namespace, &old.name).await?;
-        let ours = found.is_some_and(|found| {
-            !is_retained(&found.metadata)
-                && found.metadata.uid.as_deref() == Some(&old.uid)
-                && ownership(&found.metadata, owner, mark) == Ownership::Ours
-        });
+        let target = Target {
+            name: old.name.clone(),
+            namespace: old.namespace.clone(),
+            ..Target::default()
+        };
+        let namespace = target.namespace.clone().or_else(|| owner.namespace());
+        let namespace = namespace.unwrap_or_default();
+        let Some(found) = self.secret_metadata(&namespace, &old.name).await? else {
+            return Ok(());
+        };
+        let uid = found.metadata.uid.as_deref().unwrap_or_default();
+        // In another namespace the mark alone says whose it is, also after somebody made it again.
+        let is_known = old.namespace.is_some() || uid == old.uid;
+        let ours = is_known
+            && !is_retained(&found.metadata)
+            && ownership(&found.metadata, owner, &target, mark) == Ownership::Ours;
         if !ours {
             return Ok(());
         }
-        match self.delete_secret(&namespace, &old.name, &old.uid).await {
+        match self.delete_secret(&namespace, &old.name, uid).await {
             Ok(()) | Err(ClusterError::NotFound | ClusterError::Conflict) => Ok(()),
             Err(error) => Err(error),
         }
@@ -191,7 +215,14 @@ impl Cluster {
 
 impl Publication<'_> {
     pub(super) fn namespace(&self) -> String {
-        self.owner.namespace().unwrap_or_default()
+        let elsewhere = self.target.namespace.clone();
+        let namespace = elsewhere.or_else(|| self.owner.namespace());
+        namespace.unwrap_or_default()
+    }
+
+    /// Whether the Secret is in another namespace than the credential.
+    fn is_elsewhere(&self) -> bool {
+        self.target.namespace.is_some()
     }
 
     fn is_retained(&self) -> bool {
@@ -222,20 +253,24 @@ impl Publication<'_> {
             annotations.extend(template.annotations.clone());
         }
         annotations.insert(MARK_ANNOTATION.into(), self.mark.to_owned());
+        if self.is_elsewhere() {
+            annotations.insert(OWNER_ANNOTATION.into(), full_name(self.owner));
+        }
         if self.is_retained() {
             annotations.insert(DELETION_POLICY_ANNOTATION.into(), "Retain".to_owned());
         }
         annotations
     }
 
-    /// None for a Secret that is to outlive its credential.
+    /// None for a Secret that is to outlive its credential, and in another namespace, where the garbage collector
+    /// would take it for one without an owner.
     fn owner_reference(&self) -> Option<OwnerReference> {
         let reference = OwnerReference {
             // Nothing waits for the Secret when the credential goes, so nothing has to block.
             block_owner_deletion: None,
             ..self.owner.controller_owner_ref(&()).unwrap_or_default()
         };
-        Some(reference).filter(|_| !self.is_retained())
+        Some(reference).filter(|_| !self.is_retained() && !self.is_elsewhere())
     }
 
     pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
@@ -278,6 +313,7 @@ impl Publication<'_> {
     pub(super) fn version(&self, metadata: &ObjectMeta) -> TargetVersion {
         TargetVersion {
             name: self.target.name.clone(),
+            namespace: self.target.namespace.clone(),
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             hash: Some(self.digest.to_owned()),
@@ -290,10 +326,21 @@ impl Publication<'_> {
     /// it in what says whose it is.
     fn repair(&self, uid: &str) -> Result<json_patch::Patch, ClusterError> {
         let mut operations = vec![json!({"op": "test", "path": "/metadata/uid", "value": uid})];
-        if self.is_retained() {
-            let policy = pointer("annotations", DELETION_POLICY_ANNOTATION);
+        if self.is_elsewhere() {
+            let (owner, manager) = (
+                pointer("annotations", OWNER_ANNOTATION),
+                pointer("labels", MANAGED_BY_LABEL),
+            );
             operations.extend([
-                json!({"op": "test", "path": policy, "value": "Retain"}),
+                json!({"op": "test", "path": owner, "value": full_name(self.owner)}),
+                json!({"op": "test", "path": manager, "value": OPERATOR_NAME}),
+            ]);
+        }
+        if self.is_retained() || self.is_elsewhere() {
+            let policy = pointer("annotations", DELETION_POLICY_ANNOTATION);
+            let retains = self.is_retained().then_some("Retain");
+            operations.extend([
+                json!({"op": "test", "path": policy, "value": retains}),
                 json!({"op": "test", "path": pointer("annotations", MARK_ANNOTATION), "value": self.mark}),
                 // Nobody else has taken hold of it. Absent is the same as null here.
                 json!({"op": "test", "path": "/metadata/ownerReferences", "value": null}),
@@ -365,15 +412,6 @@ fn owned<'a>(pairs: impl Iterator<Item = (&'static str, &'a str)>) -> BTreeMap<S
     pairs
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
-}
-
-/// Whether the operator wrote a Secret as one that stays.
-fn is_retained(metadata: &ObjectMeta) -> bool {
-    let policy = metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(DELETION_POLICY_ANNOTATION));
-    policy.is_some_and(|policy| policy == "Retain")
 }
 
 /// The JSON Pointer of a label or annotation (RFC 6901: `~` and `/` are escaped).

@@ -26,7 +26,8 @@ impl Operator {
                 let keys = async {
                     loop {
                         self.collect_merged().await;
-                        self.keys_orphaned.notified().await;
+                        self.collect_elsewhere().await;
+                        self.orphaned.notified().await;
                     }
                 };
                 tokio::select! {

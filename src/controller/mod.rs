@@ -4,6 +4,7 @@ mod acceptances;
 mod act;
 mod config;
 mod denials;
+mod elsewhere;
 mod fair_share;
 mod grant_gc;
 mod merge_gc;
@@ -11,6 +12,8 @@ mod notifications;
 mod password_guard;
 mod peers;
 mod policy_check;
+mod reader_search;
+mod readers;
 mod reconcile;
 mod refusals;
 mod renewal_registry;
@@ -60,6 +63,7 @@ use acceptances::Acceptances;
 pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
 use denials::Denials;
 use password_guard::Passwords;
+use reader_search::Readers;
 use renewal_registry::Renewals;
 use retries::Retries;
 use shard::{Membership, Served};
@@ -109,13 +113,16 @@ pub struct Operator {
     denials: Denials,
     unreadable: Unreadable,
     membership: Membership,
-    /// A credential is gone whose keys may stand in Secrets of others.
-    keys_orphaned: Notify,
+    /// A credential is gone whose keys may stand in Secrets of others, or whose Secrets in other namespaces.
+    orphaned: Notify,
+    /// Whether the policy is in force without which nothing is published into other namespaces.
+    publishes_elsewhere: Mutex<Option<bool>>,
     /// What is watched.
     scopes: Vec<Scope>,
     credentials_watch: Watches,
     secrets_watch: Watches,
     untold: Untold,
+    readers: Readers,
     passes: AtomicU64,
     stopping: CancellationToken,
 }
@@ -172,11 +179,13 @@ impl Operator {
             retries: Retries::default(),
             denials: Denials::default(),
             unreadable: Unreadable::default(),
-            keys_orphaned: Notify::new(),
+            orphaned: Notify::new(),
+            publishes_elsewhere: Mutex::default(),
             credentials_watch: Watches::over("JiraCredentials", &scopes),
             secrets_watch: Watches::over("Secrets", &scopes),
             scopes,
             untold: Untold::default(),
+            readers: Readers::default(),
             passes: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         });

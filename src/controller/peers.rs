@@ -4,8 +4,10 @@
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::{Account, ConditionStatus, ConditionType, JiraCredential, Method, MethodName};
-use crate::cluster::{creation_time, key_of};
+use crate::api::{
+    Account, ConditionStatus, ConditionType, JiraCredential, Method, MethodName, Target,
+};
+use crate::cluster::{creation_time, inputs, key_of, key_of_target};
 use crate::controller::Operator;
 use crate::controller::shard::Served;
 use crate::core::facts::restart::leaves_pods;
@@ -91,25 +93,33 @@ impl Operator {
             })
     }
 
-    /// The older credential that names the same target: of two that hold nothing it takes
-    /// precedence.
-    pub(super) fn older_claim(&self, object: &JiraCredential, target: &str) -> Option<String> {
+    /// The older credential that names the same target: of two that hold nothing it takes precedence. Empty where it
+    /// is in another namespace, whose names are not for the readers of this one.
+    pub(super) fn older_claim(&self, object: &JiraCredential, target: &Target) -> Option<String> {
         let store = self.store.get()?;
         let age = |object: &JiraCredential| (creation_time(object), object.uid());
-        let namespace = object.namespace().unwrap_or_default();
-        let users = self.index.users(&namespace, target);
-        let rivals = users
-            .iter()
-            .filter(|user| *user != &key_of(object))
-            .filter_map(|user| {
-                let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
-                let rival = rival.0.as_ref().ok()?;
-                let names = targets::targets(&rival.spec, &rival.name_any());
-                let claims = names
-                    .iter()
-                    .any(|other| other.name == target && !targets::merges(other));
-                (claims && age(rival) < age(object)).then(|| (age(rival), rival.name_any()))
-            });
+        let secret = key_of_target(object, target);
+        let me = key_of(object);
+        let users = self.index.users(&secret.namespace, &secret.name);
+        let rivals = users.iter().filter(|user| **user != me).filter_map(|user| {
+            let rival = store.get(&ObjectRef::new(&user.name).within(&user.namespace))?;
+            let rival = rival.0.as_ref().ok()?;
+            let names = targets::targets(&rival.spec, &user.namespace, &user.name);
+            let claims = names
+                .iter()
+                .any(|other| !targets::merges(other) && key_of_target(rival, other) == secret);
+            // Where nothing checks who may publish into other namespaces, a claim from another counts for nothing.
+            let counts =
+                user.namespace == secret.namespace || self.publishes_elsewhere() != Some(false);
+            // What a credential reads is no target of one in another namespace.
+            let reads = target.namespace.is_some() && inputs(rival).contains(&secret);
+            let name = if user.namespace == me.namespace {
+                rival.name_any()
+            } else {
+                String::new()
+            };
+            (reads || claims && counts && age(rival) < age(object)).then(|| (age(rival), name))
+        });
         rivals.min().map(|(_, name)| name)
     }
 

@@ -128,6 +128,9 @@ impl Operator {
         failure = failure.or_else(|| unknown.map(|cause| ActError::Cluster(cause.into())));
         self.report(&facts);
         let round = self.write_down(&mut current, &mut facts, &recorded).await?;
+        if matches!(round, Round::Done(_)) {
+            self.look_for_readers(&current, &facts, &recorded);
+        }
         match failure {
             None if restart_waits(&facts) => Ok(Round::Outdated),
             Some(ActError::Stale) => Ok(Round::Outdated),
@@ -159,6 +162,7 @@ impl Operator {
                 .map(|proxy| proxy.name().into()),
             peer: &|prints| self.peer(&namespace, &uid, prints),
             older_claim: &|target| self.older_claim(object, target),
+            barrier: &|target| self.barrier(target),
             lookups_are_full: self.look_ups.available_permits() == 0,
             renewals: RenewalContext {
                 rival: self.rival(object),
@@ -240,7 +244,7 @@ fn work(step: &Step, facts: &Facts) -> DeniedWork {
             })
         }
         Step::DeleteTarget(old) if old.merge.is_some() => DeniedWork::Removal(old.name.clone()),
-        Step::DeleteTarget(old) => DeniedWork::Deletion(old.name.clone()),
+        Step::DeleteTarget(old) => DeniedWork::Deletion(old.path()),
         Step::RecordAttempt(_)
         | Step::Validate
         | Step::Publish(_)

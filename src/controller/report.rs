@@ -22,12 +22,12 @@ impl Operator {
         for target in &facts.targets {
             if let TargetState::Written(version) = &target.state {
                 // Others may change a Secret that holds our keys often.
-                let recorded = facts.recorded(&version.name);
+                let recorded = facts.recorded(&target.target);
                 let same = recorded.is_some_and(|seen| seen.hash == version.hash);
                 if version.merge.is_some() && same {
                     continue;
                 }
-                let secret = &target.target.name;
+                let secret = target.target.path();
                 tracing::info!(namespace, name, secret, "published the credential");
             }
         }

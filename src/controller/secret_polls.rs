@@ -53,12 +53,16 @@ impl Operator {
         object: &JiraCredential,
     ) -> Result<(), ClusterError> {
         if self.config.watch_secrets == SecretWatch::Metadata {
-            return Ok(());
+            return self.ask_elsewhere(object).await;
         }
         let me = key_of(object);
-        for name in references(object) {
-            let key = Key::new(&me.namespace, &name);
-            let found = match self.cluster.secret_metadata(&key.namespace, &name).await {
+        for key in references(object) {
+            // Nothing is asked where nothing is done.
+            if !self.scopes.iter().any(|scope| scope.covers(&key.namespace)) {
+                continue;
+            }
+            let (namespace, name) = (&*key.namespace, &*key.name);
+            let found = match self.cluster.secret_metadata(namespace, name).await {
                 Ok(found) => found,
                 // The read of its contents is refused as well, and says so.
                 Err(error) if error.is_refusal() => continue,

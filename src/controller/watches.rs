@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cluster::{
     ClusterError, Key, LONGEST_SILENCE, OwnedSecret, Scope, WATCH_SECONDS, Watched, controller_of,
-    key_of, merged_into, references, seen_grant, slim, was_silent,
+    key_of, key_of_target, merged_into, references, seen_grant, slim, was_silent,
 };
 use crate::controller::Operator;
 use crate::controller::watch_health::Watches;
@@ -225,9 +225,8 @@ impl Operator {
                     self.leave(&key);
                 }
                 if let Ok(object) = &object.0 {
-                    let names = references(object);
-                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                    self.wake_all(&self.index.refer(&key, &names));
+                    self.wake_all(&self.index.refer(&key, references(object)));
+                    self.hear_of_recorded_targets(object);
                     if !is_foreign {
                         self.passwords.note(object);
                         self.notify_of(object);
@@ -270,13 +269,14 @@ impl Operator {
     }
 
     fn forget(&self, key: &Key) {
-        self.wake_all(&self.index.refer(key, &[]));
+        self.wake_all(&self.index.refer(key, Vec::new()));
         self.unreadable.forget(key);
         self.membership.forget(key);
         self.notify_no_more_of(key);
         self.leave(key);
-        if !self.index.merged().of(key).is_empty() {
-            self.keys_orphaned.notify_one();
+        let left = self.index.merged().of(key).len() + self.index.elsewhere().of(key).len();
+        if left > 0 {
+            self.orphaned.notify_one();
         }
     }
 
@@ -348,19 +348,19 @@ impl Operator {
         };
         let users = self.index.users(&key.namespace, &key.name);
         for user in users {
-            if !is_same || self.is_target_of(&key.name, &user) {
+            if !is_same || self.is_target_of(&key, &user) {
                 self.wake.wake(&user);
             }
         }
     }
 
-    fn is_target_of(&self, secret: &str, user: &Key) -> bool {
+    fn is_target_of(&self, secret: &Key, user: &Key) -> bool {
         let object = ObjectRef::new(&user.name).within(&user.namespace);
         let object = self.store.get().and_then(|store| store.get(&object));
         object.is_none_or(|object| match &object.0 {
-            Ok(object) => targets(&object.spec, &object.name_any())
+            Ok(object) => targets(&object.spec, &user.namespace, &user.name)
                 .iter()
-                .any(|target| target.name == secret),
+                .any(|target| key_of_target(object, target) == *secret),
             Err(_) => true,
         })
     }
@@ -374,6 +374,7 @@ impl Operator {
             Event::Init => {
                 self.index.list_begins(scope);
                 self.index.merged().list_begins(scope);
+                self.index.elsewhere().list_begins(scope);
                 Vec::new()
             }
             Event::InitApply(secret) => {
@@ -389,6 +390,7 @@ impl Operator {
                 let merged = merged_into(secret.meta());
                 self.index.merged().shown(key_of(&secret), merged);
                 let uid = secret.uid().unwrap_or_default();
+                self.hear_of_elsewhere(&secret, &uid);
                 let version = secret.resource_version().unwrap_or_default();
                 self.index.shown(key_of(&secret), uid, version)
             }
@@ -403,6 +405,7 @@ impl Operator {
             Event::Delete(secret) => {
                 let key = key_of(&secret);
                 self.index.merged().gone(&key);
+                self.index.elsewhere().gone(&key);
                 self.index.gone(&key, &secret.uid().unwrap_or_default())
             }
         }
@@ -433,7 +436,7 @@ impl Operator {
         found.then(|| Key::new(&namespace, &owner.name))
     }
 
-    fn wake_all(&self, keys: &[Key]) {
+    pub(super) fn wake_all(&self, keys: &[Key]) {
         for key in keys {
             self.wake.wake(key);
         }

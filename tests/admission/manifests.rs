@@ -114,11 +114,11 @@ async fn the_operator_may_do_its_work_and_nothing_else() {
         ("/pods", &[], &["get", "list", "create"]),
         (
             "apps/deployments",
-            &["get", "patch"],
-            &["list", "watch", "create", "update", "delete"],
+            &["get", "list", "patch"],
+            &["watch", "create", "update", "delete"],
         ),
-        ("apps/statefulsets", &["get", "patch"], &["list", "update"]),
-        ("apps/daemonsets", &["get", "patch"], &["list", "update"]),
+        ("apps/statefulsets", &["get", "list", "patch"], &["update"]),
+        ("apps/daemonsets", &["get", "list", "patch"], &["update"]),
         ("apps/deployments/scale", &[], &["get", "patch"]),
         (
             "rbac.authorization.k8s.io/roles",

@@ -356,13 +356,16 @@ async fn a_missing_policy_and_one_that_does_not_refuse_are_reported() {
         .unwrap();
     let limit = std::time::Duration::from_secs(30);
     let seen = Cluster::new(operator, limit);
-    let state = seen.admission_policy(OPERATOR).await.unwrap();
-    assert_eq!(state, PolicyState::InForce);
+    let found = seen.admission_policy(OPERATOR).await.unwrap();
+    assert_eq!(
+        (found.state, found.checks_namespaces),
+        (PolicyState::InForce, true)
+    );
     // By another name it has no right to look.
     assert!(seen.admission_policy("another").await.is_err());
     let all = Cluster::new(test.client.clone(), limit);
     let missing = all.admission_policy("another").await.unwrap();
-    assert_eq!(missing, PolicyState::NoPolicy);
+    assert_eq!(missing.state, PolicyState::NoPolicy);
     let policies = Api::<ValidatingAdmissionPolicy>::all(test.client.clone());
     let name = format!("{}-unbound", test.namespace);
     let mut unbound = policies.get(OPERATOR).await.unwrap();
@@ -374,8 +377,12 @@ async fn a_missing_policy_and_one_that_does_not_refuse_are_reported() {
         .create(&PostParams::default(), &unbound)
         .await
         .unwrap();
-    let state = all.admission_policy(&name).await.unwrap();
-    assert_eq!(state, PolicyState::NotBound);
+    let found = all.admission_policy(&name).await.unwrap();
+    // Without its annotation it says nothing of namespaces.
+    assert_eq!(
+        (found.state, found.checks_namespaces),
+        (PolicyState::NotBound, false)
+    );
     policies
         .delete(&name, &DeleteParams::default())
         .await

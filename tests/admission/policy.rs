@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Context, User, context, credential, eventually, password};
+use crate::support::{Context, User, change_as, context, credential, eventually, password};
 
 #[tokio::test]
 async fn the_writer_needs_the_right_to_read_the_source_and_to_write_the_targets() {
@@ -138,6 +138,66 @@ async fn the_most_sources_and_the_most_targets_are_checked_together() {
         .await;
     user.may_secrets(&test.client, &["get"], &["old"]).await;
     user.is_accepted(&object).await;
+}
+
+/// The rights of an author count in the namespace of each target, and no others.
+#[tokio::test]
+async fn the_writer_needs_the_rights_in_the_namespace_of_each_target() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    let there = test.plane.namespace("elsewhere").await.unwrap();
+    let abroad = user.in_namespace(&there);
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    // All rights at home help nowhere else.
+    user.may_secrets(&test.client, &["create", "update"], &names)
+        .await;
+    let mut object = credential("sync", password("login", &names));
+    user.is_accepted(&object).await;
+    for (index, name) in names.iter().enumerate() {
+        object["spec"]["targets"][index]["namespace"] = json!(there);
+        let words = format!(
+            "Secret {there}/{name}: you need the rights to create and update it yourself, in its namespace"
+        );
+        user.is_refused(&object, &[&words]).await;
+        abroad.may_secrets(&test.client, &["create"], &[name]).await;
+        user.is_refused(&object, &[&words]).await;
+        abroad.may_secrets(&test.client, &["update"], &[name]).await;
+        user.is_accepted(&object).await;
+    }
+    // Its own namespace may be named, too.
+    object["spec"]["targets"][0]["namespace"] = json!(test.namespace);
+    user.is_accepted(&object).await;
+}
+
+/// Who has no right to a target may change what does not concern it, and nothing else.
+#[tokio::test]
+async fn a_change_asks_for_the_rights_in_other_namespaces_unless_it_has_no_effect() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    let there = test.plane.namespace("elsewhere").await.unwrap();
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    user.may_secrets(&test.client, &["create", "update"], &["mine"])
+        .await;
+    let mut before = credential("sync", password("login", &["mine", "theirs"]));
+    before["spec"]["targets"][1]["namespace"] = json!(there);
+    let asked = async |after: &Value| {
+        // An administrator has made it.
+        change_as(&user, &test, &before, after.clone()).await
+    };
+    let mut labelled = before.clone();
+    labelled["metadata"]["labels"] = json!({ "team": "a" });
+    assert_eq!(asked(&labelled).await.err(), None);
+    let mut suspended = before.clone();
+    suspended["spec"]["suspend"] = json!(true);
+    assert_eq!(asked(&suspended).await.err(), None);
+    let mut renamed = before.clone();
+    renamed["spec"]["targets"][0]["presets"] = json!(["Env"]);
+    let said = asked(&renamed).await.unwrap_err();
+    assert!(said.contains(&format!("Secret {there}/theirs")), "{said}");
+    let mut removed = before.clone();
+    removed["spec"]["targets"] = json!([{ "name": "mine" }]);
+    assert_eq!(asked(&removed).await.err(), None);
 }
 
 #[tokio::test]

@@ -121,6 +121,15 @@ impl User {
         user
     }
 
+    /// The same person in another namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        Self {
+            name: self.name.clone(),
+            namespace: namespace.to_owned(),
+            client: self.client.clone(),
+        }
+    }
+
     /// Grants verbs on a resource, or on these names of it.
     pub(crate) async fn may(
         &self,
@@ -240,9 +249,29 @@ pub(crate) fn credential(name: &str, spec: Value) -> Value {
     object
 }
 
+/// The same for a person who changes what an administrator has made.
+pub(crate) async fn change_as(
+    user: &User,
+    test: &Context,
+    before: &Value,
+    after: Value,
+) -> Result<Value, String> {
+    changed(&test.client, &user.client, &test.namespace, before, after).await
+}
+
 /// Creates a `JiraCredential`, asks whether it may be changed to another, and deletes it.
 pub(crate) async fn change(
     client: &Client,
+    namespace: &str,
+    before: &Value,
+    after: Value,
+) -> Result<Value, String> {
+    changed(client, client, namespace, before, after).await
+}
+
+async fn changed(
+    client: &Client,
+    author: &Client,
     namespace: &str,
     before: &Value,
     mut after: Value,
@@ -256,7 +285,7 @@ pub(crate) async fn change(
         .header("content-type", "application/json")
         .body(after.to_string().into_bytes())
         .unwrap();
-    let answer = client.request(request).await;
+    let answer = author.request(request).await;
     let gone = Request::delete(uri).body(Vec::new()).unwrap();
     client.request::<Value>(gone).await.unwrap();
     answer.map_err(|error| match error {

@@ -69,6 +69,7 @@ pub(crate) fn after(facts: Facts, answer: Result<Found, LookupError>) -> (Facts,
     // An end that was not known before is published.
     while let Some(Step::Publish(publish)) = decide(&facts) {
         let written = TargetVersion {
+            namespace: None,
             name: facts.targets[publish.index].target.name.clone(),
             uid: publish.holds.clone().unwrap(),
             resource_version: "rewritten".into(),

@@ -22,7 +22,7 @@ use crate::support::{OPERATOR, PATIENCE, Running, World, says, value};
 /// A right, as `verb group/resource`.
 type Rights = BTreeSet<String>;
 
-fn rules() -> Vec<PolicyRule> {
+pub(crate) fn rules() -> Vec<PolicyRule> {
     let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml"));
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     let roles = documents
@@ -209,7 +209,7 @@ fn without(right: &str) -> Vec<PolicyRule> {
 }
 
 /// An identity with these rules, and the key of fingerprints in its namespace.
-async fn identity(world: &World, rules: Vec<PolicyRule>) -> (kube::Config, String) {
+pub(crate) async fn identity(world: &World, rules: Vec<PolicyRule>) -> (kube::Config, String) {
     let home = world.plane.namespace("home").await.unwrap();
     let params = PostParams::default();
     let account = json!({"metadata": {"name": OPERATOR}});

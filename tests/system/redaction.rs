@@ -307,11 +307,8 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
     let jira = world.data_center();
     let secret = stage.invented("password");
     let ca = world.sim.ca_pem().as_bytes();
-    let data: [(&str, &[u8]); 3] = [
-        ("username", b"robot"),
-        ("password", secret.as_bytes()),
-        ("ca.crt", ca),
-    ];
+    let login: [(&str, &[u8]); 2] = [("username", b"robot"), ("password", secret.as_bytes())];
+    let data = [login.as_slice(), &[("ca.crt", ca)]].concat();
     stage.opaque("bot", &data).await;
     let mut spec = Stage::basic("bot", &jira.url());
     spec["tls"] = json!({"caSecretRef": {"name": "bot-source", "key": "ca.crt"}});
@@ -336,6 +333,7 @@ async fn debug_output_of_what_holds_secrets_is_silent() {
         proxy: None,
         peer: &|_| Peer::Silent,
         older_claim: &|_| None,
+        barrier: &|_| None,
         lookups_are_full: false,
         renewals: RenewalContext {
             rival: None,

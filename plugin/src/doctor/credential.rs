@@ -95,7 +95,9 @@ fn part(reason: Reason) -> &'static str {
         | Reason::MergeNotAllowed
         | Reason::MergeUnsuitable
         | Reason::MergeConflict
+        | Reason::NamespaceMissing
         | Reason::WriteRefused => "published Secret",
+        Reason::PolicyNotInForce | Reason::NamespaceNotServed => "installation",
         Reason::OperatorRightMissing
         | Reason::EventsDenied
         | Reason::GrantWriteRefused

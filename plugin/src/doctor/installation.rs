@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jira_credential_operator::api::OPERATOR_NAME;
-use jira_credential_operator::cluster::{self, PolicyState};
+use jira_credential_operator::cluster::{self, AdmissionPolicy, PolicyState};
 use jira_credential_operator::crd::crd;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -43,7 +43,10 @@ pub async fn examine(
         let state = cluster.within(reader.admission_policy(&name)).await;
         let what = format!("read the admission policy {name}");
         let state = state.ok_or_else(|| timed_out(&what))?;
-        findings.push(policy(&name, state.map_err(|error| error.to_string())));
+        let state = state.map_err(|error| error.to_string());
+        let checks = part.is_empty() && state.as_ref().is_ok_and(|found| is_outdated(*found));
+        findings.push(policy(&name, state.map(|found| found.state)));
+        findings.extend(checks.then(|| outdated(&name)));
     }
     findings.extend(operator(cluster, namespace, asked).await?);
     Ok(findings)
@@ -107,6 +110,20 @@ fn compare(installed: &CustomResourceDefinition, own: &CustomResourceDefinition)
             "use the plugin of the operator's version, and apply crds/jiracredentials.yaml of that version",
         ),
     }
+}
+
+/// Whether a policy is in force and does not check who may publish into other namespaces.
+fn is_outdated(found: AdmissionPolicy) -> bool {
+    found.state == PolicyState::InForce && !found.checks_namespaces
+}
+
+fn outdated(name: &str) -> Finding {
+    Finding::new(
+        Level::Warning,
+        format!("admission policy {name}"),
+        "it does not check who may publish into other namespaces, so the operator serves no target with a namespace",
+        "apply deploy/ of the operator's version: kubectl apply --server-side -k deploy",
+    )
 }
 
 fn policy(name: &str, state: Result<PolicyState, String>) -> Finding {

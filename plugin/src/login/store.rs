@@ -1,7 +1,7 @@
 //! The objects of a login beside the Secret of the consent (`seed`).
 
 use jira_credential_operator::api::{JiraCredential, SecretKeyRef};
-use jira_credential_operator::cluster::references;
+use jira_credential_operator::cluster::{Key, references};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use secrecy::SecretString;
@@ -65,7 +65,8 @@ pub async fn check_owner(
     let api: Api<JiraCredential> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let what = format!("list the JiraCredentials of {}", cluster.namespace);
     let all = cluster.ask(&what, api.list(&ListParams::default())).await?;
-    let names = |object: &&JiraCredential| references(object).iter().any(|found| found == name);
+    let secret = Key::new(&cluster.namespace, name);
+    let names = |object: &&JiraCredential| references(object).contains(&secret);
     match all.items.iter().find(names) {
         None => Ok(()),
         Some(other) => Err(Failure::error(format!(

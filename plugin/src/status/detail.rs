@@ -141,7 +141,7 @@ fn readers(readers: &Readers, style: Style) -> String {
                         Cell::from(format!("{}/{}", workload.kind, workload.name)),
                         Cell::from(workload.pods.to_string()),
                         Cell::from(workload.secret.as_str()),
-                        Cell::from(workload.how.word()),
+                        Cell::from(way(workload.how)),
                         Cell::from(if workload.how.follows() {
                             "by itself"
                         } else {
@@ -162,15 +162,13 @@ fn readers(readers: &Readers, style: Style) -> String {
     }
 }
 
-impl Access {
-    /// As tables name it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Env => "environment variable",
-            Self::EnvFrom => "environment (envFrom)",
-            Self::File => "file",
-            Self::SubPath => "file (subPath)",
-            Self::ImagePull => "image pull",
-        }
+/// How tables name a way to read a Secret.
+fn way(how: Access) -> &'static str {
+    match how {
+        Access::Env => "environment variable",
+        Access::EnvFrom => "environment (envFrom)",
+        Access::File => "file",
+        Access::SubPath => "file (subPath)",
+        Access::ImagePull => "image pull",
     }
 }

@@ -7,7 +7,9 @@ pub(super) mod types;
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::api::{JiraCredential, MergeStatus, RENEW_ANNOTATION, SourceVersion, TargetVersion};
+use crate::api::{
+    JiraCredential, MergeStatus, RENEW_ANNOTATION, SourceVersion, Target, TargetVersion,
+};
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::key::Key;
@@ -214,37 +216,36 @@ fn without_source(
 ) -> Facts {
     let namespace = object.namespace().unwrap_or_default();
     let status = object.status.clone().unwrap_or_default();
-    let targets = targets::targets(&object.spec, &object.name_any());
-    let is_wanted = |name: &str| targets.iter().any(|target| target.name == name);
+    let me = key_of(object);
+    let targets = targets::targets(&object.spec, &namespace, &me.name);
+    let is_wanted = |old: &TargetVersion| targets.iter().any(|target| old.is_of(target));
     let wrote = |old: &&TargetVersion| old.hash.is_some() || old.merge.is_some();
     let recorded = status.targets.iter().filter(wrote);
     let strays = index.strays(&namespace, &object.uid().unwrap_or_default());
-    let strays = strays
-        .into_iter()
-        .filter(|stray| !status.targets.iter().any(|seen| seen.name == stray.name))
-        .map(|stray| TargetVersion {
-            name: stray.name,
-            uid: stray.uid,
-            resource_version: stray.resource_version,
-            // What it holds is not known.
-            hash: Some(String::new()),
-            held_by: None,
-            merge: None,
-        });
-    let me = key_of(object);
+    let strays = strays.into_iter().map(|stray| TargetVersion {
+        resource_version: stray.resource_version,
+        ..unrecorded(None, stray.name, stray.uid)
+    });
+    let elsewhere = index.elsewhere().of(&me).into_iter();
+    let elsewhere = elsewhere.map(|(key, uid)| {
+        let namespace = Some(key.namespace.to_string());
+        unrecorded(namespace, key.name.to_string(), uid)
+    });
+    let is_recorded = |stray: &TargetVersion| {
+        let mut recorded = status.targets.iter();
+        recorded.any(|seen| seen.path() == stray.path())
+    };
+    let strays = strays.chain(elsewhere).filter(|stray| !is_recorded(stray));
     let merged = index.merged().of(&me).into_iter();
     let merged = merged
-        .filter(|name| !status.targets.iter().any(|seen| seen.name == *name))
         .map(|name| TargetVersion {
-            name,
-            uid: String::new(),
-            resource_version: String::new(),
             hash: None,
-            held_by: None,
             merge: Some(MergeStatus::default()),
-        });
+            ..unrecorded(None, name, String::new())
+        })
+        .filter(|merged| !is_recorded(merged));
     let surplus = recorded.cloned().chain(strays).chain(merged);
-    let surplus = surplus.filter(|old| !is_wanted(&old.name)).collect();
+    let surplus = surplus.filter(|old| !is_wanted(old)).collect();
     Facts {
         now: around.now,
         object: Object {
@@ -266,7 +267,10 @@ fn without_source(
         targets: targets
             .into_iter()
             .map(|target| TargetFacts {
-                state: match index.look(&namespace, &target.name) {
+                state: match index.look(
+                    target.namespace.as_deref().unwrap_or(&namespace),
+                    &target.name,
+                ) {
                     Known::Unknown => TargetState::Unknown,
                     Known::Absent => TargetState::Absent,
                     Known::Present {
@@ -280,7 +284,8 @@ fn without_source(
                 // Several may write keys into one Secret.
                 older_claim: Some(&target)
                     .filter(|target| !targets::merges(target))
-                    .and_then(|target| (around.older_claim)(&target.name)),
+                    .and_then(|target| (around.older_claim)(target)),
+                barrier: (around.barrier)(&target),
                 target,
             })
             .collect(),
@@ -294,6 +299,19 @@ fn without_source(
         texts: Vec::new(),
         progress: Progress::default(),
         status,
+    }
+}
+
+/// A target that no status records: what it holds is not known.
+fn unrecorded(namespace: Option<String>, name: String, uid: String) -> TargetVersion {
+    TargetVersion {
+        name,
+        namespace,
+        uid,
+        resource_version: String::new(),
+        hash: Some(String::new()),
+        held_by: None,
+        merge: None,
     }
 }
 
@@ -320,17 +338,32 @@ fn is_unchanged(index: &VersionIndex, facts: &Facts) -> bool {
 }
 
 /// Every Secret that a credential refers to: sources, grant, API key and targets.
-pub fn references(object: &JiraCredential) -> Vec<String> {
+pub fn references(object: &JiraCredential) -> Vec<Key> {
+    let me = key_of(object);
+    let targets = targets::targets(&object.spec, &me.namespace, &me.name);
+    let targets = targets.iter().map(|target| key_of_target(object, target));
+    let mut keys: Vec<Key> = inputs(object).into_iter().chain(targets).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Every Secret that a credential refers to and that is no target.
+pub fn inputs(object: &JiraCredential) -> Vec<Key> {
+    let namespace = key_of(object).namespace;
     let sources = source::names(&object.spec).into_iter().map(str::to_owned);
-    let targets = targets::targets(&object.spec, &object.name_any());
-    let targets = targets.into_iter().map(|target| target.name);
     let grant = place_of(&object.spec).map(|place| grant_name(&place));
     let lookup = object.spec.expiry_lookup.as_ref();
     let api_key = lookup.map(|lookup| lookup.api_key_secret_ref.name.clone());
-    let mut names: Vec<String> = sources.chain(grant).chain(api_key).chain(targets).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let names = sources.chain(grant).chain(api_key);
+    names.map(|name| Key::new(&namespace, &name)).collect()
+}
+
+/// The Secret of a target.
+pub fn key_of_target(object: &JiraCredential, target: &Target) -> Key {
+    let own = object.metadata.namespace.as_deref();
+    let namespace = target.namespace.as_deref().or(own);
+    Key::new(namespace.unwrap_or_default(), &target.name)
 }
 
 /// The key of a credential in the index.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::api::Target;
 use crate::cluster::source::Material;
-use crate::core::facts::{Facts, Peer, Process, TimeScale};
+use crate::core::facts::{Barrier, Facts, Peer, Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Intent;
 use crate::core::probe::SiteWait;
@@ -36,8 +37,10 @@ pub struct ObserveContext<'a> {
     pub proxy: Option<Arc<str>>,
     /// What other credentials know of the same password, by its fingerprints.
     pub peer: &'a (dyn Fn(&PasswordPrints) -> Peer + Sync),
-    /// The older credential that names this target, if there is one.
-    pub older_claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// The older credential that names this target, if there is one; empty: in another namespace.
+    pub older_claim: &'a (dyn Fn(&Target) -> Option<String> + Sync),
+    /// Why nothing is written into the namespace of a target, if that is another.
+    pub barrier: &'a (dyn Fn(&Target) -> Option<Barrier> + Sync),
     /// Whether other look-ups of an expiry take all the room that there is.
     pub lookups_are_full: bool,
     /// What the process knows of renewals.

@@ -13,7 +13,7 @@ fn version(uid: &str) -> Known {
 fn an_answer_that_comes_after_the_end_of_a_secret_does_not_bring_it_back() {
     let index = VersionIndex::default();
     let (user, secret) = (Key::new("team", "bot"), Key::new("team", "target"));
-    index.refer(&user, &["target"]);
+    index.refer(&user, vec![Key::new("team", "target")]);
     let show = || index.shown(secret.clone(), "a".into(), "1".into());
     let learn = |uid| index.learn_from_write("team", "target", version(uid));
     let ends: [fn(&VersionIndex, &Key) -> Vec<Key>; 2] = [
@@ -46,13 +46,13 @@ fn a_secret_that_a_list_showed_before_anybody_asked_for_it_is_not_taken_for_abse
     for read_meanwhile in [false, true] {
         index.list_begins(&Scope::Cluster);
         index.shown(Key::new("team", "late"), "uid".into(), "1".into());
-        index.refer(&Key::new("team", "bot"), &["late"]);
+        index.refer(&Key::new("team", "bot"), vec![Key::new("team", "late")]);
         if read_meanwhile {
             index.learn_from_read("team", "late", known.clone());
         }
         index.list_ends(&Scope::Cluster);
         assert_ne!(index.look("team", "late"), Known::Absent);
-        index.refer(&Key::new("team", "bot"), &[]);
+        index.refer(&Key::new("team", "bot"), vec![]);
     }
 }
 
@@ -68,7 +68,7 @@ fn numbered(version: &str) -> Known {
 fn a_list_is_believed_even_if_it_shows_an_older_version() {
     let index = VersionIndex::default();
     let (user, secret) = (Key::new("team", "bot"), Key::new("team", "source"));
-    index.refer(&user, &["source"]);
+    index.refer(&user, vec![Key::new("team", "source")]);
     let show = |version: &str| index.shown(secret.clone(), "a".into(), version.into());
     let list = |version: &str| {
         index.list_begins(&Scope::Cluster);
@@ -88,7 +88,7 @@ fn a_list_is_believed_even_if_it_shows_an_older_version() {
 fn a_list_that_began_before_our_own_write_does_not_undo_it() {
     let index = VersionIndex::default();
     let (user, secret) = (Key::new("team", "bot"), Key::new("team", "source"));
-    index.refer(&user, &["source"]);
+    index.refer(&user, vec![Key::new("team", "source")]);
     index.shown(secret.clone(), "a".into(), "19".into());
     index.list_begins(&Scope::Cluster);
     index.learn_from_write("team", "source", numbered("20"));
@@ -100,6 +100,7 @@ fn a_list_that_began_before_our_own_write_does_not_undo_it() {
 #[test]
 fn what_others_wrote_into_a_shared_secret_is_told_to_everybody_who_writes_there() {
     let version = |resource_version: &str| TargetVersion {
+        namespace: None,
         name: "app".into(),
         uid: "u".into(),
         resource_version: resource_version.into(),
@@ -123,8 +124,8 @@ fn what_others_wrote_into_a_shared_secret_is_told_to_everybody_who_writes_there(
     ] {
         let index = VersionIndex::default();
         let (me, other) = (Key::new("team", "a"), Key::new("team", "b"));
-        index.refer(&me, &["app"]);
-        index.refer(&other, &["app"]);
+        index.refer(&me, vec![Key::new("team", "app")]);
+        index.refer(&other, vec![Key::new("team", "app")]);
         let secret = Key::new("team", "app");
         let show = |version: &str| index.shown(secret.clone(), "u".into(), version.into());
         assert_eq!(show("4").len(), 2, "{name}");
@@ -135,8 +136,8 @@ fn what_others_wrote_into_a_shared_secret_is_told_to_everybody_who_writes_there(
     // The watch was faster than the answer.
     let index = VersionIndex::default();
     let (me, other) = (Key::new("team", "a"), Key::new("team", "b"));
-    index.refer(&me, &["app"]);
-    index.refer(&other, &["app"]);
+    index.refer(&me, vec![Key::new("team", "app")]);
+    index.refer(&other, vec![Key::new("team", "app")]);
     index.shown(Key::new("team", "app"), "u".into(), "6".into());
     assert_eq!(index.learn_merge(&me, &written("5", false)), []);
 }

@@ -19,7 +19,7 @@ impl Operator {
         publication: &Publication<'_>,
     ) -> Result<Answer, ActError> {
         let index = publish.index;
-        let recorded = facts.recorded(&publication.target.name);
+        let recorded = facts.recorded(publication.target);
         let repair = repair(recorded, publication.digest, facts.now);
         let merged = self.cluster.merge(publication, repair).await;
         let (namespace, name) = (&facts.object.namespace, &facts.object.name);

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Attempt, JiraCredential, MethodName, TargetVersion};
-use crate::cluster::{ClusterError, Known, Material, Publication, Published, target_mark};
+use crate::cluster::{
+    ClusterError, Key, Known, Material, Publication, Published, key_of, key_of_target, target_mark,
+};
 use crate::controller::Operator;
 use crate::controller::act::grant::asked_token;
 use crate::controller::password_guard::{Password, Settled};
@@ -21,7 +23,7 @@ use crate::controller::shared_verdicts::SameCall;
 use crate::core::apply::Answer;
 use crate::core::decide::{Publish, Step};
 use crate::core::facts::targets::merges;
-use crate::core::facts::{Facts, TargetFacts};
+use crate::core::facts::{Barrier, Facts, TargetFacts};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::probe::{Cause, Judgement, Outage, Verdict};
 use crate::core::spec::{Plan, RenewalPlan, Site};
@@ -192,11 +194,15 @@ impl Operator {
                 "nothing to write".into(),
             ));
         };
+        if let Some(barrier) = self.barrier_now(publish, &target.target).await? {
+            return Ok(Answer::TargetBarred(publish.index, barrier));
+        }
         let contents = match render(plan, facts, material, publish, target) {
             Ok(contents) => contents,
             Err(text) => return Ok(Answer::TargetNotRendered(publish.index, text)),
         };
-        let mark = self.target_mark(facts, &target.target.name);
+        let elsewhere = target.target.namespace.as_deref();
+        let mark = self.target_mark(facts, elsewhere, &target.target.name);
         let publication = Publication {
             owner: current,
             target: &target.target,
@@ -216,12 +222,17 @@ impl Operator {
             {
                 Ok(Published::Written(version)) => {
                     self.learn(&facts.object.namespace, &version);
+                    if elsewhere.is_some() {
+                        let secret = key_of_target(current, &target.target);
+                        self.wrote_elsewhere(key_of(current), secret, version.uid.clone());
+                    }
                     Answer::TargetWritten(publish.index, version)
                 }
                 Ok(Published::Held(holder, version)) => {
                     self.learn(&facts.object.namespace, &version);
                     Answer::TargetOwnedByOther(publish.index, holder, version)
                 }
+                Ok(Published::NoNamespace) => Answer::TargetBarred(publish.index, Barrier::Missing),
                 Err(error) if error.is_refusal() => {
                     Answer::TargetRefused(publish.index, error.to_string())
                 }
@@ -239,18 +250,22 @@ impl Operator {
         if old.merge.is_some() {
             return self.remove_keys(old, facts).await;
         }
-        let mark = self.target_mark(facts, &old.name);
+        let unserved = old.namespace.as_ref().filter(|at| !self.watches(at));
+        if let Some(namespace) = unserved {
+            return Ok(self.leave_target(namespace, old, facts));
+        }
+        let mark = self.target_mark(facts, old.namespace.as_deref(), &old.name);
         self.cluster.retract(current, old, mark.as_str()).await?;
-        Ok(Answer::TargetDeleted(old.name.clone()))
+        if let Some(namespace) = &old.namespace {
+            let secret = Key::new(namespace, &old.name);
+            self.index.elsewhere().gone(&secret);
+        }
+        Ok(Answer::TargetDeleted(old.path()))
     }
 
-    fn target_mark(&self, facts: &Facts, target: &str) -> Fingerprint {
-        target_mark(
-            &self.key,
-            &facts.object.namespace,
-            &facts.object.name,
-            target,
-        )
+    fn target_mark(&self, facts: &Facts, elsewhere: Option<&str>, target: &str) -> Fingerprint {
+        let owner = Key::new(&facts.object.namespace, &facts.object.name);
+        target_mark(&self.key, &owner, elsewhere, target)
     }
 
     pub(super) fn learn(&self, namespace: &str, version: &TargetVersion) {
@@ -258,6 +273,7 @@ impl Operator {
             uid: version.uid.clone(),
             resource_version: version.resource_version.clone(),
         };
+        let namespace = version.namespace.as_deref().unwrap_or(namespace);
         self.index.learn_from_write(namespace, &version.name, known);
     }
 }

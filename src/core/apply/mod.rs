@@ -10,7 +10,8 @@ use crate::api::{Attempt, Reason, SourceVersion, TargetVersion, Workload};
 use crate::core::decide::CleanupTask;
 use crate::core::facts::Facts;
 use crate::core::facts::{
-    ApiKey, Denial, GrantState, Held, Holder, KeysStay, Peer, Restarted, Source, TargetState, Twin,
+    ApiKey, Barrier, Denial, GrantState, Held, Holder, KeysStay, Peer, Restarted, Source,
+    TargetState, Twin,
 };
 use crate::core::grant::{RefreshRequest, RenewalFailure};
 use crate::core::probe::token_list::{Found, LookupError};
@@ -33,14 +34,18 @@ pub enum Answer {
     TargetNotMerged(usize, Option<TargetVersion>),
     /// The API server refused the write, for this cause.
     TargetRefused(usize, String),
+    /// Nothing is written into the namespace of the target, for this reason.
+    TargetBarred(usize, Barrier),
     /// The target could not be rendered, for this reason.
     TargetNotRendered(usize, String),
     /// What became of a workload that was to be restarted.
     Restarted(Workload, Restarted),
     /// The API server did not say what became of it.
     RestartUnanswered(Workload),
-    /// The surplus target of this name is gone, or was not ours.
+    /// The surplus target of this path is gone, or was not ours.
     TargetDeleted(String),
+    /// The surplus target of this path stays: the operator does not serve this namespace.
+    TargetStays(String, String),
     /// Keys of a surplus target stay in the Secret of somebody else.
     KeysStay(KeysStay),
     /// The new seed stands in the grant.
@@ -129,6 +134,11 @@ impl Facts {
             Answer::TargetRefused(index, cause) => {
                 self.set_target(index, TargetState::Refused(cause));
             }
+            Answer::TargetBarred(index, barrier) => {
+                if let Some(target) = self.targets.get_mut(index) {
+                    target.barrier = Some(barrier);
+                }
+            }
             Answer::TargetNotRendered(index, text) => {
                 self.set_target(index, TargetState::NotRendered(text));
             }
@@ -138,6 +148,10 @@ impl Facts {
                 self.record_restart(workload, Restarted::Failed(Reason::RestartRefused));
             }
             Answer::TargetDeleted(name) => self.progress.deleted_targets.push(name),
+            Answer::TargetStays(path, namespace) => {
+                self.progress.deleted_targets.push(path.clone());
+                self.progress.targets_stay.push((path, namespace));
+            }
             Answer::KeysStay(keys) => {
                 self.progress.deleted_targets.push(keys.secret.clone());
                 self.progress.keys_stay.push(keys);

@@ -12,6 +12,7 @@ pub use notice::Notice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::api::Reason;
 use crate::api::{Binding, Condition, ConditionType, JiraCredentialStatus, TargetVersion};
 use crate::core::conclude::conditions::ConditionDraft;
 use crate::core::conclude::conditions::denied::{blocks_ready, denied};
@@ -32,7 +33,7 @@ use crate::core::decide::cleanup::next_cleanup;
 use crate::core::decide::expiry_lookup::next_lookup;
 use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::decide::{Move, renewal};
-use crate::core::facts::{ApiKey, Facts, Peer, Source, TargetState, targets};
+use crate::core::facts::{ApiKey, Barrier, Facts, Peer, Source, TargetFacts, TargetState, targets};
 use crate::core::messages;
 use crate::core::time::{LONGEST_WAIT, RECORDED_EVERY, later};
 
@@ -110,6 +111,12 @@ pub fn conclude(facts: &Facts, recorded: &JiraCredentialStatus) -> Conclusion {
         warning: true,
         reason: keys.reason,
         note: truncate(messages::merge::keys_stay(facts, keys), 1024),
+    }));
+    let stay = facts.progress.targets_stay.iter();
+    events.extend(stay.map(|(path, namespace)| Notice {
+        warning: true,
+        reason: Reason::NamespaceNotServed,
+        note: messages::elsewhere::stays(path, namespace),
     }));
     let mut changes = changes;
     changes.extend(next_restart(facts, &status));
@@ -201,7 +208,7 @@ fn record_api_key(facts: &Facts, status: &mut JiraCredentialStatus) {
 fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     let mut targets: Vec<TargetVersion> = Vec::new();
     for target in &facts.targets {
-        let recorded = facts.recorded(&target.target.name).cloned();
+        let recorded = facts.recorded(&target.target).cloned();
         let now = match &target.state {
             TargetState::Written(version)
             | TargetState::OwnedByOther(_, version)
@@ -221,17 +228,18 @@ fn record_versions(facts: &Facts, status: &mut JiraCredentialStatus) {
     let kept = facts
         .surplus
         .iter()
-        .filter(|old| !facts.progress.deleted_targets.contains(&old.name));
+        .filter(|old| !facts.progress.deleted_targets.contains(&old.path()));
     targets.extend(kept.cloned());
     status.targets = targets;
-    let wanted = targets::targets(&facts.spec, &facts.object.name);
-    status.binding = wanted
-        .first()
+    let object = &facts.object;
+    let wanted = targets::targets(&facts.spec, &object.namespace, &object.name);
+    // Who binds to it looks in the namespace of the credential.
+    let mut here = wanted.iter().filter(|target| target.namespace.is_none());
+    status.binding = here
+        .next()
         .filter(|first| {
-            status
-                .targets
-                .iter()
-                .any(|seen| seen.name == first.name && seen.hash.is_some())
+            let mut seen = status.targets.iter();
+            seen.any(|seen| seen.is_of(first) && seen.hash.is_some())
         })
         .map(|first| Binding {
             name: first.name.clone(),
@@ -297,6 +305,10 @@ pub(crate) fn wake(facts: &Facts, changes: &[DateTime<Utc>]) -> TimeDelta {
             .any(|target| matches!(target.state, TargetState::Refused(_)))
         {
             times.push(later(facts.now, REFUSED_WRITE));
+        }
+        let is_missing = |target: &TargetFacts| target.barrier == Some(Barrier::Missing);
+        if facts.targets.iter().any(is_missing) {
+            times.push(later(facts.now, UNWATCHED));
         }
         let problems = facts
             .targets

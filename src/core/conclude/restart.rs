@@ -28,7 +28,7 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     };
     let is_named = |failed: &FailedRestart| facts.spec.restart.contains(&failed.workload);
     recorded.failed.retain(is_named);
-    let is_target = |name: &String| facts.targets.iter().any(|found| found.target.name == *name);
+    let is_target = |name: &String| facts.targets_here().any(|found| found.target.name == *name);
     recorded.pending_targets.retain(is_target);
     match facts.restart_due() {
         RestartDue::All { revision } => {
@@ -84,7 +84,7 @@ fn failure(workload: &Workload, restarted: Restarted) -> Option<FailedRestart> {
 
 /// The targets that do not hold the published credential; their pods need another restart when they do.
 fn pending_targets(facts: &Facts) -> Vec<String> {
-    let targets = facts.targets.iter();
+    let targets = facts.targets_here();
     targets
         .filter(|target| !facts.is_in_sync(target))
         .map(|target| target.target.name.clone())

@@ -71,13 +71,11 @@ pub fn decide(facts: &Facts) -> Option<Step> {
     let mut surplus = facts
         .surplus
         .iter()
-        .filter(|old| !facts.progress.deleted_targets.contains(&old.name));
+        .filter(|old| !facts.progress.deleted_targets.contains(&old.path()));
     let crowded = surplus.clone().count() > MOST_SURPLUS;
-    if crowded || facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        let next = surplus.next().cloned();
-        if next.is_some() {
-            return next.map(Step::DeleteTarget);
-        }
+    let next = surplus.find(|old| crowded || facts.is_replaced(old));
+    if let Some(old) = next {
+        return Some(Step::DeleteTarget(old.clone()));
     }
     // What is left calls Jira, and nothing waits for it.
     if facts.progress.queued_until.is_some() {

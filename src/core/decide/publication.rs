@@ -38,6 +38,7 @@ pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     may_publish(facts)
         && !tried
         && !missing
+        && target.barrier.is_none()
         && !facts.is_in_sync(target)
         && (target.older_claim.is_none() || holds(facts, target).is_some())
         && !facts.is_held_by_another(target)
@@ -48,7 +49,7 @@ pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
 /// The uid of the Secret under this name, if it is the one that we wrote.
 pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
     let recorded = facts
-        .recorded(&target.target.name)
+        .recorded(&target.target)
         .filter(|seen| seen.hash.is_some() && seen.merge.is_none())?;
     match &target.state {
         TargetState::Present { uid, .. } if *uid == recorded.uid => Some(uid.clone()),

@@ -12,6 +12,7 @@ pub mod permissions;
 pub mod process;
 pub mod renewal;
 pub mod repairs;
+mod replaced;
 pub mod restart;
 pub mod targets;
 pub mod types;
@@ -21,8 +22,8 @@ pub use process::{Process, TimeScale, Watched};
 pub use repairs::{Repair, repair};
 pub use restart::RestartDue;
 pub use types::{
-    ApiKey, GrantState, Held, Holder, KeysStay, Object, Peer, Progress, Renewal, Restarted,
-    SeedState, Source, TargetFacts, TargetState, TextValue, Twin,
+    ApiKey, Barrier, GrantState, Held, Holder, KeysStay, Object, Peer, Progress, Renewal,
+    Restarted, SeedState, Source, TargetFacts, TargetState, TextValue, Twin,
 };
 
 use std::sync::Arc;

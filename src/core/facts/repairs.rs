@@ -61,6 +61,7 @@ mod tests {
     #[test]
     fn keys_that_are_removed_again_and_again_are_written_in_growing_pauses() {
         let recorded = |hash: Option<&str>, merge: MergeStatus| TargetVersion {
+            namespace: None,
             name: "app".into(),
             uid: "u".into(),
             resource_version: "1".into(),

@@ -7,7 +7,7 @@
 
 use crate::api::{ConditionStatus, ConditionType, FailedRestart, Reason, RestartStatus, Workload};
 use crate::core::facts::Facts;
-use crate::core::facts::types::Restarted;
+use crate::core::facts::types::{Restarted, TargetFacts};
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch, digest_of};
 
 /// Which workloads are to be restarted, and for what.
@@ -32,7 +32,9 @@ impl Facts {
     /// none. To be called once, before anything is decided.
     pub fn begin_restarts(&mut self) {
         let status = &self.status;
-        let is_published = status.targets.iter().any(|target| target.hash.is_some());
+        let mut written = status.targets.iter();
+        let is_published =
+            written.any(|target| target.namespace.is_none() && target.hash.is_some());
         if self.spec.restart.is_empty() || status.restart.is_some() || !is_published {
             return;
         }
@@ -52,17 +54,23 @@ impl Facts {
         if published.is_some_and(|published| published.status == ConditionStatus::True) {
             return Vec::new();
         }
-        let is_written = |name: &String| {
-            let mut recorded = self.status.targets.iter();
-            recorded.any(|target| target.name == *name && target.hash.is_some())
+        let is_written = |target: &&TargetFacts| {
+            let recorded = self.recorded(&target.target);
+            recorded.is_some_and(|seen| seen.hash.is_some())
         };
-        let names = self.targets.iter().map(|target| target.target.name.clone());
-        names.filter(is_written).collect()
+        let written = self.targets_here().filter(is_written);
+        written.map(|target| target.target.name.clone()).collect()
     }
 
-    /// The fingerprint of the credential that targets hold, if any does.
+    /// The targets that workloads of `spec.restart` can read: those in the namespace of the credential.
+    pub fn targets_here(&self) -> impl Iterator<Item = &TargetFacts> {
+        let targets = self.targets.iter();
+        targets.filter(|target| target.target.namespace.is_none())
+    }
+
+    /// The fingerprint of the credential that targets of the namespace hold, if any does.
     pub fn published_print(&self) -> Option<String> {
-        let is_published = self.targets.iter().any(|target| self.is_in_sync(target));
+        let is_published = self.targets_here().any(|target| self.is_in_sync(target));
         let wanted = self.wanted().filter(|_| is_published)?;
         Some(wanted.print)
     }
@@ -103,8 +111,7 @@ impl Facts {
 
     /// Whether a target that did not hold the credential when the workloads were restarted does now.
     pub fn catches_up(&self, recorded: &RestartStatus) -> bool {
-        let mut targets = self.targets.iter();
-        targets.any(|target| {
+        self.targets_here().any(|target| {
             recorded.pending_targets.contains(&target.target.name) && self.is_in_sync(target)
         })
     }

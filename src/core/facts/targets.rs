@@ -68,16 +68,20 @@ impl Publication<'_> {
     }
 }
 
-/// The targets of a spec; without any, one with the credential's own name.
-pub fn targets(spec: &JiraCredentialSpec, name: &str) -> Vec<Target> {
+/// The targets of a spec; without any, one with the credential's own name. Those with a namespace are in another
+/// one than the credential.
+pub fn targets(spec: &JiraCredentialSpec, namespace: &str, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
-        vec![Target {
+        return vec![Target {
             name: name.to_owned(),
             ..Target::default()
-        }]
-    } else {
-        spec.targets.clone()
+        }];
     }
+    let mut targets = spec.targets.clone();
+    for target in &mut targets {
+        target.namespace.take_if(|said| said == namespace);
+    }
+    targets
 }
 
 /// Whether a target consists of keys in a Secret that somebody else made.
@@ -101,7 +105,7 @@ impl Facts {
             }
             TargetState::NotMerged(version) => Some(version),
             TargetState::Present { .. } if self.is_held_by_another(facts) => {
-                self.recorded(&facts.target.name)
+                self.recorded(&facts.target)
             }
             TargetState::Present { .. }
             | TargetState::Unknown
@@ -142,11 +146,9 @@ impl Facts {
     }
 
     /// What is recorded of a target.
-    pub fn recorded(&self, name: &str) -> Option<&TargetVersion> {
-        self.status
-            .targets
-            .iter()
-            .find(|target| target.name == name)
+    pub fn recorded(&self, target: &Target) -> Option<&TargetVersion> {
+        let mut recorded = self.status.targets.iter();
+        recorded.find(|seen| seen.is_of(target))
     }
 
     /// Whether a target holds the credential that was validated last.
@@ -158,7 +160,7 @@ impl Facts {
                 uid,
                 resource_version,
             } => self
-                .recorded(&facts.target.name)
+                .recorded(&facts.target)
                 .filter(|seen| seen.uid == *uid && seen.resource_version == *resource_version),
             TargetState::Unknown
             | TargetState::Absent
@@ -170,6 +172,21 @@ impl Facts {
         current.is_some_and(|version| version.hash.is_some() && version.hash == wanted)
     }
 
+    /// Whether everything stands that may take the place of a target that the spec no longer names. A target into
+    /// whose namespace nothing is written may stay so for ever, and holds up no other; only one that was never
+    /// written may be the new name or the new namespace of the old one.
+    pub fn is_replaced(&self, old: &TargetVersion) -> bool {
+        self.targets.iter().all(|facts| {
+            let target = &facts.target;
+            let resembles = target.namespace == old.namespace || target.name == old.name;
+            let was_written = || {
+                let recorded = self.recorded(target);
+                recorded.is_some_and(|seen| seen.hash.is_some())
+            };
+            self.is_in_sync(facts) || facts.barrier.is_some() && (!resembles || was_written())
+        })
+    }
+
     /// Whether a target is known to have another owner, and nothing has changed since.
     pub fn is_held_by_another(&self, facts: &TargetFacts) -> bool {
         match &facts.state {
@@ -177,7 +194,7 @@ impl Facts {
             TargetState::Present {
                 uid,
                 resource_version,
-            } => self.recorded(&facts.target.name).is_some_and(|seen| {
+            } => self.recorded(&facts.target).is_some_and(|seen| {
                 // Another spec is a reason to look again who holds it.
                 !self.spec_changed()
                     && seen.hash.is_none()

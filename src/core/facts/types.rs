@@ -62,8 +62,23 @@ pub struct TargetFacts {
     pub target: Target,
     /// What stands on the cluster under its name.
     pub state: TargetState,
-    /// An older `JiraCredential` that names the same Secret.
+    /// An older `JiraCredential` that names the same Secret; empty: in another namespace.
     pub older_claim: Option<String>,
+    /// Why nothing is written into its namespace.
+    pub barrier: Option<Barrier>,
+}
+
+/// Why nothing is written into another namespace than that of the credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Barrier {
+    /// The admission policy is not in force, or does not check who may publish there.
+    Policy,
+    /// The operator is not set up to watch it.
+    NotWatched,
+    /// The operator may not list what is in it.
+    NotListed,
+    /// It does not exist.
+    Missing,
 }
 
 /// What stands on the cluster under the name of a target.
@@ -97,6 +112,8 @@ pub enum TargetState {
 pub enum Holder {
     /// Another `JiraCredential`, by its name.
     Credential(String),
+    /// A `JiraCredential` of another namespace, whose names are not for the readers of this one.
+    Elsewhere,
     /// Somebody that has nothing to do with us.
     Stranger,
 }
@@ -159,8 +176,10 @@ pub struct Progress {
     pub attempt_denied: bool,
     /// What the probe means.
     pub judgement: Option<Judgement>,
-    /// Names of surplus targets that were removed, or turned out to be gone or another's.
+    /// Paths of surplus targets that were removed, or turned out to be gone or another's.
     pub deleted_targets: Vec<String>,
+    /// Paths of surplus targets that stay, with their namespaces, which the operator does not serve.
+    pub targets_stay: Vec<(String, String)>,
     /// Keys that could not be removed from Secrets of others.
     pub keys_stay: Vec<KeysStay>,
     /// Another grant holds the same seed was looked for.

@@ -4,12 +4,14 @@
 //! Built from the user's own spec and from fixed texts. Nothing volatile (a changing message is
 //! a write), and nothing that came out of an answer or a Secret.
 
+pub mod elsewhere;
 pub(crate) mod endpoint;
 pub mod hint;
 pub mod meanwhile;
 pub mod merge;
 pub mod outage;
 pub(crate) mod proxy;
+pub mod readers;
 pub mod refusal;
 pub mod renewal;
 pub mod replacement;
@@ -90,7 +92,7 @@ fn is_published(facts: &Facts) -> bool {
         | TargetState::Present { .. }
         | TargetState::Refused(_)
         | TargetState::NotRendered(_) => {
-            let recorded = facts.recorded(&target.target.name);
+            let recorded = facts.recorded(&target.target);
             recorded.is_some_and(|seen| seen.hash.is_some())
         }
     })

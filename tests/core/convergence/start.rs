@@ -308,6 +308,7 @@ impl Start {
                 contents,
             };
             let seen = |uid: &str, version: &str, hash| TargetVersion {
+                namespace: None,
                 name: (*name).into(),
                 uid: uid.into(),
                 resource_version: version.into(),

@@ -3,7 +3,7 @@
 use crate::decide::steps;
 use crate::simulator::{Effects, World, accepted};
 use jira_credential_operator::api::{
-    ConditionType, JiraCredentialStatus, Period, Reason, Workload, WorkloadKind,
+    ConditionType, JiraCredentialStatus, Period, Reason, RestartStatus, Workload, WorkloadKind,
 };
 
 fn workload(kind: WorkloadKind, name: &str) -> Workload {
@@ -48,6 +48,31 @@ fn a_change_of_the_credential_restarts_each_workload_once() {
         assert_eq!(steps(&mut world), "", "{secret}");
     }
     assert_eq!(world.effects.rolled.len(), 8);
+}
+
+#[test]
+fn what_is_published_in_another_namespace_restarts_nothing_here() {
+    let mut world = world();
+    world.store("next");
+    world.pass();
+    let mut facts = world.pass().facts;
+    facts.status.restart.as_mut().unwrap().fingerprint = "k0000:before".to_owned();
+    assert!(facts.published_print().is_some());
+    assert!(facts.catches_up(&pending("bot")));
+    facts.targets[0].target.namespace = Some("team-b".to_owned());
+    for record in &mut facts.status.targets {
+        record.namespace = Some("team-b".to_owned());
+    }
+    assert!(facts.is_in_sync(&facts.targets[0]));
+    assert_eq!(facts.published_print(), None);
+    assert!(!facts.catches_up(&pending("bot")));
+}
+
+fn pending(target: &str) -> RestartStatus {
+    RestartStatus {
+        pending_targets: vec![target.to_owned()],
+        ..RestartStatus::default()
+    }
 }
 
 #[test]

@@ -8,7 +8,52 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::{Step, decide};
-use jira_credential_operator::core::facts::{Holder, KeysStay, Source, TargetState};
+use jira_credential_operator::core::facts::{
+    Barrier, Facts, Holder, KeysStay, Source, TargetState,
+};
+
+/// A target in another namespace, of which nothing is known.
+fn elsewhere(world: &mut World) -> Facts {
+    let mut facts = world.pass().facts;
+    let mut target = facts.targets[0].clone();
+    target.target.namespace = Some("team-b".to_owned());
+    target.state = TargetState::Absent;
+    facts.targets.push(target);
+    facts
+}
+
+#[test]
+fn a_target_of_another_namespace_is_another_and_waits_behind_a_barrier_alone() {
+    let mut facts = elsewhere(&mut World::token());
+    // What is recorded of the name at home says nothing of it.
+    let mut world = World::token();
+    steps(&mut world);
+    let rested = elsewhere(&mut world);
+    assert!(rested.recorded(&rested.targets[0].target).is_some());
+    assert!(rested.recorded(&rested.targets[1].target).is_none());
+    let step = decide(&facts);
+    assert!(
+        matches!(&step, Some(Step::Publish(publish)) if publish.index == 1 && publish.holds.is_none()),
+        "{step:?}"
+    );
+    let barriers = [
+        Barrier::Policy,
+        Barrier::NotWatched,
+        Barrier::NotListed,
+        Barrier::Missing,
+    ];
+    for barrier in barriers {
+        facts.targets[1].barrier = Some(barrier);
+        assert_eq!(decide(&facts), None);
+        facts.targets[0].state = TargetState::Absent;
+        let step = decide(&facts);
+        assert!(
+            matches!(&step, Some(Step::Publish(publish)) if publish.index == 0),
+            "{step:?}"
+        );
+        facts.targets[0].state = elsewhere(&mut World::token()).targets[0].state.clone();
+    }
+}
 
 #[test]
 fn what_somebody_else_holds_is_not_written() {
@@ -128,6 +173,45 @@ fn old_targets_go_only_when_all_new_ones_are_there() {
     assert_eq!(world.secrets.keys().collect::<Vec<_>>(), ["one", "two"]);
 }
 
+/// One that is barred may be so for ever.
+#[test]
+fn a_barred_target_holds_up_no_old_one_but_the_one_whose_place_it_takes() {
+    let old = |namespace: Option<&str>, name: &str| TargetVersion {
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        uid: "uid".into(),
+        resource_version: "1".into(),
+        hash: Some("hash".into()),
+        held_by: None,
+        merge: None,
+    };
+    let new = ("team-b", "jira");
+    // The second target, whether it was written before, what is left, and whether that goes.
+    for (name, was_written, surplus, goes) in [
+        ("elsewhere", false, old(Some("team-c"), "old"), true),
+        ("at home", false, old(None, "old"), true),
+        ("renamed", false, old(Some("team-b"), "old"), false),
+        ("removed beside it", true, old(Some("team-b"), "old"), true),
+        ("moved", false, old(None, "jira"), false),
+        ("moved on", false, old(Some("team-c"), "jira"), false),
+    ] {
+        let mut facts = elsewhere(&mut World::token().at_rest());
+        let target = &mut facts.targets[1];
+        target.target.name = new.1.to_owned();
+        target.barrier = Some(Barrier::Policy);
+        if was_written {
+            facts.status.targets.push(old(Some(new.0), new.1));
+        }
+        facts.surplus = vec![surplus.clone()];
+        let expected = goes.then_some(Step::DeleteTarget(surplus));
+        assert_eq!(decide(&facts), expected, "{name}");
+        // Without the barrier it comes first.
+        facts.targets[1].barrier = None;
+        let step = decide(&facts);
+        assert!(!matches!(step, Some(Step::DeleteTarget(_))), "{name}");
+    }
+}
+
 #[test]
 fn nothing_is_published_that_was_refused_or_is_in_doubt() {
     type Change = fn(&mut World);
@@ -168,6 +252,7 @@ fn a_status_that_fills_up_has_old_targets_retracted_before_the_new_ones_stand() 
     let mut world = World::token().at_rest();
     let mut facts = world.observe();
     let old = |number: usize| TargetVersion {
+        namespace: None,
         name: format!("old-{number}"),
         uid: format!("uid-{number}"),
         resource_version: "1".into(),
@@ -282,6 +367,7 @@ fn keys_wait_for_a_secret_of_somebody_else_that_takes_them() {
 fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
     let mut facts = World::token().at_rest().observe();
     let old = TargetVersion {
+        namespace: None,
         name: "app".into(),
         hash: None,
         merge: Some(MergeStatus::default()),
@@ -292,10 +378,33 @@ fn keys_that_could_not_be_renewed_are_removed_with_their_target() {
 }
 
 #[test]
+fn a_secret_that_stays_in_a_namespace_that_is_not_served_is_told_and_forgotten() {
+    let mut facts = World::token().at_rest().observe();
+    let old = TargetVersion {
+        namespace: Some("team-b".to_owned()),
+        ..facts.status.targets[0].clone()
+    };
+    facts.status.targets.push(old.clone());
+    facts.surplus = vec![old.clone()];
+    let answer = Answer::TargetStays(old.path(), "team-b".to_owned());
+    let facts = facts.apply(answer);
+    assert_eq!(decide(&facts), None, "it is not tried again");
+    let conclusion = conclude(&facts, &facts.status);
+    let [event] = conclusion.events.as_slice() else {
+        panic!("{:?}", conclusion.events)
+    };
+    assert!(event.warning && event.reason == Reason::NamespaceNotServed);
+    assert!(event.note.contains(&old.path()), "{}", event.note);
+    let kept = conclusion.status.targets.iter();
+    assert!(kept.clone().all(|target| target.namespace.is_none()));
+}
+
+#[test]
 fn keys_that_stay_in_a_secret_of_somebody_else_are_told_in_an_event() {
     for reason in [Reason::MergeNotAllowed, Reason::MergeConflict] {
         let mut facts = World::token().at_rest().observe();
         let old = TargetVersion {
+            namespace: None,
             name: "app".into(),
             hash: None,
             merge: Some(MergeStatus::default()),

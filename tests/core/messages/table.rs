@@ -19,7 +19,7 @@ use jira_credential_operator::api::{
     Target, TargetVersion,
 };
 use jira_credential_operator::core::conclude::conclude;
-use jira_credential_operator::core::facts::{Facts, Holder, TargetState};
+use jira_credential_operator::core::facts::{Barrier, Facts, Holder, TargetState};
 use jira_credential_operator::core::messages::{renewal, replacement};
 use jira_credential_operator::core::probe::token_list::{Found, LookupError};
 use jira_credential_operator::core::probe::{Forbidden, Outage};
@@ -491,12 +491,25 @@ fn published() -> Section {
     add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     for state in [
         TargetState::OwnedByOther(Holder::Stranger, version.clone()),
-        TargetState::OwnedByOther(Holder::Credential("other".into()), version),
+        TargetState::OwnedByOther(Holder::Credential("other".into()), version.clone()),
+        TargetState::OwnedByOther(Holder::Elsewhere, version),
         TargetState::Refused("admission webhook denied the request".into()),
         TargetState::NotRendered(too_large()),
     ] {
         let mut facts = facts.clone();
         facts.targets[0].state = state;
+        add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
+    }
+    for barrier in [
+        Barrier::Policy,
+        Barrier::NotWatched,
+        Barrier::NotListed,
+        Barrier::Missing,
+    ] {
+        let mut facts = facts.clone();
+        facts.targets[0].target.namespace = Some("team-b".to_owned());
+        facts.targets[0].state = TargetState::Absent;
+        facts.targets[0].barrier = Some(barrier);
         add_concluded(&mut section, ConditionType::Published, "apiToken", &facts);
     }
     merge_problems(&facts, &seen, &mut section);

@@ -307,6 +307,7 @@ impl World {
             }
             if went == Went::Well {
                 let version = TargetVersion {
+                    namespace: None,
                     name: "bot".into(),
                     uid: "uid-of-target".into(),
                     resource_version: world.versions().2.to_string(),

@@ -204,7 +204,7 @@ impl World {
 
     fn without_grant(&self, who: usize, status: &JiraCredentialStatus) -> Facts {
         let (spec, plan) = spec().clone();
-        let target = targets::targets(&spec, "bot").remove(0);
+        let target = targets::targets(&spec, "team", "bot").remove(0);
         let state = match &self.cluster.target {
             None => TargetState::Absent,
             Some(mounted) => TargetState::Present {
@@ -231,6 +231,7 @@ impl World {
                 target,
                 state,
                 older_claim: None,
+                barrier: None,
             }],
             surplus: Vec::new(),
             peer: Peer::Silent,

@@ -144,6 +144,7 @@ impl World {
         self.versions += 1;
         let versions = self.versions;
         let version = |standing: &Standing, hash| TargetVersion {
+            namespace: None,
             name: name.clone(),
             uid: standing.uid.clone(),
             resource_version: standing.version.to_string(),
@@ -224,6 +225,6 @@ impl World {
 pub(crate) fn held_by(holder: Option<&Holder>) -> Option<String> {
     match holder {
         Some(Holder::Credential(name)) => Some(name.clone()),
-        Some(Holder::Stranger) | None => None,
+        Some(Holder::Elsewhere | Holder::Stranger) | None => None,
     }
 }

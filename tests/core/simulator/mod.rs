@@ -377,7 +377,7 @@ impl World {
     }
 
     fn without_source(&self) -> Facts {
-        let targets = targets::targets(&self.spec, &self.object.name);
+        let targets = targets::targets(&self.spec, &self.object.namespace, &self.object.name);
         let wanted = |name: &str| targets.iter().any(|target| target.name == name);
         let surplus = self.status.targets.iter();
         let surplus = surplus.filter(|old| old.hash.is_some() && !wanted(&old.name));
@@ -399,6 +399,7 @@ impl World {
                         .claims
                         .contains(target.name.as_str())
                         .then(|| "elder".to_owned()),
+                    barrier: None,
                 })
                 .collect(),
             peer: Peer::Silent,

@@ -17,11 +17,8 @@ pub(crate) fn published(facts: &Facts) -> ConditionDraft {
         return problem;
     }
     if !facts.targets.is_empty() && facts.targets.iter().all(|target| facts.is_in_sync(target)) {
-        let names: Vec<&str> = facts
-            .targets
-            .iter()
-            .map(|target| target.target.name.as_str())
-            .collect();
+        let targets = facts.targets.iter();
+        let names: Vec<String> = targets.map(|target| target.target.path()).collect();
         let noun = if names.len() == 1 {
             "The Secret"
         } else {
@@ -48,11 +45,15 @@ pub(crate) fn published(facts: &Facts) -> ConditionDraft {
 
 fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft> {
     use ConditionStatus::False;
-    let name = &target.target.name;
+    let name = &target.target.path();
     let conflict = |other: &str| {
-        let text = format!(
-            "The Secret {name} belongs to the JiraCredential {other}. Name another Secret in spec.targets."
-        );
+        let holder = if other.is_empty() {
+            "a JiraCredential of another namespace".to_owned()
+        } else {
+            format!("the JiraCredential {other}")
+        };
+        let text =
+            format!("The Secret {name} belongs to {holder}. Name another Secret in spec.targets.");
         draft(False, Reason::TargetConflict, text)
     };
     // What it holds was rendered from the same spec.
@@ -61,6 +62,10 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
     }
     if let Some(text) = facts.target_fault(&target.target) {
         return Some(draft(False, Reason::TemplateInvalid, text));
+    }
+    if let Some(barrier) = target.barrier {
+        let (reason, text) = messages::elsewhere::barred(name, &target.target, barrier);
+        return Some(draft(False, reason, text));
     }
     if let Some(merge) = facts.merge_problem(target) {
         let reason = merge.blocked_by.unwrap_or(Reason::MergeUnsuitable);
@@ -72,6 +77,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
     }
     match &target.state {
         TargetState::OwnedByOther(Holder::Credential(other), _) => Some(conflict(other)),
+        TargetState::OwnedByOther(Holder::Elsewhere, _) => Some(conflict("")),
         TargetState::OwnedByOther(Holder::Stranger, _) => Some(foreign(name)),
         TargetState::Refused(cause) => {
             let text = format!("The API server refuses to write the Secret {name}: {cause}");
@@ -80,7 +86,7 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
         TargetState::NotRendered(text) => Some(draft(False, Reason::TemplateInvalid, text.clone())),
         // It was seen in an earlier reconcile, and nothing has changed since.
         _ if facts.is_held_by_another(target) => {
-            let recorded = facts.recorded(name);
+            let recorded = facts.recorded(&target.target);
             let other = recorded.and_then(|seen| seen.held_by.as_deref());
             Some(other.map_or_else(|| foreign(name), conflict))
         }

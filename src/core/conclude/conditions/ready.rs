@@ -61,7 +61,7 @@ pub fn ready(
         (True, False | Unknown) => {
             let waits = if matches!(
                 published.reason,
-                Reason::Waiting | Reason::MergeTargetMissing
+                Reason::Waiting | Reason::MergeTargetMissing | Reason::NamespaceMissing
             ) {
                 BlockedOn::Time
             } else {

@@ -3,10 +3,13 @@
 use super::{Section, add_concluded, samples};
 use crate::simulator::{World, at};
 use chrono::TimeDelta;
-use jira_credential_operator::api::{ConditionType, GrantStatus, Reason};
+use jira_credential_operator::api::{
+    ConditionType, GrantStatus, Reason, Target, Workload, WorkloadKind,
+};
 use jira_credential_operator::core::facts::{
     GrantState, Peer, Process, Renewal, SeedState, TargetState, TimeScale, Twin,
 };
+use jira_credential_operator::core::messages::readers::not_restarted;
 use jira_credential_operator::core::messages::{
     CLOCK_WAS_AHEAD, ROTATED, meanwhile, outage, refusal, renewal,
 };
@@ -149,6 +152,20 @@ pub(super) fn events() -> Section {
         (Reason::Validated, meanwhile::INPUT_IS_BACK),
     ] {
         section.add(reason, "apiToken", text.to_owned());
+    }
+    for (namespace, count) in [(None, 2), (None, 9), (Some("team-b"), 11)] {
+        let target = Target {
+            name: "bot".to_owned(),
+            namespace: namespace.map(str::to_owned),
+            ..Target::default()
+        };
+        let workload = |number: usize| Workload {
+            kind: WorkloadKind::Deployment,
+            name: format!("sync-{number}"),
+        };
+        let workloads: Vec<Workload> = (1..=count).map(workload).collect();
+        let text = not_restarted(&target, &workloads);
+        section.add(Reason::ReadersNotRestarted, "apiToken", text);
     }
     section
 }

@@ -224,6 +224,7 @@ pub(super) fn beside_ready() -> Section {
         // A credential that is ready has been published.
         for target in &mut facts.targets {
             target.state = TargetState::Written(TargetVersion {
+                namespace: None,
                 name: target.target.name.clone(),
                 uid: "uid".into(),
                 resource_version: "1".into(),
