@@ -223,7 +223,7 @@ impl Cluster {
             .map(|_| ())
     }
 
-    /// Reads a `JiraCredential` afresh; `None` when there is none.
+    /// Reads a `JiraCredential` from the API server; `None` when there is none.
     pub async fn credential(
         &self,
         namespace: &str,
@@ -232,7 +232,7 @@ impl Cluster {
         self.within(self.credentials(namespace).get_opt(name)).await
     }
 
-    /// Reads all `JiraCredentials` of a namespace afresh. What cannot be read is left out.
+    /// Reads all `JiraCredentials` of a namespace from the API server. What cannot be read is left out.
     pub async fn credentials_in(
         &self,
         namespace: &str,
@@ -242,7 +242,7 @@ impl Cluster {
         Ok(all.filter_map(|object| object.0.ok()).collect())
     }
 
-    /// Reads all `JiraCredentials` of a scope afresh.
+    /// Reads all `JiraCredentials` of a scope from the API server.
     ///
     /// # Errors
     /// When the API server cannot be asked.

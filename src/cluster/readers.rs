@@ -112,7 +112,7 @@ fn is_stale<K: Resource<DynamicType = ()> + Templated>(workload: &K, secret: &st
     reads.any(|way| !way.follows()) && !metadata.any(is_reloaded)
 }
 
-/// Whether Reloader is told to restart the workload.
+/// Whether Reloader has to restart the workload.
 fn is_reloaded(metadata: &ObjectMeta) -> bool {
     let mut annotations = metadata.annotations.iter().flatten();
     annotations

@@ -120,7 +120,7 @@ impl Operator {
         Ok(())
     }
 
-    /// Why a target is not written. Before a Secret is made in another namespace, the policy is looked at afresh:
+    /// Why a target is not written. Before a Secret is made in another namespace, the policy is read again:
     /// without it, its author may have been admitted a moment ago.
     pub(super) async fn barrier_now(
         &self,

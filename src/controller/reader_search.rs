@@ -1,6 +1,6 @@
 //! Workloads that keep the credential before: looked for after a renewal or a rotation, when everything else is done.
 //!
-//! Nothing depends on it. What cannot be listed is not told, and a reconcile does not wait for it.
+//! Nothing depends on it. What cannot be listed is not reported, and a reconcile does not wait for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -32,7 +32,7 @@ pub(super) enum Round {
     /// With this wait until the next reconcile.
     Done(Duration),
     /// The object has changed, by another client or by a status that had to be written before the rest is
-    /// done: look at it afresh.
+    /// done: look at it again.
     Outdated,
 }
 

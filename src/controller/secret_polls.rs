@@ -111,7 +111,7 @@ impl Operator {
     }
 
     /// The grants that credentials name, in their spec or in their status, and why those of some are not
-    /// known. The credentials are read afresh: the watch may not show yet what another process has made.
+    /// known. The credentials are read again: the watch may not show yet what another process has made.
     async fn grants_in_use(&self) -> Result<(BTreeSet<Key>, Option<ClusterError>), ClusterError> {
         let (mut grants, mut unread) = (BTreeSet::new(), None);
         for scope in &self.scopes {

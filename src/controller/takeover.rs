@@ -2,7 +2,7 @@
 //!
 //! A standby watches like a leader, so that its lists, versions and references are those of the present. What
 //! it lacks is what its predecessor knew and no watch shows in time: which passwords were refused or
-//! are in doubt. That is read afresh, because a password is sent once.
+//! are in doubt. That is read again, because a password is sent once.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -28,7 +28,7 @@ const ISSUES: &str = "/rest/api/2/issue";
 /// One call may take so long.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Fields of a refusal that are told.
+/// Fields of a refusal that are reported.
 const MOST_FIELDS: usize = 10;
 
 /// The key of the category of every status that means done, whatever its name and language.

@@ -12,7 +12,7 @@ use crate::notify::problem::{Event, Problem};
 pub(super) enum Stage {
     /// It has begun.
     Firing,
-    /// It was told before, and lasts.
+    /// It was sent before, and lasts.
     Reminder,
     /// It is gone.
     Resolved {

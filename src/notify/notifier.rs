@@ -181,7 +181,7 @@ impl Notifier {
         ROUND / self.delivery.pace.max(1)
     }
 
-    /// Reminds of what lasts, and tells Alertmanager of it, which forgets what it is not told again.
+    /// Reminds of what lasts, and sends it to Alertmanager, which forgets what is not sent again.
     pub fn round<'a>(&self, objects: impl Iterator<Item = &'a JiraCredential>) {
         let now = self.delivery.clock.now();
         let last = std::mem::replace(&mut *lock(&self.last_round), now);

@@ -148,7 +148,7 @@ impl Drop for Sender {
     }
 }
 
-/// How a sink is told.
+/// How messages reach a sink.
 enum Route {
     Post(Address),
     File(Box<Tickets>),

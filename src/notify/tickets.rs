@@ -161,7 +161,7 @@ impl Work<'_> {
     async fn tell(&self) -> Result<(), Failure> {
         if let Some(known) = self.open().await? {
             self.comment(&known.key).await?;
-            // An end that was told before was not the last.
+            // An end that was sent before was not the last.
             self.remember(known.key, false);
             return Ok(());
         }
@@ -190,7 +190,7 @@ impl Work<'_> {
         let mut comment = Ok(());
         if !known.is_commented {
             comment = self.comment(&known.key).await;
-            // Only what another attempt may mend holds up the rest.
+            // Only what another attempt may cure holds up the rest.
             if matches!(comment, Err((_, IssueError::Other(_)))) {
                 return comment;
             }

@@ -18,7 +18,7 @@ pub(super) struct Waiting {
     pub(super) message: Message,
     /// Since when something about this cause waits.
     pub(super) since: Duration,
-    /// Before that it is not told.
+    /// Before that it is not sent.
     not_before: Duration,
     order: u64,
     /// The sink may have taken it, although it did not say so.

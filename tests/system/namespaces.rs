@@ -404,7 +404,7 @@ async fn nothing_is_written_there_unless_the_policy_is_in_force() {
     home.until_barred("late", Reason::PolicyNotInForce).await;
     operator.quiet().await;
     assert_eq!(other.found("late").await, None);
-    // What is there stays as it is, and is not published afresh.
+    // What is there stays as it is, and is not published again.
     other
         .edit_secret("jira", json!({"stringData": {"token": "vandalised"}}))
         .await;

@@ -120,7 +120,7 @@ pub(crate) async fn need_every_right(world: &World, operator: &Running, watch: S
     operator.look_again(1).await;
 
     // A password: its attempt is recorded before it is sent. The answer to a write of the status
-    // is lost, so that the object is read afresh.
+    // is lost, so that the object is read again.
     let password = jira.new_password("robot");
     let login = [("username", "robot"), ("password", password.as_str())];
     world.secret("login", &login).await;

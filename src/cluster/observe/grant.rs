@@ -1,6 +1,6 @@
 //! The reader of credentials that renew themselves.
 //!
-//! The grant is read whenever anything may have to be done, and always afresh. The refresh token
+//! The grant is read whenever anything may have to be done, and always from the API server. The refresh token
 //! in the user's Secret is read when it may be new, client secrets when a renewal is next.
 
 mod inputs;

@@ -26,7 +26,7 @@ pub(super) fn is_doubtful(error: &IssueError) -> bool {
     }
 }
 
-/// Whether another attempt would fail as well. One missing permission may be told as 403 or 404, as 400 that names
+/// Whether another attempt would fail as well. One missing permission may be answered as 403 or 404, as 400 that names
 /// the project and whatever depends on it, or as 400 that names no field.
 pub(super) fn is_dropped(deed: Deed, error: &IssueError) -> bool {
     match (deed, error) {

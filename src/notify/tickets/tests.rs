@@ -148,7 +148,7 @@ fn a_failure_says_what_to_grant() {
 fn only_a_wish_that_jira_does_not_take_is_dropped() {
     for (deed, error, dropped) in [
         (Deed::Create, denied(400, &["priority"]), true),
-        // A lack of permission may be told so.
+        // A lack of permission may be answered so.
         (Deed::Create, denied(400, &["project"]), false),
         (Deed::Create, denied(400, &["issuetype", "project"]), false),
         (Deed::Create, denied(404, &[]), false),
