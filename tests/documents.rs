@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jira_credential_operator::api::MethodName;
 use jira_credential_operator::core::spec::{FILTERS, variables};
+use serde_json::Value;
 
 const RUNBOOK: &str = include_str!("../docs/runbook.md");
 const REFERENCE: &str = include_str!("../docs/reference.md");
@@ -38,6 +39,39 @@ fn the_reference_lists_every_reason() {
         .into_iter()
         .filter(|reason| *reason != "Unrecognised" && !REFERENCE.contains(&format!("`{reason}`")))
         .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The names of all members of an object of the schema, and of what is below them.
+fn fields(schema: &Value, found: &mut BTreeSet<String>) {
+    let members = schema["properties"].as_object().into_iter().flatten();
+    for (name, member) in members {
+        found.insert(name.clone());
+        fields(member, found);
+    }
+    for below in ["items", "additionalProperties"] {
+        if schema[below].is_object() {
+            fields(&schema[below], found);
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_field() {
+    let definition = serde_json::to_value(jira_credential_operator::crd::crd()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut all = BTreeSet::new();
+    fields(&schema["spec"], &mut all);
+    fields(&schema["status"], &mut all);
+    assert!(all.len() > 100, "{}", all.len());
+    // Between backticks, alone or among others.
+    let code: Vec<&str> = REFERENCE.split('`').skip(1).step_by(2).collect();
+    let is_named = |field: &String| {
+        let is_name = |c: char| !c.is_alphanumeric();
+        code.iter()
+            .any(|code| code.split(is_name).any(|word| word == field))
+    };
+    let missing: Vec<&String> = all.iter().filter(|field| !is_named(field)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
