@@ -70,7 +70,8 @@ async fn a_first_consent_ends_ready_and_shows_no_secret() {
     }
     assert!(!shown.contains(&state) && !done.out.contains(&state) && !response.contains(&state));
     let seed = desk.world.secrets().get("bot-consent").await.unwrap();
-    assert_eq!(seed.metadata.labels, None);
+    let source = [("jira-operator.dev/source".to_owned(), "true".to_owned())];
+    assert_eq!(seed.metadata.labels, Some(source.into()));
     let object = desk.world.credentials().get("bot").await.unwrap();
     let spec: Value = serde_json::to_value(&object.spec).unwrap();
     assert_eq!(
