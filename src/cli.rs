@@ -22,6 +22,7 @@ use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
 use crate::core::facts::TimeScale;
 use crate::crd;
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
+use crate::net::HostPatterns;
 use crate::notify::NotifyConfig;
 use crate::ops::http::{Health, serve_health, serve_metrics};
 use crate::ops::metrics::Metrics;
@@ -99,6 +100,9 @@ struct RunArgs {
     /// YAML file that says where notifications about credentials that need a person go.
     #[arg(long, env = "JCO_NOTIFY_CONFIG")]
     notify_config: Option<PathBuf>,
+    /// Hosts that notifications may be sent to; exact names or *.SUFFIX.
+    #[arg(long, env = "JCO_NOTIFY_HOSTS", value_delimiter = ',')]
+    notify_hosts: Vec<String>,
     /// Keep names and e-mail addresses of accounts out of the status and of messages.
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
@@ -310,12 +314,21 @@ impl RunArgs {
 
     /// Where notifications go. An empty variable is none.
     fn notify_config(&self) -> Result<Option<NotifyConfig>, Failure> {
+        let hosts = HostPatterns::parse("--notify-hosts", &self.notify_hosts);
+        let hosts = hosts.map_err(failed("the lists of hosts"))?;
         let path = self.notify_config.as_deref();
         let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
             return Ok(None);
         };
-        let config = NotifyConfig::load(path).map_err(failed("--notify-config"))?;
+        let config = NotifyConfig::load(path, hosts).map_err(failed("--notify-config"))?;
         tracing::info!(sinks = config.summary(), "notifications are sent");
+        for (sink, problem) in config.without_address() {
+            tracing::warn!(
+                sink,
+                problem = format!("urlFile {problem}"),
+                "gets nothing until its file is corrected"
+            );
+        }
         Ok(Some(config))
     }
 

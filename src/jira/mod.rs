@@ -31,7 +31,7 @@ pub use crate::net::{
 pub use client::{Jira, JiraConfig, JiraError, Permit};
 pub use credential::Credential;
 pub use data_center::{Place, silence};
-pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPatternError, HostPolicy, HostRefusal};
+pub use host_policy::{DEFAULT_CLOUD_HOSTS, HostPolicy, HostRefusal};
 pub use issues::{Desk, Issue, IssueError, NewIssue, Transition};
 pub use oauth1::{AccessToken, Consumer, Signer};
 pub use oauth2::{CodeExchange, Granted, Provider, TokenAnswer, TokenRequest};

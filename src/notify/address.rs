@@ -6,11 +6,17 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::net::HostPatterns;
+
 /// Longest file with an address.
 const LONGEST: u64 = 4096;
 
 /// What an address must be.
 const EXPECTED: &str = "must be one address that begins with https://, has a host, and has neither a user nor a fragment";
+
+/// What the host of an address must be.
+const NOT_ALLOWED: &str =
+    "must have a host that --notify-hosts names: add it there, or correct the address";
 
 /// The path of Alertmanager's API.
 const ALERTS: &str = "/api/v2/alerts";
@@ -35,15 +41,15 @@ impl Address {
     ///
     /// # Errors
     /// When there is none: what is wrong, without a part of it.
-    pub(super) async fn url(&self, alerts: bool) -> Result<Url, String> {
+    pub(super) async fn url(&self, alerts: bool, hosts: &HostPatterns) -> Result<Url, String> {
         match self {
-            Self::Known(text) => parse(text.expose_secret(), alerts),
+            Self::Known(text) => parse(text.expose_secret(), alerts, hosts),
             Self::File(path) => {
                 let about = tokio::fs::metadata(path).await;
                 check_length(about.ok().map(|about| about.len()))?;
                 let text = tokio::fs::read_to_string(path).await;
                 let text = SecretString::from(text.map_err(|_| UNREADABLE.to_owned())?);
-                parse(text.expose_secret(), alerts)
+                parse(text.expose_secret(), alerts, hosts)
             }
         }
     }
@@ -52,12 +58,12 @@ impl Address {
     ///
     /// # Errors
     /// As [`Self::url`].
-    pub(super) fn check(&self, alerts: bool) -> Result<(), String> {
+    pub(super) fn check(&self, alerts: bool, hosts: &HostPatterns) -> Result<(), String> {
         let text = match self {
-            Self::Known(text) => return parse(text.expose_secret(), alerts).map(drop),
+            Self::Known(text) => return parse(text.expose_secret(), alerts, hosts).map(drop),
             Self::File(path) => read_now(path)?,
         };
-        parse(text.expose_secret(), alerts).map(drop)
+        parse(text.expose_secret(), alerts, hosts).map(drop)
     }
 }
 
@@ -81,13 +87,17 @@ fn read_now(path: &Path) -> Result<SecretString, String> {
         .map_err(|_| UNREADABLE.to_owned())
 }
 
-fn parse(text: &str, alerts: bool) -> Result<Url, String> {
+fn parse(text: &str, alerts: bool, hosts: &HostPatterns) -> Result<Url, String> {
     let text = text.trim();
     let url = Url::parse(text).map_err(|_| EXPECTED.to_owned())?;
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let in_one_line = !text.contains(char::is_whitespace);
     if url.scheme() != "https" || url.host().is_none() || !bare || !in_one_line {
         return Err(EXPECTED.to_owned());
+    }
+    // An address with digits for a host is no name, and no pattern matches it.
+    if !url.host_str().is_some_and(|host| hosts.matches(host)) {
+        return Err(NOT_ALLOWED.to_owned());
     }
     if !alerts || url.path().ends_with(ALERTS) {
         return Ok(url);
@@ -101,6 +111,30 @@ fn parse(text: &str, alerts: bool) -> Result<Url, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn hosts() -> HostPatterns {
+        HostPatterns::parse("--notify-hosts", ["am.example", "*.chat.example"]).unwrap()
+    }
+
+    #[test]
+    fn an_address_has_an_allowed_host() {
+        for (text, is_allowed) in [
+            ("https://am.example/canary", true),
+            ("https://AM.example.:8443/canary", true),
+            ("https://hooks.chat.example/canary", true),
+            ("https://chat.example/canary", false),
+            ("https://am.example.evil.example/canary", false),
+            ("https://127.0.0.1/canary", false),
+            ("https://[::1]/canary", false),
+            ("https://kubernetes.default.svc/canary", false),
+        ] {
+            let read = parse(text, false, &hosts());
+            assert_eq!(read.is_ok(), is_allowed, "{text}");
+            if let Err(what) = read {
+                assert!(what.contains("--notify-hosts") && !what.contains("canary"));
+            }
+        }
+    }
 
     #[test]
     fn an_address_of_alertmanager_is_completed() {
@@ -118,7 +152,7 @@ mod tests {
                 "https://am.example/api/v2/alerts",
             ),
         ] {
-            assert_eq!(parse(text, true).unwrap().as_str(), url);
+            assert_eq!(parse(text, true, &hosts()).unwrap().as_str(), url);
         }
     }
 
@@ -135,7 +169,7 @@ mod tests {
             "canary",
             "",
         ] {
-            let error = parse(bad, false).unwrap_err();
+            let error = parse(bad, false, &hosts()).unwrap_err();
             assert!(!error.contains("canary"), "{error}");
             assert!(error.contains("https://"), "{error}");
         }

@@ -50,7 +50,7 @@ pub(super) async fn post(
 ) -> Attempt {
     // A file may be a pipe, or on a file system that hangs.
     let alerts = *format == Format::Alertmanager;
-    let url = match tokio::time::timeout(LIMIT, address.url(alerts)).await {
+    let url = match tokio::time::timeout(LIMIT, address.url(alerts, &delivery.hosts)).await {
         Ok(Ok(url)) => url,
         Ok(Err(what)) => return Attempt::failed(format!("urlFile {what}")),
         Err(_) => return Attempt::failed("urlFile cannot be read in time".to_owned()),

@@ -9,8 +9,9 @@ use std::path::Path;
 use serde::Deserialize;
 use url::Url;
 
-use crate::notify::sink::Sink;
-use crate::notify::sink_fields::{RawSink, is_name, sink};
+use crate::net::HostPatterns;
+use crate::notify::sink::{Destination, Format, Sink};
+use crate::notify::sink_fields::{Bounds, RawSink, is_name, sink};
 
 const MOST_SINKS: usize = 16;
 
@@ -21,6 +22,8 @@ const LONGEST_FILE: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct NotifyConfig {
     pub(super) sinks: Vec<Sink>,
+    /// The hosts that addresses may have.
+    pub(super) hosts: HostPatterns,
     /// Where the runbook is served.
     pub(super) runbook: Option<Url>,
     /// Divides the waits between rounds and retries; 1 outside of tests.
@@ -52,11 +55,11 @@ pub enum NotifyConfigError {
 }
 
 impl NotifyConfig {
-    /// Reads a file. Files that it names are sought beside it.
+    /// Reads a file. Files that it names are sought beside it; addresses have a host of `hosts`.
     ///
     /// # Errors
     /// When it cannot be used: which field, and what it must be.
-    pub fn load(path: &Path) -> Result<Self, NotifyConfigError> {
+    pub fn load(path: &Path, hosts: HostPatterns) -> Result<Self, NotifyConfigError> {
         let unreadable = |error: std::io::Error| NotifyConfigError::Unreadable(error.to_string());
         let length = std::fs::metadata(path).map_err(unreadable)?.len();
         if length > LONGEST_FILE {
@@ -65,15 +68,32 @@ impl NotifyConfig {
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, folder)
+        Self::parse(&text, folder, hosts)
     }
 
     /// Reads the text of a file in a folder.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn parse(text: &str, folder: &Path) -> Result<Self, NotifyConfigError> {
-        read(text, folder)
+    pub fn parse(
+        text: &str,
+        folder: &Path,
+        hosts: HostPatterns,
+    ) -> Result<Self, NotifyConfigError> {
+        read(text, folder, hosts)
+    }
+
+    /// The sinks whose address cannot be used now, and why: their files may be replaced at any time.
+    pub fn without_address(&self) -> Vec<(&str, String)> {
+        let sinks = self.sinks.iter();
+        let faults = sinks.filter_map(|sink| match &sink.destination {
+            Destination::Address(address) => {
+                let checked = address.check(sink.format == Format::Alertmanager, &self.hosts);
+                checked.err().map(|what| (sink.name.as_str(), what))
+            }
+            Destination::Project(_) => None,
+        });
+        faults.collect()
     }
 
     /// The names of the sinks and what they understand, for the log.
@@ -93,7 +113,7 @@ struct RawConfig {
     sinks: Vec<RawSink>,
 }
 
-fn read(text: &str, folder: &Path) -> Result<NotifyConfig, NotifyConfigError> {
+fn read(text: &str, folder: &Path, hosts: HostPatterns) -> Result<NotifyConfig, NotifyConfigError> {
     let raw: RawConfig = serde_saphyr::from_str(text).map_err(|error| malformed(&error))?;
     let field = |field: &str, what: &str| NotifyConfigError::Field {
         field: field.to_owned(),
@@ -112,11 +132,15 @@ fn read(text: &str, folder: &Path) -> Result<NotifyConfig, NotifyConfigError> {
         let what = format!("must list 1 to {MOST_SINKS} sinks");
         return Err(field("sinks", &what));
     }
+    let bounds = Bounds {
+        folder,
+        hosts: &hosts,
+    };
     let mut names = BTreeSet::new();
     let mut sinks = Vec::new();
     for (index, raw) in raw.sinks.into_iter().enumerate() {
         let name = raw.name.clone();
-        let read = sink(raw, folder).and_then(|sink| {
+        let read = sink(raw, bounds).and_then(|sink| {
             if names.insert(sink.name.clone()) {
                 return Ok(sink);
             }
@@ -135,6 +159,7 @@ fn read(text: &str, folder: &Path) -> Result<NotifyConfig, NotifyConfigError> {
     }
     Ok(NotifyConfig {
         sinks,
+        hosts,
         runbook,
         pace: 1,
     })

@@ -25,7 +25,7 @@ mod waiting;
 mod writer;
 
 pub use config::{NotifyConfig, NotifyConfigError};
-pub use delivery::{Observer, Permit};
+pub use delivery::{OUTCOMES, Observer, Permit};
 pub use notifier::Notifier;
 pub use start::start;
 pub use writer::{Writer, Writers};

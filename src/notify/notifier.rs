@@ -67,6 +67,9 @@ struct Change {
 impl Notifier {
     /// Starts the deliveries to each sink.
     pub(super) fn start(config: NotifyConfig, delivery: Delivery) -> Self {
+        for sink in &config.sinks {
+            delivery.observer.sink(&sink.name);
+        }
         let sinks = config.sinks.into_iter();
         let senders = sinks.map(|sink| Sender::start(sink, delivery.clone()));
         Self {

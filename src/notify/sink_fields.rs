@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::net::HostPatterns;
 use crate::notify::address::Address;
 use crate::notify::problem::Event;
 use crate::notify::sink::{Destination, Format, Reminders, Sink};
@@ -32,11 +33,20 @@ pub(super) struct RawSink {
     done_transition: Option<String>,
 }
 
+/// What the addresses of sinks depend on beside their fields.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    /// Where files that have no whole path are.
+    pub(super) folder: &'a Path,
+    /// The hosts of `--notify-hosts`.
+    pub(super) hosts: &'a HostPatterns,
+}
+
 /// What is wrong with a field: its name, and what it must be.
 pub(super) type Fault = (&'static str, String);
 
 /// Reads the fields of one sink.
-pub(super) fn sink(raw: RawSink, folder: &Path) -> Result<Sink, Fault> {
+pub(super) fn sink(raw: RawSink, bounds: Bounds<'_>) -> Result<Sink, Fault> {
     if !is_name(&raw.name) {
         let what = format!(
             "must be 1 to {LONGEST_NAME} lower-case letters, digits and hyphens: it is a label of a metric"
@@ -51,7 +61,7 @@ pub(super) fn sink(raw: RawSink, folder: &Path) -> Result<Sink, Fault> {
         labels: raw.labels,
         done_transition: raw.done_transition,
     };
-    let destination = destination(raw.url, raw.url_file, folder, &format, tracker)?;
+    let destination = destination(raw.url, raw.url_file, bounds, &format, tracker)?;
     let events = events(raw.events, &format)?;
     for pattern in &raw.namespaces {
         if !is_pattern(pattern) {
@@ -107,7 +117,7 @@ fn format(word: &str, template: Option<String>) -> Result<Format, Fault> {
 fn destination(
     url: Option<String>,
     file: Option<String>,
-    folder: &Path,
+    bounds: Bounds<'_>,
     format: &Format,
     tracker: RawTracker,
 ) -> Result<Destination, Fault> {
@@ -116,7 +126,7 @@ fn destination(
             let what = "is for the format jira only: remove it, or set format: jira";
             return Err((field, what.to_owned()));
         }
-        return address(url, file, folder, format).map(Destination::Address);
+        return address(url, file, bounds, format).map(Destination::Address);
     }
     for (field, is_there) in [("url", url.is_some()), ("urlFile", file.is_some())] {
         if is_there {
@@ -130,22 +140,25 @@ fn destination(
 fn address(
     url: Option<String>,
     file: Option<String>,
-    folder: &Path,
+    bounds: Bounds<'_>,
     format: &Format,
 ) -> Result<Address, Fault> {
-    let (field, address) = match (url, file) {
-        (Some(url), None) => ("url", Address::Known(url.into())),
-        // A path that is whole replaces the folder.
-        (None, Some(file)) => ("urlFile", Address::File(folder.join(file))),
+    match (url, file) {
+        (Some(url), None) => {
+            let address = Address::Known(url.into());
+            let checked = address.check(*format == Format::Alertmanager, bounds.hosts);
+            checked.map_err(|what| ("url", what))?;
+            Ok(address)
+        }
+        // A path that is whole replaces the folder. What is in the file may change at any time, and must
+        // not keep the operator from starting: it is checked for each request.
+        (None, Some(file)) => Ok(Address::File(bounds.folder.join(file))),
         _ => {
             let what =
                 "or urlFile must be there, and not both: the address, or a file that holds it";
-            return Err(("url", what.to_owned()));
+            Err(("url", what.to_owned()))
         }
-    };
-    let checked = address.check(*format == Format::Alertmanager);
-    checked.map_err(|what| (field, what))?;
-    Ok(address)
+    }
 }
 
 fn events(words: Option<Vec<String>>, format: &Format) -> Result<Vec<Event>, Fault> {

@@ -11,7 +11,7 @@ use crate::notify::notifier::Notifier;
 
 /// Starts to send notifications.
 ///
-/// The administrator has named the sinks, so they may have private addresses like a Data Center. Loopback and
+/// The administrator has allowed the hosts of the sinks, so they may have private addresses like a Data Center. Loopback and
 /// link-local addresses need `--allowed-addresses`, because names of others may lead there.
 ///
 /// # Errors
@@ -24,6 +24,7 @@ pub fn start(
     permit: Permit,
 ) -> Result<Notifier, TrustError> {
     let delivery = Delivery {
+        hosts: Arc::new(config.hosts.clone()),
         client: network.client(Hosting::DataCenter, None)?,
         clock,
         observer,

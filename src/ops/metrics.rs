@@ -193,6 +193,14 @@ impl crate::jira::Observer for Metrics {
 }
 
 impl crate::notify::Observer for Metrics {
+    /// Each outcome has a series from the start, since the first one has no increase otherwise.
+    fn sink(&self, sink: &str) {
+        for outcome in crate::notify::OUTCOMES {
+            let labels = [("sink", sink.to_owned()), ("outcome", outcome.to_owned())];
+            drop(self.notifications.get_or_create(&labels));
+        }
+    }
+
     fn notification(&self, sink: &str, outcome: &'static str) {
         let labels = [("sink", sink.to_owned()), ("outcome", outcome.to_owned())];
         self.notifications.get_or_create(&labels).inc();

@@ -53,6 +53,7 @@ fn a_value_that_makes_no_sense_ends_the_start_and_is_named() {
     for (flag, value, named) in [
         ("--cloud-hosts", "*", "*"),
         ("--allowed-hosts", "*.com", "*.com"),
+        ("--notify-hosts", "*.com", "*.com"),
         ("--allowed-addresses", "ten", "--allowed-addresses"),
         ("--extra-ca-file", "/no/such/file", "--extra-ca-file"),
         ("--shard-selector", "shard is a", "key in (a,b)"),
@@ -113,6 +114,7 @@ fn receivers_that_cannot_be_used_end_the_start_and_no_address_is_repeated() {
         std::fs::write(&file, text).unwrap();
         let mut command = binary();
         command.args(["run", "--notify-config", file.to_str().unwrap()]);
+        command.args(["--notify-hosts", "hooks.example"]);
         // There is no cluster, so that it ends.
         command.env("KUBECONFIG", "/no/such/file");
         command.env_remove("KUBERNETES_SERVICE_HOST");
@@ -122,6 +124,7 @@ fn receivers_that_cannot_be_used_end_the_start_and_no_address_is_repeated() {
     };
     for (sink, named) in [
         ("http://hooks.example/canary", "sinks[0] (chat).url"),
+        ("https://canary.example/hook", "--notify-hosts"),
         ("[https://hooks.example/canary]", "line 4"),
         ("https://hooks.example/canary\n  kind: a", "line 5"),
     ] {
@@ -136,6 +139,10 @@ fn receivers_that_cannot_be_used_end_the_start_and_no_address_is_repeated() {
     let said = start(good);
     assert!(said.contains("chat (slack)"), "{said}");
     assert!(!said.contains("canary"), "{said}");
+    // A chat that cannot be reached must not stop renewals.
+    let said = start("sinks: [{name: chat, format: slack, urlFile: no-such-file}]");
+    assert!(said.contains("gets nothing until its file"), "{said}");
+    assert!(said.contains("the Kubernetes"), "{said}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use atlassian_sim::{Fault, Webhook};
 use chrono::TimeDelta;
 use jira_credential_operator::api::Reason;
 use jira_credential_operator::controller::OperatorConfig;
+use jira_credential_operator::net::HostPatterns;
 use jira_credential_operator::notify::NotifyConfig;
 use serde_json::{Value, json};
 
@@ -26,7 +27,8 @@ fn sink(name: &str, format: &str, hook: &Webhook) -> Value {
 
 pub(crate) fn to(sinks: &Value) -> impl FnOnce(&mut OperatorConfig) + use<> {
     let text = json!({"runbookUrl": "https://docs.example/runbook", "sinks": sinks}).to_string();
-    let mut notify = NotifyConfig::parse(&text, std::path::Path::new("/")).unwrap();
+    let hosts = HostPatterns::parse("--notify-hosts", ["*.example.localhost"]).unwrap();
+    let mut notify = NotifyConfig::parse(&text, std::path::Path::new("/"), hosts).unwrap();
     notify.pace = PACE;
     move |config| config.notify = Some(notify)
 }

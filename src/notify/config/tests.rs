@@ -5,7 +5,11 @@ use crate::notify::problem::Event;
 use crate::notify::sink::{Destination, Format, Reminders};
 
 fn parse(text: &str) -> Result<NotifyConfig, NotifyConfigError> {
-    NotifyConfig::parse(text, Path::new("/"))
+    NotifyConfig::parse(text, Path::new("/"), hosts())
+}
+
+fn hosts() -> HostPatterns {
+    HostPatterns::parse("--notify-hosts", ["hooks.example"]).unwrap()
 }
 
 /// A sink with these lines in place of its usual ones.
@@ -81,12 +85,12 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
         ),
         (sink("urlFile: b"), "sinks[0] (chat).url", "not both"),
         (
-            with("name: Chat\nformat: slack\nurl: https://h.example"),
+            with("name: Chat\nformat: slack\nurl: https://hooks.example"),
             "sinks[0].name",
             "lower-case",
         ),
         (
-            with("name: chat\nformat: xml\nurl: https://h.example"),
+            with("name: chat\nformat: xml\nurl: https://hooks.example"),
             "sinks[0] (chat).format",
             "slack, teams",
         ),
@@ -96,9 +100,9 @@ fn a_mistake_is_told_with_its_field_and_the_remedy() {
             "https://",
         ),
         (
-            with("name: chat\nformat: slack\nurlFile: canary-file"),
-            "sinks[0] (chat).urlFile",
-            "mount it",
+            with("name: chat\nformat: slack\nurl: https://evil.example/canary"),
+            "sinks[0] (chat).url",
+            "--notify-hosts",
         ),
         (
             sink("events: [Ready]"),
@@ -164,12 +168,12 @@ fn what_fits_no_other_field_is_told_with_the_remedy() {
     let chat = || with(&format!("name: chat\nformat: slack\n{URL}"));
     for (text, field, remedy) in [
         (
-            with("name: am\nformat: alertmanager\nurl: https://h.example\nreminders: Daily"),
+            with("name: am\nformat: alertmanager\nurl: https://hooks.example\nreminders: Daily"),
             "sinks[0] (am).reminders",
             "remove it",
         ),
         (
-            with("name: am\nformat: alertmanager\nurl: https://h.example\nevents: [Stalled]"),
+            with("name: am\nformat: alertmanager\nurl: https://hooks.example\nevents: [Stalled]"),
             "sinks[0] (am).events",
             "leave events out",
         ),
@@ -298,14 +302,43 @@ fn files_are_sought_beside_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notify.yaml");
     std::fs::write(&file, with("name: chat\nformat: slack\nurlFile: chat-url")).unwrap();
-    let missing = NotifyConfig::load(&file).unwrap_err().to_string();
-    assert!(missing.contains("sinks[0] (chat).urlFile"), "{missing}");
-    std::fs::write(folder.path().join("chat-url"), "https://hooks.example/a\n").unwrap();
-    NotifyConfig::load(&file).unwrap();
-    std::fs::write(folder.path().join("chat-url"), "x".repeat(5000)).unwrap();
-    let long = NotifyConfig::load(&file).unwrap_err().to_string();
-    assert!(long.contains("more than 4096 bytes"), "{long}");
-    let gone = NotifyConfig::load(&folder.path().join("gone")).unwrap_err();
+    // Files change: what is wrong with one is a warning, and does not keep the operator from starting.
+    let config = NotifyConfig::load(&file, hosts()).unwrap();
+    let address = folder.path().join("chat-url");
+    for (content, problem) in [
+        (None, Some("names a file that cannot be read")),
+        (Some("https://hooks.example/a\n".to_owned()), None),
+        (Some("x".repeat(5000)), Some("more than 4096 bytes")),
+        (
+            Some("http://hooks.example/canary".to_owned()),
+            Some("begins with https://"),
+        ),
+        (
+            Some("https://evil.example/canary".to_owned()),
+            Some("--notify-hosts"),
+        ),
+    ] {
+        if let Some(content) = &content {
+            std::fs::write(&address, content).unwrap();
+        }
+        let without = config.without_address();
+        match problem {
+            None => assert_eq!(without, []),
+            Some(problem) => {
+                let [(sink, said)] = without.as_slice() else {
+                    panic!("{problem}: {without:?}");
+                };
+                assert_eq!(*sink, "chat");
+                assert!(said.contains(problem) && !said.contains("canary"), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = NotifyConfig::load(&folder.path().join("gone"), hosts()).unwrap_err();
     assert!(
         gone.to_string().starts_with("the file cannot be read"),
         "{gone}"

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::Hosting;
 use crate::clock::Clock;
-use crate::net::{AddressPolicy, Network, Timeouts};
+use crate::net::{AddressPolicy, HostPatterns, Network, Timeouts};
 use crate::notify::delivery::Observer;
 
 struct Nobody;
 
 impl Observer for Nobody {
+    fn sink(&self, _sink: &str) {}
+
     fn notification(&self, _sink: &str, _outcome: &'static str) {}
 }
 
@@ -27,12 +29,13 @@ fn world(sinks: &[Value]) -> World {
         .iter()
         .map(|sink| {
             let mut sink = sink.clone();
-            sink["url"] = json!("https://127.0.0.1:9/hook");
+            sink["url"] = json!("https://nobody.localhost:9/hook");
             sink
         })
         .collect();
     let text = json!({"sinks": sinks}).to_string();
-    let config = NotifyConfig::parse(&text, Path::new("/")).unwrap();
+    let hosts = HostPatterns::parse("--notify-hosts", ["nobody.localhost"]).unwrap();
+    let config = NotifyConfig::parse(&text, Path::new("/"), hosts).unwrap();
     let clock = Clock::standing_at(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
     let timeouts = Timeouts::default();
     let addresses = AddressPolicy::default();
@@ -40,6 +43,7 @@ fn world(sinks: &[Value]) -> World {
     let leads = Arc::new(AtomicBool::new(true));
     let permit = Arc::clone(&leads);
     let delivery = Delivery {
+        hosts: Arc::new(config.hosts.clone()),
         client: network.client(Hosting::DataCenter, None).unwrap(),
         clock,
         observer: Arc::new(Nobody),
