@@ -306,6 +306,9 @@ impl<W: Way> Cell<W> {
 
     /// Lets time pass until everything is in order, or a person has to act.
     async fn settle(&self, operators: &[Running]) -> &'static str {
+        if self.event == Event::SeedEdited {
+            self.until_the_edit_is_read().await;
+        }
         let mut last = String::new();
         for _ in 0..16 {
             for operator in operators {
@@ -319,6 +322,20 @@ impl<W: Way> Cell<W> {
             self.world.advance(A_WHILE);
         }
         panic!("{} {:?}: {last}", self.step.name, self.event);
+    }
+
+    /// Waits for the operator to read what a person has stored: a watch may be late.
+    async fn until_the_edit_is_read(&self) {
+        let (name, _) = W::PLACE;
+        let stored = self.world.secrets().get(name).await.unwrap();
+        let stored = stored.metadata.resource_version;
+        self.world
+            .until("the edited Secret to be read", async || {
+                let status = self.world.credential("bot").await.status?;
+                let read = status.sources.iter().find(|source| source.name == name)?;
+                (Some(&read.resource_version) == stored.as_ref()).then_some(())
+            })
+            .await;
     }
 
     async fn judge(&self, word: &'static str) -> String {
