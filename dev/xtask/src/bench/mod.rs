@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// How long to look on while nothing happens.
     #[arg(long, default_value_t = 60)]
     rest_seconds: u64,
-    /// Number of OAuth 2.0 grants that fall due within one minute; 0 leaves that part out.
+    /// Number of OAuth 2.0 grants that fall due together; 0 leaves that part out.
     #[arg(long, default_value_t = 1000)]
     renewals: usize,
     /// Measure instead what a noisy tenant costs a quiet one: the time of new credentials to Ready, and
@@ -110,10 +110,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
     }
     report::targets(&ui, &sizes);
     if options.renewals > 0 {
-        ui.heading(&format!(
-            "{} grants fall due within a minute",
-            options.renewals
-        ));
+        ui.heading(&format!("{} grants fall due together", options.renewals));
         tokio::select! {
             measured = renewals::measure(&ui, options.renewals, &binary, options) => measured?,
             _ = tokio::signal::ctrl_c() => return crate::failure::fail("interrupted"),

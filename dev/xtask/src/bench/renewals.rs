@@ -1,4 +1,4 @@
-//! Many grants that fall due within one minute.
+//! Many grants that fall due together.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +13,12 @@ use super::run::{Bench, Phase};
 use crate::failure::{Outcome, fail};
 use crate::ui::Ui;
 
-/// The life of the access tokens: a quarter before its end they are renewed.
-const LIFE: TimeDelta = TimeDelta::seconds(240);
+/// The life of the access tokens of so many grants: a quarter before its end they are renewed, and the last grant must
+/// be made before the first is renewed.
+fn life(size: usize) -> TimeDelta {
+    let seconds = i64::try_from(size / 8).unwrap_or(i64::MAX);
+    TimeDelta::seconds(seconds.clamp(240, 3600))
+}
 
 /// How often the published Secrets are read, as pods would.
 const READ_EVERY: Duration = Duration::from_secs(2);
@@ -39,7 +43,7 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
     bench
         .jira
         .sim
-        .configure_oauth(|settings| settings.access_life = LIFE);
+        .configure_oauth(|settings| settings.access_life = life(size));
     let load = Load::new(bench.plane.client()?, NAMESPACE, size).await?;
     let begin = bench.begin("consents")?;
     let consents = load.create_grants(&bench.jira).await?;
@@ -50,7 +54,7 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
     }
     let first = size;
     let begin = bench.begin("renewals")?;
-    let (dead, looks) = watch(&bench, &load, first + size).await?;
+    let (dead, looks) = watch(&bench, &load, first + size, life(size)).await?;
     let phase = bench.end("renewals", begin).await?;
     let spends = bench.jira.sim.spends();
     let renewals = spends.get(first..first + size).unwrap_or_default();
@@ -73,10 +77,15 @@ pub(super) async fn measure(ui: &Ui, size: usize, binary: &Path, options: &Optio
 
 /// Reads what pods have until every grant has been renewed once. Returns how many dead tokens were
 /// seen in how many reads.
-async fn watch(bench: &Bench<'_>, load: &Load, spends: usize) -> Outcome<(usize, usize)> {
+async fn watch(
+    bench: &Bench<'_>,
+    load: &Load,
+    spends: usize,
+    life: TimeDelta,
+) -> Outcome<(usize, usize)> {
     let (mut dead, mut looks) = (0, 0);
     let begun = Instant::now();
-    let longest = LIFE.to_std().unwrap_or_default() + Duration::from_secs(120);
+    let longest = life.to_std().unwrap_or_default() + Duration::from_secs(120);
     let mut last = false;
     loop {
         let tokens = load.published_tokens().await?;
@@ -109,6 +118,13 @@ fn check(renewals: &[Spend], size: usize) -> Outcome {
     } else {
         fail(format!("{} of {size} tokens were spent", of_token.len()))
     }
+}
+
+/// So many in so many seconds.
+fn rate(count: u64, seconds: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    let count = count as f64;
+    count / seconds.max(1.0)
 }
 
 fn times(renewals: &[Spend]) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
@@ -160,6 +176,11 @@ fn report(ui: &Ui, size: usize, created: &Phase, renewed: &Renewed) {
         format!(
             "{:<44} {:>9.1} s",
             "from the first refresh to the last", renewed.spread
+        ),
+        format!(
+            "{:<44} {:>9.1}",
+            "requests a second meanwhile",
+            rate(all, renewed.done)
         ),
         format!(
             "{:<44} {:>9.1} s",
