@@ -1,33 +1,24 @@
 //! The command line. Every flag has an environment variable.
 
+mod network_flags;
+mod notify_flags;
+mod process;
 mod proxy_flags;
 mod values;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use crate::cli::proxy_flags::ProxyFlags;
-use crate::clock::Clock;
-use crate::cluster::{
-    Election, LONGEST_SILENCE, Leadership, Selector, SelectorError, Shard, Standing, Terms,
-    with_longest_silence,
-};
-use crate::controller::{Operator, OperatorConfig, SecretWatch, StartError};
+use crate::cli::network_flags::NetworkFlags;
+use crate::cli::notify_flags::NotifyFlags;
+use crate::cli::values::{bind_address, namespace_name};
+use crate::cluster::{Leadership, Selector, SelectorError, Shard, Terms};
+use crate::controller::{OperatorConfig, SecretWatch};
 use crate::core::facts::TimeScale;
 use crate::crd;
-use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
-use crate::net::HostPatterns;
-use crate::notify::NotifyConfig;
-use crate::ops::http::{Health, serve_health, serve_metrics};
-use crate::ops::metrics::Metrics;
-use crate::ops::telemetry::{self, LogFormat};
-use values::{bind_address, https_address, namespace_name};
+use crate::ops::telemetry::LogFormat;
 
 /// Keeps Jira credentials alive: validates and renews them, publishes them as Secrets, flags what
 /// is to be rotated.
@@ -72,37 +63,10 @@ struct RunArgs {
     /// Read Secrets as sources only if they have the label jira-operator.dev/source=true.
     #[arg(long, env = "JCO_REQUIRE_SOURCE_LABEL")]
     require_source_label: bool,
-    /// Hosts of Atlassian Cloud sites: exact names, or *.SUFFIX with at least two labels.
-    #[arg(long, env = "JCO_CLOUD_HOSTS", value_delimiter = ',', default_values = DEFAULT_CLOUD_HOSTS)]
-    cloud_hosts: Vec<String>,
-    /// Hosts of Data Center sites that credentials may be sent to, in the same form.
-    #[arg(long, env = "JCO_ALLOWED_HOSTS", value_delimiter = ',')]
-    allowed_hosts: Vec<String>,
-    /// Base address of Atlassian's authorization server, where tokens are renewed.
-    #[arg(long, env = "JCO_AUTH_URL", default_value = "https://auth.atlassian.com", value_parser = https_address)]
-    auth_url: String,
-    /// Base address of Atlassian's gateway, where tokens of OAuth 2.0 are used.
-    #[arg(long, env = "JCO_API_URL", default_value = "https://api.atlassian.com", value_parser = https_address)]
-    api_url: String,
-    /// Exceptions to the refusal of loopback, link-local and (for Cloud) private addresses:
-    /// addresses or networks such as 10.1.0.0/16.
-    #[arg(long, env = "JCO_ALLOWED_ADDRESSES", value_delimiter = ',')]
-    allowed_addresses: Vec<String>,
-    /// NAT64 prefixes of this network beside `64:ff9b::/96`: an address under one of them is judged by
-    /// the IPv4 address in it.
-    #[arg(long, env = "JCO_NAT64_PREFIXES", value_delimiter = ',')]
-    nat64_prefixes: Vec<String>,
-    /// PEM file with certificate authorities to trust beside those of the system.
-    #[arg(long, env = "JCO_EXTRA_CA_FILE")]
-    extra_ca_file: Option<PathBuf>,
     #[command(flatten)]
-    proxy: ProxyFlags,
-    /// YAML file that says where notifications about credentials that need a person go.
-    #[arg(long, env = "JCO_NOTIFY_CONFIG")]
-    notify_config: Option<PathBuf>,
-    /// Hosts that notifications may be sent to; exact names or *.SUFFIX.
-    #[arg(long, env = "JCO_NOTIFY_HOSTS", value_delimiter = ',')]
-    notify_hosts: Vec<String>,
+    network: NetworkFlags,
+    #[command(flatten)]
+    notify: NotifyFlags,
     /// Keep names and e-mail addresses of accounts out of the status and of messages.
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
@@ -174,7 +138,7 @@ impl Cli {
     /// When the operator cannot start.
     pub async fn execute(self) -> Result<(), Failure> {
         match self.command {
-            Command::Run(args) => args.run().await,
+            Command::Run(args) => process::run(*args).await,
             Command::Crd => {
                 print!(
                     "{}",
@@ -191,87 +155,7 @@ impl Cli {
 }
 
 impl RunArgs {
-    async fn run(self) -> Result<(), Failure> {
-        telemetry::start(self.log_format, self.log_level);
-        let mut config = self.config()?;
-        let shutdown = shutdown_signal()?;
-        let metrics = Arc::new(Metrics::default());
-        serve_metrics(self.metrics_bind_address, metrics.clone())
-            .await
-            .map_err(failed("--metrics-bind-address"))?;
-        let started: Arc<std::sync::OnceLock<Arc<Operator>>> = Arc::default();
-        let watched = started.clone();
-        let health = move || match watched.get() {
-            Some(operator) => Health {
-                listed: operator.is_ready(),
-                refused_list: operator.refused_list(),
-                broken_watch: operator.broken_watch(),
-                policy: operator.policy_state(),
-                standing: operator.standing(),
-            },
-            None => Health::default(),
-        };
-        serve_health(self.health_probe_bind_address, Arc::new(health))
-            .await
-            .map_err(failed("--health-probe-bind-address"))?;
-        let client = kube::Config::infer().await;
-        let access = client.map_err(failed("the Kubernetes client"))?;
-        let access = with_longest_silence(access, LONGEST_SILENCE);
-        let client = kube::Client::try_from(access.clone());
-        let client = client.map_err(failed("the Kubernetes client"))?;
-        let election = if self.leader_elect {
-            Some(self.stand_for_election(access, &mut config)?)
-        } else {
-            None
-        };
-        let leadership = config.leadership.clone();
-        let operator = tokio::select! {
-            operator = start(config, client, metrics) => operator,
-            () = shutdown.cancelled() => return end(election).await,
-            () = leadership.over() => return end(election).await,
-        };
-        let operator = operator.map_err(failed("the operator cannot start"))?;
-        let _ = started.set(operator.clone());
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
-        operator
-            .clone()
-            .run(shutdown, futures::stream::pending())
-            .await;
-        let lost = operator.unfinished_renewals();
-        if !lost.is_empty() {
-            return Err(failed("RENEWAL NOT STORED")(lost.join(" ")));
-        }
-        end(election).await
-    }
-
-    /// Stands for election from now on, with a connection of its own.
-    fn stand_for_election(
-        &self,
-        mut access: kube::Config,
-        config: &mut OperatorConfig,
-    ) -> Result<(Election, Leadership), Failure> {
-        access.default_retry = false;
-        let client = kube::Client::try_from(access).map_err(failed("the Kubernetes client"))?;
-        let namespace = &self.leader_election_namespace;
-        let namespace = namespace.as_ref().unwrap_or(&self.namespace);
-        let terms = self.terms();
-        let (election, leadership) = Election::of_shard(
-            client,
-            namespace,
-            &config.pod,
-            Clock::system(),
-            terms,
-            config.shard.clone(),
-        );
-        config.leadership = leadership.clone();
-        Ok((election, leadership))
-    }
-
     fn config(&self) -> Result<OperatorConfig, Failure> {
-        let extra_ca_pem = match &self.extra_ca_file {
-            Some(path) => Some(std::fs::read(path).map_err(failed("--extra-ca-file"))?),
-            None => None,
-        };
         Ok(OperatorConfig {
             namespace: self.namespace.clone(),
             watch_namespaces: self
@@ -280,18 +164,9 @@ impl RunArgs {
             shard: self.shard().map_err(failed("--shard-selector"))?,
             watch_secrets: self.watch_secrets,
             require_source_label: self.require_source_label,
-            hosts: HostPolicy::parse(&self.cloud_hosts, &self.allowed_hosts)
-                .map_err(failed("the lists of hosts"))?,
-            jira: JiraConfig {
-                addresses: AddressPolicy::parse(&self.allowed_addresses)
-                    .map_err(failed("--allowed-addresses"))?
-                    .with_nat64(&self.nat64_prefixes)
-                    .map_err(failed("--nat64-prefixes"))?,
-                extra_ca_pem,
-                proxy: self.proxy.read().map_err(failed("the proxy"))?,
-                ..JiraConfig::default()
-            },
-            notify: self.notify_config()?,
+            hosts: self.network.hosts()?,
+            jira: self.network.jira()?,
+            notify: self.notify.read()?,
             hide_account_names: self.hide_account_names,
             allowed_metadata_keys: self
                 .allowed_metadata_keys
@@ -302,34 +177,14 @@ impl RunArgs {
             admission_policy: self.admission_policy.clone(),
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_calls_per_site: usize::from(self.max_concurrent_calls_per_site),
-            auth_url: self.auth_url.clone(),
-            api_url: self.api_url.clone(),
+            auth_url: self.network.auth_url.clone(),
+            api_url: self.network.api_url.clone(),
             // In a pod the name of the host is the name of the pod.
             pod: std::env::var("HOSTNAME").unwrap_or_default(),
             leadership: Leadership::default(),
             time_scale: self.time_scale(),
             reconciles: None,
         })
-    }
-
-    /// Where notifications go. An empty variable is none.
-    fn notify_config(&self) -> Result<Option<NotifyConfig>, Failure> {
-        let hosts = HostPatterns::parse("--notify-hosts", &self.notify_hosts);
-        let hosts = hosts.map_err(failed("the lists of hosts"))?;
-        let path = self.notify_config.as_deref();
-        let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
-            return Ok(None);
-        };
-        let config = NotifyConfig::load(path, hosts).map_err(failed("--notify-config"))?;
-        tracing::info!(sinks = config.summary(), "notifications are sent");
-        for (sink, problem) in config.without_address() {
-            tracing::warn!(
-                sink,
-                problem = format!("urlFile {problem}"),
-                "gets nothing until its file is corrected"
-            );
-        }
-        Ok(Some(config))
     }
 
     /// An empty variable is an empty list. A list of empty names is a mistake, and must not mean every
@@ -385,66 +240,6 @@ impl RunArgs {
     fn time_scale(&self) -> TimeScale {
         TimeScale::default()
     }
-}
-
-/// The end of a process that has finished its work: the lease is given back, so that another process need
-/// not wait. A process that has lost the lease ends with an error, so that it is started again without its old state.
-async fn end(election: Option<(Election, Leadership)>) -> Result<(), Failure> {
-    if let Some((election, leadership)) = election {
-        let is_lost = leadership.standing() == Some(Standing::Over);
-        election.resign().await;
-        if is_lost {
-            return Err(failed("the leadership is lost")(
-                "what was under way is stored; the process ends, to start again on standby",
-            ));
-        }
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// Starts the operator as soon as the API server can be asked.
-async fn start(
-    config: OperatorConfig,
-    client: kube::Client,
-    metrics: Arc<Metrics>,
-) -> Result<Arc<Operator>, StartError> {
-    let mut wait = Duration::from_secs(1);
-    loop {
-        let operator = Operator::new(
-            config.clone(),
-            client.clone(),
-            Clock::system(),
-            metrics.clone(),
-        );
-        match operator.await {
-            Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "cannot start yet");
-                config.leadership.wait(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(30));
-            }
-            settled => return settled,
-        }
-    }
-}
-
-/// A token that SIGTERM or an interrupt cancels. Signals are heard from the first moment on,
-/// while the process still waits for the API server, too.
-fn shutdown_signal() -> Result<CancellationToken, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed("signals"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("signals"))?;
-    let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: finishing reconciles that are under way");
-        cancel.cancel();
-    });
-    Ok(token)
 }
 
 #[cfg(test)]
