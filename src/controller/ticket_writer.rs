@@ -26,10 +26,8 @@ impl Operator {
     /// A credential as it is published: what Jira has accepted, and has not refused since.
     async fn lent(&self, namespace: &str, name: &str) -> Result<Writer, String> {
         let mut object = self.lendable(namespace, name)?;
-        let validated = object
-            .status
-            .as_ref()
-            .and_then(|status| status.last_validated_time);
+        // The status has it at most once an hour.
+        let validated = self.acceptances.last(&object);
         // The Secrets are read even if nothing has changed.
         if let Some(status) = &mut object.status {
             status.sources.clear();

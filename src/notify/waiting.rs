@@ -134,10 +134,13 @@ impl Pending {
         }
     }
 
-    /// The sink was not told this, or may not have been: it waits on, unless something newer does.
+    /// The sink was not told this, or may not have been: it waits on, unless something newer does. It goes behind what
+    /// waits of its namespace, since it may be a message that never succeeds.
     pub(super) fn put_back(&mut self, taken: Vec<Waiting>, may_be_told: bool, now: Duration) {
         for mut one in taken {
             one.is_in_doubt |= may_be_told;
+            self.next += 1;
+            one.order = self.next;
             match self.causes.remove(&cause(&one.message)) {
                 None => {
                     self.causes.insert(cause(&one.message), one);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::notifications::{count, heal, refused, to, until_counted};
 use crate::oauth::RENEWAL_IS_DUE;
 use crate::redaction::Log;
-use crate::support::World;
+use crate::support::{Running, World};
 
 /// The credential that files issues.
 const WRITER: &str = "ticket-writer";
@@ -67,14 +67,20 @@ async fn one_open(world: &World, project: &Project) -> Issue {
     issues.into_iter().next().unwrap()
 }
 
+/// An operator, and the issue that it has filed for a credential `bot`.
+async fn one_filed(world: &World) -> (Project, Running, Issue) {
+    let project = project(world);
+    let operator = world.operator_with(config(world)).await;
+    writer(world).await;
+    refused(world, "bot").await;
+    let issue = one_open(world, &project).await;
+    (project, operator, issue)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cause_is_filed_once_and_its_issue_closed_when_it_is_over() {
     let world = World::new().await;
-    let project = project(&world);
-    let operator = world.operator_with(config(&world)).await;
-    writer(&world).await;
-    refused(&world, "bot").await;
-    let issue = one_open(&world, &project).await;
+    let (project, operator, issue) = one_filed(&world).await;
     let name = format!("JiraCredential {}/bot", world.namespace);
     assert_eq!(issue.key, "OPS-1");
     assert_eq!(issue.issue_type, "Task");
@@ -170,11 +176,7 @@ async fn what_a_person_has_closed_is_filed_afresh_at_the_next_reminder() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_have_copied_or_relabelled_stays_as_it_is() {
     let world = World::new().await;
-    let project = project(&world);
-    let operator = world.operator_with(config(&world)).await;
-    writer(&world).await;
-    refused(&world, "bot").await;
-    let issue = one_open(&world, &project).await;
+    let (project, operator, issue) = one_filed(&world).await;
     project.clone_issue(&issue.key, "ann@acme.example");
     // The next process remembers nothing.
     operator.stop().await;
@@ -377,6 +379,34 @@ async fn an_answer_that_was_lost_is_found_by_the_label() {
     until_counted(&world, &operator, SINK, "sent", 1).await;
     assert_eq!(project.issues().len(), 1);
     assert_eq!(count(&operator, SINK, "failed"), 1);
+}
+
+/// One refusal that the next validation does not confirm.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_validated_again_files_within_the_hour() {
+    let world = World::new().await;
+    let project = project(&world);
+    let operator = world.operator_with(config(&world)).await;
+    let token = world.cloud().api_token(&writers_address());
+    let source = format!("{WRITER}-source");
+    world.secret(&source, &[("token", token.secret())]).await;
+    let mut spec = world.api_token_spec(WRITER);
+    spec["validation"] = json!({"interval": "15m"});
+    world.create(WRITER, spec).await;
+    world.wait_ready(WRITER).await;
+    let stray = Rule::new(Fault::ServerError { status: 401 })
+        .host(world.cloud().host())
+        .path("/rest/api/2/issue");
+    world.sim.fault(stray.method("POST").times(1));
+    refused(&world, "bot").await;
+    until_counted(&world, &operator, SINK, "failed", 3).await;
+    assert_eq!(project.issues().len(), 0);
+    world.advance(TimeDelta::minutes(16));
+    operator.poke();
+    one_open(&world, &project).await;
+    let status = world.credential(WRITER).await.status.unwrap();
+    let recorded = status.last_validated_time.unwrap();
+    assert!(world.clock.now() - recorded > TimeDelta::minutes(15));
 }
 
 #[tokio::test(flavor = "multi_thread")]

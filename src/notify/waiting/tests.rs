@@ -127,3 +127,17 @@ fn who_has_many_waits_behind_who_has_few() {
     // Nothing is dropped.
     assert_eq!(send(&mut pending, usize::MAX, 4).len(), 997);
 }
+
+#[test]
+fn what_fails_goes_behind_the_others_of_its_namespace() {
+    let mut pending = Pending::new(Some(AGAIN));
+    for name in ["bad", "good", "other"] {
+        pending.put(message("team", name, Stage::Firing), at(0));
+    }
+    let bad = pending.take(1, at(1));
+    pending.put_back(bad, false, at(1));
+    let sent = [1, 2, 3]
+        .map(|second| send(&mut pending, 1, second))
+        .concat();
+    assert_eq!(sent, ["firing good", "firing other", "firing bad"]);
+}
