@@ -161,12 +161,11 @@ fn a_process_that_dies_anywhere_between_the_batches_restarts_each_workload_once(
         world.cut_after = Some(cut);
         let mut ends = 0;
         for _ in 0..6 {
-            match world.try_pass() {
-                Ok(passed) => world.wait(passed.conclusion.wake.num_seconds().min(60)),
-                Err(_) => {
-                    ends += 1;
-                    world.restart();
-                }
+            if let Ok(passed) = world.try_pass() {
+                world.wait(passed.conclusion.wake.num_seconds().min(60));
+            } else {
+                ends += 1;
+                world.restart();
             }
         }
         let mut rolled = world.effects.rolled.clone();
@@ -353,62 +352,51 @@ fn batches(mut facts: Facts) -> Vec<(i64, usize)> {
     found
 }
 
+const PACED: &[(i64, usize)] = &[(0, 4), (60, 4), (120, 4), (180, 4)];
+const TOGETHER: &[(i64, usize)] = &[(0, 16)];
+
 #[test]
 fn every_batch_begins_while_the_credential_before_works_long_enough() {
-    let paced = vec![(0, 4), (60, 4), (120, 4), (180, 4)];
-    let together = vec![(0, 16)];
-    let cloud = |late| renewed(RenewalKind::Refresh, true, late);
-    let mut short = cloud(0);
-    // It lived for eight minutes, and was renewed two minutes before its end.
-    short.status.expires_at = Some(short.now + TimeDelta::minutes(8));
-    let mut pace = cloud(0);
-    pace.renewal.as_mut().unwrap().time_scale = TimeScale(60);
-    let mut client = renewed(RenewalKind::ClientCredentials, true, 0);
-    client.status.expires_at = Some(client.now + TimeDelta::minutes(8));
-    let table = [
-        ("at once", cloud(0), paced.clone()),
-        ("a minute later", cloud(60), paced.clone()),
-        (
-            "ninety seconds later",
-            cloud(90),
-            vec![(0, 4), (60, 4), (120, 4), (150, 4)],
-        ),
-        (
-            "three and a half minutes later",
-            cloud(210),
-            vec![(0, 4), (30, 12)],
-        ),
-        ("four minutes later", cloud(240), together.clone()),
-        ("an hour later", cloud(3600), together.clone()),
-        ("a short life", short, vec![(0, 4), (48, 12)]),
-        (
-            "at another pace",
-            pace,
-            vec![(0, 4), (1, 4), (2, 4), (3, 4)],
-        ),
-        (
-            "Data Center, where it is dead at once",
-            renewed(RenewalKind::Refresh, false, 0),
-            together,
-        ),
-        (
-            "client credentials",
-            renewed(RenewalKind::ClientCredentials, true, 0),
-            paced.clone(),
-        ),
-        (
-            "client credentials of a short life",
-            client,
-            vec![(0, 4), (48, 12)],
-        ),
-        (
-            "a personal access token",
-            renewed(RenewalKind::Successor, false, 600),
-            paced.clone(),
-        ),
-        ("a session", renewed(RenewalKind::Login, false, 600), paced),
+    let table: [(i64, &[(i64, usize)]); 6] = [
+        (0, PACED),
+        (60, PACED),
+        (90, &[(0, 4), (60, 4), (120, 4), (150, 4)]),
+        (210, &[(0, 4), (30, 12)]),
+        (240, TOGETHER),
+        (3600, TOGETHER),
     ];
-    for (name, facts, expected) in table {
-        assert_eq!(batches(facts), expected, "{name}");
+    for (late, expected) in table {
+        let facts = renewed(RenewalKind::Refresh, true, late);
+        assert_eq!(batches(facts), expected, "{late} seconds later");
+    }
+    let mut facts = renewed(RenewalKind::Refresh, true, 0);
+    facts.renewal.as_mut().unwrap().time_scale = TimeScale(60);
+    let quick = [(0, 4), (1, 4), (2, 4), (3, 4)];
+    assert_eq!(batches(facts), quick, "at another pace");
+}
+
+#[test]
+fn what_ends_sooner_or_not_by_itself_has_batches_of_its_own() {
+    let table = [
+        // Data Center counts the token before as dead at once.
+        (RenewalKind::Refresh, false, 0, TOGETHER),
+        (RenewalKind::ClientCredentials, false, 0, TOGETHER),
+        (RenewalKind::ClientCredentials, true, 0, PACED),
+        (RenewalKind::Successor, false, 600, PACED),
+        (RenewalKind::Login, false, 600, PACED),
+    ];
+    for (kind, is_cloud, late, expected) in table {
+        let facts = renewed(kind, is_cloud, late);
+        assert_eq!(batches(facts), expected, "{kind:?} {is_cloud}");
+    }
+    for kind in [RenewalKind::Refresh, RenewalKind::ClientCredentials] {
+        // It lived for eight minutes, and was renewed two minutes before its end.
+        let mut facts = renewed(kind, true, 0);
+        facts.status.expires_at = Some(facts.now + TimeDelta::minutes(8));
+        assert_eq!(batches(facts), [(0, 4), (48, 12)], "{kind:?}");
+        let mut facts = renewed(kind, true, 0);
+        let plan = facts.plan.as_mut().unwrap().renewal.as_mut().unwrap();
+        plan.renew_before = Some(TimeDelta::minutes(5));
+        assert_eq!(batches(facts), [(0, 4), (60, 4), (120, 8)], "{kind:?}");
     }
 }
