@@ -2,6 +2,7 @@
 
 mod acceptances;
 mod act;
+mod batches;
 mod config;
 mod denials;
 mod elsewhere;
@@ -60,6 +61,7 @@ use crate::jira::{Jira, JiraConfig};
 use crate::notify::Notifier;
 use crate::ops::metrics::Metrics;
 use acceptances::Acceptances;
+use batches::Restarts;
 pub use config::{OperatorConfig, Reconciled, SecretWatch, StartError};
 use denials::Denials;
 use password_guard::Passwords;
@@ -111,6 +113,7 @@ pub struct Operator {
     serving: CancellationToken,
     retries: Retries,
     denials: Denials,
+    restarts: Restarts,
     unreadable: Unreadable,
     membership: Membership,
     /// A credential is gone whose keys may stand in Secrets of others, or whose Secrets in other namespaces.
@@ -178,6 +181,7 @@ impl Operator {
             serving: CancellationToken::new(),
             retries: Retries::default(),
             denials: Denials::default(),
+            restarts: Restarts::default(),
             unreadable: Unreadable::default(),
             orphaned: Notify::new(),
             publishes_elsewhere: Mutex::default(),

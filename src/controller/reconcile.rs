@@ -121,6 +121,7 @@ impl Operator {
             }
         }
         turns.end_calls();
+        self.restarts.remember(&key, &facts);
         let unknown = facts.progress.twins_unknown.as_ref();
         if facts.progress.denied.is_none() && unknown.is_none() && !unreadable {
             self.denials.forget(&key);
@@ -179,7 +180,10 @@ impl Operator {
                 time_scale: self.config.time_scale,
             },
         };
-        observe(&self.cluster, &self.index, &self.key, object, around).await
+        let mut observed = observe(&self.cluster, &self.index, &self.key, object, around).await?;
+        self.restarts
+            .recall(&key_of(object.as_ref()), &mut observed.facts);
+        Ok(observed)
     }
 
     /// An attempt that this process recorded, or tried to, and never sent is none; nor is one that

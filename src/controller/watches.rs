@@ -287,6 +287,7 @@ impl Operator {
         self.acceptances.forget(key);
         self.retries.forget(key);
         self.denials.forget(key);
+        self.restarts.forget(key);
         self.capacity.forget(key);
     }
 

@@ -107,6 +107,7 @@ fn later_pass(facts: &Facts, status: JiraCredentialStatus, seconds: i64) -> Fact
         api_key: ApiKey::Unmoved,
         source: Source::Unchanged,
         texts: Vec::new(),
+        batches: None,
         progress: Progress::default(),
         ..facts.clone()
     }

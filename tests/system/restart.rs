@@ -1,5 +1,7 @@
 //! Workloads of `spec.restart`: when the published credential changes, their pod templates do, once.
 
+mod batches;
+
 use chrono::TimeDelta;
 use control_plane::faults::{Requests, Side, Verb};
 use jira_credential_operator::api::{

@@ -297,6 +297,7 @@ fn without_source(
         api_key: api_key_shown(index, object),
         renewal: None,
         texts: Vec::new(),
+        batches: None,
         progress: Progress::default(),
         status,
     }

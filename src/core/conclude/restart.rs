@@ -11,8 +11,8 @@ use crate::core::time::{backoff, later};
 /// A change that a reconcile could not handle is looked at again after this time.
 const SOON: TimeDelta = TimeDelta::seconds(15);
 
-/// Brings the record up to date. A change counts as handled once every workload was tried; those that
-/// failed stay on record.
+/// Brings the record up to date. A change counts as handled once every workload was tried, in the last batch;
+/// those that failed stay on record.
 pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) {
     if facts.spec.restart.is_empty() {
         status.restart = None;
@@ -30,25 +30,26 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     recorded.failed.retain(is_named);
     let is_target = |name: &String| facts.targets_here().any(|found| found.target.name == *name);
     recorded.pending_targets.retain(is_target);
-    match facts.restart_due() {
+    let due = facts.restart_due();
+    match &due {
         RestartDue::All { revision } => {
             let named = facts.spec.restart.iter();
             let tried: Option<Vec<_>> = named
-                .map(|workload| Some((workload, outcome(facts, workload)?)))
+                .map(|workload| Some((workload, outcome(facts, workload, &due)?)))
                 .collect();
             if let (Some(tried), Some(print)) = (tried, facts.published_print()) {
                 let failed = tried.into_iter();
                 recorded.fingerprint = print;
-                recorded.revision = Some(revision);
+                recorded.revision = Some(revision.clone());
                 recorded.failed = failed.filter_map(|(of, what)| failure(of, what)).collect();
-                recorded.pending_targets = pending_targets(facts);
+                recorded.pending_targets = pending_targets(facts, revision);
                 recorded.failures = 0;
                 plan_retry(facts, &mut recorded);
             }
         }
         RestartDue::Failed { .. } if !facts.progress.restarts.is_empty() => {
             let failed = recorded.failed.into_iter();
-            let left = failed.filter_map(|old| match facts.restarted(&old.workload) {
+            let left = failed.filter_map(|old| match facts.restarted(&old.workload, &due) {
                 Some(restarted) => failure(&old.workload, restarted),
                 None => Some(old),
             });
@@ -65,11 +66,11 @@ pub(super) fn record_restarts(facts: &Facts, status: &mut JiraCredentialStatus) 
     status.restart = Some(recorded);
 }
 
-/// What became of a workload; none while it is still to be tried, in this reconcile or the next.
-fn outcome(facts: &Facts, workload: &Workload) -> Option<Restarted> {
+/// What became of a workload; none while it is still to be tried, in this reconcile or a later one.
+fn outcome(facts: &Facts, workload: &Workload, due: &RestartDue) -> Option<Restarted> {
     let not_reached = Restarted::Failed(Reason::RestartRefused);
     let stopped = facts.progress.restarts_stopped.then_some(not_reached);
-    facts.restarted(workload).or(stopped)
+    facts.restarted(workload, due).or(stopped)
 }
 
 fn failure(workload: &Workload, restarted: Restarted) -> Option<FailedRestart> {
@@ -82,13 +83,10 @@ fn failure(workload: &Workload, restarted: Restarted) -> Option<FailedRestart> {
     }
 }
 
-/// The targets that do not hold the published credential; their pods need another restart when they do.
-fn pending_targets(facts: &Facts) -> Vec<String> {
-    let targets = facts.targets_here();
-    targets
-        .filter(|target| !facts.is_in_sync(target))
-        .map(|target| target.target.name.clone())
-        .collect()
+/// The targets that did not hold the published credential at one of the batches.
+fn pending_targets(facts: &Facts, revision: &str) -> Vec<String> {
+    let before = facts.batches_of(revision);
+    facts.targets_left(before.map_or(&[], |batches| &batches.behind))
 }
 
 fn plan_retry(facts: &Facts, recorded: &mut RestartStatus) {
@@ -114,15 +112,22 @@ fn adopt_key(facts: &Facts, recorded: &mut RestartStatus) {
     }
 }
 
-/// When something is left to do: at once for a change that was not handled, else with the next attempt.
+/// When something is left to do: with the next batch of a change, at once for one that was not handled
+/// otherwise, else with the next attempt.
 pub(super) fn next_restart(facts: &Facts, status: &JiraCredentialStatus) -> Option<DateTime<Utc>> {
     let recorded = status.restart.as_ref()?;
     if is_left_alone(facts) {
         return None;
     }
-    let print = facts.published_print();
-    let is_new =
-        print.is_some_and(|print| print != recorded.fingerprint) || facts.catches_up(recorded);
-    let soon = is_new.then(|| later(facts.now, SOON));
+    if let RestartDue::All { revision } = facts.restart_due()
+        && recorded.revision.as_ref() != Some(&revision)
+    {
+        let next = facts.next_batch(&revision);
+        return Some(
+            next.filter(|time| *time > facts.now)
+                .unwrap_or_else(|| later(facts.now, SOON)),
+        );
+    }
+    let soon = facts.catches_up(recorded).then(|| later(facts.now, SOON));
     soon.or(recorded.next_attempt_time)
 }

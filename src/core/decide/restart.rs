@@ -5,7 +5,7 @@ use crate::core::decide::publication::wants_write;
 use crate::core::decide::step::{Restart, Step};
 use crate::core::facts::{Facts, RestartDue};
 
-/// The next workload that is to be restarted; one that fails stops no other, unless the API server does not
+/// The next workload that is to be restarted in the present batch; one that fails stops no other, unless the API server does not
 /// answer: the rest would wait for it as long.
 pub(crate) fn restart(facts: &Facts) -> Option<Step> {
     let due = facts.restart_due();
@@ -19,16 +19,20 @@ pub(crate) fn restart(facts: &Facts) -> Option<Step> {
     }
     let (workload, revision, only_look) = match due {
         RestartDue::Nothing => return None,
-        RestartDue::All { revision } => {
+        RestartDue::All { ref revision } => {
             let mut all = facts.spec.restart.iter();
-            let next = all.find(|workload| facts.restarted(workload).is_none())?;
+            let next = all.find(|workload| facts.restarted(workload, &due).is_none())?;
+            if !facts.has_batch(revision) {
+                return None;
+            }
             (next, revision, false)
         }
-        RestartDue::Failed { revision } => {
+        // Late as they are, these wait for no batch.
+        RestartDue::Failed { ref revision } => {
             let mut failed = facts.status.restart.as_ref()?.failed.iter();
             let next = failed.find(|failed| {
                 facts.spec.restart.contains(&failed.workload)
-                    && facts.restarted(&failed.workload).is_none()
+                    && facts.restarted(&failed.workload, &due).is_none()
             })?;
             let is_missing = next.reason == Reason::WorkloadMissing;
             (&next.workload, revision, is_missing)
@@ -36,7 +40,7 @@ pub(crate) fn restart(facts: &Facts) -> Option<Step> {
     };
     Some(Step::Restart(Restart {
         workload: workload.clone(),
-        revision,
+        revision: revision.clone(),
         only_look,
     }))
 }

@@ -2,6 +2,7 @@
 //! logged and written into a test.
 
 pub mod attempt;
+pub mod batches;
 pub mod chain;
 pub mod clock;
 pub mod denied;
@@ -17,6 +18,7 @@ pub mod restart;
 pub mod targets;
 pub mod types;
 
+pub use batches::Batches;
 pub use denied::{Denial, Denied, DeniedWork};
 pub use process::{Process, TimeScale, Watched};
 pub use repairs::{Repair, repair};
@@ -74,6 +76,8 @@ pub struct Facts {
     pub renewal: Option<Renewal>,
     /// The key with which an organisation can be asked when the credential expires.
     pub api_key: ApiKey,
+    /// How far this process is with the restarts for a change.
+    pub batches: Option<Batches>,
     /// What has happened in this reconcile.
     pub progress: Progress,
 }

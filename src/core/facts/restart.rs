@@ -1,12 +1,13 @@
 //! Which workloads are to be restarted: those of `spec.restart`, when the published credential has changed
 //! since they were restarted last.
 //!
-//! What the status records of it is written with the rest of the status, after the restarts. A process
-//! that dies in between restarts the same workloads for the same revision, which changes nothing on those
-//! that have it.
+//! What the status records of it is written with the rest of the status, after the last batch of restarts. A
+//! process that dies in between restarts the same workloads for the same revision, which changes nothing on
+//! those that have it.
 
 use crate::api::{ConditionStatus, ConditionType, FailedRestart, Reason, RestartStatus, Workload};
 use crate::core::facts::Facts;
+use crate::core::facts::batches::Batches;
 use crate::core::facts::types::{Restarted, TargetFacts};
 use crate::core::fingerprint::{Fingerprint, FingerprintMatch, digest_of};
 
@@ -89,6 +90,11 @@ impl Facts {
                 revision: self.revision(&recorded.fingerprint, &print),
             },
             // Another key of the fingerprints is no other credential.
+            FingerprintMatch::Same | FingerprintMatch::Unknown if self.batches.is_some() => {
+                RestartDue::All {
+                    revision: self.revision_under_way(&print),
+                }
+            }
             FingerprintMatch::Same | FingerprintMatch::Unknown if self.catches_up(recorded) => {
                 let before = recorded.revision.as_deref().unwrap_or_default();
                 RestartDue::All {
@@ -109,6 +115,17 @@ impl Facts {
         }
     }
 
+    /// What the annotation is to say when batches are under way and the published credential is the one of the
+    /// last record. Some of the workloads may use one that was published in between.
+    fn revision_under_way(&self, print: &str) -> String {
+        self.batches.as_ref().map_or_else(String::new, |batches| {
+            match Fingerprint::recorded(print).compare(&batches.print) {
+                FingerprintMatch::Different => self.revision(&batches.print, print),
+                FingerprintMatch::Same | FingerprintMatch::Unknown => batches.revision.clone(),
+            }
+        })
+    }
+
     /// Whether a target that did not hold the credential when the workloads were restarted does now.
     pub fn catches_up(&self, recorded: &RestartStatus) -> bool {
         self.targets_here().any(|target| {
@@ -118,11 +135,15 @@ impl Facts {
 
     /// Whether pods may use an older credential: the restart of a workload is due, or has failed.
     pub fn has_pods_behind(&self) -> bool {
-        let all = matches!(self.restart_due(), RestartDue::All { .. });
-        let is_behind = |workload| match (self.restarted(workload), self.failed_restart(workload)) {
-            (Some(Restarted::Done), _) => false,
-            (Some(Restarted::Failed(reason)), _) => leaves_pods(reason),
-            (None, failed) => all || failed.is_some_and(|failed| leaves_pods(failed.reason)),
+        let due = self.restart_due();
+        let all = matches!(due, RestartDue::All { .. });
+        let is_behind = |workload| {
+            let tried = self.restarted(workload, &due);
+            match (tried, self.failed_restart(workload)) {
+                (Some(Restarted::Done), _) => false,
+                (Some(Restarted::Failed(reason)), _) => leaves_pods(reason),
+                (None, failed) => all || failed.is_some_and(|failed| leaves_pods(failed.reason)),
+            }
         };
         self.spec.restart.iter().any(is_behind)
     }
@@ -150,12 +171,58 @@ impl Facts {
             .find(|failed| failed.workload == *workload)
     }
 
-    /// What became of a workload in this reconcile.
-    pub fn restarted(&self, workload: &Workload) -> Option<Restarted> {
-        let mut restarts = self.progress.restarts.iter();
+    /// What became of a workload in this reconcile, or in a batch before it.
+    pub fn restarted(&self, workload: &Workload, due: &RestartDue) -> Option<Restarted> {
+        let batches = match due {
+            RestartDue::All { revision } => self.batches_of(revision),
+            RestartDue::Nothing | RestartDue::Failed { .. } => None,
+        };
+        let before = batches.into_iter().flat_map(|batches| &batches.tried);
+        let mut restarts = self.progress.restarts.iter().chain(before);
         restarts
             .find(|(tried, _)| tried == workload)
             .map(|(_, restarted)| *restarted)
+    }
+
+    /// What this process has to remember of the restarts that are under way.
+    pub fn batches_to_remember(&self) -> Option<Batches> {
+        let (due, print) = (self.restart_due(), self.published_print());
+        let (revision, print) = match (due, print) {
+            (RestartDue::All { revision }, Some(print)) => (revision, print),
+            // Nobody knows what is published, or whether the restarts are over.
+            (_, None) => return self.batches.clone(),
+            (RestartDue::Nothing | RestartDue::Failed { .. }, Some(_)) => return None,
+        };
+        if self.progress.restarts.is_empty() {
+            return self.batches.clone();
+        }
+        let recorded = self.status.restart.as_ref();
+        let mut batches = self
+            .batches_of(&revision)
+            .cloned()
+            .unwrap_or_else(|| Batches {
+                revision,
+                before: recorded.and_then(|recorded| recorded.revision.clone()),
+                print,
+                first: self.now,
+                last: self.now,
+                tried: Vec::new(),
+                behind: Vec::new(),
+            });
+        batches.last = self.now;
+        batches.tried.extend(self.progress.restarts.iter().cloned());
+        batches.behind = self.targets_left(&batches.behind);
+        Some(batches)
+    }
+
+    /// The targets that do not hold the published credential, and those that did not at an earlier batch: their
+    /// pods need another restart when they do.
+    pub fn targets_left(&self, behind: &[String]) -> Vec<String> {
+        let is_left = |target: &&TargetFacts| {
+            behind.contains(&target.target.name) || !self.is_in_sync(target)
+        };
+        let left = self.targets_here().filter(is_left);
+        left.map(|target| target.target.name.clone()).collect()
     }
 
     /// Says which change a restart is for. The previous credential is part of it: going back to an older one

@@ -1,3 +1,4 @@
+mod batches;
 mod identity;
 mod passwords;
 mod refusals;

@@ -256,6 +256,7 @@ impl World {
                 time_scale: TimeScale::default(),
             }),
             texts: Vec::new(),
+            batches: None,
             progress: Progress::default(),
         }
     }

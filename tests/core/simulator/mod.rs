@@ -15,7 +15,8 @@ use jira_credential_operator::api::{
 use jira_credential_operator::core::conclude::{Conclusion, conclude};
 use jira_credential_operator::core::decide::{Step, decide, needs_source, restart_waits};
 use jira_credential_operator::core::facts::{
-    ApiKey, Facts, Holder, Object, Peer, Progress, Source, TargetFacts, TargetState, targets,
+    ApiKey, Batches, Facts, Holder, Object, Peer, Progress, Source, TargetFacts, TargetState,
+    targets,
 };
 use jira_credential_operator::core::fingerprint::{Fingerprint, FingerprintKey};
 use jira_credential_operator::core::probe::{Permissions, Refusal, SiteWait, Verdict, WaitCause};
@@ -140,6 +141,8 @@ pub(super) struct World {
     /// What the process was told last about each fingerprint, and that as the status has it.
     pub(crate) told: (BTreeMap<String, Told>, BTreeMap<String, Told>),
     pub(crate) versions: u64,
+    /// What the process remembers of restarts.
+    pub(crate) batches: Option<Batches>,
 }
 
 /// What Jira said about a credential.
@@ -210,6 +213,7 @@ impl World {
             cut_after: None,
             told: (BTreeMap::new(), BTreeMap::new()),
             versions: 100,
+            batches: None,
         }
     }
 
@@ -262,6 +266,7 @@ impl World {
     pub(super) fn restart(&mut self) {
         self.cut_after = None;
         self.rate_limited_until = None;
+        self.batches = None;
         self.told.0 = self.told.1.clone();
         self.passwords.retain(|_, sent| sent.uid != ME);
         let Some(attempt) = &self.status.attempt else {
@@ -345,6 +350,7 @@ impl World {
         let mut facts = self.without_source();
         facts.correct_times();
         facts.begin_restarts();
+        facts.recall_batches(self.batches.clone());
         facts.peer = self.peer(&facts);
         if facts.object.deleting || facts.spec.suspend || facts.plan.is_err() {
             return facts;
@@ -410,6 +416,7 @@ impl World {
             api_key: ApiKey::Unmoved,
             renewal: None,
             texts: Vec::new(),
+            batches: None,
             progress: Progress::default(),
         }
     }
@@ -456,6 +463,7 @@ impl World {
             let answer = self.act(step, &facts)?;
             facts = facts.apply(answer);
         }
+        self.batches = facts.batches_to_remember();
         let conclusion = conclude(&facts, &recorded);
         if self.status != conclusion.status && !facts.object.deleting {
             self.write_status(conclusion.status.clone())?;

@@ -184,6 +184,7 @@ fn facts(minute: i64, grant: Option<Grant<Fingerprint>>) -> Facts {
             time_scale: TimeScale::default(),
         }),
         texts: Vec::new(),
+        batches: None,
         progress: Progress::default(),
         spec,
     }
