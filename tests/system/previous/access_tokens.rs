@@ -105,8 +105,12 @@ async fn a_replaced_access_token_is_published_until_atlassian_revokes_it() {
     world.advance(TimeDelta::seconds(1));
     operator.look_again(1).await;
     assert_eq!(world.shown().await, (second.clone(), None));
-    let expected = ["patch secrets", "update jiracredentials/status"];
-    assert_eq!(operator.writes_since(mark), expected);
+    let expected = [
+        "get secrets",
+        "patch secrets",
+        "update jiracredentials/status",
+    ];
+    assert_eq!(operator.requests_since(mark), expected);
     assert!(world.sim.access_token_lives(&first));
     assert_at_rest(&world, &operator).await;
     world.advance(TimeDelta::seconds(31));
