@@ -130,13 +130,16 @@ pub(super) fn tls_fits() -> Rule {
         .field_path(".tls")
 }
 
-/// Only what the operator ends itself is known to work after it was replaced.
+/// What is known to work for some time after it was replaced: what the operator ends itself, and access tokens of
+/// Cloud.
 pub(super) fn previous_fits() -> Rule {
-    Rule::new(
+    Rule::new(format!(
         "!has(self.targets) || self.targets.all(target, !has(target.keepPrevious) || !target.keepPrevious) || \
-         has(self.auth.session) || has(self.auth.personalAccessToken) && has(self.auth.personalAccessToken.rotation) && self.auth.personalAccessToken.rotation == 'Automatic'",
-    )
-    .message("keepPrevious is for auth.session, and for auth.personalAccessToken with rotation: Automatic: remove it from the targets of other methods, whose previous value ends at once or is a person's")
+         [self.auth].all(auth, has(auth.session) || has(auth.personalAccessToken) && has(auth.personalAccessToken.rotation) && auth.personalAccessToken.rotation == 'Automatic' || \
+         (has(auth.oauth2) || has(auth.clientCredentials)) && {})",
+        cloud()
+    ))
+    .message("keepPrevious is for auth.session, for auth.personalAccessToken with rotation: Automatic, and on Cloud for auth.oauth2 and auth.clientCredentials: remove it from the targets of other methods, whose previous value ends at once or is a person's")
     .field_path(".targets")
 }
 

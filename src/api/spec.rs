@@ -245,8 +245,8 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
     pub creation_policy: CreationPolicy,
     /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
-    /// `previous.authorization`, or `previous.cookie`. For `session`, and for `personalAccessToken` with
-    /// `rotation: Automatic`.
+    /// `previous.authorization`, or `previous.cookie`. For `session`, for `personalAccessToken` with
+    /// `rotation: Automatic`, and on Cloud for `oauth2` and `clientCredentials`, where it is for ten minutes at most.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_previous: bool,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from

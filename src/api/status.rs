@@ -337,7 +337,8 @@ pub struct GrantStatus {
     #[schemars(schema_with = "super::condition::reason_schema")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrying: Option<Reason>,
-    /// When what was replaced is to be ended, or a token looked for among those of its account.
+    /// When what was replaced is to be ended, or has ended and leaves the targets, or a token is looked for among those
+    /// of its account.
     #[serde(
         default,
         alias = "nextCareTime",

@@ -11,7 +11,7 @@ use crate::cluster::{creation_time, inputs, key_of, key_of_target};
 use crate::controller::Operator;
 use crate::controller::shard::Served;
 use crate::core::facts::restart::leaves_pods;
-use crate::core::facts::{Facts, targets};
+use crate::core::facts::{Facts, GrantUser, targets};
 use crate::core::probe::SiteWait;
 use crate::core::spec::{Plan, Site, grant_name, place};
 use crate::jira::{Caller, Holder, Jira, Urgency};
@@ -123,18 +123,22 @@ impl Operator {
         rivals.min().map(|(_, name)| name)
     }
 
-    /// What the other credentials with the same grant have published, by its fingerprint. Those
-    /// that are suspended do not count: it is unknown when they follow. An object that cannot be read
-    /// may be one of them, and what it has published is unknown.
-    pub(super) fn others(&self, object: &JiraCredential) -> Vec<Option<String>> {
+    /// The other credentials with the same grant. Those that are suspended do not count: it is unknown when they
+    /// follow. An object that cannot be read may be one of them, and what it has published is unknown.
+    pub(super) fn others(&self, object: &JiraCredential) -> Vec<GrantUser> {
         let method = object.spec.auth.method();
-        let kept = matches!(
+        let renews = matches!(
             method,
-            Some(Method::PersonalAccessToken(_) | Method::Session(_))
+            Some(
+                Method::PersonalAccessToken(_)
+                    | Method::Session(_)
+                    | Method::OAuth2(_)
+                    | Method::ClientCredentials(_)
+            )
         );
         let Some((place, store)) = method
             .as_ref()
-            .filter(|_| kept)
+            .filter(|_| renews)
             .and_then(place)
             .zip(self.store.get())
         else {
@@ -144,18 +148,23 @@ impl Operator {
         let namespace = object.namespace().unwrap_or_default();
         let users = self.index.users(&namespace, &grant);
         let others = users.iter().filter(|user| *user != &key_of(object));
-        let unreadable = self.unreadable.is_in(&namespace).then_some(None);
+        let unreadable = self.unreadable.is_in(&namespace);
+        let unreadable = unreadable.then(GrantUser::default);
         others
             .filter_map(|user| store.get(&ObjectRef::new(&user.name).within(&user.namespace)))
             .filter_map(|other| {
                 let Ok(other) = other.0.as_ref() else {
                     // No one knows what it shows.
-                    return Some(None);
+                    return Some(GrantUser::default());
                 };
                 let follows = !other.spec.suspend
                     && other.metadata.deletion_timestamp.is_none()
                     && client(other) == client(object);
-                follows.then(|| published_print(other))
+                let mut targets = other.spec.targets.iter();
+                follows.then(|| GrantUser {
+                    shows: published_print(other),
+                    keeps_previous: targets.any(|target| target.keep_previous),
+                })
             })
             .chain(unreadable)
             .collect()

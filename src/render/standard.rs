@@ -84,16 +84,12 @@ pub(super) fn previous(method: MethodName, secret: &SecretString, contents: &mut
     let secret = secret.expose_secret();
     match method {
         MethodName::Session => contents.set("previous.cookie", secret),
-        MethodName::PersonalAccessToken => {
+        MethodName::PersonalAccessToken | MethodName::OAuth2 | MethodName::ClientCredentials => {
             contents.set("previous.token", secret);
             contents.set("previous.authorization", format!("Bearer {secret}"));
         }
         // Nothing of these methods is kept after it was replaced.
-        MethodName::ApiToken
-        | MethodName::Basic
-        | MethodName::OAuth2
-        | MethodName::ClientCredentials
-        | MethodName::OAuth1 => {}
+        MethodName::ApiToken | MethodName::Basic | MethodName::OAuth1 => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was replaced, published beside its successor for as long as it works.
 
+mod access_tokens;
+
 use chrono::TimeDelta;
 use kube::ResourceExt;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::api::Target;
 use crate::cluster::source::Material;
-use crate::core::facts::{Barrier, Facts, Peer, Process, TimeScale};
+use crate::core::facts::{Barrier, Facts, GrantUser, Peer, Process, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::Intent;
 use crate::core::probe::SiteWait;
@@ -61,8 +61,8 @@ pub struct PasswordPrints {
 pub struct RenewalContext<'a> {
     /// An older credential that holds the same seed in another way.
     pub rival: Option<String>,
-    /// What the other credentials with the same grant have published.
-    pub others: Vec<Option<String>>,
+    /// The other credentials with the same grant.
+    pub others: Vec<GrantUser>,
     /// Whether this process was asked to stop.
     pub stopping: bool,
     /// This process, and what it knows of the intent of the grant of this name. To be asked once

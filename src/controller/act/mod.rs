@@ -333,10 +333,14 @@ pub(super) fn sent(facts: &Facts, material: &Material) -> Option<Credential> {
     })
 }
 
-/// What was published and replaced last, and is not ended yet.
-fn retired_token(material: &Material) -> Option<&SecretString> {
-    let stored = material.tokens.as_ref()?.stored.as_ref()?;
-    stored.grant.previous().map(|old| &old.token.0)
+/// What was published and replaced last, and has not ended yet.
+fn previous_token<'a>(facts: &Facts, material: &'a Material) -> Option<&'a SecretString> {
+    let grant = &material.tokens.as_ref()?.stored.as_ref()?.grant;
+    if facts.is_kept() {
+        return grant.previous().map(|old| &old.token.0);
+    }
+    let chain = grant.chain(&facts.chain()?.origin)?;
+    chain.previous.as_ref().map(|old| &old.token.0)
 }
 
 /// What a target is to hold.
@@ -361,7 +365,7 @@ fn render(
         previous: facts
             .previous()
             .filter(|_| target.target.keep_previous)
-            .and_then(|_| retired_token(material)),
+            .and_then(|_| previous_token(facts, material)),
         signing: material.signing.as_ref().map(|signing| Parts {
             consumer_key: &signing.consumer_key,
             private_key: &signing.private_key,

@@ -113,6 +113,7 @@ impl Operator {
             site: site_of(facts)?,
             login: tokens.login.clone(),
             early: spend.early,
+            replacement: facts.replacement(&spend.origin),
             uid: facts.object.uid.clone(),
             stored,
             denied,

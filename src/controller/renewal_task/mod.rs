@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
 use crate::core::decide::renewal::timing::SHORTEST_LIFE;
 use crate::core::facts::{Denial, TimeScale};
-use crate::core::grant::{Access, Grant, RenewalFailure, Tokens};
+use crate::core::grant::{Access, Grant, RenewalFailure, Replacement, Tokens};
 use crate::core::probe::{Outage, outage_reason};
 use crate::core::spec::{RenewalKind, RenewalPlan, Site};
 use crate::core::time::{REFUSED_HEARTBEAT, backoff, later};
@@ -65,6 +65,8 @@ pub(super) struct Renewing {
     pub(super) login: Option<UserAndPassword>,
     /// Whether Jira has ended what is replaced.
     pub(super) early: bool,
+    /// What becomes of the access token that is replaced.
+    pub(super) replacement: Replacement,
     /// Spreads what failed together.
     pub(super) uid: String,
     /// The grant with the intent in it; for client credentials as it was read, or a new one.
@@ -214,7 +216,14 @@ impl Renewing {
     /// Stores what was received, for as long as the process lives.
     async fn keep(&self, spends: bool, tokens: &Tokens<Kept>) -> Option<Stored> {
         let attempt = self.running.attempt();
+        let asked = tokens.access.obtained;
         let change = |grant: &mut Grant<Kept>| {
+            let origin = if spends {
+                &self.origin
+            } else {
+                &self.plan.client.id
+            };
+            grant.set_aside(origin, &self.replacement, asked);
             if spends {
                 grant.keep(&self.origin, attempt, tokens.clone());
             } else {

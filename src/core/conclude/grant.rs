@@ -74,9 +74,7 @@ pub(crate) fn record_grant(facts: &Facts, status: &mut JiraCredentialStatus) {
 
 /// What was replaced and is published, too.
 fn previous(facts: &Facts) -> Option<&str> {
-    let mut targets = facts.targets.iter();
-    let kept = targets.any(|target| target.target.keep_previous);
-    facts.previous().filter(|_| kept)
+    facts.previous().filter(|_| facts.keeps_previous())
 }
 
 /// Where the older grant is that was found in this reconcile, as it is recorded.

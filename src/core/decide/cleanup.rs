@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::decide::renewal::blocker::passes_by_itself;
 use crate::core::decide::step::CleanupTask;
-use crate::core::facts::{Facts, Held, Renewal};
+use crate::core::facts::{Facts, GrantUser, Held, Renewal};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Chain, Retired, is_imported};
 use crate::core::time::later;
@@ -50,6 +50,10 @@ pub fn cleanup_task(facts: &Facts) -> Option<CleanupTask> {
 pub fn next_cleanup(facts: &Facts) -> Option<DateTime<Utc>> {
     if facts.grant_unread() {
         return facts.status.grant.as_ref()?.next_cleanup_time;
+    }
+    // What ends by itself only leaves the targets.
+    if !facts.is_kept() {
+        return facts.previous_ends();
     }
     let (renewal, held) = grant_to_clean_up(facts)?;
     if held.is_copy() {
@@ -106,7 +110,7 @@ fn everybody_shows(facts: &Facts, renewal: &Renewal) -> bool {
         && !facts.is_provisional()
         && facts.targets.iter().all(|target| facts.is_in_sync(target))
         && !facts.has_pods_behind();
-    let shows = |other: &Option<String>| other.as_deref() == Some(print.as_str());
+    let shows = |other: &GrantUser| other.shows.as_deref() == Some(print.as_str());
     mine && renewal.others.iter().all(shows)
 }
 

@@ -10,6 +10,7 @@ pub mod desired;
 pub mod freshness;
 pub mod identity;
 pub mod permissions;
+pub mod previous;
 pub mod process;
 pub mod renewal;
 pub mod repairs;
@@ -24,8 +25,8 @@ pub use process::{Process, TimeScale, Watched};
 pub use repairs::{Repair, repair};
 pub use restart::RestartDue;
 pub use types::{
-    ApiKey, Barrier, GrantState, Held, Holder, KeysStay, Object, Peer, Progress, Renewal,
-    Restarted, SeedState, Source, TargetFacts, TargetState, TextValue, Twin,
+    ApiKey, Barrier, GrantState, GrantUser, Held, Holder, KeysStay, Object, Peer, Progress,
+    Renewal, Restarted, SeedState, Source, TargetFacts, TargetState, TextValue, Twin,
 };
 
 use std::sync::Arc;

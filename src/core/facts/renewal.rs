@@ -199,24 +199,6 @@ impl Facts {
         }
     }
 
-    /// The fingerprint of the token or session that what targets should hold has replaced, as long as it works:
-    /// the operator has not ended it, and it has not expired.
-    pub fn previous(&self) -> Option<&str> {
-        let print = match self.held() {
-            Some(held) => {
-                // What is of another site is not published for this one.
-                self.chain()?;
-                let works = held.grant.previous().filter(|old| old.until > self.now);
-                works.map(|old| old.token.as_str())
-            }
-            None if self.grant_unread() => self.status.grant.as_ref()?.previous.as_deref(),
-            None => None,
-        };
-        let wanted = self.wanted()?;
-        // A new session that is not validated yet has not taken its place.
-        print.filter(|print| *print != wanted.print)
-    }
-
     /// Since when it is not known what became of a renewal.
     pub fn interrupted_at(&self) -> Option<DateTime<Utc>> {
         if self.grant_unread() {

@@ -239,9 +239,8 @@ pub struct Renewal {
     pub seed: SeedState,
     /// An older `JiraCredential` that holds the same seed with another client.
     pub rival: Option<String>,
-    /// What the other credentials with the same grant have published, by its fingerprint; `None`
-    /// for one that is not ready. Those that are suspended are not among them.
-    pub others: Vec<Option<String>>,
+    /// The other credentials with the same grant. Those that are suspended are not among them.
+    pub others: Vec<GrantUser>,
     /// What is known of the same user name and password elsewhere.
     pub login: Peer,
     /// Whether a Secret with a client secret has changed since it was seen last.
@@ -254,6 +253,15 @@ pub struct Renewal {
     pub process: Process,
     /// How fast the protocol's own clocks run.
     pub time_scale: TimeScale,
+}
+
+/// Another credential with the same grant.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GrantUser {
+    /// The fingerprint of what it has published; `None` for one that is not ready.
+    pub shows: Option<String>,
+    /// Whether a target of it publishes what was replaced.
+    pub keeps_previous: bool,
 }
 
 /// The Secret of the grant.

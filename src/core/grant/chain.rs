@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Reason;
 use crate::core::fingerprint::hex;
+use crate::core::grant::previous::PreviousAccess;
 use crate::core::spec::Client;
 
 /// A refresh token, and its descendants one after another.
@@ -37,6 +38,10 @@ pub struct Chain<S> {
     /// What is known of the search for a token that a person made among the tokens of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
+    /// The access token before the present one, if it is published until it ends. An earlier version of the
+    /// operator drops it, which costs nothing but the overlap.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousAccess<S>>,
 }
 
 /// An access token.
@@ -179,6 +184,7 @@ impl<S> Chain<S> {
             dead: None,
             offline_missing: false,
             search: None,
+            previous: None,
         }
     }
 

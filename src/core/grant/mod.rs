@@ -11,15 +11,18 @@
 //!                               live goes on, if there is one
 //! ```
 //!
-//! What personal access tokens and sessions need beside it is in [`replacement`].
+//! What personal access tokens and sessions need beside it is in [`replacement`]; access tokens that are published
+//! until they end, in [`previous`].
 
 pub mod chain;
+pub mod previous;
 pub mod replacement;
 
 pub use chain::{
     Access, Chain, Dead, ENDLESS, Holder, Intent, Listed, RefreshRequest, RenewalFailure, Replaced,
     Retired, Search, Seed, SeedOutcome, Tokens, is_imported,
 };
+pub use previous::{Overlap, PreviousAccess, Replacement};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -168,9 +171,11 @@ impl<S: Clone> Grant<S> {
     pub fn cache(&mut self, client: Client, attempt: &str, tokens: Tokens<S>) {
         self.forget_failures();
         let (id, obtained) = (client.id.clone(), tokens.access.obtained);
+        let before = self.live.take().filter(|live| live.client == client);
         self.live = Some(Chain {
             attempt: Some(attempt.to_owned()),
             access: Some(tokens.access),
+            previous: before.and_then(|live| live.previous),
             ..Chain::of_seed(&id, client, obtained)
         });
     }
@@ -281,6 +286,7 @@ impl<S: Clone> Grant<S> {
             dead: chain.dead.clone(),
             offline_missing: chain.offline_missing,
             search: chain.search.clone(),
+            previous: chain.previous.as_ref().map(|old| old.map(see)),
         };
         Grant {
             uid: self.uid.clone(),

@@ -1,5 +1,6 @@
 mod cases;
 mod data_center;
+mod previous;
 mod verdicts;
 
 use chrono::{DateTime, TimeDelta, Utc};
