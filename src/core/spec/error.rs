@@ -249,7 +249,7 @@ impl SourceError {
 }
 
 /// Checks that no two targets are the same Secret: the API server does not know that the namespace which one of them
-/// names is that of the JiraCredential.
+/// names is that of the `JiraCredential`.
 ///
 /// # Errors
 /// For the first Secret that is named twice.
