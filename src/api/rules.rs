@@ -306,12 +306,45 @@ pub(super) fn merge_fits() -> Rule {
 /// What the operator has written under the old policy would stay: it removes what left the spec.
 const POLICY_STAYS: &str = "creationPolicy must not change from or to Merge while the target stays: remove the target, apply, wait until its Secret or its keys are gone, and add it again, or give it another name";
 
+/// CEL: two targets have the same name and say the same of their namespace.
+fn is_same_target(one: &str, other: &str) -> String {
+    let namespace =
+        |target: &str| format!("(has({target}.__namespace__) ? {target}.__namespace__ : '')");
+    let (first, second) = (namespace(one), namespace(other));
+    format!("{one}.name == {other}.name && {first} == {second}")
+}
+
+/// No two targets are the same Secret, as far as the definition can tell: it does not know the namespace of the
+/// object, which a target may name. The admission policy and the operator do.
+///
+/// Not the keys of a map of the API server: a key needs a default, which would be stored, and tools that compare
+/// lists with their manifest would report a difference for ever.
+pub(super) fn targets_differ() -> Rule {
+    let same = is_same_target("other", "target");
+    Rule::new(format!(
+        "self.size() < 2 || self.all(target, self.exists_one(other, {same}))"
+    ))
+    .message("targets must not name the same Secret twice: remove one of the two, or give it another name or namespace")
+}
+
 /// The creation policy of a target stays.
+///
+/// A namespace may be that of the object, and the target the same. So a name changes its policy with its
+/// namespace only if one of the two targets is there before and after.
 pub(super) fn policy_stays() -> Rule {
     let merges = |target: &str| {
         format!("(has({target}.creationPolicy) && {target}.creationPolicy == 'Merge')")
     };
-    Rule::new(format!("{} == {}", merges("self"), merges("oldSelf"))).message(POLICY_STAYS)
+    let (stays, was) = (
+        is_same_target("other", "old"),
+        is_same_target("other", "now"),
+    );
+    Rule::new(format!(
+        "!self.exists(now, {}) && !oldSelf.exists(old, {}) || self.all(now, oldSelf.all(old, now.name != old.name || {} == {} || \
+         (has(now.__namespace__) || has(old.__namespace__)) && (self.exists(other, {stays}) || oldSelf.exists(other, {was}))))",
+        merges("now"), merges("old"), merges("now"), merges("old")
+    ))
+    .message(POLICY_STAYS)
 }
 
 /// The same for the target that a spec without targets has.

@@ -81,8 +81,11 @@ pub struct JiraCredentialSpec {
     #[serde(default)]
     pub rotation: Rotation,
 
-    /// The Secrets to write. Left out: one Secret with the credential's own name.
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    /// The Secrets to write, each named once; the same name may be in several namespaces. Left out: one Secret
+    /// with the credential's own name.
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = rules::targets_differ())]
+    #[x_kube(validation = rules::policy_stays())]
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
@@ -217,7 +220,6 @@ fn default_warn_before() -> Period {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::merge_fits())]
-#[x_kube(validation = rules::policy_stays())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -259,6 +261,12 @@ impl Target {
     /// The name of the Secret, behind its namespace where that is said.
     pub fn path(&self) -> String {
         path(self.namespace.as_deref(), &self.name)
+    }
+
+    /// The name of the Secret in a namespace, behind its own where that is another.
+    pub fn path_from(&self, namespace: &str) -> String {
+        let said = self.namespace.as_deref();
+        path(said.filter(|said| *said != namespace), &self.name)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::controller::turns::Turns;
 use crate::core::decide::{Step, decide, restart_waits};
 use crate::core::facts::attempt::without_unsent;
 use crate::core::facts::{Denied, DeniedWork, Facts, Source};
-use crate::core::spec::{Endpoints, Plan, SourceError, SpecError, check_metadata};
+use crate::core::spec::{Endpoints, Plan, SourceError, SpecError, check_metadata, check_targets};
 use crate::jira::site_key;
 
 /// A spec has at most 8 targets and 16 workloads to restart, and a status at most 32 targets; every step
@@ -142,7 +142,7 @@ impl Operator {
 
     /// Gathers the facts of a credential.
     pub(super) async fn look(&self, object: &JiraCredential) -> Result<Observed, ClusterError> {
-        let plan = self.plan(&object.spec);
+        let plan = self.plan(object);
         let waits = plan.as_ref().map(|plan| self.site_waits(plan, object));
         let [site_wait, renewal_wait] = waits.unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
@@ -213,18 +213,20 @@ impl Operator {
             status.validated_fingerprint.is_some() || status.attempt.is_some()
         });
         let is_left_alone = object.spec.suspend || object.metadata.deletion_timestamp.is_some();
-        let plan = self.plan(&object.spec).ok()?;
+        let plan = self.plan(object).ok()?;
         let [wait, _] = self.site_waits(&plan, object);
         let waits = tried || is_left_alone || plan.renewal.is_some() || wait.is_some();
         (!waits).then(|| site_key(&plan.site.base, plan.site.hosting).to_owned())
     }
 
-    fn plan(&self, spec: &crate::api::JiraCredentialSpec) -> Result<Plan, SpecError> {
+    fn plan(&self, object: &JiraCredential) -> Result<Plan, SpecError> {
+        let spec = &object.spec;
         let endpoints = Endpoints::new(&self.config.auth_url, &self.config.api_url);
         let plan = Plan::of(spec, &endpoints)?;
         self.config.hosts.check(&plan.site).map_err(|refusal| {
             SpecError::HostNotAllowed(format!("spec.site {}: {refusal}", plan.site.host))
         })?;
+        check_targets(spec, &object.namespace().unwrap_or_default())?;
         check_metadata(spec, &self.config.allowed_metadata_keys)?;
         Ok(plan)
     }

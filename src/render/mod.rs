@@ -140,7 +140,7 @@ pub fn target_contents(validated: &Validated<'_>, target: &Target) -> Result<Con
     if size > LARGEST_SECRET {
         return Err(format!(
             "The Secret {} is not written: its values have more than 1 MiB together, the most that a Secret can hold. Divide the keys among several targets.",
-            target.name
+            target.path()
         ));
     }
     Ok(contents)

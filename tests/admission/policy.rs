@@ -170,6 +170,29 @@ async fn the_writer_needs_the_rights_in_the_namespace_of_each_target() {
     user.is_accepted(&object).await;
 }
 
+/// The definition cannot see that two targets are one Secret if only one of them names the namespace.
+#[tokio::test]
+async fn a_target_with_the_namespace_of_its_object_is_the_one_without() {
+    let test = context("policy").await;
+    let user = User::tenant(&test, "ann").await;
+    let there = test.plane.namespace("elsewhere").await.unwrap();
+    user.may_secrets(&test.client, &["get"], &["login"]).await;
+    let names = ["other", "jira"];
+    for at in [&user, &user.in_namespace(&there)] {
+        at.may_secrets(&test.client, &["create", "update"], &names)
+            .await;
+    }
+    let mut object = credential("sync", password("login", &["other", "jira", "jira"]));
+    object["spec"]["targets"][2]["namespace"] = json!(there);
+    user.is_accepted(&object).await;
+    object["spec"]["targets"][2]["namespace"] = json!(test.namespace);
+    let words = [
+        "spec.targets names the Secret jira twice",
+        "give it another name or namespace",
+    ];
+    user.is_refused(&object, &words).await;
+}
+
 /// Who has no right to a target may change what does not concern it, and nothing else.
 #[tokio::test]
 async fn a_change_asks_for_the_rights_in_other_namespaces_unless_it_has_no_effect() {

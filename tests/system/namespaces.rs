@@ -1,5 +1,7 @@
 //! Targets in other namespaces than that of their credential.
 
+mod same_name;
+
 use chrono::TimeDelta;
 use jira_credential_operator::api::{
     ConditionStatus, ConditionType, JiraCredential, OPERATOR_NAME, OWNER_ANNOTATION, Reason,
@@ -21,6 +23,20 @@ async fn two() -> (World, World, Running) {
     let home = World::new().await;
     let other = home.neighbour().await;
     let operator = over(&home, &[&other]).await;
+    (home, other, operator)
+}
+
+/// The same without lists of Secrets.
+async fn two_without_lists() -> (World, World, Running) {
+    let home = World::new().await;
+    let other = home.neighbour().await;
+    let namespaces = vec![home.namespace.clone(), other.namespace.clone()];
+    let operator = home
+        .operator_with(|config| {
+            config.watch_secrets = SecretWatch::None;
+            config.watch_namespaces = namespaces;
+        })
+        .await;
     (home, other, operator)
 }
 
@@ -477,15 +493,7 @@ async fn a_target_in_a_namespace_that_is_not_served_any_more_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_somebody_made_again_goes_with_its_target() {
-    let home = World::new().await;
-    let other = home.neighbour().await;
-    let namespaces = vec![home.namespace.clone(), other.namespace.clone()];
-    let operator = home
-        .operator_with(|config| {
-            config.watch_secrets = SecretWatch::None;
-            config.watch_namespaces = namespaces;
-        })
-        .await;
+    let (home, other, operator) = two_without_lists().await;
     home.published_to(
         "bot",
         json!([{"name": "bot"}, {"name": "jira", "namespace": other.namespace}]),
@@ -506,15 +514,7 @@ async fn a_secret_that_somebody_made_again_goes_with_its_target() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_works_without_lists_of_secrets() {
-    let home = World::new().await;
-    let other = home.neighbour().await;
-    let namespaces = vec![home.namespace.clone(), other.namespace.clone()];
-    let operator = home
-        .operator_with(|config| {
-            config.watch_secrets = SecretWatch::None;
-            config.watch_namespaces = namespaces;
-        })
-        .await;
+    let (home, other, operator) = two_without_lists().await;
     let targets = |name: &str| json!([{"name": name, "namespace": other.namespace}]);
     let token = home.published_to("bot", targets("one")).await;
     home.wait_ready("bot").await;

@@ -43,11 +43,12 @@ mod tests {
             "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
             "metadata": {"name": "bot", "namespace": "team"},
             "spec": {"site": "https://acme.atlassian.net", "auth": {}, "targets": [
-                {"name": "a"}, {"name": "b", "namespace": "team"}, {"name": "c", "namespace": "other"}
+                {"name": "a"}, {"name": "b", "namespace": "team"}, {"name": "c", "namespace": "other"},
+                {"name": "a", "namespace": "other"}
             ]},
         }))
         .unwrap();
-        assert_eq!(published(&object), ["a", "b", "other/c"]);
+        assert_eq!(published(&object), ["a", "b", "other/c", "other/a"]);
         assert_eq!(published_here(&object), ["a", "b"]);
     }
 }

@@ -1,5 +1,7 @@
 //! What a target Secret should hold, described without its secret values.
 
+use std::collections::HashSet;
+
 use crate::api::{
     Account, CreationPolicy, DeletionPolicy, JiraCredentialSpec, MergeStatus, MethodName, Preset,
     Reason, Target, TargetVersion,
@@ -68,8 +70,8 @@ impl Publication<'_> {
     }
 }
 
-/// The targets of a spec; without any, one with the credential's own name. Those with a namespace are in another
-/// one than the credential.
+/// The targets of a spec, each Secret once; without any, one with the credential's own name. Those with a namespace
+/// are in another one than the credential.
 pub fn targets(spec: &JiraCredentialSpec, namespace: &str, name: &str) -> Vec<Target> {
     if spec.targets.is_empty() {
         return vec![Target {
@@ -81,6 +83,9 @@ pub fn targets(spec: &JiraCredentialSpec, namespace: &str, name: &str) -> Vec<Ta
     for target in &mut targets {
         target.namespace.take_if(|said| said == namespace);
     }
+    // A spec that names one twice is refused (`check_targets`): meanwhile the status has it once, too.
+    let mut seen = HashSet::new();
+    targets.retain(|target| seen.insert((target.namespace.clone(), target.name.clone())));
     targets
 }
 

@@ -1,5 +1,7 @@
 //! What only a person can correct: a spec that contradicts itself, a source that is no credential.
 
+use std::collections::HashSet;
+
 use crate::api::{DEFAULT_WARN_BEFORE, JiraCredentialSpec, Preset, Reason, SOURCE_LABEL};
 use crate::core::spec::missing_right::MissingRight;
 use crate::core::spec::site::SiteError;
@@ -33,12 +35,17 @@ pub enum SpecError {
         /// `spec.rotation.maxAge` as it is written.
         max_age: String,
     },
+    /// Two targets are the same Secret.
+    #[error(
+        "spec.targets names the Secret {0} twice: remove one of the two, or give it another name or namespace; left out, the namespace is that of the JiraCredential"
+    )]
+    SameTarget(String),
     /// A label or annotation outside the prefixes that the administrator allows.
     #[error(
         "spec.targets[{target}].{field}: the key {key} is not under an allowed prefix ({allowed}); the administrator can extend --allowed-metadata-keys"
     )]
     KeyNotAllowed {
-        /// Name of the target.
+        /// Name of the target, behind its namespace where that is said.
         target: String,
         /// `template.labels`, `template.annotations`, or `presets` for what a preset implies.
         field: &'static str,
@@ -68,6 +75,7 @@ impl SpecError {
             | SpecError::NotAPeriod(_)
             | SpecError::IntervalTooShort
             | SpecError::WarnBeforeTooLong { .. }
+            | SpecError::SameTarget(_)
             | SpecError::KeyNotAllowed { .. } => Reason::SpecInvalid,
         }
     }
@@ -240,6 +248,23 @@ impl SourceError {
     }
 }
 
+/// Checks that no two targets are the same Secret: the API server does not know that the namespace which one of them
+/// names is that of the `JiraCredential`.
+///
+/// # Errors
+/// For the first Secret that is named twice.
+pub fn check_targets(spec: &JiraCredentialSpec, namespace: &str) -> Result<(), SpecError> {
+    let mut seen = HashSet::new();
+    for target in &spec.targets {
+        let path = target.path_from(namespace);
+        if seen.contains(&path) {
+            return Err(SpecError::SameTarget(path));
+        }
+        seen.insert(path);
+    }
+    Ok(())
+}
+
 /// Where the keys of the labels and annotations of the preset `Jenkins` begin.
 const JENKINS_PREFIX: &str = "jenkins.io/";
 
@@ -269,7 +294,7 @@ pub fn check_metadata(spec: &JiraCredentialSpec, allowed: &[String]) -> Result<(
                     .any(|prefix| key.starts_with(prefix.as_str()))
             {
                 return Err(SpecError::KeyNotAllowed {
-                    target: target.name.clone(),
+                    target: target.path(),
                     field,
                     key: key.to_owned(),
                     allowed: allowed.join(", "),

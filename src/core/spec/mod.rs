@@ -18,7 +18,7 @@ pub mod token_format;
 
 pub use authorities::authorities;
 pub use endpoints::Endpoints;
-pub use error::{InvalidValue, SourceError, SpecError, check_metadata};
+pub use error::{InvalidValue, SourceError, SpecError, check_metadata, check_targets};
 pub use grant_name::{grant_name, place};
 pub use missing_right::MissingRight;
 pub use periods::{Periods, USUAL_INTERVAL};

@@ -16,11 +16,11 @@ pub fn presets(target: &Target) -> &[Preset] {
 /// Why the presets of a target cannot be filled, and what to do; none when they can.
 pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Option<String> {
     let presets = presets(target);
-    let name = &target.name;
     let misfit = presets
         .iter()
         .find_map(|preset| misfit(*preset, method).map(|why| (preset, why)));
     if let Some((preset, why)) = misfit {
+        let name = target.path();
         return Some(format!(
             "The Secret {name} is not written: the preset {preset} {why} Remove {preset} from presets of this target; Standard works with every method."
         ));
@@ -30,7 +30,8 @@ pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Op
     // mcp-atlassian finds the gateway by itself, other clients must be told.
     let clash = (is_gateway_only && both(Preset::Env) && both(Preset::McpAtlassian)).then(|| {
         format!(
-            "The Secret {name} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own."
+            "The Secret {} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own.",
+            target.path()
         )
     });
     clash.or_else(|| type_fault(target, method))
@@ -51,7 +52,7 @@ fn type_fault(target: &Target, method: MethodName) -> Option<String> {
     {
         return None;
     }
-    let name = &target.name;
+    let name = target.path();
     let preset = if has_user(method) {
         "add the preset BasicAuth, "
     } else {
@@ -150,14 +151,17 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_target_the_preset_and_the_remedy() {
-        let netrc = target(&[Preset::Standard, Preset::Netrc]);
-        let text = preset_fault(&netrc, MethodName::OAuth1, Hosting::DataCenter);
-        assert_eq!(
-            text.as_deref(),
-            Some(
-                "The Secret bot is not written: the preset Netrc holds a user name with a password or an API token, and this method has none. Remove Netrc from presets of this target; Standard works with every method."
-            )
-        );
+        let mut netrc = target(&[Preset::Standard, Preset::Netrc]);
+        for (namespace, name) in [(None, "bot"), (Some("team-b"), "team-b/bot")] {
+            netrc.namespace = namespace.map(str::to_owned);
+            let text = preset_fault(&netrc, MethodName::OAuth1, Hosting::DataCenter);
+            assert_eq!(
+                text.unwrap(),
+                format!(
+                    "The Secret {name} is not written: the preset Netrc holds a user name with a password or an API token, and this method has none. Remove Netrc from presets of this target; Standard works with every method."
+                )
+            );
+        }
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use crate::decide::{OUT, steps, target};
 use crate::simulator::{Standing, World, at};
 use jira_credential_operator::api::{
-    ConditionType, CreationPolicy, MergeStatus, Period, Reason, TargetVersion,
+    ConditionType, CreationPolicy, JiraCredentialSpec, MergeStatus, Period, Reason, Target,
+    TargetVersion,
 };
 use jira_credential_operator::core::apply::Answer;
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::decide::{Step, decide};
+use jira_credential_operator::core::facts::targets::targets;
 use jira_credential_operator::core::facts::{
     Barrier, Facts, Holder, KeysStay, Source, TargetState,
 };
+use jira_credential_operator::core::spec::{SpecError, check_targets};
 
 /// A target in another namespace, of which nothing is known.
 fn elsewhere(world: &mut World) -> Facts {
@@ -53,6 +56,72 @@ fn a_target_of_another_namespace_is_another_and_waits_behind_a_barrier_alone() {
         );
         facts.targets[0].state = elsewhere(&mut World::token()).targets[0].state.clone();
     }
+}
+
+/// A spec with targets of these namespaces and names.
+fn naming(targets: &[(Option<&str>, &str)]) -> JiraCredentialSpec {
+    let mut spec = World::token().spec;
+    let targets = targets.iter().map(|(namespace, name)| Target {
+        namespace: namespace.map(str::to_owned),
+        ..target(name, None)
+    });
+    spec.targets = targets.collect();
+    spec
+}
+
+#[test]
+fn one_name_in_several_namespaces_is_several_secrets_and_one_secret_twice_is_refused() {
+    let paths = |spec: &JiraCredentialSpec| -> Vec<String> {
+        let targets = targets(spec, "team", "bot");
+        targets.iter().map(Target::path).collect()
+    };
+    let spec = naming(&[
+        (None, "jira"),
+        (Some("team-b"), "jira"),
+        (Some("team-c"), "jira"),
+    ]);
+    assert_eq!(check_targets(&spec, "team"), Ok(()));
+    assert_eq!(paths(&spec), ["jira", "team-b/jira", "team-c/jira"]);
+    for (twice, once) in [
+        ([(None, "jira"), (Some("team"), "jira")], "jira"),
+        ([(Some("team"), "jira"), (None, "jira")], "jira"),
+        ([(Some("team-b"), "jira"); 2], "team-b/jira"),
+    ] {
+        let spec = naming(&twice);
+        let error = check_targets(&spec, "team").unwrap_err();
+        assert_eq!(error, SpecError::SameTarget(once.to_owned()));
+        assert_eq!(error.reason(), Reason::SpecInvalid);
+        assert!(error.to_string().contains("another name or namespace"));
+        assert_eq!(paths(&spec), [once], "the status has it once");
+    }
+}
+
+#[test]
+fn of_several_secrets_of_one_name_only_the_one_that_left_the_spec_goes() {
+    let mut world = World::token();
+    steps(&mut world);
+    let mut facts = world.observe();
+    let at_home = facts.status.targets[0].clone();
+    let there = |namespace: &str| TargetVersion {
+        namespace: Some(namespace.to_owned()),
+        ..at_home.clone()
+    };
+    let mut stays = facts.targets[0].clone();
+    stays.target.namespace = Some("team-b".to_owned());
+    facts.targets.push(stays);
+    facts.status.targets = vec![at_home.clone(), there("team-b"), there("team-c")];
+    facts.surplus = vec![there("team-c")];
+    let step = decide(&facts);
+    assert_eq!(step, Some(Step::DeleteTarget(there("team-c"))));
+    let facts = facts.apply(Answer::TargetDeleted("team-c/bot".to_owned()));
+    assert_eq!(decide(&facts), None);
+    let status = conclude(&facts, &facts.status).status;
+    assert_eq!(status.targets, [at_home.clone(), there("team-b")]);
+    let published = status.condition(ConditionType::Published).unwrap();
+    assert_eq!(
+        published.message,
+        "The Secrets bot, team-b/bot hold the validated credential."
+    );
 }
 
 #[test]

@@ -51,6 +51,6 @@ pub fn without_tojson(text: &str) -> Option<usize> {
 /// Says that a target is not written because of one of its templates. `what` begins with a verb.
 pub fn unwritten(target: &Target, key: &str, line: Option<usize>, what: &str) -> String {
     let line = line.map_or_else(String::new, |line| format!("line {line} of "));
-    let name = &target.name;
+    let name = target.path();
     format!("The Secret {name} is not written: {line}template.data[{key}] {what}")
 }

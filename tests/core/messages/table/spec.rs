@@ -48,6 +48,7 @@ fn spec_errors() -> Vec<SpecError> {
             warn_before: "30d".into(),
             max_age: "7d".into(),
         },
+        SpecError::SameTarget("bot".into()),
         SpecError::KeyNotAllowed {
             target: "bot".into(),
             field: "template.labels",
