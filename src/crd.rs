@@ -17,12 +17,14 @@ const HEADER: &str = "# Printed by `jira-credential-operator crd`. Do not edit: 
 /// as long as a request.
 const LONGEST_DATE_TIME: i64 = 64;
 
+/// The references of a list whose key may be left out. Its default is not stored, see [`crate::api`].
+const WITHOUT_KEYS: &str = "clientSecretRefs";
+
 /// The keys that references have when the manifest names none, by the field that holds them.
-const DEFAULT_KEYS: [(&str, &str); 7] = [
+const DEFAULT_KEYS: [(&str, &str); 6] = [
     ("apiKeySecretRef", "key"),
     ("caConfigMapRef", "ca.crt"),
     ("caSecretRef", "ca.crt"),
-    ("clientSecretRefs", "client-secret"),
     ("emailSecretRef", "email"),
     ("refreshTokenSecretRef", "refresh-token"),
     ("tokenSecretRef", "token"),
@@ -140,25 +142,28 @@ fn keep_earlier_generations(status: &mut JSONSchemaProps) {
 /// Lets the API server fill in the key of a reference: which one is usual depends on the field.
 fn default_keys(schema: &mut JSONSchemaProps) {
     for (name, field) in schema.properties.iter_mut().flatten() {
+        if name == WITHOUT_KEYS {
+            if let Some(JSONSchemaPropsOrArray::Schema(item)) = field.items.as_mut() {
+                may_lack_key(item);
+            }
+            continue;
+        }
         let usual = DEFAULT_KEYS.iter().find(|(of, _)| of == name);
-        let reference = match field.items.as_mut() {
-            Some(JSONSchemaPropsOrArray::Schema(item)) => &mut **item,
-            _ => field,
-        };
         if let Some((_, usual)) = usual
-            && let Some(key) = reference
-                .properties
-                .as_mut()
-                .and_then(|all| all.get_mut("key"))
+            && let Some(key) = field.properties.as_mut().and_then(|all| all.get_mut("key"))
         {
             key.default = Some(JSON(json!(usual)));
-            if let Some(required) = &mut reference.required {
-                required.retain(|name| name != "key");
-            }
+            may_lack_key(field);
         }
     }
     for inner in children(schema) {
         default_keys(inner);
+    }
+}
+
+fn may_lack_key(reference: &mut JSONSchemaProps) {
+    if let Some(required) = &mut reference.required {
+        required.retain(|name| name != "key");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Types only. Decisions live in [`crate::core`].
 
+mod attempt;
 mod auth;
 mod condition;
 mod data_center;
@@ -16,9 +17,11 @@ mod preset;
 mod reference;
 mod restart;
 mod rules;
+mod secret_versions;
 mod spec;
 mod status;
 
+pub use attempt::{Attempt, AttemptOutcome};
 pub use auth::{ApiToken, Auth, Method};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use data_center::{BasicAuth, OAuth1, PersonalAccessToken, RotationPolicy, SessionAuth};
@@ -31,13 +34,13 @@ pub use period::Period;
 pub use preset::Preset;
 pub use reference::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
 pub use restart::{FailedRestart, RestartStatus, Workload, WorkloadKind};
+pub use secret_versions::{Binding, LineEnd, SourceVersion, TargetVersion};
 pub use spec::{
     DEFAULT_WARN_BEFORE, DeletionPolicy, Hosting, JiraCredential, JiraCredentialSpec, Permission,
     Rotation, Target, TargetTemplate, Tls, Validation,
 };
 pub use status::{
-    Account, Attempt, AttemptOutcome, Binding, GrantStatus, JiraCredentialStatus, LineEnd,
-    MethodName, PermissionStatus, SiteStatus, SourceVersion, TargetVersion,
+    Account, GrantStatus, JiraCredentialStatus, MethodName, PermissionStatus, SiteStatus,
 };
 
 /// API group of the custom resource, and the prefix of every label and annotation of ours.

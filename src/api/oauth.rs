@@ -8,7 +8,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Period, SecretKeyRef, rules};
+use super::{Period, SecretKeyRef, reference, rules};
 
 /// OAuth 2.0 with a refresh token: the operator renews the access token with the refresh token that
 /// a person's consent gave.
@@ -21,8 +21,9 @@ pub struct OAuth2 {
     #[x_kube(validation = rules::client_id())]
     pub client_id: String,
     /// Keys of Secrets that hold client secrets of the app: one, or the old and the new while the
-    /// client secret is being rotated. They are tried in order.
+    /// client secret is being rotated. They are tried in order. A key that is left out is `client-secret`.
     #[schemars(length(min = 1, max = 2))]
+    #[serde(deserialize_with = "reference::client_secrets")]
     pub client_secret_refs: Vec<SecretKeyRef>,
     /// Key of the Secret that holds the refresh token of the consent. It is spent once; its
     /// successors are kept in a Secret of the operator. A new value is a new consent.
@@ -63,8 +64,9 @@ pub struct ClientCredentials {
     #[x_kube(validation = rules::client_id())]
     pub client_id: String,
     /// Keys of Secrets that hold client secrets: one, or the old and the new while it is being
-    /// rotated. They are tried in order.
+    /// rotated. They are tried in order. A key that is left out is `client-secret`.
     #[schemars(length(min = 1, max = 2))]
+    #[serde(deserialize_with = "reference::client_secrets")]
     pub client_secret_refs: Vec<SecretKeyRef>,
     /// Scopes that the token must have. Left out: none is asked for, which Data Center does not
     /// allow.

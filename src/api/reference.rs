@@ -8,7 +8,7 @@
 use std::fmt;
 
 use kube::KubeSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules;
 
@@ -23,6 +23,28 @@ pub struct SecretKeyRef {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::key())]
     pub key: String,
+}
+
+/// The key of a client secret that is left out.
+const CLIENT_SECRET: &str = "client-secret";
+
+/// Reads references to client secrets. The API server does not store the default of their key: who computes a merge
+/// patch, as `kubectl apply` does, compares a list as a whole, and would take it for a difference each time.
+pub(super) fn client_secrets<'de, D>(deserializer: D) -> Result<Vec<SecretKeyRef>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Reference {
+        name: String,
+        key: Option<String>,
+    }
+    let references = Vec::<Reference>::deserialize(deserializer)?;
+    let whole = references.into_iter().map(|reference| SecretKeyRef {
+        name: reference.name,
+        key: reference.key.unwrap_or_else(|| CLIENT_SECRET.to_owned()),
+    });
+    Ok(whole.collect())
 }
 
 /// As messages name it.

@@ -10,10 +10,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spec::path;
 use super::{
-    Condition, ConditionType, ExpiryLookupStatus, Hosting, MergeStatus, Permission, Reason,
-    RestartStatus, Scope, Target,
+    Attempt, Binding, Condition, ConditionType, ExpiryLookupStatus, Hosting, LineEnd, Permission,
+    Reason, RestartStatus, Scope, SourceVersion, TargetVersion,
 };
 
 /// The state of a `JiraCredential`.
@@ -351,129 +350,6 @@ pub struct GrantStatus {
     /// When the refresh token expires if it is not used before (90 days after its last use).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_expires_at: Option<DateTime<Utc>>,
-}
-
-/// A probe that did not end in an acceptance.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// Probes without an acceptance in a row.
-    pub failures: i32,
-    /// When the last of them was made.
-    pub last_failure_time: DateTime<Utc>,
-    /// The operator does not retry before this time; absent: only after a change
-    /// of the Secret, or when a person asks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_attempt_time: Option<DateTime<Utc>>,
-    /// Keyed fingerprint of the credential that was tried.
-    #[schemars(length(max = 64))]
-    pub fingerprint: String,
-    /// What became of it.
-    pub outcome: AttemptOutcome,
-    /// Why, where it is known.
-    #[schemars(schema_with = "super::condition::reason_schema")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-}
-
-/// What became of a probe.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-pub enum AttemptOutcome {
-    /// A password is about to be sent, or was sent by a process that died before the answer came.
-    Started,
-    /// Jira refused.
-    Refused,
-    /// Jira refused what it had accepted before; a second probe will confirm it.
-    Unconfirmed,
-    /// There was no answer that says anything about the credential.
-    NoVerdict,
-    /// A password was sent and the answer was lost: it is not sent again without a person.
-    ///
-    /// An outcome of another version of the operator is read as this one.
-    #[serde(other)]
-    Interrupted,
-}
-
-/// The version of a source as it was last read.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceVersion {
-    /// Name of the Secret.
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// Its uid; empty when it did not exist.
-    #[schemars(length(max = 128))]
-    pub uid: String,
-    /// Its resourceVersion; empty when it did not exist.
-    #[schemars(length(max = 64))]
-    pub resource_version: String,
-}
-
-/// A value that is used without the line end that stands behind it.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LineEnd {
-    /// Name of the Secret.
-    #[schemars(length(max = 253))]
-    pub secret: String,
-    /// Its key.
-    #[schemars(length(max = 253))]
-    pub key: String,
-    /// Keyed fingerprint of the value; comparable with no other.
-    #[schemars(length(max = 64))]
-    pub fingerprint: String,
-}
-
-/// A target as it was last written or seen.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetVersion {
-    /// Name of the Secret.
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// Its namespace, when that is another than the one of the `JiraCredential`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    pub namespace: Option<String>,
-    /// Its uid.
-    #[schemars(length(max = 128))]
-    pub uid: String,
-    /// Its resourceVersion.
-    #[schemars(length(max = 64))]
-    pub resource_version: String,
-    /// Digest of what the operator wrote; absent when the Secret has another owner, or when
-    /// the write was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub hash: Option<String>,
-    /// The `JiraCredential` that the Secret belongs to, when it is another; empty when that is in another
-    /// namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub held_by: Option<String>,
-    /// Present for a Secret of somebody else into which the operator writes its keys.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merge: Option<MergeStatus>,
-}
-
-/// Reference to the Secret to bind to (servicebinding.io, provisioned service).
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub struct Binding {
-    /// Name of the Secret.
-    #[schemars(length(max = 253))]
-    pub name: String,
-}
-
-impl TargetVersion {
-    /// The name of the Secret, behind its namespace where that is another.
-    pub fn path(&self) -> String {
-        path(self.namespace.as_deref(), &self.name)
-    }
-
-    /// Whether this is the record of a target.
-    pub fn is_of(&self, target: &Target) -> bool {
-        self.name == target.name && self.namespace == target.namespace
-    }
 }
 
 impl JiraCredentialStatus {

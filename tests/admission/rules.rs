@@ -248,7 +248,12 @@ async fn a_reference_without_a_key_has_the_usual_one_of_its_field() {
             .unwrap();
         for (reference, key) in keys {
             let found = stored.pointer(&format!("/spec{reference}/key"));
-            assert_eq!(found, Some(&json!(key)), "{reference}: {stored}");
+            let is_in_a_list = reference.ends_with("/0");
+            assert_eq!(found.is_none(), is_in_a_list, "{reference}: {stored}");
+            let read: JiraCredential = serde_json::from_value(stored.clone()).unwrap();
+            let read = serde_json::to_value(read).unwrap();
+            let read = read.pointer(&format!("/spec{reference}/key"));
+            assert_eq!(read, Some(&json!(key)), "{reference}: {stored}");
         }
     }
 }

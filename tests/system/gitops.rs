@@ -84,7 +84,12 @@ async fn a_manifest_that_is_applied_again_differs_in_nothing_and_costs_nothing()
     let (app, _) = world.oauth("renewed").await;
     world.wait_ready("renewed").await;
     world.delete("renewed").await;
+    let secret = app.secret();
+    world
+        .secret("renewed-app", &[("client-secret", &secret)])
+        .await;
     let mut spec = world.oauth_spec("renewed", &app);
+    spec["auth"]["oauth2"]["clientSecretRefs"] = json!([{"name": "renewed-app"}]);
     spec["targets"] = json!([
         {"name": "one", "presets": ["Env"]}, {"name": "two"}, {"name": "two", "namespace": other.namespace},
     ]);
