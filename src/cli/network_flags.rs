@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::failure::{Failure, failed};
 use crate::cli::proxy_flags::ProxyFlags;
 use crate::cli::values::https_address;
-use crate::cli::{Failure, failed};
 use crate::jira::{AddressPolicy, DEFAULT_CLOUD_HOSTS, HostPolicy, JiraConfig};
 
 #[derive(Args, Debug)]

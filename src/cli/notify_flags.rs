@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Failure, failed};
+use crate::cli::failure::{Failure, failed};
 use crate::net::HostPatterns;
 use crate::notify::NotifyConfig;
 
@@ -33,7 +33,7 @@ impl NotifyFlags {
             tracing::warn!(
                 sink,
                 problem = format!("urlFile {problem}"),
-                "gets nothing until its file is corrected"
+                "gets nothing until this is corrected"
             );
         }
         Ok(Some(config))

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Failure, RunArgs, failed};
+use crate::cli::failure::{Failure, failed};
+use crate::cli::run_args::RunArgs;
 use crate::clock::Clock;
 use crate::cluster::{Election, LONGEST_SILENCE, Leadership, Standing, with_longest_silence};
 use crate::controller::{Operator, OperatorConfig, StartError};

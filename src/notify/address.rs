@@ -1,6 +1,7 @@
 //! The address of a sink: secret, since who knows it can write there.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -45,8 +46,7 @@ impl Address {
         match self {
             Self::Known(text) => parse(text.expose_secret(), alerts, hosts),
             Self::File(path) => {
-                let about = tokio::fs::metadata(path).await;
-                check_length(about.ok().map(|about| about.len()))?;
+                check_file(tokio::fs::metadata(path).await.ok())?;
                 let text = tokio::fs::read_to_string(path).await;
                 let text = SecretString::from(text.map_err(|_| UNREADABLE.to_owned())?);
                 parse(text.expose_secret(), alerts, hosts)
@@ -70,10 +70,11 @@ impl Address {
 const UNREADABLE: &str =
     "names a file that cannot be read: mount it beside the configuration, or write its whole path";
 
-fn check_length(length: Option<u64>) -> Result<(), String> {
-    match length {
+/// Reading anything but a file, such as a pipe, may never end.
+fn check_file(about: Option<Metadata>) -> Result<(), String> {
+    match about.filter(Metadata::is_file) {
         None => Err(UNREADABLE.to_owned()),
-        Some(length) if length > LONGEST => Err(format!(
+        Some(about) if about.len() > LONGEST => Err(format!(
             "names a file of more than {LONGEST} bytes: it must hold one address alone"
         )),
         Some(_) => Ok(()),
@@ -81,7 +82,7 @@ fn check_length(length: Option<u64>) -> Result<(), String> {
 }
 
 fn read_now(path: &Path) -> Result<SecretString, String> {
-    check_length(std::fs::metadata(path).ok().map(|about| about.len()))?;
+    check_file(std::fs::metadata(path).ok())?;
     let text = std::fs::read_to_string(path);
     text.map(SecretString::from)
         .map_err(|_| UNREADABLE.to_owned())

@@ -141,7 +141,7 @@ fn receivers_that_cannot_be_used_end_the_start_and_no_address_is_repeated() {
     assert!(!said.contains("canary"), "{said}");
     // A chat that cannot be reached must not stop renewals.
     let said = start("sinks: [{name: chat, format: slack, urlFile: no-such-file}]");
-    assert!(said.contains("gets nothing until its file"), "{said}");
+    assert!(said.contains("gets nothing until this"), "{said}");
     assert!(said.contains("the Kubernetes"), "{said}");
 }
 

@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::ExpiryLookupStatus;
-use crate::core::decide::publication::may_publish;
 use crate::core::facts::{ApiKey, Facts, Source};
 use crate::core::time::{jitter, later};
 
@@ -14,7 +13,7 @@ const PUT_OFF: TimeDelta = TimeDelta::seconds(5);
 pub fn next_lookup(facts: &Facts) -> Option<DateTime<Utc>> {
     facts.spec.expiry_lookup.as_ref()?;
     let idle = facts.object.deleting || facts.spec.suspend || facts.plan.is_err();
-    if idle || matches!(facts.source, Source::Unusable(_)) || !may_publish(facts) {
+    if idle || matches!(facts.source, Source::Unusable(_)) || !facts.may_publish() {
         return None;
     }
     if facts.api_key == ApiKey::PutOff {

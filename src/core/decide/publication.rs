@@ -1,29 +1,8 @@
 //! Whether and what to write into the target Secrets.
 
-use crate::api::AttemptOutcome;
 use crate::core::decide::step::{Publish, Step};
-use crate::core::decide::validation::pin_moved;
 use crate::core::facts::targets::merges;
-use crate::core::facts::{Facts, Peer, Source, TargetFacts, TargetState};
-
-/// Whether the credential in the source may be written into targets: it is the one that Jira
-/// accepted last, and Jira has not refused it since, neither here nor for another credential.
-pub fn may_publish(facts: &Facts) -> bool {
-    let doubted = facts
-        .attempt()
-        .is_some_and(|attempt| match attempt.outcome {
-            // Something gave cause to ask, and the answer is not known.
-            AttemptOutcome::Started | AttemptOutcome::Unconfirmed => true,
-            AttemptOutcome::Refused | AttemptOutcome::NoVerdict | AttemptOutcome::Interrupted => {
-                false
-            }
-        });
-    let refused = facts.refusal().is_some() || matches!(facts.peer, Peer::Refused(_));
-    if facts.lacks_scopes() || !facts.permissions_are_settled() {
-        return false;
-    }
-    (facts.is_validated() || facts.is_provisional()) && !pin_moved(facts) && !doubted && !refused
-}
+use crate::core::facts::{Facts, Source, TargetFacts, TargetState};
 
 pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     let tried = matches!(
@@ -35,7 +14,7 @@ pub(crate) fn wants_write(facts: &Facts, target: &TargetFacts) -> bool {
     );
     // It is written when somebody has made it.
     let missing = merges(&target.target) && target.state == TargetState::Absent;
-    may_publish(facts)
+    facts.may_publish()
         && !tried
         && !missing
         && target.barrier.is_none()
@@ -65,8 +44,8 @@ pub(crate) fn holds(facts: &Facts, target: &TargetFacts) -> Option<String> {
 }
 
 pub(crate) fn publish(facts: &Facts, index: usize) -> Option<Step> {
-    // Only what was read in this reconcile can be written.
-    if !matches!(facts.source, Source::Read { .. }) {
+    // Only what was read in this reconcile can be written; of a grant whose write has failed, nobody knows what it holds.
+    if !matches!(facts.source, Source::Read { .. }) || facts.grant_unread() {
         return None;
     }
     let target = facts.targets.get(index)?;

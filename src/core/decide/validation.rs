@@ -108,7 +108,7 @@ fn due_by_record(facts: &Facts) -> ValidationDue {
         },
         // What was published without a validation, while no call could be made, gets it at once.
         None if facts.is_provisional() => ValidationDue::Now,
-        None if facts.is_validated() && !pin_moved(facts) && facts.permissions_are_settled() => {
+        None if facts.is_validated() && !facts.pin_moved() && facts.permissions_are_settled() => {
             facts
                 .status
                 .last_validated_time
@@ -128,11 +128,6 @@ pub(crate) fn counts(facts: &Facts) -> bool {
 fn may_mend(facts: &Facts, attempt: &Attempt) -> bool {
     let accepted = [Reason::AccountChanged, Reason::PermissionMissing].map(Some);
     !facts.is_password() || accepted.contains(&attempt.reason)
-}
-
-/// Whether the spec now pins another account than the validated one.
-pub fn pin_moved(facts: &Facts) -> bool {
-    facts.pinned_account() != facts.account().map(|account| account.id.as_str())
 }
 
 pub(crate) fn validate(facts: &Facts) -> Step {

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod permissions;
 pub mod previous;
 pub mod process;
+mod publishable;
 pub mod renewal;
 pub mod repairs;
 mod replaced;

@@ -16,14 +16,16 @@ const MARGIN: TimeDelta = TimeDelta::seconds(30);
 
 impl Facts {
     /// The fingerprint of the token or session that what targets should hold has replaced, as long as it works:
-    /// the operator has not ended it, and it has not expired.
+    /// the operator has not ended it, and it has not expired. While nothing may be written, targets keep what they have.
     pub fn previous(&self) -> Option<&str> {
-        let print = match self.held() {
-            Some(_) => {
-                let (print, until) = self.stored_previous()?;
-                Some(print.as_str()).filter(|_| until > self.now)
+        let works = self
+            .stored_previous()
+            .filter(|(_, until)| *until > self.now);
+        let print = match works {
+            Some((print, _)) => Some(print.as_str()),
+            None if self.grant_unread() || !self.may_publish() => {
+                self.status.grant.as_ref()?.previous.as_deref()
             }
-            None if self.grant_unread() => self.status.grant.as_ref()?.previous.as_deref(),
             None => None,
         };
         let wanted = self.wanted()?;
@@ -43,7 +45,8 @@ impl Facts {
             return None;
         }
         self.previous()?;
-        self.stored_previous().map(|(_, until)| until)
+        let (_, until) = self.stored_previous()?;
+        Some(until).filter(|until| *until > self.now)
     }
 
     /// What becomes of the access token of a chain that is renewed now; `origin` as in the renewal.
@@ -71,7 +74,16 @@ impl Facts {
         if !self.is_shown(&access.token) {
             return Replacement::Skip;
         }
-        if self.is_doubted() {
+        // A user that does not show it has not accepted it, or was refused with it.
+        let print = access.token.as_str();
+        let is_strange = |keeps: bool, shown: Option<&str>| keeps && shown != Some(print);
+        let wanted = self.wanted();
+        let own = wanted.as_ref().map(|wanted| wanted.print.as_str());
+        let mut others = renewal.others.iter();
+        if self.is_doubted()
+            || is_strange(self.keeps_previous(), own)
+            || others.any(|other| is_strange(other.keeps_previous, other.shows.as_deref()))
+        {
             return Replacement::Drop;
         }
         Replacement::Keep(Overlap {

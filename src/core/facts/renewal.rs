@@ -244,9 +244,12 @@ impl Facts {
         if self.chain().is_some_and(|chain| chain.dead.is_some()) {
             return None;
         }
-        let access = self.chain().and_then(|chain| chain.access.as_ref());
-        match access.filter(|_| spends) {
-            Some(access) => Some(later(access.obtained, IDLE_LIVES)),
+        let used = self.chain().and_then(|chain| {
+            let access = chain.access.as_ref()?;
+            Some(chain.exchanged.unwrap_or(access.obtained))
+        });
+        match used.filter(|_| spends) {
+            Some(used) => Some(later(used, IDLE_LIVES)),
             None => self.status.grant.as_ref()?.idle_expires_at,
         }
     }

@@ -116,11 +116,12 @@ impl Facts {
     }
 
     /// What the annotation is to say when batches are under way and the published credential is the one of the
-    /// last record. Some of the workloads may use one that was published in between.
+    /// last record. Some of the workloads may use one that was published in between. It follows from what their
+    /// annotation says, so that it is none that was recorded before.
     fn revision_under_way(&self, print: &str) -> String {
         self.batches.as_ref().map_or_else(String::new, |batches| {
             match Fingerprint::recorded(print).compare(&batches.print) {
-                FingerprintMatch::Different => self.revision(&batches.print, print),
+                FingerprintMatch::Different => self.revision(&batches.revision, print),
                 FingerprintMatch::Same | FingerprintMatch::Unknown => batches.revision.clone(),
             }
         })

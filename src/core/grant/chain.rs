@@ -38,6 +38,10 @@ pub struct Chain<S> {
     /// What is known of the search for a token that a person made among the tokens of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
+    /// When the refresh token may first have been used that gave the present tokens, if that was before they were asked
+    /// for: the first response was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<DateTime<Utc>>,
     /// The access token before the present one, if it is published until it ends. An earlier version of the
     /// operator drops it, which costs nothing but the overlap.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
@@ -184,6 +188,7 @@ impl<S> Chain<S> {
             dead: None,
             offline_missing: false,
             search: None,
+            exchanged: None,
             previous: None,
         }
     }

@@ -153,12 +153,15 @@ impl<S: Clone> Grant<S> {
 
     /// Stores what a renewal gave, in the chain whose token was spent.
     pub fn keep(&mut self, origin: &str, attempt: &str, tokens: Tokens<S>) {
-        self.intent = None;
+        let intent = self.intent.take().filter(|intent| intent.origin == origin);
+        let lost = intent.filter(|intent| intent.replay || intent.interrupted.is_some());
+        let first = lost.map(|intent| intent.interrupted.unwrap_or(intent.first_sent));
         self.forget_failures();
         let Some(chain) = self.chain_mut(origin) else {
             return;
         };
         chain.attempt = Some(attempt.to_owned());
+        chain.exchanged = first.filter(|first| *first < tokens.access.obtained);
         if tokens.refresh.is_some() {
             chain.refresh = tokens.refresh;
         }
@@ -286,6 +289,7 @@ impl<S: Clone> Grant<S> {
             dead: chain.dead.clone(),
             offline_missing: chain.offline_missing,
             search: chain.search.clone(),
+            exchanged: chain.exchanged,
             previous: chain.previous.as_ref().map(|old| old.map(see)),
         };
         Grant {

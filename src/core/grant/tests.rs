@@ -53,6 +53,20 @@ fn in_use() -> Grant<&'static str> {
 }
 
 #[test]
+fn what_a_repeated_request_gave_may_be_as_old_as_the_first() {
+    let exchanged = |grant: &Grant<_>| grant.live.as_ref().unwrap().exchanged;
+    let mut grant = in_use();
+    assert_eq!(exchanged(&grant), None);
+    for (is_replay, expected) in [(true, Some(at(10))), (false, None)] {
+        grant.intend(intent("one", is_replay));
+        let mut tokens = tokens("access-2", Some("refresh-2"));
+        tokens.access.obtained = at(400);
+        grant.keep("one", "second", tokens);
+        assert_eq!(exchanged(&grant), expected, "{is_replay}");
+    }
+}
+
+#[test]
 fn a_seed_becomes_a_candidate_and_its_validation_the_chain_in_use() {
     let mut grant = Grant::default();
     grant.adopt("one", "seed-1", client(), at(0), false);

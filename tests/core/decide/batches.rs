@@ -206,6 +206,25 @@ fn going_back_in_between_restarts_what_was_restarted() {
     assert_eq!(steps(&mut world), "");
 }
 
+#[test]
+fn going_back_and_forth_restarts_all_and_ends() {
+    let mut world = world(9);
+    world.store("next");
+    for batch in [1..=4, 5..=8, 9..=9] {
+        assert_eq!(rolled(&mut world), deployments(batch));
+    }
+    world.store("good");
+    for batch in [1..=4, 5..=8] {
+        assert_eq!(rolled(&mut world), deployments(batch));
+    }
+    // What was recorded last is published again.
+    world.store("next");
+    for batch in [1..=4, 5..=8, 9..=9] {
+        assert_eq!(rolled(&mut world), deployments(batch));
+    }
+    assert_eq!(steps(&mut world), "");
+}
+
 /// Pods of the first batch have started without it.
 #[test]
 fn a_target_that_follows_between_batches_restarts_all_once_more() {

@@ -2,7 +2,6 @@
 
 use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
-use crate::core::decide::publication::may_publish;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
 use crate::core::messages;
 
@@ -35,7 +34,7 @@ pub(crate) fn published(facts: &Facts) -> ConditionDraft {
         "Nothing is published until Jira accepts the credential."
     } else if facts.lacks_scopes() {
         "Nothing is published until the token has the scopes that spec.auth requests."
-    } else if may_publish(facts) {
+    } else if facts.may_publish() {
         "A target is not up to date yet."
     } else {
         "A target was changed or deleted; it is restored when Jira accepts the credential in the source again."

@@ -5,7 +5,7 @@ use crate::core::conclude::conditions::unanswered::failing_validation;
 use crate::core::conclude::conditions::{ConditionDraft, draft};
 use crate::core::decide::renewal::blocker;
 use crate::core::decide::renewal::blocker::renewal_blocker;
-use crate::core::decide::validation::{ValidationDue, pin_moved, validation};
+use crate::core::decide::validation::{ValidationDue, validation};
 use crate::core::facts::attempt::refuses_login;
 use crate::core::facts::{Facts, Peer};
 use crate::core::messages;
@@ -216,7 +216,7 @@ fn still_validated(facts: &Facts) -> bool {
     // Until a renewed token is validated, pods have the one before it.
     let validated = facts.is_validated() || (facts.renews() && facts.is_of_validated_chain());
     validated
-        && !pin_moved(facts)
+        && !facts.pin_moved()
         && facts.permissions_are_settled()
         && facts
             .validation_is_stale_from()

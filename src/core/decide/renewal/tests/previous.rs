@@ -71,7 +71,7 @@ fn the_token_that_targets_hold_is_kept_where_a_target_wants_it_and_it_is_known_t
                 facts.status.validated_fingerprint = Some("k0000:earlier".into());
                 facts.renewal.as_mut().unwrap().others = vec![user("k0000:access", false)];
             },
-            "keep",
+            "drop",
         ),
         (
             "nobody shows it",
@@ -165,9 +165,22 @@ fn replaced() -> Grant<Fingerprint> {
 #[test]
 fn it_is_published_until_it_ends_beside_a_successor_that_was_validated() {
     type Change = fn(&mut Facts);
-    let cases: [(&str, i64, Change, bool, bool); 6] = [
+    let cases: [(&str, i64, Change, bool, bool); 7] = [
         ("it works", 53, |_| {}, true, true),
         ("it has ended", 54, |_| {}, false, false),
+        (
+            "it has ended, and nothing may be written",
+            54,
+            |facts| {
+                facts.spec.validation.account_id = Some("another".into());
+                facts.status.grant = Some(GrantStatus {
+                    previous: Some("k0000:earlier".into()),
+                    ..GrantStatus::default()
+                });
+            },
+            true,
+            false,
+        ),
         (
             "no target wants it",
             53,
