@@ -98,12 +98,14 @@ impl Load {
 
     /// How many are Ready.
     pub(super) async fn ready(&self) -> Outcome<usize> {
-        Ok(self
-            .list()
-            .await?
-            .iter()
-            .filter(|object| is_ready(object))
-            .count())
+        Ok(self.size - self.unready().await?.len())
+    }
+
+    /// What those say that are not Ready.
+    pub(super) async fn unready(&self) -> Outcome<Vec<String>> {
+        let all = self.list().await?;
+        let unready = all.iter().filter(|object| !is_ready(object));
+        Ok(unready.map(says).collect())
     }
 
     /// Waits until all are Ready; returns how long it took, and what the others say when the time is over.

@@ -6,6 +6,7 @@ mod report;
 mod troubles;
 mod tunnel;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -158,14 +159,14 @@ impl Soak<'_> {
         let client = self.plane.client()?;
         let mut before = report::requests(&client).await?;
         let mut most = 0.0_f64;
-        let mut unready = 0;
+        let mut unready = BTreeSet::new();
         for _ in 0..60 {
             let since = Instant::now();
             tokio::time::sleep(Duration::from_secs(1)).await;
             let now = report::requests(&client).await?;
             most = most.max((now - before) / since.elapsed().as_secs_f64());
             before = now;
-            unready = unready.max(self.load.size() - self.load.ready().await?);
+            unready.extend(self.load.unready().await?);
         }
         self.report.outage = Some((most, unready));
         Ok(())

@@ -1,6 +1,6 @@
 //! What came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use atlassian_sim::{Spend, SpendOutcome};
@@ -21,8 +21,8 @@ pub(super) struct Report {
     memory: BTreeMap<u64, Memory>,
     /// How long it took until all were Ready after the last trouble, and what the others say.
     pub(super) settled: Option<(Duration, Vec<String>)>,
-    /// The most requests in a second after a long outage, and how many credentials were not Ready then.
-    pub(super) outage: Option<(f64, usize)>,
+    /// The most requests in a second after a long outage, and what those said that were not Ready then.
+    pub(super) outage: Option<(f64, BTreeSet<String>)>,
     exchanged: usize,
     replayed: usize,
     harmful: Vec<String>,
@@ -84,11 +84,13 @@ impl Report {
             is_sound &= unready.is_empty();
             name(ui, "not Ready", unready);
         }
-        if let Some((most, unready)) = self.outage {
+        if let Some((most, unready)) = &self.outage {
             ui.line(&format!(
-                "after the outage: at most {most:.0} requests a second, {unready} not Ready"
+                "after the outage: at most {most:.0} requests a second, {} not Ready",
+                unready.len()
             ));
-            is_sound &= unready == 0;
+            is_sound &= unready.is_empty();
+            name(ui, "not Ready after the outage", unready);
         }
         let leaders = self.memory.values().map(|memory| memory.leader);
         let most = leaders.fold(0.0, f64::max);
@@ -110,7 +112,7 @@ impl Report {
 /// that fills.
 const MOST_GROWTH: f64 = 1.3;
 
-fn name(ui: &Ui, what: &str, names: &[String]) {
+fn name<'a>(ui: &Ui, what: &str, names: impl IntoIterator<Item = &'a String>) {
     for name in names {
         ui.error(&format!("{what}: {name}"));
     }
