@@ -78,10 +78,6 @@ impl Load {
         Ok(load)
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     async fn list(&self) -> Outcome<Vec<JiraCredential>> {
         let api = Api::<JiraCredential>::namespaced(self.client.clone(), NAMESPACE);
         let any = ListParams::default().match_any();
