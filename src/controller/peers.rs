@@ -162,7 +162,8 @@ impl Operator {
                     && client(other) == client(object);
                 let mut targets = other.spec.targets.iter();
                 follows.then(|| GrantUser {
-                    shows: published_print(other),
+                    holds: held_print(other),
+                    shows: shown_print(other),
                     keeps_previous: targets.any(|target| target.keep_previous),
                 })
             })
@@ -196,20 +197,24 @@ fn client(object: &JiraCredential) -> Option<(MethodName, String)> {
     Some((method.name(), id))
 }
 
-/// What a credential has published and validated, if no pod of its workloads is known to use an older one.
-fn published_print(object: &JiraCredential) -> Option<String> {
+/// What a credential has published and validated.
+fn held_print(object: &JiraCredential) -> Option<String> {
     let status = object.status.as_ref()?;
     let published = status.condition(ConditionType::Published)?;
-    let print = status.validated_fingerprint.clone()?;
-    let restarts = status
-        .restart
-        .as_ref()
-        .filter(|_| !object.spec.restart.is_empty());
+    let is_held = published.status == ConditionStatus::True;
+    status.validated_fingerprint.clone().filter(|_| is_held)
+}
+
+/// The same, if no pod of its workloads is known to use an older one.
+fn shown_print(object: &JiraCredential) -> Option<String> {
+    let print = held_print(object)?;
+    let restarts = object.status.as_ref()?.restart.as_ref();
+    let restarts = restarts.filter(|_| !object.spec.restart.is_empty());
     let follows = restarts.is_none_or(|restarts| {
         let mut failed = restarts.failed.iter();
         restarts.fingerprint == print
             && restarts.pending_targets.is_empty()
             && !failed.any(|failed| leaves_pods(failed.reason))
     });
-    (published.status == ConditionStatus::True && follows).then_some(print)
+    follows.then_some(print)
 }

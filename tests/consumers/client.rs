@@ -228,7 +228,7 @@ fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> 
     is_account(pod, &run(&mut python)?)
 }
 
-/// Alertmanager's notifier, with the configuration of the page.
+/// Alertmanager's own check of its configuration, and its notifier, with that of the page.
 fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     let preset = "Alertmanager";
     let login = if !pod.file(preset, "username").is_empty() {
@@ -247,6 +247,8 @@ fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
     jira["http_config"]["proxy_from_environment"] = json!(true);
     let path = pod.mounts.join("alertmanager.yml");
     fs::write(&path, config.to_string()).unwrap();
+    let mut check = pod.program(&tool.join("amtool"));
+    run(check.arg("check-config").arg(&path))?;
     let mut notify = pod.program(&tool.join("alertmanager-notify"));
     run(notify.arg(path)).map(drop)
 }

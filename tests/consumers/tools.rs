@@ -27,11 +27,15 @@ static GO_CLIENTS: Module = Module {
             package: "github.com/ankitpokhrel/jira-cli/cmd/jira",
         },
         Target {
+            name: "amtool",
+            package: "github.com/prometheus/alertmanager/cmd/amtool",
+        },
+        Target {
             name: "alertmanager-notify",
             package: ".",
         },
     ],
-    estimate: "about 2 minutes on 2 cores, once",
+    estimate: "about 4 minutes on 2 cores, once",
 };
 
 /// Why a client is not there.

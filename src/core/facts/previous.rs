@@ -18,9 +18,10 @@ impl Facts {
     /// The fingerprint of the token or session that what targets should hold has replaced, as long as it works:
     /// the operator has not ended it, and it has not expired. While nothing may be written, targets keep what they have.
     pub fn previous(&self) -> Option<&str> {
+        let wanted = self.wanted()?;
         let works = self
             .stored_previous()
-            .filter(|(_, until)| *until > self.now);
+            .filter(|(print, until)| *until > self.now && print.as_str() != wanted.print);
         let print = match works {
             Some((print, _)) => Some(print.as_str()),
             None if self.grant_unread() || !self.may_publish() => {
@@ -28,7 +29,6 @@ impl Facts {
             }
             None => None,
         };
-        let wanted = self.wanted()?;
         // A new token or session that is not validated yet has not taken its place.
         print.filter(|print| *print != wanted.print)
     }
@@ -82,7 +82,7 @@ impl Facts {
         let mut others = renewal.others.iter();
         if self.is_doubted()
             || is_strange(self.keeps_previous(), own)
-            || others.any(|other| is_strange(other.keeps_previous, other.shows.as_deref()))
+            || others.any(|other| is_strange(other.keeps_previous, other.holds.as_deref()))
         {
             return Replacement::Drop;
         }
@@ -117,7 +117,7 @@ impl Facts {
     fn is_shown(&self, token: &Fingerprint) -> bool {
         let print = token.as_str();
         let others = self.renewal.iter().flat_map(|renewal| &renewal.others);
-        let mut others = others.filter_map(|other| other.shows.as_deref());
+        let mut others = others.filter_map(|other| other.holds.as_deref());
         self.wanted().is_some_and(|wanted| wanted.print == print)
             || others.any(|shown| shown == print)
     }

@@ -258,7 +258,9 @@ pub struct Renewal {
 /// Another credential with the same grant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GrantUser {
-    /// The fingerprint of what it has published; `None` for one that is not ready.
+    /// The fingerprint of what it has published; `None` while its targets hold something else.
+    pub holds: Option<String>,
+    /// The same; `None` also while pods may use an older one.
     pub shows: Option<String>,
     /// Whether a target of it publishes what was replaced.
     pub keeps_previous: bool,

@@ -5,6 +5,7 @@ go 1.26
 require (
 	github.com/ankitpokhrel/jira-cli v1.7.0
 	github.com/prometheus/alertmanager v0.34.1
+	github.com/prometheus/common v0.70.1
 )
 
 require (
@@ -122,7 +123,6 @@ require (
 	github.com/pkg/browser v0.0.0-20240102092130-5ac0b6a4141c // indirect
 	github.com/prometheus/client_golang v1.24.1 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
-	github.com/prometheus/common v0.70.1 // indirect
 	github.com/prometheus/exporter-toolkit v0.17.1 // indirect
 	github.com/prometheus/procfs v0.21.1 // indirect
 	github.com/prometheus/sigv4 v0.4.1 // indirect

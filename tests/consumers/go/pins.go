@@ -5,4 +5,5 @@ package main
 
 import (
 	_ "github.com/ankitpokhrel/jira-cli/cmd/jira"
+	_ "github.com/prometheus/alertmanager/cmd/amtool"
 )

@@ -109,6 +109,9 @@ async fn start_plane() -> Outcome<(ControlPlane, String)> {
     Ok((plane, format!("Kubernetes {KUBERNETES_VERSION}")))
 }
 
+/// Where the credential and its readers are.
+const NAMESPACE: &str = "team-a";
+
 /// Tells the story; returns why it cannot be told here, if so.
 async fn show(
     ui: &Ui,
@@ -121,7 +124,7 @@ async fn show(
     let stage = Stage {
         ui,
         jira: &jira,
-        cluster: Cluster::new(ui, plane, "team-a")?,
+        cluster: Cluster::new(ui, plane, NAMESPACE)?,
         plane,
         node,
         printed: Mutex::default(),

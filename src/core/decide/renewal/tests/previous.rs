@@ -24,6 +24,7 @@ fn target(keep_previous: bool) -> TargetFacts {
 
 fn user(shows: &str, keeps_previous: bool) -> GrantUser {
     GrantUser {
+        holds: Some(shows.into()),
         shows: Some(shows.into()),
         keeps_previous,
     }
