@@ -1,5 +1,6 @@
 //! The chart on a real API server, with the operator at work, as `docs/helm.md` has it.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +9,8 @@ use control_plane::tools;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, PostParams};
+use serde_json::{Value, json};
 
 use crate::support::{OPERATOR, World, kubectl};
 
@@ -107,6 +109,58 @@ fn earlier_chart() -> (tempfile::TempDir, String) {
     (folder, name)
 }
 
+/// The definition before days were dates, keys had defaults and workloads were restarted.
+const EARLIER_CRD: &str = include_str!("earlier/jiracredentials.yaml");
+
+/// The chart as it was with that definition, and without the policy about workloads.
+fn chart_of_the_earlier_definition() -> (tempfile::TempDir, String) {
+    let (folder, chart) = earlier_chart();
+    std::fs::write(format!("{chart}/files/jiracredentials.yaml"), EARLIER_CRD).unwrap();
+    let path = format!("{chart}/files/admission-policy.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let documents: Vec<&str> = text.split("\n---\n").collect();
+    let kept: Vec<&str> = documents
+        .iter()
+        .copied()
+        .filter(|document| !document.contains("name: jira-credential-operator-restart"))
+        .collect();
+    assert!(kept.len() < documents.len(), "nothing to leave out");
+    std::fs::write(&path, kept.join("\n---\n")).unwrap();
+    (folder, chart)
+}
+
+/// The specs as the API server serves them, by name.
+async fn specs(world: &World) -> BTreeMap<String, Value> {
+    let line = format!("get jiracredentials -n {} -o json", world.namespace);
+    let list: Value = serde_json::from_str(&kubectl(world.plane, &line).await).unwrap();
+    let items = list["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| {
+            let name = item["metadata"]["name"].as_str().unwrap();
+            (name.to_owned(), item["spec"].clone())
+        })
+        .collect()
+}
+
+/// Whether the definition is one with `spec.restart`.
+async fn knows_restarts(world: &World) -> bool {
+    let line = "get customresourcedefinitions jiracredentials.jira-operator.dev -o json";
+    let definition: Value = serde_json::from_str(&kubectl(world.plane, line).await).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"]["properties"]["restart"].is_object()
+}
+
+/// Every field of before is there with its value; defaults may have come.
+fn keep_everything(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) {
+    assert!(!before.is_empty());
+    for (name, spec) in before {
+        let mut merged = after[name].clone();
+        json_patch::merge(&mut merged, spec);
+        assert_eq!(merged, after[name], "{name}");
+    }
+}
+
 const UPGRADE: [&str; 5] = [
     "upgrade",
     "jira",
@@ -195,5 +249,76 @@ async fn what_kubectl_has_installed_is_taken_over() {
     let operator = world.operator().await;
     world.api_token("bot").await;
     world.wait_ready("bot").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_release_is_upgraded_and_rolled_back_and_loses_nothing() {
+    let world = World::bare().await;
+    let Some(helm) = Helm::new(&world).await else {
+        return;
+    };
+    let (_folder, earlier) = chart_of_the_earlier_definition();
+    helm.does(&["install", "jira", &earlier, "--create-namespace"])
+        .await;
+    let operator = world.operator().await;
+    let (_, consent) = world.oauth("bot").await;
+    world.api_token("static").await;
+    // Refused today.
+    let mut short = world.api_token_spec("static");
+    short["validation"] = json!({"interval": "5s"});
+    short["targets"] = json!([{"name": "short"}]);
+    world.create("short", short).await;
+    for name in ["bot", "static"] {
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    operator.stop().await;
+    assert!(!knows_restarts(&world).await);
+    let (specs_before, before) = (specs(&world).await, published(&world).await);
+    let spends = world.outcomes().len();
+
+    // As the document has it: the policies of the new chart first.
+    let policies = "apply -f deploy/chart/files/admission-policy.yaml";
+    kubectl(world.plane, policies).await;
+    let refused = helm.run(&UPGRADE).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("invalid ownership metadata"), "{said}");
+    helm.does(&[&UPGRADE[..], &["--take-ownership"]].concat())
+        .await;
+    assert!(knows_restarts(&world).await);
+    keep_everything(&specs_before, &specs(&world).await);
+    let operator = world.operator().await;
+    let mut day = world.api_token_spec("static");
+    day["auth"]["apiToken"]["expiresAt"] = json!("2030-03-01");
+    day["targets"] = json!([{"name": "day"}]);
+    let day = json!({"metadata": {"name": "day"}, "spec": day,
+        "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential"});
+    let day = serde_json::from_value(day).unwrap();
+    world
+        .until("the present definition is in use", || async {
+            let (credentials, params) = (world.credentials(), PostParams::default());
+            credentials.create(&params, &day).await.ok()
+        })
+        .await;
+    for name in ["bot", "static", "day"] {
+        world.wait_ready(name).await;
+    }
+    operator.quiet().await;
+    operator.stop().await;
+    let after = published(&world).await;
+    assert!(before.iter().all(|secret| after.contains(secret)));
+    assert_eq!(world.outcomes().len(), spends);
+
+    let specs_before = specs(&world).await;
+    helm.does(&["rollback", "jira", "1"]).await;
+    assert!(!knows_restarts(&world).await);
+    keep_everything(&specs_before, &specs(&world).await);
+    assert_eq!(published(&world).await, after);
+    let operator = world.operator().await;
+    world.renewal_falls_due(&operator).await;
+    world.wait_ready("bot").await;
+    assert!(consent.holds_newest(&world.kept("bot").await));
+    assert_eq!(world.outcomes().len(), spends + 1);
     operator.stop().await;
 }

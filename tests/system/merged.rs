@@ -30,7 +30,7 @@ impl World {
         self.secrets().create(&params, &secret).await.unwrap()
     }
 
-    async fn app_for(&self, credentials: &str) -> Secret {
+    pub(crate) async fn app_for(&self, credentials: &str) -> Secret {
         self.app(json!({"metadata": {"annotations": {MERGE_ANNOTATION: credentials}}}))
             .await
     }
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// A credential that writes one key into the Secret of a person.
-    async fn merging(&self, name: &str, key: &str) -> atlassian_sim::Token {
+    pub(crate) async fn merging(&self, name: &str, key: &str) -> atlassian_sim::Token {
         let token = self.next_token(name).await;
         let mut spec = self.api_token_spec(name);
         spec["targets"] = json!([merge_target(&[key])]);

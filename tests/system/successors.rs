@@ -62,7 +62,7 @@ impl World {
             .once()
     }
 
-    fn mints(&self) -> usize {
+    pub(crate) fn mints(&self) -> usize {
         let calls = self.sim.calls_for(self.data_center().host());
         let mint = |call: &&atlassian_sim::Call| call.path == TOKENS && call.method == "POST";
         calls.iter().filter(mint).count()
