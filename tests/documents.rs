@@ -100,6 +100,66 @@ fn the_reference_lists_every_flag() {
     }
 }
 
+#[test]
+fn the_reference_has_the_default_of_every_flag() {
+    use clap::CommandFactory as _;
+    let mut all = jira_credential_operator::cli::Cli::command();
+    all.build();
+    let run = all.find_subcommand("run").unwrap();
+    let mut compared = 0;
+    for flag in run.get_arguments().filter(|flag| !flag.is_hide_set()) {
+        let (Some(name), [_, ..]) = (flag.get_long(), flag.get_default_values()) else {
+            continue;
+        };
+        let defaults = flag.get_default_values().iter();
+        let defaults: Vec<&str> = defaults.map(|value| value.to_str().unwrap()).collect();
+        let row = |line: &&str| line.starts_with(&format!("| `--{name}` |"));
+        let row = REFERENCE.lines().find(row).unwrap();
+        let default = match name {
+            "cloud-hosts" => "Atlassian's own".to_owned(),
+            _ => format!("`{}`", defaults.join(",")),
+        };
+        let column = row.split('|').nth(3).unwrap();
+        // Levels of the log have no case.
+        let is_told = column.to_lowercase().contains(&default.to_lowercase());
+        assert!(is_told, "--{name}: {default}, not {column}");
+        compared += 1;
+    }
+    assert!(compared > 15, "{compared}");
+}
+
+/// The defaults that the API server stores: the name of each member, or of the reference whose key it is.
+fn defaults(schema: &Value, of: &str, found: &mut Vec<(String, String)>) {
+    let members = schema["properties"].as_object().into_iter().flatten();
+    for (name, member) in members {
+        if let Some(default) = member["default"].as_str() {
+            let name = if name == "key" { of } else { name };
+            found.push((name.to_owned(), default.to_owned()));
+        }
+        defaults(member, name, found);
+        defaults(&member["items"], name, found);
+    }
+}
+
+#[test]
+fn the_reference_has_every_default_of_the_definition() {
+    let definition = serde_json::to_value(jira_credential_operator::crd::crd()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut all = Vec::new();
+    defaults(&schema["spec"], "spec", &mut all);
+    assert!(all.len() > 8, "{all:?}");
+    for (name, default) in all {
+        let is_row = |line: &str| {
+            let mut columns = line.split('|').skip(1);
+            let (field, value) = (columns.next(), columns.next());
+            let names = |field: &str| field.contains(&format!("{name}`"));
+            let says = |value: &str| value.contains(&format!("`{default}`"));
+            field.is_some_and(names) && value.is_some_and(says)
+        };
+        assert!(REFERENCE.lines().any(is_row), "{name}: {default}");
+    }
+}
+
 /// What a method is called in a manifest.
 fn member(method: MethodName) -> &'static str {
     match method {
