@@ -146,7 +146,7 @@ async fn data_center_gets_issues_with_a_personal_access_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_has_closed_is_filed_afresh_at_the_next_reminder() {
+async fn what_a_person_has_closed_is_filed_again_at_the_next_reminder() {
     let world = World::new().await;
     let project = project(&world);
     project.set_endless(true);

@@ -56,6 +56,22 @@ impl World {
         })
     }
 
+    /// A client of a service account, with its Secret, and what a credential `bot` says that uses it.
+    pub(crate) async fn service_spec(&self) -> (OAuthApp, Value) {
+        let scopes = ["read:jira-work", "read:jira-user"];
+        let app = self.cloud().service_client("robot", &scopes);
+        self.client_secret("bot", &app.secret()).await;
+        let spec = json!({
+            "site": self.cloud().url(),
+            "hosting": "Cloud",
+            "auth": {"clientCredentials": {
+                "clientId": app.client_id(),
+                "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
+            }},
+        });
+        (app, spec)
+    }
+
     /// The grant of a credential.
     pub(crate) async fn grant(&self, name: &str) -> Option<Value> {
         let secret = self.secrets().get_opt(&grant_of(name)).await;
@@ -217,18 +233,7 @@ async fn a_renewal_takes_six_requests_two_calls_and_no_event() {
 async fn client_credentials_are_asked_again_without_an_intent() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let app = world
-        .cloud()
-        .service_client("robot", &["read:jira-work", "read:jira-user"]);
-    world.client_secret("bot", &app.secret()).await;
-    let spec = json!({
-        "site": world.cloud().url(),
-        "hosting": "Cloud",
-        "auth": {"clientCredentials": {
-            "clientId": app.client_id(),
-            "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
-        }},
-    });
+    let (app, spec) = world.service_spec().await;
     world.create("bot", spec).await;
     world.wait_ready("bot").await;
     operator.quiet().await;

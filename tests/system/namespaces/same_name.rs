@@ -3,7 +3,7 @@
 use jira_credential_operator::api::{ConditionType, Reason};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use super::{over, targets};
@@ -228,6 +228,21 @@ fn keyed_by_name() -> CustomResourceDefinition {
     serde_json::from_value(definition).unwrap()
 }
 
+/// Waits until the API server accepts a manifest, which it does not store.
+async fn until_accepted(home: &World, what: &str, manifest: &Value) {
+    let mut probe = manifest.clone();
+    probe["metadata"]["name"] = json!("probe");
+    let probe = serde_json::from_value(probe).unwrap();
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    home.until(what, || async {
+        home.credentials().create(&params, &probe).await.ok()
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_that_were_stored_with_their_names_as_keys_are_read_and_nothing_is_written() {
     let home = World::alone().await;
@@ -274,17 +289,7 @@ async fn targets_that_were_stored_with_their_names_as_keys_are_read_and_nothing_
     let definition = jira_credential_operator::crd::crd();
     home.plane.install_crd(&definition).await.unwrap();
     let duplicates = json!([{"name": "one"}, {"name": "one", "namespace": second.namespace}]);
-    home.until("the new definition is in use", || async {
-        let mut probe = manifest(duplicates.clone());
-        probe["metadata"]["name"] = json!("probe");
-        let probe = serde_json::from_value(probe).unwrap();
-        let params = kube::api::PostParams {
-            dry_run: true,
-            ..Default::default()
-        };
-        home.credentials().create(&params, &probe).await.ok()
-    })
-    .await;
+    until_accepted(home, "the new definition is in use", &manifest(duplicates)).await;
     let operator = three.operator().await;
     operator.look_again(1).await;
     assert_eq!(operator.writes_since(operator.start), Vec::<String>::new());
@@ -307,17 +312,7 @@ async fn targets_that_were_stored_with_their_names_as_keys_are_read_and_nothing_
         .await
         .unwrap();
     let twice = json!([{"name": "two"}, {"name": "two", "namespace": home.namespace}]);
-    home.until("the policy is not in force", || async {
-        let mut probe = manifest(twice.clone());
-        probe["metadata"]["name"] = json!("probe");
-        let probe = serde_json::from_value(probe).unwrap();
-        let params = kube::api::PostParams {
-            dry_run: true,
-            ..Default::default()
-        };
-        home.credentials().create(&params, &probe).await.ok()
-    })
-    .await;
+    until_accepted(home, "the policy is not in force", &manifest(twice.clone())).await;
     let twice = json!({"targets": twice});
     home.change("bot", twice).await;
     let object = home.wait_unready("bot", Reason::SpecInvalid).await;

@@ -265,18 +265,8 @@ async fn whichever_credential_renews_a_shared_consent_each_gets_what_it_wants() 
 async fn a_replaced_token_of_client_credentials_is_published_for_as_long() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let app = world
-        .cloud()
-        .service_client("robot", &["read:jira-work", "read:jira-user"]);
-    world.client_secret("bot", &app.secret()).await;
-    let spec = keeping(json!({
-        "site": world.cloud().url(),
-        "hosting": "Cloud",
-        "auth": {"clientCredentials": {
-            "clientId": app.client_id(),
-            "clientSecretRefs": [{"name": "bot-client", "key": "secret"}],
-        }},
-    }));
+    let (_, spec) = world.service_spec().await;
+    let spec = keeping(spec);
     world.create("bot", spec).await;
     world.wait_ready("bot").await;
     operator.quiet().await;
