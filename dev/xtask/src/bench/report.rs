@@ -83,6 +83,7 @@ pub(super) fn table(ui: &Ui, measured: &Measured) {
         "CPU of the control plane for each credential: {}",
         control_plane(measured)
     );
+    let _ = writeln!(text, "Per second: {}", rates(measured));
     for phase in &measured.phases {
         let requests: Vec<String> = phase
             .requests
@@ -97,6 +98,17 @@ pub(super) fn table(ui: &Ui, measured: &Measured) {
         }
     }
     ui.line(text.trim_end());
+}
+
+/// How many requests the API server had from the operator, and calls Jira, in a second of each phase.
+fn rates(measured: &Measured) -> String {
+    let phases = measured.phases.iter().map(|phase| {
+        let rate = |count: u64| number(count) / phase.seconds.max(0.001);
+        let (requests, calls) = (rate(phase.total()), rate(phase.jira_calls));
+        format!("{} {requests:.1} requests and {calls:.1} calls", phase.name)
+    });
+    let phases: Vec<String> = phases.collect();
+    phases.join(", ")
 }
 
 /// What each phase costs the API server and etcd. The bench's own requests are part of it: those of

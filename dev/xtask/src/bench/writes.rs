@@ -19,7 +19,7 @@ use super::process;
 use crate::failure::{Outcome, While as _};
 use crate::ui::Ui;
 use heap::Before;
-use orders::{Order, Write};
+use orders::{Order, Size, Write};
 
 /// Requests at a time.
 const PARALLEL: usize = 8;
@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Another `CustomResourceDefinition` than the one of this work tree.
     #[arg(long, value_name = "FILE")]
     crd: Option<PathBuf>,
+    /// Write objects with most optional fields, in place of what most users write.
+    #[arg(long)]
+    full: bool,
     /// Write the API server's own CPU profile of each kind of write into this directory, for
     /// `go tool pprof`.
     #[arg(long, value_name = "DIRECTORY")]
@@ -60,6 +63,7 @@ struct Bench {
     plane: ControlPlane,
     client: Client,
     cluster: Cluster,
+    size: Size,
 }
 
 /// Measures, and prints a table.
@@ -150,6 +154,11 @@ impl Bench {
             cluster: Cluster::new(client.clone(), LIMIT),
             plane,
             client,
+            size: if options.full {
+                Size::Full
+            } else {
+                Size::Usual
+            },
         })
     }
 
@@ -227,7 +236,7 @@ impl Bench {
         };
         stream::iter(0..objects)
             .map(|number| {
-                let order = write.order(namespace, number, variant, held.get(number));
+                let order = write.order(namespace, number, variant, (self.size, held.get(number)));
                 async move {
                     match order? {
                         Order::Send(method, path, kind, body) => {

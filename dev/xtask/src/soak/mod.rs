@@ -44,9 +44,12 @@ pub(crate) struct Options {
     /// How long there is trouble.
     #[arg(long, default_value_t = 60)]
     minutes: u64,
-    /// For how long the API server is away at the end.
+    /// For how long the API server is away after that.
     #[arg(long, default_value_t = 5)]
     outage_minutes: u64,
+    /// How long only Jira fails at the end, while both processes live on and their memory is compared.
+    #[arg(long, default_value_t = 20)]
+    calm_minutes: u64,
     /// The operator to try, built with the feature `test-pace`, in place of one that is built now.
     #[arg(long)]
     operator: Option<PathBuf>,
@@ -146,29 +149,47 @@ impl Soak<'_> {
             self.cold_outage(Duration::from_secs(60 * options.outage_minutes))
                 .await?;
         }
+        self.calm(Duration::from_secs(60 * options.calm_minutes), &mut dice)
+            .await?;
         self.report.weigh(&self.jira, &self.load).await
+    }
+
+    /// Only Jira fails, so that one process leads all the time: its memory shows what does not go away.
+    async fn calm(&mut self, length: Duration, dice: &mut Dice) -> Outcome {
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            self.make(Trouble::draw_of_jira(dice)).await?;
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            let (process, memory) = self.replicas.leader_memory().await?;
+            self.report.calm.push((process, memory));
+            self.ui.line(&format!(
+                "{:>3} min  without a restart: leader {memory:.1} MB (process {process})",
+                begun.elapsed().as_secs() / 60
+            ));
+        }
+        let (_, unready) = self.load.until_all_ready(Duration::from_secs(900)).await?;
+        if let Some((_, before)) = &mut self.report.settled {
+            before.extend(unready);
+        }
+        Ok(())
     }
 
     /// The API server goes away and comes back; what is asked of it then, and what is said meanwhile.
     async fn cold_outage(&mut self, length: Duration) -> Outcome {
+        let client = self.plane.client()?;
         self.plane.stop_api_server().await?;
         tokio::time::sleep(length).await;
-        // A replica that does not lead any more ends, as it does in a pod.
+        // From before its first request on: a replica that has lived on lists everything at once.
+        let rate = tokio::spawn(report::highest_rate(client, Duration::from_secs(90)));
         self.plane.start_api_server().await?;
+        // A replica that does not lead any more ends, as it does in a pod.
         self.replicas.revive().await?;
-        let client = self.plane.client()?;
-        let mut before = report::requests(&client).await?;
-        let mut most = 0.0_f64;
         let mut unready = BTreeSet::new();
-        for _ in 0..60 {
-            let since = Instant::now();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let now = report::requests(&client).await?;
-            most = most.max((now - before) / since.elapsed().as_secs_f64());
-            before = now;
+        while !rate.is_finished() {
             unready.extend(self.load.unready().await?);
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.report.outage = Some((most, unready));
+        self.report.outage = Some((rate.await?, unready));
         Ok(())
     }
 }

@@ -150,19 +150,21 @@ impl<'a> Replicas<'a> {
     /// What both have in memory.
     pub(super) async fn memory(&mut self) -> Outcome<Memory> {
         self.put_leader_last().await?;
-        let resident = self
-            .running
-            .iter()
-            .map(|operator| process::memory(operator.id()));
+        let resident = self.running.iter().map(resident);
         let resident = resident.collect::<Outcome<Vec<_>>>()?;
-        let megabytes = |memory: Option<&process::Memory>| {
-            let kilobytes = memory.map_or(0, |memory| memory.resident);
-            f64::from(u32::try_from(kilobytes).unwrap_or(u32::MAX)) / 1000.0
-        };
         Ok(Memory {
-            leader: megabytes(resident.last()),
-            standby: megabytes(resident.first()),
+            leader: resident.last().copied().unwrap_or_default(),
+            standby: resident.first().copied().unwrap_or_default(),
         })
+    }
+
+    /// The process that leads now, and what it has in memory, in MB.
+    pub(super) async fn leader_memory(&mut self) -> Outcome<(u32, f64)> {
+        self.put_leader_last().await?;
+        match self.running.last() {
+            Some(leader) => Ok((leader.id(), resident(leader)?)),
+            None => fail("nobody leads"),
+        }
     }
 
     pub(super) async fn stop(&mut self) -> Outcome {
@@ -177,6 +179,12 @@ impl<'a> Replicas<'a> {
         let tails = self.running.iter().map(|operator| operator.log_tail(20));
         tails.collect::<Vec<_>>().join("\n\n")
     }
+}
+
+/// What a process has in memory, in MB.
+fn resident(operator: &Operator) -> Outcome<f64> {
+    let kilobytes = process::memory(operator.id())?.resident;
+    Ok(f64::from(u32::try_from(kilobytes).unwrap_or(u32::MAX)) / 1000.0)
 }
 
 fn pid(operator: &Operator) -> Option<Pid> {

@@ -1,7 +1,7 @@
 //! What came of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atlassian_sim::{Spend, SpendOutcome};
 use http::Request;
@@ -23,6 +23,8 @@ pub(super) struct Report {
     pub(super) settled: Option<(Duration, Vec<String>)>,
     /// The most requests in a second after a long outage, and what those said that were not Ready then.
     pub(super) outage: Option<(f64, BTreeSet<String>)>,
+    /// Without a restart: which process led, and what it had in memory, in MB, in the order of time.
+    pub(super) calm: Vec<(u32, f64)>,
     exchanged: usize,
     replayed: usize,
     harmful: Vec<String>,
@@ -92,6 +94,16 @@ impl Report {
             is_sound &= unready.is_empty();
             name(ui, "not Ready after the outage", unready);
         }
+        is_sound &= self.print_memory(ui);
+        name(ui, "spent too late", &self.harmful);
+        name(ui, "lost", &self.lost);
+        is_sound
+    }
+}
+
+impl Report {
+    /// Prints what the processes had in memory; returns whether the one that led without a restart stayed flat.
+    fn print_memory(&self, ui: &Ui) -> bool {
         let leaders = self.memory.values().map(|memory| memory.leader);
         let most = leaders.fold(0.0, f64::max);
         if let (Some((_, first)), Some((_, last))) =
@@ -100,17 +112,43 @@ impl Report {
             ui.line(&format!(
                 "memory at first: {first}; at last: {last}; at most: leader {most:.1} MB"
             ));
-            is_sound &= last.leader < first.leader * MOST_GROWTH;
         }
-        name(ui, "spent too late", &self.harmful);
-        name(ui, "lost", &self.lost);
-        is_sound
+        let Some((process, _)) = self.calm.first() else {
+            return true;
+        };
+        let Some((first, last)) = thirds(&self.calm) else {
+            ui.line("too few samples without a restart");
+            return false;
+        };
+        ui.line(&format!(
+            "memory without a restart, medians of {} samples: {first:.1} MB in the first third, {last:.1} MB in the last",
+            self.calm.len()
+        ));
+        let is_one = self.calm.iter().all(|(other, _)| other == process);
+        if !is_one {
+            ui.error("another process led meanwhile");
+        }
+        is_one && last < first * MOST_GROWTH
     }
 }
 
-/// By how much the memory of a leader may have grown from the first minute to the last: what is more is no cache
-/// that fills.
-const MOST_GROWTH: f64 = 1.3;
+/// By how much the memory of a leader may have grown from the first third of its samples to the last: what is
+/// more is no noise of the allocator.
+const MOST_GROWTH: f64 = 1.1;
+
+/// The medians of the first and of the last third.
+fn thirds(samples: &[(u32, f64)]) -> Option<(f64, f64)> {
+    let third = samples.len() / 3;
+    let first = samples.get(..third)?;
+    let last = samples.get(samples.len() - third..)?;
+    Some((median(first)?, median(last)?))
+}
+
+fn median(samples: &[(u32, f64)]) -> Option<f64> {
+    let mut values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
 
 fn name<'a>(ui: &Ui, what: &str, names: impl IntoIterator<Item = &'a String>) {
     for name in names {
@@ -122,8 +160,27 @@ fn said(spend: &Spend) -> String {
     format!("family {:?}, {:?}", spend.family, spend.outcome)
 }
 
+/// The most requests in a second that an API server gets within this time, from its start on.
+pub(super) async fn highest_rate(client: Client, length: Duration) -> f64 {
+    let begun = Instant::now();
+    let (mut before, mut since) = (0.0, begun);
+    let mut most = 0.0_f64;
+    while begun.elapsed() < length {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = Instant::now();
+        // One that does not answer yet has had none.
+        let Ok(count) = requests(&client).await else {
+            since = now;
+            continue;
+        };
+        most = most.max((count - before) / now.duration_since(since).as_secs_f64());
+        (before, since) = (count, now);
+    }
+    most
+}
+
 /// How many requests the API server has had since it started.
-pub(super) async fn requests(client: &Client) -> Outcome<f64> {
+async fn requests(client: &Client) -> Outcome<f64> {
     let request = Request::get("/metrics").body(Vec::new())?;
     let text = client.request_text(request).await.while_("/metrics")?;
     let counts = text
@@ -131,4 +188,20 @@ pub(super) async fn requests(client: &Client) -> Outcome<f64> {
         .filter(|line| line.starts_with("apiserver_request_total{"));
     let counts = counts.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     Ok(counts.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_seen_by_the_medians_of_the_thirds() {
+        let samples = |values: &[f64]| values.iter().map(|value| (1, *value)).collect::<Vec<_>>();
+        let flat = samples(&[40.0, 41.0, 90.0, 40.0, 41.0, 41.0, 40.0, 41.0, 40.0]);
+        assert_eq!(thirds(&flat), Some((41.0, 40.0)));
+        let grows = samples(&[40.0, 45.0, 50.0, 55.0, 60.0, 65.0]);
+        let (first, last) = thirds(&grows).unwrap();
+        assert!(last > first * MOST_GROWTH);
+        assert_eq!(thirds(&samples(&[40.0, 41.0])), None);
+    }
 }

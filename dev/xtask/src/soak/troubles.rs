@@ -60,13 +60,27 @@ impl Trouble {
         Trouble::TooManyRequests,
     ];
 
+    /// Those that end no process of the operator.
+    const OF_JIRA: [Self; 5] = [
+        Trouble::JiraDown,
+        Trouble::JiraSilent,
+        Trouble::JiraLosesAnswers,
+        Trouble::JiraConnectionsCut,
+        Trouble::TooManyRequests,
+    ];
+
     pub(super) fn draw(dice: &mut Dice) -> Self {
-        let size = u64::try_from(Self::ALL.len()).unwrap_or(1);
+        Self::one_of(&Self::ALL, dice)
+    }
+
+    pub(super) fn draw_of_jira(dice: &mut Dice) -> Self {
+        Self::one_of(&Self::OF_JIRA, dice)
+    }
+
+    fn one_of(these: &[Self], dice: &mut Dice) -> Self {
+        let size = u64::try_from(these.len()).unwrap_or(1);
         let index = usize::try_from(dice.below(size)).unwrap_or_default();
-        Self::ALL
-            .get(index)
-            .copied()
-            .unwrap_or(Trouble::LeaderKilled)
+        these.get(index).copied().unwrap_or(Trouble::JiraDown)
     }
 
     /// What Jira does, and for how long.

@@ -24,6 +24,15 @@ pub(super) enum Write {
     LabelCredential,
 }
 
+/// What the objects have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Size {
+    /// What most users write.
+    Usual,
+    /// Most optional fields.
+    Full,
+}
+
 /// One write.
 pub(super) enum Order {
     /// Method, path, content type and body.
@@ -90,13 +99,13 @@ impl Write {
         }
     }
 
-    /// The write of one object; `held` is the object as it is, for what the operator writes.
+    /// The write of one object of a size; `held` is the object as it is, for what the operator writes.
     pub(super) fn order(
         self,
         namespace: &str,
         number: usize,
         variant: usize,
-        held: Option<&JiraCredential>,
+        (size, held): (Size, Option<&JiraCredential>),
     ) -> Outcome<Order> {
         let secrets = format!("/api/v1/namespaces/{namespace}/secrets");
         let credentials =
@@ -105,9 +114,11 @@ impl Write {
         let name = format!("object-{number}");
         Ok(match self {
             Self::CreateSecret => Order::Send("POST", secrets, JSON, secret(&name)),
-            Self::CreateCredential => Order::Send("POST", credentials, JSON, credential(&name)),
+            Self::CreateCredential => {
+                Order::Send("POST", credentials, JSON, credential(&name, size))
+            }
             Self::UpdateStatus => {
-                let status = serde_json::from_value(status(&name, variant))?;
+                let status = serde_json::from_value(status(&name, variant, size))?;
                 Order::Status(Box::new(created(held)?.clone()), Box::new(status))
             }
             Self::ReportEvent => {
@@ -148,23 +159,55 @@ fn secret(name: &str) -> Value {
     })
 }
 
-/// What most users write.
-fn credential(name: &str) -> Value {
+fn credential(name: &str, size: Size) -> Value {
+    let mut spec = json!({
+        "site": "https://acme.atlassian.net",
+        "auth": { "apiToken": {
+            "email": format!("{name}@acme.example"),
+            "tokenSecretRef": { "name": format!("source-{name}"), "key": "token" },
+        } },
+    });
+    if size == Size::Full {
+        add(&mut spec, optional(name));
+    }
     json!({
         "apiVersion": "jira-operator.dev/v1alpha1", "kind": "JiraCredential",
         "metadata": { "name": name },
-        "spec": {
-            "site": "https://acme.atlassian.net",
-            "auth": { "apiToken": {
-                "email": format!("{name}@acme.example"),
-                "tokenSecretRef": { "name": format!("source-{name}"), "key": "token" },
-            } },
-        },
+        "spec": spec,
     })
 }
 
+/// The fields that a spec may have beside.
+fn optional(name: &str) -> Value {
+    let template = json!({
+        "labels": { "app.kubernetes.io/part-of": "ci" },
+        "data": { "auth.json": "{\"url\": {{ url | tojson }}, \"token\": {{ token | tojson }}}" },
+    });
+    json!({
+        "validation": { "interval": "15m", "requiredPermissions": ["BROWSE_PROJECTS"] },
+        "rotation": { "maxAge": "90d", "warnBefore": "14d" },
+        "owner": { "team": "platform", "contact": "#platform" },
+        "targets": [
+            { "name": name, "presets": ["Standard", "Env"], "template": template },
+            { "name": format!("{name}-retained"), "deletionPolicy": "Retain" },
+            { "name": name, "namespace": "elsewhere" },
+        ],
+        "restart": [
+            { "kind": "Deployment", "name": "importer" },
+            { "kind": "StatefulSet", "name": "exporter" },
+        ],
+    })
+}
+
+/// Adds the members of the second object to the first one.
+fn add(object: &mut Value, more: Value) {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+}
+
 /// The status of such a credential when it is Ready.
-fn status(name: &str, variant: usize) -> Value {
+fn status(name: &str, variant: usize, size: Size) -> Value {
     let time = format!(
         "2026-01-01T{:02}:{:02}:00Z",
         variant / 60 % 24,
@@ -176,7 +219,7 @@ fn status(name: &str, variant: usize) -> Value {
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         })
     };
-    json!({
+    let mut status = json!({
         "observedGeneration": 1,
         "conditions": [
             condition("Ready", "True", "Validated", "The published credential is current and validated."),
@@ -206,5 +249,29 @@ fn status(name: &str, variant: usize) -> Value {
             "hash": "0123456789abcdef0123456789abcdef",
         }],
         "binding": { "name": name },
-    })
+    });
+    if size == Size::Full {
+        let restart = json!({
+            "fingerprint": "0123456789abcdef0123456789abcdef",
+            "revision": "0123456789abcdef",
+        });
+        let target = |name: String, namespace: Option<&str>| {
+            json!({
+                "name": name, "namespace": namespace,
+                "uid": "00000000-0000-0000-0000-000000000000",
+                "resourceVersion": "1001",
+                "hash": "0123456789abcdef0123456789abcdef",
+            })
+        };
+        let targets = json!([
+            target(name.to_owned(), None),
+            target(format!("{name}-retained"), None),
+            target(name.to_owned(), Some("elsewhere")),
+        ]);
+        add(
+            &mut status,
+            json!({ "restart": restart, "targets": targets }),
+        );
+    }
+    status
 }
