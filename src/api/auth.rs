@@ -19,7 +19,7 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_method())]
 pub struct Auth {
-    /// Atlassian Cloud API token of a user: Basic with e-mail and token.
+    /// API token of a user of Jira Cloud: Basic with e-mail and token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<ApiToken>,
     /// OAuth 2.0 with a refresh token (3LO on Jira Cloud, an application link on Data Center 8.22
@@ -128,12 +128,12 @@ impl Method<'_> {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_email())]
 pub struct ApiToken {
-    /// E-mail address of the account that owns the token.
+    /// E-mail address of the account that owns the token; this or `emailSecretRef`.
     #[schemars(length(max = 254))]
     #[x_kube(validation = rules::email())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Key of a Secret that holds the e-mail address, instead of `email`.
+    /// Key of a Secret that holds the e-mail address, in place of `email`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_secret_ref: Option<SecretKeyRef>,
     /// Key of the Secret that holds the token.

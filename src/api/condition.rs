@@ -34,18 +34,18 @@ pub enum ConditionType {
     Valid,
     /// Every target holds the last validated credential.
     Published,
-    /// A person must rotate the credential (abnormal-true).
+    /// A person must rotate the credential; says nothing about `Ready` (abnormal-true).
     RotationDue,
     /// The credential has administrator permissions that the spec does not require (abnormal-true).
     OverPrivileged,
     /// The organisation reported when the API token expires; absent without `spec.expiryLookup` and
-    /// before the first answer.
+    /// before the first answer; says nothing about `Ready`.
     ExpiryKnown,
     /// The API server denies the operator a request that the credential needs (abnormal-true, absent
     /// otherwise).
     Denied,
-    /// A workload of `spec.restart` could not be restarted after the published credential changed
-    /// (abnormal-true, absent otherwise).
+    /// A workload of `spec.restart` could not be restarted: its pods may use the previous credential; says
+    /// nothing about `Ready` (abnormal-true, absent otherwise).
     RestartFailed,
     /// The operator is waiting or backing off (abnormal-true, absent otherwise).
     Reconciling,
@@ -76,7 +76,7 @@ pub(super) fn reason_schema(_: &mut SchemaGenerator) -> Schema {
 /// Why a condition has its status; also the reason of the event that reports it.
 ///
 /// Three reasons had other names in earlier versions; a stored status may still hold those.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Reason {
     /// What pods mount is current and validated.
     #[serde(alias = "Proven")]
@@ -95,7 +95,7 @@ pub enum Reason {
     LoginDenied,
     /// Jira does not accept calls from the cluster's address.
     IpBlocked,
-    /// The token lacks a scope.
+    /// The token lacks a scope that the operator or the spec needs.
     InsufficientScope,
     /// This address does not serve this kind of credential.
     WrongHost,
@@ -115,14 +115,14 @@ pub enum Reason {
     ReconsentRequired,
     /// Atlassian does not accept the client id and client secret.
     ClientRejected,
-    /// Jira could not be asked.
+    /// Jira gave no usable answer.
     SiteUnavailable,
-    /// Jira asked us to wait.
+    /// Jira asked the operator to wait (429).
     RateLimited,
     /// Jira has not yet accepted the credential.
     #[serde(alias = "NotYetProven")]
     NotValidated,
-    /// A surprising refusal is being confirmed by a second probe.
+    /// Jira refused what it had accepted before; a second validation confirms it.
     Confirming,
     /// A process that is gone started a renewal; the operator takes it over.
     RenewalInterrupted,
@@ -131,7 +131,7 @@ pub enum Reason {
     PublishedUnvalidated,
     /// Every target holds the last validated credential.
     Written,
-    /// Another party holds the Secret of this name.
+    /// The Secret of this name does not belong to the operator.
     TargetForeign,
     /// Another `JiraCredential` holds the Secret of this name.
     TargetConflict,
@@ -165,7 +165,7 @@ pub enum Reason {
     MaxAgeReached,
     /// The consent ends soon.
     ConsentExpiring,
-    /// The grant has not been used for long, and dies of that soon.
+    /// The refresh token has not been used for long, and expires of that soon.
     GrantIdle,
     /// What a person stored cannot replace the current credential.
     RotationFailed,
@@ -175,9 +175,9 @@ pub enum Reason {
     MintingForbidden,
     /// This Jira has no personal access tokens, or does not serve them.
     MintingUnsupported,
-    /// Jira takes a request of the operator for one that a browser was tricked into.
+    /// Jira takes a request of the operator for a cross-site request of a browser (XSRF check).
     CrossSiteCheck,
-    /// No one knows when the token expires.
+    /// It is not known when the token expires, so its replacement cannot be planned.
     ExpiryUnknown,
     /// The grant cannot be renewed for long, for lack of the scope `offline_access`.
     OfflineAccessMissing,
@@ -203,7 +203,7 @@ pub enum Reason {
     OperatorRightMissing,
     /// The API server refuses to store the tokens that the operator renews.
     GrantWriteRefused,
-    /// Nobody knows whether another `JiraCredential` has used the same initial token.
+    /// It is not known whether another `JiraCredential` has used the same initial token.
     DuplicatesUnknown,
     /// The API server takes no events from the operator.
     EventsDenied,
@@ -215,7 +215,7 @@ pub enum Reason {
     RestartRefused,
     /// Workloads read a published Secret in a way that needs a restart, and nothing restarts them.
     ReadersNotRestarted,
-    /// The spec contradicts itself.
+    /// The spec has a value that cannot be used, or contradicts itself.
     SpecInvalid,
     /// A Secret or `ConfigMap` that the spec names, or a key in it, does not exist.
     SourceMissing,

@@ -24,6 +24,7 @@ pub struct PersonalAccessToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Date>,
     /// Who replaces the token before it expires. Manual: a person, whom a condition warns in time.
+    /// Automatic: the operator has the token create its replacement.
     #[serde(default)]
     pub rotation: RotationPolicy,
 }

@@ -32,7 +32,7 @@ pub struct ExpiryLookup {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpiryLookupStatus {
-    /// The generation of the spec under which was asked.
+    /// The generation of the spec for which the organisation was asked.
     #[serde(default)]
     pub observed_generation: i64,
     /// Keyed fingerprint of the API token that was looked up.
@@ -47,15 +47,15 @@ pub struct ExpiryLookupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub key_fingerprint: Option<String>,
-    /// What came of it.
+    /// The result of the last look-up: the reason of `ExpiryKnown`, unless the spec differs.
     #[schemars(schema_with = "super::condition::reason_schema")]
     pub reason: Reason,
-    /// Look-ups in a row that found nothing.
+    /// How many look-ups in a row failed.
     #[serde(default)]
     pub failures: i32,
-    /// When the look-up was last made.
+    /// When the organisation was last asked.
     pub last_checked_time: DateTime<Utc>,
-    /// When it is made again.
+    /// When it is asked next.
     pub next_check_time: DateTime<Utc>,
     /// The expiry of the API token, as the organisation last reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,7 +28,8 @@ pub struct OAuth2 {
     /// Key of the Secret that holds the refresh token of the consent. It is spent once; its
     /// successors are kept in a Secret of the operator. A new value is a new consent.
     pub refresh_token_secret_ref: SecretKeyRef,
-    /// Scopes that the token must have. Left out: none is asked for.
+    /// Scopes that the token must have; on Data Center a wider one is enough. Left out: none is asked
+    /// for.
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::scopes())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,8 +39,8 @@ pub struct OAuth2 {
     #[x_kube(validation = rules::cloud_id())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_id: Option<String>,
-    /// Redirect URL of the application link, as it was used for the consent: Data Center wants it
-    /// at every renewal. Data Center only.
+    /// Redirect URL of the application link, as it was used for the consent: Data Center wants it at
+    /// every renewal. Required there, refused on Cloud.
     #[schemars(length(max = 1024))]
     #[x_kube(validation = rules::redirect_uri())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,8 +69,8 @@ pub struct ClientCredentials {
     #[schemars(length(min = 1, max = 2))]
     #[serde(deserialize_with = "reference::client_secrets")]
     pub client_secret_refs: Vec<SecretKeyRef>,
-    /// Scopes that the token must have. Left out: none is asked for, which Data Center does not
-    /// allow.
+    /// Scopes that the token must have. Left out: none is asked for. Required on Data Center: `READ` or
+    /// `WRITE`.
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::scopes())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -50,7 +50,7 @@ pub struct RestartStatus {
     /// Keyed fingerprint of the published credential.
     #[schemars(length(max = 64))]
     pub fingerprint: String,
-    /// What the annotation of the pod templates says; absent before the first change.
+    /// The value of the annotation of the pod templates; absent before the first change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub revision: Option<String>,
@@ -59,7 +59,7 @@ pub struct RestartStatus {
     #[schemars(schema_with = "pending_targets_schema")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_targets: Vec<String>,
-    /// The workloads that could not be restarted.
+    /// The workloads that could not be restarted, and why.
     #[schemars(length(max = 16))]
     #[serde(
         default,

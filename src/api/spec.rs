@@ -54,19 +54,23 @@ use super::{
 #[x_kube(validation = rules::tls_fits())]
 #[x_kube(validation = rules::previous_fits())]
 pub struct JiraCredentialSpec {
-    /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Data
-    /// Center may have a port and a context path. Always https.
+    /// The address of Jira as a person opens it, such as `https://acme.atlassian.net`. Always https,
+    /// without user info, query, fragment or IP address. The host is in ASCII; upper case counts as
+    /// lower case, and one dot at its end is left out. Data Center may have a port and a context path.
     #[schemars(length(max = 512))]
     #[x_kube(validation = rules::site())]
     #[x_kube(validation = rules::cloud_site())]
     pub site: String,
 
-    /// Cloud or Data Center. Left out: Cloud for Atlassian's own hosts; else what the method
-    /// implies.
+    /// Cloud or Data Center. Left out: Cloud for hosts under atlassian.net, jira.com and
+    /// atlassian-us-gov-mod.net; at other hosts Cloud for `apiToken`, `DataCenter` for
+    /// `personalAccessToken`, `basic`, `session` and `oauth1`, and required for `oauth2` and
+    /// `clientCredentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosting: Option<Hosting>,
 
-    /// Trust of a private certificate authority. Data Center only.
+    /// Trust of a private certificate authority, in place of the public ones for this site: exactly one
+    /// member. Data Center only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
@@ -81,8 +85,9 @@ pub struct JiraCredentialSpec {
     #[serde(default)]
     pub rotation: Rotation,
 
-    /// The Secrets to write, each named once; the same name may be in several namespaces. Left out: one Secret
-    /// with the credential's own name.
+    /// The Secrets to write, each named once; the same name may be in several namespaces. None may have
+    /// the name of a source, in whatever namespace, or a name that starts with `jco-grant-`. To
+    /// server-side apply the list is one field. Left out: one Secret with the credential's own name.
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     #[x_kube(validation = rules::targets_differ())]
     #[x_kube(validation = rules::policy_stays())]
@@ -91,20 +96,21 @@ pub struct JiraCredentialSpec {
     pub targets: Vec<Target>,
 
     /// Workloads of this namespace that take the published values into environment variables or mount
-    /// them by `subPath`: they are restarted when a renewal or a rotation has changed the published
-    /// credential. The first publication restarts nothing.
+    /// them by `subPath`: they are restarted, four at a time, when a renewal or a rotation has changed
+    /// the published credential. The first publication restarts nothing.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     #[schemars(length(max = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<Workload>,
 
-    /// Where to look up when an API token of Jira Cloud expires: Atlassian shows it to an
-    /// organisation's administrators only.
+    /// Where to look up when an API token expires: Atlassian shows it to an organisation's
+    /// administrators only. `apiToken` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_lookup: Option<Box<ExpiryLookup>>,
 
     /// Who looks after the credential: named in notifications, in the metric
-    /// `jira_credential_owner_info` and by `kubectl jira-credential status`.
+    /// `jira_credential_owner_info` and by `kubectl jira-credential status`; conditions and events do
+    /// not repeat it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
 
@@ -113,7 +119,10 @@ pub struct JiraCredentialSpec {
     pub suspend: bool,
 }
 
-/// Cloud or Data Center. Left out: Cloud for Atlassian's own hosts; else what the method implies.
+/// Cloud or Data Center. Left out: Cloud for hosts under atlassian.net, jira.com and
+/// atlassian-us-gov-mod.net; at other hosts Cloud for `apiToken`, `DataCenter` for
+/// `personalAccessToken`, `basic`, `session` and `oauth1`, and required for `oauth2` and
+/// `clientCredentials`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Hosting {
     /// Atlassian's cloud.
@@ -127,10 +136,10 @@ pub enum Hosting {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_ca())]
 pub struct Tls {
-    /// Key of a Secret that holds the CA certificates in PEM form.
+    /// Key of a Secret that holds the CA certificates in PEM form, at most 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretKeyRef>,
-    /// Key of a `ConfigMap` that holds the CA certificates in PEM form.
+    /// Key of a `ConfigMap` that holds the CA certificates in PEM form, at most 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_config_map_ref: Option<ConfigMapKeyRef>,
 }
@@ -139,8 +148,8 @@ pub struct Tls {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
-    /// How often Jira is asked when nothing changes; at least 10s. Left out: 15m, and 1h for a
-    /// password sent with Basic authentication.
+    /// The longest time between two validations when nothing changes; at least 10s. Left out: 15m, and
+    /// 1h with `basic`.
     #[x_kube(validation = rules::interval())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Period>,
@@ -150,7 +159,7 @@ pub struct Validation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
     /// Permissions that the account must hold, by their keys, such as `BROWSE_PROJECTS`. One of a
-    /// project counts when it is held in any project.
+    /// project counts when it is held in any project. `SITE/rest/api/2/permissions` lists the keys.
     #[schemars(length(max = 32))]
     #[x_kube(validation = rules::permissions())]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -185,16 +194,19 @@ impl JsonSchema for Permission {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
-    /// The organisation's maximum age of a credential; counted from `issuedAt`, else from when
-    /// the operator first saw it.
+    /// The organisation's maximum age of a credential; with `rotation: Automatic` the age at which a
+    /// token has been replaced. Counted from `issuedAt`, else from when the operator first saw the
+    /// credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Period>,
-    /// How long before an expiry, the maximum age or the end of a consent `RotationDue` becomes
-    /// True.
+    /// How long before an expiry, the maximum age or the end of a consent `RotationDue` becomes True;
+    /// shorter than `maxAge`.
     #[serde(default = "default_warn_before")]
     pub warn_before: Period,
-    /// How long before its expiry the operator renews a token; at most half of its lifetime. Left
-    /// out: 15 minutes for tokens of an hour.
+    /// How long before its expiry the operator renews a token or session; at most half of its lifetime.
+    /// It does so up to a fifth earlier, to spread the load. Left out: 15 minutes for tokens of an
+    /// hour, a quarter of shorter lives; a fifth of the life of a session; a third of the life of a
+    /// personal access token, at most 14 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_before: Option<Period>,
 }
@@ -225,15 +237,15 @@ pub struct Target {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name())]
     pub name: String,
-    /// The namespace of the Secret; left out, that of the `JiraCredential`. In another one you need the rights to
-    /// create and update this Secret there, and the admission policy must be in force.
+    /// The namespace of the Secret; left out, that of the `JiraCredential`. In another one you need the
+    /// rights to create and update this Secret there, and the admission policy must be in force. Not
+    /// with `creationPolicy: Merge`.
     #[schemars(length(max = 63))]
     #[x_kube(validation = rules::namespace())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Which keys the Secret has: Standard (the default), Env, `BasicAuth`, Netrc, `JiraCli`,
-    /// Alertmanager, `McpAtlassian`, Jenkins. Several add their keys together. With `template.data` and no
-    /// preset, the Secret has the keys of the template only.
+    /// Which keys the Secret has; several presets add their keys together. Left out: Standard, or with
+    /// `template.data` the keys of the template only.
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -241,18 +253,23 @@ pub struct Target {
     /// Type, labels and annotations of the Secret, and keys of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
-    /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator writes its
-    /// own keys into it. It must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of
-    /// the `JiraCredential`. It cannot be changed while the target stays.
+    /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator
+    /// writes its own keys into it. It must be Opaque and have the annotation
+    /// `jira-operator.dev/merge-from` with the name of the `JiraCredential`. It cannot be changed while
+    /// the target stays. There is no Orphan: `deletionPolicy: Retain` is that.
     #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
     pub creation_policy: CreationPolicy,
-    /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
-    /// `previous.authorization`, or `previous.cookie`. For `session`, for `personalAccessToken` with
-    /// `rotation: Automatic`, and on Cloud for `oauth2` and `clientCredentials`, where it is for ten minutes at most.
+    /// Publish the token or session that was replaced, too, for as long as it works, in the same write
+    /// as its successor: `previous.token` and `previous.authorization`, or `previous.cookie`. For
+    /// `session`, for `personalAccessToken` with `rotation: Automatic`, and on Cloud for `oauth2` and
+    /// `clientCredentials`, where it is for ten minutes at most.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_previous: bool,
-    /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
-    /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
+    /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed
+    /// from the spec: Delete (the default), or Retain. A Secret that is retained has no owner
+    /// reference, and the annotation `jira-operator.dev/deletion-policy: Retain`. Nobody renews or ends
+    /// what it holds. A `JiraCredential` of the same name and namespace that names it takes it up
+    /// again; for any other, delete the Secret first.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
     pub deletion_policy: DeletionPolicy,
 }
@@ -303,17 +320,21 @@ impl DeletionPolicy {
 /// Type, labels and annotations of a target, and keys of your own.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 pub struct TargetTemplate {
-    /// Type of the Secret: Opaque, kubernetes.io/basic-auth, or a type of your own.
+    /// Type of the Secret: kubernetes.io/basic-auth, Opaque, or a type outside kubernetes.io, k8s.io,
+    /// x-k8s.io and helm.sh. Left out: kubernetes.io/basic-auth with the preset `BasicAuth`, else
+    /// Opaque.
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::target_type())]
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Labels: literals, under the prefixes that the administrator allows.
+    /// Labels: literals, under the prefixes that the administrator allows (`--allowed-metadata-keys`).
+    /// All keys of the Secret under these prefixes belong to the template: others are removed when it
+    /// is next written, except those under reloader.stakater.com/.
     #[schemars(schema_with = "labels_schema")]
     #[x_kube(validation = rules::target_metadata("labels"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations: literals, under the prefixes that the administrator allows.
+    /// Annotations: literals, with the same prefixes as labels.
     #[schemars(schema_with = "annotations_schema")]
     #[x_kube(validation = rules::target_metadata("annotations"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

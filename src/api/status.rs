@@ -38,6 +38,7 @@ pub struct JiraCredentialStatus {
     )]
     pub method: Option<MethodName>,
     /// The account to which the credential is pinned: the first one that it was validated for.
+    /// `--hide-account-names` leaves both names out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
     /// Where the credential is used.
@@ -66,7 +67,7 @@ pub struct JiraCredentialStatus {
     /// When Jira first accepted the credential in place of another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_time: Option<DateTime<Utc>>,
-    /// The end of life of the credential, where it is known.
+    /// When the credential expires, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
     /// What the organisation reported about the API token's expiry.

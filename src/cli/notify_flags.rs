@@ -11,9 +11,11 @@ use crate::notify::NotifyConfig;
 #[derive(Args, Debug)]
 pub(super) struct NotifyFlags {
     /// YAML file that says where notifications about credentials that need a person go.
+    ///
+    /// It is read at the start.
     #[arg(long, env = "JCO_NOTIFY_CONFIG")]
     notify_config: Option<PathBuf>,
-    /// Hosts that notifications may be sent to; exact names or *.SUFFIX.
+    /// Hosts that notifications may be sent to, in the form of --cloud-hosts.
     #[arg(long, env = "JCO_NOTIFY_HOSTS", value_delimiter = ',')]
     notify_hosts: Vec<String>,
 }

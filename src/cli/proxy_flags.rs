@@ -9,11 +9,15 @@ use crate::jira::{Proxy, ProxyError};
 #[derive(Args, Debug)]
 pub(super) struct ProxyFlags {
     /// The HTTP proxy that Jira and Atlassian are called through: `http://HOST:PORT` or
-    /// `https://HOST:PORT`. The variables `HTTPS_PROXY` and `NO_PROXY` are not read.
+    /// `https://HOST:PORT`, without user and password.
+    ///
+    /// The variables `HTTPS_PROXY` and `NO_PROXY` are not read.
     #[arg(long, env = "JCO_HTTPS_PROXY", hide_env_values = true)]
     https_proxy: Option<String>,
-    /// Hosts that are called without the proxy: NAME with all names below it, .NAME for those
-    /// below it alone, NAME:PORT, or *.
+    /// Hosts that are called without the proxy: NAME with all names below it, .NAME for those below it
+    /// alone, NAME:PORT, or `*`.
+    ///
+    /// Addresses and networks have no effect: each site is a name.
     #[arg(long, env = "JCO_NO_PROXY", value_delimiter = ',')]
     no_proxy: Vec<String>,
     /// File with the credentials for the proxy: one line, user:password. Read for each connection.

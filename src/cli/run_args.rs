@@ -23,19 +23,30 @@ pub(super) struct RunArgs {
         default_value = "jira-credential-operator"
     )]
     pub(super) namespace: String,
-    /// Namespaces whose credentials are served; all when it is left out. Rights in these namespaces and in
-    /// that of --namespace are enough.
+    /// Namespaces whose credentials are served, by their names; all when it is left out.
+    ///
+    /// Rights in these namespaces and in that of --namespace are enough. Do not list that of
+    /// --namespace. The `JiraCredentials` of other namespaces are not seen.
     #[arg(long, env = "JCO_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace_name)]
     watch_namespaces: Vec<String>,
-    /// The credentials that are served, by their labels, as in `kubectl get --selector`; all when it is left out.
-    /// Operators with other selectors serve the others. Needs --leader-elect.
+    /// The credentials that are served, by their labels, as in `kubectl get --selector`; all when it is
+    /// left out.
+    ///
+    /// Its terms are `key=value`, `key!=value`, `key in (a,b)`, `key notin (a,b)`, `key` and `!key`,
+    /// separated by commas. Operators with other selectors serve the others. Needs --leader-elect.
     #[arg(long, env = "JCO_SHARD_SELECTOR")]
     shard_selector: Option<String>,
-    /// How changes of Secrets are noticed: by a watch on the metadata of all of them, or (none) by
-    /// asking for those that a credential names, without the rights to list and watch Secrets.
+    /// How changes of Secrets are noticed: by a watch on their metadata, or by asking for those that
+    /// are named.
+    ///
+    /// `metadata`: the operator watches the metadata of all Secrets that it may see. `none`: without
+    /// the rights to list and watch Secrets, it asks for those that a `JiraCredential` names.
     #[arg(long, env = "JCO_WATCH_SECRETS", default_value = "metadata")]
     watch_secrets: SecretWatch,
     /// Read Secrets as sources only if they have the label jira-operator.dev/source=true.
+    ///
+    /// Each Secret that a spec names needs the label. A `JiraCredential` with one that lacks it is
+    /// `SourceNotAllowed`.
     #[arg(long, env = "JCO_REQUIRE_SOURCE_LABEL")]
     require_source_label: bool,
     #[command(flatten)]
@@ -46,20 +57,30 @@ pub(super) struct RunArgs {
     #[arg(long, env = "JCO_HIDE_ACCOUNT_NAMES")]
     hide_account_names: bool,
     /// Prefixes of labels and annotations that targets may have.
+    ///
+    /// Anyone who can create `JiraCredentials` can have Secrets written with such labels and annotations,
+    /// with any keys, and with a type of their own: controllers that select Secrets by label or type
+    /// may act on them.
     #[arg(long, env = "JCO_ALLOWED_METADATA_KEYS", value_delimiter = ',', default_values = ["app.kubernetes.io/", "jenkins.io/", "reloader.stakater.com/"])]
     allowed_metadata_keys: Vec<String>,
-    /// Name of the admission policy of deploy/ and of its binding. The operator reports whether they
-    /// are in force.
+    /// Name of the `ValidatingAdmissionPolicy` of deploy/ and of its binding.
+    ///
+    /// The operator looks for both at its start and every ten minutes, and reports whether they are in
+    /// force.
     #[arg(
         long,
         env = "JCO_ADMISSION_POLICY",
         default_value = "jira-credential-operator"
     )]
     admission_policy: String,
-    /// Credentials that are worked on at a time, without those that wait for Jira.
+    /// Reconciles that run at once, not counting those that wait for Jira.
+    ///
+    /// A quarter is reserved for namespaces without a running reconcile.
     #[arg(long, env = "JCO_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_concurrent_reconciles: u16,
     /// Calls to one Jira site at a time; renewals that are due may make as many again.
+    ///
+    /// A quarter is reserved for namespaces without a call to the site.
     #[arg(long, env = "JCO_MAX_CONCURRENT_CALLS_PER_SITE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     max_concurrent_calls_per_site: u16,
     /// Address of /metrics.
@@ -69,9 +90,15 @@ pub(super) struct RunArgs {
     #[arg(long, env = "JCO_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = bind_address)]
     pub(super) health_probe_bind_address: SocketAddr,
     /// Act only while holding a Lease, and stand by otherwise: for more than one replica.
+    ///
+    /// deploy/ and the chart set it.
     #[arg(long, env = "JCO_LEADER_ELECT")]
     pub(super) leader_elect: bool,
     /// Namespace of the Lease; that of --namespace when it is left out.
+    ///
+    /// The Lease is `jira-credential-operator`; with --shard-selector that name, a hyphen and ten
+    /// characters that follow from the selector, which the log names. The Role and RoleBinding for it
+    /// must be in this namespace.
     #[arg(long, env = "JCO_LEADER_ELECTION_NAMESPACE")]
     pub(super) leader_election_namespace: Option<String>,
     /// Divides the times of the election, for tests. Not in a program that ships.
@@ -83,10 +110,12 @@ pub(super) struct RunArgs {
     #[cfg(feature = "test-pace")]
     #[arg(long, hide = true, env = "JCO_TEST_PACE", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
     test_pace: i32,
-    /// How log lines look.
+    /// The format of log lines: text or json.
     #[arg(long, env = "JCO_LOG_FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
-    /// error, warn, info, debug or trace. Libraries never say more than warnings.
+    /// The least severe level that is logged: error, warn, info, debug or trace.
+    ///
+    /// Libraries never log more than warnings.
     #[arg(long, env = "JCO_LOG_LEVEL", default_value_t = Level::INFO)]
     pub(super) log_level: Level,
 }

@@ -72,33 +72,37 @@ impl Default for Metrics {
         };
         registry.register(
             "probes",
-            "Probes of /myself by verdict",
+            "Validations by the result of /myself",
             metrics.probes.clone(),
         );
         registry.register(
             "renewals",
-            "Renewals by method and outcome",
+            "Renewals by the result of the token endpoint, or of Jira: granted, dead, client_rejected, not_taken, no_verdict, not_allowed, too_late; of a login or a replacement also refused, limit_reached, too_long, forbidden, absent",
             metrics.renewals.clone(),
         );
         registry.register(
             "jira_request_duration_seconds",
-            "Calls to Jira",
+            "Calls to Jira and Atlassian, by what they did and how they ended",
             metrics.calls.clone(),
         );
-        registry.register("reconcile", "Passes by outcome", metrics.passes.clone());
+        registry.register(
+            "reconcile",
+            "Reconciles by outcome: success or error",
+            metrics.passes.clone(),
+        );
         registry.register(
             "reconcile_duration_seconds",
-            "Time of a pass",
+            "Time that a reconcile took",
             metrics.pass_seconds.clone(),
         );
         registry.register(
             "auth_failures",
-            "Refusals by method and reason",
+            "Credentials that Jira refused, by method and reason",
             metrics.failures.clone(),
         );
         registry.register(
             "notifications",
-            "Notifications and attempts to send them, by sink and outcome",
+            "Notifications by receiver (sink) and outcome: sent, failed, refused, given_up, dropped; each receiver has all of them from the start",
             metrics.notifications.clone(),
         );
         registry.register_collector(Box::new(Credentials::new(store)));
@@ -226,7 +230,7 @@ impl Collector for Policy {
             return Ok(());
         };
         let gauge = ConstGauge::new(i64::from(in_force));
-        let help = "1 when the ValidatingAdmissionPolicy is in force, 0 when it is not";
+        let help = "1 when the admission policy is in force, 0 when it is missing, not bound or does not refuse; no series while that is not known";
         let metric_type = gauge.metric_type();
         gauge.encode(encoder.encode_descriptor("admission_policy", help, None, metric_type)?)
     }
@@ -245,7 +249,7 @@ impl Collector for Leader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let leads = self.0.get().is_some_and(Leadership::leads);
         let gauge = ConstGauge::new(i64::from(leads));
-        let help = "1 when this process leads or there is no election, 0 on standby";
+        let help = "1 when the process leads or there is no election, 0 on standby. The sum over the replicas is 1, with --shard-selector over those of one shard. A standby shows no series of credentials and no admission_policy";
         let metric_type = gauge.metric_type();
         gauge.encode(encoder.encode_descriptor("leader", help, None, metric_type)?)
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use crate::failure::{Failure, Outcome, While as _};
-use crate::root;
+use crate::{reference, root};
 
 /// What to do with the files.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,8 @@ pub(crate) struct Options {
 type Generator = fn() -> Outcome<String>;
 
 /// The files, and what writes them.
-const FILES: [(&str, Generator); 11] = [
+const FILES: [(&str, Generator); 12] = [
+    (reference::DOCUMENT, reference::document),
     ("crds/jiracredentials.yaml", crd),
     ("deploy/chart/files/jiracredentials.yaml", crd),
     ("deploy/chart/files/rbac.yaml", || copy("rbac.yaml")),

@@ -13,6 +13,7 @@ mod krew;
 mod messages;
 mod mutants;
 mod operator;
+mod reference;
 mod site;
 mod soak;
 mod stage;

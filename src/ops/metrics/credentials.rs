@@ -49,47 +49,47 @@ type Read = fn(&JiraCredentialStatus, Option<DateTime<Utc>>) -> Option<i64>;
 const SERIES: [(&str, &str, Read); 11] = [
     (
         "ready",
-        "1 when what pods mount is current and validated",
+        "1 when Ready is True: what pods mount is current and validated",
         |status, _| Some(holds(status, ConditionType::Ready)),
     ),
     (
         "valid",
-        "1 when Jira accepts the credential",
+        "1 when Valid is True: Jira accepts the credential",
         |status, _| Some(holds(status, ConditionType::Valid)),
     ),
     (
         "rotation_due",
-        "1 when a person must rotate the credential",
+        "1 when RotationDue is True: a person must rotate the credential",
         |status, _| Some(holds(status, ConditionType::RotationDue)),
     ),
     (
         "expiration_timestamp_seconds",
-        "End of life of a credential that a person rotates, where known",
+        "Expiry of a credential that a person rotates, where it is known",
         |status, _| seconds(status.expires_at.filter(|_| status.grant.is_none())),
     ),
     (
         "token_expiration_timestamp_seconds",
-        "End of life of a token that the operator renews, where known",
+        "Expiry of a token that the operator renews",
         |status, _| seconds(status.expires_at.filter(|_| status.grant.is_some())),
     ),
     (
         "renewal_timestamp_seconds",
-        "When the operator renews the token",
+        "When the operator renews the token next",
         |status, _| seconds(status.next_renewal_time),
     ),
     (
         "renewal_blocked",
-        "1 when the operator cannot renew or replace the token, 0 when it can",
+        "1 when the operator cannot renew or replace the token (blockedBy, replacementBlockedBy or retrying in status.grant), 0 when it can; only for credentials that the operator renews",
         |status, _| status.grant.as_ref().map(is_blocked),
     ),
     (
         "rotation_timestamp_seconds",
-        "When a person should rotate the credential or consent again",
+        "When a person should rotate the credential, or consent again",
         |status, _| seconds(status.rotation_due_time),
     ),
     (
         "consent_expiration_timestamp_seconds",
-        "When the consent behind the token ends",
+        "End of the consent of oauth2 on Cloud, as long as it can be used",
         |status, _| {
             seconds(
                 status
@@ -101,7 +101,7 @@ const SERIES: [(&str, &str, Read); 11] = [
     ),
     (
         "idle_expiration_timestamp_seconds",
-        "When the refresh token dies if it is not used before",
+        "When the refresh token of oauth2 expires if it is not used before",
         |status, _| {
             seconds(
                 status
@@ -113,7 +113,7 @@ const SERIES: [(&str, &str, Read); 11] = [
     ),
     (
         "last_validated_timestamp_seconds",
-        "Last acceptance by Jira",
+        "Last acceptance by Jira, exactly; status.lastValidatedTime may be an hour behind",
         |_, last_validated| seconds(last_validated),
     ),
 ];
@@ -181,7 +181,7 @@ fn encode_unserved(
         return Ok(());
     };
     let gauge = ConstGauge::new(i64::try_from(unserved).unwrap_or(i64::MAX));
-    let help = "Credentials that match the selector of no operator that leads";
+    let help = "With --shard-selector: JiraCredentials that match the selector of no operator that leads. Each leader counts among those that it watches. No series while the Leases cannot be read";
     let kind = gauge.metric_type();
     gauge.encode(encoder.encode_descriptor("unserved", help, None, kind)?)
 }
@@ -192,7 +192,7 @@ fn encode_info<'a>(
     objects: impl Iterator<Item = &'a JiraCredential>,
 ) -> fmt::Result {
     let one = ConstGauge::<i64>::new(1);
-    let help = "Always 1; method and site of the credential";
+    let help = "Always 1; site is the host of spec.site. Join it with the other series on namespace and name";
     let mut family = encoder.encode_descriptor("info", help, None, one.metric_type())?;
     for object in objects {
         let method = object.status.as_ref().and_then(|status| status.method);
@@ -215,7 +215,7 @@ fn encode_owners<'a>(
     objects: impl Iterator<Item = &'a JiraCredential>,
 ) -> fmt::Result {
     let one = ConstGauge::<i64>::new(1);
-    let help = "Always 1; spec.owner of the credential";
+    let help = "Always 1, for each credential with spec.owner. Join it like info, for example to route alerts by team";
     let mut family = encoder.encode_descriptor("owner_info", help, None, one.metric_type())?;
     for object in objects {
         let Some(owner) = &object.spec.owner else {
@@ -239,7 +239,7 @@ fn encode_intervals<'a>(
     objects: impl Iterator<Item = &'a JiraCredential>,
 ) -> fmt::Result {
     let kind = ConstGauge::<i64>::new(0).metric_type();
-    let help = "How often the credential is validated";
+    let help = "How often the credential is validated: validation.interval, or its default";
     let mut family = encoder.encode_descriptor("validation_interval_seconds", help, None, kind)?;
     for object in objects {
         if let Ok(periods) = Periods::of(&object.spec) {
@@ -257,7 +257,7 @@ fn encode_conditions<'a>(
     objects: impl Iterator<Item = &'a JiraCredential>,
 ) -> fmt::Result {
     let one = ConstGauge::<i64>::new(1);
-    let help = "Always 1; the conditions in the status of the credential";
+    let help = "Always 1, for each condition in the status of the credential";
     let mut family =
         encoder.encode_descriptor("status_condition", help, None, one.metric_type())?;
     for object in objects {
