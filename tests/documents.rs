@@ -122,6 +122,25 @@ fn contributing_lists_every_mutant_and_no_other() {
     assert_eq!(listed, found);
 }
 
+/// A change that a mutant does not follow leaves its invariant without a test that was seen to fail.
+#[test]
+fn every_mutant_applies() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let patches = std::fs::read_dir(root.join("dev/mutants")).unwrap();
+    let patches: Vec<_> = patches.map(|entry| entry.unwrap().path()).collect();
+    assert!(patches.len() > 50, "{}", patches.len());
+    for patch in patches {
+        let output = std::process::Command::new("git")
+            .args(["apply", "--check", "--whitespace=nowarn"])
+            .arg(&patch)
+            .current_dir(root)
+            .output()
+            .expect("git");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", patch.display());
+    }
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
