@@ -14,7 +14,8 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
@@ -52,6 +53,9 @@ struct Limits {
     /// The life of a connection, however many requests it carries.
     life: Duration,
 }
+
+/// Connections that wait to be accepted, as the standard library has it.
+const BACKLOG: u32 = 1024;
 
 const LIMITS: Limits = Limits {
     connections: 32,
@@ -142,16 +146,34 @@ fn election(standing: Standing) -> &'static str {
 }
 
 async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> {
-    let listener = match TcpListener::bind(address).await {
-        // `:8080` means all addresses; a node without IPv6 has those of IPv4 only.
-        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
-        }
-        bound => bound?,
+    let listener = match address.ip() {
+        // `:8080`
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => listen_everywhere(address)?,
+        _ => TcpListener::bind(address).await?,
     };
     let bound = listener.local_addr()?;
     tokio::spawn(accept(listener, app, LIMITS));
     Ok(bound)
+}
+
+/// Listens on all addresses of the machine; without IPv6, on those of IPv4.
+fn listen_everywhere(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match TcpSocket::new_v6() {
+        Ok(socket) => {
+            // The default of the machine may be to leave IPv4 out.
+            set_ipv6_v6only(&socket, false)?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket
+        }
+        Err(_) => {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind((Ipv4Addr::UNSPECIFIED, address.port()).into())?;
+            socket
+        }
+    };
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, app: Router, limits: Limits) {
@@ -291,6 +313,27 @@ mod tests {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("the watch on Secrets has failed"), "{text}");
         assert!(is_verbose("verbose") && is_verbose("verbose=true") && !is_verbose("verb"));
+    }
+
+    #[tokio::test]
+    async fn a_port_alone_is_served_on_addresses_of_both_families() {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let app = || Router::new().route("/healthz", get(|| async { "ok" }));
+        let port = serve(everywhere, app()).await.unwrap().port();
+        for ip in [
+            Ipv4Addr::LOCALHOST.into(),
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+        ] {
+            let mut connection = TcpStream::connect((ip, port)).await.unwrap();
+            assert!(ask(&mut connection).await.ends_with("ok"), "{ip}");
+        }
+        // A port that is taken is no reason to serve IPv4 alone.
+        let only_v6 = TcpSocket::new_v6().unwrap();
+        set_ipv6_v6only(&only_v6, true).unwrap();
+        only_v6.bind(everywhere).unwrap();
+        let listener = only_v6.listen(1).unwrap();
+        let taken = listener.local_addr().unwrap();
+        assert!(serve(taken, app()).await.is_err());
     }
 
     #[tokio::test]

@@ -17,9 +17,11 @@ async fn two(stage: &Stage) -> [Process; 2] {
     [first, second]
 }
 
-/// A standby looks at the Lease once a second, and takes it with two requests; the rest is left to a machine
-/// that runs other tests.
-const SOON: TimeDelta = TimeDelta::seconds(5);
+/// A standby sees the release by a watch, and takes the Lease with two requests.
+const SOON: TimeDelta = TimeDelta::seconds(2);
+
+/// A machine that runs other tests may be slow once, and not every time.
+const TRIES: usize = 3;
 
 /// When a process logged this.
 fn logged(process: &Process, message: &str) -> DateTime<Utc> {
@@ -30,6 +32,16 @@ fn logged(process: &Process, message: &str) -> DateTime<Utc> {
     });
     let line = line.unwrap_or_else(|| panic!("no {message:?}: {}", process.log()));
     line["timestamp"].as_str().unwrap().parse().unwrap()
+}
+
+/// Has the leader end by SIGTERM; returns the time from its release of the lease until the other one leads, by
+/// what both logged.
+async fn hand_over(leader: &mut Process, standby: &mut Process) -> TimeDelta {
+    leader.terminate();
+    standby.until_it_leads().await;
+    let status = leader.ended(PATIENCE).await;
+    assert_eq!(status.code(), Some(0), "{}", leader.log());
+    logged(standby, "took the lease") - logged(leader, "gave the lease back")
 }
 
 /// Waits until it has ended because it lost the lease.
@@ -73,14 +85,20 @@ async fn after_sigterm_another_leads_soon_and_finds_nothing_to_do() {
     assert_eq!(second.passes(), 0);
     let (versions, calls) = (stage.versions().await, stage.sim.calls().len());
 
-    first.terminate();
-    let all = second.until_it_leads().await;
-    let status = first.ended(PATIENCE).await;
-    assert_eq!(status.code(), Some(0), "{}", first.log());
-    let took = logged(&second, "took the lease") - logged(&first, "gave the lease back");
-    println!("after SIGTERM: {all:?}; after the leader gave the lease back: {took}");
-    assert!(took < SOON, "{took}");
-    assert!(all < SOON.to_std().unwrap(), "{all:?}");
+    let mut took = vec![hand_over(&mut first, &mut second).await];
+    while took.iter().all(|took| *took >= SOON) && took.len() < TRIES {
+        first = second;
+        second = stage.operator().await;
+        took.push(hand_over(&mut first, &mut second).await);
+    }
+    // Seen by the watch, which its rights allow, and not by the next look.
+    assert!(
+        second.log().contains("the lease is free"),
+        "{}",
+        second.log()
+    );
+    println!("from the release of the lease until another leads: {took:?}");
+    assert!(took.last() < Some(&SOON), "{took:?}");
     second
         .until("through with everything", |process| process.passes() >= 2)
         .await;

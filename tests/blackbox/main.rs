@@ -9,6 +9,7 @@
 )]
 
 mod command_line;
+mod ipv6;
 mod killed;
 mod leader;
 mod life;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -12,6 +12,9 @@ use serde_json::Value;
 
 /// Anything slower than this is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where everything listens, as a rule.
+pub(crate) const IPV4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Ends the operator when we end, however we end: the kernel then closes our end of the pipe.
 const WATCHDOG: &str = r#"while read -r _; do :; done; kill -KILL "$0""#;
@@ -44,8 +47,13 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `run` with these flags, and with addresses and a log of its own.
-    pub(crate) fn start(directory: &Path, kubeconfig: &Path, flags: &[String]) -> Self {
-        let (metrics, health) = (free_address(), free_address());
+    pub(crate) fn start(
+        directory: &Path,
+        kubeconfig: &Path,
+        loopback: IpAddr,
+        flags: &[String],
+    ) -> Self {
+        let (metrics, health) = (free_address(loopback), free_address(loopback));
         let log = directory.join(format!("{}.log", metrics.port()));
         let is_format = |flag: &&String| flag.starts_with("--log-format");
         let format = (flags.iter().find(is_format)).map_or("--log-format=json", String::as_str);
@@ -111,6 +119,10 @@ impl Process {
 
     pub(crate) fn get_health(&self, path: &str) -> (u16, String) {
         get(self.health, path).unwrap_or_default()
+    }
+
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        self.metrics
     }
 
     pub(crate) fn metrics(&self) -> String {
@@ -239,14 +251,14 @@ impl Drop for Process {
 }
 
 /// An address outside the range from which outgoing connections take theirs.
-fn free_address() -> SocketAddr {
+fn free_address(loopback: IpAddr) -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Far from those of the processes that were started just before.
     let seed = u64::from(std::process::id()) * 7919;
     loop {
         let step = u64::from(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = 12_000 + u16::try_from((seed + step * 7) % 18_000).unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let address = SocketAddr::new(loopback, port);
         if TcpListener::bind(address).is_ok() {
             return address;
         }

@@ -2,6 +2,7 @@
 //! the only one that the program under test watches.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
-use crate::process::{PATIENCE, Process};
+use crate::process::{IPV4, PATIENCE, Process};
 
 /// The namespace and name under which `deploy/` runs the operator.
 const OPERATOR: &str = "jira-credential-operator";
@@ -36,6 +37,7 @@ pub(crate) struct Stage {
     pub(crate) namespace: String,
     client: Client,
     directory: TempDir,
+    loopback: IpAddr,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     pub(crate) flags: Vec<String>,
@@ -47,20 +49,34 @@ impl Stage {
         let turn = TURNS.acquire().await.unwrap();
         let plane = ControlPlane::shared().await.unwrap();
         DEPLOYED.get_or_init(|| install(plane)).await;
-        let mut stage = Self::at(plane).await;
+        let mut stage = Self::at(plane, IPV4).await;
         stage.turn = Some(turn);
         stage
     }
 
     /// A stage on a control plane that nobody else uses.
     pub(crate) async fn on(plane: &ControlPlane) -> Self {
-        install(plane).await;
-        Self::at(plane).await
+        Self::on_at(plane, IPV4).await
     }
 
-    async fn at(plane: &ControlPlane) -> Self {
+    /// The same where the operator has nothing but this loopback address: it serves there, and may connect to
+    /// no site elsewhere.
+    pub(crate) async fn on_at(plane: &ControlPlane, loopback: IpAddr) -> Self {
+        install(plane).await;
+        Self::at(plane, loopback).await
+    }
+
+    async fn at(plane: &ControlPlane, loopback: IpAddr) -> Self {
         let client = plane.client().unwrap();
-        let sim = Sim::start_blocking(Config::default()).unwrap();
+        let config = Config {
+            address: loopback,
+            ..Config::default()
+        };
+        let sim = Sim::start_blocking(config).unwrap();
+        let addresses = match loopback {
+            IpAddr::V4(_) => "127.0.0.0/8,::1",
+            IpAddr::V6(_) => "::1",
+        };
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = directory.path().join("kubeconfig");
         let written = plane.service_account_kubeconfig(OPERATOR, OPERATOR, &kubeconfig);
@@ -81,7 +97,7 @@ impl Stage {
             "--allowed-hosts",
             "*.dc.localhost",
             "--allowed-addresses",
-            "127.0.0.0/8,::1",
+            addresses,
             "--extra-ca-file",
             ca.to_str().unwrap(),
         ];
@@ -98,6 +114,7 @@ impl Stage {
             kubectl: plane.kubectl().get_program().into(),
             client,
             directory,
+            loopback,
             kubeconfig,
             turn: None,
         }
@@ -177,14 +194,19 @@ impl Stage {
 
     /// Starts an operator; it is not ready yet. Several may run at a time.
     pub(crate) fn start(&self) -> Process {
-        Process::start(self.directory.path(), &self.kubeconfig, &self.flags)
+        self.start_with(&self.flags)
+    }
+
+    fn start_with(&self, flags: &[String]) -> Process {
+        let directory = self.directory.path();
+        Process::start(directory, &self.kubeconfig, self.loopback, flags)
     }
 
     /// Starts an operator for the credentials that this selector matches.
     pub(crate) async fn operator_for(&self, selector: &str) -> Process {
         let shard = ["--shard-selector".to_owned(), selector.to_owned()];
         let flags = [self.flags.as_slice(), &shard].concat();
-        let mut process = Process::start(self.directory.path(), &self.kubeconfig, &flags);
+        let mut process = self.start_with(&flags);
         process.ready().await;
         process
     }

@@ -8,7 +8,7 @@ use atlassian_sim::{Fault, Rule};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::process::{PATIENCE, Process};
+use crate::process::{IPV4, PATIENCE, Process};
 use crate::stage::Stage;
 
 /// Nothing keeps it.
@@ -88,7 +88,7 @@ async fn without_an_api_server_it_waits_alive_but_not_ready_and_stops_at_once() 
     for listener in [Some(listener), None] {
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = kubeconfig(&directory, port);
-        let mut operator = Process::start(directory.path(), &kubeconfig, &[]);
+        let mut operator = Process::start(directory.path(), &kubeconfig, IPV4, &[]);
         operator
             .until("alive", |process| process.get_health("/healthz").0 == 200)
             .await;

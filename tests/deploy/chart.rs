@@ -405,6 +405,27 @@ fn what_is_optional_is_there_when_asked_for() {
 }
 
 #[test]
+fn the_network_policy_lets_the_operator_reach_its_proxy() {
+    let Some(helm) = Helm::new() else { return };
+    for (proxy, port) in [
+        ("http://proxy.example:3128", 3128),
+        ("http://[fd00::1]:3128/", 3128),
+        ("https://proxy.example", 443),
+        ("http://proxy.example/", 80),
+        ("http://[fd00::1]", 80),
+    ] {
+        let proxy = format!("config.httpsProxy={proxy:?}");
+        let all = helm
+            .template(&[&proxy, "networkPolicy.enabled=true"])
+            .unwrap();
+        let egress = get(&all, "NetworkPolicy", OPERATOR)["spec"]["egress"].clone();
+        let wanted = json!({"ports": [{"port": port, "protocol": "TCP"}]});
+        assert_eq!(egress[2], wanted, "{proxy}");
+        assert_eq!(egress.as_array().unwrap().len(), 3, "{proxy}");
+    }
+}
+
+#[test]
 fn the_dashboard_is_installed_as_it_is() {
     let Some(helm) = Helm::new() else { return };
     let all = helm.template(&[r#"dashboard={"enabled": true}"#]).unwrap();

@@ -1,5 +1,7 @@
 //! How a simulator is started.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 /// The name under which Cloud sites are made by default: `<site>.cloud.localhost`.
 pub const CLOUD_SUFFIX: &str = "cloud.localhost";
 /// The name under which Data Center instances are made by default: `<name>.dc.localhost`.
@@ -12,9 +14,11 @@ pub const AUTH_HOST: &str = "auth.cloud.localhost";
 /// How to start a simulator. The default suits a test: free ports, no admin API.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The HTTPS port on 127.0.0.1; 0 takes a free one.
+    /// The loopback address of both ports; by default 127.0.0.1.
+    pub address: IpAddr,
+    /// The HTTPS port; 0 takes a free one.
     pub port: u16,
-    /// The port of the plain-HTTP admin API on 127.0.0.1; 0 takes a free one, `None` starts none.
+    /// The port of the plain-HTTP admin API; 0 takes a free one, `None` starts none.
     pub admin_port: Option<u16>,
     /// Further names in the server certificate, such as `*.atlassian.test`. Any other name works
     /// too: its certificate is made when a client first asks for it by SNI.
@@ -37,6 +41,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             admin_port: None,
             extra_names: Vec::new(),

@@ -1,7 +1,7 @@
 //! The accept loop: TCP, TLS with its faults, HTTP/1.1.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,8 +98,8 @@ fn flawed(shared: &Shared, host: &str, flaw: Flaw) -> Option<Arc<ServerConfig>> 
 }
 
 /// Binds a loopback port; 0 takes a free one.
-pub(crate) fn bind(port: u16) -> io::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))?;
+pub(crate) fn bind(address: IpAddr, port: u16) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind((address, port))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))

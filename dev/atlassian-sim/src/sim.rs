@@ -1,6 +1,6 @@
 //! The handle on a running simulator.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -44,8 +44,10 @@ struct Life {
 impl Sim {
     /// Starts a simulator on a thread and a runtime of its own.
     pub fn start_blocking(config: Config) -> Result<Self, SimError> {
-        let (listener, address) = server::bind(config.port)?;
-        let admin = config.admin_port.map(server::bind).transpose()?;
+        let (listener, address) = server::bind(config.address, config.port)?;
+        let admin = config.admin_port;
+        let admin = admin.map(|port| server::bind(config.address, port));
+        let admin = admin.transpose()?;
         let (admin, admin_address) = admin.unzip();
         let tls = Tls::new(certificate_names(&config))?;
         let threads = config.worker_threads;
@@ -93,7 +95,7 @@ impl Sim {
 
     /// The address of the HTTPS port.
     pub fn addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.shared.port).into()
+        (self.shared.config.address, self.shared.port).into()
     }
 
     /// The HTTPS port.
@@ -359,6 +361,7 @@ fn certificate_names(config: &Config) -> Vec<String> {
     let mut names = vec![
         "localhost".to_owned(),
         "127.0.0.1".to_owned(),
+        "::1".to_owned(),
         cloud.clone(),
         format!("*.{cloud}"),
         format!("*.{data_center}"),

@@ -1,6 +1,6 @@
 //! How a client reaches the API server, and as whom.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::Config;
@@ -11,7 +11,7 @@ use crate::{Error, error::Context, pki::Authority};
 /// Where the API server is.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
     pub(crate) authority: Authority,
 }
 
@@ -72,7 +72,7 @@ impl Endpoint {
     }
 
     fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}", self.address)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    net::{Ipv4Addr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::Path,
     time::{Duration, Instant},
 };
@@ -23,14 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A random port below those the kernel hands out to outgoing connections:
 /// the many connections of tests then never take a port we have chosen. Another
 /// server may still be quicker.
-pub(crate) fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_address(ip: IpAddr) -> Result<SocketAddr, Error> {
     const FIRST: u16 = 20_000;
     const COUNT: u64 = 12_000;
     for _ in 0..1_000 {
         let random = RandomState::new().build_hasher().finish() % COUNT;
         let port = FIRST + u16::try_from(random).unwrap_or_default();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
+        let address = SocketAddr::new(ip, port);
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
         }
     }
     Err(std::io::Error::from(std::io::ErrorKind::AddrInUse)).context("finding a free port")
@@ -69,14 +70,19 @@ pub(crate) async fn etcd(guard: &Guard, binaries: &Binaries) -> Result<Process, 
 pub(crate) async fn api_server(
     guard: &Guard,
     binaries: &Binaries,
-    port: u16,
+    address: SocketAddr,
     client: &Client,
 ) -> Result<Process, Error> {
     let directory = guard.directory();
+    // Of the family of its own address.
+    let services = match address.ip() {
+        IpAddr::V4(_) => "10.0.0.0/24",
+        IpAddr::V6(_) => "fd00:10::/112",
+    };
     let arguments = Arguments::default()
         .set("--etcd-servers", &format!("unix://{CLIENT_SOCKET}"))
-        .set("--bind-address", "127.0.0.1")
-        .set("--secure-port", &port.to_string())
+        .set("--bind-address", &address.ip().to_string())
+        .set("--secure-port", &address.port().to_string())
         .path("--cert-dir", directory)
         .path("--tls-cert-file", &directory.join("server.pem"))
         .path("--tls-private-key-file", &directory.join("server.key"))
@@ -86,7 +92,7 @@ pub(crate) async fn api_server(
         .path("--token-auth-file", &directory.join("tokens.csv"))
         .set("--authorization-mode", "RBAC")
         .set("--anonymous-auth", "false")
-        .set("--service-cluster-ip-range", "10.0.0.0/24")
+        .set("--service-cluster-ip-range", services)
         // There is nobody to tell where the API server is, and no reason to
         // linger at shutdown to take the announcement back.
         .set("--endpoint-reconciler-type", "none")

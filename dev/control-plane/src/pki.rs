@@ -35,6 +35,7 @@ pub(crate) fn write(directory: &Path) -> Result<Authority, Error> {
     let server_key = KeyPair::generate()?;
     let mut server = CertificateParams::new([
         "127.0.0.1".to_owned(),
+        "::1".to_owned(),
         "10.0.0.1".to_owned(),
         "localhost".to_owned(),
         "kubernetes.default.svc".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -72,18 +73,23 @@ impl ControlPlane {
     ///
     /// The first start ever builds the binaries, which takes minutes.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_on(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// The same with the API server on another loopback address, such as `::1`.
+    pub async fn start_on(ip: IpAddr) -> Result<Self, Error> {
         let binaries = blocking(binaries::ensure).await??;
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match Self::boot(&binaries, launch::free_port()?).await {
+            match Self::boot(&binaries, launch::free_address(ip)?).await {
                 Err(error) if is_port_taken(&error) && attempts < 5 => {}
                 other => return other,
             }
         }
     }
 
-    async fn boot(binaries: &Binaries, port: u16) -> Result<Self, Error> {
+    async fn boot(binaries: &Binaries, address: SocketAddr) -> Result<Self, Error> {
         let guard = Guard::new()?;
         let directory = guard.directory().to_owned();
         let mut running = Running {
@@ -93,7 +99,7 @@ impl ControlPlane {
             controller_manager: None,
         };
         let endpoint = Endpoint {
-            port,
+            address,
             authority: pki::write(&directory)?,
         };
         let admin = Identity {
@@ -144,9 +150,9 @@ impl ControlPlane {
         &self.directory
     }
 
-    /// The port of the API server on 127.0.0.1.
+    /// The port of the API server on its loopback address.
     pub fn port(&self) -> u16 {
-        self.endpoint.port
+        self.endpoint.address.port()
     }
 
     /// The end of a process's log: `etcd`, `kube-apiserver` or
@@ -208,9 +214,8 @@ impl ControlPlane {
         let client = self.client()?;
         let mut running = self.running.lock().await;
         if running.api_server.is_none() {
-            let started =
-                launch::api_server(&running.guard, &self.binaries, self.endpoint.port, &client)
-                    .await?;
+            let (guard, address) = (&running.guard, self.endpoint.address);
+            let started = launch::api_server(guard, &self.binaries, address, &client).await?;
             running.api_server = Some(started);
         }
         if running.controller_manager.is_none() {
@@ -328,8 +333,8 @@ mod tests {
     async fn a_port_that_is_taken_is_noticed() {
         let binaries = super::blocking(binaries::ensure).await.unwrap().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let error = ControlPlane::boot(&binaries, port).await.unwrap_err();
+        let address = listener.local_addr().unwrap();
+        let error = ControlPlane::boot(&binaries, address).await.unwrap_err();
         assert!(is_port_taken(&error), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use crate::cluster::leader::decide::{Next, Role, Sighting, decide};
 use crate::cluster::leader::leadership::{Leadership, Standing};
 use crate::cluster::leader::lease::{Leases, held, record, released};
 use crate::cluster::leader::neighbours::{Found, Neighbours};
+use crate::cluster::leader::release_watch::ReleaseWatch;
 use crate::cluster::leader::terms::Terms;
 use crate::cluster::shard::Shard;
 use crate::core::fingerprint::hex;
@@ -64,6 +65,7 @@ impl Election {
             role: Role::Standby,
             seen: None,
             lease: None,
+            release: None,
             trouble: None,
         };
         let task = tokio::spawn(candidate.run(resigning.clone()));
@@ -109,6 +111,8 @@ struct Candidate {
     seen: Option<Sighting>,
     /// The lease as it was read or written last; `None`: it has to be read.
     lease: Option<Lease>,
+    /// Tells of the release of the lease while this process stands by.
+    release: Option<ReleaseWatch>,
     /// The last trouble with the API server, to be told once.
     trouble: Option<String>,
 }
@@ -121,13 +125,29 @@ impl Candidate {
                 self.standing.send_replace(Standing::Over);
                 return;
             };
-            let rest = tokio::time::sleep(pause);
-            let _ = resigning.run_until_cancelled(rest).await;
+            let _ = resigning.run_until_cancelled(self.rest(pause)).await;
         }
         // Nothing of this process happens under a lease that it has given back.
         self.standing.send_replace(Standing::Over);
         if let Role::Leader { .. } = self.role {
             self.give_back().await;
+        }
+    }
+
+    /// Waits; who stands by, at most until the lease is released.
+    async fn rest(&mut self, pause: Duration) {
+        if self.role != Role::Standby {
+            self.release = None;
+            return tokio::time::sleep(pause).await;
+        }
+        let again = self.terms.lease();
+        let leases = &self.leases;
+        let watch = self
+            .release
+            .get_or_insert_with(|| leases.watch_release(again));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = watch.released() => {}
         }
     }
 

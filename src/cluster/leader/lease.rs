@@ -9,6 +9,7 @@ use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME, SHARD_SELECTOR_ANNOTATION};
 use crate::cluster::error::ClusterError;
 use crate::cluster::leader::decide::Record;
+use crate::cluster::leader::release_watch::ReleaseWatch;
 use crate::cluster::shard::Selector;
 use crate::cluster::time::to_micro;
 
@@ -49,6 +50,11 @@ impl Leases {
     /// Reads the Lease, as it is stored and not as some cache has it.
     pub(super) async fn read(&self) -> Result<Option<Lease>, ClusterError> {
         Ok(self.api.get_opt(&self.name).await?)
+    }
+
+    /// Watches for its release; a watch that ends begins again after a pause.
+    pub(super) fn watch_release(&self, pause: Duration) -> ReleaseWatch {
+        ReleaseWatch::start(self.api.clone(), &self.name, pause)
     }
 
     /// Writes the Lease on the version that it says, or creates it if it has none.

@@ -9,6 +9,7 @@ mod election;
 mod leadership;
 mod lease;
 mod neighbours;
+mod release_watch;
 mod terms;
 
 pub use election::Election;

@@ -31,9 +31,17 @@ struct Stored {
     writes: usize,
     requests: usize,
     mood: Mood,
+    refuses_watches: bool,
 }
 
 impl Stored {
+    /// What a watch tells, once the lease is released.
+    fn release(&self) -> Option<(u16, Value)> {
+        let lease = self.lease.as_ref()?;
+        let is_free = lease["spec"]["holderIdentity"] == "";
+        is_free.then(|| (200, json!({"type": "MODIFIED", "object": lease})))
+    }
+
     fn answer(&mut self, method: &Method, sent: &[u8]) -> (u16, Value) {
         self.requests += 1;
         if self.mood == Mood::Refuses {
@@ -64,6 +72,11 @@ impl Stored {
     }
 }
 
+fn is_watch(request: &Request<Body>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|part| part == "watch=true")
+}
+
 fn failure(code: u16, reason: &str) -> (u16, Value) {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -87,11 +100,16 @@ impl Server {
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let method = request.method().clone();
+        let is_watch = is_watch(&request);
         let sent = request.into_body().collect_bytes().await.unwrap();
         if self.with(|stored| stored.mood) == Mood::Hangs {
             std::future::pending::<()>().await;
         }
-        let (code, body) = self.with(|stored| stored.answer(&method, &sent));
+        let (code, body) = if is_watch {
+            self.release_seen().await
+        } else {
+            self.with(|stored| stored.answer(&method, &sent))
+        };
         if self.with(|stored| stored.mood) == Mood::LosesAnswers {
             std::future::pending::<()>().await;
         }
@@ -99,6 +117,18 @@ impl Server {
             .status(StatusCode::from_u16(code).unwrap())
             .body(Body::from(serde_json::to_vec(&body).unwrap()))
             .unwrap()
+    }
+
+    async fn release_seen(&self) -> (u16, Value) {
+        if self.with(|stored| stored.refuses_watches || stored.mood == Mood::Refuses) {
+            return failure(403, "Forbidden");
+        }
+        loop {
+            if let Some(event) = self.with(|stored| stored.release()) {
+                return event;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Stored) -> T) -> T {
@@ -186,19 +216,26 @@ async fn a_leader_that_is_gone_is_followed_when_its_lease_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn who_resigns_is_followed_at_once() {
-    let server = Server::default();
-    let (a, first) = server.candidate("a");
-    first.decided().await;
-    let (_b, second) = server.candidate("b");
-    pass(10).await;
-    a.resign().await;
-    assert!(
-        !first.leads(),
-        "nothing happens after the lease is given back"
-    );
-    assert!(seconds(second.decided()).await <= 1 && second.leads());
-    let changes = server.with(|stored| stored.lease.clone().unwrap());
-    assert_eq!(changes["spec"]["leaseTransitions"], 1);
+    for (refuses_watches, longest) in [(false, MOMENT), (true, Duration::from_secs(1))] {
+        let server = Server::default();
+        server.with(|stored| stored.refuses_watches = refuses_watches);
+        let (a, first) = server.candidate("a");
+        first.decided().await;
+        let (_b, second) = server.candidate("b");
+        // Not at the time of a look.
+        tokio::time::sleep(Duration::from_millis(10_100)).await;
+        a.resign().await;
+        assert!(
+            !first.leads(),
+            "nothing happens after the lease is given back"
+        );
+        let begun = Instant::now();
+        second.decided().await;
+        let took = begun.elapsed();
+        assert!(took <= longest && second.leads(), "{took:?}");
+        let changes = server.with(|stored| stored.lease.clone().unwrap());
+        assert_eq!(changes["spec"]["leaseTransitions"], 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

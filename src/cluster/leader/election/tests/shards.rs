@@ -65,6 +65,9 @@ impl Cluster {
         let service = tower::service_fn(move |request: Request<Body>| {
             let cluster = cluster.clone();
             async move {
+                if is_watch(&request) {
+                    std::future::pending::<()>().await;
+                }
                 let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                 let sent = request.into_body().collect_bytes().await.unwrap();
                 // Others have their turn between any two requests.
