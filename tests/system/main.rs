@@ -17,6 +17,7 @@ mod denied;
 mod detection;
 mod every_method;
 mod expiry_lookup;
+mod external_secrets;
 mod faults;
 mod freshness;
 mod gitops;
