@@ -243,7 +243,7 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn go(directory: &Path) -> Command {
+pub(crate) fn go(directory: &Path) -> Command {
     let mut command = Command::new("go");
     command
         .current_dir(directory)

@@ -17,6 +17,7 @@
 
 mod access;
 pub mod binaries;
+pub mod definitions;
 mod error;
 pub mod faults;
 pub mod go_build;
