@@ -177,6 +177,8 @@ fn every_preset_has_the_keys_of_its_consumer() {
     let pat = with(MethodName::PersonalAccessToken, None, &secret);
     let oauth2 = with(MethodName::OAuth2, None, &secret);
     let session = with(MethodName::Session, None, &secret);
+    let accented = SecretString::from("cé");
+    let beyond_ascii = with(MethodName::Basic, Some("bot"), &accented);
     for (preset, validated, expected) in [
         (
             Preset::Env,
@@ -263,6 +265,20 @@ fn every_preset_has_the_keys_of_its_consumer() {
             "ATLASSIAN_OAUTH_ACCESS_TOKEN=s3cret word\n\
              ATLASSIAN_OAUTH_CLOUD_ID=id\n\
              JIRA_URL=https://acme.example",
+        ),
+        (
+            Preset::McpAtlassian,
+            &session,
+            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
+             JIRA_CUSTOM_HEADERS=Cookie=s3cret word\n\
+             JIRA_URL=https://jira.example:8443/jira",
+        ),
+        (
+            Preset::McpAtlassian,
+            &beyond_ascii,
+            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
+             JIRA_CUSTOM_HEADERS=Authorization=Basic Ym90OmPDqQ==\n\
+             JIRA_URL=https://jira.example:8443/jira",
         ),
         (
             Preset::Jenkins,

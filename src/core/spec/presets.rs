@@ -74,9 +74,7 @@ fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
         _ if method == OAuth1 => Some(
             "holds something that is sent with each request, and OAuth 1.0a signs each request instead.",
         ),
-        Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins
-            if method == Session =>
-        {
+        Preset::Env | Preset::JiraCli | Preset::Jenkins if method == Session => {
             Some("has no place for the cookie of a session.")
         }
         Preset::Alertmanager
@@ -133,7 +131,7 @@ mod tests {
             (Preset::Netrc, "+---+--"),
             (Preset::JiraCli, "+++++--"),
             (Preset::Alertmanager, "++++++-"),
-            (Preset::McpAtlassian, "+++++--"),
+            (Preset::McpAtlassian, "++++++-"),
             (Preset::Jenkins, "+++++--"),
         ] {
             let found: String = methods
