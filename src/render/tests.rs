@@ -320,7 +320,7 @@ fn presets_that_fit_agree_on_the_keys_that_they_share() {
             .iter()
             .flat_map(|one| Preset::ALL.map(|other| [*one, other]))
         {
-            if preset_fault(&target(&pair), method, validated.hosting).is_some() {
+            if preset_fault(&target(&pair), method, validated.hosting, None).is_some() {
                 continue;
             }
             let both = contents(&validated, &pair);

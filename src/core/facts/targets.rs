@@ -154,7 +154,11 @@ impl Facts {
     /// Why a target cannot have the keys that the spec asks for, and what to do about it.
     pub fn target_fault(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
-        preset_fault(target, plan.method, plan.site.hosting)
+        let gateway = plan
+            .renewal
+            .as_ref()
+            .and_then(|plan| plan.gateway.as_deref());
+        preset_fault(target, plan.method, plan.site.hosting, gateway)
             .or_else(|| template_fault(target, plan.method))
     }
 
