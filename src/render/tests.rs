@@ -177,6 +177,8 @@ fn every_preset_has_the_keys_of_its_consumer() {
     let pat = with(MethodName::PersonalAccessToken, None, &secret);
     let oauth2 = with(MethodName::OAuth2, None, &secret);
     let session = with(MethodName::Session, None, &secret);
+    let accented = SecretString::from("cé");
+    let beyond_ascii = with(MethodName::Basic, Some("bot"), &accented);
     for (preset, validated, expected) in [
         (
             Preset::Env,
@@ -265,6 +267,20 @@ fn every_preset_has_the_keys_of_its_consumer() {
              JIRA_URL=https://acme.example",
         ),
         (
+            Preset::McpAtlassian,
+            &session,
+            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
+             JIRA_CUSTOM_HEADERS=Cookie=s3cret word\n\
+             JIRA_URL=https://jira.example:8443/jira",
+        ),
+        (
+            Preset::McpAtlassian,
+            &beyond_ascii,
+            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
+             JIRA_CUSTOM_HEADERS=Authorization=Basic Ym90OmPDqQ==\n\
+             JIRA_URL=https://jira.example:8443/jira",
+        ),
+        (
             Preset::Jenkins,
             &basic,
             "password=s3cret word\nusername=bot",
@@ -304,7 +320,7 @@ fn presets_that_fit_agree_on_the_keys_that_they_share() {
             .iter()
             .flat_map(|one| Preset::ALL.map(|other| [*one, other]))
         {
-            if preset_fault(&target(&pair), method, validated.hosting).is_some() {
+            if preset_fault(&target(&pair), method, validated.hosting, None).is_some() {
                 continue;
             }
             let both = contents(&validated, &pair);

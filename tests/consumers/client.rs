@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::json;
-
+use crate::mcp;
 use crate::method::Method;
-use crate::pages;
+use crate::pages::{self, Page, Shown};
 use crate::tools::{Missing, Tools};
 
 /// A client of Jira.
@@ -16,6 +15,7 @@ use crate::tools::{Missing, Tools};
 pub(crate) enum Client {
     Curl,
     CurlNetrc,
+    CurlUser,
     CurlEnv,
     PypiJira,
     AtlassianPythonApi,
@@ -25,49 +25,43 @@ pub(crate) enum Client {
     Alertmanager,
 }
 
-/// What a pod has: its published Secrets as folders, one for each preset, and where Jira is.
+/// What a pod has: the Secret that the page's target publishes as a folder, and the way to Jira.
 pub(crate) struct Pod<'a> {
-    pub(crate) mounts: &'a Path,
+    pub(crate) mount: PathBuf,
+    pub(crate) home: PathBuf,
     pub(crate) authority: &'a Path,
     pub(crate) proxy: &'a str,
+    pub(crate) site: &'static str,
+    /// The id of the account that the credential belongs to.
+    pub(crate) account: String,
     pub(crate) tools: &'a Tools,
 }
 
 impl Pod<'_> {
-    fn mount(&self, preset: &str) -> PathBuf {
-        self.mounts.join(preset.to_lowercase())
-    }
-
-    fn file(&self, preset: &str, key: &str) -> String {
-        fs::read_to_string(self.mount(preset).join(key)).unwrap_or_default()
-    }
-
-    /// The id of the account that the credential belongs to.
-    fn account(&self) -> String {
-        self.file("Standard", "accountId")
+    fn file(&self, key: &str) -> String {
+        fs::read_to_string(self.mount.join(key)).unwrap_or_default()
     }
 
     /// A program with nothing of our environment but where programs are.
-    fn program(&self, program: &Path) -> Command {
-        let home = self.mounts.join("home");
-        fs::create_dir_all(&home).unwrap();
+    pub(crate) fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", home)
+            .env("HOME", &self.home)
             .env("HTTPS_PROXY", self.proxy)
             .env("https_proxy", self.proxy)
             .env("REQUESTS_CA_BUNDLE", self.authority)
             .env("SSL_CERT_FILE", self.authority)
             .env("NODE_EXTRA_CA_CERTS", self.authority)
+            .current_dir(&self.home)
             .stdin(Stdio::null());
         command
     }
 
-    /// Every key of a Secret as a variable, as `envFrom` has it.
-    fn variables(&self, preset: &str, command: &mut Command) {
-        for entry in fs::read_dir(self.mount(preset)).unwrap() {
+    /// Every key of the Secret as a variable, as `envFrom` has it.
+    pub(crate) fn variables(&self, command: &mut Command) {
+        for entry in fs::read_dir(&self.mount).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap();
             // The kubelet leaves out what is no name of a variable.
@@ -82,10 +76,17 @@ impl Pod<'_> {
     }
 }
 
+/// A call by which the simulator tells who a client is that does not say it.
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+}
+
 impl Client {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Curl,
         Self::CurlNetrc,
+        Self::CurlUser,
         Self::CurlEnv,
         Self::PypiJira,
         Self::AtlassianPythonApi,
@@ -95,17 +96,45 @@ impl Client {
         Self::Alertmanager,
     ];
 
-    /// The preset that it is run with, if it knows the method.
-    pub(crate) fn preset(self, method: Method) -> Option<&'static str> {
+    /// The `JiraCredential` that its page shows.
+    pub(crate) const fn shown(self) -> Shown {
+        let (page, name) = match self {
+            Self::Curl => (Page::Curl, "deploy-bot"),
+            Self::CurlNetrc => (Page::Curl, "ci-bot"),
+            Self::CurlUser => (Page::Curl, "probe-bot"),
+            Self::CurlEnv => (Page::Curl, "report-bot"),
+            Self::PypiJira | Self::AtlassianPythonApi => (Page::Python, "sync-bot"),
+            Self::McpAtlassian => (Page::McpAtlassian, "mcp-bot"),
+            Self::JiraJs => (Page::JiraJs, "portal-bot"),
+            Self::JiraCli => (Page::JiraCli, "release-bot"),
+            Self::Alertmanager => (Page::Alertmanager, "alert-bot"),
+        };
+        Shown { page, name }
+    }
+
+    /// The preset that it needs.
+    pub(crate) const fn preset(self) -> &'static str {
+        match self {
+            Self::Curl | Self::PypiJira | Self::AtlassianPythonApi | Self::JiraJs => "Standard",
+            Self::CurlNetrc => "Netrc",
+            Self::CurlUser => "BasicAuth",
+            Self::CurlEnv => "Env",
+            Self::McpAtlassian => "McpAtlassian",
+            Self::JiraCli => "JiraCli",
+            Self::Alertmanager => "Alertmanager",
+        }
+    }
+
+    /// Whether it knows the method.
+    pub(crate) fn knows(self, method: Method) -> bool {
         let (session, signed) = (method == Method::Session, method == Method::OAuth1);
         match self {
-            Self::PypiJira | Self::AtlassianPythonApi => Some("Standard"),
-            Self::Curl | Self::JiraJs => (!signed).then_some("Standard"),
-            Self::CurlNetrc => method.has_user().then_some("Netrc"),
-            Self::CurlEnv => (!session && !signed).then_some("Env"),
-            Self::McpAtlassian => (!session && !signed).then_some("McpAtlassian"),
-            Self::JiraCli => (!session && !signed).then_some("JiraCli"),
-            Self::Alertmanager => (!signed).then_some("Alertmanager"),
+            Self::PypiJira | Self::AtlassianPythonApi => true,
+            Self::Curl | Self::McpAtlassian | Self::JiraJs | Self::Alertmanager => !signed,
+            Self::CurlEnv | Self::JiraCli => !session && !signed,
+            Self::CurlNetrc => method.has_user(),
+            // Its page names the site, and tokens with scopes work at the gateway alone.
+            Self::CurlUser => method.has_user() && method != Method::ScopedApiToken,
         }
     }
 
@@ -116,26 +145,33 @@ impl Client {
 
     fn tool(self, tools: &Tools) -> &Result<PathBuf, Missing> {
         match self {
-            Self::Curl | Self::CurlNetrc | Self::CurlEnv => &tools.curl,
+            Self::Curl | Self::CurlNetrc | Self::CurlUser | Self::CurlEnv => &tools.curl,
             Self::PypiJira | Self::AtlassianPythonApi | Self::McpAtlassian => &tools.python,
             Self::JiraJs => &tools.node,
             Self::JiraCli | Self::Alertmanager => &tools.go,
         }
     }
 
-    /// The end of the path that it calls, if it does not say who it is: then the simulator says it.
-    pub(crate) fn silent_call(self, method: Method) -> Option<&'static str> {
+    /// The call that tells who it is, if it does not say it itself.
+    pub(crate) fn silent_call(self, method: Method, is_renewed: bool) -> Option<Call> {
+        let call = |method, path| Some(Call { method, path });
         match self {
-            // It asks for what Jira tells everybody.
-            Self::JiraCli => Some("/serverInfo"),
-            Self::Alertmanager if method.is_cloud() => Some("/search/jql"),
-            Self::Alertmanager => Some("/search"),
+            Self::CurlNetrc if method.is_cloud() => {
+                call("POST", "/rest/api/3/search/approximate-count")
+            }
+            Self::JiraCli if method.is_cloud() => call("GET", "/rest/api/3/search/jql"),
+            Self::McpAtlassian if method.is_cloud() => call("POST", "/rest/api/3/search/jql"),
+            Self::CurlNetrc | Self::JiraCli | Self::McpAtlassian => {
+                call("GET", "/rest/api/2/search")
+            }
+            // It files an issue for an alert, and keeps that up to date.
+            Self::Alertmanager if is_renewed => call("PUT", ISSUE_OF_THE_ALERT),
+            Self::Alertmanager => call("POST", "/rest/api/2/issue"),
             Self::Curl
-            | Self::CurlNetrc
+            | Self::CurlUser
             | Self::CurlEnv
             | Self::PypiJira
             | Self::AtlassianPythonApi
-            | Self::McpAtlassian
             | Self::JiraJs => None,
         }
     }
@@ -144,71 +180,67 @@ impl Client {
     ///
     /// # Errors
     /// When the client fails, or finds another account.
-    pub(crate) fn log_in(self, pod: &Pod<'_>) -> Result<(), String> {
+    pub(crate) fn log_in(self, method: Method, pod: &Pod<'_>) -> Result<(), String> {
         let tool = self.tool(pod.tools).as_deref().unwrap();
+        let command = || self.shown().command(pod.site, &pod.mount);
         match self {
             Self::Curl => {
-                let is_cookie = !pod.file("Standard", "cookie").is_empty();
-                let script = pages::curl(is_cookie, &pod.mount("Standard"));
-                is_me(pod, &shell(pod, &script, None, None)?)
+                let script = pages::curl(method == Method::Session, &pod.mount);
+                is_me(pod, &run(&mut shell(pod, &script))?)
             }
+            Self::CurlNetrc if method.is_cloud() => counts(&run(&mut shell(pod, &command()))?),
             Self::CurlNetrc => {
-                let script = pages::netrc(&pod.mount("Netrc"));
-                is_me(pod, &shell(pod, &script, None, None)?)
+                let script = pages::netrc_on_data_center(&pod.mount);
+                counts(&run(&mut shell(pod, &script))?)
             }
-            Self::CurlEnv => is_me(pod, &shell(pod, &pages::variables(), Some("Env"), None)?),
-            Self::PypiJira => {
-                let script = pages::python("jira", &pod.mount("Standard"));
-                python(tool, pod, &script, None)
+            Self::CurlUser => is_me(pod, &run(&mut shell(pod, &command()))?),
+            Self::CurlEnv => {
+                let mut sh = shell(pod, &pages::variables());
+                pod.variables(&mut sh);
+                is_me(pod, &run(&mut sh)?)
             }
-            Self::AtlassianPythonApi => {
-                let script = pages::python("atlassian", &pod.mount("Standard"));
-                python(tool, pod, &script, None)
-            }
-            Self::McpAtlassian => {
-                let script = include_str!("clients/mcp_atlassian.py");
-                python(tool, pod, script, Some("McpAtlassian"))
-            }
+            Self::PypiJira => python(tool, pod, &pages::python("jira", &pod.mount)),
+            Self::AtlassianPythonApi => python(tool, pod, &pages::python("atlassian", &pod.mount)),
+            Self::McpAtlassian => names_the_issue(&mcp::search(tool, pod)?),
             Self::JiraJs => node(tool, pod),
             Self::JiraCli => {
-                let script = pages::jira_cli(&pod.mount("JiraCli"));
-                shell(pod, &script, None, Some(tool)).map(drop)
+                let mut sh = shell(pod, &command());
+                sh.env("PATH", path_with(tool));
+                names_the_issue(&run(&mut sh)?)
             }
             Self::Alertmanager => alertmanager(tool, pod),
         }
     }
 }
 
-/// Runs a script with the keys of a preset as variables, and with one more folder of programs.
-fn shell(
-    pod: &Pod<'_>,
-    script: &str,
-    variables: Option<&str>,
-    programs: Option<&Path>,
-) -> Result<String, String> {
+/// The issue that is there before any client comes.
+pub(crate) const ISSUE: &str = "OPS-1";
+
+/// The first issue that is filed.
+const ISSUE_OF_THE_ALERT: &str = "/rest/api/2/issue/OPS-2";
+
+fn shell(pod: &Pod<'_>, script: &str) -> Command {
     let mut sh = pod.program("sh".as_ref());
     sh.args(["-c", script]);
-    if let Some(preset) = variables {
-        pod.variables(preset, &mut sh);
-    }
-    if let Some(folder) = programs {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
-        sh.env("PATH", std::env::join_paths(path).unwrap());
-    }
-    run(&mut sh)
+    sh
+}
+
+/// Where programs are, and one more folder of them.
+fn path_with(folder: &Path) -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    std::env::join_paths(path).unwrap()
 }
 
 /// The module of the page, where its packages are found.
 fn node(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
-    let script = pod.mounts.join("connect.mjs");
-    fs::write(&script, pages::node(&pod.mount("Standard"))).unwrap();
-    let packages = pod.mounts.join("node_modules");
+    let script = pod.home.join("connect.mjs");
+    fs::write(&script, pages::node(&pod.mount)).unwrap();
+    let packages = pod.home.join("node_modules");
     if !packages.exists() {
         std::os::unix::fs::symlink(tool.join("node_modules"), packages).unwrap();
     }
     let mut node = pod.program("node".as_ref());
-    node.arg("--require").arg(tool.join("localhost.cjs"));
     is_account(pod, &run(node.arg(script))?)
 }
 
@@ -219,34 +251,34 @@ fn is_me(pod: &Pod<'_>, answer: &str) -> Result<(), String> {
     is_account(pod, id.unwrap_or_default())
 }
 
-fn python(tool: &Path, pod: &Pod<'_>, script: &str, variables: Option<&str>) -> Result<(), String> {
-    let mut python = pod.program(tool);
-    python.args(["-I", "-c", script]);
-    if let Some(preset) = variables {
-        pod.variables(preset, &mut python);
+/// Whether Jira's answer is a number of issues.
+fn counts(answer: &str) -> Result<(), String> {
+    let told: serde_json::Value =
+        serde_json::from_str(answer).map_err(|error| error.to_string())?;
+    let number = told["count"].as_u64().or(told["total"].as_u64());
+    match number {
+        Some(1..) => Ok(()),
+        _ => Err(format!("no number of issues: {answer}")),
     }
-    is_account(pod, &run(&mut python)?)
 }
 
-/// Alertmanager's own check of its configuration, and its notifier, with that of the page.
-fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
-    let preset = "Alertmanager";
-    let login = if !pod.file(preset, "username").is_empty() {
-        None
-    } else if !pod.file(preset, "credentials").is_empty() {
-        Some("authorization")
-    } else {
-        Some("http_headers")
-    };
-    let mut config = pages::alertmanager(login, &pod.mount(preset));
-    let jira = &mut config["receivers"][0]["jira_configs"][0];
-    // They are taken from no file.
-    for key in ["api_url", "api_type"] {
-        jira[key] = json!(pod.file(preset, key));
+fn names_the_issue(answer: &str) -> Result<(), String> {
+    if answer.contains(ISSUE) {
+        return Ok(());
     }
-    jira["http_config"]["proxy_from_environment"] = json!(true);
-    let path = pod.mounts.join("alertmanager.yml");
-    fs::write(&path, config.to_string()).unwrap();
+    Err(format!("{ISSUE} is not in the answer: {answer}"))
+}
+
+fn python(tool: &Path, pod: &Pod<'_>, script: &str) -> Result<(), String> {
+    let mut python = pod.program(tool);
+    is_account(pod, &run(python.args(["-I", "-c", script]))?)
+}
+
+/// Alertmanager's own check of the configuration that is published, and its notifier.
+fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
+    let config = pages::mounted(&pod.file("alertmanager.yml"), &pod.mount);
+    let path = pod.home.join("alertmanager.yml");
+    fs::write(&path, config).unwrap();
     let mut check = pod.program(&tool.join("amtool"));
     run(check.arg("check-config").arg(&path))?;
     let mut notify = pod.program(&tool.join("alertmanager-notify"));
@@ -254,7 +286,7 @@ fn alertmanager(tool: &Path, pod: &Pod<'_>) -> Result<(), String> {
 }
 
 fn is_account(pod: &Pod<'_>, said: &str) -> Result<(), String> {
-    let account = pod.account();
+    let account = &pod.account;
     let found = said.lines().last().unwrap_or_default();
     if !account.is_empty() && found == account {
         return Ok(());
@@ -277,6 +309,7 @@ impl fmt::Display for Client {
         formatter.write_str(match self {
             Self::Curl => "curl, a header",
             Self::CurlNetrc => "curl, --netrc-file",
+            Self::CurlUser => "curl, --user",
             Self::CurlEnv => "curl, variables",
             Self::PypiJira => "jira (PyPI)",
             Self::AtlassianPythonApi => "atlassian-python-api",

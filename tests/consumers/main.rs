@@ -9,7 +9,9 @@
 )]
 
 mod client;
+mod mcp;
 mod method;
+mod method_auth;
 mod pages;
 #[expect(dead_code, reason = "shared with another test, which needs more of it")]
 #[path = "../blackbox/process.rs"]
@@ -56,6 +58,10 @@ fn main() {
     let documented = Trial::test("the_table_of_the_docs_is_up_to_date", || {
         table::compare_with_docs().map_err(Failed::from)
     });
+    let presets = Trial::test(
+        "every_target_of_a_page_has_the_preset_of_its_consumers",
+        || table::compare_with_pages().map_err(Failed::from),
+    );
     let skips = Trial::test("a_wrong_pin_is_not_skipped", || {
         tools::check_what_is_skipped().map_err(Failed::from)
     });
@@ -68,7 +74,7 @@ fn main() {
         });
         trial.with_ignored_flag(skipped)
     });
-    let trials = trials.chain([documented, skips]).collect();
+    let trials = trials.chain([documented, presets, skips]).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 

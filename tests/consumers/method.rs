@@ -1,24 +1,23 @@
-//! A credential of each method, published under every preset that fits, and renewed.
+//! The `JiraCredential`s of the pages with each method, their clients, and their renewal.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
 
-use atlassian_sim::{AccessToken, CloudSite, LinkKey, OAuthApp, Token, Verdict};
+use atlassian_sim::Verdict;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Pod};
+use crate::client::{Client, ISSUE, Pod};
+use crate::method_auth::{Made, ask, cloud, data_center};
+use crate::pages::Shown;
 use crate::proxy::Proxy;
 use crate::stage::{Stage, texts};
 use crate::tools::{Missing, Tools};
 use crate::{Outcome, Row};
-
-const SCOPES: [&str; 3] = ["read:jira-work", "read:jira-user", "offline_access"];
-const USER: &str = "bot";
-const CONSUMER: &str = "bot-link";
-const REDIRECT: &str = "https://app.example/callback";
-const EMAIL: &str = "bot@acme.example";
 
 /// A way to log in to Jira that consumers know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,21 +30,12 @@ pub(crate) enum Method {
     Basic,
     Session,
     OAuth2OnDataCenter,
+    ClientCredentialsOnDataCenter,
     OAuth1,
 }
 
-/// What is renewed.
-enum Held {
-    Token(Token),
-    Link(LinkKey, AccessToken),
-    ByTheOperator,
-}
-
-/// What `spec.auth` says, what is in the Secret that it names, and what is renewed.
-type Made = (Value, Vec<(&'static str, String)>, Held);
-
 impl Method {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ApiToken,
         Self::ScopedApiToken,
         Self::OAuth2,
@@ -54,8 +44,15 @@ impl Method {
         Self::Basic,
         Self::Session,
         Self::OAuth2OnDataCenter,
+        Self::ClientCredentialsOnDataCenter,
         Self::OAuth1,
     ];
+
+    /// The site of the pages that show Cloud.
+    pub(crate) const CLOUD: &str = "https://acme.atlassian.net";
+
+    /// The site of the pages that show Data Center.
+    pub(crate) const DATA_CENTER: &str = "https://jira.corp.example";
 
     pub(crate) const fn has_user(self) -> bool {
         matches!(self, Self::ApiToken | Self::ScopedApiToken | Self::Basic)
@@ -68,6 +65,7 @@ impl Method {
             | Self::Basic
             | Self::Session
             | Self::OAuth2OnDataCenter
+            | Self::ClientCredentialsOnDataCenter
             | Self::OAuth1 => false,
         }
     }
@@ -76,317 +74,301 @@ impl Method {
     const fn is_renewed_on_request(self) -> bool {
         matches!(
             self,
-            Self::OAuth2 | Self::ClientCredentials | Self::OAuth2OnDataCenter
+            Self::OAuth2
+                | Self::ClientCredentials
+                | Self::OAuth2OnDataCenter
+                | Self::ClientCredentialsOnDataCenter
         )
     }
 
-    /// The names of its presets, in the spelling of the spec.
-    fn presets(self) -> Vec<&'static str> {
-        let mut presets: Vec<&str> = Client::ALL
-            .into_iter()
-            .filter_map(|client| client.preset(self))
-            .collect();
-        presets.sort_unstable();
-        presets.dedup();
-        presets
-    }
-
-    /// Makes the credential at Jira and its Secret, and says what `spec` has of it.
-    async fn make(self, stage: &Stage) -> (Value, Held) {
-        for site in [stage.cloud(), atlassian_site(stage)] {
-            site.project("OPS");
-        }
-        stage.data_center().project("OPS");
-        let (auth, data, held) = match self {
-            Self::ApiToken => api_token(stage.cloud().api_token(EMAIL)),
-            Self::ScopedApiToken => api_token(stage.cloud().scoped_token(EMAIL, &SCOPES[..2])),
-            Self::OAuth2 => {
-                let app = stage.sim.oauth_app();
-                let consent = app.consent(EMAIL, &[&atlassian_site(stage)], &SCOPES);
-                let more = json!({
-                    "scopes": &SCOPES[..2],
-                    "cloudId": atlassian_site(stage).cloud_id(),
-                });
-                consented(&app, consent.refresh_token(), more)
-            }
-            Self::OAuth2OnDataCenter => {
-                let jira = stage.data_center();
-                let app = jira.oauth_link(&[REDIRECT]);
-                let token = jira.consent(&app, USER, &["WRITE"]).refresh_token();
-                let more = json!({"scopes": ["READ"], "redirectUri": REDIRECT});
-                consented(&app, token, more)
-            }
-            Self::ClientCredentials => {
-                let app = atlassian_site(stage).service_client(USER, &SCOPES[..2]);
-                let auth = json!({
-                    "clientId": app.client_id(),
-                    "clientSecretRefs": [at("client-secret")],
-                    "cloudId": atlassian_site(stage).cloud_id(),
-                });
-                (
-                    json!({"clientCredentials": auth}),
-                    vec![("client-secret", app.secret())],
-                    Held::ByTheOperator,
-                )
-            }
-            Self::PersonalAccessToken => {
-                let token = stage.data_center().pat(USER);
-                (
-                    json!({"personalAccessToken": {"tokenSecretRef": at("token")}}),
-                    vec![("token", token.secret().to_owned())],
-                    Held::Token(token),
-                )
-            }
-            Self::Basic => password(stage, "basic"),
-            Self::Session => password(stage, "session"),
-            Self::OAuth1 => {
-                let key = LinkKey::generate().unwrap();
-                let link = stage.data_center().application_link(CONSUMER, &key);
-                let access = link.authorize(USER);
-                let secret = json!({"name": "source"});
-                (
-                    json!({"oauth1": {"consumerKey": CONSUMER, "secretRef": secret}}),
-                    signing_parts(&key, &access),
-                    Held::Link(key, access),
-                )
-            }
-        };
-        store(stage, &data).await;
-        (auth, held)
-    }
-
-    fn site(self, stage: &Stage) -> Value {
-        match self {
-            Self::OAuth2 | Self::ClientCredentials => json!({"site": "https://acme.atlassian.net"}),
-            Self::ApiToken | Self::ScopedApiToken => {
-                json!({"site": stage.cloud().url(), "hosting": "Cloud"})
-            }
-            Self::PersonalAccessToken
-            | Self::Basic
-            | Self::Session
-            | Self::OAuth2OnDataCenter
-            | Self::OAuth1 => {
-                json!({"site": stage.data_center().url(), "hosting": "DataCenter"})
-            }
+    const fn site(self) -> &'static str {
+        if self.is_cloud() {
+            Self::CLOUD
+        } else {
+            Self::DATA_CENTER
         }
     }
 
-    /// Puts another credential in the place of the one before.
-    async fn renew(self, stage: &Stage, held: Held) {
-        match (self, held) {
-            (Self::ApiToken, Held::Token(old)) => {
-                replace(stage, &old, &stage.cloud().api_token(EMAIL)).await;
+    /// The `JiraCredential`s whose clients know the method.
+    fn shown(self) -> Vec<Shown> {
+        let mut all = Vec::new();
+        for client in Client::ALL {
+            if client.knows(self) && !all.contains(&client.shown()) {
+                all.push(client.shown());
             }
-            (Self::ScopedApiToken, Held::Token(old)) => {
-                let new = stage.cloud().scoped_token(EMAIL, &SCOPES[..2]);
-                replace(stage, &old, &new).await;
-            }
-            (_, Held::Token(old)) => {
-                replace(stage, &old, &stage.data_center().pat(USER)).await;
-            }
-            (_, Held::Link(key, old)) => {
-                let link = stage.data_center().application_link(CONSUMER, &key);
-                stage.sim.revoke(&old.token);
-                store(stage, &signing_parts(&key, &link.authorize(USER))).await;
-            }
-            (Self::Basic | Self::Session, Held::ByTheOperator) => {
-                let (_, data, _) = password(stage, "basic");
-                store(stage, &data).await;
-            }
-            (_, Held::ByTheOperator) => ask(stage, 0).await,
         }
+        all
+    }
+
+    /// The manifest of a page with what a reader replaces: the site, the names of Secrets, and the method where it
+    /// is another one. Its targets are left alone.
+    fn manifest(self, shown: Shown, auth: &Value) -> Value {
+        let mut manifest = shown.manifest();
+        let spec = &mut manifest["spec"];
+        spec["site"] = json!(self.site());
+        for (member, fields) in auth.as_object().unwrap() {
+            let own = spec["auth"].get(member).cloned();
+            let mut merged = own.unwrap_or_else(|| json!({}));
+            for (field, value) in fields.as_object().unwrap() {
+                merged[field] = value.clone();
+            }
+            spec["auth"] = json!({member: merged});
+        }
+        if !self.is_cloud() && self.is_renewed_on_request() {
+            // Nothing else tells where a site of these methods runs.
+            spec["hosting"] = json!("DataCenter");
+        }
+        manifest
     }
 }
 
-/// A reference to a key of the credential's Secret.
-fn at(key: &str) -> Value {
-    json!({"name": "source", "key": key})
+/// A `JiraCredential` of a page on the stage.
+struct Applied {
+    shown: Shown,
+    target: String,
+    made: Made,
+    account: String,
+    before: BTreeMap<String, String>,
 }
 
-fn api_token(token: Token) -> Made {
-    (
-        json!({"apiToken": {"email": EMAIL, "tokenSecretRef": at("token")}}),
-        vec![("token", token.secret().to_owned())],
-        Held::Token(token),
-    )
+impl Applied {
+    fn name(&self) -> &'static str {
+        self.shown.name
+    }
+
+    /// Writes the published Secret as the kubelet does: a file for each key.
+    async fn mount(&self, stage: &Stage) -> BTreeMap<String, String> {
+        let secret = stage.secrets().get(&self.target).await.unwrap();
+        if self.shown.presets() == ["BasicAuth"] {
+            let kind = secret.type_.as_deref();
+            assert_eq!(kind, Some("kubernetes.io/basic-auth"));
+        }
+        let data = texts(&secret);
+        let folder = mount(stage, self.shown);
+        fs::create_dir_all(&folder).unwrap();
+        for (key, value) in &data {
+            fs::write(folder.join(key), value).unwrap();
+        }
+        data
+    }
 }
 
-/// A consent to an app, with more members of `oauth2`.
-fn consented(app: &OAuthApp, refresh_token: String, mut auth: Value) -> Made {
-    auth["clientId"] = json!(app.client_id());
-    auth["clientSecretRefs"] = json!([at("client-secret")]);
-    auth["refreshTokenSecretRef"] = at("refresh-token");
-    (
-        json!({"oauth2": auth}),
-        vec![
-            ("client-secret", app.secret()),
-            ("refresh-token", refresh_token),
-        ],
-        Held::ByTheOperator,
-    )
-}
-
-/// A new password, and the method that uses it.
-fn password(stage: &Stage, member: &str) -> Made {
-    let password = stage.data_center().basic(true).new_password(USER);
-    (
-        json!({member: {"secretRef": {"name": "source"}}}),
-        vec![("username", USER.to_owned()), ("password", password)],
-        Held::ByTheOperator,
-    )
-}
-
-/// What signs requests by OAuth 1.0a.
-fn signing_parts(key: &LinkKey, access: &AccessToken) -> Vec<(&'static str, String)> {
-    vec![
-        ("privateKey", key.private_pem()),
-        ("token", access.token.secret().to_owned()),
-        ("tokenSecret", access.token_secret().to_owned()),
-    ]
-}
-
-async fn store(stage: &Stage, data: &[(&'static str, String)]) {
-    let data: Vec<(&str, &str)> = data.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    stage.secret("source", &data).await;
-}
-
-/// mcp-atlassian looks at the name of the site before it takes an access token for one of Cloud. With
-/// OAuth 2.0 nobody calls the site itself, so that its name need not be resolved.
-fn atlassian_site(stage: &Stage) -> CloudSite {
-    stage.sim.cloud_site_at("acme.atlassian.net")
-}
-
-/// Asks the operator to renew what it renews.
-async fn ask(stage: &Stage, time: u32) {
-    let value = format!("time {time}");
-    let asked = json!({"metadata": {"annotations": {"jira-operator.dev/renew": value}}});
-    stage.merge("bot", asked).await;
-}
-
-async fn replace(stage: &Stage, old: &Token, new: &Token) {
-    stage.sim.revoke(old);
-    stage.secret("source", &[("token", new.secret())]).await;
+fn mount(stage: &Stage, shown: Shown) -> PathBuf {
+    stage.file("mounts").join(shown.name)
 }
 
 /// Runs every client that knows the method, before and after a renewal.
 pub(crate) async fn run(method: Method, tools: &Tools) -> Vec<Row> {
     let mut stage = Stage::new().await;
+    let proxy = Proxy::to(stage.sim.addr());
+    // The sites are those of the pages, and the addresses of Atlassian its own: the proxy leads all to the simulator.
+    stage.flags = ["--watch-namespaces", &stage.namespace]
+        .into_iter()
+        .chain(["--allowed-hosts", "jira.corp.example"])
+        .chain(["--https-proxy", &proxy.url()])
+        .chain(["--extra-ca-file", stage.file("ca.pem").to_str().unwrap()])
+        .map(str::to_owned)
+        .collect();
     // A renewal on request follows another one after five minutes at the earliest: here after a second.
     stage.set_pace(300);
     let operator = stage.operator().await;
-    let (auth, held) = method.make(&stage).await;
-    let mut spec = method.site(&stage);
-    spec["auth"] = auth;
-    let presets = method.presets();
-    let targets = presets.iter().map(|preset| {
-        // The page of curl has the address beside `.netrc`.
-        let more = (*preset == "Netrc").then_some("Standard");
-        let all: Vec<&str> = std::iter::once(*preset).chain(more).collect();
-        json!({"name": preset.to_lowercase(), "presets": all})
-    });
-    spec["targets"] = targets.collect();
-    stage.create("bot", spec).await;
-    stage.wait_ready("bot").await;
-    let proxy = Proxy::to(stage.sim.addr());
-    let (mounts, authority) = (stage.file("mounts"), stage.file("ca.pem"));
-    let pod = Pod {
-        mounts: &mounts,
+    let credentials = apply(method, &stage).await;
+    let authority = stage.file("ca.pem");
+    let world = World {
+        method,
+        stage: &stage,
+        tools,
+        credentials: &credentials,
         authority: &authority,
         proxy: &proxy.url(),
-        tools,
     };
-    let before = mount(&stage, &presets, &mounts).await;
-    let mut rows = log_in(method, &pod, &stage, "before the renewal");
-    method.renew(&stage, held).await;
-    let header = standard_value(&before);
+    let clients = Client::ALL.into_iter();
+    let clients: Vec<Client> = clients.filter(|client| client.knows(method)).collect();
+    let before = world.outcomes(&clients, false);
+    for credential in &credentials {
+        credential
+            .made
+            .renew(method, credential.name(), &stage)
+            .await;
+    }
+    for credential in &credentials {
+        until_renewed(method, credential, &stage).await;
+    }
+    let after = world.outcomes(&clients, true);
+    drop(operator);
+    let both = clients.into_iter().zip(before.into_iter().zip(after));
+    both.map(|(client, (before, after))| Row {
+        client,
+        method,
+        outcome: match before {
+            Outcome::Passed => after,
+            Outcome::Failed(_) | Outcome::Skipped(_) => before,
+        },
+    })
+    .collect()
+}
+
+/// Applies the pages, and waits until their `JiraCredential`s are ready.
+async fn apply(method: Method, stage: &Stage) -> Vec<Applied> {
+    set_up(method, stage);
+    let mut made = Vec::new();
+    for shown in method.shown() {
+        made.push((shown, Made::new(method, shown.name, stage).await));
+    }
+    let mut manifests = Vec::new();
+    let mut pages = Vec::new();
+    for (shown, made) in &made {
+        manifests.push(method.manifest(*shown, &made.auth));
+        if !pages.contains(&shown.page) {
+            pages.push(shown.page);
+            let rest = shown.page.manifests().into_iter();
+            manifests.extend(rest.filter(|one| one["kind"] != "JiraCredential"));
+        }
+    }
+    kubectl_apply(stage, &manifests);
+    let mut applied = Vec::new();
+    for (shown, made) in made {
+        stage.wait_ready(shown.name).await;
+        let object = stage.credentials().get(shown.name).await.unwrap();
+        let mut one = Applied {
+            shown,
+            target: shown.target(),
+            made,
+            account: object.status.unwrap().account.unwrap().id,
+            before: BTreeMap::new(),
+        };
+        one.before = one.mount(stage).await;
+        applied.push(one);
+    }
+    applied
+}
+
+/// The site of the method, with one issue.
+fn set_up(method: Method, stage: &Stage) {
+    let project = if method.is_cloud() {
+        cloud(stage).project("OPS")
+    } else {
+        data_center(stage).project("OPS")
+    };
+    if method == Method::ClientCredentialsOnDataCenter {
+        // The first version that has service accounts.
+        let _ = data_center(stage).version("11.3.5");
+    }
+    assert_eq!(project.create_issue("somebody", "There before"), ISSUE);
+}
+
+/// Applies manifests as a person does.
+fn kubectl_apply(stage: &Stage, manifests: &[Value]) {
+    let file = stage.file("pages.json");
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": manifests});
+    fs::write(&file, list.to_string()).unwrap();
+    let output = std::process::Command::new(stage.kubectl())
+        .env("KUBECONFIG", stage.file("person.kubeconfig"))
+        .args(["apply", "--filename"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+}
+
+async fn until_renewed(method: Method, credential: &Applied, stage: &Stage) {
+    let name = credential.name();
     let polls = Cell::new(0_u32);
-    let what = format!("{method}: the renewed credential is published everywhere");
+    let what = format!("{name} with {method}: the renewed credential is published");
     stage
         .until(&what, async || {
             polls.set(polls.get() + 1);
             // A request that came too soon is answered without a renewal.
             if method.is_renewed_on_request() && polls.get().is_multiple_of(40) {
-                ask(&stage, polls.get()).await;
+                ask(stage, name, polls.get()).await;
             }
-            let now = mount(&stage, &presets, &mounts).await;
-            let renewed = presets
-                .iter()
-                .all(|preset| now.get(preset) != before.get(preset));
-            (renewed && standard_value(&now) != header).then_some(())
+            (credential.mount(stage).await != credential.before).then_some(())
         })
         .await;
-    for row in &mut rows {
-        if let Outcome::Passed = row.outcome {
-            row.outcome = outcome(row.client, method, &pod, &stage, "after the renewal");
+}
+
+/// What the clients of a method have in common.
+struct World<'a> {
+    method: Method,
+    stage: &'a Stage,
+    tools: &'a Tools,
+    credentials: &'a [Applied],
+    authority: &'a std::path::Path,
+    proxy: &'a str,
+}
+
+impl World<'_> {
+    /// Runs the clients in two rows at a time: each of them waits for a part of its time.
+    fn outcomes(&self, clients: &[Client], is_renewed: bool) -> Vec<Outcome> {
+        let row = |first: usize| {
+            let clients = clients.iter().skip(first).step_by(2);
+            clients
+                .map(|client| self.outcome(*client, is_renewed))
+                .collect::<Vec<_>>()
+        };
+        let (even, odd) = thread::scope(|scope| {
+            let odd = scope.spawn(|| row(1));
+            (row(0), odd.join().unwrap())
+        });
+        let mut odd = odd.into_iter();
+        let pairs = even.into_iter().map(|first| [Some(first), odd.next()]);
+        pairs.flatten().flatten().collect()
+    }
+
+    fn outcome(&self, client: Client, is_renewed: bool) -> Outcome {
+        let when = if is_renewed { "after" } else { "before" };
+        let method = self.method;
+        let failed = |why: String| {
+            Outcome::Failed(format!("{client} with {method}, {when} the renewal: {why}"))
+        };
+        match client.missing(self.tools) {
+            None => {}
+            Some(Missing::Here(reason)) => return Outcome::Skipped(reason),
+            Some(Missing::Broken(reason)) => return failed(reason),
+        }
+        let credential = self
+            .credentials
+            .iter()
+            .find(|credential| credential.shown == client.shown());
+        match self.log_in(client, credential.unwrap(), is_renewed) {
+            Ok(()) => Outcome::Passed,
+            Err(why) => failed(why),
         }
     }
-    drop(operator);
-    rows
-}
 
-type Mounts = std::collections::BTreeMap<&'static str, std::collections::BTreeMap<String, String>>;
-
-fn standard_value(mounts: &Mounts) -> Option<String> {
-    let standard = mounts.get("Standard")?;
-    let value = standard
-        .get("authorization")
-        .or_else(|| standard.get("cookie"))
-        .or_else(|| standard.get("token"));
-    value.cloned()
-}
-
-/// Writes the published Secrets as the kubelet does: a folder each, a file for each key.
-async fn mount(stage: &Stage, presets: &[&'static str], mounts: &Path) -> Mounts {
-    let mut all = Mounts::new();
-    for preset in presets {
-        let name = preset.to_lowercase();
-        let secret = stage.secrets().get(&name).await.unwrap();
-        let data = texts(&secret);
-        let folder = mounts.join(&name);
-        fs::create_dir_all(&folder).unwrap();
-        for (key, value) in &data {
-            fs::write(folder.join(key), value).unwrap();
+    fn log_in(&self, client: Client, credential: &Applied, is_renewed: bool) -> Result<(), String> {
+        let pod = Pod {
+            mount: mount(self.stage, credential.shown),
+            home: self.stage.file("home"),
+            authority: self.authority,
+            proxy: self.proxy,
+            site: self.method.site(),
+            account: credential.account.clone(),
+            tools: self.tools,
+        };
+        fs::create_dir_all(&pod.home).unwrap();
+        let before = self.stage.sim.calls().len();
+        client.log_in(self.method, &pod)?;
+        let Some(expected) = client.silent_call(self.method, is_renewed) else {
+            return Ok(());
+        };
+        let calls = self.stage.sim.calls();
+        let calls = calls.get(before..).unwrap_or_default();
+        let found = calls
+            .iter()
+            .rfind(|call| call.method == expected.method && call.path.ends_with(expected.path));
+        let user = found.and_then(|call| call.user.as_deref());
+        match found {
+            Some(call) if call.verdict != Verdict::Accepted => Err(format!(
+                "Jira did not accept the credential: {:?}",
+                call.verdict
+            )),
+            Some(_) if user == Some(&credential.made.user) => Ok(()),
+            Some(_) => Err(format!("Jira was asked by {user:?}")),
+            None => Err("Jira was not asked".to_owned()),
         }
-        all.insert(preset, data);
-    }
-    all
-}
-
-fn log_in(method: Method, pod: &Pod<'_>, stage: &Stage, when: &str) -> Vec<Row> {
-    Client::ALL
-        .into_iter()
-        .filter(|client| client.preset(method).is_some())
-        .map(|client| Row {
-            client,
-            method,
-            outcome: outcome(client, method, pod, stage, when),
-        })
-        .collect()
-}
-
-fn outcome(client: Client, method: Method, pod: &Pod<'_>, stage: &Stage, when: &str) -> Outcome {
-    let failed = |why| Outcome::Failed(format!("{client} with {method}, {when}: {why}"));
-    match client.missing(pod.tools) {
-        None => {}
-        Some(Missing::Here(reason)) => return Outcome::Skipped(reason),
-        Some(Missing::Broken(reason)) => return failed(reason),
-    }
-    let before = stage.sim.calls().len();
-    if let Err(why) = client.log_in(pod) {
-        return failed(why);
-    }
-    let Some(path) = client.silent_call(method) else {
-        return Outcome::Passed;
-    };
-    let calls = stage.sim.calls();
-    let calls = calls.get(before..).unwrap_or_default();
-    match calls.iter().rfind(|call| call.path.ends_with(path)) {
-        Some(call) if call.verdict == Verdict::Accepted => Outcome::Passed,
-        Some(call) => failed(format!(
-            "Jira did not accept the credential: {:?}",
-            call.verdict
-        )),
-        None => failed("Jira was not asked".to_owned()),
     }
 }
 
@@ -398,6 +380,7 @@ impl fmt::Display for Method {
             Self::OAuth2 => "`oauth2` on Cloud",
             Self::ClientCredentials => "`clientCredentials` on Cloud",
             Self::OAuth2OnDataCenter => "`oauth2` on Data Center",
+            Self::ClientCredentialsOnDataCenter => "`clientCredentials` on Data Center",
             Self::OAuth1 => "`oauth1`",
             Self::PersonalAccessToken => "`personalAccessToken`",
             Self::Basic => "`basic`",

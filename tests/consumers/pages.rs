@@ -1,47 +1,120 @@
-//! What the pages of `docs/consumers` show is what the tests run.
+//! What the pages of `docs/consumers` show is what the tests apply and run.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// The blocks of a page in this language.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let fence = format!("```{language}\n");
-    page.split(fence.as_str())
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .collect()
+/// A page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Page {
+    Curl,
+    Python,
+    McpAtlassian,
+    JiraJs,
+    JiraCli,
+    Alertmanager,
 }
 
-const CURL: &str = include_str!("../../docs/consumers/curl.md");
-const JIRA_CLI: &str = include_str!("../../docs/consumers/jira-cli.md");
-const JIRA_JS: &str = include_str!("../../docs/consumers/jira-js.md");
-const PYTHON: &str = include_str!("../../docs/consumers/python.md");
-
-/// The block of a page in this language that has this text, with the files in another folder than `/jira`.
-fn script(page: &str, language: &str, text: &str, mount: &Path) -> String {
-    let blocks = blocks(page, language);
-    let block = blocks.iter().find(|block| block.contains(text));
-    mounted(block.unwrap(), mount)
+/// A `JiraCredential` of a page, by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) page: Page,
+    pub(crate) name: &'static str,
 }
 
-fn mounted(text: &str, mount: &Path) -> String {
-    text.replace("/jira/", &format!("{}/", mount.display()))
-        .replace("\"/jira\"", &format!("{:?}", mount.display().to_string()))
+impl Page {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Curl => include_str!("../../docs/consumers/curl.md"),
+            Self::Python => include_str!("../../docs/consumers/python.md"),
+            Self::McpAtlassian => include_str!("../../docs/consumers/mcp-atlassian.md"),
+            Self::JiraJs => include_str!("../../docs/consumers/jira-js.md"),
+            Self::JiraCli => include_str!("../../docs/consumers/jira-cli.md"),
+            Self::Alertmanager => include_str!("../../docs/consumers/alertmanager.md"),
+        }
+    }
+
+    /// The blocks in this language.
+    fn blocks(self, language: &str) -> Vec<&'static str> {
+        let fence = format!("```{language}\n");
+        self.text()
+            .split(fence.as_str())
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap_or_default())
+            .collect()
+    }
+
+    /// The manifests.
+    pub(crate) fn manifests(self) -> Vec<Value> {
+        self.blocks("yaml")
+            .into_iter()
+            .flat_map(|block| serde_saphyr::from_multiple::<Value>(block).unwrap())
+            .filter(|manifest| manifest.get("kind").is_some())
+            .collect()
+    }
+
+    /// The block in this language that has this text, with the mounted files in this folder.
+    fn script(self, language: &str, text: &str, mount: &Path) -> String {
+        let blocks = self.blocks(language);
+        let block = blocks.iter().find(|block| block.contains(text));
+        let block = block.unwrap_or_else(|| panic!("{self:?} shows no {language} with {text}"));
+        mounted(block, mount)
+    }
 }
 
-/// The command of the workload of a page, without what follows this text.
-fn command(page: &str, until: &str, mount: &Path) -> String {
-    let documents = blocks(page, "yaml")
-        .into_iter()
-        .flat_map(|block| serde_saphyr::from_multiple::<Value>(block).unwrap())
-        .collect::<Vec<Value>>();
-    let places = ["/spec/template", "/spec/jobTemplate/spec/template"];
-    let found = documents.iter().find_map(|document| {
-        let mut pods = places.iter().filter_map(|place| document.pointer(place));
-        pods.find_map(|pod| pod.pointer("/spec/containers/0/args/0")?.as_str())
-    });
-    mounted(found.unwrap().split(until).next().unwrap(), mount)
+impl Shown {
+    /// The manifest.
+    pub(crate) fn manifest(self) -> Value {
+        let mut all = self.page.manifests().into_iter();
+        let found =
+            all.find(|one| one["kind"] == "JiraCredential" && one["metadata"]["name"] == self.name);
+        found.unwrap_or_else(|| panic!("{:?} shows no {}", self.page, self.name))
+    }
+
+    /// The presets of its target, by name.
+    pub(crate) fn presets(self) -> Vec<String> {
+        match self.manifest()["spec"]["targets"][0].get("presets") {
+            None => vec!["Standard".to_owned()],
+            Some(named) => serde_json::from_value(named.clone()).unwrap(),
+        }
+    }
+
+    /// The Secret that the clients of the page use.
+    pub(crate) fn target(self) -> String {
+        let manifest = self.manifest();
+        let targets = manifest["spec"]["targets"].as_array().unwrap();
+        assert_eq!(targets.len(), 1, "{}", self.name);
+        targets[0]["name"].as_str().unwrap().to_owned()
+    }
+
+    /// The command of the workload that mounts the Secret, with the site in the place of the one of the page.
+    pub(crate) fn command(self, site: &str, mount: &Path) -> String {
+        let target = self.target();
+        let pods = [
+            "/spec/template/spec",
+            "/spec/jobTemplate/spec/template/spec",
+        ];
+        let mounts = |pod: &Value| pod["volumes"][0]["secret"]["secretName"] == target.as_str();
+        let manifests = self.page.manifests();
+        let mut pods = manifests
+            .iter()
+            .flat_map(|one| pods.iter().filter_map(|place| one.pointer(place)));
+        let pod = pods.find(|pod| mounts(pod));
+        let pod = pod.unwrap_or_else(|| panic!("no workload mounts {target}"));
+        let command = pod["containers"][0]["args"][0].as_str().unwrap();
+        let manifest = self.manifest();
+        let shown = manifest["spec"]["site"].as_str().unwrap();
+        mounted(&command.replace(shown, site), mount)
+    }
+}
+
+/// A text of a page with the files of the Secret in this folder.
+pub(crate) fn mounted(text: &str, mount: &Path) -> String {
+    let folder = mount.display().to_string();
+    text.replace("/etc/alertmanager/jira", &folder)
+        .replace(" /jira/", &format!(" {folder}/"))
+        .replace("`/jira/", &format!("`{folder}/"))
+        .replace("\"/jira\"", &format!("{folder:?}"))
 }
 
 /// curl with a header that is read from files.
@@ -51,60 +124,29 @@ pub(crate) fn curl(is_cookie: bool, mount: &Path) -> String {
     } else {
         "cat /jira/authorization"
     };
-    script(CURL, "sh", header, mount)
+    Page::Curl.script("sh", header, mount)
 }
 
 /// curl with variables.
 pub(crate) fn variables() -> String {
-    script(CURL, "sh", "$JIRA_AUTH_TYPE", Path::new(""))
+    Page::Curl.script("sh", "$JIRA_AUTH_TYPE", Path::new(""))
 }
 
-/// curl with a `.netrc`, which asks who it is instead of what the page asks.
-pub(crate) fn netrc(mount: &Path) -> String {
-    let command = command(CURL, "/rest/", mount);
-    format!("{command}/rest/api/2/myself\"")
-}
-
-/// jira-cli, which asks for something else than on the page.
-pub(crate) fn jira_cli(mount: &Path) -> String {
-    let command = command(JIRA_CLI, "issue list", mount);
-    format!("{command}serverinfo")
+/// curl with a `.netrc`, on Data Center.
+pub(crate) fn netrc_on_data_center(mount: &Path) -> String {
+    Page::Curl.script("sh", "--netrc-file", mount)
 }
 
 /// The function for a package of Python, and who it is.
 pub(crate) fn python(package: &str, mount: &Path) -> String {
-    let script = script(PYTHON, "python", &format!("from {package} import"), mount);
+    let script = Page::Python.script("python", &format!("from {package} import"), mount);
     format!("{script}\nme = connect().myself()\nprint(me.get('accountId') or me['key'])\n")
 }
 
 /// The module for Node, and who it is.
 pub(crate) fn node(mount: &Path) -> String {
-    let script = script(JIRA_JS, "js", "connect", mount);
+    let script = Page::JiraJs.script("js", "connect", mount);
     format!(
         "{script}\nconst me = await connect().myself.getCurrentUser();\nconsole.log(me.accountId ?? me.key);\n"
     )
-}
-
-/// The configuration of Alertmanager, with the files in this folder, and with the block of the page in
-/// which `http_config` has this member instead of `basic_auth`.
-pub(crate) fn alertmanager(login: Option<&str>, mount: &Path) -> Value {
-    let page = include_str!("../../docs/consumers/alertmanager.md");
-    let page = page.replace("/etc/alertmanager/jira", &mount.display().to_string());
-    let documents = blocks(&page, "yaml")
-        .into_iter()
-        .flat_map(|block| serde_saphyr::from_multiple::<Value>(block).unwrap())
-        .collect::<Vec<Value>>();
-    let map = documents
-        .iter()
-        .find(|document| document["kind"] == "ConfigMap");
-    let text = map.unwrap()["data"]["alertmanager.yml"].as_str().unwrap();
-    let mut config: Value = serde_saphyr::from_str(text).unwrap();
-    if let Some(login) = login {
-        let shown = documents
-            .iter()
-            .map(|document| &document["http_config"])
-            .find(|shown| shown.get(login).is_some());
-        config["receivers"][0]["jira_configs"][0]["http_config"] = shown.unwrap().clone();
-    }
-    config
 }

@@ -23,18 +23,30 @@ pub(crate) fn of(rows: &[Row]) -> String {
 
 /// The documentation has the table that stands when everything passes.
 pub(crate) fn compare_with_docs() -> Result<(), String> {
-    let wanted = written(|client, method| {
-        if client.preset(method).is_some() {
-            "yes"
-        } else {
-            ""
-        }
-    });
+    let wanted = written(
+        |client, method| {
+            if client.knows(method) { "yes" } else { "" }
+        },
+    );
     let docs = include_str!("../../docs/consumers.md");
     if docs.contains(&wanted) {
         return Ok(());
     }
     Err(format!("docs/consumers.md lacks this table:\n{wanted}"))
+}
+
+/// The target of each page has the preset that its consumers need.
+pub(crate) fn compare_with_pages() -> Result<(), String> {
+    for client in Client::ALL {
+        let (shown, preset) = (client.shown(), client.preset());
+        if !shown.presets().iter().any(|named| named == preset) {
+            let name = shown.name;
+            return Err(format!(
+                "the target of {name} lacks {preset}, which {client} needs"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn written(cell: impl Fn(Client, Method) -> &'static str) -> String {
@@ -46,10 +58,7 @@ fn written(cell: impl Fn(Client, Method) -> &'static str) -> String {
     text.push_str(&"---|".repeat(Method::ALL.len()));
     text.push('\n');
     for client in Client::ALL {
-        let preset = Method::ALL
-            .into_iter()
-            .find_map(|method| client.preset(method));
-        let _ = write!(text, "| {client} | `{}` |", preset.unwrap_or_default());
+        let _ = write!(text, "| {client} | `{}` |", client.preset());
         for method in Method::ALL {
             let _ = write!(text, " {} |", cell(client, method));
         }

@@ -53,7 +53,7 @@ pub(crate) struct Tools {
     pub(crate) curl: Result<PathBuf, Missing>,
     /// The interpreter that knows the packages.
     pub(crate) python: Result<PathBuf, Missing>,
-    /// A folder with `node_modules`, and what resolves names.
+    /// A folder with `node_modules`.
     pub(crate) node: Result<PathBuf, Missing>,
     /// A folder with the programs written in Go.
     pub(crate) go: Result<PathBuf, Missing>,
@@ -114,13 +114,6 @@ fn node(cache: &Path) -> Result<PathBuf, Missing> {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         run(npm.current_dir(folder))
     })?;
-    let (path, script) = (
-        place.folder.join("localhost.cjs"),
-        include_str!("clients/localhost.cjs"),
-    );
-    if fs::read_to_string(&path).ok().as_deref() != Some(script) {
-        fs::write(path, script).map_err(text)?;
-    }
     Ok(place.folder)
 }
 

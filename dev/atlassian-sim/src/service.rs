@@ -166,7 +166,7 @@ pub(crate) fn answer_inside(shared: &Shared, request: Request<String>) -> Reply 
 /// that did not come whole must not do anything.
 async fn read(shared: &Shared, call: &mut Incoming, body: RequestBody) -> Result<(), Abort> {
     const LIMIT: usize = 64 * 1024;
-    if call.method == Method::POST && has_body(shared, call) {
+    if matches!(call.method, Method::POST | Method::PUT) && has_body(shared, call) {
         let whole = Limited::new(body, LIMIT).collect().await;
         call.body = whole.map_err(|_| Abort)?.to_bytes();
     }

@@ -5,6 +5,7 @@
 mod support;
 
 use atlassian_sim::{Config, Project, Sim, Token, basic};
+use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 use support::{Answer, client, get};
@@ -46,9 +47,13 @@ impl Desk {
     }
 
     async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Value) -> Answer {
         let request = self
             .client
-            .post(format!("{}{path}", self.base))
+            .request(method, format!("{}{path}", self.base))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json")
             .header(AUTHORIZATION, &self.authorization);
@@ -151,6 +156,85 @@ async fn an_issue_is_created_found_commented_and_closed_on_cloud() {
 #[tokio::test]
 async fn an_issue_is_created_found_commented_and_closed_on_data_center() {
     lives(&Desk::data_center(), "/rest/api/2/search").await;
+}
+
+/// Searches as clients do that send no body, for two issues.
+async fn is_searched_by_address(desk: &Desk, search: &str) -> Value {
+    for summary in ["first", "second"] {
+        desk.post("/rest/api/2/issue", wish(summary)).await;
+    }
+    let jql = "jql=project%3D%22OPS%22+ORDER+BY+created+DESC";
+    let all = desk.get(&format!("{search}?{jql}&fields=*all")).await;
+    let keys = |answer: &Value| {
+        let issues = answer["issues"].as_array().unwrap().iter();
+        issues.map(|one| one["key"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&all.json()), ["OPS-2", "OPS-1"]);
+    let page = desk.get(&format!("{search}?{jql}&maxResults=1")).await;
+    assert_eq!(keys(&page.json()), ["OPS-2"]);
+    let other = desk.get(&format!("{search}?jql=project=HR")).await;
+    assert_eq!(other.status, 400);
+    page.json()
+}
+
+#[tokio::test]
+async fn issues_are_searched_and_counted_on_cloud() {
+    let desk = Desk::cloud();
+    let page = is_searched_by_address(&desk, "/rest/api/3/search/jql").await;
+    assert_eq!(page["isLast"], false);
+    let counted = |jql: &str| {
+        desk.post(
+            "/rest/api/3/search/approximate-count",
+            json!({ "jql": jql }),
+        )
+    };
+    assert_eq!(counted("project = OPS").await.json(), json!({"count": 2}));
+    assert_eq!(counted("project = HR").await.status, 400);
+    let stranger = Desk {
+        authorization: basic(USER, "wrong"),
+        ..desk
+    };
+    let path = "/rest/api/3/search/approximate-count";
+    let refused = stranger.post(path, json!({"jql": "project = OPS"})).await;
+    assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
+async fn issues_are_searched_and_counted_on_data_center() {
+    let desk = Desk::data_center();
+    let page = is_searched_by_address(&desk, "/rest/api/2/search").await;
+    assert_eq!(page["total"], 2);
+    let path = "/rest/api/2/search/approximate-count";
+    let counted = desk.post(path, json!({"jql": "project = OPS"})).await;
+    assert_eq!(counted.status, 405);
+}
+
+#[tokio::test]
+async fn an_issue_is_edited_by_who_may() {
+    let sim = Sim::start_blocking(Config::default()).unwrap();
+    let jira = sim.data_center("jira").user("robot");
+    let desk = Desk {
+        client: client(&sim, &[jira.host()]),
+        base: jira.url(),
+        authorization: jira.pat("robot").bearer(),
+        project: jira.project("OPS"),
+        sim,
+    };
+    desk.post("/rest/api/2/issue", wish("first")).await;
+    let change = json!({"fields": {"summary": "other", "labels": ["c"]}});
+    let edited = desk.send(Method::PUT, "/rest/api/2/issue/OPS-1", change.clone());
+    assert_eq!(edited.await.status, 204);
+    let issue = &desk.project.issues()[0];
+    assert_eq!(
+        (issue.summary.as_str(), issue.description.as_str()),
+        ("other", "text")
+    );
+    assert_eq!(issue.labels, ["c"]);
+    let absent = desk.send(Method::PUT, "/rest/api/2/issue/OPS-2", change.clone());
+    assert_eq!(absent.await.status, 404);
+    jira.set_permission("robot", "EDIT_ISSUES", false);
+    let refused = desk.send(Method::PUT, "/rest/api/2/issue/OPS-1", change);
+    assert_eq!(refused.await.status, 403);
 }
 
 #[tokio::test]

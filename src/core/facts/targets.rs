@@ -15,6 +15,14 @@ use crate::core::spec::{Site, preset_fault, presets, template_fault};
 /// operator rewrites what an older one wrote.
 const RENDERING: &str = "2";
 
+/// The name of a preset, with a number where that alone is rendered to other contents than at first.
+fn rendering_of(preset: Preset) -> String {
+    match preset {
+        Preset::McpAtlassian => format!("{preset} 2"),
+        preset => preset.to_string(),
+    }
+}
+
 /// Everything that decides the contents of a target, the secret value standing in by its
 /// fingerprint.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +58,7 @@ impl Publication<'_> {
         };
         let creation = merges(self.target).then_some("Merge");
         let presets = presets(self.target);
-        let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
+        let names: Vec<String> = presets.iter().copied().map(rendering_of).collect();
         let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
         let hosting = format!("{:?}", self.site.hosting);
         let parts = [
@@ -146,7 +154,11 @@ impl Facts {
     /// Why a target cannot have the keys that the spec asks for, and what to do about it.
     pub fn target_fault(&self, target: &Target) -> Option<String> {
         let plan = self.plan.as_ref().ok()?;
-        preset_fault(target, plan.method, plan.site.hosting)
+        let gateway = plan
+            .renewal
+            .as_ref()
+            .and_then(|plan| plan.gateway.as_deref());
+        preset_fault(target, plan.method, plan.site.hosting, gateway)
             .or_else(|| template_fault(target, plan.method))
     }
 

@@ -13,8 +13,17 @@ pub fn presets(target: &Target) -> &[Preset] {
     }
 }
 
-/// Why the presets of a target cannot be filled, and what to do; none when they can.
-pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Option<String> {
+/// Where mcp-atlassian sends access tokens of OAuth 2.0 on Cloud, whatever else it is told.
+const MCP_ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
+
+/// Why the presets of a target cannot be filled, and what to do; none when they can. The gateway is that of access
+/// tokens of Cloud.
+pub fn preset_fault(
+    target: &Target,
+    method: MethodName,
+    hosting: Hosting,
+    gateway: Option<&str>,
+) -> Option<String> {
     let presets = presets(target);
     let misfit = presets
         .iter()
@@ -25,16 +34,31 @@ pub fn preset_fault(target: &Target, method: MethodName, hosting: Hosting) -> Op
             "The Secret {name} is not written: the preset {preset} {why} Remove {preset} from presets of this target; Standard works with every method."
         ));
     }
-    let both = |preset| presets.contains(&preset);
-    let is_gateway_only = hosting == Hosting::Cloud && is_oauth2(method);
-    // mcp-atlassian finds the gateway by itself, other clients must be told.
-    let clash = (is_gateway_only && both(Preset::Env) && both(Preset::McpAtlassian)).then(|| {
+    gateway_fault(target, method, hosting, gateway).or_else(|| type_fault(target, method))
+}
+
+/// mcp-atlassian finds the gateway by itself, other clients must be told.
+fn gateway_fault(
+    target: &Target,
+    method: MethodName,
+    hosting: Hosting,
+    gateway: Option<&str>,
+) -> Option<String> {
+    let has = |preset| presets(target).contains(&preset);
+    if hosting != Hosting::Cloud || !is_oauth2(method) || !has(Preset::McpAtlassian) {
+        return None;
+    }
+    let name = target.path();
+    if let Some(gateway) = gateway.filter(|gateway| *gateway != MCP_ATLASSIAN_GATEWAY) {
+        return Some(format!(
+            "The Secret {name} is not written: the preset McpAtlassian is for a server that sends access tokens of OAuth 2.0 to {MCP_ATLASSIAN_GATEWAY}, and these are for {gateway} (--api-url). Remove McpAtlassian from presets of this target; Standard works with every method."
+        ));
+    }
+    has(Preset::Env).then(|| {
         format!(
-            "The Secret {} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own.",
-            target.path()
+            "The Secret {name} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own."
         )
-    });
-    clash.or_else(|| type_fault(target, method))
+    })
 }
 
 /// Why the type of a target with templates does not fit its keys.
@@ -74,9 +98,7 @@ fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
         _ if method == OAuth1 => Some(
             "holds something that is sent with each request, and OAuth 1.0a signs each request instead.",
         ),
-        Preset::Env | Preset::JiraCli | Preset::McpAtlassian | Preset::Jenkins
-            if method == Session =>
-        {
+        Preset::Env | Preset::JiraCli | Preset::Jenkins if method == Session => {
             Some("has no place for the cookie of a session.")
         }
         Preset::Alertmanager
@@ -133,17 +155,17 @@ mod tests {
             (Preset::Netrc, "+---+--"),
             (Preset::JiraCli, "+++++--"),
             (Preset::Alertmanager, "++++++-"),
-            (Preset::McpAtlassian, "+++++--"),
+            (Preset::McpAtlassian, "++++++-"),
             (Preset::Jenkins, "+++++--"),
         ] {
             let found: String = methods
                 .into_iter()
-                .map(
-                    |method| match preset_fault(&target(&[preset]), method, Hosting::DataCenter) {
+                .map(|method| {
+                    match preset_fault(&target(&[preset]), method, Hosting::DataCenter, None) {
                         None => '+',
                         Some(_) => '-',
-                    },
-                )
+                    }
+                })
                 .collect();
             assert_eq!(found, fits, "{preset}");
         }
@@ -154,7 +176,7 @@ mod tests {
         let mut netrc = target(&[Preset::Standard, Preset::Netrc]);
         for (namespace, name) in [(None, "bot"), (Some("team-b"), "team-b/bot")] {
             netrc.namespace = namespace.map(str::to_owned);
-            let text = preset_fault(&netrc, MethodName::OAuth1, Hosting::DataCenter);
+            let text = preset_fault(&netrc, MethodName::OAuth1, Hosting::DataCenter, None);
             assert_eq!(
                 text.unwrap(),
                 format!(
@@ -188,10 +210,13 @@ mod tests {
             (&[Preset::Standard], basic, "a.json", pat, false),
         ] {
             let target = target(presets, kind, key);
-            let fault = preset_fault(&target, method, Hosting::Cloud);
+            let fault = preset_fault(&target, method, Hosting::Cloud, None);
             assert_eq!(fault.is_none(), fits, "{presets:?} {kind} {key}: {fault:?}");
         }
-        let fault = |method| preset_fault(&target(&[], basic, "a.json"), method, Hosting::Cloud);
+        let fault = |method| {
+            let target = target(&[], basic, "a.json");
+            preset_fault(&target, method, Hosting::Cloud, None)
+        };
         assert_eq!(
             fault(api).as_deref(),
             Some(
@@ -215,8 +240,40 @@ mod tests {
             (MethodName::OAuth2, Hosting::DataCenter, true),
             (MethodName::ApiToken, Hosting::Cloud, true),
         ] {
-            let fault = preset_fault(&both, method, hosting);
+            let fault = preset_fault(&both, method, hosting, None);
             assert_eq!(fault.is_none(), fits, "{method:?} {hosting:?}: {fault:?}");
         }
+    }
+
+    #[test]
+    fn an_access_token_is_not_given_to_a_server_that_sends_it_to_another_gateway() {
+        use Hosting::{Cloud, DataCenter};
+        let (usual, other) = (
+            "https://api.atlassian.com",
+            "https://api.atlassian-us-gov-mod.net",
+        );
+        let (oauth2, service) = (MethodName::OAuth2, MethodName::ClientCredentials);
+        for (preset, method, hosting, gateway, fits) in [
+            (Preset::McpAtlassian, oauth2, Cloud, Some(usual), true),
+            (Preset::McpAtlassian, oauth2, Cloud, Some(other), false),
+            (Preset::McpAtlassian, service, Cloud, Some(other), false),
+            (Preset::McpAtlassian, oauth2, DataCenter, None, true),
+            (Preset::Env, oauth2, Cloud, Some(other), true),
+            (Preset::Standard, service, Cloud, Some(other), true),
+        ] {
+            let fault = preset_fault(&target(&[preset]), method, hosting, gateway);
+            assert_eq!(
+                fault.is_none(),
+                fits,
+                "{preset} {method:?} {gateway:?}: {fault:?}"
+            );
+        }
+        let refused = preset_fault(&target(&[Preset::McpAtlassian]), oauth2, Cloud, Some(other));
+        assert_eq!(
+            refused.as_deref(),
+            Some(
+                "The Secret bot is not written: the preset McpAtlassian is for a server that sends access tokens of OAuth 2.0 to https://api.atlassian.com, and these are for https://api.atlassian-us-gov-mod.net (--api-url). Remove McpAtlassian from presets of this target; Standard works with every method."
+            )
+        );
     }
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/alertmanager/config"
@@ -36,6 +35,8 @@ func send(file string) error {
 	}
 	templates.ExternalURL = &url.URL{Scheme: "http", Host: "alertmanager.example"}
 	receiver := settings.Receivers[0]
+	// The names of the sites are known to the proxy alone.
+	receiver.JiraConfigs[0].HTTPConfig.ProxyFromEnvironment = true
 	notifier, err := jira.New(receiver.JiraConfigs[0], templates, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -48,11 +49,5 @@ func send(file string) error {
 	ctx = notify.WithGroupLabels(ctx, labels)
 	alert := &types.Alert{Alert: model.Alert{Labels: labels, StartsAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}}
 	_, err = notifier.Notify(ctx, alert)
-	// It has looked for an issue of the alert, which proves the login. Some of the credentials may only read, and the
-	// simulator changes no issue that was filed before.
-	if err != nil && (strings.HasPrefix(err.Error(), `failed to POST request to "issue"`) ||
-		strings.HasPrefix(err.Error(), `failed to PUT request to "issue/`)) {
-		return nil
-	}
 	return err
 }

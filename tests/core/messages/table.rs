@@ -537,7 +537,8 @@ fn published() -> Section {
     template.kind = Some("kubernetes.io/basic-auth".to_owned());
     add_concluded(&mut section, ConditionType::Published, "apiToken", &typed);
     for presets in preset_faults() {
-        let (mut facts, oauth2) = (facts.clone(), presets.contains(&Preset::Env));
+        let (mut facts, oauth2) = (facts.clone(), presets.contains(&Preset::McpAtlassian));
+        let is_elsewhere = presets == [Preset::McpAtlassian];
         facts.targets[0].target.presets = presets;
         let plan = facts.plan.as_mut().unwrap();
         plan.method = if oauth2 {
@@ -545,6 +546,11 @@ fn published() -> Section {
         } else {
             MethodName::OAuth1
         };
+        if is_elsewhere {
+            let gateway = Some("https://api.atlassian-us-gov-mod.net".to_owned());
+            let usual = of_oauth2().facts.renewal_plan().cloned();
+            plan.renewal = usual.map(|usual| RenewalPlan { gateway, ..usual });
+        }
         let shown = if oauth2 { "oauth2 (Cloud)" } else { "oauth1" };
         add_concluded(&mut section, ConditionType::Published, shown, &facts);
     }
@@ -590,11 +596,12 @@ fn too_large() -> String {
     target_contents(&validated, &templated("{{ token }}{{ token }}")).unwrap_err()
 }
 
-fn preset_faults() -> [Vec<Preset>; 3] {
+fn preset_faults() -> [Vec<Preset>; 4] {
     [
         vec![Preset::Netrc],
         vec![Preset::Alertmanager],
         vec![Preset::Env, Preset::McpAtlassian],
+        vec![Preset::McpAtlassian],
     ]
 }
 

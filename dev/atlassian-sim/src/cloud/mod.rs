@@ -162,7 +162,7 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
     let Some(resource) = rest_resource(visit.path()) else {
         return answers::unknown_path(visit);
     };
-    if issues::knows(&visit.call.method, resource, true) {
+    if issues::knows(visit.call, resource, true) {
         return about_issues(visit, login, resource);
     }
     // A search may be long, so that it may come in a body.
@@ -209,16 +209,14 @@ fn resource(visit: &Visit<'_>, login: &Login<'_>, cx: &Context) -> Reply {
 
 /// Nobody finds nothing, and may do nothing.
 fn about_issues(visit: &Visit<'_>, login: &Login<'_>, resource: &str) -> Reply {
-    let method = &visit.call.method;
     let projects = visit.site.projects.lock();
     let mut projects = projects.unwrap_or_else(PoisonError::into_inner);
     let hides = projects.values().any(|project| project.is_private);
     let mut answer = |caller: &str, permissions: &Permissions| {
         let ask = issues::Ask {
-            method,
+            call: visit.call,
             version: visit.path().split('/').nth(3).unwrap_or_default(),
             resource,
-            body: &visit.call.body,
             caller,
             permissions,
             is_cloud: true,
@@ -236,7 +234,7 @@ fn about_issues(visit: &Visit<'_>, login: &Login<'_>, resource: &str) -> Reply {
         };
         return reply.verdict(why(login));
     };
-    let may = if issues::writes(method, resource) {
+    let may = if issues::writes(&visit.call.method, resource) {
         login::may_write_work(identity)
     } else {
         login::may_read_work(identity)

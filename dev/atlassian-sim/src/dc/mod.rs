@@ -137,14 +137,13 @@ fn about_issues(
     user: &DcUser,
 ) -> Option<Reply> {
     let resource = visit.path.strip_prefix("/rest/api/2/")?;
-    if !issues::knows(&call.method, resource, false) {
+    if !issues::knows(call, resource, false) {
         return None;
     }
     let ask = issues::Ask {
-        method: &call.method,
+        call,
         version: "2",
         resource,
-        body: &call.body,
         caller: &user.name,
         permissions: &user.permissions,
         is_cloud: false,

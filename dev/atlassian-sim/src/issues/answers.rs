@@ -69,19 +69,24 @@ fn id(key: &str) -> String {
     format!("10{number:0>3}")
 }
 
-/// Unknown projects and those that the caller may not browse are the same to them.
-pub(super) fn search(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply {
+/// The issues that are searched for. Unknown projects and those that the caller may not browse are the same to
+/// them.
+fn found<'a>(
+    projects: &'a Projects,
+    ask: &Ask<'_>,
+    wish: &Value,
+) -> Result<Vec<&'a Issue>, Box<Reply>> {
     let jql = wish["jql"].as_str().unwrap_or_default();
     let Some(query) = query::read(jql) else {
-        return said(400, "Error in the JQL Query.").verdict(Verdict::Malformed);
+        return Err(refused_query("Error in the JQL Query."));
     };
     let key = query.project.unwrap_or_default();
     let Some(project) = projects.get(&key).filter(|_| ask.may("BROWSE_PROJECTS")) else {
         let text = format!("The value '{key}' does not exist for the field 'project'.");
-        return said(400, &text).verdict(Verdict::Malformed);
+        return Err(refused_query(&text));
     };
     let known = project.indexed.unwrap_or(project.issues.len());
-    let found: Vec<Value> = project
+    let mut found: Vec<&Issue> = project
         .issues
         .iter()
         .take(known)
@@ -93,14 +98,43 @@ pub(super) fn search(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply 
         })
         .filter(|issue| !query.own_only || issue.creator == ask.caller)
         .filter(|issue| !query.open_only || issue.status != "Done")
+        .collect();
+    if query.newest_first {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+fn refused_query(text: &str) -> Box<Reply> {
+    Box::new(said(400, text).verdict(Verdict::Malformed))
+}
+
+pub(super) fn search(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply {
+    let found = match found(projects, ask, wish) {
+        Ok(found) => found,
+        Err(refusal) => return *refusal,
+    };
+    let (total, most) = (found.len(), wish["maxResults"].as_u64().unwrap_or(50));
+    let page = usize::try_from(most).unwrap_or(usize::MAX);
+    let page: Vec<Value> = found
+        .into_iter()
+        .take(page)
         .map(|issue| shown(ask, issue))
         .collect();
     let body = if ask.is_cloud {
-        json!({ "issues": found, "isLast": true })
+        json!({ "isLast": page.len() == total, "issues": page })
     } else {
-        json!({ "startAt": 0, "maxResults": 50, "total": found.len(), "issues": found })
+        json!({ "startAt": 0, "maxResults": most, "total": total, "issues": page })
     };
     Reply::json(200, &body).verdict(Verdict::Accepted)
+}
+
+/// The number of issues alone, which Cloud has in place of the `total` of a search.
+pub(super) fn count(projects: &Projects, ask: &Ask<'_>, wish: &Value) -> Reply {
+    match found(projects, ask, wish) {
+        Ok(found) => Reply::json(200, &json!({ "count": found.len() })).verdict(Verdict::Accepted),
+        Err(refusal) => *refusal,
+    }
 }
 
 /// Cloud's documentation has 403 for a lack of permission, that of Data Center 400.
@@ -120,7 +154,6 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
         return wrong(&faults);
     }
     let text = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
-    let labels = fields["labels"].as_array().into_iter().flatten();
     let issue = Issue {
         key: format!("{key}-{}", project.issues.len() + 1),
         creator: ask.caller.to_owned(),
@@ -129,10 +162,7 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
             .to_owned(),
         summary: text("summary"),
         description: text("description"),
-        labels: labels
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
+        labels: labels(fields).unwrap_or_default(),
         status: "To Do".to_owned(),
         comments: Vec::new(),
     };
@@ -141,6 +171,41 @@ pub(super) fn create(projects: &mut Projects, ask: &Ask<'_>, wish: &Value) -> Re
     let told = |name: &str| shown.get(name).cloned();
     let body = json!({ "id": told("id"), "key": told("key"), "self": told("self") });
     Reply::json(201, &body).verdict(Verdict::Accepted)
+}
+
+fn labels(fields: &Value) -> Option<Vec<String>> {
+    let labels = fields["labels"].as_array()?.iter();
+    let texts = labels.filter_map(Value::as_str);
+    Some(texts.map(str::to_owned).collect())
+}
+
+/// Changes the summary, the description and the labels, as far as they are given.
+pub(super) fn edit(projects: &mut Projects, ask: &Ask<'_>, key: &str, wish: &Value) -> Reply {
+    let Some((issue, _)) = seen(projects, ask, key) else {
+        return absent();
+    };
+    if !ask.may("EDIT_ISSUES") {
+        return denied("You do not have permission to edit this issue.");
+    }
+    let fields = &wish["fields"];
+    if ask.wants_documents() && fields["description"].is_string() {
+        return wrong(&[(
+            "description",
+            "Operation value must be an Atlassian Document.",
+        )]);
+    }
+    if let Some(text) = fields["summary"].as_str() {
+        text.clone_into(&mut issue.summary);
+    }
+    if let Some(text) = fields["description"].as_str() {
+        text.clone_into(&mut issue.description);
+    }
+    if let Some(labels) = labels(fields) {
+        issue.labels = labels;
+    }
+    Reply::json(204, &Value::Null)
+        .empty()
+        .verdict(Verdict::Accepted)
 }
 
 fn faults<'a>(project: &'a Kept, ask: &Ask<'_>, fields: &Value) -> Vec<(&'a str, &'static str)> {

@@ -70,6 +70,25 @@ impl Project {
         self.with(|kept| kept.issues.clone()).unwrap_or_default()
     }
 
+    /// Another account creates an issue; returns its key.
+    pub fn create_issue(&self, creator: &str, summary: &str) -> String {
+        let created = self.with(|kept| {
+            let key = format!("{}-{}", self.key, kept.issues.len() + 1);
+            kept.issues.push(Issue {
+                key: key.clone(),
+                creator: creator.to_owned(),
+                issue_type: "Task".to_owned(),
+                summary: summary.to_owned(),
+                description: String::new(),
+                labels: Vec::new(),
+                status: "To Do".to_owned(),
+                comments: Vec::new(),
+            });
+            key
+        });
+        created.unwrap_or_default()
+    }
+
     /// A person gives an issue another status.
     pub fn set_status(&self, key: &str, status: &str) {
         self.with(|kept| {
