@@ -20,6 +20,7 @@ mod rules;
 mod secret_versions;
 mod spec;
 mod status;
+mod target_rules;
 
 pub use attempt::{Attempt, AttemptOutcome};
 pub use auth::{ApiToken, Auth, Method};

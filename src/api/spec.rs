@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Auth, ConfigMapKeyRef, CreationPolicy, ExpiryLookup, JiraCredentialStatus, Owner, Period,
-    Preset, SecretKeyRef, Workload, rules,
+    Preset, SecretKeyRef, Workload, rules, target_rules,
 };
 
 /// A Jira credential that is validated against Jira and published as Secrets.
@@ -41,8 +41,8 @@ use super::{
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = rules::object_name(),
-    validation = rules::targets_are_free(),
-    validation = rules::default_policy_stays()
+    validation = target_rules::targets_are_free(),
+    validation = target_rules::default_policy_stays()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::hosting_is_required())]
@@ -89,8 +89,8 @@ pub struct JiraCredentialSpec {
     /// the name of a source, in whatever namespace, or a name that starts with `jco-grant-`. To
     /// server-side apply the list is one field. Left out: one Secret with the credential's own name.
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    #[x_kube(validation = rules::targets_differ())]
-    #[x_kube(validation = rules::policy_stays())]
+    #[x_kube(validation = target_rules::targets_differ())]
+    #[x_kube(validation = target_rules::policy_stays())]
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
@@ -231,8 +231,8 @@ fn default_warn_before() -> Period {
 /// A Secret to write.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::merge_fits())]
-#[x_kube(validation = rules::orphan_stays())]
+#[x_kube(validation = target_rules::merge_fits())]
+#[x_kube(validation = target_rules::orphan_stays())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -332,19 +332,19 @@ pub struct TargetTemplate {
     /// x-k8s.io and helm.sh. Left out: kubernetes.io/basic-auth with the preset `BasicAuth`, else
     /// Opaque.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::target_type())]
+    #[x_kube(validation = target_rules::target_type())]
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Labels: literals, under the prefixes that the administrator allows (`--allowed-metadata-keys`).
     /// All keys of the Secret under these prefixes belong to the template: others are removed when it
     /// is next written, except those under reloader.stakater.com/.
     #[schemars(schema_with = "labels_schema")]
-    #[x_kube(validation = rules::target_metadata("labels"))]
+    #[x_kube(validation = target_rules::target_metadata("labels"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations: literals, with the same prefixes as labels.
     #[schemars(schema_with = "annotations_schema")]
-    #[x_kube(validation = rules::target_metadata("annotations"))]
+    #[x_kube(validation = target_rules::target_metadata("annotations"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Keys of the Secret, and the text of each as a template (Jinja): `{{ token | tojson }}`. Beside presets
@@ -356,7 +356,7 @@ pub struct TargetTemplate {
     ///
     /// Filters: b64encode, shquote, tojson, urlencode.
     #[schemars(schema_with = "data_schema")]
-    #[x_kube(validation = rules::template_keys())]
+    #[x_kube(validation = target_rules::template_keys())]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,
 }

@@ -11,7 +11,7 @@ use kube::api::{Api, WatchEvent, WatchParams};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::cluster::leader::lease::record;
+use crate::cluster::leader::lease::{Leases, record};
 use crate::cluster::silence::WATCH_SECONDS;
 
 /// A watch on one Lease, until this value is dropped.
@@ -23,9 +23,10 @@ pub(super) struct ReleaseWatch {
 impl ReleaseWatch {
     /// Watches from now on; what was released before is told, too. A watch that fails or ends begins again
     /// after a pause.
-    pub(super) fn start(api: Api<Lease>, name: &str, pause: Duration) -> Self {
+    pub(super) fn start(leases: &Leases, pause: Duration) -> Self {
         let released = Arc::new(Notify::new());
-        let task = watch(api, name.to_owned(), pause, released.clone());
+        let name = leases.name().to_owned();
+        let task = watch(leases.api(), name, pause, released.clone());
         let _task = AbortOnDropHandle::new(tokio::spawn(task));
         Self { released, _task }
     }
