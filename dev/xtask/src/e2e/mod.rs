@@ -5,6 +5,7 @@ mod cluster;
 mod first;
 mod node;
 mod readers;
+mod rights;
 mod story;
 mod tools;
 
