@@ -265,3 +265,32 @@ skipped: Helm cannot be built without its Go modules
     ];
     assert_eq!(lines, wanted);
 }
+
+#[test]
+fn a_run_of_everything_says_what_it_skipped_and_fails_when_nothing_may_be() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let verdict = |skipped: &[&str], required: &str| {
+        let told = std::process::Command::new(format!("{root}/.ci/verdict"))
+            .args(skipped)
+            .env("JCO_REQUIRE_ALL", required)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(told.stdout).unwrap();
+        (told.status.success(), text)
+    };
+    for required in ["", "0", "1"] {
+        assert_eq!(
+            verdict(&[], required),
+            (true, "=== all fine\n".to_owned()),
+            "{required}"
+        );
+        let (is_well, text) = verdict(&["advisories", "image: arm64: no linker"], required);
+        assert_eq!(is_well, required != "1", "{text}");
+        assert!(text.contains("skipped: advisories\n"), "{text}");
+        assert!(
+            text.contains("skipped: image: arm64: no linker\n"),
+            "{text}"
+        );
+        assert!(!text.contains("fine"), "{text}");
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
 use control_plane::ControlPlane;
 use reqwest::{Certificate, StatusCode};
@@ -86,7 +87,11 @@ async fn logs_in(stage: &Stage, published: &str) -> StatusCode {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_ipv4_a_credential_is_validated_and_published_and_probes_are_answered() {
-    let loopback = Ipv6Addr::LOCALHOST.into();
+    let loopback = IpAddr::from(Ipv6Addr::LOCALHOST);
+    if TcpListener::bind((loopback, 0)).is_err() {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine has no ::1");
+        return;
+    }
     let plane = ControlPlane::start_on(loopback).await.unwrap();
     let mut stage = Stage::on_at(&plane, loopback).await;
     stage.elect(1).await;

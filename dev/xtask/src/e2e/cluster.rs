@@ -9,7 +9,8 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Stage, copy_manifests, node};
+use super::readers::READERS;
+use super::{Stage, copy_manifests, node, rights};
 use crate::failure::{Outcome, While as _, fail};
 use crate::stage::OPERATOR;
 
@@ -40,11 +41,10 @@ impl Stage<'_> {
             return fail(format!("kubectl apply: {}", said.trim_end()));
         }
         let pod = self.until_ready(OPERATOR, OPERATOR).await?;
-        let uid = pod.spec.as_ref().and_then(|spec| {
-            let context = spec.security_context.as_ref()?;
-            context.run_as_user
-        });
-        let result = format!("its pod is ready, as user {}", uid.unwrap_or_default());
+        let user = rights::check(&pod)?;
+        let result = format!(
+            "its pod is ready, as user {user}, without capabilities and behind a seccomp filter"
+        );
         Ok(((), result))
     }
 
@@ -138,14 +138,12 @@ impl Stage<'_> {
         }
     }
 
-    /// Takes the pods of the operator from the node, and gives the node back.
+    /// Takes all pods from the node, those that log in included, and gives the node back.
     pub(super) async fn drain(&self) -> Outcome<((), String)> {
         let before = self.until_ready(OPERATOR, OPERATOR).await?;
-        let selector = format!("--pod-selector=app.kubernetes.io/name={OPERATOR}");
         let drain = [
             "drain",
             node::NAME,
-            &selector,
             "--timeout=120s",
             "--delete-emptydir-data",
         ];
@@ -157,9 +155,16 @@ impl Stage<'_> {
             return fail("another pod should have taken over");
         }
         let took = begun.elapsed().as_secs();
+        // None of their pods is left from before: each mounts anew what is published.
+        for reader in READERS {
+            self.until_logged_in(reader, |_| true).await?;
+        }
+        let all = begun.elapsed().as_secs();
         Ok((
             (),
-            format!("another pod is ready {took} s after the node came back"),
+            format!(
+                "another pod is ready {took} s after the node came back, and all readers log in after {all} s"
+            ),
         ))
     }
 }

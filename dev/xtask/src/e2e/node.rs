@@ -16,7 +16,6 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use super::Blocked;
 use super::tools::Tools;
 use crate::failure::{Outcome, While as _, fail};
 use crate::image::layout::{self, Image};
@@ -54,9 +53,8 @@ impl Node {
         kubeconfig: &Path,
         directory: &Path,
         client: kube::Client,
-    ) -> Result<Self, Blocked> {
-        let configured = configure(directory, kubeconfig);
-        configured.map_err(|failure| Blocked(failure.to_string()))?;
+    ) -> Outcome<Self> {
+        configure(directory, kubeconfig)?;
         let child = Command::new("setpriv")
             // The node ends with this process, even if it is killed.
             .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"])
@@ -68,20 +66,18 @@ impl Node {
             .env("PATH", &tools.search_path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log(directory).map_err(|failure| Blocked(failure.to_string()))?)
+            .stderr(log(directory)?)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| Blocked(format!("setpriv: {error}")))?;
+            .while_("setpriv")?;
         let mut node = Self {
             child,
             directory: directory.to_owned(),
             search_path: tools.search_path.clone(),
         };
-        match node.until_ready(client).await {
-            Ok(()) => Ok(node),
-            Err(failure) => Err(Blocked(failure.to_string())),
-        }
+        node.until_ready(client).await?;
+        Ok(node)
     }
 
     async fn until_ready(&mut self, client: kube::Client) -> Outcome {

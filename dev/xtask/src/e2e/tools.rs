@@ -48,6 +48,7 @@ impl Tools {
                 )));
             }
         }
+        may_unshare()?;
         let mut search_path = env::var_os("PATH").unwrap_or_default();
         let missing = |path: &OsString| {
             NEEDED
@@ -108,6 +109,12 @@ fn on_path(program: &str, path: &OsString) -> Option<PathBuf> {
             fs::metadata(file)
                 .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// Root in a sandbox may have no right to make namespaces.
+fn may_unshare() -> Result<(), Blocked> {
+    let arguments = ["--mount", "--pid", "--fork", "--mount-proc", "true"];
+    said(Command::new("unshare").args(arguments)).map_err(Blocked)
 }
 
 /// The folder into which Debian's packages are unpacked.

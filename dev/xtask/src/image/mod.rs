@@ -30,7 +30,8 @@ const OUT: &str = "target/image/jira-credential-operator.tar";
 /// What to build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// An architecture; may be given several times. Left out: that of this machine.
+    /// An architecture; may be given several times. Left out: that of this machine, and the other if its compiler and
+    /// its Rust target are there.
     #[arg(long, value_enum)]
     arch: Vec<Arch>,
     /// The name of the image, with its tag.
@@ -81,16 +82,55 @@ impl Arch {
 
 /// Builds the image and prints its digest.
 pub(crate) async fn run(options: &Options) -> Outcome<ExitCode> {
-    let mut wanted = options.arch.clone();
-    if wanted.is_empty() {
-        wanted.push(Arch::here()?);
-    }
+    let wanted = match options.arch.as_slice() {
+        [] => all().await?,
+        named => named.to_vec(),
+    };
     let out = root().join(&options.out);
     let digest = write(&wanted, &options.name, &out).await?;
     println!("{} written", out.display());
     println!("{} written", bill_of(&out).display());
     println!("{}@{digest}", options.name);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The architectures that can be built for here. Says which cannot.
+async fn all() -> Outcome<Vec<Arch>> {
+    let mut all = vec![Arch::here()?];
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        if all.contains(&arch) {
+            continue;
+        }
+        match missing(arch).await? {
+            None => all.push(arch),
+            Some(missing) => println!("skipped: {}: {missing}", arch.name()),
+        }
+    }
+    Ok(all)
+}
+
+/// What is needed to build for another architecture and is not there.
+async fn missing(arch: Arch) -> Outcome<Option<String>> {
+    let (compiler, triple) = (arch.compiler(), arch.triple());
+    if Command::new(compiler)
+        .arg("--version")
+        .output()
+        .await
+        .is_err()
+    {
+        return Ok(Some(format!(
+            "{compiler} is needed: on Debian, apt-get install gcc-{1} libc6-dev-{0}-cross",
+            arch.name(),
+            compiler.trim_end_matches("-gcc"),
+        )));
+    }
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(root());
+    let arguments = ["--print", "target-libdir", "--target", triple];
+    let libraries = rustc.args(arguments).output().await.while_("rustc")?;
+    let libraries = String::from_utf8_lossy(&libraries.stdout);
+    let is_there = Path::new(libraries.trim_end()).is_dir();
+    Ok((!is_there).then(|| format!("its Rust target is needed: rustup target add {triple}")))
 }
 
 /// Builds the image of this machine's architecture as `cargo xtask image` does, and tells where it is.
@@ -106,16 +146,12 @@ pub(crate) fn here() -> Outcome<&'static str> {
 }
 
 async fn write(wanted: &[Arch], name: &str, out: &Path) -> Outcome<String> {
-    let mut images = Vec::new();
+    let mut programs = Vec::new();
     for arch in wanted {
-        let program = static_program(*arch).await?;
-        images.push(image(*arch, &program)?);
-    }
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).while_(folder.display())?;
+        programs.push((*arch, static_program(*arch).await?));
     }
     let created = created().await?;
-    let digest = layout::write(out, name, created, &images)?;
+    let digest = pack(&programs, name, out, created)?;
     let mut components = sbom::Components::new();
     for arch in wanted {
         let metadata = sbom::metadata(arch.triple()).await?;
@@ -125,6 +161,21 @@ async fn write(wanted: &[Arch], name: &str, out: &Path) -> Outcome<String> {
     let document = sbom::document(name, &digest, created, components)?;
     std::fs::write(&bill, document).while_(bill.display())?;
     Ok(digest)
+}
+
+/// Packs programs, for an architecture each, into an archive and returns its digest.
+fn pack(
+    programs: &[(Arch, PathBuf)],
+    name: &str,
+    out: &Path,
+    created: DateTime<Utc>,
+) -> Outcome<String> {
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder).while_(folder.display())?;
+    }
+    let images = programs.iter().map(|(arch, path)| image(*arch, path));
+    let images = images.collect::<Outcome<Vec<Image>>>()?;
+    layout::write(out, name, created, &images)
 }
 
 /// Where the bill of materials of an archive is: beside it.
@@ -158,15 +209,10 @@ async fn static_program(arch: Arch) -> Outcome<PathBuf> {
 
 /// Names the compiler of another architecture.
 async fn cross(command: &mut Command, arch: Arch) -> Outcome {
-    let (compiler, triple) = (arch.compiler(), arch.triple());
-    let found = Command::new(compiler).arg("--version").output().await;
-    if found.is_err() {
-        return fail(format!(
-            "{compiler} is needed for {0}: on Debian, apt-get install gcc-{1} libc6-dev-{0}-cross; and rustup target add {triple}",
-            arch.name(),
-            compiler.trim_end_matches("-gcc"),
-        ));
+    if let Some(missing) = missing(arch).await? {
+        return fail(format!("{}: {missing}", arch.name()));
     }
+    let (compiler, triple) = (arch.compiler(), arch.triple());
     let name = triple.replace('-', "_");
     command.env(
         format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()),
@@ -245,4 +291,41 @@ async fn last_commit() -> Outcome<String> {
         ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    /// Packs the beginning of this program, as it was copied into a folder of its own at this time with these rights.
+    fn packed(age: Duration, mode: u32, name: &str) -> (String, Vec<u8>) {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let program = program.get(..100_000).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let programs = [Arch::Amd64, Arch::Arm64].map(|arch| {
+            let path = folder.path().join(arch.name());
+            std::fs::write(&path, program).unwrap();
+            let file = std::fs::File::open(&path).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+            let rights = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, rights).unwrap();
+            (arch, path)
+        });
+        let out = folder.path().join("out").join(name);
+        let digest = pack(&programs, NAME, &out, DateTime::UNIX_EPOCH).unwrap();
+        (digest, std::fs::read(out).unwrap())
+    }
+
+    #[test]
+    fn where_and_when_an_image_is_packed_changes_none_of_its_bytes() {
+        let first = packed(Duration::from_secs(86_400 * 400), 0o700, "first.tar");
+        let second = packed(Duration::ZERO, 0o755, "second.tar");
+        assert_eq!(first.0, second.0);
+        assert!(first.1 == second.1);
+    }
 }
