@@ -12,8 +12,18 @@ fn dashboard() -> Value {
     serde_json::from_str(&read(DASHBOARD)).unwrap()
 }
 
-fn panels() -> Vec<Value> {
+pub(crate) fn panels() -> Vec<Value> {
     dashboard()["panels"].as_array().unwrap().clone()
+}
+
+/// The queries that fill the variables.
+pub(crate) fn variables() -> Vec<String> {
+    let variables = dashboard()["templating"]["list"].clone();
+    let queries = variables.as_array().unwrap().iter();
+    queries
+        .filter_map(|variable| variable["query"]["query"].as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Every query, with its panel.

@@ -11,6 +11,7 @@
 mod chart;
 mod dashboard;
 mod flags;
+mod labels;
 mod listed_namespaces;
 mod metrics;
 mod rules;

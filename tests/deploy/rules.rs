@@ -15,7 +15,7 @@ fn groups() -> Value {
     documents(&read(RULES))[0]["spec"]["groups"].clone()
 }
 
-fn alerts() -> Vec<Value> {
+pub(crate) fn alerts() -> Vec<Value> {
     let groups = groups();
     let rules = groups.as_array().unwrap().iter();
     rules
