@@ -12,6 +12,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::external_secrets::install;
 use crate::support::{OPERATOR, World, kubectl};
 
 /// Helm, for one control plane.
@@ -321,4 +322,84 @@ async fn an_earlier_release_is_upgraded_and_rolled_back_and_loses_nothing() {
     assert!(consent.holds_newest(&world.kept("bot").await));
     assert_eq!(world.outcomes().len(), spends + 1);
     operator.stop().await;
+}
+
+/// Everything that is off by default, with all that can be said of it.
+const ENABLED: [&str; 10] = [
+    r#"config.watchNamespaces=["system"]"#,
+    r#"serviceMonitor={"enabled": true, "labels": {"release": "p"}, "interval": "30s", "scrapeTimeout": "10s",
+        "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}],
+        "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}]}"#,
+    r#"prometheusRule={"enabled": true, "labels": {"release": "p"}}"#,
+    r#"dashboard={"enabled": true, "annotations": {"grafana_folder": "Jira"}}"#,
+    r#"networkPolicy={"enabled": true, "metricsFrom": [{"namespaceSelector": {}}],
+        "extraEgress": [{"ports": [{"port": 3128, "protocol": "TCP"}]}]}"#,
+    r#"shards=[{"name": "b", "selector": "jira-operator.dev/shard=b"}]"#,
+    r#"config.shardSelector="jira-operator.dev/shard!=b""#,
+    r#"notifyConfigSecret={"name": "notify"}"#,
+    r#"httpsProxyCredentialsSecret={"name": "proxy"}"#,
+    r#"config.httpsProxy="http://proxy.corp.example:3128""#,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_takes_everything_that_can_be_enabled() {
+    let world = World::bare().await;
+    let Some(helm) = Helm::new(&world).await else {
+        return;
+    };
+    if !install(&world, "monitoring.coreos.com").await {
+        return;
+    }
+    kubectl(world.plane, "create namespace system").await;
+    let settings = ENABLED.map(|one| one.replace('\n', " "));
+    let settings = settings.iter().flat_map(|one| ["--set-json", one]);
+    let line = ["install", "jira", "deploy/chart", "--create-namespace"];
+    let line: Vec<&str> = line.into_iter().chain(settings).collect();
+    helm.does(&line).await;
+
+    // Helm lets fields pass that nobody knows.
+    let manifest = helm.run(&["get", "manifest", "jira"]).await;
+    assert!(manifest.status.success(), "{manifest:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifest.yaml");
+    std::fs::write(&file, &manifest.stdout).unwrap();
+    let strict = "apply --server-side --force-conflicts --dry-run=server --validate=strict";
+    let said = kubectl(world.plane, &format!("{strict} -f {}", file.display())).await;
+    for object in [
+        "servicemonitor.monitoring.coreos.com",
+        "prometheusrule.monitoring.coreos.com",
+        "networkpolicy.networking.k8s.io",
+        "configmap",
+        "poddisruptionbudget.policy",
+        "deployment.apps",
+    ] {
+        let line = said.lines().find(|line| line.starts_with(object));
+        assert!(line.is_some_and(|line| line.contains(OPERATOR)), "{said}");
+    }
+    is_scraped(&world).await;
+}
+
+/// What the `ServiceMonitor` selects is the Service with the port that it names.
+async fn is_scraped(world: &World) {
+    let get = async |what: &str| -> Value {
+        let line = format!("get {what} --namespace {OPERATOR} -o json");
+        serde_json::from_str(&kubectl(world.plane, &line).await).unwrap()
+    };
+    let monitor = get(&format!("servicemonitors {OPERATOR}")).await;
+    let wanted = monitor["spec"]["selector"]["matchLabels"].clone();
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    let services = get("services").await;
+    let is_wanted = |service: &&Value| {
+        let labels = service["metadata"]["labels"].as_object().unwrap();
+        let all = wanted.as_object().unwrap();
+        all.iter()
+            .all(|(name, value)| labels.get(name) == Some(value))
+    };
+    let all = services["items"].as_array().unwrap();
+    let selected: Vec<_> = all.iter().filter(is_wanted).collect();
+    assert!(!selected.is_empty(), "{wanted}");
+    for service in selected {
+        let ports = service["spec"]["ports"].as_array().unwrap();
+        assert!(ports.iter().any(|port| port["name"] == endpoint["port"]));
+    }
 }
