@@ -50,6 +50,7 @@ mod redaction;
 mod restart;
 mod restored;
 mod retained;
+mod rights;
 mod rotation;
 mod sessions;
 mod shards;

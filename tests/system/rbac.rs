@@ -1,11 +1,10 @@
 //! The rules of `deploy/rbac.yaml`: every one is used, and a missing one is reported.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use control_plane::faults::{Fault, Requests, Verb};
 use jira_credential_operator::api::{ConditionStatus, ConditionType, Reason, WorkloadKind};
-use jira_credential_operator::cluster::{Election, Terms};
+use jira_credential_operator::cluster::{Election, Shard, Terms};
 use jira_credential_operator::controller::{Operator, SecretWatch};
 use jira_credential_operator::ops::metrics::Metrics;
 use k8s_openapi::ByteString;
@@ -17,10 +16,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::restart::named;
-use crate::support::{OPERATOR, PATIENCE, Running, World, says, value};
-
-/// A right, as `verb group/resource`.
-type Rights = BTreeSet<String>;
+use crate::rights::{compare, rights};
+use crate::support::{OPERATOR, PATIENCE, Running, World, kubectl, says, value};
 
 pub(crate) fn rules() -> Vec<PolicyRule> {
     let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml"));
@@ -33,47 +30,34 @@ pub(crate) fn rules() -> Vec<PolicyRule> {
         .collect()
 }
 
-fn granted(rules: &[PolicyRule]) -> Rights {
-    let mut all = Rights::new();
-    for rule in rules {
-        let named = rule.resource_names.as_deref().unwrap_or_default();
-        assert!(named.iter().all(|name| name == OPERATOR) && rule.non_resource_urls.is_none());
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                all.extend(
-                    rule.verbs
-                        .iter()
-                        .map(|verb| format!("{verb} {group}/{resource}")),
-                );
-            }
-        }
+/// Has an operator over the whole cluster do everything, under exactly the rights of a directory.
+async fn installs(directory: &str, shard: Option<&str>) {
+    // No operator has been there yet: it makes the key of its fingerprints.
+    let world = World::bare().await;
+    kubectl(world.plane, "apply -f crds/").await;
+    kubectl(world.plane, &format!("apply -k {directory}")).await;
+    let text = kubectl(world.plane, &format!("kustomize {directory}")).await;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let shard = shard.map(|selector| Shard::new(selector.parse().unwrap()));
+    let operator = world
+        .operator_with(|config| config.watch_namespaces.clear())
+        .await;
+    need_every_right(&world, &operator, SecretWatch::Metadata).await;
+    if shard.is_some() {
+        stand_for_election(&world, &operator, shard).await;
     }
-    all
+    compare(&operator.faults.requests(), &rights(&documents), &[]);
+    operator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_is_used_and_nothing_else_is_asked_for() {
-    let world = World::new().await;
-    // A namespace in which no operator has been yet: it makes the key of its fingerprints.
-    let home = world.plane.namespace("home").await.unwrap();
-    let operator = world
-        .operator_with(|config| config.namespace.clone_from(&home))
-        .await;
-    need_every_right(&world, &operator, SecretWatch::Metadata).await;
+    installs("deploy", None).await;
+}
 
-    let asked: Rights = operator
-        .faults
-        .requests()
-        .iter()
-        .map(|request| format!("{} {}/{}", request.verb, request.group, request.target()))
-        .collect();
-    let granted = granted(&rules());
-    let missing: Vec<_> = asked.difference(&granted).collect();
-    let unused: Vec<_> = granted.difference(&asked).collect();
-    assert!(
-        missing.is_empty() && unused.is_empty(),
-        "asked for but not granted: {missing:?}; granted but never used: {unused:?}"
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overlay_for_shards_adds_what_elections_of_shards_use_and_nothing_else() {
+    installs("overlays/shards", Some("jira-operator.dev/shard=b")).await;
 }
 
 /// Lets an operator do everything for which it has rights.
@@ -169,28 +153,32 @@ pub(crate) async fn need_every_right(world: &World, operator: &Running, watch: S
             (open >= wanted).then_some(())
         })
         .await;
-    stand_for_election(world, operator).await;
+    stand_for_election(world, operator, None).await;
     operator.quiet().await;
 }
 
 /// Takes the lease, renews it and gives it back, as a replica under the rules of `deploy/` does.
-async fn stand_for_election(world: &World, operator: &Running) {
+async fn stand_for_election(world: &World, operator: &Running, shard: Option<Shard>) {
+    let name = shard.as_ref().map_or_else(
+        || OPERATOR.to_owned(),
+        |shard| shard.selector().lease_name(),
+    );
     let leases: Api<Lease> = Api::namespaced(world.client.clone(), OPERATOR);
-    let _ = leases.delete(OPERATOR, &DeleteParams::default()).await;
+    let _ = leases.delete(&name, &DeleteParams::default()).await;
     let identity = world.plane.service_account_config(OPERATOR, OPERATOR).await;
     let client = operator.faults.client(identity.unwrap()).unwrap();
     let terms = Terms::default().divided_by(5);
     let (election, leadership) =
-        Election::start(client, OPERATOR, "test", world.clock.clone(), terms);
+        Election::of_shard(client, OPERATOR, "test", world.clock.clone(), terms, shard);
+    let renewals = Requests::verb(Verb::Update).resource("leases").name(&name);
     world
         .until("the lease is taken and renewed", || async {
-            let renewals = Requests::verb(Verb::Update).resource("leases");
             let renewed = operator.faults.count(&renewals) > 0;
             (renewed && leadership.leads()).then_some(())
         })
         .await;
     election.resign().await;
-    let lease = leases.get(OPERATOR).await.unwrap();
+    let lease = leases.get(&name).await.unwrap();
     assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
 }
 
