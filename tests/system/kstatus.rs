@@ -1,5 +1,7 @@
 //! How generic tooling (`kubectl wait`, Flux, Argo CD, kpt) judges a credential in every state.
 
+mod persons;
+
 use std::io::Write as _;
 
 use atlassian_sim::{Fault, Rule};
