@@ -226,7 +226,9 @@ async fn a_backup_that_is_restored_in_the_documented_order_spends_nothing_unaske
     }
     world.wait_ready("session").await;
     // Nothing says any more that the key is the operator's own.
-    world.wait_unready("merged", Reason::WriteRefused).await;
+    let refused = world.wait_unready("merged", Reason::WriteRefused).await;
+    let said = says(&refused, ConditionType::Ready).message;
+    assert!(said.contains("remove them from the Secret"), "{said}");
     let without = json!({"data": {"jira": null}});
     world.edit_secret("app", without).await;
     world.wait_ready("merged").await;

@@ -3,6 +3,10 @@
 use crate::api::{MERGE_ANNOTATION, MergeStatus, Reason};
 use crate::core::facts::{Facts, KeysStay};
 
+/// What to do when the policy for the operator's own writes refuses keys. It cannot tell keys of the operator from
+/// those of others in a Secret without managed fields, such as one that a backup tool has made again.
+pub const REFUSED: &str = " If the Secret was restored from a backup, nothing says any more that the keys of this JiraCredential are the operator's: remove them from the Secret, or restore it with its managed fields.";
+
 /// The message for a target with `creationPolicy: Merge`.
 pub fn merge(facts: &Facts, secret: &str, merge: &MergeStatus) -> String {
     let credential = &facts.object.name;

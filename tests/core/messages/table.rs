@@ -480,6 +480,9 @@ fn merge_problems(published: &Facts, version: &TargetVersion, section: &mut Sect
         };
         add_concluded(section, ConditionType::Published, "apiToken", &facts);
     }
+    let cause = "Forbidden (403); check quotas, admission policies and the operator's RBAC rules.";
+    facts.targets[0].state = TargetState::Refused(cause.into());
+    add_concluded(section, ConditionType::Published, "apiToken", &facts);
 }
 
 fn published() -> Section {

@@ -2,6 +2,7 @@
 
 use crate::api::{ConditionStatus, Reason};
 use crate::core::conclude::conditions::{ConditionDraft, draft};
+use crate::core::facts::targets::merges;
 use crate::core::facts::{Facts, Holder, TargetFacts, TargetState};
 use crate::core::messages;
 
@@ -79,7 +80,13 @@ fn target_problem(facts: &Facts, target: &TargetFacts) -> Option<ConditionDraft>
         TargetState::OwnedByOther(Holder::Elsewhere, _) => Some(conflict("")),
         TargetState::OwnedByOther(Holder::Stranger, _) => Some(foreign(name)),
         TargetState::Refused(cause) => {
-            let text = format!("The API server refuses to write the Secret {name}: {cause}");
+            let remedy = if merges(&target.target) {
+                messages::merge::REFUSED
+            } else {
+                ""
+            };
+            let text =
+                format!("The API server refuses to write the Secret {name}: {cause}{remedy}");
             Some(draft(False, Reason::WriteRefused, text))
         }
         TargetState::NotRendered(text) => Some(draft(False, Reason::TemplateInvalid, text.clone())),
