@@ -112,7 +112,8 @@ fn without_verdict(
             facts.peer == Peer::Interrupted || renewal_blocker(facts) == Some(Reason::NotValidated)
         }
     };
-    let waits = if lost {
+    // Also where the first renewal must not call: waiting changes nothing.
+    let waits = if lost || valid.reason == Reason::HostNotAllowed {
         BlockedOn::Person
     } else {
         BlockedOn::Time
