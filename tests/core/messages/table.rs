@@ -7,6 +7,7 @@ mod validation;
 mod cluster;
 mod details;
 mod spec;
+mod standing;
 
 use spec::ready;
 use std::collections::BTreeSet;
@@ -15,8 +16,8 @@ use validation::{valid_false, valid_unknown};
 
 use chrono::TimeDelta;
 use jira_credential_operator::api::{
-    ConditionType, CreationPolicy, GrantStatus, Hosting, MergeStatus, MethodName, Preset, Reason,
-    Target, TargetVersion,
+    ConditionType, CreationPolicy, GrantStatus, Hosting, JiraCredentialStatus, MergeStatus,
+    MethodName, Preset, Reason, Target, TargetVersion,
 };
 use jira_credential_operator::core::conclude::conclude;
 use jira_credential_operator::core::facts::{Barrier, Facts, Holder, TargetState};
@@ -53,6 +54,8 @@ struct Row {
 #[derive(Default)]
 struct Section {
     rows: Vec<Row>,
+    /// The statuses of which some were taken.
+    concluded: Vec<JiraCredentialStatus>,
 }
 
 impl Section {
@@ -399,6 +402,7 @@ fn add_concluded(section: &mut Section, kind: ConditionType, method: &'static st
     let status = conclude(facts, &facts.status).status;
     let said = status.condition(kind).unwrap();
     section.add(said.reason, method, said.message.clone());
+    section.concluded.push(status);
 }
 
 fn expiry_known() -> Section {

@@ -77,6 +77,22 @@ pub(super) fn unclear() -> Section {
 }
 
 /// A renewal that was interrupted, and an initial token that another `JiraCredential` uses.
+/// A renewal of which the grant was not read in this reconcile.
+pub(super) fn unread() -> Renewal {
+    Renewal {
+        grant: GrantState::NotRead,
+        seed: SeedState::NotRead,
+        rival: None,
+        others: Vec::new(),
+        login: Peer::Silent,
+        clients_changed: false,
+        missing: None,
+        clients_read: false,
+        process: Process::default(),
+        time_scale: TimeScale::default(),
+    }
+}
+
 pub(super) fn renewals() -> Section {
     let mut section = Section::default();
     for sample in samples() {
@@ -84,18 +100,7 @@ pub(super) fn renewals() -> Section {
             continue;
         };
         let mut facts = sample.facts.clone();
-        let unread = Renewal {
-            grant: GrantState::NotRead,
-            seed: SeedState::NotRead,
-            rival: None,
-            others: Vec::new(),
-            login: Peer::Silent,
-            clients_changed: false,
-            missing: None,
-            clients_read: false,
-            process: Process::default(),
-            time_scale: TimeScale::default(),
-        };
+        let unread = unread();
         facts.renewal = Some(unread.clone());
         if kind == RenewalKind::Refresh {
             facts.status.grant = Some(GrantStatus {

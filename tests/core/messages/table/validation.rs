@@ -14,7 +14,7 @@ use jira_credential_operator::core::spec::SourceError;
 use serde_json::json;
 
 /// What can refuse a credential of this method.
-fn refusals(sample: &Sample) -> Vec<Refusal> {
+pub(super) fn refusals(sample: &Sample) -> Vec<Refusal> {
     let cloud = sample.facts.plan.as_ref().unwrap().site.hosting == Hosting::Cloud;
     let mut all = vec![Refusal::Rejected, Refusal::Forbidden, Refusal::WrongHost];
     all.push(if cloud {
@@ -88,7 +88,7 @@ pub(super) fn valid_false() -> Section {
     section
 }
 
-fn outages() -> Vec<Outage> {
+pub(super) fn outages() -> Vec<Outage> {
     vec![
         Outage::Dns,
         Outage::Connect,
