@@ -60,7 +60,7 @@ fn rendered() -> String {
     metrics.render().unwrap()
 }
 
-fn credential(name: &str, auth: Value, status: Value) -> Value {
+fn credential(name: &str, auth: &Value, status: &Value) -> Value {
     json!({
         "apiVersion": "jira-operator.dev/v1alpha1",
         "kind": "JiraCredential",
@@ -84,8 +84,8 @@ fn rotated_by_a_person() -> Value {
     });
     credential(
         "robot",
-        auth,
-        json!({"conditions": [condition], "expiresAt": TIME, "rotationDueTime": TIME}),
+        &auth,
+        &json!({"conditions": [condition], "expiresAt": TIME, "rotationDueTime": TIME}),
     )
 }
 
@@ -96,8 +96,8 @@ fn renewed() -> Value {
     });
     credential(
         "bot",
-        auth,
-        json!({"expiresAt": TIME, "nextRenewalTime": TIME, "grant": grant}),
+        &auth,
+        &json!({"expiresAt": TIME, "nextRenewalTime": TIME, "grant": grant}),
     )
 }
 

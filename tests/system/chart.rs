@@ -379,7 +379,7 @@ async fn the_api_server_takes_everything_that_can_be_enabled() {
     is_scraped(&world).await;
 }
 
-/// What the ServiceMonitor selects is the Service with the port that it names.
+/// What the `ServiceMonitor` selects is the Service with the port that it names.
 async fn is_scraped(world: &World) {
     let get = async |what: &str| -> Value {
         let line = format!("get {what} --namespace {OPERATOR} -o json");

@@ -121,7 +121,7 @@ async fn a_manifest_that_is_applied_again_differs_in_nothing_and_costs_nothing()
     operator.stop().await;
 }
 
-/// The JiraCredentials of the examples.
+/// The `JiraCredentials` of the examples.
 fn examples(world: &World) -> Vec<Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/examples");
     let mut found = Vec::new();

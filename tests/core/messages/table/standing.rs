@@ -26,7 +26,7 @@ const STALLED: &str = "AccountChanged AccountInactive BasicAuthDisabled CaptchaR
     ReconsentRequired Rejected SignatureRejected SourceIsTarget SourceMalformed SourceNotAllowed SpecInvalid \
     Suspended TargetConflict TargetForeign TemplateInvalid WriteRefused WrongHost";
 const RECONCILING: &str = "ClockSkew Confirming CrossSiteCheck MergeTargetMissing NamespaceMissing NotValidated \
-    RateLimited RenewalInterrupted SiteUnavailable SourceMalformed SourceMissing Waiting";
+    PublishedUnvalidated RateLimited RenewalInterrupted SiteUnavailable SourceMalformed SourceMissing Waiting";
 const ROTATION_DUE: &str = "ConsentExpiring CrossSiteCheck Expired ExpiresSoon ExpiryUnknown GrantIdle GrantLost \
     IpBlocked MaxAgeReached MintingForbidden MintingUnsupported OfflineAccessMissing RateLimited \
     ReconsentRequired Rejected RotationFailed SeedStale SiteUnavailable TokenBlocked TokenLimitReached";
@@ -93,7 +93,11 @@ fn renewals(sample: &Sample) -> Vec<JiraCredentialStatus> {
         candidate: Some(attempt("print", AttemptOutcome::Refused, Some(reason))),
         ..GrantStatus::default()
     });
-    let all = blocked.chain(unreplaced).chain(stored);
+    let unvalidated = GrantStatus {
+        provisional: Some("print".to_owned()),
+        ..GrantStatus::default()
+    };
+    let all = blocked.chain(unreplaced).chain(stored).chain([unvalidated]);
     all.map(|grant| {
         let mut facts = sample.facts.clone();
         facts.renewal = Some(unread());
