@@ -97,7 +97,7 @@ pub(super) struct RunArgs {
     /// Namespace of the Lease; that of --namespace when it is left out.
     ///
     /// The Lease is `jira-credential-operator`; with --shard-selector that name, a hyphen and ten
-    /// characters that follow from the selector, which the log names. The Role and RoleBinding for it
+    /// characters that follow from the selector, which the log names. The Role and `RoleBinding` for it
     /// must be in this namespace.
     #[arg(long, env = "JCO_LEADER_ELECTION_NAMESPACE")]
     pub(super) leader_election_namespace: Option<String>,

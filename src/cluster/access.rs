@@ -127,10 +127,9 @@ fn of_mount<'a>(mount: &'a VolumeMount, held: &Held<'a>) -> Way<'a> {
     let expression = mount.sub_path_expr.as_deref().filter(is_said);
     let (access, part) = match (path, expression) {
         (None, None) => (Access::File, Part::Every),
-        (Some(path), _) => (Access::SubPath, held.below(path)),
         // What the variables in it stand for is known in the pod alone.
         (None, Some(expression)) if expression.contains('$') => (Access::SubPath, Part::Every),
-        (None, Some(path)) => (Access::SubPath, held.below(path)),
+        (Some(path), _) | (None, Some(path)) => (Access::SubPath, held.below(path)),
     };
     Way { access, part }
 }

@@ -27,8 +27,10 @@ impl ReleaseWatch {
         let released = Arc::new(Notify::new());
         let name = leases.name().to_owned();
         let task = watch(leases.api(), name, pause, released.clone());
-        let _task = AbortOnDropHandle::new(tokio::spawn(task));
-        Self { released, _task }
+        Self {
+            released,
+            _task: AbortOnDropHandle::new(tokio::spawn(task)),
+        }
     }
 
     /// Waits until the Lease was released, if it has not been since the last call.

@@ -53,25 +53,26 @@ const SECTIONS: [(&str, &str); 17] = [
 /// The table of `spec` or `status`.
 pub(super) fn table(part: &str) -> Outcome<String> {
     let definition = serde_json::to_value(jira_credential_operator::crd::crd())?;
-    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties");
+    let schema = schema.map_or(&Value::Null, |parts| at(parts, part));
     let mut table = head(["field", "values", "meaning"]);
-    members(&schema["properties"][part], part, part, &mut table);
+    members(schema, part, part, &mut table);
     Ok(table)
+}
+
+/// A member of an object; nothing where there is none.
+fn at<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
 }
 
 /// The rows of what is below a field.
 fn members(schema: &Value, path: &str, part: &str, table: &mut String) {
-    let required = schema["required"].as_array();
-    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+    let required = at(schema, "required").as_array();
+    for (name, member) in at(schema, "properties").as_object().into_iter().flatten() {
         let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
-        let is_list = member["items"].is_object();
-        let inner = if is_list { &member["items"] } else { member };
+        let is_list = at(member, "items").is_object();
+        let inner = if is_list { at(member, "items") } else { member };
         let path = format!("{path}.{name}");
-        let members_name = if is_list {
-            format!("{path}[]")
-        } else {
-            path.clone()
-        };
         let reference = reference(inner);
         let shown = path
             .strip_prefix(part)
@@ -86,14 +87,15 @@ fn members(schema: &Value, path: &str, part: &str, table: &mut String) {
         let values = values(member, inner, is_required && part == "spec");
         table.push_str(&row([&field, &values, &meaning(member, inner, &path)]));
         if reference.is_none() {
-            members(inner, &members_name, part, table);
+            let below = if is_list { "[]" } else { "" };
+            members(inner, &format!("{path}{below}"), part, table);
         }
     }
 }
 
 /// The members of a reference to a Secret, `ConfigMap` or key of one, which need no rows of their own.
 fn reference(schema: &Value) -> Option<String> {
-    let members = schema["properties"].as_object()?;
+    let members = at(schema, "properties").as_object()?;
     let names: Vec<&str> = members.keys().map(String::as_str).collect();
     match names.as_slice() {
         ["name"] => Some("{name}".to_owned()),
@@ -108,23 +110,25 @@ fn values(member: &Value, inner: &Value, is_required: bool) -> String {
     if is_required {
         parts.push("required".to_owned());
     }
-    if let Some(values) = inner["enum"].as_array() {
+    if let Some(values) = at(inner, "enum").as_array() {
         let values = values.iter().filter_map(Value::as_str);
         let values: Vec<String> = values.map(|value| format!("`{value}`")).collect();
         parts.push(values.join(", "));
     }
-    match &member["default"] {
-        Value::Null => {}
+    match at(member, "default") {
         Value::String(value) => parts.push(format!("default `{value}`")),
         value @ (Value::Bool(_) | Value::Number(_)) => parts.push(format!("default `{value}`")),
         _ => {}
     }
-    if let Some(key) = inner["properties"]["key"]["default"].as_str() {
+    if let Some(key) = inner
+        .pointer("/properties/key/default")
+        .and_then(Value::as_str)
+    {
         parts.push(format!("default key `{key}`"));
     }
     let most = ["maxItems", "maxProperties"]
         .iter()
-        .find_map(|bound| member[*bound].as_u64());
+        .find_map(|bound| at(member, bound).as_u64());
     if let Some(most) = most {
         parts.push(format!("at most {most}"));
     }
@@ -133,9 +137,9 @@ fn values(member: &Value, inner: &Value, is_required: bool) -> String {
 
 /// What a field means, and where more is said.
 fn meaning(member: &Value, inner: &Value, path: &str) -> String {
-    let text = member["description"]
+    let text = at(member, "description")
         .as_str()
-        .or(inner["description"].as_str());
+        .or(at(inner, "description").as_str());
     let text = text.unwrap_or_default();
     match SECTIONS.iter().find(|(field, _)| *field == path) {
         Some((_, link)) => format!("{text} More: {link}."),

@@ -111,8 +111,8 @@ fn metrics(scrape: &str) -> BTreeMap<String, Metric> {
     for line in scrape.lines() {
         let words: Vec<&str> = line.splitn(4, ' ').collect();
         match words.as_slice() {
-            ["#", "HELP", name, help] => entry(&mut metrics, name).help = (*help).to_owned(),
-            ["#", "TYPE", name, kind] => entry(&mut metrics, name).kind = (*kind).to_owned(),
+            ["#", "HELP", name, help] => (*help).clone_into(&mut entry(&mut metrics, name).help),
+            ["#", "TYPE", name, kind] => (*kind).clone_into(&mut entry(&mut metrics, name).kind),
             _ => add_labels(&mut metrics, line),
         }
     }
