@@ -158,20 +158,17 @@ async fn serve(address: SocketAddr, app: Router) -> std::io::Result<SocketAddr> 
 
 /// Listens on all addresses of the machine; without IPv6, on those of IPv4.
 fn listen_everywhere(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = match TcpSocket::new_v6() {
-        Ok(socket) => {
-            // The default of the machine may be to leave IPv4 out.
-            set_ipv6_v6only(&socket, false)?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket
-        }
-        Err(_) => {
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind((Ipv4Addr::UNSPECIFIED, address.port()).into())?;
-            socket
-        }
+    let socket = if let Ok(socket) = TcpSocket::new_v6() {
+        // The default of the machine may be to leave IPv4 out.
+        set_ipv6_v6only(&socket, false)?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket
+    } else {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::UNSPECIFIED, address.port()).into())?;
+        socket
     };
     socket.listen(BACKLOG)
 }

@@ -26,8 +26,10 @@ impl ReleaseWatch {
     pub(super) fn start(api: Api<Lease>, name: &str, pause: Duration) -> Self {
         let released = Arc::new(Notify::new());
         let task = watch(api, name.to_owned(), pause, released.clone());
-        let _task = AbortOnDropHandle::new(tokio::spawn(task));
-        Self { released, _task }
+        Self {
+            released,
+            _task: AbortOnDropHandle::new(tokio::spawn(task)),
+        }
     }
 
     /// Waits until the Lease was released, if it has not been since the last call.
