@@ -65,7 +65,8 @@ fn in_hex(address: SocketAddr) -> String {
         let word = u32::from_le_bytes(word.try_into().unwrap());
         format!("{word:08X}")
     });
-    format!("{}:{:04X}", words.collect::<String>(), address.port())
+    let words: Vec<String> = words.collect();
+    format!("{}:{:04X}", words.concat(), address.port())
 }
 
 /// Logs in at the site on `::1` with what was published.

@@ -302,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    /// Packs the beginning of this program, as it was copied into a folder of its own at this time with these rights.
+    /// Packs the beginning of this program, as it was copied into a folder of its own, so long after 1970, with these rights.
     fn packed(age: Duration, mode: u32, name: &str) -> (String, Vec<u8>) {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let program = program.get(..100_000).unwrap();
@@ -311,7 +311,7 @@ mod tests {
             let path = folder.path().join(arch.name());
             std::fs::write(&path, program).unwrap();
             let file = std::fs::File::open(&path).unwrap();
-            file.set_modified(SystemTime::now() - age).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + age).unwrap();
             let rights = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(&path, rights).unwrap();
             (arch, path)
