@@ -40,7 +40,9 @@ impl World {
             assert!(said.reason == Reason::WriteRefused && is_told, "{said:?}");
         }
         operator.quiet().await;
-        let kept = self.target("bot").await.expect("it was deleted");
+        let Some(kept) = self.target("bot").await else {
+            panic!("it was deleted");
+        };
         assert_eq!(
             (kept.uid(), kept.data),
             (before.uid(), before.data),
