@@ -308,7 +308,7 @@ fn is_about_size(error: &str) -> bool {
             .and_then(|said| said.strip_suffix(" of template.data[file] "));
         number.is_some_and(|number| number.parse::<usize>().is_ok_and(|line| line > 0))
     };
-    BOUNDS.iter().any(|bound| with_line(&bound)) || BOUNDS_WITHOUT_LINE.contains(&said)
+    BOUNDS.iter().any(with_line) || BOUNDS_WITHOUT_LINE.contains(&said)
 }
 
 proptest! {

@@ -57,7 +57,7 @@ fn kept_apart(spec: &JiraCredentialSpec, other: &[u8], value: &[u8]) {
             Err(error) => check_hidden(&error.to_string(), other, value),
         }
     }
-    for session in auth.session.iter() {
+    if let Some(session) = &auth.session {
         match login_in(&session.secret_ref.name, secret(other, value)) {
             Ok(login) => {
                 check_sendable(login.password.expose_secret());
