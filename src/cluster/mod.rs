@@ -42,6 +42,7 @@ pub use observe::fingerprints::token_print;
 pub use observe::types::{ObserveContext, Observed, PasswordPrints, RenewalContext};
 pub use observe::{inputs, key_of, key_of_target, observe, references};
 pub use ownership::{controller_of, owner_elsewhere, target_mark};
+pub use readers::ChangedKeys;
 pub use refused_passwords::RefusedPassword;
 pub use scope::Scope;
 pub use secret_index::{

@@ -1,5 +1,7 @@
 //! Workloads whose pods keep the old value of a Secret that has changed.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -9,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::api::{Workload, WorkloadKind};
-use crate::cluster::access::ways;
+use crate::cluster::access::keeps;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 
@@ -42,26 +44,35 @@ impl Templated for DaemonSet {
     }
 }
 
+/// What has changed in a Secret.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangedKeys<'a> {
+    /// The name of the Secret.
+    pub secret: &'a str,
+    /// The keys that have other values now.
+    pub keys: &'a BTreeSet<String>,
+}
+
 impl Cluster {
-    /// The workloads of a namespace whose pods read one of these Secrets so that they get another value by a restart
-    /// only, and which Reloader does not restart: those of each Secret, in the same order.
+    /// The workloads of a namespace whose pods read what has changed in one of these Secrets so that they get it by a
+    /// restart only, and which Reloader does not restart: those of each Secret, in the same order.
     ///
     /// # Errors
     /// When the API server cannot be asked, or refuses.
     pub async fn stale_readers(
         &self,
         namespace: &str,
-        secrets: &[&str],
+        changed: &[ChangedKeys<'_>],
     ) -> Result<Vec<Vec<Workload>>, ClusterError> {
-        let mut found = vec![Vec::new(); secrets.len()];
+        let mut found = vec![Vec::new(); changed.len()];
         let kind = WorkloadKind::Deployment;
-        self.add_readers::<Deployment>(namespace, secrets, kind, &mut found)
+        self.add_readers::<Deployment>(namespace, changed, kind, &mut found)
             .await?;
         let kind = WorkloadKind::StatefulSet;
-        self.add_readers::<StatefulSet>(namespace, secrets, kind, &mut found)
+        self.add_readers::<StatefulSet>(namespace, changed, kind, &mut found)
             .await?;
         let kind = WorkloadKind::DaemonSet;
-        self.add_readers::<DaemonSet>(namespace, secrets, kind, &mut found)
+        self.add_readers::<DaemonSet>(namespace, changed, kind, &mut found)
             .await?;
         Ok(found)
     }
@@ -69,7 +80,7 @@ impl Cluster {
     async fn add_readers<K>(
         &self,
         namespace: &str,
-        secrets: &[&str],
+        changed: &[ChangedKeys<'_>],
         kind: WorkloadKind,
         found: &mut [Vec<Workload>],
     ) -> Result<(), ClusterError>
@@ -85,8 +96,8 @@ impl Cluster {
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = self.within(api.list(&params)).await?;
-            for (secret, found) in secrets.iter().zip(found.iter_mut()) {
-                let stale = page.items.iter().filter(|item| is_stale(*item, secret));
+            for (changed, found) in changed.iter().zip(found.iter_mut()) {
+                let stale = page.items.iter().filter(|item| is_stale(*item, changed));
                 found.extend(stale.map(|item| Workload {
                     kind,
                     name: item.name_any(),
@@ -100,16 +111,18 @@ impl Cluster {
     }
 }
 
-fn is_stale<K: Resource<DynamicType = ()> + Templated>(workload: &K, secret: &str) -> bool {
+fn is_stale<K: Resource<DynamicType = ()> + Templated>(
+    workload: &K,
+    changed: &ChangedKeys<'_>,
+) -> bool {
     let Some(template) = workload.template() else {
         return false;
     };
     let mut metadata = [Some(workload.meta()), template.metadata.as_ref()]
         .into_iter()
         .flatten();
-    let reads = template.spec.as_ref().map(|spec| ways(spec, secret));
-    let mut reads = reads.into_iter().flatten();
-    reads.any(|way| !way.follows()) && !metadata.any(is_reloaded)
+    let spec = template.spec.as_ref();
+    spec.is_some_and(|spec| keeps(spec, changed.secret, changed.keys)) && !metadata.any(is_reloaded)
 }
 
 /// Whether Reloader has to restart the workload.
@@ -134,37 +147,73 @@ mod tests {
             }},
         }))
         .unwrap();
-        is_stale(&workload, "jira")
+        let keys = BTreeSet::from(["authorization".to_owned(), "token".to_owned()]);
+        let changed = ChangedKeys {
+            secret: "jira",
+            keys: &keys,
+        };
+        is_stale(&workload, &changed)
+    }
+
+    fn env(secret: &str, key: &str) -> Value {
+        json!({"name": "c", "env": [{"name": "T", "valueFrom":
+            {"secretKeyRef": {"name": secret, "key": key}}}]})
+    }
+
+    fn mount(sub_path: &str) -> Value {
+        json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/x", "subPath": sub_path}]})
     }
 
     #[test]
-    fn what_needs_a_restart_and_gets_none_is_stale() {
-        let env = json!({"name": "c", "env": [{"name": "T", "valueFrom":
-            {"secretKeyRef": {"name": "jira", "key": "token"}}}]});
+    fn who_reads_what_has_changed_and_needs_a_restart_is_stale() {
         let all = json!({"name": "c", "envFrom": [{"secretRef": {"name": "jira"}}]});
-        let volumes = json!([{"name": "v", "secret": {"secretName": "jira"}}]);
-        let file = json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/x"}]});
-        let part = json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/x", "subPath": "token"}]});
-        let none = json!({});
+        let expression = |path: &str| {
+            json!({"name": "c", "volumeMounts":
+                [{"name": "v", "mountPath": "/x", "subPathExpr": path}]})
+        };
+        let none = json!([]);
+        let plain = json!([{"name": "v", "secret": {"secretName": "jira"}}]);
         let other = json!([{"name": "v", "secret": {"secretName": "other"}}]);
+        let items = json!([{"key": "token", "path": "in/use"}, {"key": "url", "path": "in/vain"},
+            {"key": "site", "path": "token"}]);
+        let mapped = json!([{"name": "v", "secret": {"secretName": "jira", "items": items}}]);
+        let part = json!({"secret": {"name": "jira", "items": items}});
+        let foreign = json!({"secret": {"name": "other"}});
+        let projected = json!([{"name": "v", "projected": {"sources": [foreign, part]}}]);
         for (container, volumes, expected) in [
-            (&env, &none, true),
-            (&all, &none, true),
-            (&part, &volumes, true),
-            (&file, &volumes, false),
-            (&part, &other, false),
+            (env("jira", "token"), &none, true),
+            (env("jira", "url"), &none, false),
+            (env("other", "token"), &none, false),
+            (all, &none, true),
+            (mount("token"), &plain, true),
+            (mount("./token/"), &plain, true),
+            (mount("url"), &plain, false),
+            (mount("token"), &other, false),
+            (mount(""), &plain, false),
+            (mount("."), &plain, true),
+            (mount("in/use"), &mapped, true),
+            (mount("in"), &mapped, true),
+            (mount("in/vain"), &mapped, false),
+            (mount("token"), &mapped, false),
+            (mount("in/use"), &projected, true),
+            (mount("in/vain"), &projected, false),
+            (mount("token"), &projected, false),
+            (expression("url"), &plain, false),
+            (expression("$(KEY)"), &plain, true),
         ] {
-            let volumes = if volumes.is_array() {
-                volumes.clone()
-            } else {
-                json!([])
-            };
             assert_eq!(
-                stale(&none, &none, container, &volumes),
+                stale(&json!({}), &json!({}), &container, volumes),
                 expected,
-                "{container}"
+                "{container} {volumes}"
             );
         }
+        let file = json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/x"}]});
+        assert!(!stale(&json!({}), &json!({}), &file, &plain));
+    }
+
+    #[test]
+    fn what_reloader_restarts_is_not_stale() {
+        let none = json!({});
         for (key, value, expected) in [
             ("reloader.stakater.com/auto", "true", false),
             ("secret.reloader.stakater.com/reload", "jira", false),
@@ -173,6 +222,7 @@ mod tests {
         ] {
             let annotations = json!({key: value});
             for (outer, inner) in [(&annotations, &none), (&none, &annotations)] {
+                let env = env("jira", "token");
                 assert_eq!(stale(outer, inner, &env, &json!([])), expected, "{key}");
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Nothing depends on it. What cannot be listed is not reported, and a reconcile does not wait for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::{JiraCredential, Reason, Target, Workload};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, event, key_of};
+use crate::cluster::{ChangedKeys, Cluster, event, key_of};
 use crate::core::conclude::Notice;
 use crate::core::messages::readers::not_restarted;
 
@@ -66,8 +66,8 @@ pub(super) struct Search {
     pub(super) object: JiraCredential,
     /// The namespace.
     pub(super) namespace: String,
-    /// The targets in it that hold another credential now.
-    pub(super) targets: Vec<Target>,
+    /// The targets in it that hold another credential now, and the keys that hold it.
+    pub(super) targets: Vec<(Target, BTreeSet<String>)>,
 }
 
 impl Search {
@@ -84,10 +84,14 @@ impl Search {
         if self.readers.is_denied(namespace, self.clock.elapsed()) {
             return;
         }
-        let names: Vec<&str> = self.targets.iter().map(|target| &*target.name).collect();
-        match self.cluster.stale_readers(namespace, &names).await {
+        let changed = self.targets.iter().map(|(target, keys)| ChangedKeys {
+            secret: &target.name,
+            keys,
+        });
+        let changed: Vec<ChangedKeys<'_>> = changed.collect();
+        match self.cluster.stale_readers(namespace, &changed).await {
             Ok(found) => {
-                for (target, workloads) in self.targets.iter().zip(found) {
+                for ((target, _), workloads) in self.targets.iter().zip(found) {
                     self.tell(target, workloads).await;
                 }
             }

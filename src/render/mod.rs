@@ -4,11 +4,13 @@ mod consumers;
 mod filters;
 mod jira_cli;
 mod netrc;
+mod renewed;
 mod standard;
 mod template;
 #[cfg(test)]
 mod tests;
 
+pub use renewed::renewed_keys;
 pub use template::render_text;
 
 use std::borrow::Cow;

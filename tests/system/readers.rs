@@ -14,8 +14,13 @@ use crate::support::{Running, World};
 const EVENT: &str = "ReadersNotRestarted";
 
 fn env() -> Value {
-    let key = json!({"name": "bot", "key": "token"});
-    json!({"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": key}}]})
+    env_of("bot", "token")
+}
+
+/// A container with one key of a Secret in its environment.
+fn env_of(secret: &str, key: &str) -> Value {
+    let key = json!({"name": secret, "key": key});
+    json!({"env": [{"name": "VALUE", "valueFrom": {"secretKeyRef": key}}]})
 }
 
 fn mounted(sub_path: Option<&str>) -> Value {
@@ -139,6 +144,57 @@ async fn readers_that_nothing_restarts_are_named_after_a_change_and_only_then() 
     assert_eq!(lists(&operator), 0);
     assert_eq!(world.told_of_readers().await.len(), 2);
     drop(app);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_only_what_a_renewal_leaves_as_it_is_is_not_named() {
+    let world = World::new().await;
+    for (name, container) in [
+        ("by-site", env_of("bot", "site")),
+        ("by-token", env_of("bot", "token")),
+        ("by-url", env_of("bot", "url")),
+        ("by-url-file", mounted(Some("url"))),
+    ] {
+        world.deployment(name, &container).await;
+    }
+    let operator = world.operator().await;
+    let (app, _) = world.oauth("bot").await;
+    world.wait_ready("bot").await;
+    world.advance(RENEWAL_IS_DUE);
+    operator.look_again(1).await;
+    let told = world.until_told_of_readers(1).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("subPath: Deployment by-token. Add"),
+        "{told:?}"
+    );
+    drop(app);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_only_keys_of_others_in_a_shared_secret_is_not_named() {
+    let world = World::new().await;
+    for (name, key) in [("by-theirs", "theirs"), ("by-ours", "jira")] {
+        world.deployment(name, &env_of("app", key)).await;
+    }
+    let every = json!({"envFrom": [{"secretRef": {"name": "app"}}]});
+    world.deployment("by-every", &every).await;
+    let operator = world.operator().await;
+    world.app_for("bot").await;
+    world.merging("bot", "jira").await;
+    world.wait_ready("bot").await;
+    operator.quiet().await;
+    let next = world.cloud().api_token("bot@acme.example");
+    world
+        .secret("bot-source", &[("token", next.secret())])
+        .await;
+    world.until_value("app", "jira", next.secret()).await;
+    let told = world.until_told_of_readers(1).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("subPath: Deployment by-every, Deployment by-ours. Add"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
