@@ -19,6 +19,8 @@ pub enum CreationPolicy {
     /// The operator creates it and owns all of it.
     #[default]
     Owner,
+    /// The operator creates it, and it stays, as with the deletion policy `Retain`.
+    Orphan,
     /// It exists. The operator writes its own keys into it and leaves all others alone.
     Merge,
 }

@@ -301,6 +301,12 @@ pub(super) fn merge_fits() -> Rule {
     .message(Message::Expression(answer))
 }
 
+/// A Secret without an owner stays: a policy that says otherwise would not be obeyed.
+pub(super) fn orphan_stays() -> Rule {
+    Rule::new("!has(self.creationPolicy) || self.creationPolicy != 'Orphan' || !has(self.deletionPolicy) || self.deletionPolicy != 'Delete'")
+        .message("deletionPolicy must not be Delete with creationPolicy Orphan: leave it out if the Secret is to stay, or leave creationPolicy out if it is to go with the JiraCredential")
+}
+
 /// What there is to say of a target that changes between a Secret of its own and keys in one of somebody else.
 ///
 /// What the operator has written under the old policy would stay: it removes what left the spec.

@@ -220,6 +220,7 @@ fn default_warn_before() -> Period {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::merge_fits())]
+#[x_kube(validation = rules::orphan_stays())]
 pub struct Target {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
@@ -241,9 +242,10 @@ pub struct Target {
     /// Type, labels and annotations of the Secret, and keys of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TargetTemplate>,
-    /// Who makes the Secret: Owner (the default), the operator; Merge, somebody else, and the operator writes its
-    /// own keys into it. It must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of
-    /// the `JiraCredential`. It cannot be changed while the target stays.
+    /// Who makes the Secret: Owner (the default), the operator; Orphan, the operator, and the Secret stays, as with
+    /// `deletionPolicy: Retain`; Merge, somebody else, and the operator writes its own keys into it. With Merge the
+    /// Secret must be Opaque and have the annotation `jira-operator.dev/merge-from` with the name of the
+    /// `JiraCredential`. Merge cannot be set or removed while the target stays.
     #[serde(default, skip_serializing_if = "CreationPolicy::is_owner")]
     pub creation_policy: CreationPolicy,
     /// Publish the token or session that was replaced, too, for as long as it works: `previous.token` and
@@ -252,12 +254,19 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_previous: bool,
     /// What becomes of the Secret when the `JiraCredential` is deleted, or when the target is removed from
-    /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference.
+    /// the spec: Delete (the default), or Retain. A Secret that is retained has no owner reference. With
+    /// `creationPolicy: Orphan` it is retained, and Delete is refused.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_delete")]
     pub deletion_policy: DeletionPolicy,
 }
 
 impl Target {
+    /// Whether the Secret stays when nothing publishes it any more.
+    pub fn is_retained(&self) -> bool {
+        self.deletion_policy == DeletionPolicy::Retain
+            || self.creation_policy == CreationPolicy::Orphan
+    }
+
     /// The name of the Secret, behind its namespace where that is said.
     pub fn path(&self) -> String {
         path(self.namespace.as_deref(), &self.name)

@@ -12,8 +12,8 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::{
-    CREDENTIAL_LABEL, DELETION_POLICY_ANNOTATION, DeletionPolicy, JiraCredential, MANAGED_BY_LABEL,
-    MergeStatus, OPERATOR_NAME, OWNER_ANNOTATION, Target, TargetVersion,
+    CREDENTIAL_LABEL, DELETION_POLICY_ANNOTATION, JiraCredential, MANAGED_BY_LABEL, MergeStatus,
+    OPERATOR_NAME, OWNER_ANNOTATION, Target, TargetVersion,
 };
 use crate::cluster::client::{Cluster, json_patch};
 use crate::cluster::error::ClusterError;
@@ -226,7 +226,7 @@ impl Publication<'_> {
     }
 
     fn is_retained(&self) -> bool {
-        self.target.deletion_policy == DeletionPolicy::Retain
+        self.target.is_retained()
     }
 
     fn kind(&self) -> &str {

@@ -34,12 +34,18 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
         .secret("bot-source", &[("token", token.secret())])
         .await;
     let mut spec = world.pat_spec("bot");
-    spec["targets"] = json!([{"name": "stays", "deletionPolicy": "Retain"}, {"name": "goes"}]);
+    spec["targets"] = json!([{"name": "stays", "deletionPolicy": "Retain"}, {"name": "goes"},
+        {"name": "orphan", "creationPolicy": "Orphan"}]);
     world.create("bot", spec.clone()).await;
     world.wait_ready("bot").await;
     let stays = world.secrets().get("stays").await.unwrap();
     assert_eq!(
         (owners(&stays), policy(&stays).map(String::as_str)),
+        (0, Some("Retain"))
+    );
+    let orphan = world.secrets().get("orphan").await.unwrap();
+    assert_eq!(
+        (owners(&orphan), policy(&orphan).map(String::as_str)),
         (0, Some("Retain"))
     );
     assert_eq!(owners(&world.secrets().get("goes").await.unwrap()), 1);
@@ -58,6 +64,8 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
     world.is_gone("goes").await;
     let kept = world.secrets().get("stays").await.unwrap();
     assert_eq!(value(&kept, "token"), token.secret());
+    let orphan = world.secrets().get("orphan").await.unwrap();
+    assert_eq!(value(&orphan, "token"), token.secret());
     // Another credential does not get it; one of the same name does.
     let mut other = world.pat_spec("bot");
     other["targets"] = json!([{"name": "stays"}]);
@@ -71,6 +79,8 @@ async fn a_retained_secret_outlives_its_credential_and_is_taken_up_by_the_next_o
     world.wait_ready("bot").await;
     let adopted = world.secrets().get("stays").await.unwrap();
     assert_eq!(adopted.metadata.uid, kept.metadata.uid);
+    let adopted = world.secrets().get("orphan").await.unwrap();
+    assert_eq!(adopted.metadata.uid, orphan.metadata.uid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +90,17 @@ async fn the_policy_can_be_changed_and_holds_for_a_target_that_the_spec_no_longe
     world.pat("bot").await;
     world.wait_ready("bot").await;
     let uid = world.secrets().get("bot").await.unwrap().metadata.uid;
-    let policies = [("Retain", 0), ("Delete", 1), ("Retain", 0)];
+    let policies = [
+        (json!({"deletionPolicy": "Retain"}), 0),
+        (json!({"deletionPolicy": "Delete"}), 1),
+        (json!({"creationPolicy": "Orphan"}), 0),
+        (json!({"creationPolicy": "Owner"}), 1),
+        (json!({"creationPolicy": "Orphan"}), 0),
+    ];
     for (wanted, count) in policies {
-        let targets = json!({"targets": [{"name": "bot", "deletionPolicy": wanted}]});
-        world.change("bot", targets).await;
+        let mut target = json!({"name": "bot"});
+        json_patch::merge(&mut target, &wanted);
+        world.change("bot", json!({"targets": [target]})).await;
         world
             .until("the policy is in force", || async {
                 let secret = world.secrets().get("bot").await.unwrap();

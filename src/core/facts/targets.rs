@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::api::{
-    Account, CreationPolicy, DeletionPolicy, JiraCredentialSpec, MergeStatus, MethodName, Preset,
-    Reason, Target, TargetVersion,
+    Account, CreationPolicy, JiraCredentialSpec, MergeStatus, MethodName, Preset, Reason, Target,
+    TargetVersion,
 };
 use crate::core::facts::Facts;
 use crate::core::facts::types::{TargetFacts, TargetState};
@@ -44,10 +44,7 @@ impl Publication<'_> {
         // Where both are the same, only one is published.
         let site = Some(self.site.base.as_str()).filter(|site| *site != self.url);
         // The default adds nothing, so that what earlier versions wrote is as it should be.
-        let policy = match self.target.deletion_policy {
-            DeletionPolicy::Delete => None,
-            DeletionPolicy::Retain => Some("Retain"),
-        };
+        let policy = self.target.is_retained().then_some("Retain");
         let creation = merges(self.target).then_some("Merge");
         let presets = presets(self.target);
         let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
