@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::{World, keys, says, value};
+use crate::support::{Running, World, keys, says, value};
 
 const CREDENTIAL_LABEL: &str = "jira-operator.dev/credential";
 
@@ -25,6 +25,39 @@ impl World {
 
     async fn target(&self, name: &str) -> Option<Secret> {
         self.secrets().get_opt(name).await.unwrap()
+    }
+
+    /// Makes a change for which the published Secret has to be created again while that is refused, and checks that
+    /// the old one stays; it is replaced when nothing is refused any more.
+    async fn keeps_bot<T>(&self, operator: &Running, code: u16, change: impl Future<Output = T>) {
+        let before = self.target("bot").await.unwrap();
+        let mark = operator.mark();
+        change.await;
+        let object = self.not_ready("bot", Reason::WriteRefused).await;
+        for kind in [ConditionType::Ready, ConditionType::Published] {
+            let said = says(&object, kind);
+            let is_told = said.message.contains(&code.to_string());
+            assert!(said.reason == Reason::WriteRefused && is_told, "{said:?}");
+        }
+        operator.quiet().await;
+        let kept = self.target("bot").await.unwrap();
+        assert_eq!(
+            (kept.uid(), kept.data),
+            (before.uid(), before.data),
+            "{code}"
+        );
+        let requests = operator.requests_since(mark);
+        assert!(
+            requests
+                .iter()
+                .all(|request| !request.starts_with("delete")),
+            "{requests:?}"
+        );
+        operator.faults.heal();
+        operator.look_again(1).await;
+        self.wait_ready("bot").await;
+        let replaced = self.target("bot").await.unwrap();
+        assert_ne!(replaced.uid(), kept.metadata.uid, "{code}");
     }
 
     async fn not_ready(&self, name: &str, reason: Reason) -> JiraCredential {
@@ -384,6 +417,42 @@ async fn every_damage_is_repaired_without_a_call() {
         .await;
     world.wait_ready("bot").await;
     assert_eq!(world.calls(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_created_again_is_not_deleted() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    world.api_token("bot").await;
+    world.wait_ready("bot").await;
+    let creations = Requests::verb(Verb::Create).resource("secrets").name("bot");
+    for (code, kind) in [(403, "acme.example/one"), (422, "acme.example/two")] {
+        let change = json!({"targets": [{"name": "bot", "template": {"type": kind}}]});
+        operator
+            .faults
+            .add(creations.clone(), 1.., Fault::Status(code));
+        world
+            .keeps_bot(&operator, code, world.change("bot", change))
+            .await;
+        let replaced = world.target("bot").await.unwrap();
+        assert_eq!(replaced.type_.as_deref(), Some(kind));
+    }
+    for code in [403, 422] {
+        operator.quiet().await;
+        world.edit_secret("bot", json!({"immutable": true})).await;
+        operator.quiet().await;
+        let fresh = world.cloud().api_token("bot@acme.example");
+        operator
+            .faults
+            .add(creations.clone(), 1.., Fault::Status(code));
+        let values = [("token", fresh.secret())];
+        world
+            .keeps_bot(&operator, code, world.secret("bot-source", &values))
+            .await;
+        let replaced = world.target("bot").await.unwrap();
+        assert_eq!(value(&replaced, "token"), fresh.secret());
+        assert_eq!(replaced.immutable, None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
