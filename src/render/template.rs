@@ -5,8 +5,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
 use super::{Contents, LONGEST_VALUE, Validated, filters, standard};
 use crate::api::Target;
@@ -28,10 +31,11 @@ pub(super) fn add(
     if template_data(target).next().is_none() {
         return Ok(());
     }
-    let environment = environment();
+    let engine = Engine::new();
     let values = Value::from_pairs(values(validated));
     for (key, text) in template_data(target) {
-        let value = render(&environment, text, &values)
+        let value = engine
+            .render(text, &values)
             .map_err(|error| unwritten(target, key, error.line(), &said(&error)))?;
         contents.set(key.to_owned(), value);
     }
@@ -44,7 +48,9 @@ pub(super) fn add(
 /// With what is wrong, beginning with a verb. Names no value.
 pub fn render_text(text: &str, values: &BTreeMap<&'static str, String>) -> Result<String, String> {
     let values = Value::from_pairs(values.iter().map(|(name, value)| (*name, value.as_str())));
-    render(&environment(), text, &values).map_err(|error| said(&error))
+    Engine::new()
+        .render(text, &values)
+        .map_err(|error| said(&error))
 }
 
 /// The variables and their values.
@@ -63,24 +69,55 @@ fn values(validated: &Validated<'_>) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::empty();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    filters::add(&mut environment);
-    environment
+/// What renders templates, one after the other.
+struct Engine {
+    environment: Environment<'static>,
+    /// The bytes of the value so far.
+    written: Arc<AtomicUsize>,
 }
 
-fn render(environment: &Environment<'_>, text: &str, values: &Value) -> Result<String, Error> {
-    let template = environment.template_from_str(text)?;
-    let mut output = Bounded(Vec::new());
-    template.render_captured_to(values.clone(), &mut output)?;
-    String::from_utf8(output.0).map_err(|_| ErrorKind::WriteFailure.into())
+impl Engine {
+    fn new() -> Self {
+        let written = Arc::new(AtomicUsize::new(0));
+        let mut environment = Environment::empty();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        filters::add(&mut environment);
+        let counted = Arc::clone(&written);
+        // The engine names the line of what is refused here, and none of what the output refuses.
+        environment.set_formatter(move |output, state, value| {
+            let length = value.as_str().map_or(0, str::len);
+            if counted.load(Relaxed).saturating_add(length) > LONGEST_VALUE {
+                return Err(ErrorKind::WriteFailure.into());
+            }
+            escape_formatter(output, state, value)
+        });
+        Self {
+            environment,
+            written,
+        }
+    }
+
+    fn render(&self, text: &str, values: &Value) -> Result<String, Error> {
+        let template = self.environment.template_from_str(text)?;
+        self.written.store(0, Relaxed);
+        let mut output = Bounded {
+            bytes: Vec::new(),
+            written: &self.written,
+        };
+        template.render_captured_to(values.clone(), &mut output)?;
+        String::from_utf8(output.bytes).map_err(|_| ErrorKind::WriteFailure.into())
+    }
 }
 
 /// What went wrong, without the engine's own words: they may quote a value.
 fn said(error: &Error) -> String {
     match error.kind() {
+        // The engine names no line of the text outside of braces.
+        ErrorKind::WriteFailure if error.line().is_none() => format!(
+            "makes a value of more than {} KiB, which its text outside of braces exceeds, so that no line is named. Make it shorter.",
+            LONGEST_VALUE / 1024
+        ),
         ErrorKind::WriteFailure => format!(
             "makes a value of more than {} KiB. Make it shorter.",
             LONGEST_VALUE / 1024
@@ -93,14 +130,19 @@ fn said(error: &Error) -> String {
 }
 
 /// Takes as much as a value may have.
-struct Bounded(Vec<u8>);
+struct Bounded<'a> {
+    bytes: Vec<u8>,
+    written: &'a AtomicUsize,
+}
 
-impl io::Write for Bounded {
+impl io::Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LONGEST_VALUE {
+        let length = self.bytes.len().saturating_add(bytes.len());
+        if length > LONGEST_VALUE {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
+        self.written.store(length, Relaxed);
         Ok(bytes.len())
     }
 

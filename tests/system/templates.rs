@@ -131,7 +131,7 @@ async fn a_template_that_cannot_be_rendered_stops_its_target_only() {
         // Only the token itself shows how long it becomes.
         (
             "{% for a in [1,2,3,4,5,6,7,8,9] %}{% for b in [1,2,3,4,5,6,7,8,9] %}{% for c in [1,2,3,4,5,6,7,8,9] %}{% for d in [1,2,3,4,5,6,7,8,9] %}{{ token }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
-            "The Secret file is not written: template.data[a.txt] makes a value of more than 64 KiB. Make it shorter.",
+            "The Secret file is not written: line 1 of template.data[a.txt] makes a value of more than 64 KiB. Make it shorter.",
         ),
     ];
     let mut calls = None;
@@ -197,7 +197,7 @@ async fn what_fits_no_more_after_a_replacement_keeps_the_old_value_and_says_so()
     let told = says(&object, ConditionType::Published).message;
     assert_eq!(
         told,
-        "The Secret file is not written: template.data[a.txt] makes a value of more than 64 KiB. Make it shorter."
+        "The Secret file is not written: line 1 of template.data[a.txt] makes a value of more than 64 KiB. Make it shorter."
     );
     let valid = says(&object, ConditionType::Valid).status;
     assert_eq!(valid, ConditionStatus::True);

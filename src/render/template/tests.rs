@@ -241,6 +241,7 @@ fn a_template_stands_alone_beside_presets_it_adds_and_wins() {
 fn what_becomes_too_large_is_refused_without_a_value() {
     let token = format!("canary{}", "x".repeat(20_000));
     let four = "{{ token }}".repeat(4);
+    let text = "{{ token }}".repeat(3) + &"x".repeat(6000);
     let many = "1,".repeat(90);
     let nested = format!(
         "a\n{{% for a in [{many}] %}}{{% for b in [{many}] %}}{{% for c in [{many}] %}}{{% endfor %}}{{% endfor %}}{{% endfor %}}"
@@ -248,7 +249,7 @@ fn what_becomes_too_large_is_refused_without_a_value() {
     for (text, told) in [
         (
             four.as_str(),
-            "template.data[file] makes a value of more than 64 KiB. Make it shorter.",
+            "line 1 of template.data[file] makes a value of more than 64 KiB. Make it shorter.",
         ),
         (
             nested.as_str(),
@@ -261,6 +262,10 @@ fn what_becomes_too_large_is_refused_without_a_value() {
         (
             "\n{{ '' if (token ~ token ~ token ~ token) | shquote == 'x' }}",
             "line 2 of template.data[file] makes a value of more than 64 KiB. Make it shorter.",
+        ),
+        (
+            text.as_str(),
+            ": template.data[file] makes a value of more than 64 KiB, which its text outside of braces exceeds, so that no line is named. Make it shorter.",
         ),
     ] {
         let error = made(text, &token).unwrap_err();
