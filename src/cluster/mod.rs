@@ -51,7 +51,7 @@ pub use secret_index::{
 pub use shard::{Labels, Selector, SelectorError, Shard};
 pub use silence::{LONGEST_SILENCE, WATCH_SECONDS, was_silent, with_longest_silence};
 pub use slim::slim;
-pub use source::{Material, Signing, Tokens, UserAndPassword, material};
+pub use source::{Material, Signing, Tokens, UserAndPassword, login_in, material, token_in};
 pub use target_secret::{Publication, Published};
 pub use time::creation_time;
 pub use workload::Rollout;

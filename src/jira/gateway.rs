@@ -7,7 +7,7 @@ use url::{Host, Url};
 use crate::api::Hosting;
 use crate::core::probe::{Forbidden, Outage, Resource, Verdict};
 use crate::core::spec::Site;
-use crate::jira::client::{Jira, Raw};
+use crate::jira::client::Jira;
 use crate::jira::credential::Credential;
 use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::Urgency;
@@ -43,7 +43,8 @@ impl Jira {
                     None,
                 )
                 .await?;
-            read_tenant(&raw).ok_or_else(|| self.outage(site.hosting, &raw))
+            let answer = raw.answer(site.hosting, self.clock.now());
+            read_tenant(&answer).ok_or_else(|| outage(&answer))
         };
         self.anonymous()
             .limited(site, ("tenant_info", Urgency::Routine), call, verdict_of)
@@ -63,11 +64,12 @@ impl Jira {
             let credential = Credential::Bearer(token.clone());
             let header = credential.authorization(&url, self.clock.now());
             let raw = self.fetch(Hosting::Cloud, None, url, header).await?;
-            match raw.status {
+            let answer = raw.answer(Hosting::Cloud, self.clock.now());
+            match answer.status {
                 401 | 403 => Ok(None),
-                _ => read_resources(&raw, token)
+                _ => read_resources(&answer, token)
                     .map(Some)
-                    .ok_or_else(|| self.outage(Hosting::Cloud, &raw)),
+                    .ok_or_else(|| outage(&answer)),
             }
         };
         self.limited(
@@ -78,23 +80,15 @@ impl Jira {
         )
         .await?
     }
+}
 
-    /// Why an answer says nothing.
-    pub(super) fn outage(&self, hosting: Hosting, raw: &Raw) -> Verdict {
-        let read = response::read(&Answer {
-            hosting,
-            status: raw.status,
-            headers: &raw.headers,
-            body: &raw.body.bytes,
-            complete: raw.body.complete,
-            now: self.clock.now(),
-        });
-        match read {
-            outage @ Verdict::NoVerdict(_) => outage,
-            // What is a word on a credential elsewhere is none here.
-            Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
-                Verdict::NoVerdict(Outage::Unexpected(raw.status))
-            }
+/// Why an answer says nothing.
+pub(super) fn outage(answer: &Answer<'_>) -> Verdict {
+    match response::read(answer) {
+        outage @ Verdict::NoVerdict(_) => outage,
+        // What is a word on a credential elsewhere is none here.
+        Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::NotAllowed(_) => {
+            Verdict::NoVerdict(Outage::Unexpected(answer.status))
         }
     }
 }
@@ -131,19 +125,21 @@ pub(super) fn named(address: &str) -> Result<Url, Verdict> {
     }
 }
 
-fn read_tenant(raw: &Raw) -> Option<String> {
-    if raw.status != 200 || !raw.body.complete {
+/// The id of a site, as the site says it; `None` when it does not.
+pub fn read_tenant(answer: &Answer<'_>) -> Option<String> {
+    if answer.status != 200 || !answer.complete {
         return None;
     }
-    let info: TenantInfo = serde_json::from_slice(&raw.body.bytes).ok()?;
+    let info: TenantInfo = serde_json::from_slice(answer.body).ok()?;
     is_id(&info.cloud_id).then_some(info.cloud_id)
 }
 
-fn read_resources(raw: &Raw, token: &SecretString) -> Option<Vec<Resource>> {
-    if raw.status != 200 || !raw.body.complete {
+/// The sites that a token covers, as the gateway says it; `None` when it does not.
+pub fn read_resources(answer: &Answer<'_>, token: &SecretString) -> Option<Vec<Resource>> {
+    if answer.status != 200 || !answer.complete {
         return None;
     }
-    let entries: Vec<Entry> = serde_json::from_slice(&raw.body.bytes).ok()?;
+    let entries: Vec<Entry> = serde_json::from_slice(answer.body).ok()?;
     let sane = |entry: &Entry| is_id(&entry.id) && entry.id != token.expose_secret();
     Some(
         entries

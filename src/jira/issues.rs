@@ -3,16 +3,16 @@
 //! Version 2 of these resources exists on Cloud and on Data Center, and takes texts as wiki markup. The search
 //! does not: Cloud has removed the resource that Data Center has (both Atlassian documentation).
 
+mod answers;
+
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use http::Method;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::Hosting;
-use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::core::probe::{Refusal, Verdict};
 use crate::core::spec::Site;
 use crate::core::time::later;
 use crate::jira::client::{Jira, Raw};
@@ -20,19 +20,15 @@ use crate::jira::credential::Credential;
 use crate::jira::data_center::Place;
 use crate::jira::observer;
 use crate::jira::pat::ANSWERED;
-use crate::jira::response::{self, Answer};
+use crate::jira::response::Answer;
 use crate::jira::site_limiter::Urgency;
+
+pub use answers::{denied, read_created, read_issue, read_search, read_transitions};
 
 const ISSUES: &str = "/rest/api/2/issue";
 
 /// One call may take so long.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// Fields of a refusal that are reported.
-const MOST_FIELDS: usize = 10;
-
-/// The key of the category of every status that means done, whatever its name and language.
-const DONE: &str = "done";
 
 /// Where issues are, and with which credential.
 #[derive(Clone, Copy)]
@@ -119,61 +115,6 @@ impl IssueError {
     }
 }
 
-#[derive(Deserialize)]
-struct Found {
-    issues: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    key: String,
-    fields: Fields,
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    status: Status,
-    #[serde(default)]
-    labels: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    #[serde(default)]
-    name: String,
-    status_category: Category,
-}
-
-#[derive(Deserialize)]
-struct Category {
-    key: String,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    key: String,
-}
-
-#[derive(Deserialize)]
-struct Transitions {
-    transitions: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    name: String,
-    to: Status,
-}
-
-/// What Jira says of a wish that it does not fulfil.
-#[derive(Default, Deserialize)]
-struct Complaint {
-    #[serde(default)]
-    errors: serde_json::Map<String, Value>,
-}
-
 impl Jira {
     /// The oldest issue of a project with a label that the account has created and that is not done. Neither may hold quotes or backslashes.
     /// What was created or changed in the last seconds may be missing (Atlassian documentation).
@@ -196,9 +137,8 @@ impl Jira {
             "maxResults": 10,
         });
         let call = self.issue_call(desk, "issue_search", Method::POST, path, Some(&query));
-        let found: Found = parsed(&call.await?)?;
-        let mut open = found.issues.into_iter().filter_map(Entry::issue);
-        Ok(open.find(|issue| !issue.is_done))
+        let found = read_search(&self.answer(desk, &call.await?))?;
+        Ok(found.into_iter().find(|issue| !issue.is_done))
     }
 
     /// An issue by its key.
@@ -208,8 +148,7 @@ impl Jira {
     pub async fn issue(&self, desk: &Desk<'_>, key: &str) -> Result<Issue, IssueError> {
         let path = format!("{ISSUES}/{key}?fields=status,labels");
         let call = self.issue_call(desk, "issue", Method::GET, &path, None);
-        let entry: Entry = parsed(&call.await?)?;
-        entry.issue().ok_or(UNREADABLE)
+        read_issue(&self.answer(desk, &call.await?))
     }
 
     /// Creates an issue; returns its key.
@@ -229,8 +168,7 @@ impl Jira {
             "labels": new.labels,
         }});
         let call = self.issue_call(desk, "issue_create", Method::POST, ISSUES, Some(&wish));
-        let created: Created = parsed(&call.await?)?;
-        checked_key(created.key).ok_or(UNREADABLE)
+        read_created(&self.answer(desk, &call.await?))
     }
 
     /// Adds a comment in wiki markup.
@@ -255,14 +193,7 @@ impl Jira {
     ) -> Result<Vec<Transition>, IssueError> {
         let path = format!("{ISSUES}/{key}/transitions");
         let call = self.issue_call(desk, "issue_transitions", Method::GET, &path, None);
-        let listed: Transitions = parsed(&call.await?)?;
-        let all = listed.transitions.into_iter().map(|one| Transition {
-            id: one.id,
-            name: one.name,
-            is_done: one.to.is_done(),
-            target: one.to.name,
-        });
-        Ok(all.collect())
+        read_transitions(&self.answer(desk, &call.await?))
     }
 
     /// Makes a transition.
@@ -295,7 +226,7 @@ impl Jira {
             let body = wish.map(|wish| wish.to_string().into_bytes());
             let call = self.call_resource(&place, method, path, Some(desk.credential), body);
             let raw = call.await?;
-            match denied(&raw.answer(desk.site.hosting, self.clock.now())) {
+            match denied(&self.answer(desk, &raw)) {
                 Some(error) => Err(error),
                 None => Ok(raw),
             }
@@ -307,9 +238,11 @@ impl Jira {
         self.limited(desk.site, (operation, Urgency::Routine), call, verdict_of)
             .await?
     }
-}
 
-const UNREADABLE: IssueError = IssueError::Other(Verdict::NoVerdict(Outage::NotJson));
+    fn answer<'a>(&self, desk: &Desk<'_>, raw: &'a Raw) -> Answer<'a> {
+        raw.answer(desk.site.hosting, self.clock.now())
+    }
+}
 
 /// The search for what is not done; everything in it was checked or made by the operator. Others may copy or
 /// plant the label: what they have created does not count.
@@ -317,74 +250,6 @@ fn search(project: &str, label: &str) -> String {
     format!(
         "project = \"{project}\" AND labels = \"{label}\" AND creator = currentUser() AND statusCategory != Done ORDER BY created ASC"
     )
-}
-
-/// Why an answer is no success; `None`: it is one.
-fn denied(answer: &Answer<'_>) -> Option<IssueError> {
-    // Some Jira answers a refused credential as nobody's: a search finds nothing then, or no project.
-    let is_anonymous = response::is_anonymous(answer.headers);
-    let verdict = match answer.status {
-        // A login page has no answer in it.
-        200..=299 if response::is_html(answer) => Verdict::NoVerdict(Outage::NotJson),
-        200..=299 if !is_anonymous => return None,
-        200..=299 => Verdict::NoVerdict(Outage::Anonymous),
-        _ => response::read(answer),
-    };
-    let is_own_word = response::is_json(answer.headers);
-    let is_general = matches!(
-        verdict,
-        Verdict::Accepted(_)
-            | Verdict::Refused(Refusal::Forbidden)
-            | Verdict::NoVerdict(Outage::NotFound | Outage::Unexpected(_))
-    );
-    if is_own_word && is_general && matches!(answer.status, 400 | 403 | 404 | 409 | 413) {
-        if is_anonymous {
-            return Some(Verdict::NoVerdict(Outage::Anonymous).into());
-        }
-        return Some(IssueError::Denied {
-            status: answer.status,
-            fields: fields(answer.body),
-        });
-    }
-    Some(IssueError::Other(verdict))
-}
-
-/// The names of the fields that Jira complains about, as far as they are names. Its texts may repeat anything.
-fn fields(body: &[u8]) -> Vec<String> {
-    let complaint: Complaint = serde_json::from_slice(body).unwrap_or_default();
-    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let is_name = |name: &String| name.len() <= 64 && name.bytes().all(is_inner);
-    let names = complaint.errors.into_iter().map(|(name, _)| name);
-    names.filter(is_name).take(MOST_FIELDS).collect()
-}
-
-fn parsed<T: DeserializeOwned>(raw: &Raw) -> Result<T, IssueError> {
-    if !raw.body.complete {
-        return Err(Verdict::NoVerdict(Outage::TooLarge).into());
-    }
-    serde_json::from_slice(&raw.body.bytes).map_err(|_| UNREADABLE)
-}
-
-/// A key as it can stand in a path.
-fn checked_key(key: String) -> Option<String> {
-    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    ((1..=100).contains(&key.len()) && key.bytes().all(is_inner)).then_some(key)
-}
-
-impl Status {
-    fn is_done(&self) -> bool {
-        self.status_category.key == DONE
-    }
-}
-
-impl Entry {
-    fn issue(self) -> Option<Issue> {
-        Some(Issue {
-            is_done: self.fields.status.is_done(),
-            labels: self.fields.labels,
-            key: checked_key(self.key)?,
-        })
-    }
 }
 
 #[cfg(test)]

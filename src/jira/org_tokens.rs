@@ -13,7 +13,7 @@ use crate::core::probe::{Outage, Refusal, Verdict};
 use crate::core::spec::Site;
 use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
-use crate::jira::gateway::{endpoint, named};
+use crate::jira::gateway::{endpoint, named, outage};
 use crate::jira::response::{self, Answer};
 use crate::jira::site_limiter::ADMIN_PATH;
 use crate::jira::site_limiter::Urgency;
@@ -125,16 +125,12 @@ impl Jira {
         let mut next = Some(first.clone());
         for _ in 0..MOST_PAGES {
             let Some(url) = next else { break };
-            let page = self.page(&site, url.clone(), list.key).await?;
-            found.extend(
-                page.data
-                    .into_iter()
-                    .filter_map(|entry| listed(entry, list.label)),
-            );
+            let page = self.page(&site, url.clone(), list).await?;
+            found.extend(page.entries);
             if found.len() > MOST_ENTRIES {
                 return Err(LookupError::Ambiguous);
             }
-            next = match page.links.next.filter(|link| !link.is_empty()) {
+            next = match page.next {
                 Some(link) => match follow(&first, &link) {
                     Some(following) if following != url => Some(following),
                     // Elsewhere, or in a circle.
@@ -149,22 +145,18 @@ impl Jira {
         }
     }
 
-    async fn page(&self, site: &Site, url: Url, key: &SecretString) -> Result<Page, LookupError> {
+    async fn page(
+        &self,
+        site: &Site,
+        url: Url,
+        list: &TokenList<'_>,
+    ) -> Result<TokenPage, LookupError> {
         let call = async {
             let raw = self
-                .get_page(url, key)
+                .get_page(url, list.key)
                 .await
                 .map_err(|verdict| miss(&verdict))?;
-            match raw.status {
-                200 if raw.body.complete => serde_json::from_slice(&raw.body.bytes)
-                    .map_err(|_| LookupError::NoVerdict(Outage::NotJson)),
-                200 => Err(LookupError::NoVerdict(Outage::TooLarge)),
-                401 => Err(LookupError::KeyRejected),
-                400 | 403 if self.is_blocked(&raw) => Err(LookupError::IpBlocked),
-                403 => Err(LookupError::Forbidden),
-                404 => Err(LookupError::UnknownOrganization),
-                _ => Err(miss(&self.outage(Hosting::Cloud, &raw))),
-            }
+            read_page(&raw.answer(Hosting::Cloud, self.clock.now()), list.label)
         };
         self.limited(site, (OPERATION, Urgency::Routine), call, verdict_of)
             .await
@@ -201,24 +193,44 @@ impl Jira {
             body,
         })
     }
+}
 
-    /// Whether a refusal is about the address that we call from.
-    fn is_blocked(&self, raw: &Raw) -> bool {
-        let read = response::read(&Answer {
-            hosting: Hosting::Cloud,
-            status: raw.status,
-            headers: &raw.headers,
-            body: &raw.body.bytes,
-            complete: raw.body.complete,
-            now: self.clock.now(),
-        });
-        read == Verdict::Refused(Refusal::IpBlocked)
-    }
+/// One page of the list.
+#[derive(Debug)]
+pub struct TokenPage {
+    /// The API tokens in it that have the label.
+    pub entries: Vec<Listed>,
+    /// The link to the next page, or its cursor; none on the last one.
+    pub next: Option<String>,
+}
+
+/// One page of the list: the tokens in it with a label.
+///
+/// # Errors
+/// When the answer is none.
+pub fn read_page(answer: &Answer<'_>, label: &str) -> Result<TokenPage, LookupError> {
+    let is_blocked = || response::read(answer) == Verdict::Refused(Refusal::IpBlocked);
+    let page: Page = match answer.status {
+        200 if answer.complete => serde_json::from_slice(answer.body)
+            .map_err(|_| LookupError::NoVerdict(Outage::NotJson))?,
+        200 => return Err(LookupError::NoVerdict(Outage::TooLarge)),
+        401 => return Err(LookupError::KeyRejected),
+        // It is about the address that we call from.
+        400 | 403 if is_blocked() => return Err(LookupError::IpBlocked),
+        403 => return Err(LookupError::Forbidden),
+        404 => return Err(LookupError::UnknownOrganization),
+        _ => return Err(miss(&outage(answer))),
+    };
+    let entries = page.data.into_iter();
+    Ok(TokenPage {
+        entries: entries.filter_map(|entry| listed(entry, label)).collect(),
+        next: page.links.next.filter(|link| !link.is_empty()),
+    })
 }
 
 /// The address of the next page: the link where it leads to the same list, or the first address
 /// with the cursor that the link is (both are in use). The key goes nowhere else.
-fn follow(first: &Url, link: &str) -> Option<Url> {
+pub fn follow(first: &Url, link: &str) -> Option<Url> {
     let is_address = link.contains("://") || link.starts_with(['/', '?']);
     if !is_address {
         let sane = link.len() <= LONGEST_CURSOR && link.bytes().all(|byte| byte.is_ascii_graphic());
@@ -269,7 +281,7 @@ fn miss(verdict: &Verdict) -> LookupError {
 }
 
 /// The answer as the limiter of the site counts it.
-fn verdict_of(answer: &Result<Page, LookupError>) -> Verdict {
+fn verdict_of(answer: &Result<TokenPage, LookupError>) -> Verdict {
     match answer {
         Ok(_) => Verdict::Accepted(Account {
             id: String::new(),

@@ -11,11 +11,13 @@ use jira_credential_operator::core::probe::{Outage, Verdict};
 use jira_credential_operator::jira::oauth2::{self, Sent};
 use jira_credential_operator::jira::response::{self, Answer};
 use jira_credential_operator::jira::{
-    LoginAnswer, MintAnswer, TokenAnswer, pat, permissions, session,
+    IssueError, LoginAnswer, MintAnswer, TokenAnswer, gateway, issues, org_tokens, pat,
+    permissions, session,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
-use super::{check_said, first_line};
+use super::{MARK, check_said, first_line};
 
 /// The longest wait that an answer can cause, in seconds.
 const LONGEST_WAIT: u64 = 900;
@@ -60,6 +62,89 @@ pub fn hold(input: &[u8]) {
     cookie(&answer);
     own_tokens(&answer);
     permissions(&answer);
+    site(&answer);
+    page(&answer);
+    issues(&answer);
+}
+
+/// What becomes part of an address is an id.
+fn is_id(id: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&id.len()) && id.bytes().all(known)
+}
+
+fn site(answer: &Answer<'_>) {
+    let is_whole = answer.status == 200 && answer.complete;
+    if let Some(id) = gateway::read_tenant(answer) {
+        assert!(is_whole && is_id(&id), "{id:?}");
+    }
+    let token = SecretString::from(MARK);
+    if let Some(resources) = gateway::read_resources(answer, &token) {
+        assert!(is_whole && resources.len() <= 200, "{}", resources.len());
+        for resource in resources {
+            assert!(is_id(&resource.id) && resource.id != MARK, "{resource:?}");
+        }
+    }
+}
+
+fn page(answer: &Answer<'_>) {
+    const LIST: &str = "https://api.example/admin/api-tokens";
+    let Ok(page) = org_tokens::read_page(answer, MARK) else {
+        return;
+    };
+    assert!(answer.status == 200 && answer.complete);
+    let first = Url::parse(LIST).expect("an address");
+    let next = page.next.and_then(|link| org_tokens::follow(&first, &link));
+    if let Some(next) = next {
+        // The key goes nowhere else.
+        assert_eq!((next.origin(), next.path()), (first.origin(), first.path()));
+        assert!(
+            next.username().is_empty() && next.password().is_none(),
+            "{next}"
+        );
+    }
+    for entry in page.entries {
+        // Its owner does not belong in a log.
+        let shown = format!("{entry:?}");
+        for said in [entry.owner_id, entry.owner_email].into_iter().flatten() {
+            assert!(!said.contains(MARK) || !shown.contains(&said), "{shown}");
+        }
+    }
+}
+
+/// What becomes part of a path is a key.
+fn check_key(key: &str) {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    assert!(
+        (1..=100).contains(&key.len()) && key.bytes().all(is_inner),
+        "{key:?}"
+    );
+}
+
+fn issues(answer: &Answer<'_>) {
+    match issues::denied(answer) {
+        None => assert!((200..300).contains(&answer.status)),
+        Some(IssueError::Denied { status, fields }) => {
+            assert!(status == answer.status && matches!(status, 400 | 403 | 404 | 409 | 413));
+            assert!(fields.len() <= 10, "{fields:?}");
+            let is_name = |name: &String| name.len() <= 64 && !name.contains(char::is_whitespace);
+            assert!(fields.iter().all(is_name), "{fields:?}");
+        }
+        Some(IssueError::Other(verdict)) => {
+            check_verdict(&verdict, answer);
+            assert!(!matches!(verdict, Verdict::Accepted(_)) || answer.status != 200);
+        }
+    }
+    let found = issues::read_search(answer);
+    let one = issues::read_issue(answer);
+    let transitions = issues::read_transitions(answer);
+    let made = issues::read_created(answer);
+    let is_read = found.is_ok() || one.is_ok() || transitions.is_ok() || made.is_ok();
+    assert!(answer.complete || !is_read);
+    let keys = found.into_iter().flatten().chain(one);
+    for key in keys.map(|issue| issue.key).chain(made) {
+        check_key(&key);
+    }
 }
 
 fn permissions(answer: &Answer<'_>) {

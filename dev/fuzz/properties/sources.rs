@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jira_credential_operator::api::JiraCredentialSpec;
-use jira_credential_operator::cluster::material;
+use jira_credential_operator::cluster::{login_in, material, token_in};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -23,24 +23,67 @@ pub fn hold(input: &[u8]) {
         return;
     };
     let text = String::from_utf8_lossy(value);
+    if matches!(member, b"oauth2" | b"clientCredentials" | b"session") {
+        return kept_apart(&spec, other, value);
+    }
     match material(&spec, vec![secret(other, value)]) {
         Ok(material) => {
             let sent = material.secret.expose_secret();
-            let is_sendable = !sent.is_empty() && !sent.chars().any(char::is_control);
-            assert!(is_sendable && sent.len() <= 4096, "{sent:?}");
-            assert_eq!(sent, sent.trim());
+            check_sendable(sent);
             if let Some(user) = &material.user {
-                assert!(!user.is_empty() && !user.contains(':'), "{user:?}");
-                assert!(!user.chars().any(char::is_control), "{user:?}");
+                check_user(user);
             }
             let shown = format!("{material:?} {:?}", material.signing);
             check_said(&shown, sent);
             check_said(&shown, text.trim());
         }
-        Err(error) => {
-            check_said(&error.to_string(), text.trim());
-            check_said(&error.to_string(), String::from_utf8_lossy(other).trim());
+        Err(error) => check_hidden(&error.to_string(), other, value),
+    }
+}
+
+/// What a renewal reads one by one: refresh token, client secret, user name and password.
+fn kept_apart(spec: &JiraCredentialSpec, other: &[u8], value: &[u8]) {
+    let auth = &spec.auth;
+    let oauth2 = auth.oauth2.iter();
+    let oauth2 = oauth2.flat_map(|oauth2| {
+        let seed = std::iter::once(&oauth2.refresh_token_secret_ref);
+        oauth2.client_secret_refs.iter().chain(seed)
+    });
+    let clients = auth.client_credentials.iter();
+    let clients = clients.flat_map(|client| &client.client_secret_refs);
+    for reference in oauth2.chain(clients) {
+        match token_in(reference, secret(other, value)) {
+            Ok(token) => check_sendable(token.expose_secret()),
+            Err(error) => check_hidden(&error.to_string(), other, value),
         }
+    }
+    if let Some(session) = &auth.session {
+        match login_in(&session.secret_ref.name, secret(other, value)) {
+            Ok(login) => {
+                check_sendable(login.password.expose_secret());
+                check_user(&login.user);
+                check_hidden(&format!("{login:?}"), other, value);
+            }
+            Err(error) => check_hidden(&error.to_string(), other, value),
+        }
+    }
+}
+
+fn check_sendable(sent: &str) {
+    let is_sendable = !sent.is_empty() && !sent.chars().any(char::is_control);
+    assert!(is_sendable && sent.len() <= 4096, "{sent:?}");
+    assert_eq!(sent, sent.trim());
+}
+
+fn check_user(user: &str) {
+    assert!(!user.is_empty() && !user.contains(':'), "{user:?}");
+    assert!(!user.chars().any(char::is_control), "{user:?}");
+}
+
+/// What is said of a Secret holds neither of its values.
+fn check_hidden(said: &str, other: &[u8], value: &[u8]) {
+    for value in [other, value] {
+        check_said(said, String::from_utf8_lossy(value).trim());
     }
 }
 
@@ -53,6 +96,16 @@ fn spec(member: &[u8]) -> Option<JiraCredentialSpec> {
         b"personalAccessToken" => json!({"personalAccessToken": {"tokenSecretRef": key("value")}}),
         b"basic" => json!({"basic": {"secretRef": {"name": "source"}}}),
         b"oauth1" => json!({"oauth1": {"consumerKey": "ci", "secretRef": {"name": "source"}}}),
+        b"oauth2" => json!({"oauth2": {
+            "clientId": "ci",
+            "clientSecretRefs": [key("value"), key("other")],
+            "refreshTokenSecretRef": key("value"),
+        }}),
+        b"clientCredentials" => json!({"clientCredentials": {
+            "clientId": "ci",
+            "clientSecretRefs": [key("value")],
+        }}),
+        b"session" => json!({"session": {"secretRef": {"name": "source"}}}),
         b"tls" => {
             let spec = json!({
                 "site": "https://jira.example",

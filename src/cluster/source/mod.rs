@@ -71,6 +71,30 @@ pub fn material(spec: &JiraCredentialSpec, secrets: Vec<Secret>) -> Result<Mater
     secrets.material(spec)
 }
 
+/// A token in a Secret that was read before.
+///
+/// # Errors
+/// Why it holds none; never what it holds.
+pub fn token_in(reference: &SecretKeyRef, secret: Secret) -> Result<SecretString, SourceError> {
+    let secrets = Secrets {
+        all: vec![secret],
+        must_be_labelled: false,
+    };
+    secrets.one_token(reference)
+}
+
+/// A user name and password in a Secret that was read before.
+///
+/// # Errors
+/// Why it holds none; never what it holds.
+pub fn login_in(name: &str, secret: Secret) -> Result<UserAndPassword, SourceError> {
+    let secrets = Secrets {
+        all: vec![secret],
+        must_be_labelled: false,
+    };
+    secrets.one_login(name)
+}
+
 /// Reads a Secret, and remembers which version holds what.
 async fn secret(
     cluster: &Cluster,

@@ -1,6 +1,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::*;
+use crate::core::probe::Outage;
 
 fn read(status: u16, kind: &'static str, body: &str) -> Option<IssueError> {
     read_with(HeaderMap::new(), status, kind, body)
@@ -110,7 +111,15 @@ fn only_a_plain_key_goes_into_a_path() {
         ("OPS-1/../../user", false),
         ("OPS-1?x", false),
     ] {
-        assert_eq!(checked_key(key.to_owned()).is_some(), is_one, "{key}");
+        let created = read_created(&Answer {
+            hosting: Hosting::Cloud,
+            status: 201,
+            headers: &HeaderMap::new(),
+            body: json!({"key": key}).to_string().as_bytes(),
+            complete: true,
+            now: chrono::DateTime::UNIX_EPOCH,
+        });
+        assert_eq!(created.is_ok(), is_one, "{key}");
     }
 }
 
