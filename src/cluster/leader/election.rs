@@ -144,7 +144,7 @@ impl Candidate {
         let leases = &self.leases;
         let watch = self
             .release
-            .get_or_insert_with(|| leases.watch_release(again));
+            .get_or_insert_with(|| ReleaseWatch::start(leases.api(), leases.name(), again));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = watch.released() => {}

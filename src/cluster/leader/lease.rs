@@ -9,7 +9,6 @@ use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use crate::api::{MANAGED_BY_LABEL, OPERATOR_NAME, SHARD_SELECTOR_ANNOTATION};
 use crate::cluster::error::ClusterError;
 use crate::cluster::leader::decide::Record;
-use crate::cluster::leader::release_watch::ReleaseWatch;
 use crate::cluster::shard::Selector;
 use crate::cluster::time::to_micro;
 
@@ -52,9 +51,9 @@ impl Leases {
         Ok(self.api.get_opt(&self.name).await?)
     }
 
-    /// Watches for its release; a watch that ends begins again after a pause.
-    pub(super) fn watch_release(&self, pause: Duration) -> ReleaseWatch {
-        ReleaseWatch::start(self.api.clone(), &self.name, pause)
+    /// The Leases of the namespace.
+    pub(super) fn api(&self) -> Api<Lease> {
+        self.api.clone()
     }
 
     /// Writes the Lease on the version that it says, or creates it if it has none.
