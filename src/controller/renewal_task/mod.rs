@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::api::{Hosting, Reason};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, Found, Kept, Stored, UserAndPassword};
+use crate::core::decide::renewal::takeover::wait_in_doubt;
 use crate::core::decide::renewal::timing::SHORTEST_LIFE;
 use crate::core::facts::{Denial, TimeScale};
 use crate::core::grant::{Access, Grant, RenewalFailure, Replacement, Tokens};
@@ -260,6 +261,13 @@ impl Renewing {
     fn wait_after(&self, answer: &TokenAnswer) -> TimeDelta {
         let failures = self.stored.grant.failures.saturating_add(1);
         let usual = self.time_scale.of(backoff(failures, &self.uid));
+        let intent = self.stored.grant.intent.as_ref();
+        let in_doubt = answer.may_have_spent() || intent.is_some_and(|intent| intent.replay);
+        let usual = if in_doubt {
+            wait_in_doubt(&self.plan, usual, self.time_scale, &self.uid)
+        } else {
+            usual
+        };
         match answer {
             TokenAnswer::ClientRejected | TokenAnswer::ScopeRefused | TokenAnswer::NotTaken => {
                 self.time_scale.of(REFUSED_HEARTBEAT)

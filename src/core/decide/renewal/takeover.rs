@@ -9,7 +9,7 @@ use crate::core::facts::{Facts, Renewal, TimeScale};
 use crate::core::fingerprint::Fingerprint;
 use crate::core::grant::{Grant, Intent, RefreshRequest};
 use crate::core::spec::RenewalPlan;
-use crate::core::time::later;
+use crate::core::time::{jitter, later};
 
 /// This process may take over what another has started when it has seen it unchanged for so
 /// long by its own clock.
@@ -21,6 +21,11 @@ pub const TAKEOVER_AGE: TimeDelta = TimeDelta::minutes(3);
 /// A refresh token is honoured for ten minutes after it was spent (Atlassian documentation); later
 /// than this the answer may come too late.
 pub const REPLAY_WITHIN: TimeDelta = TimeDelta::minutes(8);
+
+/// No longer than this after an attempt whose answer was lost, the token is used again. Any of the attempts may be
+/// the one that was carried out, so each is followed by several others within the leeway, however long the
+/// outage has lasted.
+const REPLAY_EVERY: TimeDelta = TimeDelta::minutes(2);
 
 /// Without an election no process makes the last attempt before all others must be gone.
 pub const LAST_WITHOUT_ELECTION: TimeDelta = TimeDelta::minutes(20);
@@ -122,6 +127,21 @@ pub(crate) fn resume(
         replay: true,
         early: false,
     })
+}
+
+/// The wait after an attempt that brought no token, though it may have spent one: the usual one, but short enough
+/// for the leeway, where there is one.
+pub fn wait_in_doubt(
+    plan: &RenewalPlan,
+    usual: TimeDelta,
+    time_scale: TimeScale,
+    uid: &str,
+) -> TimeDelta {
+    if !plan.spends() || !plan.has_leeway() {
+        return usual;
+    }
+    let most = time_scale.of(REPLAY_EVERY);
+    usual.min(most + jitter(uid, most / 5))
 }
 
 /// Whether a decision to spend a token is too old to be carried out.

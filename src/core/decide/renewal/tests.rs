@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::api::{JiraCredentialStatus, MethodName, Reason, SourceVersion};
 use crate::core::decide::renewal::next;
+use crate::core::decide::renewal::takeover::{REPLAY_WITHIN, wait_in_doubt};
 use crate::core::decide::renewal::timing::renew_at;
 use crate::core::decide::step::Move;
 use crate::core::facts::{
@@ -20,7 +21,7 @@ use crate::core::probe::{SiteWait, WaitCause};
 use crate::core::spec::{
     Client, Periods, Plan, RenewalKind, RenewalPlan, Site, Stated, TokenFormat,
 };
-use crate::core::time::jitter;
+use crate::core::time::{backoff, jitter};
 
 fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_760_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
@@ -332,5 +333,28 @@ fn after_the_leeway_there_is_one_last_attempt_and_it_says_since_when() {
         process.leads = leads;
         process.seen_for = TimeDelta::seconds(seen_for);
         assert_eq!(word(&facts), expected, "{leads:?} {minute} {seen_for}");
+    }
+}
+
+#[test]
+fn a_token_that_may_be_spent_is_used_again_several_times_within_the_leeway() {
+    let cloud = plan();
+    let data_center = RenewalPlan {
+        gateway: None,
+        ..plan()
+    };
+    let service = RenewalPlan {
+        kind: RenewalKind::ClientCredentials,
+        ..plan()
+    };
+    for failures in [1, 4, 6, 9, i32::MAX] {
+        let usual = backoff(failures, "uid");
+        let wait = |plan| wait_in_doubt(plan, usual, TimeScale::default(), "uid");
+        assert!(
+            wait(&cloud) <= usual && wait(&cloud) * 3 < REPLAY_WITHIN,
+            "{failures}"
+        );
+        assert_eq!(wait(&data_center), usual, "nothing is honoured twice there");
+        assert_eq!(wait(&service), usual, "nothing is spent");
     }
 }
