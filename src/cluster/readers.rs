@@ -188,6 +188,7 @@ mod tests {
             (mount("token"), &plain, true),
             (mount("./token/"), &plain, true),
             (mount("url"), &plain, false),
+            (mount("..data/url"), &plain, true),
             (mount("token"), &other, false),
             (mount(""), &plain, false),
             (mount("."), &plain, true),

@@ -4,6 +4,7 @@
 //! does not: Cloud has removed the resource that Data Center has (both Atlassian documentation).
 
 mod answers;
+mod types;
 
 use std::time::Duration;
 
@@ -12,18 +13,17 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::api::Hosting;
-use crate::core::probe::{Refusal, Verdict};
 use crate::core::spec::Site;
 use crate::core::time::later;
 use crate::jira::client::{Jira, Raw};
 use crate::jira::credential::Credential;
 use crate::jira::data_center::Place;
-use crate::jira::observer;
 use crate::jira::pat::ANSWERED;
 use crate::jira::response::Answer;
 use crate::jira::site_limiter::Urgency;
 
 pub use answers::{denied, read_created, read_issue, read_search, read_transitions};
+pub use types::{Issue, IssueError, Transition};
 
 const ISSUES: &str = "/rest/api/2/issue";
 
@@ -54,65 +54,6 @@ pub struct NewIssue<'a> {
     pub description: &'a str,
     /// Labels; none has a blank.
     pub labels: &'a [String],
-}
-
-/// An issue that exists.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Issue {
-    /// Its key, which begins with that of its project.
-    pub key: String,
-    /// Its labels.
-    pub labels: Vec<String>,
-    /// Whether its status counts as done.
-    pub is_done: bool,
-}
-
-/// A transition that an account may make with an issue now.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Transition {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The name of the status that it leads to.
-    pub target: String,
-    /// Whether that status counts as done.
-    pub is_done: bool,
-}
-
-/// Why a call about issues has no result.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum IssueError {
-    /// Jira does not do it: 400, 403, 404, 409 or 413 in its own words.
-    Denied {
-        /// The status.
-        status: u16,
-        /// The names of the fields that Jira complains about.
-        fields: Vec<String>,
-    },
-    /// The credential is refused, or nothing was learnt.
-    Other(Verdict),
-}
-
-impl From<Verdict> for IssueError {
-    fn from(verdict: Verdict) -> Self {
-        Self::Other(verdict)
-    }
-}
-
-impl IssueError {
-    /// One word for logs, from a small set.
-    pub fn word(&self) -> &'static str {
-        observer::outcome(&self.verdict())
-    }
-
-    fn verdict(&self) -> Verdict {
-        match self {
-            // Jira knows the account, and says no to one wish.
-            Self::Denied { .. } => Verdict::Refused(Refusal::Forbidden),
-            Self::Other(verdict) => verdict.clone(),
-        }
-    }
 }
 
 impl Jira {

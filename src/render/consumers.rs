@@ -1,7 +1,5 @@
 //! The presets of consumers that read variables, or files with one value each.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret as _;
 
 use super::{Contents, Validated};
@@ -72,7 +70,7 @@ pub(super) fn alertmanager(validated: &Validated<'_>, contents: &mut Contents) {
 }
 
 /// The variables of mcp-atlassian (0.23.1). With the access token of OAuth 2.0 on Cloud it finds the
-/// gateway by itself, and wants the address of the site. What it has no variable for it sends as a header.
+/// gateway by itself, and wants the address of the site.
 pub(super) fn mcp_atlassian(validated: &Validated<'_>, contents: &mut Contents) {
     let secret = validated.secret.expose_secret();
     if let Some(id) = validated.cloud_id.filter(|_| is_oauth2(validated.method)) {
@@ -82,28 +80,13 @@ pub(super) fn mcp_atlassian(validated: &Validated<'_>, contents: &mut Contents) 
         return;
     }
     contents.set("JIRA_URL", validated.url);
-    match (validated.user, validated.method) {
-        (Some(user), _) if user.is_ascii() && secret.is_ascii() => {
+    match validated.user {
+        Some(user) => {
             contents.set("JIRA_USERNAME", user);
             contents.set("JIRA_API_TOKEN", secret);
         }
-        // The server itself would send these characters as Latin-1, which Jira does not expect.
-        (Some(user), _) => {
-            let login = STANDARD.encode(format!("{user}:{secret}"));
-            mcp_atlassian_header(&format!("Authorization=Basic {login}"), contents);
-        }
-        (None, MethodName::Session) => {
-            mcp_atlassian_header(&format!("Cookie={secret}"), contents);
-        }
-        (None, _) => contents.set("JIRA_PERSONAL_TOKEN", secret),
+        None => contents.set("JIRA_PERSONAL_TOKEN", secret),
     }
-}
-
-/// The login as a header, which must not hold a comma: the server takes it for the end of the header. Neither
-/// base64 nor the cookies that the operator accepts have one.
-fn mcp_atlassian_header(header: &str, contents: &mut Contents) {
-    contents.set("ATLASSIAN_EXTERNAL_AUTH_ENABLE", "true");
-    contents.set("JIRA_CUSTOM_HEADERS", header);
 }
 
 /// Keys, label and annotation by which Jenkins' Kubernetes Credentials Provider finds a credential.

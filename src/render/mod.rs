@@ -131,9 +131,16 @@ const LARGEST_SECRET: usize = 1024 * 1024;
 /// What a target holds: the keys of its presets, then those of its template, which win.
 ///
 /// # Errors
-/// With what is wrong, for a person: a template cannot be rendered, or the Secret would be too large.
+/// With what is wrong, for a person: a template cannot be rendered, a consumer could not use the password, or the
+/// Secret would be too large.
 pub fn target_contents(validated: &Validated<'_>, target: &Target) -> Result<Contents, String> {
     let mut contents = contents(validated, presets(target));
+    if presets(target).contains(&Preset::McpAtlassian) && !is_plain(validated) {
+        return Err(format!(
+            "The Secret {} is not written: the user name or password has characters beyond ASCII, which mcp-atlassian sends in another encoding than Jira reads. Choose a password without them, or remove McpAtlassian from presets of this target.",
+            target.path()
+        ));
+    }
     if let Some(previous) = validated.previous {
         standard::previous(validated.method, previous, &mut contents);
     }
@@ -146,6 +153,12 @@ pub fn target_contents(validated: &Validated<'_>, target: &Target) -> Result<Con
         ));
     }
     Ok(contents)
+}
+
+/// Whether a user name and its password, if there are any, are the same in every encoding of a header.
+fn is_plain(validated: &Validated<'_>) -> bool {
+    let login = validated.login();
+    login.is_none_or(|(user, secret)| user.is_ascii() && secret.is_ascii())
 }
 
 /// What a Secret with these presets holds. A preset that does not fit the method adds less than it

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use secrecy::SecretString;
 
-use super::{Contents, Parts, Validated, target_contents};
+use super::{Contents, Parts, Validated, contents, target_contents};
 use crate::api::{MethodName, Target};
+use crate::core::spec::{presets, template_data};
 
 /// The keys of a target whose values are others after one credential has replaced another. `before` and `now` say where
 /// the two are used, how, and by which account, and by which user if that is certain; what authenticates is not looked at
@@ -16,23 +17,38 @@ pub fn renewed_keys(
     now: &Validated<'_>,
     target: &Target,
 ) -> BTreeSet<String> {
-    let before = filled(before, 1, target);
-    let now = filled(now, 2, target);
+    let stand_ins = [false, true].map(|has_all| {
+        let [before, now] =
+            [(before, '1'), (now, '2')].map(|(known, sign)| filled(known, sign, has_all, target));
+        different(&before, &now)
+    });
+    stand_ins.into_iter().flatten().collect()
+}
+
+fn different(before: &Contents, now: &Contents) -> Vec<String> {
     let keys = before.data.keys().chain(now.data.keys());
     keys.filter(|key| before.data.get(*key) != now.data.get(*key))
         .map(ToString::to_string)
         .collect()
 }
 
-/// What a target would hold if everything that authenticates were this number, in the form of the method.
-fn filled(known: &Validated<'_>, number: i64, target: &Target) -> Contents {
-    let sign = number.to_string();
+/// As long as most credentials, so that a part of it is a part of those.
+const LENGTH: usize = 200;
+
+/// What a target would hold if everything that authenticates consisted of this sign, in the form of the method, with
+/// or without what a credential may lack.
+fn filled(known: &Validated<'_>, sign: char, has_all: bool, target: &Target) -> Contents {
+    let sign = sign.to_string().repeat(LENGTH);
     let has_user = matches!(known.method, MethodName::ApiToken | MethodName::Basic);
     let secret = match known.method {
         MethodName::Session => format!("JSESSIONID={sign}"),
         _ => sign.clone(),
     };
     let secret = SecretString::from(secret);
+    // Years apart, so that a part of the time differs, too.
+    let expires_at = sign.bytes().next().and_then(|sign| {
+        DateTime::from_timestamp(i64::from(sign) * 100_000_000, 0).filter(|_| has_all)
+    });
     let validated = Validated {
         user: known.user.or(Some(sign.as_str()).filter(|_| has_user)),
         secret: &secret,
@@ -40,13 +56,19 @@ fn filled(known: &Validated<'_>, number: i64, target: &Target) -> Contents {
         signing: (known.method == MethodName::OAuth1).then_some(Parts {
             consumer_key: &sign,
             private_key: &secret,
-            token_secret: Some(&secret),
+            token_secret: Some(&secret).filter(|_| has_all),
         }),
-        expires_at: DateTime::from_timestamp(number, 0),
+        expires_at,
         ..*known
     };
-    // What could be rendered with the credential itself can be with one digit.
-    target_contents(&validated, target).unwrap_or_default()
+    target_contents(&validated, target).unwrap_or_else(|_| {
+        // A template may suit the credential and not this: then each of its keys counts as another.
+        let mut contents = contents(&validated, presets(target));
+        for (key, _) in template_data(target) {
+            contents.set(key.to_owned(), sign.as_str());
+        }
+        contents
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +143,11 @@ mod tests {
                 "JIRA_API_TOKEN JIRA_PERSONAL_TOKEN",
             ),
             (PersonalAccessToken, &[Preset::Alertmanager], "credentials"),
+            (
+                Basic,
+                &[Preset::McpAtlassian],
+                "JIRA_API_TOKEN JIRA_USERNAME",
+            ),
             (PersonalAccessToken, &[Preset::JiraCli], "JIRA_API_TOKEN"),
             (
                 ApiToken,
@@ -155,6 +182,16 @@ mod tests {
             ..target(&[], &data)
         };
         assert_eq!(keys(&known, &known, &target(&[], &data)), "header until");
+        // What suits the credential and not its stand-in, what is a part, and what it may lack.
+        for text in [
+            "{{ token[500] }}",
+            "{{ token[1:] }}{{ token[:1] }}",
+            "{{ expiresAt[:4] }}",
+            "{% if expiresAt %}fixed{% else %}{{ token }}{% endif %}",
+        ] {
+            let target = target(&[], &[("part", text)]);
+            assert_eq!(keys(&known, &known, &target), "part", "{text}");
+        }
         assert_eq!(
             keys(&known, &known, &kept),
             "header previous.authorization previous.token until"

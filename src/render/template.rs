@@ -115,7 +115,7 @@ fn said(error: &Error) -> String {
     match error.kind() {
         // The engine names no line of the text outside of braces.
         ErrorKind::WriteFailure if error.line().is_none() => format!(
-            "makes a value of more than {} KiB, which its text outside of braces exceeds, so that no line is named. Make it shorter.",
+            "makes a value of more than {} KiB. Make it shorter. The limit is passed in text outside of braces, so no line can be named.",
             LONGEST_VALUE / 1024
         ),
         ErrorKind::WriteFailure => format!(

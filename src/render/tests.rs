@@ -177,8 +177,6 @@ fn every_preset_has_the_keys_of_its_consumer() {
     let pat = with(MethodName::PersonalAccessToken, None, &secret);
     let oauth2 = with(MethodName::OAuth2, None, &secret);
     let session = with(MethodName::Session, None, &secret);
-    let accented = SecretString::from("cé");
-    let beyond_ascii = with(MethodName::Basic, Some("bot"), &accented);
     for (preset, validated, expected) in [
         (
             Preset::Env,
@@ -267,20 +265,6 @@ fn every_preset_has_the_keys_of_its_consumer() {
              JIRA_URL=https://acme.example",
         ),
         (
-            Preset::McpAtlassian,
-            &session,
-            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
-             JIRA_CUSTOM_HEADERS=Cookie=s3cret word\n\
-             JIRA_URL=https://jira.example:8443/jira",
-        ),
-        (
-            Preset::McpAtlassian,
-            &beyond_ascii,
-            "ATLASSIAN_EXTERNAL_AUTH_ENABLE=true\n\
-             JIRA_CUSTOM_HEADERS=Authorization=Basic Ym90OmPDqQ==\n\
-             JIRA_URL=https://jira.example:8443/jira",
-        ),
-        (
             Preset::Jenkins,
             &basic,
             "password=s3cret word\nusername=bot",
@@ -356,4 +340,34 @@ fn jenkins_and_basic_auth_say_what_the_secret_is() {
     }
     let contents = contents(&basic, &[Preset::Standard, Preset::BasicAuth]);
     assert_eq!(contents.kind(), Some("kubernetes.io/basic-auth"));
+}
+
+#[test]
+fn a_password_that_mcp_atlassian_would_send_wrongly_is_not_published_for_it() {
+    for (user, secret, presets, fits) in [
+        (Some("bot"), "c d", &[Preset::McpAtlassian][..], true),
+        (Some("bot"), "cé", &[Preset::McpAtlassian], false),
+        (
+            Some("bét"),
+            "cd",
+            &[Preset::McpAtlassian, Preset::Env],
+            false,
+        ),
+        (Some("bot"), "cé", &[Preset::Env], true),
+        (None, "cé", &[Preset::McpAtlassian], true),
+    ] {
+        let secret = SecretString::from(secret);
+        let validated = with(MethodName::Basic, user, &secret);
+        let target = Target {
+            presets: presets.to_vec(),
+            ..Target::default()
+        };
+        let contents = target_contents(&validated, &target);
+        assert_eq!(contents.is_ok(), fits, "{presets:?} {contents:?}");
+        let said = contents.err().unwrap_or_default();
+        assert!(
+            fits || said.contains("beyond ASCII") && !said.contains('é'),
+            "{said}"
+        );
+    }
 }

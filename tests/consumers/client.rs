@@ -130,8 +130,8 @@ impl Client {
         let (session, signed) = (method == Method::Session, method == Method::OAuth1);
         match self {
             Self::PypiJira | Self::AtlassianPythonApi => true,
-            Self::Curl | Self::McpAtlassian | Self::JiraJs | Self::Alertmanager => !signed,
-            Self::CurlEnv | Self::JiraCli => !session && !signed,
+            Self::Curl | Self::JiraJs | Self::Alertmanager => !signed,
+            Self::CurlEnv | Self::McpAtlassian | Self::JiraCli => !session && !signed,
             Self::CurlNetrc => method.has_user(),
             // Its page names the site, and tokens with scopes work at the gateway alone.
             Self::CurlUser => method.has_user() && method != Method::ScopedApiToken,

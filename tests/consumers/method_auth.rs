@@ -19,8 +19,14 @@ const PERMISSIONS: &[&str] = SCOPES.split_at(3).0;
 
 const REDIRECT: &str = "https://app.example/callback";
 
-/// Characters that mean something to shells, `.netrc`, YAML or JSON, and one beyond ASCII.
-const HOSTILE: &str = r#"a b#c"d\e'é"#;
+/// Characters that mean something to shells, `.netrc`, YAML or JSON.
+const HOSTILE: &str = r#"a b#c"d\e'"#;
+
+/// A password of such characters, and of one beyond ASCII for whom the operator publishes it.
+fn hostile(name: &str) -> String {
+    let is_ascii = name == "mcp-bot";
+    format!("{HOSTILE}{}", if is_ascii { "f" } else { "é" })
+}
 
 /// What is renewed.
 pub(crate) enum Held {
@@ -126,7 +132,7 @@ impl Made {
                 store(stage, name, &signing_parts(key, &link.authorize(name))).await;
             }
             Held::Password => {
-                let second = format!("{HOSTILE} 2");
+                let second = format!("{} 2", hostile(name));
                 data_center(stage).set_password(name, &second);
                 store(stage, name, &login(name, second)).await;
             }
@@ -202,10 +208,12 @@ fn service(name: &str, user: String, app: &OAuthApp, mut auth: Value) -> Made {
 
 /// A password, and the method that uses it.
 fn password(name: &str, member: &str, stage: &Stage) -> Made {
-    data_center(stage).basic(true).set_password(name, HOSTILE);
+    data_center(stage)
+        .basic(true)
+        .set_password(name, &hostile(name));
     Made {
         auth: json!({member: {"secretRef": {"name": source(name)}}}),
-        data: login(name, HOSTILE.to_owned()),
+        data: login(name, hostile(name)),
         held: Held::Password,
         user: name.to_owned(),
     }

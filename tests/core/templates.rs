@@ -31,7 +31,7 @@ const BOUNDS: [&str; 2] = [
 
 /// What depends on the credential and has no line.
 const BOUNDS_WITHOUT_LINE: [&str; 2] = [
-    "template.data[file] makes a value of more than 64 KiB, which its text outside of braces exceeds, so that no line is named. Make it shorter.",
+    "template.data[file] makes a value of more than 64 KiB. Make it shorter. The limit is passed in text outside of braces, so no line can be named.",
     "its values have more than 1 MiB together, the most that a Secret can hold. Divide the keys among several targets.",
 ];
 

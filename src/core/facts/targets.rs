@@ -15,14 +15,6 @@ use crate::core::spec::{Site, preset_fault, presets, template_fault};
 /// operator rewrites what an older one wrote.
 const RENDERING: &str = "2";
 
-/// The name of a preset, with a number where that alone is rendered to other contents than at first.
-fn rendering_of(preset: Preset) -> String {
-    match preset {
-        Preset::McpAtlassian => format!("{preset} 2"),
-        preset => preset.to_string(),
-    }
-}
-
 /// Everything that decides the contents of a target, the secret value standing in by its
 /// fingerprint.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +47,7 @@ impl Publication<'_> {
         let policy = self.target.is_retained().then_some("Retain");
         let creation = merges(self.target).then_some("Merge");
         let presets = presets(self.target);
-        let names: Vec<String> = presets.iter().copied().map(rendering_of).collect();
+        let names: Vec<String> = presets.iter().map(Preset::to_string).collect();
         let presets = Some(names.join(" ")).filter(|_| presets != [Preset::Standard]);
         let hosting = format!("{:?}", self.site.hosting);
         let parts = [

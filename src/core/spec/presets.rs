@@ -1,5 +1,7 @@
 //! Which presets a method can fill.
 
+use url::Url;
+
 use crate::api::{Hosting, MethodName, Preset, Target};
 use crate::core::spec::template::template_data;
 
@@ -49,7 +51,8 @@ fn gateway_fault(
         return None;
     }
     let name = target.path();
-    if let Some(gateway) = gateway.filter(|gateway| *gateway != MCP_ATLASSIAN_GATEWAY) {
+    if let Some(gateway) = gateway.filter(|gateway| !is_same_origin(gateway, MCP_ATLASSIAN_GATEWAY))
+    {
         return Some(format!(
             "The Secret {name} is not written: the preset McpAtlassian is for a server that sends access tokens of OAuth 2.0 to {MCP_ATLASSIAN_GATEWAY}, and these are for {gateway} (--api-url). Remove McpAtlassian from presets of this target; Standard works with every method."
         ));
@@ -59,6 +62,14 @@ fn gateway_fault(
             "The Secret {name} is not written: the presets Env and McpAtlassian need different values of JIRA_URL for OAuth 2.0 on Cloud. Give each a target of its own."
         )
     })
+}
+
+/// Whether two addresses are those of one server, however they are written.
+fn is_same_origin(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin() == other.origin(),
+        _ => one == other,
+    }
 }
 
 /// Why the type of a target with templates does not fit its keys.
@@ -101,6 +112,10 @@ fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
         Preset::Env | Preset::JiraCli | Preset::Jenkins if method == Session => {
             Some("has no place for the cookie of a session.")
         }
+        // Its header for a cookie comes with a mode in which the server checks no caller.
+        Preset::McpAtlassian if method == Session => Some(
+            "would have to let every caller of the server use the session: it takes a cookie in no other mode.",
+        ),
         Preset::Alertmanager
         | Preset::Env
         | Preset::JiraCli
@@ -155,7 +170,7 @@ mod tests {
             (Preset::Netrc, "+---+--"),
             (Preset::JiraCli, "+++++--"),
             (Preset::Alertmanager, "++++++-"),
-            (Preset::McpAtlassian, "++++++-"),
+            (Preset::McpAtlassian, "+++++--"),
             (Preset::Jenkins, "+++++--"),
         ] {
             let found: String = methods
@@ -255,6 +270,13 @@ mod tests {
         let (oauth2, service) = (MethodName::OAuth2, MethodName::ClientCredentials);
         for (preset, method, hosting, gateway, fits) in [
             (Preset::McpAtlassian, oauth2, Cloud, Some(usual), true),
+            (
+                Preset::McpAtlassian,
+                oauth2,
+                Cloud,
+                Some("https://API.atlassian.com:443"),
+                true,
+            ),
             (Preset::McpAtlassian, oauth2, Cloud, Some(other), false),
             (Preset::McpAtlassian, service, Cloud, Some(other), false),
             (Preset::McpAtlassian, oauth2, DataCenter, None, true),

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Issue, IssueError, Transition};
 use crate::core::probe::{Outage, Refusal, Verdict};
+use crate::jira::issues::types::{Issue, IssueError, Transition};
 use crate::jira::response::{self, Answer};
 
 /// Fields of a refusal that are reported.

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::*;
-use crate::core::probe::Outage;
+use crate::core::probe::{Outage, Refusal, Verdict};
 
 fn read(status: u16, kind: &'static str, body: &str) -> Option<IssueError> {
     read_with(HeaderMap::new(), status, kind, body)

@@ -265,7 +265,7 @@ fn what_becomes_too_large_is_refused_without_a_value() {
         ),
         (
             text.as_str(),
-            ": template.data[file] makes a value of more than 64 KiB, which its text outside of braces exceeds, so that no line is named. Make it shorter.",
+            ": template.data[file] makes a value of more than 64 KiB. Make it shorter. The limit is passed in text outside of braces, so no line can be named.",
         ),
     ] {
         let error = made(text, &token).unwrap_err();

@@ -18,7 +18,7 @@ const SECTIONS: [(&str, &str); 17] = [
     ("spec.targets[].presets", "[presets](#presets)"),
     (
         "spec.targets[].creationPolicy",
-        "[keys in a Secret of somebody else](#keys-in-a-secret-of-somebody-else)",
+        "[Merge](#keys-in-a-secret-of-somebody-else)",
     ),
     (
         "spec.targets[].keepPrevious",

@@ -16,10 +16,9 @@ pub(crate) const DOCUMENT: &str = "docs/reference.md";
 type Table = fn() -> Outcome<String>;
 
 /// The name of each table in its markers, and what makes it.
-const TABLES: [(&str, Table); 6] = [
+const TABLES: [(&str, Table); 5] = [
     ("spec", || fields::table("spec")),
     ("status", || fields::table("status")),
-    ("conditions", reasons::conditions),
     ("reasons", reasons::table),
     ("flags", flags::table),
     ("metrics", metrics::table),
