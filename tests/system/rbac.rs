@@ -157,7 +157,8 @@ pub(crate) async fn need_every_right(world: &World, operator: &Running, watch: S
     operator.quiet().await;
 }
 
-/// Takes the lease, renews it and gives it back, as a replica under the rules of `deploy/` does.
+/// Takes the lease, renews it while another candidate stands by, and gives it back, as replicas under the rules of
+/// `deploy/` do.
 async fn stand_for_election(world: &World, operator: &Running, shard: Option<Shard>) {
     let name = shard.as_ref().map_or_else(
         || OPERATOR.to_owned(),
@@ -168,8 +169,11 @@ async fn stand_for_election(world: &World, operator: &Running, shard: Option<Sha
     let identity = world.plane.service_account_config(OPERATOR, OPERATOR).await;
     let client = operator.faults.client(identity.unwrap()).unwrap();
     let terms = Terms::default().divided_by(5);
-    let (election, leadership) =
-        Election::of_shard(client, OPERATOR, "test", world.clock.clone(), terms, shard);
+    let candidate = |pod| {
+        let (client, clock) = (client.clone(), world.clock.clone());
+        Election::of_shard(client, OPERATOR, pod, clock, terms, shard.clone())
+    };
+    let (election, leadership) = candidate("leader");
     let renewals = Requests::verb(Verb::Update).resource("leases").name(&name);
     world
         .until("the lease is taken and renewed", || async {
@@ -177,6 +181,14 @@ async fn stand_for_election(world: &World, operator: &Running, shard: Option<Sha
             (renewed && leadership.leads()).then_some(())
         })
         .await;
+    let (standby, _standing) = candidate("standby");
+    let watches = Requests::verb(Verb::Watch).resource("leases").name(&name);
+    world
+        .until("the standby waits for a release", || async {
+            (operator.faults.count(&watches) > 0).then_some(())
+        })
+        .await;
+    standby.resign().await;
     election.resign().await;
     let lease = leases.get(&name).await.unwrap();
     assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
