@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 
-use crate::api::{JiraCredential, JiraCredentialStatus, Target};
+use crate::api::{ConditionStatus, ConditionType, JiraCredential, JiraCredentialStatus, Target};
 use crate::controller::Operator;
 use crate::controller::reader_search::Search;
 use crate::core::facts::Facts;
@@ -58,8 +58,11 @@ fn changed_keys(
     else {
         return BTreeSet::new();
     };
-    // A user that the spec names is the same as before, unless the spec is another.
-    let is_same_spec = before.observed_generation == facts.object.generation;
+    // A user that the spec names is the same as before, unless the spec is another, or Jira has not judged it yet.
+    let was_judged = before
+        .condition(ConditionType::Valid)
+        .is_some_and(|condition| condition.status != ConditionStatus::Unknown);
+    let is_same_spec = was_judged && before.observed_generation == facts.object.generation;
     let token = object.spec.auth.api_token.as_ref().filter(|_| is_same_spec);
     let user = token.and_then(|token| token.email.as_deref());
     let nothing = SecretString::default();

@@ -201,11 +201,14 @@ async fn damage_is_repaired_and_what_the_spec_no_longer_names_goes() {
 async fn a_credential_that_goes_takes_its_secrets_along() {
     let (home, other, operator) = two().await;
     let there = &other.namespace;
-    for name in ["first", "second"] {
+    for (name, policy, value) in [
+        ("first", "deletionPolicy", "Retain"),
+        ("second", "creationPolicy", "Orphan"),
+    ] {
         let stays = format!("{name}-stays");
         let targets = json!([
             {"name": name, "namespace": there},
-            {"name": stays, "namespace": there, "deletionPolicy": "Retain"},
+            {"name": stays, "namespace": there, policy: value},
         ]);
         home.published_to(name, targets).await;
         home.wait_ready(name).await;
