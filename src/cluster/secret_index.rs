@@ -5,6 +5,7 @@
 mod contents;
 mod elsewhere;
 mod known;
+mod merge_result;
 mod merged;
 mod progress;
 
