@@ -78,7 +78,7 @@ async fn install_foreign(plane: &ControlPlane) -> BTreeSet<&'static str> {
             text => definitions.push_str(&text.unwrap()),
         }
     }
-    // Of all projects at once: the garbage collector starts anew for it.
+    // All definitions in one call: the garbage collector restarts its watches after each change of the kinds.
     plane.install_crds(&definitions).await.unwrap();
     missing
 }

@@ -21,7 +21,7 @@ pub(super) struct ReleaseWatch {
 }
 
 impl ReleaseWatch {
-    /// Watches from now on; what was released before is told, too. A watch that fails or ends begins again
+    /// Starts the watch. It also reports a Lease that is free already. A watch that fails or ends is started again
     /// after a pause.
     pub(super) fn start(leases: &Leases, pause: Duration) -> Self {
         let released = Arc::new(Notify::new());

@@ -15,7 +15,7 @@ pub fn presets(target: &Target) -> &[Preset] {
     }
 }
 
-/// Where mcp-atlassian sends access tokens of OAuth 2.0 on Cloud, whatever else it is told.
+/// Where mcp-atlassian sends access tokens of OAuth 2.0 on Cloud: the address is fixed in its code.
 const MCP_ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
 
 /// Why the presets of a target cannot be filled, and what to do; none when they can. The gateway is that of access
@@ -114,7 +114,7 @@ fn misfit(preset: Preset, method: MethodName) -> Option<&'static str> {
         }
         // Its header for a cookie comes with a mode in which the server checks no caller.
         Preset::McpAtlassian if method == Session => Some(
-            "would have to let every caller of the server use the session: it takes a cookie in no other mode.",
+            "would let every caller of the server use the session, because the server accepts a cookie only in a mode in which it authenticates no caller.",
         ),
         Preset::Alertmanager
         | Preset::Env

@@ -155,7 +155,7 @@ impl Stage<'_> {
             return fail("another pod should have taken over");
         }
         let took = begun.elapsed().as_secs();
-        // None of their pods is left from before: each mounts anew what is published.
+        // All their pods are new after the drain, so each one mounts the published Secret again.
         for reader in READERS {
             self.until_logged_in(reader, |_| true).await?;
         }
